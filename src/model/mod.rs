@@ -1,0 +1,9 @@
+//! The VGG networks: layers, parameters, initialisation and names on disk.
+
+mod network;
+mod parameters;
+mod vgg;
+
+pub use network::{Layer, LayerKind, Network, NetworkError};
+pub use parameters::{Init, Layout, Parameter};
+pub use vgg::{PoolStride, Semantics, VggConfig};

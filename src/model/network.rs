@@ -1,0 +1,343 @@
+//! A network as a chain of layers.
+
+use thiserror::Error;
+
+use super::{
+    Init, Layout, Parameter, Semantics, VggConfig,
+    vgg::{PoolStride, VGG16},
+};
+use crate::shape::Shape;
+
+/// What a layer computes. The indices lead to [`Network::parameters`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum LayerKind {
+    /// 3x3 convolution; the parameters are weight and bias.
+    Conv {
+        /// Index of the weight; the bias follows.
+        weight: usize,
+    },
+    /// Batch normalisation; the parameters are gamma, beta, running mean and running variance.
+    BatchNorm {
+        /// Index of gamma; the others follow.
+        gamma: usize,
+    },
+    /// max(x, 0).
+    Relu,
+    /// 2x2 max-pooling.
+    MaxPool {
+        /// Strides along height and width.
+        stride: [usize; 2],
+    },
+    /// Dropout.
+    Dropout {
+        /// Which dropout layer of the network it is.
+        index: u32,
+    },
+    /// Fully connected; flattens its input. The parameters are weight and bias.
+    Linear {
+        /// Index of the weight; the bias follows.
+        weight: usize,
+    },
+}
+
+/// One layer with its shapes, without the batch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layer {
+    /// The name, as `conv3_2`, which labels of steps and tensors begin with.
+    pub name: String,
+    /// What it computes.
+    pub kind: LayerKind,
+    /// Input extents: `[H, W, C]` or `[features]`.
+    pub input: Shape,
+    /// Output extents.
+    pub output: Shape,
+}
+
+/// A chain of layers and their parameters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Network {
+    /// What it was built from.
+    pub config: VggConfig,
+    /// The layers, first to last.
+    pub layers: Vec<Layer>,
+    /// All parameters in the order of torchvision's state dict (without `num_batches_tracked`).
+    pub parameters: Vec<Parameter>,
+}
+
+/// A network that cannot be built.
+#[derive(Debug, Error, PartialEq)]
+pub enum NetworkError {
+    /// The image shrinks to nothing.
+    #[error(
+        "image size {height}x{width}: pool{pool} would get a {at_height}x{at_width} image, but its window is 2x2; \
+         the smallest side that works is {smallest}"
+    )]
+    TooSmall {
+        /// Height of the input.
+        height: usize,
+        /// Width of the input.
+        width: usize,
+        /// The pooling layer, counted from 1.
+        pool: usize,
+        /// The height there.
+        at_height: usize,
+        /// The width there.
+        at_width: usize,
+        /// The smallest side that passes all pooling layers.
+        smallest: usize,
+    },
+    /// A value outside its range.
+    #[error("{name} is {value}, but must be {range}")]
+    Range {
+        /// The setting.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// What is allowed.
+        range: &'static str,
+    },
+}
+
+impl Network {
+    /// Builds VGG16 with batch normalisation from its table.
+    pub(super) fn vgg(config: VggConfig) -> Result<Self, NetworkError> {
+        check(&config)?;
+        let mut b = Builder::new(&config);
+        for (block, widths) in VGG16.iter().enumerate() {
+            for (index, &width) in widths.iter().enumerate() {
+                b.conv_norm_relu(&format!("{}_{}", block + 1, index + 1), config.scaled(width));
+            }
+            b.max_pool(block + 1)?;
+        }
+        b.linear_relu_dropout(1, config.hidden());
+        b.linear_relu_dropout(2, config.hidden());
+        b.linear(3, config.classes);
+        let Builder { layers, parameters, .. } = b;
+        Ok(Self { layers, parameters, config })
+    }
+
+    /// The number of trained values.
+    pub fn trained_values(&self) -> usize {
+        self.parameters.iter().filter(|p| p.trainable).map(|p| p.shape.elements()).sum()
+    }
+
+    /// The slope of the ReLU at exactly 0.
+    pub fn relu_at_zero(&self) -> f32 {
+        match self.config.semantics {
+            Semantics::Paper => 0.5,
+            Semantics::Pytorch => 0.0,
+        }
+    }
+
+    /// Whether the running variance is unbiased.
+    pub fn unbiased_running_variance(&self) -> bool {
+        self.config.semantics == Semantics::Pytorch
+    }
+}
+
+fn check(config: &VggConfig) -> Result<(), NetworkError> {
+    let range = |name, value: String, ok: bool, range| {
+        if ok { Ok(()) } else { Err(NetworkError::Range { name, value, range }) }
+    };
+    let c = config;
+    for side in c.image_size {
+        range("image size", side.to_string(), side <= 4096, "at most 4096")?;
+    }
+    range("channels", c.channels.to_string(), matches!(c.channels, 1 | 3), "1 or 3")?;
+    range("classes", c.classes.to_string(), (2..=65_536).contains(&c.classes), "2 to 65536")?;
+    range("width", c.width.to_string(), c.width > 0.0 && c.width <= 8.0, "above 0, at most 8")?;
+    range("hidden", c.hidden().to_string(), (1..=65_536).contains(&c.hidden()), "1 to 65536")?;
+    range("dropout", c.dropout.to_string(), (0.0..1.0).contains(&c.dropout), "at least 0, below 1")?;
+    let (eps, momentum) = (c.batch_norm_eps, c.batch_norm_momentum);
+    range("batch_norm_eps", eps.to_string(), eps > 0.0 && eps <= 1.0, "above 0, at most 1")?;
+    range("batch_norm_momentum", momentum.to_string(), (0.0..=1.0).contains(&momentum), "0 to 1")
+}
+
+/// The smallest side that leaves every pooling layer at least its 2x2 window.
+fn smallest_side(stride: PoolStride) -> usize {
+    let passes = |side: &usize| {
+        let mut side = *side;
+        VGG16.iter().all(|_| {
+            let ok = side >= 2;
+            side = if ok { (side - 2) / stride.along(side) + 1 } else { side };
+            ok
+        })
+    };
+    (1..).find(passes).expect("a large enough side passes")
+}
+
+struct Builder<'a> {
+    config: &'a VggConfig,
+    layers: Vec<Layer>,
+    parameters: Vec<Parameter>,
+    /// Extents behind the last layer.
+    shape: Shape,
+    /// Position in torchvision's `features` or `classifier`.
+    position: usize,
+}
+
+impl<'a> Builder<'a> {
+    fn new(config: &'a VggConfig) -> Self {
+        let [h, w] = config.image_size;
+        let shape = [h, w, config.channels].into();
+        Self { config, layers: Vec::new(), parameters: Vec::new(), shape, position: 0 }
+    }
+
+    fn push(&mut self, name: String, kind: LayerKind, output: Shape) {
+        let input = std::mem::replace(&mut self.shape, output.clone());
+        self.layers.push(Layer { name, kind, input, output });
+        self.position += 1;
+    }
+
+    fn parameter(&mut self, name: String, shape: impl Into<Shape>, layout: Layout, init: Init) -> usize {
+        let shape = shape.into();
+        self.parameters.push(Parameter { name, shape, layout, init, trainable: true });
+        self.parameters.len() - 1
+    }
+
+    fn image(&self) -> [usize; 3] {
+        self.shape.dims().try_into().expect("convolutions and pooling come before the classifier")
+    }
+
+    fn conv_norm_relu(&mut self, name: &str, k: usize) {
+        let [h, w, c] = self.image();
+        let at = format!("features.{}", self.position);
+        let weight = self.parameter(format!("{at}.weight"), [k, c, 3, 3], Layout::Conv, Init::he(9 * k));
+        self.parameter(format!("{at}.bias"), [k], Layout::Same, Init::Constant(0.0));
+        self.push(format!("conv{name}"), LayerKind::Conv { weight }, [h, w, k].into());
+
+        let at = format!("features.{}", self.position);
+        let statistic = |this: &mut Self, field: &str, value, trainable| {
+            let index = this.parameter(format!("{at}.{field}"), [k], Layout::Same, Init::Constant(value));
+            this.parameters[index].trainable = trainable;
+            index
+        };
+        let gamma = statistic(self, "weight", 1.0, true);
+        statistic(self, "bias", 0.0, true);
+        statistic(self, "running_mean", 0.0, false);
+        statistic(self, "running_var", 1.0, false);
+        self.push(format!("bn{name}"), LayerKind::BatchNorm { gamma }, [h, w, k].into());
+        self.push(format!("relu{name}"), LayerKind::Relu, [h, w, k].into());
+    }
+
+    fn max_pool(&mut self, pool: usize) -> Result<(), NetworkError> {
+        let [h, w, c] = self.image();
+        if h < 2 || w < 2 {
+            let [height, width] = self.config.image_size;
+            let smallest = smallest_side(self.config.pool_stride);
+            return Err(NetworkError::TooSmall { height, width, pool, at_height: h, at_width: w, smallest });
+        }
+        let stride = [h, w].map(|side| self.config.pool_stride.along(side));
+        let output = [(h - 2) / stride[0] + 1, (w - 2) / stride[1] + 1, c];
+        self.push(format!("pool{pool}"), LayerKind::MaxPool { stride }, output.into());
+        Ok(())
+    }
+
+    fn linear(&mut self, index: usize, features: usize) {
+        let layout = match *self.shape.dims() {
+            [h, w, c] => {
+                self.position = 0;
+                Layout::Flattened { c, pixels: h * w }
+            }
+            _ => Layout::Same,
+        };
+        let at = format!("classifier.{}", self.position);
+        let shape = [features, self.shape.elements()];
+        let weight = self.parameter(format!("{at}.weight"), shape, layout, Init::Normal(0.01));
+        self.parameter(format!("{at}.bias"), [features], Layout::Same, Init::Constant(0.0));
+        self.push(format!("fc{index}"), LayerKind::Linear { weight }, [features].into());
+    }
+
+    fn linear_relu_dropout(&mut self, index: usize, features: usize) {
+        self.linear(index, features);
+        self.push(format!("relu_fc{index}"), LayerKind::Relu, self.shape.clone());
+        let kind = LayerKind::Dropout { index: index as u32 };
+        self.push(format!("dropout{index}"), kind, self.shape.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trained(config: VggConfig) -> usize {
+        config.network().unwrap().trained_values()
+    }
+
+    /// The published counts, and those of the issue's table.
+    #[test]
+    fn parameter_counts() {
+        let paper = VggConfig::default();
+        let at28 = VggConfig { image_size: [28, 28], ..paper.clone() };
+        assert_eq!(trained(paper.clone()), 134_308_810);
+        assert_eq!(trained(at28.clone()), 33_645_514);
+        assert_eq!(trained(VggConfig { width: 0.25, hidden: Some(512), ..at28 }), 1_256_442);
+        assert_eq!(trained(VggConfig { channels: 3, ..paper.clone() }), 134_309_962);
+        assert_eq!(trained(VggConfig { channels: 3, classes: 1000, ..paper.clone() }), 138_365_992);
+        let statistics: usize = paper
+            .network()
+            .unwrap()
+            .parameters
+            .iter()
+            .filter(|p| !p.trainable)
+            .map(|p| p.shape.elements())
+            .sum();
+        assert_eq!(statistics, 8_448);
+    }
+
+    #[test]
+    fn names_are_torchvisions() {
+        let network = VggConfig::default().network().unwrap();
+        let weights: Vec<&str> = network
+            .layers
+            .iter()
+            .filter_map(|l| match l.kind {
+                LayerKind::Conv { weight } | LayerKind::Linear { weight } => {
+                    Some(network.parameters[weight].name.as_str())
+                }
+                _ => None,
+            })
+            .collect();
+        let features =
+            [0, 3, 7, 10, 14, 17, 20, 24, 27, 30, 34, 37, 40].map(|i| format!("features.{i}.weight"));
+        let classifier = [0, 3, 6].map(|i| format!("classifier.{i}.weight"));
+        assert_eq!(weights, features.iter().chain(&classifier).map(String::as_str).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn pooling_at_28_adapts_and_small_images_are_refused() {
+        let at = |h, w, pool_stride| {
+            VggConfig { image_size: [h, w], pool_stride, ..VggConfig::default() }.network()
+        };
+        let network = at(28, 40, PoolStride::Adaptive).unwrap();
+        let pools: Vec<_> =
+            network.layers.iter().filter(|l| matches!(l.kind, LayerKind::MaxPool { .. })).collect();
+        let sides: Vec<_> = pools.iter().map(|l| (l.output.dims()[0], l.output.dims()[1])).collect();
+        // 40 -> 20 -> 10 -> 5 -> 2 -> 1: stride 1 along an axis from 3 down.
+        assert_eq!(sides, [(14, 20), (7, 10), (3, 5), (2, 2), (1, 1)]);
+        assert_eq!(pools[3].kind, LayerKind::MaxPool { stride: [1, 2] });
+
+        for (stride, smallest) in [(PoolStride::Adaptive, 24), (PoolStride::Fixed, 32)] {
+            assert!(at(smallest, smallest, stride).is_ok());
+            let error = at(smallest - 1, 64, stride).unwrap_err().to_string();
+            assert!(error.contains(&format!("works is {smallest}")), "{error}");
+        }
+        assert!(at(0, 28, PoolStride::Adaptive).is_err());
+    }
+
+    #[test]
+    fn values_out_of_range_are_refused() {
+        let base = VggConfig { image_size: [28, 28], ..VggConfig::default() };
+        for (bad, name) in [
+            (VggConfig { width: f64::NAN, ..base.clone() }, "width"),
+            (VggConfig { width: 0.0, ..base.clone() }, "width"),
+            (VggConfig { classes: 1, ..base.clone() }, "classes"),
+            (VggConfig { channels: 2, ..base.clone() }, "channels"),
+            (VggConfig { dropout: 1.0, ..base.clone() }, "dropout"),
+            (VggConfig { hidden: Some(0), ..base.clone() }, "hidden"),
+        ] {
+            let error = bad.network().unwrap_err().to_string();
+            assert!(error.starts_with(name), "{error}");
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Parameters: their names and shapes on disk, their layout on a device, their first values.
+
+use crate::{rng, shape::Shape};
+
+/// How a parameter's elements are ordered on a device, given its shape on disk (torchvision's).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// As on disk.
+    Same,
+    /// `[K, C, R, S]` on disk, `[R, S, C, K]` on the device.
+    Conv,
+    /// `[out, C * H * W]` on disk, `[out, H * W * C]` on the device: the layer behind the flattened image.
+    Flattened {
+        /// Channels of the image.
+        c: usize,
+        /// Pixels of the image, `H * W`.
+        pixels: usize,
+    },
+}
+
+impl Layout {
+    /// The extents on the device of a parameter with the extents `disk` on disk.
+    pub fn device_shape(self, disk: &Shape) -> Shape {
+        match (self, disk.dims()) {
+            (Self::Conv, &[k, c, r, s]) => [r, s, c, k].into(),
+            _ => disk.clone(),
+        }
+    }
+
+    /// Reorders values from disk order to device order.
+    pub fn to_device(self, disk: &Shape, values: &[f32]) -> Vec<f32> {
+        let mut device = vec![0.0; values.len()];
+        self.for_each(disk, |on_disk, on_device| device[on_device] = values[on_disk]);
+        device
+    }
+
+    /// Reorders values from device order to disk order.
+    pub fn to_disk(self, disk: &Shape, values: &[f32]) -> Vec<f32> {
+        let mut ordered = vec![0.0; values.len()];
+        self.for_each(disk, |on_disk, on_device| ordered[on_disk] = values[on_device]);
+        ordered
+    }
+
+    /// Calls `f` with every pair of positions on disk and on the device.
+    fn for_each(self, disk: &Shape, mut f: impl FnMut(usize, usize)) {
+        // All three are a batch of matrix transpositions [rows, columns] -> [columns, rows].
+        let (batch, rows, columns) = match (self, disk.dims()) {
+            (Self::Conv, &[k, c, r, s]) => {
+                // [K, C, RS] -> [RS, C, K]: reversed extents, so K and RS change places around C.
+                for ki in 0..k {
+                    for ci in 0..c {
+                        for rs in 0..r * s {
+                            f((ki * c + ci) * r * s + rs, (rs * c + ci) * k + ki);
+                        }
+                    }
+                }
+                return;
+            }
+            (Self::Flattened { c, pixels }, &[out, _]) => (out, c, pixels),
+            _ => (1, 1, disk.elements()),
+        };
+        for b in 0..batch {
+            for row in 0..rows {
+                for column in 0..columns {
+                    let base = b * rows * columns;
+                    f(base + row * columns + column, base + column * rows + row);
+                }
+            }
+        }
+    }
+}
+
+/// How a parameter begins.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Init {
+    /// Every element has this value.
+    Constant(f32),
+    /// Normal with mean 0 and this standard deviation.
+    Normal(f64),
+}
+
+impl Init {
+    /// He's initialisation for a convolution in front of a ReLU, `std = sqrt(2 / fan_out)`.
+    ///
+    /// # Source
+    /// He et al.: "Delving deep into rectifiers" (2015); fan-out as torchvision chooses for VGG.
+    pub fn he(fan_out: usize) -> Self {
+        Self::Normal((2.0 / fan_out as f64).sqrt())
+    }
+}
+
+/// A named parameter or running statistic of a network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameter {
+    /// torchvision's name, as `features.0.weight`.
+    pub name: String,
+    /// torchvision's shape.
+    pub shape: Shape,
+    /// The order on the device.
+    pub layout: Layout,
+    /// The first values.
+    pub init: Init,
+    /// Whether the optimiser trains it; running statistics are not trained.
+    pub trainable: bool,
+}
+
+impl Parameter {
+    /// The first values in disk order, a pure function of (seed, `index` of the parameter in the network).
+    pub fn initial(&self, seed: u64, index: usize) -> Vec<f32> {
+        let count = self.shape.elements();
+        match self.init {
+            Init::Constant(value) => vec![value; count],
+            Init::Normal(std) => rng::normal(seed, index as u32, count, std),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layouts_go_there_and_back() {
+        let conv = Shape::from([2, 3, 1, 2]);
+        let values: Vec<f32> = (0..12).map(|v| v as f32).collect();
+        let device = Layout::Conv.to_device(&conv, &values);
+        // Element (k = 1, c = 2, r = 0, s = 1) is 11 on disk and ((0 * 2 + 1) * 3 + 2) * 2 + 1 on the device.
+        assert_eq!(device[11], 11.0);
+        // (k = 0, c = 1, s = 1): disk 3, device (1 * 3 + 1) * 2.
+        assert_eq!(device[8], 3.0);
+        assert_eq!(Layout::Conv.to_disk(&conv, &device), values);
+
+        let flat = Layout::Flattened { c: 3, pixels: 2 };
+        let linear = Shape::from([2, 6]);
+        let device = flat.to_device(&linear, &values);
+        // Row 0 on disk: c0p0 c0p1 c1p0 c1p1 c2p0 c2p1; on the device: p0c0 p0c1 p0c2 p1c0 p1c1 p1c2.
+        assert_eq!(&device[..6], &[0.0, 2.0, 4.0, 1.0, 3.0, 5.0]);
+        assert_eq!(flat.to_disk(&linear, &device), values);
+    }
+}

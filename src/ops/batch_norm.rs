@@ -1,0 +1,165 @@
+//! Batch normalisation over `[rows, channels]`, where the rows are the pixels of the batch.
+//!
+//! # Source
+//! Ioffe and Szegedy: "Batch normalization" (2015). The batch variance is biased (divided by the rows).
+
+use super::Operand;
+
+/// `batch_mean` and biased `batch_var` of each channel.
+///
+/// # Numerics
+/// Partial (mean, M2) pairs are merged by Chan's formula; `E[x^2] - mean^2` would cancel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct BatchNormStatistics {
+    /// Rows of this slice.
+    pub rows: usize,
+    /// Channels.
+    pub channels: usize,
+    /// Rows whose statistics `batch_mean` and `batch_var` hold already; 0 overwrites them.
+    pub rows_before: usize,
+}
+
+impl BatchNormStatistics {
+    pub(super) fn operands(&self) -> Vec<Operand> {
+        vec![
+            Operand::read("input", [self.rows, self.channels]),
+            Operand::result("batch_mean", [self.channels], self.rows_before > 0),
+            Operand::result("batch_var", [self.channels], self.rows_before > 0),
+        ]
+    }
+
+    pub(super) fn flops(&self) -> u64 {
+        4 * (self.rows * self.channels) as u64
+    }
+}
+
+/// `running = (1 - momentum) * running + momentum * batch`, momentum in PyTorch's sense.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BatchNormRunning {
+    /// Rows of the whole batch.
+    pub rows: usize,
+    /// Channels.
+    pub channels: usize,
+    /// The weight of the new value.
+    pub momentum: f32,
+    /// Multiplies the variance by `rows / (rows - 1)`, as PyTorch does; the paper keeps it biased.
+    /// With one row the variance stays biased.
+    pub unbiased: bool,
+}
+
+impl BatchNormRunning {
+    /// The factor from the biased variance to the one that enters the running estimate.
+    pub fn variance_factor(&self) -> f64 {
+        if self.unbiased && self.rows > 1 { self.rows as f64 / (self.rows - 1) as f64 } else { 1.0 }
+    }
+
+    pub(super) fn operands(&self) -> Vec<Operand> {
+        let shape = [self.channels];
+        vec![
+            Operand::read("batch_mean", shape),
+            Operand::read("batch_var", shape),
+            Operand::update("running_mean", shape),
+            Operand::update("running_var", shape),
+        ]
+    }
+
+    pub(super) fn flops(&self) -> u64 {
+        6 * self.channels as u64
+    }
+}
+
+/// `output = gamma * (input - mean) / sqrt(var + eps) + beta`.
+///
+/// In training `mean` and `var` are the batch's, in evaluation the running ones.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BatchNormNormalize {
+    /// Rows.
+    pub rows: usize,
+    /// Channels.
+    pub channels: usize,
+    /// Added to the variance.
+    pub eps: f32,
+}
+
+impl BatchNormNormalize {
+    pub(super) fn operands(&self) -> Vec<Operand> {
+        let shape = [self.channels];
+        vec![
+            Operand::read("input", [self.rows, self.channels]),
+            Operand::read("mean", shape),
+            Operand::read("var", shape),
+            Operand::read("gamma", shape),
+            Operand::read("beta", shape),
+            Operand::write("output", [self.rows, self.channels]),
+        ]
+    }
+
+    pub(super) fn flops(&self) -> u64 {
+        2 * (self.rows * self.channels) as u64
+    }
+}
+
+/// `grad_beta = sum of grad_output`, `grad_gamma = sum of grad_output * (input - mean) / sqrt(var + eps)`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BatchNormGradStatistics {
+    /// Rows of this slice.
+    pub rows: usize,
+    /// Channels.
+    pub channels: usize,
+    /// Added to the variance.
+    pub eps: f32,
+    /// Adds to what the results hold instead of replacing it.
+    pub accumulate: bool,
+}
+
+impl BatchNormGradStatistics {
+    pub(super) fn operands(&self) -> Vec<Operand> {
+        let shape = [self.channels];
+        vec![
+            Operand::read("input", [self.rows, self.channels]),
+            Operand::read("mean", shape),
+            Operand::read("var", shape),
+            Operand::read("grad_output", [self.rows, self.channels]),
+            Operand::result("grad_gamma", shape, self.accumulate),
+            Operand::result("grad_beta", shape, self.accumulate),
+        ]
+    }
+
+    pub(super) fn flops(&self) -> u64 {
+        5 * (self.rows * self.channels) as u64
+    }
+}
+
+/// `grad_input = gamma / sqrt(var + eps) * (grad_output - (grad_beta + x_hat * grad_gamma) / total_rows)`,
+/// where `x_hat = (input - mean) / sqrt(var + eps)`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BatchNormGradInput {
+    /// Rows of this slice.
+    pub rows: usize,
+    /// Channels.
+    pub channels: usize,
+    /// Added to the variance.
+    pub eps: f32,
+    /// Rows of the whole batch.
+    pub total_rows: usize,
+}
+
+impl BatchNormGradInput {
+    pub(super) fn operands(&self) -> Vec<Operand> {
+        let shape = [self.channels];
+        vec![
+            Operand::read("input", [self.rows, self.channels]),
+            Operand::read("mean", shape),
+            Operand::read("var", shape),
+            Operand::read("gamma", shape),
+            Operand::read("grad_gamma", shape),
+            Operand::read("grad_beta", shape),
+            Operand::read("grad_output", [self.rows, self.channels]),
+            Operand::write("grad_input", [self.rows, self.channels]),
+        ]
+    }
+
+    pub(super) fn flops(&self) -> u64 {
+        6 * (self.rows * self.channels) as u64
+    }
+}

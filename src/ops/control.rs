@@ -1,0 +1,32 @@
+//! The few values that change from step to step.
+
+use bytemuck::{Pod, Zeroable};
+
+/// What the host tells the device before each step, as one small tensor of `u32` words.
+///
+/// `shaders/shared/control.wgsl` declares the same struct; a test compares the two.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
+pub struct Control {
+    /// The optimiser step, counted from 1.
+    pub step: u32,
+    /// The low word of the seed.
+    pub seed_low: u32,
+    /// The high word of the seed.
+    pub seed_high: u32,
+    /// How many images of the batch are real; the others are padding and count nowhere.
+    pub valid: u32,
+    /// The learning rate.
+    pub learning_rate: f32,
+    /// Adam's `1 - beta1^step`.
+    pub bias_correction1: f32,
+    /// Adam's `1 - beta2^step`.
+    pub bias_correction2: f32,
+    /// Nothing; the words fill the block up.
+    pub reserved: [u32; 9],
+}
+
+impl Control {
+    /// The size in 32-bit words.
+    pub const WORDS: usize = size_of::<Self>() / 4;
+}

@@ -1,0 +1,44 @@
+//! Image preparation: bytes to network input.
+
+use super::{DType, Operand};
+
+/// Rotates, translates, resizes and normalises a batch of images in one pass.
+///
+/// An output pixel `(oy, ox)` lies at `x = clamp((ox + 0.5) * W / OW - 0.5, 0, W - 1)` of the source, likewise
+/// `y` (bilinear resize without antialiasing, pixel centres, `align_corners = false`). The image's transform
+/// `[a, b, tx, c, d, ty]`, in pixels of the source, leads to `(a x + b y + tx, c x + d y + ty)`, where the four
+/// neighbours are blended; neighbours outside the image are 0. The result is `(value / 255 - mean) / std`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PrepareImages {
+    /// Images in the batch.
+    pub n: usize,
+    /// Height and width of the source.
+    pub source: [usize; 2],
+    /// Height and width of the output.
+    pub output: [usize; 2],
+    /// Mean of each channel, in units of 0 to 1; its length is the number of channels.
+    pub mean: Vec<f32>,
+    /// Standard deviation of each channel.
+    pub std: Vec<f32>,
+}
+
+impl PrepareImages {
+    /// The number of channels.
+    pub fn channels(&self) -> usize {
+        self.mean.len()
+    }
+
+    pub(super) fn operands(&self) -> Vec<Operand> {
+        let [h, w] = self.source;
+        let [oh, ow] = self.output;
+        vec![
+            Operand::read("images", [self.n, h, w, self.channels()]).of(DType::U8),
+            Operand::read("transforms", [self.n, 6]),
+            Operand::write("output", [self.n, oh, ow, self.channels()]),
+        ]
+    }
+
+    pub(super) fn flops(&self) -> u64 {
+        (self.n * self.output[0] * self.output[1] * self.channels() * 10) as u64
+    }
+}

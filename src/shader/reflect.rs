@@ -1,0 +1,1 @@
+//! What a shader declares: its bindings, workgroup size and structs.

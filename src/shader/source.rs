@@ -1,0 +1,46 @@
+//! Assembling a kernel's WGSL from its constants and its files.
+
+/// A kernel's source: a generated `const` prelude, then files in order.
+///
+/// The three knobs of a variant, in this order: constants, an element alias, another file. There is no
+/// preprocessor. A constant that a file needs and the prelude lacks is an error of the WGSL compiler.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Source {
+    prelude: String,
+    files: Vec<&'static str>,
+}
+
+impl Source {
+    /// A source of the given files (their contents, by `include_str!`), without constants.
+    pub fn new(files: impl Into<Vec<&'static str>>) -> Self {
+        Self { prelude: String::new(), files: files.into() }
+    }
+
+    /// Adds `const NAME: u32 = value;`.
+    pub fn constant(mut self, name: &str, value: usize) -> Self {
+        self.prelude += &format!("const {name}: u32 = {value}u;\n");
+        self
+    }
+
+    /// Adds `const NAME: bool = value;`.
+    pub fn flag(mut self, name: &str, value: bool) -> Self {
+        self.prelude += &format!("const {name}: bool = {value};\n");
+        self
+    }
+
+    /// Adds `const NAME: f32 = value;`, exact to the last bit.
+    pub fn float(mut self, name: &str, value: f32) -> Self {
+        self.prelude += &format!("const {name}: f32 = {value:?}f;\n");
+        self
+    }
+
+    /// The whole WGSL text.
+    pub fn assemble(&self) -> String {
+        let mut text = self.prelude.clone();
+        for file in &self.files {
+            text += "\n";
+            text += file;
+        }
+        text
+    }
+}
