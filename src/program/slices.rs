@@ -33,7 +33,7 @@ impl DeviceLimits {
         let largest = item_bytes.iter().copied().max().unwrap_or(1).max(1);
         let fits = usize::try_from(self.binding_bytes / largest).unwrap_or(usize::MAX);
         if fits >= count {
-            return Ok(vec![0..count]);
+            return Ok(std::iter::once(0..count).collect());
         }
         let quantum = item_bytes
             .iter()

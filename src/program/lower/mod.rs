@@ -1,0 +1,271 @@
+//! From a network to a program: forwards along the layers, backwards along the tape.
+
+mod backward;
+mod forward;
+
+use std::ops::Range;
+
+use thiserror::Error;
+
+use super::{DeviceLimits, Phase, Program, Role, Step, Tensor, TensorId, View};
+use crate::{
+    dtype::DType,
+    model::{Layer, Network},
+    ops::{Adam, Control, Conv, MaxPool, Metrics, Op},
+    shape::Shape,
+};
+
+/// What the program is for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Mode {
+    /// Training steps and evaluation. The optimiser's constants; its `len` is not looked at.
+    Train(Adam),
+    /// Evaluation only: no gradients, no optimiser state.
+    Evaluate,
+}
+
+/// How a network is to be lowered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Images a step.
+    pub batch: usize,
+    /// Height and width of the images as they come from the data set.
+    pub source: [usize; 2],
+    /// Mean of each channel, for normalisation.
+    pub mean: Vec<f32>,
+    /// Standard deviation of each channel.
+    pub std: Vec<f32>,
+    /// What the program is for.
+    pub mode: Mode,
+    /// The limits of the device.
+    pub limits: DeviceLimits,
+}
+
+/// The tensors that the host writes and reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inputs {
+    /// The control block, [`Control`].
+    pub control: TensorId,
+    /// `[N, H, W, C]` u8.
+    pub images: TensorId,
+    /// `[N, 6]`: one affine transform for each image.
+    pub transforms: TensorId,
+    /// `[N]` u32.
+    pub labels: TensorId,
+    /// `[4]`: the sums of [`Metrics`].
+    pub metrics: TensorId,
+    /// `[N]`: the loss of each image.
+    pub loss: TensorId,
+    /// `[N, classes]`.
+    pub probs: TensorId,
+}
+
+/// The tensors of one parameter of the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParameterTensors {
+    /// The values.
+    pub value: TensorId,
+    /// The gradient and Adam's two moments, where the program trains it.
+    pub trained: Option<[TensorId; 3]>,
+}
+
+/// A network as a program, with the tensors that a host needs to know.
+#[derive(Clone, Debug)]
+pub struct Lowered {
+    /// The program.
+    pub program: Program,
+    /// Inputs and outputs.
+    pub inputs: Inputs,
+    /// One entry for each of [`Network::parameters`], in that order.
+    pub parameters: Vec<ParameterTensors>,
+}
+
+/// A program that cannot be made for a device.
+#[derive(Debug, Error, PartialEq)]
+pub enum LowerError {
+    /// One indivisible piece is larger than a binding.
+    #[error(
+        "{what} needs {} MiB in one binding; this device allows {} MiB. Try a smaller --image-size or --device cpu",
+        bytes.div_ceil(1 << 20), limit >> 20
+    )]
+    Binding {
+        /// The tensor or layer.
+        what: String,
+        /// What its smallest piece needs.
+        bytes: u64,
+        /// What the device allows.
+        limit: u64,
+    },
+    /// A batch of no images.
+    #[error("batch size 0: a step needs at least one image. Try --batch-size 64")]
+    EmptyBatch,
+    /// The network's channels differ from those of the normalisation.
+    #[error("the images have {found} channels, but the network takes {expected}")]
+    Channels {
+        /// Channels of the data.
+        found: usize,
+        /// Channels of the network.
+        expected: usize,
+    },
+}
+
+/// Lowers a network.
+///
+/// # Errors
+/// [`LowerError`] where the batch is empty, the data do not fit the network, or a piece of work is too large for
+/// the device even when split.
+pub fn lower(network: &Network, settings: &Settings) -> Result<Lowered, LowerError> {
+    if settings.batch == 0 {
+        return Err(LowerError::EmptyBatch);
+    }
+    let (found, expected) = (settings.mean.len(), network.config.channels);
+    if found != expected {
+        return Err(LowerError::Channels { found, expected });
+    }
+    let mut lowering = Lowering::new(network, settings);
+    if let Mode::Train(adam) = settings.mode {
+        let tape = lowering.forward(Phase::Forward)?;
+        lowering.backward(&tape)?;
+        lowering.update(adam)?;
+    }
+    lowering.forward(Phase::Evaluate)?;
+    let Lowering { program, inputs, parameters, .. } = lowering;
+    debug_assert_eq!(program.validate(), Ok(()));
+    Ok(Lowered { program, inputs, parameters })
+}
+
+/// What the backward pass needs to know of a layer's forward pass.
+struct Record<'a> {
+    layer: &'a Layer,
+    input: TensorId,
+    /// A second result: batch mean and variance, or argmax.
+    saved: Vec<TensorId>,
+}
+
+struct Lowering<'a> {
+    network: &'a Network,
+    settings: &'a Settings,
+    program: Program,
+    inputs: Inputs,
+    parameters: Vec<ParameterTensors>,
+}
+
+impl<'a> Lowering<'a> {
+    fn new(network: &'a Network, settings: &'a Settings) -> Self {
+        let mut program = Program::default();
+        let n = settings.batch;
+        let classes = network.config.classes;
+        let [h, w] = settings.source;
+        let mut add = |name: &str, shape: Shape, dtype, role| {
+            program.add(Tensor { name: name.to_owned(), shape, dtype, role })
+        };
+        let inputs = Inputs {
+            control: add("control", [Control::WORDS].into(), DType::U32, Role::Input),
+            images: add("images", [n, h, w, settings.mean.len()].into(), DType::U8, Role::Input),
+            transforms: add("transforms", [n, 6].into(), DType::F32, Role::Input),
+            labels: add("labels", [n].into(), DType::U32, Role::Input),
+            metrics: add("metrics", [Metrics::LEN].into(), DType::F32, Role::Output),
+            loss: add("loss", [n].into(), DType::F32, Role::Output),
+            probs: add("probs", [n, classes].into(), DType::F32, Role::Output),
+        };
+        let trains = matches!(settings.mode, Mode::Train(_));
+        let parameters = network
+            .parameters
+            .iter()
+            .map(|p| {
+                let shape = p.layout.device_shape(&p.shape);
+                let mut add =
+                    |suffix: &str, role| add(&format!("{}{suffix}", p.name), shape.clone(), DType::F32, role);
+                ParameterTensors {
+                    value: add("", if p.trainable { Role::Parameter } else { Role::Statistic }),
+                    trained: (trains && p.trainable).then(|| {
+                        [
+                            add(".grad", Role::Gradient),
+                            add(".m", Role::OptimizerState),
+                            add(".v", Role::OptimizerState),
+                        ]
+                    }),
+                }
+            })
+            .collect();
+        Self { network, settings, program, inputs, parameters }
+    }
+
+    fn transient(&mut self, name: String, shape: Shape, dtype: DType) -> TensorId {
+        self.program.add(Tensor { name, shape, dtype, role: Role::Transient })
+    }
+
+    /// A transient with the batch in front of `shape`.
+    fn batched(&mut self, name: String, shape: &Shape, dtype: DType) -> TensorId {
+        let dims: Vec<usize> =
+            std::iter::once(self.settings.batch).chain(shape.dims().iter().copied()).collect();
+        self.transient(name, dims.into(), dtype)
+    }
+
+    fn whole(&self, tensor: TensorId) -> View {
+        self.program.whole(tensor)
+    }
+
+    /// Items `range` of a tensor of `count` equal items.
+    fn items(&self, tensor: TensorId, count: usize, range: &Range<usize>) -> View {
+        let item = self.program.tensor(tensor).shape.elements() / count;
+        View { tensor, offset: range.start * item, len: range.len() * item }
+    }
+
+    fn images(&self, tensor: TensorId, range: &Range<usize>) -> View {
+        self.items(tensor, self.settings.batch, range)
+    }
+
+    fn parameter(&self, index: usize) -> View {
+        self.whole(self.parameters[index].value)
+    }
+
+    fn gradient(&self, index: usize) -> View {
+        let [gradient, ..] =
+            self.parameters[index].trained.expect("the backward pass runs for trained parameters");
+        self.whole(gradient)
+    }
+
+    /// Splits `count` items of the tensors into ranges that can be bound.
+    fn split(&self, what: &str, count: usize, tensors: &[TensorId]) -> Result<Vec<Range<usize>>, LowerError> {
+        let bytes: Vec<u64> =
+            tensors.iter().map(|&t| self.program.tensor(t).bytes() / count as u64).collect();
+        self.settings.limits.split(what, count, &bytes)
+    }
+
+    fn split_images(&self, what: &str, tensors: &[TensorId]) -> Result<Vec<Range<usize>>, LowerError> {
+        self.split(what, self.settings.batch, tensors)
+    }
+
+    fn step(&mut self, phase: Phase, label: String, op: impl Into<Op>, args: Vec<View>) {
+        self.program.steps.push(Step { op: op.into(), args, label, phase });
+    }
+}
+
+/// `name.pass`, and which items where it is not all of them.
+fn label(name: &str, pass: &str, range: &Range<usize>, all: usize) -> String {
+    if range.len() == all {
+        format!("{name}.{pass}")
+    } else {
+        format!("{name}.{pass}[{}..{}]", range.start, range.end)
+    }
+}
+
+fn image(shape: &Shape) -> [usize; 3] {
+    shape.dims().try_into().expect("a layer of images has [H, W, C]")
+}
+
+fn pixels_channels(layer: &Layer) -> (usize, usize) {
+    let [h, w, c] = image(&layer.output);
+    (h * w, c)
+}
+
+fn conv(layer: &Layer, n: usize) -> Conv {
+    let ([h, w, c], [.., k]) = (image(&layer.input), image(&layer.output));
+    Conv { n, h, w, c, k }
+}
+
+fn pool(layer: &Layer, n: usize, stride: [usize; 2]) -> MaxPool {
+    let [h, w, c] = image(&layer.input);
+    MaxPool { n, h, w, c, kernel: 2, stride }
+}

@@ -1,0 +1,177 @@
+//! The rules of the house: which part may know which, as ARCHITECTURE.md draws it.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Each room of `src/` and the rooms that it may import. `cli` and the two roots may import all.
+const MAY_IMPORT: &[(&str, &[&str])] = &[
+    ("shape", &[]),
+    ("dtype", &[]),
+    ("rng", &[]),
+    ("ops", &["dtype", "shape", "rng"]),
+    ("model", &["ops", "dtype", "shape", "rng"]),
+    ("program", &["model", "ops", "dtype", "shape", "rng"]),
+    ("cpu", &["program", "ops", "dtype", "shape", "rng"]),
+    ("shader", &[]),
+    ("kernels", &["shader", "ops", "dtype", "shape", "rng"]),
+    ("gpu", &["program", "kernels", "shader", "ops", "dtype", "shape"]),
+    ("data", &["rng"]),
+    ("train", &["data", "program", "model", "ops", "dtype", "shape", "rng"]),
+];
+
+/// External crates, and the only room that may name them.
+const ONLY_IN: &[(&str, &str)] = &[
+    ("wgpu", "gpu"),
+    ("naga", "shader"),
+    ("anyhow", "cli"),
+    ("clap", "cli"),
+    ("indicatif", "cli"),
+    ("gemm", "cpu"),
+];
+
+/// Files may be this long.
+const LINES: usize = 500;
+
+fn sources(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(sources(&path, extension));
+        } else if path.extension().is_some_and(|e| e == extension) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// `src/gpu/caps.rs` and `src/gpu.rs` are in the room `gpu`.
+fn room(file: &Path) -> String {
+    let inside = file.strip_prefix(root().join("src")).unwrap();
+    let first = inside.components().next().unwrap().as_os_str().to_str().unwrap();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+/// The code without comments and without its string literals.
+fn code(text: &str) -> String {
+    let lines = text.lines().map(|line| line.split("//").next().unwrap_or(""));
+    lines.collect::<Vec<_>>().join("\n").split('"').step_by(2).collect::<Vec<_>>().join("\"\"")
+}
+
+/// The first path segments behind every `crate::` or `vgg_wgpu::`, groups in braces included.
+fn imported_rooms(code: &str) -> BTreeSet<String> {
+    let mut rooms = BTreeSet::new();
+    for (at, _) in code.match_indices("crate::") {
+        let rest = &code[at + "crate::".len()..];
+        let Some(group) = rest.strip_prefix('{') else {
+            rooms.insert(identifier(rest));
+            continue;
+        };
+        let (mut depth, mut start) = (0, true);
+        for (index, c) in group.char_indices() {
+            match c {
+                '{' => depth += 1,
+                '}' if depth == 0 => break,
+                '}' => depth -= 1,
+                ',' if depth == 0 => start = true,
+                c if start && c.is_alphanumeric() => {
+                    rooms.insert(identifier(&group[index..]));
+                    start = false;
+                }
+                _ => {}
+            }
+        }
+    }
+    rooms
+}
+
+fn identifier(text: &str) -> String {
+    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+}
+
+/// Whether the code names a crate: `name::` where no longer path or identifier ends.
+fn names_crate(code: &str, name: &str) -> bool {
+    let paths = code
+        .match_indices(&format!("{name}::"))
+        .any(|(at, _)| !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':'));
+    paths || code.contains(&format!("use {name};")) || code.contains(&format!("extern crate {name}"))
+}
+
+#[test]
+fn each_room_imports_only_what_it_may() {
+    let mut breaches = Vec::new();
+    let mut seen = BTreeSet::new();
+    for file in sources(&root().join("src"), "rs") {
+        let room = room(&file);
+        let Some((_, allowed)) = MAY_IMPORT.iter().find(|(name, _)| *name == room) else {
+            assert!(["cli", "lib", "main"].contains(&room.as_str()), "{} is in no room", file.display());
+            continue;
+        };
+        seen.insert(room.clone());
+        for import in imported_rooms(&code(&fs::read_to_string(&file).unwrap())) {
+            if import != room && !allowed.contains(&import.as_str()) {
+                breaches.push(format!("{}: {room} imports {import}", file.display()));
+            }
+        }
+    }
+    assert!(breaches.is_empty(), "{}", breaches.join("\n"));
+    assert_eq!(seen.len(), MAY_IMPORT.len(), "rooms without a file: the table is out of date");
+}
+
+#[test]
+fn each_outside_crate_stays_in_its_room() {
+    let mut breaches = Vec::new();
+    for file in sources(&root().join("src"), "rs") {
+        let room = room(&file);
+        let code = code(&fs::read_to_string(&file).unwrap());
+        for (name, only) in ONLY_IN {
+            if room != *only && room != "main" && names_crate(&code, name) {
+                breaches.push(format!("{}: {name} belongs in {only}", file.display()));
+            }
+        }
+        let prints = ["println!", "print!", "dbg!"].iter().any(|p| code.contains(p));
+        if prints && !["cli", "main"].contains(&room.as_str()) {
+            breaches.push(format!("{}: only cli prints", file.display()));
+        }
+    }
+    assert!(breaches.is_empty(), "{}", breaches.join("\n"));
+}
+
+#[test]
+fn files_stay_readable_and_finished() {
+    let mut breaches = Vec::new();
+    let folders = [("src", "rs"), ("tests", "rs"), ("benches", "rs"), ("shaders", "wgsl")];
+    for file in folders.iter().flat_map(|(folder, extension)| sources(&root().join(folder), extension)) {
+        let text = fs::read_to_string(&file).unwrap();
+        if text.lines().count() > LINES {
+            breaches.push(format!("{}: {} lines", file.display(), text.lines().count()));
+        }
+        // Spelled in halves, so that this file does not find itself.
+        for stub in [["to", "do!"], ["unimpl", "emented!"], ["FIX", "ME"], ["TO", "DO"]].map(|p| p.concat()) {
+            if text.contains(&stub) {
+                breaches.push(format!("{}: {stub}", file.display()));
+            }
+        }
+    }
+    assert!(breaches.is_empty(), "{}", breaches.join("\n"));
+}
+
+/// The checks above can fail.
+#[test]
+fn the_rules_find_what_they_look_for() {
+    let code = code(
+        "use crate::{gpu::Adapter, ops::{Op, Conv}, shape::Shape}; // crate::train\nlet x = crate::cli::run(\"crate::data\");",
+    );
+    let rooms: Vec<String> = imported_rooms(&code).into_iter().collect();
+    assert_eq!(rooms, ["cli", "gpu", "ops", "shape"]);
+    assert!(names_crate("let x = wgpu::Device;", "wgpu"));
+    assert!(!names_crate("use my_wgpu::Device;", "wgpu") && !names_crate("use vgg_wgpu::ops;", "wgpu"));
+}
