@@ -1,0 +1,247 @@
+//! The command line as it is typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::Serialize;
+
+/// Train and run VGG image classifiers from first principles on any GPU.
+///
+/// Every layer, the loss and the optimiser are hand-written WGSL kernels that run on Vulkan, Metal and DX12;
+/// without a GPU the same program runs on the CPU. `vgg train` alone trains VGG16 on MNIST.
+#[derive(Debug, Parser)]
+#[command(name = "vgg", version, max_term_width = 100)]
+pub(super) struct Cli {
+    /// Print results only: no progress, no notes.
+    #[arg(short, long, global = true)]
+    pub(super) quiet: bool,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Train a network.
+    Train(Train),
+    /// Measure a trained network on a data set's test images: loss, accuracy, confusion matrix.
+    Eval(Eval),
+    /// Classify pictures: PNG or JPEG of any size and colour.
+    Predict(Predict),
+    /// Show a network layer by layer: output shape, parameters, FLOP.
+    Summary(Summary),
+    /// Show the memory and the limits that a training needs against those that the device has.
+    Plan(Plan),
+    /// List what can run here.
+    Devices,
+}
+
+/// `vgg train`.
+#[derive(Debug, Args)]
+pub(super) struct Train {
+    #[command(flatten)]
+    pub(super) recipe: RecipeFlag,
+    #[command(flatten)]
+    pub(super) device: DeviceFlag,
+    #[command(flatten)]
+    pub(super) settings: SettingFlags,
+    /// Continue an interrupted run bit for bit: a run directory, or its checkpoint.safetensors.
+    #[arg(long, value_name = "DIR|FILE", conflicts_with = "recipe")]
+    pub(super) resume: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RecipeFlag {
+    /// The settings to start from: report (the paper's: 224 px, full width, 10 epochs; default on a hardware
+    /// GPU), quick (28 px, quarter width, 3 epochs; default without one), or a TOML file.
+    #[arg(long, value_name = "report|quick|FILE")]
+    pub(super) recipe: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DeviceFlag {
+    /// Where to run: auto (a hardware GPU, else the CPU), cpu, vulkan, metal, dx12, a number from `vgg devices`
+    /// or part of a device's name.
+    #[arg(long, default_value = "auto", value_name = "DEVICE")]
+    pub(super) device: String,
+}
+
+/// Overrides of a recipe's keys; a flag that is absent leaves the recipe's value.
+#[derive(Debug, Args, Serialize)]
+#[command(next_help_heading = "Settings (each overrides the recipe's)")]
+pub(super) struct SettingFlags {
+    /// Data set: mnist (built in), or mnist:DIR for the four files elsewhere.
+    #[arg(long, value_name = "SET")]
+    data: Option<String>,
+    /// Side of the network's input in pixels; the images are resized to it. At least 24.
+    #[arg(long, value_name = "PIXELS")]
+    image_size: Option<u32>,
+    /// Factor on the width of every layer; 1 is the paper's.
+    #[arg(long, value_name = "FACTOR")]
+    width: Option<f64>,
+    /// Features of the two hidden linear layers; unset they scale with the width from 4096.
+    #[arg(long, value_name = "FEATURES")]
+    hidden: Option<u32>,
+    /// Dropout rate of the classifier.
+    #[arg(long, value_name = "RATE")]
+    dropout: Option<f64>,
+    /// Whose rule decides where the paper's code and PyTorch differ.
+    #[arg(long, value_enum)]
+    semantics: Option<SemanticsFlag>,
+    /// Passes over the training images.
+    #[arg(long)]
+    epochs: Option<u32>,
+    /// Images a step.
+    #[arg(short, long, value_name = "IMAGES")]
+    batch_size: Option<u32>,
+    /// End the run after this many optimiser steps in all.
+    #[arg(long)]
+    steps: Option<u64>,
+    /// Optimiser.
+    #[arg(long, value_enum)]
+    opt: Option<OptimizerFlag>,
+    /// Learning rate.
+    #[arg(long, value_name = "RATE")]
+    lr: Option<f64>,
+    /// L2 penalty.
+    #[arg(long, value_name = "FACTOR")]
+    weight_decay: Option<f64>,
+    /// How the learning rate changes: constant, step (by --lr-gamma every --lr-step-size epochs), cosine.
+    #[arg(long, value_enum)]
+    lr_scheduler: Option<SchedulerFlag>,
+    /// Epochs between two steps of the step schedule.
+    #[arg(long, value_name = "EPOCHS")]
+    lr_step_size: Option<u32>,
+    /// Factor of the step schedule.
+    #[arg(long, value_name = "FACTOR")]
+    lr_gamma: Option<f64>,
+    /// Epochs of linear warm-up; may be a fraction.
+    #[arg(long, value_name = "EPOCHS")]
+    lr_warmup_epochs: Option<f64>,
+    /// Rotate training images by up to this many degrees either way.
+    #[arg(long, value_name = "DEGREES")]
+    rotate: Option<f64>,
+    /// Move training images by up to this fraction of their side along both axes.
+    #[arg(long, value_name = "FRACTION")]
+    translate: Option<f64>,
+    /// Seed of the initial weights, the shuffling, the dropout and the augmentation.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Where the run's files go; unset, a new folder under runs/.
+    #[arg(long, value_name = "DIR")]
+    output_dir: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+enum SemanticsFlag {
+    /// Biased running variance; slope 1/2 for the ReLU at exactly 0.
+    Paper,
+    /// Unbiased running variance; slope 0.
+    Pytorch,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+enum OptimizerFlag {
+    Adam,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+enum SchedulerFlag {
+    Constant,
+    Step,
+    Cosine,
+}
+
+/// `vgg eval`.
+#[derive(Debug, Args)]
+pub(super) struct Eval {
+    #[command(flatten)]
+    pub(super) weights: WeightsFlag,
+    #[command(flatten)]
+    pub(super) device: DeviceFlag,
+    /// Data set: mnist (built in), or mnist:DIR for the four files elsewhere.
+    #[arg(long, default_value = "mnist", value_name = "SET")]
+    pub(super) data: String,
+    /// Images a step.
+    #[arg(short, long, default_value_t = 64, value_name = "IMAGES")]
+    pub(super) batch_size: usize,
+    /// Where the picture of the confusion matrix goes; unset, confusion.svg beside the weights.
+    #[arg(long, value_name = "FILE")]
+    pub(super) confusion: Option<PathBuf>,
+    /// Print one JSON object instead of text, and write no picture unless --confusion names one.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct WeightsFlag {
+    /// Weights of a trained network: best.safetensors or checkpoint.safetensors of a run, or torchvision's.
+    #[arg(long, value_name = "FILE")]
+    pub(super) weights: PathBuf,
+    /// Side of the network's input, for weights that do not say it.
+    #[arg(long, value_name = "PIXELS")]
+    pub(super) image_size: Option<usize>,
+}
+
+/// `vgg predict`.
+#[derive(Debug, Args)]
+pub(super) struct Predict {
+    #[command(flatten)]
+    pub(super) weights: WeightsFlag,
+    #[command(flatten)]
+    pub(super) device: DeviceFlag,
+    /// The pictures.
+    #[arg(required = true, value_name = "IMAGE")]
+    pub(super) images: Vec<PathBuf>,
+    /// How many classes to name for each picture.
+    #[arg(long, default_value_t = 3, value_name = "K", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) top: u16,
+    /// Ink and paper: auto looks at the picture's border.
+    #[arg(long, value_enum, default_value_t = InkFlag::Auto)]
+    pub(super) ink: InkFlag,
+}
+
+/// Whether a picture's digit is darker or lighter than its paper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum InkFlag {
+    /// Judge by the picture.
+    Auto,
+    /// Dark ink on light paper, as scans and photographs are.
+    Dark,
+    /// Light ink on dark paper, as MNIST is.
+    Light,
+}
+
+/// `vgg summary`.
+#[derive(Debug, Args)]
+pub(super) struct Summary {
+    #[command(flatten)]
+    pub(super) recipe: RecipeFlag,
+    #[command(flatten)]
+    pub(super) settings: SettingFlags,
+    /// Channels of the input: 1 or 3. Unset, those of the data set.
+    #[arg(long)]
+    pub(super) channels: Option<usize>,
+    /// Classes. Unset, those of the data set.
+    #[arg(long)]
+    pub(super) classes: Option<usize>,
+}
+
+/// `vgg plan`.
+#[derive(Debug, Args)]
+pub(super) struct Plan {
+    #[command(flatten)]
+    pub(super) recipe: RecipeFlag,
+    #[command(flatten)]
+    pub(super) device: DeviceFlag,
+    #[command(flatten)]
+    pub(super) settings: SettingFlags,
+    /// Memory that the training may use, in GiB; unset, what the device or the machine has, where that is known.
+    #[arg(long, value_name = "GIB")]
+    pub(super) memory: Option<f64>,
+    /// List every tensor, not only the largest.
+    #[arg(long)]
+    pub(super) all: bool,
+}
