@@ -11,7 +11,6 @@ use super::{
 use crate::{
     model::{Layer, LayerKind, Network},
     program::{DeviceLimits, Mode, Settings, lower},
-    train::TrainConfig,
 };
 
 /// What the paper says of the network's size.
@@ -19,9 +18,8 @@ const PAPER_CLAIM: &str = "The paper says \"~9M parameters\"; its own table adds
 and so does this network at 224x224, full width, one channel and ten classes.";
 
 /// Runs `vgg summary`.
-pub(super) fn run(config: &TrainConfig, channels: usize, classes: usize) -> Result<()> {
-    let network = config.network(channels, classes)?;
-    print(&render(&network)?)
+pub(super) fn run(network: &Network) -> Result<()> {
+    print(&render(network)?)
 }
 
 fn render(network: &Network) -> Result<String> {

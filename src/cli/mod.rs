@@ -1,0 +1,62 @@
+//! The `vgg` command: one file per subcommand. The only room that prints.
+
+mod args;
+mod confusion;
+mod device;
+mod devices;
+mod eval;
+mod output;
+mod plan;
+mod predict;
+mod progress;
+mod summary;
+mod table;
+mod train;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+
+use self::{
+    args::{Cli, Command},
+    output::note,
+};
+use crate::{model::NetworkError, train::ConfigError};
+
+/// Done.
+const DONE: u8 = 0;
+/// Something went wrong.
+const FAILED: u8 = 1;
+/// The command line or a recipe asks for what does not exist; the same code as clap's own.
+const USAGE: u8 = 2;
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let code = match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            note(false, &format!("error: {error:#}"));
+            if is_usage(&error) { USAGE } else { FAILED }
+        }
+    };
+    ExitCode::from(code)
+}
+
+fn run(cli: Cli) -> Result<u8> {
+    match &cli.command {
+        Command::Train(flags) => return train::run(flags, cli.quiet),
+        Command::Eval(flags) => eval::run(flags, cli.quiet)?,
+        Command::Predict(flags) => predict::run(flags, cli.quiet)?,
+        Command::Summary(flags) => train::summary(flags)?,
+        Command::Plan(flags) => train::plan(flags, cli.quiet)?,
+        Command::Devices => devices::run()?,
+    }
+    Ok(DONE)
+}
+
+/// Whether the request itself is at fault.
+fn is_usage(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| cause.is::<ConfigError>() || cause.is::<NetworkError>())
+}

@@ -1,0 +1,208 @@
+//! `vgg plan`: memory and limits, before anything is allocated.
+
+use std::fmt::Write as _;
+
+use anyhow::{Result, bail};
+
+use super::{
+    device::Device,
+    output::print,
+    table::{Align, bytes, table},
+};
+use crate::{
+    gpu::Requirements,
+    model::Network,
+    program::{LowerError, Lowered, MemoryPlan, Program, Role, Settings, lower},
+};
+
+/// Tensors that are listed without `--all`.
+const LISTED: usize = 16;
+
+/// The largest batch that is looked for.
+const MAX_BATCH: usize = 65_536;
+
+/// What `vgg plan` shows.
+pub(super) struct Planned<'a> {
+    pub(super) network: &'a Network,
+    pub(super) settings: Settings,
+    pub(super) device: &'a Device,
+    /// Bytes that the training may use, where that is known.
+    pub(super) memory: Option<u64>,
+    pub(super) all: bool,
+}
+
+/// Runs `vgg plan`.
+pub(super) fn run(planned: &Planned<'_>) -> Result<()> {
+    let Lowered { program, .. } = lower(planned.network, &planned.settings)?;
+    let requirements = requirements(planned.device, &program)?;
+    let memory = MemoryPlan::new(&program);
+    let peak = memory.bytes() + requirements.map_or(0, |r| r.workspace_bytes);
+    let mut text = tensors(&program, planned.all);
+    text += "\n";
+    text += &by_role(&program, &memory, requirements.as_ref());
+    if let Some(requirements) = &requirements {
+        text += "\n";
+        text += &limits(requirements, planned.device);
+    }
+    writeln!(text, "\nbatch size       {}", planned.settings.batch)?;
+    writeln!(text, "steps            {}", program.steps.len())?;
+    match planned.memory {
+        Some(budget) => {
+            let largest = largest_batch(planned, budget);
+            writeln!(text, "memory           {} of {}", bytes(peak), bytes(budget))?;
+            let largest = largest.map_or_else(|| "none".into(), |batch| batch.to_string());
+            writeln!(text, "largest batch    {largest}")?;
+            print(&text)?;
+            if peak > budget {
+                bail!(too_much(peak, budget, planned, &largest));
+            }
+            Ok(())
+        }
+        None => {
+            writeln!(text, "memory           {}", bytes(peak))?;
+            writeln!(text, "largest batch    unknown: this system does not tell the memory; give --memory GIB")?;
+            print(&text)
+        }
+    }
+}
+
+/// Refuses a training that cannot fit before anything is allocated.
+pub(super) fn refuse_what_does_not_fit(planned: &Planned<'_>, program: &Program) -> Result<()> {
+    let Some(budget) = planned.memory else { return Ok(()) };
+    let workspace = requirements(planned.device, program)?.map_or(0, |r| r.workspace_bytes);
+    let peak = MemoryPlan::new(program).bytes() + workspace;
+    if peak <= budget {
+        return Ok(());
+    }
+    let largest = largest_batch(planned, budget).map_or_else(|| "none".into(), |batch| batch.to_string());
+    bail!(too_much(peak, budget, planned, &largest))
+}
+
+fn too_much(peak: u64, budget: u64, planned: &Planned<'_>, largest: &str) -> String {
+    format!(
+        "batch size {} needs {}, but {} are there; the largest batch that fits: {largest}. \
+         Try a smaller --batch-size, --image-size or --width",
+        planned.settings.batch,
+        bytes(peak),
+        bytes(budget),
+    )
+}
+
+fn requirements(device: &Device, program: &Program) -> Result<Option<Requirements>> {
+    Ok(device.adapter().map(|adapter| Requirements::of(program, adapter)).transpose()?)
+}
+
+fn tensors(program: &Program, all: bool) -> String {
+    let mut order: Vec<usize> = (0..program.tensors.len()).collect();
+    order.sort_by_key(|&t| std::cmp::Reverse(program.tensors[t].bytes()));
+    let shown = if all { order.len() } else { LISTED.min(order.len()) };
+    let rows: Vec<Vec<String>> = order[..shown]
+        .iter()
+        .map(|&t| {
+            let t = &program.tensors[t];
+            vec![t.name.clone(), t.shape.to_string(), t.dtype.to_string(), role(t.role).into(), bytes(t.bytes())]
+        })
+        .collect();
+    let columns = [
+        ("tensor", Align::Left),
+        ("shape (channels last)", Align::Left),
+        ("type", Align::Left),
+        ("role", Align::Left),
+        ("size", Align::Right),
+    ];
+    let mut text = table(&columns, &rows);
+    if shown < order.len() {
+        text += &format!("... and {} smaller ones; --all lists them\n", order.len() - shown);
+    }
+    text
+}
+
+fn role(role: Role) -> &'static str {
+    match role {
+        Role::Input => "input",
+        Role::Parameter => "parameter",
+        Role::Gradient => "gradient",
+        Role::OptimizerState => "optimiser state",
+        Role::Statistic => "running statistic",
+        Role::Output => "output",
+        Role::Transient => "transient",
+    }
+}
+
+fn by_role(program: &Program, memory: &MemoryPlan, requirements: Option<&Requirements>) -> String {
+    let roles = [
+        Role::Parameter,
+        Role::Gradient,
+        Role::OptimizerState,
+        Role::Statistic,
+        Role::Input,
+        Role::Output,
+        Role::Transient,
+    ];
+    let mut rows: Vec<Vec<String>> = roles
+        .iter()
+        .map(|&wanted| {
+            let all = program.tensors.iter().filter(|t| t.role == wanted);
+            let (count, size) = all.fold((0, 0), |(count, size), t| (count + 1, size + t.bytes()));
+            let slots = memory.slots.iter().filter(|s| program.tensor(s.tensors[0]).role == wanted);
+            let (buffers, planned) = slots.fold((0, 0), |(count, size), s| (count + 1, size + s.bytes));
+            vec![role(wanted).into(), count.to_string(), bytes(size), buffers.to_string(), bytes(planned)]
+        })
+        .collect();
+    if let Some(requirements) = requirements {
+        let size = bytes(requirements.workspace_bytes);
+        rows.push(vec!["workspace".into(), "-".into(), "-".into(), "1".into(), size]);
+    }
+    let columns = [
+        ("role", Align::Left),
+        ("tensors", Align::Right),
+        ("size", Align::Right),
+        ("buffers", Align::Right),
+        ("planned", Align::Right),
+    ];
+    table(&columns, &rows)
+}
+
+fn limits(requirements: &Requirements, device: &Device) -> String {
+    let Some(adapter) = device.adapter() else { return String::new() };
+    let (needs, has) = (&requirements.limits, &adapter.info().limits);
+    let row = |name: &str, need: String, limit: String| vec![name.to_owned(), need, limit];
+    let count = |a: u32, b: u32| (a.to_string(), b.to_string());
+    let (buffers, buffers_limit) = count(needs.storage_buffers, has.storage_buffers);
+    let (invocations, invocations_limit) = count(needs.workgroup_invocations, has.workgroup_invocations);
+    let rows = [
+        row("largest buffer", bytes(needs.buffer_bytes), bytes(has.buffer_bytes)),
+        row("largest binding", bytes(needs.binding_bytes), bytes(has.binding_bytes)),
+        row("storage buffers", buffers, buffers_limit),
+        row("workgroup memory", bytes(needs.workgroup_bytes.into()), bytes(has.workgroup_bytes.into())),
+        row("workgroup size", invocations, invocations_limit),
+    ];
+    table(&[("limit", Align::Left), ("needed", Align::Right), ("adapter has", Align::Right)], &rows)
+}
+
+/// The largest batch whose plan fits the memory, by bisection: memory grows with the batch.
+fn largest_batch(planned: &Planned<'_>, budget: u64) -> Option<usize> {
+    let fits = |batch: usize| -> bool {
+        let attempt = || -> Result<u64, LowerError> {
+            let settings = Settings { batch, ..planned.settings.clone() };
+            let program = lower(planned.network, &settings)?.program;
+            let workspace = requirements(planned.device, &program).map(|r| r.map_or(0, |r| r.workspace_bytes));
+            Ok(MemoryPlan::new(&program).bytes().saturating_add(workspace.unwrap_or(u64::MAX)))
+        };
+        attempt().is_ok_and(|bytes| bytes <= budget)
+    };
+    let (mut low, mut high) = (0, MAX_BATCH + 1);
+    while high - low > 1 {
+        let middle = low + (high - low) / 2;
+        if fits(middle) { low = middle } else { high = middle }
+    }
+    (low > 0).then_some(low)
+}
+
+/// The memory that this machine can still give, where the system tells (Linux does).
+pub(super) fn system_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kib * 1024)
+}

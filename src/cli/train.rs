@@ -1,0 +1,184 @@
+//! `vgg train`, and `vgg plan` and `vgg summary`, which take the same settings.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use anyhow::{Context, Result};
+
+use super::{
+    DONE, FAILED, args,
+    device::Device,
+    output::{note, print},
+    plan::{self, Planned},
+    progress::Progress,
+    summary,
+    table::{Align, duration, table, thousands},
+};
+use crate::{
+    data::DataSets,
+    model::Network,
+    program::lower,
+    train::{Checkpoint, Flags, Outcome, RunDirectory, Session, Summary, TrainConfig, Trainer},
+};
+
+/// The paper's results after its tenth epoch.
+const PAPER: [&str; 4] = ["0.0602", "98.61 %", "0.0388", "99.36 %"];
+
+fn overrides(flags: &args::SettingFlags) -> Result<Flags> {
+    toml::Table::try_from(flags).context("the flags")
+}
+
+/// The recipe that was asked for, or the one that suits the device, with the flags over it.
+fn configure(recipe: &args::RecipeFlag, flags: &args::SettingFlags, hardware: bool) -> Result<TrainConfig> {
+    let base = match &recipe.recipe {
+        Some(name) => TrainConfig::recipe(name)?,
+        None => TrainConfig::builtin(if hardware { "report" } else { "quick" })?,
+    };
+    Ok(base.with(&overrides(flags)?)?)
+}
+
+/// Runs `vgg summary`.
+pub(super) fn summary(flags: &args::Summary) -> Result<()> {
+    let recipe = flags.recipe.recipe.as_deref().unwrap_or("report");
+    let config = TrainConfig::recipe(recipe)?.with(&overrides(&flags.settings)?)?;
+    // Every data set that there is has one channel and ten classes.
+    summary::run(&config.vgg(flags.channels.unwrap_or(1), flags.classes.unwrap_or(10)).network()?)
+}
+
+/// Runs `vgg plan`.
+pub(super) fn plan(flags: &args::Plan, quiet: bool) -> Result<()> {
+    let device = Device::choose(&flags.device.device)?;
+    note(quiet, &device.describe());
+    let config = configure(&flags.recipe, &flags.settings, device.is_hardware_gpu())?;
+    let data = config.data_source()?.open()?;
+    let network = network(&config, &data)?;
+    note(quiet, &describe(&config, &network));
+    let memory = match flags.memory {
+        Some(gib) => Some((gib * f64::from(1 << 30)) as u64),
+        None => device.memory(),
+    };
+    let settings = config.settings(&*data.train, device.limits());
+    plan::run(&Planned { network: &network, settings, device: &device, memory, all: flags.all })
+}
+
+fn network(config: &TrainConfig, data: &DataSets) -> Result<Network> {
+    Ok(config.vgg(data.train.channels(), data.train.classes()).network()?)
+}
+
+fn describe(config: &TrainConfig, network: &Network) -> String {
+    let [h, w] = network.config.image_size;
+    format!(
+        "model     VGG16 with batch norm, {}x{h}x{w}, width {}, {} parameters (recipe {})",
+        network.config.channels,
+        config.width,
+        thousands(network.trained_values()),
+        config.recipe,
+    )
+}
+
+fn describe_data(config: &TrainConfig, data: &DataSets) -> String {
+    format!(
+        "data      {}: {} training and {} test images; batch {}, {} epochs",
+        config.data,
+        thousands(data.train.len()),
+        thousands(data.test.len()),
+        config.batch_size,
+        config.epochs,
+    )
+}
+
+/// Runs `vgg train`; the exit code says whether it came to its end.
+pub(super) fn run(flags: &args::Train, quiet: bool) -> Result<u8> {
+    let stop = stop_on_signals()?;
+    let device = Device::choose(&flags.device.device)?;
+    note(quiet, &device.describe());
+    let checkpoint = flags.resume.as_deref().map(|path| Checkpoint::read(&checkpoint_file(path))).transpose()?;
+    let config = match &checkpoint {
+        Some(checkpoint) => checkpoint.config.resumed_with(&overrides(&flags.settings)?)?,
+        None => configure(&flags.recipe, &flags.settings, device.is_hardware_gpu())?,
+    };
+    let data = config.data_source()?.open()?;
+    let network = network(&config, &data)?;
+    note(quiet, &describe(&config, &network));
+    note(quiet, &describe_data(&config, &data));
+    let settings = config.settings(&*data.train, device.limits());
+    let lowered = lower(&network, &settings)?;
+    let planned = Planned { network: &network, settings, device: &device, memory: device.memory(), all: false };
+    plan::refuse_what_does_not_fit(&planned, &lowered.program)?;
+    let directory = match &flags.resume {
+        Some(path) => RunDirectory::resume(&checkpoint_file(path), &config)?,
+        None => RunDirectory::create(&config)?,
+    };
+    let executor = device.open(lowered.program.clone())?;
+    let session = Session::new(executor, &lowered, network);
+    let mut trainer = Trainer::new(session, config, &data, directory)?;
+    if let Some(checkpoint) = &checkpoint {
+        trainer.restore(checkpoint)?;
+    }
+    drop(checkpoint);
+    let mut progress = Progress::new(quiet);
+    match trainer.run(&stop, &mut progress)? {
+        Outcome::Interrupted { checkpoint } => {
+            note(quiet, &format!("go on with: vgg train --resume {}", checkpoint.display()));
+            Ok(FAILED)
+        }
+        Outcome::Finished(summary) => {
+            print(&render(&summary, trainer.directory()))?;
+            Ok(DONE)
+        }
+    }
+}
+
+/// A run directory stands for its checkpoint.
+fn checkpoint_file(path: &Path) -> PathBuf {
+    if path.is_dir() { path.join("checkpoint.safetensors") } else { path.to_owned() }
+}
+
+/// The first Ctrl-C or SIGTERM asks the run to stop, the second ends the process.
+fn stop_on_signals() -> Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&stop);
+    ctrlc::set_handler(move || {
+        if asked.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    })
+    .context("cannot listen for Ctrl-C")?;
+    Ok(stop)
+}
+
+/// The table of the paper's summary, with the paper's own figures beside.
+fn render(summary: &Summary, directory: &Path) -> String {
+    let percent = |fraction: f64| format!("{:.2} %", 100.0 * fraction);
+    let loss = |loss: f64| format!("{loss:.4}");
+    let values = |row: &crate::train::Row| {
+        [loss(row.train_loss), percent(row.train_accuracy), loss(row.test_loss), percent(row.test_accuracy)]
+    };
+    let (last, best) = (values(&summary.last), values(&summary.best));
+    let names = ["train loss", "train accuracy", "test loss", "test accuracy"];
+    let rows: Vec<Vec<String>> = (0..names.len())
+        .map(|i| vec![names[i].to_owned(), last[i].clone(), best[i].clone(), PAPER[i].to_owned()])
+        .collect();
+    let (last_head, best_head) =
+        (format!("epoch {}", summary.last.epoch), format!("best (epoch {})", summary.best.epoch));
+    let columns = [
+        ("", Align::Left),
+        (last_head.as_str(), Align::Right),
+        (best_head.as_str(), Align::Right),
+        ("paper (epoch 10)", Align::Right),
+    ];
+    let mut text = table(&columns, &rows);
+    text += &format!(
+        "\ntime       {}, {:.0} training images/s\n",
+        duration(summary.seconds),
+        summary.images_per_second
+    );
+    text += &format!("weights    {}\n", directory.join("best.safetensors").display());
+    text += &format!("curves     {}\n", directory.join("curves.svg").display());
+    text
+}
