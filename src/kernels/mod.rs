@@ -3,6 +3,22 @@
 //! A [`Variant`] is a row: an operation, a name, what it requires, and how to build its [`Kernel`] (one or more
 //! dispatches) for given shapes. Nothing here knows of wgpu: [`Caps`] are plain facts about a device.
 
+mod adam;
+mod batch_norm;
+mod bias;
+mod conv;
+mod cross_entropy;
+mod dropout;
+mod linear;
+mod matmul;
+mod max_pool;
+mod metrics;
+mod parts;
+mod prepare;
+mod relu;
+
+use thiserror::Error;
+
 use crate::{ops::Op, shader::Source};
 
 /// What kernels need to know of a device.
@@ -20,6 +36,18 @@ pub struct Caps {
     pub workgroup_invocations: u32,
     /// Storage buffers that one dispatch binds.
     pub storage_buffers: u32,
+}
+
+impl Caps {
+    /// What every WebGPU device has at least.
+    pub const WEBGPU: Self = Self {
+        software: false,
+        subgroup_sizes: None,
+        binding_bytes: 128 << 20,
+        workgroup_bytes: 16 << 10,
+        workgroup_invocations: 256,
+        storage_buffers: 8,
+    };
 }
 
 /// One dispatch of a kernel.
@@ -43,14 +71,160 @@ pub struct Kernel {
     pub workspace_bytes: u64,
 }
 
+/// The devices that a variant was made for. It computes the same everywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MadeFor {
+    /// Any device.
+    Any,
+    /// Software adapters: barrier-free, without workgroup memory.
+    Software,
+}
+
 /// A row of the table.
+#[derive(Debug)]
 pub struct Variant {
     /// The operation's name, as [`Op::name`].
     pub op: &'static str,
     /// The variant's name, unique within the operation.
     pub name: &'static str,
+    /// Where it is chosen.
+    pub made_for: MadeFor,
     /// Whether this variant can compute this operation on such a device.
     pub supports: fn(&Op, &Caps) -> bool,
     /// The dispatches for an operation that it supports.
     pub build: fn(&Op, &Caps) -> Kernel,
+}
+
+/// All rows: those of an operation in the order of preference.
+pub fn variants() -> impl Iterator<Item = &'static Variant> {
+    [
+        prepare::VARIANTS,
+        conv::VARIANTS,
+        bias::VARIANTS,
+        batch_norm::VARIANTS,
+        relu::VARIANTS,
+        max_pool::VARIANTS,
+        dropout::VARIANTS,
+        linear::VARIANTS,
+        cross_entropy::VARIANTS,
+        metrics::VARIANTS,
+        adam::VARIANTS,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// A variant that cannot be had.
+#[derive(Debug, Error, PartialEq)]
+pub enum SelectError {
+    /// A forced operation that does not exist.
+    #[error("no operation {op}; there are {known}")]
+    UnknownOp {
+        /// What was asked for.
+        op: String,
+        /// The operations.
+        known: String,
+    },
+    /// A forced variant that does not exist.
+    #[error("{op} has no variant {name}; it has {known}")]
+    UnknownVariant {
+        /// The operation.
+        op: String,
+        /// What was asked for.
+        name: String,
+        /// Its variants.
+        known: String,
+    },
+    /// A forced variant that cannot compute this shape on this device.
+    #[error("{op}/{name} cannot run {shape} on this device; {able} can")]
+    Unsupported {
+        /// The operation.
+        op: &'static str,
+        /// The variant.
+        name: &'static str,
+        /// The operation with its attributes.
+        shape: String,
+        /// Those that can.
+        able: String,
+    },
+    /// No variant at all.
+    #[error("no kernel can run {shape} on this device")]
+    None {
+        /// The operation with its attributes.
+        shape: String,
+    },
+}
+
+/// The variant for an operation on a device: the forced one, else the first that was made for such a device.
+///
+/// `forced` lists (operation, variant) pairs by name; operations that it does not list are free.
+///
+/// # Errors
+/// [`SelectError`] where a forced name does not exist or does not apply, or nothing applies.
+pub fn select(op: &Op, caps: &Caps, forced: &[(String, String)]) -> Result<&'static Variant, SelectError> {
+    let rows = || variants().filter(|v| v.op == op.name());
+    let names = |rows: &mut dyn Iterator<Item = &'static Variant>| {
+        rows.map(|v| v.name).collect::<Vec<_>>().join(", ")
+    };
+    if let Some((unknown, _)) = forced.iter().find(|(name, _)| !Op::NAMES.contains(&name.as_str())) {
+        return Err(SelectError::UnknownOp { op: unknown.clone(), known: Op::NAMES.join(", ") });
+    }
+    let able = || rows().filter(|v| (v.supports)(op, caps));
+    if let Some((_, name)) = forced.iter().find(|(name, _)| name == op.name()) {
+        let Some(row) = rows().find(|v| v.name == name) else {
+            let known = names(&mut rows());
+            return Err(SelectError::UnknownVariant { op: op.name().into(), name: name.clone(), known });
+        };
+        if (row.supports)(op, caps) {
+            return Ok(row);
+        }
+        let (shape, able) = (format!("{op:?}"), names(&mut able()));
+        return Err(SelectError::Unsupported { op: row.op, name: row.name, shape, able });
+    }
+    let wanted = if caps.software { MadeFor::Software } else { MadeFor::Any };
+    able()
+        .find(|v| v.made_for == wanted)
+        .or_else(|| able().next())
+        .ok_or_else(|| SelectError::None { shape: format!("{op:?}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::{Conv, Relu};
+
+    fn forced(op: &str, variant: &str) -> Vec<(String, String)> {
+        vec![(op.into(), variant.into())]
+    }
+
+    #[test]
+    fn names_are_unique_and_every_operation_has_a_row() {
+        let rows: Vec<_> = variants().map(|v| (v.op, v.name)).collect();
+        for (index, row) in rows.iter().enumerate() {
+            assert!(!rows[..index].contains(row), "{row:?} twice");
+            assert!(Op::NAMES.contains(&row.0), "{row:?} is of no operation");
+        }
+        for op in Op::NAMES {
+            assert!(rows.iter().any(|row| row.0 == *op), "{op} has no row");
+        }
+    }
+
+    #[test]
+    fn the_choice_is_by_device_shape_and_flag() {
+        let conv = Op::from(Conv { n: 1, h: 4, w: 4, c: 8, k: 8 });
+        let odd = Op::from(Conv { n: 1, h: 4, w: 4, c: 1, k: 8 });
+        let software = Caps { software: true, ..Caps::WEBGPU };
+        assert_eq!(select(&conv, &Caps::WEBGPU, &[]).unwrap().name, "tiled");
+        assert_eq!(select(&conv, &software, &[]).unwrap().name, "blocked");
+        assert_eq!(select(&odd, &software, &[]).unwrap().name, "tiled");
+        let tiled = forced("conv.forward", "tiled");
+        assert_eq!(select(&conv, &software, &tiled).unwrap().name, "tiled");
+        let error = select(&odd, &software, &forced("conv.forward", "blocked")).unwrap_err().to_string();
+        assert!(error.contains("conv.forward/blocked cannot run") && error.contains("tiled can"), "{error}");
+        let error = select(&conv, &software, &forced("conv.forward", "magic")).unwrap_err().to_string();
+        assert!(error.contains("magic") && error.contains("tiled"), "{error}");
+        let relu = Op::from(Relu { len: 3 });
+        let error = select(&relu, &software, &forced("conv", "tiled")).unwrap_err().to_string();
+        assert!(error.contains("no operation conv;"), "{error}");
+    }
 }

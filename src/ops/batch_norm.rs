@@ -87,7 +87,7 @@ impl BatchNormNormalize {
         vec![
             Operand::read("input", [self.rows, self.channels]),
             Operand::read("mean", shape),
-            Operand::read("var", shape),
+            Operand::read("variance", shape),
             Operand::read("gamma", shape),
             Operand::read("beta", shape),
             Operand::write("output", [self.rows, self.channels]),
@@ -118,7 +118,7 @@ impl BatchNormGradStatistics {
         vec![
             Operand::read("input", [self.rows, self.channels]),
             Operand::read("mean", shape),
-            Operand::read("var", shape),
+            Operand::read("variance", shape),
             Operand::read("grad_output", [self.rows, self.channels]),
             Operand::result("grad_gamma", shape, self.accumulate),
             Operand::result("grad_beta", shape, self.accumulate),
@@ -150,7 +150,7 @@ impl BatchNormGradInput {
         vec![
             Operand::read("input", [self.rows, self.channels]),
             Operand::read("mean", shape),
-            Operand::read("var", shape),
+            Operand::read("variance", shape),
             Operand::read("gamma", shape),
             Operand::read("grad_gamma", shape),
             Operand::read("grad_beta", shape),

@@ -34,6 +34,19 @@ impl Source {
         self
     }
 
+    /// Adds `alias name = target;`.
+    pub fn alias(mut self, name: &str, target: &str) -> Self {
+        self.prelude += &format!("alias {name} = {target};\n");
+        self
+    }
+
+    /// Adds `const NAME: array<f32, n> = array(...);`, exact to the last bit.
+    pub fn floats(mut self, name: &str, values: &[f32]) -> Self {
+        let list: Vec<String> = values.iter().map(|value| format!("{value:?}f")).collect();
+        self.prelude += &format!("const {name} = array<f32, {}>({});\n", values.len(), list.join(", "));
+        self
+    }
+
     /// The whole WGSL text.
     pub fn assemble(&self) -> String {
         let mut text = self.prelude.clone();

@@ -1,0 +1,36 @@
+// batch_norm.grad_statistics, second dispatch: the chunks' sums become grad_beta and grad_gamma
+//
+// Buffers      workspace [CHUNKS, 2, C]; grad_gamma, grad_beta [C], which are added to where ACCUMULATE is set
+// Who          one workgroup a channel; invocation t adds the chunks t, t + WORKGROUP, ... in order, then a fixed tree
+
+@group(0) @binding(0) var<storage, read> workspace: array<f32>;
+@group(0) @binding(1) var<storage, read_write> grad_gamma: array<f32>;
+@group(0) @binding(2) var<storage, read_write> grad_beta: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let c = grid_index(workgroup, workgroups);
+    if c >= C {
+        return;
+    }
+    var plain = 0.0;
+    var weighted = 0.0;
+    for (var chunk = local; chunk < CHUNKS; chunk += WORKGROUP) {
+        plain += workspace[chunk * 2u * C + c];
+        weighted += workspace[(chunk * 2u + 1u) * C + c];
+    }
+    plain = reduce_sum(local, plain);
+    weighted = reduce_sum(local, weighted);
+    if local == 0u {
+        if ACCUMULATE {
+            plain += grad_beta[c];
+            weighted += grad_gamma[c];
+        }
+        grad_beta[c] = plain;
+        grad_gamma[c] = weighted;
+    }
+}

@@ -1,0 +1,36 @@
+// batch_norm.grad_statistics, first dispatch: sums of grad_output and of grad_output * x_hat over each chunk of rows,
+// where x_hat = (input - mean) / sqrt(variance + EPS)
+//
+// Buffers      input, grad_output [ROWS, C]; mean, variance [C]; workspace [CHUNKS, 2, C]; as `elem` along C
+// Who          one invocation an elem of channels and one chunk of CHUNK rows; lanes lie along the channels
+// Numerics     f32; 1 / sqrt is taken out of the sum
+
+@group(0) @binding(0) var<storage, read> input: array<elem>;
+@group(0) @binding(1) var<storage, read> mean: array<elem>;
+@group(0) @binding(2) var<storage, read> variance: array<elem>;
+@group(0) @binding(3) var<storage, read> grad_output: array<elem>;
+@group(0) @binding(4) var<storage, read_write> workspace: array<elem>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
+    let c = i % C;
+    let chunk = i / C;
+    if chunk >= CHUNKS {
+        return;
+    }
+    let center = mean[c];
+    var plain = elem(0.0);
+    var weighted = elem(0.0);
+    for (var row = chunk * CHUNK; row < min(chunk * CHUNK + CHUNK, ROWS); row++) {
+        let g = grad_output[row * C + c];
+        plain += g;
+        weighted += g * (input[row * C + c] - center);
+    }
+    workspace[(chunk * 2u) * C + c] = plain;
+    workspace[(chunk * 2u + 1u) * C + c] = weighted / sqrt(variance[c] + elem(EPS));
+}

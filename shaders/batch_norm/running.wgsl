@@ -1,0 +1,24 @@
+// batch_norm.running: running = (1 - MOMENTUM) running + MOMENTUM batch, the variance times VARIANCE_FACTOR first
+//
+// Buffers      batch_mean, batch_var, running_mean, running_var [C]
+// Who          one invocation a channel; the grid covers C
+// Numerics     VARIANCE_FACTOR is 1 (biased, the paper) or rows / (rows - 1) (unbiased, PyTorch)
+
+@group(0) @binding(0) var<storage, read> batch_mean: array<f32>;
+@group(0) @binding(1) var<storage, read> batch_var: array<f32>;
+@group(0) @binding(2) var<storage, read_write> running_mean: array<f32>;
+@group(0) @binding(3) var<storage, read_write> running_var: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let c = grid_index(workgroup, workgroups) * WORKGROUP + local;
+    if c >= arrayLength(&running_mean) {
+        return;
+    }
+    running_mean[c] = (1.0 - MOMENTUM) * running_mean[c] + MOMENTUM * batch_mean[c];
+    running_var[c] = (1.0 - MOMENTUM) * running_var[c] + MOMENTUM * (batch_var[c] * VARIANCE_FACTOR);
+}

@@ -1,0 +1,52 @@
+// batch_norm.statistics, first dispatch: mean and M2 (the sum of squared deviations) of each chunk of rows
+//
+// Buffers      input [ROWS, C] and workspace [CHUNKS, 2, C], as `elem` along C
+// Who          one invocation an elem of channels and one chunk of CHUNK rows; lanes lie along the channels
+// Numerics     blocks of BLOCK rows are reduced in registers about their own mean and merged into the chunk by Chan's
+//              formula: E[x^2] - mean^2 would cancel
+// Source       Chan, Golub, LeVeque: "Updating formulae and a pairwise algorithm for computing sample variances" (1979)
+
+@group(0) @binding(0) var<storage, read> input: array<elem>;
+@group(0) @binding(1) var<storage, read_write> workspace: array<elem>;
+
+const BLOCK: u32 = 8u;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
+    let c = i % C;
+    let chunk = i / C;
+    if chunk >= CHUNKS {
+        return;
+    }
+    let end = min(chunk * CHUNK + CHUNK, ROWS);
+    var count = 0.0;
+    var mean = elem(0.0);
+    var m2 = elem(0.0);
+    for (var row = chunk * CHUNK; row < end; row += BLOCK) {
+        let rows = min(BLOCK, end - row);
+        var values: array<elem, BLOCK>;
+        var sum = elem(0.0);
+        for (var r = 0u; r < rows; r++) {
+            values[r] = input[(row + r) * C + c];
+            sum += values[r];
+        }
+        let block_mean = sum / f32(rows);
+        var block_m2 = elem(0.0);
+        for (var r = 0u; r < rows; r++) {
+            let deviation = values[r] - block_mean;
+            block_m2 += deviation * deviation;
+        }
+        let total = count + f32(rows);
+        let delta = block_mean - mean;
+        mean += delta * (f32(rows) / total);
+        m2 += block_m2 + delta * delta * (count * f32(rows) / total);
+        count = total;
+    }
+    workspace[(chunk * 2u) * C + c] = mean;
+    workspace[(chunk * 2u + 1u) * C + c] = m2;
+}

@@ -1,0 +1,30 @@
+// bias.grad, second dispatch: the chunks' sums become grad_bias
+//
+// Buffers      workspace [CHUNKS, C]; grad_bias [C], which is added to where ACCUMULATE is set
+// Who          one workgroup a channel; invocation t adds the chunks t, t + WORKGROUP, ... in order, then a fixed tree
+
+@group(0) @binding(0) var<storage, read> workspace: array<f32>;
+@group(0) @binding(1) var<storage, read_write> grad_bias: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let c = grid_index(workgroup, workgroups);
+    if c >= C {
+        return;
+    }
+    var sum = 0.0;
+    for (var chunk = local; chunk < CHUNKS; chunk += WORKGROUP) {
+        sum += workspace[chunk * C + c];
+    }
+    sum = reduce_sum(local, sum);
+    if local == 0u {
+        if ACCUMULATE {
+            sum += grad_bias[c];
+        }
+        grad_bias[c] = sum;
+    }
+}

@@ -1,0 +1,42 @@
+// cross_entropy.forward: probs = softmax(logits), loss[n] = log(sum exp(logits - max)) - (logits[label] - max)
+//
+// Buffers      logits, probs [N, CLASSES]; labels, loss [N]
+// Who          one workgroup an image; its invocations stride over the classes and reduce in a fixed tree
+// Numerics     f32, the maximum subtracted first; a label beyond the classes gives a NaN loss
+
+@group(0) @binding(0) var<storage, read> logits: array<f32>;
+@group(0) @binding(1) var<storage, read> labels: array<u32>;
+@group(0) @binding(2) var<storage, read_write> loss: array<f32>;
+@group(0) @binding(3) var<storage, read_write> probs: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let n = grid_index(workgroup, workgroups);
+    if n >= N {
+        return;
+    }
+    let row = n * CLASSES;
+    var largest = logits[row];
+    for (var c = local; c < CLASSES; c += WORKGROUP) {
+        largest = max(largest, logits[row + c]);
+    }
+    largest = reduce_max(local, largest);
+    var sum = 0.0;
+    for (var c = local; c < CLASSES; c += WORKGROUP) {
+        sum += exp(logits[row + c] - largest);
+    }
+    sum = reduce_sum(local, sum);
+    for (var c = local; c < CLASSES; c += WORKGROUP) {
+        probs[row + c] = exp(logits[row + c] - largest) / sum;
+    }
+    if local == 0u {
+        let label = labels[n];
+        // 0 / 0 at run time: WGSL has no NaN literal.
+        let invalid = (sum - sum) / (sum - sum);
+        loss[n] = select(invalid, log(sum) - (logits[row + min(label, CLASSES - 1u)] - largest), label < CLASSES);
+    }
+}

@@ -1,0 +1,33 @@
+// dropout.apply: output = input * SCALE where the element is kept, else 0
+//
+// Element i is kept when word i % 4 of philox4x32([i / 4, step, stream, layer], seed) is at least THRESHOLD.
+//
+// Buffers      control; input, output [len]
+// Who          one invocation for four elements, which share one Philox block; the grid covers len / 4
+// Numerics     one rounding; the mask is exact and the same on every device, and is never stored: the backward pass
+//              runs this kernel on the gradient
+
+@group(0) @binding(0) var<storage, read> control: Control;
+@group(0) @binding(1) var<storage, read> input: array<f32>;
+@group(0) @binding(2) var<storage, read_write> output: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let block = grid_index(workgroup, workgroups) * WORKGROUP + local;
+    let len = arrayLength(&output);
+    if block * 4u >= len {
+        return;
+    }
+    let counter = vec4(FIRST_BLOCK + block, control.step, STREAM, LAYER);
+    let words = philox4x32(counter, vec2(control.seed_low, control.seed_high));
+    for (var lane = 0u; lane < 4u; lane++) {
+        let i = block * 4u + lane;
+        if i < len {
+            output[i] = select(0.0, input[i] * SCALE, words[lane] >= THRESHOLD);
+        }
+    }
+}

@@ -1,0 +1,40 @@
+// max_pool.grad_input: grad_input[n, h, w, c] = sum of grad_output over the windows that cover (h, w) and chose it
+//
+// Buffers      argmax, grad_output [N, P, Q, C]; grad_input [N, H, W, C]; as `elem` along C
+// Who          one invocation an elem of the input, which gathers: overlapping windows need no atomics; the grid
+//              covers N H W C
+// Numerics     at most (KERNEL / STRIDE)^2 terms, added in row-major order of the windows
+
+@group(0) @binding(0) var<storage, read> argmax: array<index>;
+@group(0) @binding(1) var<storage, read> grad_output: array<elem>;
+@group(0) @binding(2) var<storage, read_write> grad_input: array<elem>;
+
+// The first window along an axis that covers a position.
+fn first_window(at: u32, stride: u32) -> u32 {
+    return select(0u, (at - min(at, KERNEL) + stride) / stride, at >= KERNEL);
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
+    if i >= N * H * W * C {
+        return;
+    }
+    let c = i % C;
+    let w = i / C % W;
+    let h = i / (C * W) % H;
+    let n = i / (C * W * H);
+    let here = index(h * W + w);
+    var sum = elem(0.0);
+    for (var p = first_window(h, STRIDE_H); p < min(h / STRIDE_H + 1u, P); p++) {
+        for (var q = first_window(w, STRIDE_W); q < min(w / STRIDE_W + 1u, Q); q++) {
+            let at = ((n * P + p) * Q + q) * C + c;
+            sum += select(elem(0.0), grad_output[at], argmax[at] == here);
+        }
+    }
+    grad_input[i] = sum;
+}

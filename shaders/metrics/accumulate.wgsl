@@ -1,0 +1,45 @@
+// metrics.accumulate: metrics += [sum of loss, correct answers, images, 0] over the valid images
+//
+// Buffers      control; loss, labels [N]; probs [N, CLASSES]; metrics [4]
+// Who          one workgroup in all; its invocations stride over the images and reduce in a fixed tree
+// Numerics     f32; counts are exact to 2^24; an answer is the first largest probability
+
+@group(0) @binding(0) var<storage, read> control: Control;
+@group(0) @binding(1) var<storage, read> loss: array<f32>;
+@group(0) @binding(2) var<storage, read> probs: array<f32>;
+@group(0) @binding(3) var<storage, read> labels: array<u32>;
+@group(0) @binding(4) var<storage, read_write> metrics: array<f32, 4>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    if grid_index(workgroup, workgroups) > 0u {
+        return;
+    }
+    let valid = min(control.valid, N);
+    var loss_sum = 0.0;
+    var correct = 0.0;
+    for (var n = local; n < valid; n += WORKGROUP) {
+        var answer = 0u;
+        var best = probs[n * CLASSES];
+        for (var c = 1u; c < CLASSES; c++) {
+            let p = probs[n * CLASSES + c];
+            if p > best {
+                best = p;
+                answer = c;
+            }
+        }
+        loss_sum += loss[n];
+        correct += select(0.0, 1.0, answer == labels[n]);
+    }
+    loss_sum = reduce_sum(local, loss_sum);
+    correct = reduce_sum(local, correct);
+    if local == 0u {
+        metrics[0] += loss_sum;
+        metrics[1] += correct;
+        metrics[2] += f32(valid);
+    }
+}

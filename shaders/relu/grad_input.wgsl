@@ -1,0 +1,26 @@
+// relu.grad_input: grad_input = grad_output where input > 0, AT_ZERO * grad_output where input == 0, else 0
+//
+// Buffers      input, grad_output, grad_input [len], as `elem`
+// Who          one invocation an elem; the grid covers len
+// Numerics     exact; where input is NaN the gradient passes, as in PyTorch
+// Source       the paper's torch.max(x, 0) gives ties half the gradient (AT_ZERO = 0.5); PyTorch's ReLU 0
+
+@group(0) @binding(0) var<storage, read> input: array<elem>;
+@group(0) @binding(1) var<storage, read> grad_output: array<elem>;
+@group(0) @binding(2) var<storage, read_write> grad_input: array<elem>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
+    if i >= arrayLength(&grad_input) {
+        return;
+    }
+    let x = input[i];
+    let g = grad_output[i];
+    let off = select(elem(0.0), AT_ZERO * g, x == elem(0.0));
+    grad_input[i] = select(g, off, x <= elem(0.0));
+}

@@ -1,0 +1,11 @@
+// What the host tells before each step; the same struct as ops::Control.
+struct Control {
+    step: u32,
+    seed_low: u32,
+    seed_high: u32,
+    valid: u32,
+    learning_rate: f32,
+    bias_correction1: f32,
+    bias_correction2: f32,
+    reserved: array<u32, 9>,
+}

@@ -1,0 +1,24 @@
+// The second dispatch of a product whose K is split: result[i] = sum over the splits of workspace[split, i]
+//
+// Buffers      workspace [SPLITS, LEN]; `result` [LEN] is declared by the file in front of this one with fn keep(i, sum)
+// Who          one invocation an element; the grid covers LEN
+// Numerics     the parts are added in order
+
+@group(0) @binding(0) var<storage, read> workspace: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
+    if i >= LEN {
+        return;
+    }
+    var sum = 0.0;
+    for (var split = 0u; split < SPLITS; split++) {
+        sum += workspace[split * LEN + i];
+    }
+    keep(i, sum);
+}

@@ -1,0 +1,41 @@
+//! Rows for [`crate::ops::Adam`].
+
+use super::{
+    Kernel, MadeFor, Variant,
+    parts::{CONTROL, Elem, single, source, unpack},
+};
+use crate::ops::Op;
+
+const UPDATE: &str = include_str!("../../shaders/adam/update.wgsl");
+
+pub(super) const VARIANTS: &[Variant] = &[
+    Variant {
+        op: "adam.update",
+        name: "vec4",
+        made_for: MadeFor::Any,
+        supports: |op, _| matches!(op, Op::Adam(adam) if adam.len % 4 == 0),
+        build: |op, _| update(op, Elem::Vec4),
+    },
+    Variant {
+        op: "adam.update",
+        name: "scalar",
+        made_for: MadeFor::Any,
+        supports: |op, _| matches!(op, Op::Adam(_)),
+        build: |op, _| update(op, Elem::Scalar),
+    },
+];
+
+fn update(op: &Op, elem: Elem) -> Kernel {
+    let adam = unpack!(op, Adam);
+    // 1 - beta is taken in f64: in f32 it would lose the last digits of a beta near 1.
+    let complement = |beta: f32| (1.0 - f64::from(beta)) as f32;
+    let source = elem
+        .alias(source(&[CONTROL, UPDATE]))
+        .float("BETA1", adam.beta1)
+        .float("BETA2", adam.beta2)
+        .float("ONE_MINUS_BETA1", complement(adam.beta1))
+        .float("ONE_MINUS_BETA2", complement(adam.beta2))
+        .float("EPS", adam.eps)
+        .float("WEIGHT_DECAY", adam.weight_decay);
+    single(source, adam.len / elem.lanes())
+}

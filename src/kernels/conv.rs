@@ -1,0 +1,125 @@
+//! Rows for [`crate::ops::Conv`] and its gradients.
+
+use super::{
+    Dispatch, Kernel, MadeFor, Variant,
+    matmul::{Matmul, merge_splits},
+    parts::{dispatch, single, source, unpack},
+};
+use crate::{
+    ops::{Conv, ConvGradInput, ConvGradWeight, Op},
+    shader::Source,
+};
+
+const FORWARD_TILED: &str = include_str!("../../shaders/conv/forward_tiled.wgsl");
+const FORWARD_BLOCKED: &str = include_str!("../../shaders/conv/forward_blocked.wgsl");
+const GRAD_INPUT_TILED: &str = include_str!("../../shaders/conv/grad_input_tiled.wgsl");
+const GRAD_INPUT_BLOCKED: &str = include_str!("../../shaders/conv/grad_input_blocked.wgsl");
+const GRAD_WEIGHT_TILED: &str = include_str!("../../shaders/conv/grad_weight_tiled.wgsl");
+const GRAD_WEIGHT_BLOCKED: &str = include_str!("../../shaders/conv/grad_weight_blocked.wgsl");
+const GRAD_WEIGHT_KEEP: &str = include_str!("../../shaders/conv/grad_weight_keep.wgsl");
+
+pub(super) const VARIANTS: &[Variant] = &[
+    Variant {
+        op: "conv.forward",
+        name: "tiled",
+        made_for: MadeFor::Any,
+        supports: |op, caps| matches!(op, Op::Conv(_)) && Matmul::fits(caps),
+        build: |op, _| {
+            let conv = unpack!(op, Conv);
+            let (m, n, k) = (conv.pixels(), conv.k, 9 * conv.c);
+            let product = Matmul { m, n, k, splits: 1, a_along_k: true, b_along_k: false };
+            only(with_shape(conv, product.tiled("", FORWARD_TILED)))
+        },
+    },
+    Variant {
+        op: "conv.forward",
+        name: "blocked",
+        made_for: MadeFor::Software,
+        supports: |op, _| matches!(op, Op::Conv(conv) if conv.c % 4 == 0 && conv.k % 8 == 0),
+        build: |op, _| {
+            let conv = unpack!(op, Conv);
+            single(shape(conv, source(&[FORWARD_BLOCKED])), conv.k / 8 * conv.pixels().div_ceil(4))
+        },
+    },
+    Variant {
+        op: "conv.grad_input",
+        name: "tiled",
+        made_for: MadeFor::Any,
+        supports: |op, caps| matches!(op, Op::ConvGradInput(_)) && Matmul::fits(caps),
+        build: |op, _| {
+            let ConvGradInput(conv) = unpack!(op, ConvGradInput);
+            let (m, n, k) = (conv.pixels(), conv.c, 9 * conv.k);
+            let product = Matmul { m, n, k, splits: 1, a_along_k: true, b_along_k: true };
+            only(with_shape(conv, product.tiled("", GRAD_INPUT_TILED)))
+        },
+    },
+    Variant {
+        op: "conv.grad_input",
+        name: "blocked",
+        made_for: MadeFor::Software,
+        supports: |op, _| matches!(op, Op::ConvGradInput(ConvGradInput(conv)) if conv.k % 4 == 0 && conv.c % 8 == 0),
+        build: |op, _| {
+            let ConvGradInput(conv) = unpack!(op, ConvGradInput);
+            single(shape(conv, source(&[GRAD_INPUT_BLOCKED])), conv.c / 8 * conv.pixels().div_ceil(4))
+        },
+    },
+    Variant {
+        op: "conv.grad_weight",
+        name: "tiled",
+        made_for: MadeFor::Any,
+        supports: |op, caps| matches!(op, Op::ConvGradWeight(_)) && Matmul::fits(caps),
+        build: |op, caps| {
+            let op = unpack!(op, ConvGradWeight);
+            let conv = &op.conv;
+            let (m, n, k) = (9 * conv.c, conv.k, conv.pixels());
+            let splits = Matmul::tile_splits(caps, m, n, k);
+            let product = Matmul { m, n, k, splits, a_along_k: false, b_along_k: false };
+            split_grad_weight(op, splits, with_shape(conv, product.tiled("partials", GRAD_WEIGHT_TILED)))
+        },
+    },
+    Variant {
+        op: "conv.grad_weight",
+        name: "blocked",
+        made_for: MadeFor::Software,
+        supports: |op, _| {
+            let eights = |conv: &Conv| conv.c % 8 == 0 && conv.k % 8 == 0;
+            matches!(op, Op::ConvGradWeight(op) if eights(&op.conv))
+        },
+        build: |op, caps| {
+            let op = unpack!(op, ConvGradWeight);
+            let conv = &op.conv;
+            let blocks = 9 * (conv.c / 8) * (conv.k / 8);
+            // Rows of pixels are what is split; invocations, not workgroups, are the pieces of work.
+            let splits =
+                Matmul::splits(caps, blocks.div_ceil(8), 4 * 9 * conv.c * conv.k, conv.n * conv.h, 1);
+            let source = shape(conv, source(&[GRAD_WEIGHT_BLOCKED])).constant("SPLITS", splits);
+            split_grad_weight(op, splits, dispatch("partials", source, blocks * splits))
+        },
+    },
+];
+
+fn shape(conv: &Conv, source: Source) -> Source {
+    source
+        .constant("IMAGES", conv.n)
+        .constant("H", conv.h)
+        .constant("W", conv.w)
+        .constant("IN", conv.c)
+        .constant("OUT", conv.k)
+}
+
+fn with_shape(conv: &Conv, dispatch: Dispatch) -> Dispatch {
+    Dispatch { source: shape(conv, dispatch.source), ..dispatch }
+}
+
+fn only(dispatch: Dispatch) -> Kernel {
+    Kernel { dispatches: vec![dispatch], workspace_bytes: 0 }
+}
+
+/// The first dispatch writes each split's weights to the workspace; the second adds them in order.
+fn split_grad_weight(op: &ConvGradWeight, splits: usize, partials: Dispatch) -> Kernel {
+    let len = 9 * op.conv.c * op.conv.k;
+    Kernel {
+        dispatches: vec![partials, merge_splits(GRAD_WEIGHT_KEEP, len, splits, op.accumulate)],
+        workspace_bytes: (4 * len * splits) as u64,
+    }
+}

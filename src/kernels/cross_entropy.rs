@@ -1,0 +1,37 @@
+//! Rows for [`crate::ops::CrossEntropy`] and [`crate::ops::CrossEntropyGrad`].
+
+use super::{
+    Dispatch, Kernel, MadeFor, Variant,
+    parts::{CONTROL, REDUCE, single, source, unpack},
+};
+use crate::ops::Op;
+
+const FORWARD: &str = include_str!("../../shaders/cross_entropy/forward.wgsl");
+const GRAD_INPUT: &str = include_str!("../../shaders/cross_entropy/grad_input.wgsl");
+
+pub(super) const VARIANTS: &[Variant] = &[
+    Variant {
+        op: "cross_entropy.forward",
+        name: "row",
+        made_for: MadeFor::Any,
+        supports: |op, _| matches!(op, Op::CrossEntropy(_)),
+        build: |op, _| {
+            let loss = unpack!(op, CrossEntropy);
+            let source = source(&[REDUCE, FORWARD]).constant("N", loss.n).constant("CLASSES", loss.classes);
+            let dispatches = vec![Dispatch { label: "", source, workgroups: loss.n as u64 }];
+            Kernel { dispatches, workspace_bytes: 0 }
+        },
+    },
+    Variant {
+        op: "cross_entropy.grad_input",
+        name: "element",
+        made_for: MadeFor::Any,
+        supports: |op, _| matches!(op, Op::CrossEntropyGrad(_)),
+        build: |op, _| {
+            let loss = unpack!(op, CrossEntropyGrad);
+            let source =
+                source(&[CONTROL, GRAD_INPUT]).constant("N", loss.n).constant("CLASSES", loss.classes);
+            single(source, loss.n * loss.classes)
+        },
+    },
+];

@@ -1,0 +1,26 @@
+//! The row for [`crate::ops::Dropout`].
+
+use super::{
+    MadeFor, Variant,
+    parts::{CONTROL, PHILOX, single, source, unpack},
+};
+use crate::{ops::Op, rng};
+
+const APPLY: &str = include_str!("../../shaders/dropout/apply.wgsl");
+
+pub(super) const VARIANTS: &[Variant] = &[Variant {
+    op: "dropout.apply",
+    name: "philox",
+    made_for: MadeFor::Any,
+    supports: |op, _| matches!(op, Op::Dropout(dropout) if dropout.offset % 4 == 0),
+    build: |op, _| {
+        let dropout = unpack!(op, Dropout);
+        let source = source(&[CONTROL, PHILOX, APPLY])
+            .constant("FIRST_BLOCK", dropout.offset / 4)
+            .constant("STREAM", rng::stream::DROPOUT as usize)
+            .constant("LAYER", dropout.layer as usize)
+            .constant("THRESHOLD", dropout.threshold() as usize)
+            .float("SCALE", dropout.scale());
+        single(source, dropout.len.div_ceil(4))
+    },
+}];

@@ -1,0 +1,80 @@
+//! The tiled matrix product that convolutions and linear layers share.
+
+use super::{
+    Caps, Dispatch,
+    parts::{GRID, dispatch, source},
+};
+use crate::shader::Source;
+
+const TILED: &str = include_str!("../../shaders/shared/matmul_tiled.wgsl");
+const MERGE_SPLITS: &str = include_str!("../../shaders/shared/merge_splits.wgsl");
+
+/// Side of a tile, as in the shader.
+const TILE: usize = 64;
+/// Invocations of a workgroup, as in the shader.
+const INVOCATIONS: u32 = 256;
+/// Bytes of workgroup memory, as in the shader: two slabs of 16 x 64 floats.
+const WORKGROUP_BYTES: u32 = 2 * 16 * 64 * 4;
+
+/// Workgroups that keep a large GPU busy.
+const ENOUGH_WORKGROUPS: usize = 512;
+/// Bytes of split results at most.
+const MOST_WORKSPACE: usize = 64 << 20;
+
+/// The extents of a product and which way its matrices lie.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Matmul {
+    pub(super) m: usize,
+    pub(super) n: usize,
+    pub(super) k: usize,
+    /// Parts of `k` that are worked apart.
+    pub(super) splits: usize,
+    /// Whether neighbours of the left matrix in memory are neighbours in `k`.
+    pub(super) a_along_k: bool,
+    /// The same of the right matrix.
+    pub(super) b_along_k: bool,
+}
+
+impl Matmul {
+    /// Whether a device has room for the tile.
+    pub(super) fn fits(caps: &Caps) -> bool {
+        caps.workgroup_invocations >= INVOCATIONS && caps.workgroup_bytes >= WORKGROUP_BYTES
+    }
+
+    fn tiles(m: usize, n: usize) -> usize {
+        m.div_ceil(TILE) * n.div_ceil(TILE)
+    }
+
+    /// In how many parts to work `k`, given the pieces of work that a part makes and the least `k` of a part.
+    pub(super) fn splits(caps: &Caps, pieces: usize, result_bytes: usize, k: usize, least: usize) -> usize {
+        let room =
+            MOST_WORKSPACE.min(usize::try_from(caps.binding_bytes).unwrap_or(usize::MAX)) / result_bytes;
+        ENOUGH_WORKGROUPS.div_ceil(pieces).min(k.div_ceil(least)).min(room).max(1)
+    }
+
+    /// As [`Matmul::splits`] for tiles of an `m` x `n` result.
+    pub(super) fn tile_splits(caps: &Caps, m: usize, n: usize, k: usize) -> usize {
+        Self::splits(caps, Self::tiles(m, n), 4 * m * n, k, 256)
+    }
+
+    /// The tiled dispatch; `loads` declares the buffers, the loads and the store.
+    pub(super) fn tiled(self, label: &'static str, loads: &'static str) -> Dispatch {
+        let source = Source::new([GRID, loads, TILED])
+            .constant("M", self.m)
+            .constant("N", self.n)
+            .constant("K", self.k)
+            .constant("SPLITS", self.splits)
+            .flag("A_ALONG_K", self.a_along_k)
+            .flag("B_ALONG_K", self.b_along_k);
+        Dispatch { label, source, workgroups: (Self::tiles(self.m, self.n) * self.splits) as u64 }
+    }
+}
+
+/// The dispatch that adds the parts of a split product in order; `keep` declares where sums go.
+pub(super) fn merge_splits(keep: &'static str, len: usize, splits: usize, accumulate: bool) -> Dispatch {
+    let source = source(&[keep, MERGE_SPLITS])
+        .constant("LEN", len)
+        .constant("SPLITS", splits)
+        .flag("ACCUMULATE", accumulate);
+    dispatch("merge", source, len)
+}

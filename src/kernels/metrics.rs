@@ -1,0 +1,23 @@
+//! The row for [`crate::ops::Metrics`].
+
+use super::{
+    Dispatch, Kernel, MadeFor, Variant,
+    parts::{CONTROL, REDUCE, source, unpack},
+};
+use crate::ops::Op;
+
+const ACCUMULATE: &str = include_str!("../../shaders/metrics/accumulate.wgsl");
+
+pub(super) const VARIANTS: &[Variant] = &[Variant {
+    op: "metrics.accumulate",
+    name: "workgroup",
+    made_for: MadeFor::Any,
+    supports: |op, _| matches!(op, Op::Metrics(_)),
+    build: |op, _| {
+        let metrics = unpack!(op, Metrics);
+        let source = source(&[CONTROL, REDUCE, ACCUMULATE])
+            .constant("N", metrics.n)
+            .constant("CLASSES", metrics.classes);
+        Kernel { dispatches: vec![Dispatch { label: "", source, workgroups: 1 }], workspace_bytes: 0 }
+    },
+}];

@@ -1,0 +1,92 @@
+//! What the rows of the table are put together from.
+
+use super::{Dispatch, Kernel};
+use crate::shader::Source;
+
+/// Invocations in a workgroup of the kernels that do not say otherwise. A multiple of every subgroup in use.
+pub(super) const WORKGROUP: usize = 64;
+
+pub(super) const GRID: &str = include_str!("../../shaders/shared/grid.wgsl");
+pub(super) const CONTROL: &str = include_str!("../../shaders/shared/control.wgsl");
+pub(super) const PHILOX: &str = include_str!("../../shaders/shared/philox.wgsl");
+pub(super) const REDUCE: &str = include_str!("../../shaders/shared/reduce.wgsl");
+
+/// The operation that a row is for. The table never hands a row another one.
+macro_rules! unpack {
+    ($op:expr, $variant:ident) => {{
+        let crate::ops::Op::$variant(op) = $op else {
+            unreachable!("a row for {} got {}", stringify!($variant), $op.name())
+        };
+        op
+    }};
+}
+pub(super) use unpack;
+
+/// A source with the constants that every kernel has.
+pub(super) fn source(files: &[&'static str]) -> Source {
+    let mut all = vec![GRID];
+    all.extend(files);
+    Source::new(all).constant("WORKGROUP", WORKGROUP)
+}
+
+/// What an invocation of an elementwise kernel touches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Elem {
+    /// One f32.
+    Scalar,
+    /// Four that lie together.
+    Vec4,
+}
+
+impl Elem {
+    /// How many values.
+    pub(super) fn lanes(self) -> usize {
+        match self {
+            Self::Scalar => 1,
+            Self::Vec4 => 4,
+        }
+    }
+
+    /// Tells a source what `elem` and `index` are.
+    pub(super) fn alias(self, source: Source) -> Source {
+        match self {
+            Self::Scalar => source.alias("elem", "f32").alias("index", "u32"),
+            Self::Vec4 => source.alias("elem", "vec4<f32>").alias("index", "vec4<u32>"),
+        }
+    }
+}
+
+/// A dispatch with an invocation for each of `invocations` pieces of work.
+pub(super) fn dispatch(label: &'static str, source: Source, invocations: usize) -> Dispatch {
+    Dispatch { label, source, workgroups: invocations.div_ceil(WORKGROUP) as u64 }
+}
+
+/// A kernel of one dispatch without a workspace.
+pub(super) fn single(source: Source, invocations: usize) -> Kernel {
+    Kernel { dispatches: vec![dispatch("", source, invocations)], workspace_bytes: 0 }
+}
+
+/// Rows of `[rows, channels]` in chunks that are reduced apart and then merged.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Chunks {
+    /// Rows in a chunk; the last may have fewer.
+    pub(super) rows: usize,
+    /// How many chunks.
+    pub(super) count: usize,
+}
+
+impl Chunks {
+    /// Chunks of at least this many rows are worth an invocation.
+    const LEAST: usize = 32;
+    /// Chunks in all, at most: enough invocations for a large GPU, few enough to merge quickly.
+    const MOST: usize = 1024;
+
+    pub(super) fn of(rows: usize) -> Self {
+        let size = rows.div_ceil(Self::MOST).max(Self::LEAST);
+        Self { rows: size, count: rows.div_ceil(size) }
+    }
+
+    pub(super) fn constants(self, source: Source) -> Source {
+        source.constant("CHUNK", self.rows).constant("CHUNKS", self.count)
+    }
+}

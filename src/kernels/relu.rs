@@ -1,0 +1,51 @@
+//! Rows for [`crate::ops::Relu`] and [`crate::ops::ReluGrad`].
+
+use super::{
+    Kernel, MadeFor, Variant,
+    parts::{Elem, single, source, unpack},
+};
+use crate::ops::Op;
+
+const FORWARD: &str = include_str!("../../shaders/relu/forward.wgsl");
+const GRAD_INPUT: &str = include_str!("../../shaders/relu/grad_input.wgsl");
+
+pub(super) const VARIANTS: &[Variant] = &[
+    Variant {
+        op: "relu.forward",
+        name: "vec4",
+        made_for: MadeFor::Any,
+        supports: |op, _| matches!(op, Op::Relu(relu) if relu.len % 4 == 0),
+        build: |op, _| forward(op, Elem::Vec4),
+    },
+    Variant {
+        op: "relu.forward",
+        name: "scalar",
+        made_for: MadeFor::Any,
+        supports: |op, _| matches!(op, Op::Relu(_)),
+        build: |op, _| forward(op, Elem::Scalar),
+    },
+    Variant {
+        op: "relu.grad_input",
+        name: "vec4",
+        made_for: MadeFor::Any,
+        supports: |op, _| matches!(op, Op::ReluGrad(relu) if relu.len % 4 == 0),
+        build: |op, _| grad_input(op, Elem::Vec4),
+    },
+    Variant {
+        op: "relu.grad_input",
+        name: "scalar",
+        made_for: MadeFor::Any,
+        supports: |op, _| matches!(op, Op::ReluGrad(_)),
+        build: |op, _| grad_input(op, Elem::Scalar),
+    },
+];
+
+fn forward(op: &Op, elem: Elem) -> Kernel {
+    let relu = unpack!(op, Relu);
+    single(elem.alias(source(&[FORWARD])), relu.len / elem.lanes())
+}
+
+fn grad_input(op: &Op, elem: Elem) -> Kernel {
+    let relu = unpack!(op, ReluGrad);
+    single(elem.alias(source(&[GRAD_INPUT])).float("AT_ZERO", relu.at_zero), relu.len / elem.lanes())
+}
