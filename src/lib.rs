@@ -6,6 +6,7 @@
 //! [`data`] feeds it and [`train`] drives it. ARCHITECTURE.md tells how the parts depend on each other.
 
 pub mod dtype;
+pub mod gpu;
 pub mod kernels;
 pub mod model;
 pub mod ops;
