@@ -4,7 +4,7 @@
 
 use vgg_wgpu::{
     dtype::DType,
-    gpu::{Adapter, GpuExecutor, OpenError, Options, adapters, devices},
+    gpu::{Adapter, DeviceChoice, DeviceRequest, GpuExecutor, OpenError, Options, adapters, devices, select},
     kernels::{Caps, Dispatch, Kernel, Variant},
     ops::{Op, Relu},
     program::{Executor, ExecutorError, Pass, Phase, Program, Role, Step, Tensor, TensorId, View},
@@ -420,4 +420,50 @@ fn the_device_gets_just_what_is_needed() {
     let adapter = adapter!();
     let needs = open_with(&adapter, relu(1000), &STAGED, &Options::default()).unwrap().needs();
     assert_eq!((needs.buffer_bytes, needs.binding_bytes, needs.storage_buffers), (4000, 4000, 2));
+}
+
+#[test]
+fn requests_find_the_devices_of_this_machine() {
+    let adapter = adapter!();
+    let choice = |text: &str| select(&text.parse().unwrap());
+    let gpu = |text: &str| match choice(text).unwrap().device {
+        DeviceChoice::Gpu(adapter) => adapter.info().index,
+        DeviceChoice::Cpu => panic!("{text} gave the CPU device"),
+    };
+    assert_eq!(gpu("0"), 0);
+    assert_eq!(gpu(&adapter.info().name.to_uppercase()), 0);
+    assert!(matches!(choice("cpu").unwrap().device, DeviceChoice::Cpu));
+    let automatic = choice("auto").unwrap();
+    assert_eq!(
+        matches!(automatic.device, DeviceChoice::Cpu),
+        adapter.info().software(),
+        "{}",
+        automatic.reason
+    );
+    assert!(automatic.reason.starts_with("auto: "));
+    let text = choice("no such device").unwrap_err().to_string();
+    assert!(text.contains(&adapter.info().name), "{text}");
+}
+
+/// Vulkan's loader takes the drivers to look at from the environment, so this asks a process of its own.
+#[test]
+fn without_a_driver_there_are_no_devices_and_no_panic() {
+    if std::env::var_os("VGG_TEST_NO_DRIVER").is_some() {
+        assert!(devices().is_empty());
+        let automatic = select(&DeviceRequest::Auto).unwrap();
+        assert!(automatic.reason.contains("apt-get install"), "{}", automatic.reason);
+        return;
+    }
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    let name = "without_a_driver_there_are_no_devices_and_no_panic";
+    let status = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name])
+        .env("VGG_TEST_NO_DRIVER", "1")
+        .env("VK_ICD_FILENAMES", "/nonexistent.json")
+        .env("VK_DRIVER_FILES", "/nonexistent.json")
+        .output()
+        .unwrap();
+    assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stdout));
 }

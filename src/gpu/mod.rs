@@ -11,6 +11,7 @@ mod device;
 mod error;
 mod executor;
 mod readback;
+mod select;
 mod staging;
 mod upload;
 
@@ -20,3 +21,4 @@ pub use adapter::{
 pub use blueprint::Choose;
 pub use error::OpenError;
 pub use executor::{GpuExecutor, Options};
+pub use select::{DeviceChoice, DeviceRequest, SelectError, Selection, select};
