@@ -415,6 +415,25 @@ fn kernels_that_break_the_contract_are_refused_by_name() {
     assert_eq!(error.to_string(), "relu.forward: no row for it");
 }
 
+/// Binds the output as an array of vec4, which four bytes are too few for.
+static TOO_WIDE: Variant = row("too_wide", |op, _| {
+    single(
+        op,
+        "@group(0) @binding(0) var<storage, read_write> output: array<vec4<f32>>;
+         @compute @workgroup_size(1) fn main() { output[0] = vec4(1.0); }",
+        1,
+    )
+});
+
+#[test]
+fn what_only_the_device_can_reject_is_rejected_at_opening_by_name() {
+    let text = refusal(adapter!(), relu(1), &TOO_WIDE);
+    assert!(
+        text.contains("rejected relu.forward") && text.contains("size 4") && text.contains("16"),
+        "{text}"
+    );
+}
+
 #[test]
 fn the_device_gets_just_what_is_needed() {
     let adapter = adapter!();

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{
-    adapter::{Adapter, AdapterLimits, DeviceInfo},
+    adapter::{Adapter, AdapterLimits, DeviceInfo, DeviceKind},
     error::{OpenError, size},
 };
 use crate::{
@@ -159,9 +159,12 @@ impl Drafter<'_> {
         }
     }
 
+    /// Only a discrete GPU has an end to its memory that its driver tells: integrated and software ones divide the
+    /// machine's in ways of their own (llvmpipe says 2 GiB and gives more).
     fn memory(&mut self) {
         let all = self.plan.bytes() + self.workspace_bytes;
-        if let Some(memory) = self.info.memory_bytes.filter(|&memory| all > memory) {
+        let own = self.info.memory_bytes.filter(|_| self.info.kind == DeviceKind::Discrete);
+        if let Some(memory) = own.filter(|&memory| all > memory) {
             let text = format!("it needs {} of memory; this adapter has {}", size(all), size(memory));
             self.needs.problem(text);
         }

@@ -22,11 +22,9 @@ pub(super) fn compile(
     shaders
         .par_iter()
         .map(|shader| {
-            device.attempt(|| pipeline(&device.raw, shader, checked)).map_err(|message| OpenError::Rejected {
-                adapter: device.adapter().to_owned(),
-                what: shader.label.clone(),
-                message,
-            })
+            device
+                .attempt(|| pipeline(&device.raw, shader, checked))
+                .map_err(|message| device.rejected(&shader.label, message))
         })
         .collect()
 }

@@ -59,16 +59,14 @@ impl Device {
         raw.on_uncaptured_error(Arc::new(move |error: wgpu::Error| seen.report(describe(&error))));
         let seen = Arc::clone(&health);
         raw.set_device_lost_callback(move |reason, message| {
-            if reason != wgpu::DeviceLostReason::Destroyed {
-                seen.report(format!("the device was lost: {message}"));
-            }
+            seen.report(format!("the device was lost ({reason:?}): {message}"));
         });
         Ok(Self { raw, queue, health, adapter: name, allocations: AtomicUsize::new(0) })
     }
 
-    /// The adapter, in words.
-    pub fn adapter(&self) -> &str {
-        &self.adapter
+    /// The error for a kernel or step that it does not take.
+    pub fn rejected(&self, what: &str, message: String) -> OpenError {
+        OpenError::Rejected { adapter: self.adapter.clone(), what: what.to_owned(), message }
     }
 
     /// Creates a buffer. All buffers come from here, so that they are counted.
@@ -124,6 +122,10 @@ impl Device {
         // wgpu 30 panics where a device is lost while it waits.
         match catch_unwind(AssertUnwindSafe(|| self.raw.poll(how))) {
             Ok(Ok(_)) => {}
+            // The only way to a submission that does not exist is one that a lost device did not take.
+            Ok(Err(wgpu::PollError::WrongSubmissionIndex(..))) => {
+                self.health.report("the device was lost and took no more work".to_owned());
+            }
             Ok(Err(error)) => self.health.report(error.to_string()),
             Err(_) => self.health.report("the device was lost while the host waited for it".to_owned()),
         }

@@ -86,7 +86,7 @@ impl GpuExecutor {
         };
         let largest = bytes(None).max().unwrap_or(0);
         let limits = &blueprint.limits;
-        Ok(Self {
+        let executor = Self {
             uploads: Uploads::new(&device, bytes(Some(Role::Input)).map(|b| b + 8).sum(), largest)?,
             reader: Reader::new(&device, largest)?,
             answers: Answers::new(&device, bytes(Some(Role::Output)).max().unwrap_or(0))?,
@@ -104,7 +104,9 @@ impl GpuExecutor {
             slots,
             pipelines,
             steps,
-        })
+        };
+        executor.rehearse()?;
+        Ok(executor)
     }
 
     /// The adapter that it runs on.
@@ -136,6 +138,32 @@ impl GpuExecutor {
         }
         self.device.check(label)?;
         Ok(submission)
+    }
+
+    /// Records a step as a pass of its own: passes cost no more than dispatches, and debuggers show them.
+    fn record(&self, step: usize, encoder: &mut wgpu::CommandEncoder) {
+        let label = Some(self.program.steps[step].label.as_str());
+        let mut pass =
+            encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label, timestamp_writes: None });
+        for dispatch in &self.steps[step] {
+            let [x, y] = dispatch.workgroups;
+            pass.set_pipeline(&self.pipelines[dispatch.pipeline].raw);
+            pass.set_bind_group(0, &dispatch.bind_group, &[]);
+            pass.dispatch_workgroups(x, y, 1);
+        }
+    }
+
+    /// Records each step once without submitting it, so that what the device rejects shows now and with its name.
+    fn rehearse(&self) -> Result<(), OpenError> {
+        for (index, step) in self.program.steps.iter().enumerate() {
+            let record = || {
+                let mut encoder = self.device.raw.create_command_encoder(&Default::default());
+                self.record(index, &mut encoder);
+                encoder.finish()
+            };
+            self.device.attempt(record).map_err(|message| self.device.rejected(&step.label, message))?;
+        }
+        Ok(())
     }
 
     fn slot(&self, tensor: TensorId) -> usize {
@@ -177,6 +205,7 @@ impl Executor for GpuExecutor {
             Pass::Train => "training step",
             Pass::Evaluate => "evaluation",
         };
+        self.device.check(label)?;
         while self.in_flight.len() >= IN_FLIGHT {
             if let Some(oldest) = self.in_flight.pop_front() {
                 self.device.wait(oldest, label)?;
@@ -184,16 +213,8 @@ impl Executor for GpuExecutor {
         }
         let range = self.program.pass(pass);
         let submission = self.submit(label, |this, encoder| {
-            for (step, dispatches) in this.program.steps[range.clone()].iter().zip(&this.steps[range]) {
-                let descriptor =
-                    wgpu::ComputePassDescriptor { label: Some(&step.label), timestamp_writes: None };
-                let mut compute = encoder.begin_compute_pass(&descriptor);
-                for dispatch in dispatches {
-                    let [x, y] = dispatch.workgroups;
-                    compute.set_pipeline(&this.pipelines[dispatch.pipeline].raw);
-                    compute.set_bind_group(0, &dispatch.bind_group, &[]);
-                    compute.dispatch_workgroups(x, y, 1);
-                }
+            for step in range {
+                this.record(step, encoder);
             }
         })?;
         self.in_flight.push_back(submission);
@@ -225,6 +246,7 @@ impl Executor for GpuExecutor {
     }
 
     fn request(&mut self, tensor: TensorId) -> Result<(), ExecutorError> {
+        self.device.check("a request")?;
         let (bytes, slot) = (self.program.tensor(tensor).bytes(), self.slot(tensor));
         if bytes > self.answers.answer_bytes {
             let data = self.read(tensor)?;
@@ -296,8 +318,52 @@ fn bind(
     let entries: Vec<wgpu::BindGroupEntry> = dispatch.bound.iter().map(entry).collect();
     let descriptor =
         wgpu::BindGroupDescriptor { label: Some(step), layout: &pipeline.layout, entries: &entries };
-    let bind_group = device.attempt(|| device.raw.create_bind_group(&descriptor)).map_err(|message| {
-        OpenError::Rejected { adapter: device.adapter().to_owned(), what: step.to_owned(), message }
-    })?;
+    let bind_group = device
+        .attempt(|| device.raw.create_bind_group(&descriptor))
+        .map_err(|message| device.rejected(step, message))?;
     Ok(Recorded { pipeline: dispatch.shader, bind_group, workgroups: dispatch.workgroups })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{gpu::adapters, ops::Relu};
+
+    #[test]
+    fn a_lost_device_is_an_error_and_not_a_panic() {
+        if std::env::var_os("VGG_SKIP_GPU").is_some_and(|v| v == "1") {
+            return;
+        }
+        let adapter =
+            adapters().into_iter().next().expect("no adapter: run scripts/test, or set VGG_SKIP_GPU=1");
+        static RELU: crate::kernels::Variant = crate::kernels::Variant {
+            op: "relu.forward",
+            name: "nothing",
+            supports: |_, _| true,
+            build: |_, _| crate::kernels::Kernel { dispatches: Vec::new(), workspace_bytes: 0 },
+        };
+        let open = || {
+            let program = Program::single(Relu { len: 4 }.into());
+            GpuExecutor::open_with(&adapter, program, &Options::default(), &|_, _| Ok(&RELU)).unwrap()
+        };
+        let calls: [fn(&mut GpuExecutor) -> Result<(), ExecutorError>; 4] = [
+            |e| e.upload(TensorId(0), &[0; 16]).and_then(|()| e.run(Pass::Train)),
+            |e| e.run(Pass::Train),
+            |e| e.read(TensorId(1)).map(|_| ()),
+            |e| e.request(TensorId(1)).and_then(|()| e.collect(true)).map(|_| ()),
+        ];
+        for call in calls {
+            let mut executor = open();
+            executor.run(Pass::Train).unwrap();
+            executor.request(TensorId(1)).unwrap();
+            executor.device.raw.destroy();
+            // The loss shows at the latest when the host next waits.
+            let error =
+                call(&mut executor).and_then(|()| executor.read(TensorId(0)).map(|_| ())).unwrap_err();
+            assert!(error.to_string().contains("lost"), "{error}");
+            for call in calls {
+                assert!(call(&mut executor).is_err(), "an error stays");
+            }
+        }
+    }
 }

@@ -71,7 +71,10 @@ impl Answers {
                 break;
             }
         }
-        Ok(self.free.pop().expect("an answer that has arrived frees its buffer"))
+        self.free.pop().ok_or_else(|| ExecutorError::Device {
+            step: "a request".to_owned(),
+            message: "an earlier answer never came".to_owned(),
+        })
     }
 
     /// The buffer that [`Answers::free`] gave.
@@ -92,12 +95,12 @@ impl Answers {
 
     /// The oldest answer, if it is here or the host waits for it.
     pub fn next(&mut self, device: &Device, wait: bool) -> Result<Option<Vec<u8>>, ExecutorError> {
-        if let Some(Answer::Coming { ring, .. }) = self.queue.front() {
-            if !wait && !self.ring[*ring].is_here() {
-                device.advance("an answer")?;
-                if !self.ring[*ring].is_here() {
-                    return Ok(None);
-                }
+        if let Some(Answer::Coming { ring, .. }) = self.queue.front()
+            && !wait
+        {
+            device.advance("an answer")?;
+            if !self.ring[*ring].is_here() {
+                return Ok(None);
             }
         }
         match self.queue.pop_front() {

@@ -59,7 +59,6 @@ impl fmt::Display for DeviceRequest {
 
 /// A device to run on.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one of it")]
 pub enum DeviceChoice {
     /// The CPU executor.
     Cpu,
