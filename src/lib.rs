@@ -5,7 +5,9 @@
 //! runs it, either on a GPU ([`gpu`], through [`kernels`] and [`shader`]) or on the CPU ([`cpu`]).
 //! [`data`] feeds it and [`train`] drives it. ARCHITECTURE.md tells how the parts depend on each other.
 
+pub mod cpu;
 pub mod dtype;
+pub mod gpu;
 pub mod kernels;
 pub mod model;
 pub mod ops;

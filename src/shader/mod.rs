@@ -3,4 +3,5 @@
 mod reflect;
 mod source;
 
+pub use reflect::{Binding, Interface, Member, ReflectError, Struct, reflect};
 pub use source::Source;

@@ -1,0 +1,301 @@
+#!/usr/bin/env python3
+"""Writes the golden vectors of tests/golden.rs: what PyTorch computes, in float64.
+
+    pip install torch safetensors numpy
+    python3 assets/golden/make.py
+
+Everything is in the layout of the operations: activations [N, H, W, C], convolution weights [R, S, C, K],
+linear weights [out, in]. Tensors are named <case>.<operand>; the shapes of the operands say what the case is.
+`network.safetensors` has one training step of a small VGG16 under torchvision's names and in torchvision's
+layout instead; it is rounded to float32 to stay small, and its inputs are exact in float32.
+"""
+
+import pathlib
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.numpy import save_file
+
+HERE = pathlib.Path(__file__).parent
+torch.set_default_dtype(torch.float64)
+torch.manual_seed(20240607)
+
+
+def f32(value):
+    """A Python float that is exact in float32, as the attributes of the operations are."""
+    return float(np.float32(value))
+
+
+def nhwc(t):
+    return t.detach().permute(0, 2, 3, 1)
+
+
+def rsck(t):
+    return t.detach().permute(2, 3, 1, 0)
+
+
+def save(name, tensors):
+    arrays = {}
+    for key, value in tensors.items():
+        value = value.detach().contiguous().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
+        arrays[key] = np.ascontiguousarray(value)
+    save_file(arrays, HERE / f"{name}.safetensors")
+
+
+def randn(*shape):
+    """Normal values that are exact in float32, so that float32 can be tested with the same inputs."""
+    return torch.randn(*shape).float().double()
+
+
+def leaf(*shape):
+    return randn(*shape).requires_grad_()
+
+
+def conv():
+    out = {}
+    for n, h, w, c, k in [(2, 5, 4, 3, 6), (1, 1, 1, 1, 4), (2, 7, 9, 8, 5), (1, 1, 6, 2, 3), (1, 28, 28, 1, 8)]:
+        x, weight, bias = leaf(n, c, h, w), leaf(k, c, 3, 3), leaf(k)
+        y = F.conv2d(x, weight, bias, padding=1)
+        dy = randn(*y.shape)
+        y.backward(dy)
+        case = f"{n}x{h}x{w}x{c}x{k}"
+        out |= {
+            f"{case}.input": nhwc(x), f"{case}.weight": rsck(weight), f"{case}.bias": bias,
+            f"{case}.output": nhwc(y), f"{case}.grad_output": nhwc(dy), f"{case}.grad_input": nhwc(x.grad),
+            f"{case}.grad_weight": rsck(weight.grad), f"{case}.grad_bias": bias.grad,
+        }
+    save("conv", out)
+
+
+def batch_norm():
+    out = {}
+    eps, momentum = f32(1e-5), f32(0.1)
+    cases = {
+        "plain": randn(3, 6, 4, 5) * 2 + 1,
+        "large_mean": (randn(4, 3, 5, 5) + 1000).float().double(),
+        "equal": torch.full((2, 4, 3, 3), 2.5),
+        "one_row": randn(1, 5, 1, 1),
+    }
+    for case, x in cases.items():
+        c = x.shape[1]
+        x.requires_grad_()
+        gamma, beta = leaf(c), leaf(c)
+        running_mean, running_var = randn(c), (torch.rand(c) + 0.5).float().double()
+        out |= {f"{case}.running_mean": running_mean.clone(), f"{case}.running_var": running_var.clone()}
+        evaluated = F.batch_norm(x, running_mean, running_var, gamma, beta, False, momentum, eps)
+        # The paper's layer: the biased variance normalises and enters the running estimate.
+        mean, var = x.mean((0, 2, 3)), x.var((0, 2, 3), unbiased=False)
+        column = lambda t: t.view(1, -1, 1, 1)
+        y = column(gamma) * (x - column(mean)) / torch.sqrt(column(var) + eps) + column(beta)
+        out[f"{case}.biased_mean"] = (1 - momentum) * running_mean + momentum * mean
+        out[f"{case}.biased_var"] = (1 - momentum) * running_var + momentum * var
+        if case != "one_row":
+            pytorch = F.batch_norm(x, running_mean, running_var, gamma, beta, True, momentum, eps)
+            assert torch.allclose(pytorch, y, rtol=1e-9, atol=1e-9)
+            y = pytorch
+            out |= {f"{case}.unbiased_mean": running_mean, f"{case}.unbiased_var": running_var}
+        dy = randn(*y.shape)
+        y.backward(dy)
+        out |= {
+            f"{case}.input": nhwc(x), f"{case}.gamma": gamma, f"{case}.beta": beta, f"{case}.mean": mean,
+            f"{case}.var": var, f"{case}.output": nhwc(y), f"{case}.evaluated": nhwc(evaluated),
+            f"{case}.grad_output": nhwc(dy), f"{case}.grad_input": nhwc(x.grad),
+            f"{case}.grad_gamma": gamma.grad, f"{case}.grad_beta": beta.grad,
+        }
+    save("batch_norm", out)
+
+
+def relu():
+    out = {}
+    x = torch.tensor([0.0, -0.0, 1.5, -2.0, 1e-300, -1e-300, float("inf"), float("-inf")])
+    for case, function in {"pytorch": F.relu, "paper": lambda x: torch.max(x, torch.zeros_like(x))}.items():
+        leaf_x = x.clone().requires_grad_()
+        y = function(leaf_x)
+        dy = randn(*y.shape)
+        y.backward(dy)
+        out |= {f"{case}.input": x, f"{case}.output": y, f"{case}.grad_output": dy, f"{case}.grad_input": leaf_x.grad}
+    save("relu", out)
+
+
+def max_pool():
+    out = {}
+    cases = {"even": (2, 6, 4, 3, 2, 2), "odd": (2, 7, 5, 4, 2, 2), "overlap": (2, 3, 3, 5, 1, 1),
+             "mixed": (1, 3, 4, 2, 1, 2), "ties": (2, 6, 6, 3, 1, 1), "one": (1, 2, 2, 1, 2, 2)}
+    for case, (n, h, w, c, *stride) in cases.items():
+        x = torch.randint(-2, 3, (n, c, h, w)).double() if case == "ties" else randn(n, c, h, w)
+        x.requires_grad_()
+        y, argmax = F.max_pool2d(x, 2, stride, return_indices=True)
+        dy = randn(*y.shape)
+        y.backward(dy)
+        out |= {
+            f"{case}.stride": np.array(stride, dtype=np.uint32), f"{case}.input": nhwc(x),
+            f"{case}.output": nhwc(y), f"{case}.argmax": nhwc(argmax).numpy().astype(np.uint32),
+            f"{case}.grad_output": nhwc(dy), f"{case}.grad_input": nhwc(x.grad),
+        }
+    save("max_pool", out)
+
+
+def linear():
+    out = {}
+    for n, inputs, outputs in [(3, 7, 5), (1, 1, 1), (4, 33, 17)]:
+        x, weight, bias = leaf(n, inputs), leaf(outputs, inputs), leaf(outputs)
+        y = F.linear(x, weight, bias)
+        dy = randn(*y.shape)
+        y.backward(dy)
+        case = f"{n}x{inputs}x{outputs}"
+        out |= {
+            f"{case}.input": x, f"{case}.weight": weight, f"{case}.bias": bias, f"{case}.output": y,
+            f"{case}.grad_output": dy, f"{case}.grad_input": x.grad, f"{case}.grad_weight": weight.grad,
+            f"{case}.grad_bias": bias.grad,
+        }
+    save("linear", out)
+
+
+def cross_entropy():
+    out = {}
+    for case, n, classes, valid, scale in [("plain", 5, 10, 5, 1), ("padded", 6, 4, 4, 3), ("large", 3, 3, 3, 500)]:
+        logits = (randn(n, classes) * scale).float().double().requires_grad_()
+        labels = torch.randint(0, classes, (n,))
+        loss = F.cross_entropy(logits, labels, reduction="none")
+        loss[:valid].mean().backward()
+        probs = F.softmax(logits, dim=1)
+        correct = (probs.argmax(1) == labels)[:valid].sum()
+        out |= {
+            f"{case}.logits": logits, f"{case}.labels": labels.numpy().astype(np.uint32), f"{case}.loss": loss,
+            f"{case}.probs": probs, f"{case}.grad_logits": logits.grad,
+            f"{case}.metrics": torch.tensor([float(loss[:valid].sum().detach()), float(correct), float(valid), 0.0]),
+        }
+    save("cross_entropy", out)
+
+
+def adam():
+    out = {}
+    lr, betas, eps = f32(1e-3), (f32(0.9), f32(0.999)), f32(1e-8)
+    for case, decay in [("plain", 0.0), ("decay", f32(0.01))]:
+        parameter = leaf(37)
+        optimizer = torch.optim.Adam([parameter], lr=lr, betas=betas, eps=eps, weight_decay=decay)
+        out[f"{case}.parameter.0"] = parameter.detach().clone()
+        for step in range(1, 6):
+            # From tiny to large, and one that is always 0.
+            parameter.grad = (randn(37) * 10.0 ** torch.linspace(-9, 3, 37)).float().double()
+            parameter.grad[5] = 0
+            out[f"{case}.gradient.{step}"] = parameter.grad.clone()
+            optimizer.step()
+            state = optimizer.state[parameter]
+            out |= {f"{case}.parameter.{step}": parameter.detach().clone(), f"{case}.m.{step}": state["exp_avg"].clone(),
+                    f"{case}.v.{step}": state["exp_avg_sq"].clone()}
+    save("adam", out)
+
+
+def prepare():
+    out = {}
+    cases = {"same": (2, 28, 28, 1, 28, 28), "up": (1, 9, 7, 3, 20, 23), "down": (2, 28, 20, 1, 9, 11)}
+    for case, (n, h, w, c, oh, ow) in cases.items():
+        images = torch.randint(0, 256, (n, c, h, w), dtype=torch.uint8)
+        mean, std = [f32(0.1307), f32(0.456), f32(0.406)][:c], [f32(0.3081), f32(0.224), f32(0.225)][:c]
+        normalise = lambda t: (t - torch.tensor(mean).view(1, -1, 1, 1)) / torch.tensor(std).view(1, -1, 1, 1)
+        resized = F.interpolate(images.double() / 255, (oh, ow), mode="bilinear", align_corners=False)
+        # Rotation about the centre, and a shift; some of it leads outside.
+        transforms = torch.stack([
+            torch.tensor([np.cos(a), -np.sin(a), 1.7 * i + 0.4, np.sin(a), np.cos(a), -0.9 - i])
+            for i, a in enumerate([0.17, -0.4][:n])]).float().double()
+        y = ((torch.arange(oh) + 0.5) * h / oh - 0.5).clamp(0, h - 1).view(-1, 1).expand(oh, ow)
+        x = ((torch.arange(ow) + 0.5) * w / ow - 0.5).clamp(0, w - 1).view(1, -1).expand(oh, ow)
+        points = torch.stack([x, y, torch.ones_like(x)], -1)
+        moved = torch.einsum("hwi,nji->nhwj", points, transforms.view(n, 2, 3))
+        grid = moved / torch.tensor([w - 1.0, h - 1.0]) * 2 - 1
+        sampled = F.grid_sample(images.double() / 255, grid, mode="bilinear", padding_mode="zeros", align_corners=True)
+        out |= {
+            f"{case}.images": nhwc(images), f"{case}.transforms": transforms, f"{case}.mean": np.float32(mean),
+            f"{case}.std": np.float32(std), f"{case}.resized": nhwc(normalise(resized)),
+            f"{case}.moved": nhwc(normalise(sampled)),
+        }
+    save("prepare", out)
+
+
+def philox4x32(counter, key):
+    """Philox4x32-10 of Salmon et al. (2011), written from the paper."""
+    c, k, mask = list(counter), list(key), 0xFFFFFFFF
+    for _ in range(10):
+        a, b = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
+        c = [(b >> 32) ^ c[1] ^ k[0], b & mask, (a >> 32) ^ c[3] ^ k[1], a & mask]
+        k = [(k[0] + 0x9E3779B9) & mask, (k[1] + 0xBB67AE85) & mask]
+    return c
+
+
+def dropout():
+    out = {}
+    for case, seed, step, layer, rate, offset, count in [
+        ("half", 77, 1, 0, 0.5, 0, 1030), ("fifth", 0x0123456789ABCDEF, 4_000_000_000, 1, 0.2, 4096, 999)]:
+        threshold = int(f32(rate) * 2**32)
+        kept = []
+        for i in range(offset, offset + count):
+            words = philox4x32([i // 4, step, 0x44524F50, layer], [seed & 0xFFFFFFFF, seed >> 32])
+            kept.append(words[i % 4] >= threshold)
+        out[f"{case}.kept"] = np.array(kept, dtype=np.uint8)
+        out[f"{case}.attributes"] = np.array([seed & 0xFFFFFFFF, seed >> 32, step, layer, offset], dtype=np.uint32)
+        out[f"{case}.rate"] = np.array([rate], dtype=np.float32)
+    save("dropout", out)
+
+
+class Vgg(torch.nn.Module):
+    """VGG16 with batch normalisation, a sixteenth wide, with the adaptive stride; torchvision's names."""
+
+    def __init__(self, widths, hidden, classes):
+        super().__init__()
+        layers, channels = [], 1
+        side = 28
+        for block in widths:
+            for width in block:
+                layers += [torch.nn.Conv2d(channels, width, 3, padding=1), torch.nn.BatchNorm2d(width), torch.nn.ReLU()]
+                channels = width
+            stride = 1 if side <= 3 else 2
+            layers.append(torch.nn.MaxPool2d(2, stride))
+            side = (side - 2) // stride + 1
+        self.features = torch.nn.Sequential(*layers)
+        drop = lambda: torch.nn.Dropout(0.0)
+        self.classifier = torch.nn.Sequential(
+            torch.nn.Linear(channels * side * side, hidden), torch.nn.ReLU(), drop(),
+            torch.nn.Linear(hidden, hidden), torch.nn.ReLU(), drop(), torch.nn.Linear(hidden, classes))
+
+    def forward(self, x):
+        return self.classifier(self.features(x).flatten(1))
+
+
+def network():
+    lr, betas, eps = f32(1e-3), (f32(0.9), f32(0.999)), f32(1e-8)
+    model = Vgg([(8, 8), (8, 8), (16, 16, 16), (32, 32, 32), (32, 32, 32)], 16, 10)
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            # Other than the defaults, so that a mix-up shows.
+            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
+            torch.nn.init.normal_(module.bias, std=0.2)
+            module.eps, module.momentum = f32(1e-5), f32(0.1)
+    with torch.no_grad():
+        for tensor in model.state_dict().values():
+            if tensor.is_floating_point():
+                tensor.copy_(tensor.float().double())
+    images = torch.randint(0, 256, (6, 1, 28, 28), dtype=torch.uint8)
+    labels = torch.randint(0, 10, (6,))
+    out = {"images": nhwc(images), "labels": labels.numpy().astype(np.uint32)}
+    single = lambda t: t.detach().float().clone()
+    keep = lambda prefix: out.update(
+        {f"{prefix}.{k}": single(v) for k, v in model.state_dict().items() if v.is_floating_point()})
+    keep("before")
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr, betas=betas, eps=eps)
+    model.train()
+    loss = F.cross_entropy(model((images.double() / 255 - f32(0.1307)) / f32(0.3081)), labels)
+    loss.backward()
+    optimizer.step()
+    out["loss"] = loss.detach().view(1)
+    out |= {f"grad.{k}": single(p.grad) for k, p in model.named_parameters()}
+    keep("after")
+    model.eval()
+    out["evaluated_loss"] = F.cross_entropy(
+        model((images.double() / 255 - f32(0.1307)) / f32(0.3081)), labels).detach().view(1)
+    save("network", out)
+
+
+for make in [conv, batch_norm, relu, max_pool, linear, cross_entropy, adam, prepare, dropout, network]:
+    make()

@@ -1,0 +1,286 @@
+//! The adapters of this machine: what they are, what they can do, and which of their limits matter here.
+
+use std::fmt;
+
+use crate::{kernels::Caps, program::DeviceLimits};
+
+/// A graphics API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Backend {
+    /// Vulkan: Linux, Windows, Android.
+    Vulkan,
+    /// Metal: Apple.
+    Metal,
+    /// Direct3D 12: Windows.
+    Dx12,
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Vulkan => "Vulkan",
+            Self::Metal => "Metal",
+            Self::Dx12 => "DX12",
+        })
+    }
+}
+
+/// What an adapter is, in the order in which `auto` prefers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DeviceKind {
+    /// A GPU with memory of its own.
+    Discrete,
+    /// A GPU that shares the CPU's memory.
+    Integrated,
+    /// A GPU lent to a virtual machine.
+    Virtual,
+    /// The driver does not say.
+    Other,
+    /// A CPU that plays a GPU, such as llvmpipe.
+    Software,
+}
+
+impl fmt::Display for DeviceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Discrete => "discrete GPU",
+            Self::Integrated => "integrated GPU",
+            Self::Virtual => "virtual GPU",
+            Self::Other => "GPU",
+            Self::Software => "software",
+        })
+    }
+}
+
+/// The limits of an adapter that matter to compute kernels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AdapterLimits {
+    /// The largest buffer, in bytes.
+    pub buffer_bytes: u64,
+    /// The largest part of a buffer that can be bound, in bytes; at most 2^31 - 1.
+    pub binding_bytes: u64,
+    /// Where a bound part may begin: a multiple of this many bytes.
+    pub offset_alignment: u32,
+    /// Storage buffers that one dispatch binds.
+    pub storage_buffers: u32,
+    /// Bytes of workgroup memory.
+    pub workgroup_bytes: u32,
+    /// Invocations in a workgroup.
+    pub workgroup_invocations: u32,
+    /// Invocations along each axis of a workgroup.
+    pub workgroup_size: [u32; 3],
+    /// Workgroups along each axis of a dispatch.
+    pub workgroups: u32,
+}
+
+/// The optional features of an adapter that matter here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AdapterFeatures {
+    /// 16-bit floats in shaders.
+    pub f16: bool,
+    /// Smallest and largest subgroup; `None` without subgroup operations.
+    pub subgroup_sizes: Option<[u32; 2]>,
+    /// Timestamps at the borders of passes.
+    pub timestamps: bool,
+    /// Matrix units that the shading language reaches.
+    pub cooperative_matrix: bool,
+}
+
+/// What is known of an adapter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceInfo {
+    /// Its number in [`devices`], which `--device N` takes.
+    pub index: usize,
+    /// The name, as the driver tells it.
+    pub name: String,
+    /// The API through which it is reached; a GPU may be there once for each.
+    pub backend: Backend,
+    /// What it is.
+    pub kind: DeviceKind,
+    /// The driver's name.
+    pub driver: String,
+    /// The driver's version and more.
+    pub driver_info: String,
+    /// Its limits.
+    pub limits: AdapterLimits,
+    /// Its optional features.
+    pub features: AdapterFeatures,
+    /// Bytes of its memory, where the API tells (Vulkan does).
+    pub memory_bytes: Option<u64>,
+}
+
+impl DeviceInfo {
+    /// Whether it is a CPU that plays a GPU.
+    pub fn software(&self) -> bool {
+        self.kind == DeviceKind::Software
+    }
+}
+
+impl fmt::Display for DeviceInfo {
+    /// As `llvmpipe (LLVM 15.0.6, 256 bits) [software, Vulkan]`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} [{}, {}]", self.name, self.kind, self.backend)
+    }
+}
+
+/// An adapter that a device can be opened on.
+#[derive(Clone, Debug)]
+pub struct Adapter {
+    info: DeviceInfo,
+    pub(super) raw: wgpu::Adapter,
+}
+
+impl Adapter {
+    /// What is known of it.
+    pub fn info(&self) -> &DeviceInfo {
+        &self.info
+    }
+
+    /// The same adapter with lower limits, to see how a program runs on a smaller one. Limits are never raised.
+    pub fn limited(mut self, lower: impl FnOnce(&mut AdapterLimits)) -> Self {
+        let real = self.info.limits;
+        let l = &mut self.info.limits;
+        lower(l);
+        l.buffer_bytes = l.buffer_bytes.min(real.buffer_bytes);
+        l.binding_bytes = l.binding_bytes.min(real.binding_bytes);
+        l.offset_alignment = l.offset_alignment.max(real.offset_alignment);
+        l.storage_buffers = l.storage_buffers.min(real.storage_buffers);
+        l.workgroup_bytes = l.workgroup_bytes.min(real.workgroup_bytes);
+        l.workgroup_invocations = l.workgroup_invocations.min(real.workgroup_invocations);
+        l.workgroup_size = std::array::from_fn(|axis| l.workgroup_size[axis].min(real.workgroup_size[axis]));
+        l.workgroups = l.workgroups.min(real.workgroups);
+        self
+    }
+
+    /// What the choice of kernels needs to know.
+    pub fn caps(&self) -> Caps {
+        let limits = &self.info.limits;
+        Caps {
+            software: self.info.software(),
+            subgroup_sizes: self.info.features.subgroup_sizes,
+            binding_bytes: limits.binding_bytes,
+            workgroup_bytes: limits.workgroup_bytes,
+            workgroup_invocations: limits.workgroup_invocations,
+            storage_buffers: limits.storage_buffers,
+        }
+    }
+
+    /// What the lowering of a program needs to know.
+    pub fn limits(&self) -> DeviceLimits {
+        let limits = &self.info.limits;
+        // A buffer is never larger than its limit either, but slices of a tensor live in one buffer all the same.
+        DeviceLimits { binding_bytes: limits.binding_bytes, offset_alignment: limits.offset_alignment.into() }
+    }
+}
+
+/// All adapters of Vulkan, Metal and DX12 on this machine; empty where there is no driver.
+///
+/// The order, and so [`DeviceInfo::index`], is stable: by kind as [`DeviceKind`] lists them, then by backend,
+/// then as the driver has them. An adapter that the driver lists twice is here once.
+pub fn adapters() -> Vec<Adapter> {
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
+    // Labels reach the driver only with this flag.
+    descriptor.flags = wgpu::InstanceFlags::DEBUG.with_env();
+    let instance = wgpu::Instance::new(descriptor);
+    let found = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
+    let mut seen = Vec::new();
+    let mut adapters = Vec::new();
+    for raw in found {
+        let info = raw.get_info();
+        let Some(backend) = backend(info.backend) else { continue };
+        let identity = (
+            backend,
+            info.vendor,
+            info.device,
+            info.device_pci_bus_id.clone(),
+            [info.name.clone(), info.driver.clone(), info.driver_info.clone()],
+        );
+        // Two equal GPUs differ in their bus address. Where the API tells none, only software is taken for the same.
+        let known = info.device_type == wgpu::DeviceType::Cpu || !info.device_pci_bus_id.is_empty();
+        if known && seen.contains(&identity) {
+            continue;
+        }
+        seen.push(identity);
+        adapters.push(Adapter { info: describe(&raw, info, backend), raw });
+    }
+    adapters.sort_by_key(|a| (a.info.kind, a.info.backend));
+    for (index, adapter) in adapters.iter_mut().enumerate() {
+        adapter.info.index = index;
+    }
+    adapters
+}
+
+/// What is known of all [`adapters`], in their order.
+pub fn devices() -> Vec<DeviceInfo> {
+    adapters().into_iter().map(|a| a.info).collect()
+}
+
+fn backend(backend: wgpu::Backend) -> Option<Backend> {
+    match backend {
+        wgpu::Backend::Vulkan => Some(Backend::Vulkan),
+        wgpu::Backend::Metal => Some(Backend::Metal),
+        wgpu::Backend::Dx12 => Some(Backend::Dx12),
+        _ => None,
+    }
+}
+
+fn describe(raw: &wgpu::Adapter, info: wgpu::AdapterInfo, backend: Backend) -> DeviceInfo {
+    let kind = match info.device_type {
+        wgpu::DeviceType::DiscreteGpu => DeviceKind::Discrete,
+        wgpu::DeviceType::IntegratedGpu => DeviceKind::Integrated,
+        wgpu::DeviceType::VirtualGpu => DeviceKind::Virtual,
+        wgpu::DeviceType::Other => DeviceKind::Other,
+        wgpu::DeviceType::Cpu => DeviceKind::Software,
+    };
+    let (limits, features) = (raw.limits(), raw.features());
+    let has = |feature| features.contains(feature);
+    let subgroups = has(wgpu::Features::SUBGROUP).then_some([info.subgroup_min_size, info.subgroup_max_size]);
+    DeviceInfo {
+        index: 0,
+        name: info.name,
+        backend,
+        kind,
+        driver: info.driver,
+        driver_info: info.driver_info,
+        limits: AdapterLimits {
+            buffer_bytes: limits.max_buffer_size,
+            binding_bytes: limits.max_storage_buffer_binding_size.min(i32::MAX as u64),
+            offset_alignment: limits.min_storage_buffer_offset_alignment,
+            storage_buffers: limits.max_storage_buffers_per_shader_stage,
+            workgroup_bytes: limits.max_compute_workgroup_storage_size,
+            workgroup_invocations: limits.max_compute_invocations_per_workgroup,
+            workgroup_size: [
+                limits.max_compute_workgroup_size_x,
+                limits.max_compute_workgroup_size_y,
+                limits.max_compute_workgroup_size_z,
+            ],
+            workgroups: limits.max_compute_workgroups_per_dimension,
+        },
+        features: AdapterFeatures {
+            f16: has(wgpu::Features::SHADER_F16),
+            subgroup_sizes: subgroups,
+            timestamps: has(wgpu::Features::TIMESTAMP_QUERY),
+            cooperative_matrix: has(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX),
+        },
+        memory_bytes: memory_bytes(raw),
+    }
+}
+
+/// The size of the largest heap that is local to the device.
+#[cfg(any(windows, target_os = "linux", target_os = "android", target_os = "freebsd"))]
+fn memory_bytes(adapter: &wgpu::Adapter) -> Option<u64> {
+    // SAFETY: nothing is destroyed through the handles, and they do not outlive the guard.
+    let vulkan = unsafe { adapter.as_hal::<wgpu::hal::api::Vulkan>() }?;
+    let (instance, device) = (vulkan.shared_instance().raw_instance(), vulkan.raw_physical_device());
+    // SAFETY: the guard keeps the instance, and the instance its physical devices.
+    let memory = unsafe { instance.get_physical_device_memory_properties(device) };
+    // VK_MEMORY_HEAP_DEVICE_LOCAL_BIT is 1.
+    let local = memory.memory_heaps_as_slice().iter().filter(|heap| heap.flags.as_raw() & 1 != 0);
+    local.map(|heap| heap.size).max()
+}
+
+#[cfg(not(any(windows, target_os = "linux", target_os = "android", target_os = "freebsd")))]
+fn memory_bytes(_: &wgpu::Adapter) -> Option<u64> {
+    None
+}

@@ -1,0 +1,374 @@
+//! What a program becomes on an adapter, worked out before any device exists.
+
+use std::collections::HashMap;
+
+use super::{
+    adapter::{Adapter, AdapterLimits, DeviceInfo, DeviceKind},
+    error::{OpenError, size},
+};
+use crate::{
+    kernels::{Caps, Dispatch, Kernel, Variant},
+    ops::{Access, Op, Operand},
+    program::{MemoryPlan, Program, Step, View},
+    shader::{Interface, reflect},
+};
+
+/// The name of the binding that every kernel may have for scratch memory.
+const WORKSPACE: &str = "workspace";
+
+/// Sizes and offsets of copies and bindings are multiples of this.
+pub(super) const WORD: u64 = 4;
+
+/// Picks the row that computes an operation on a device, or says why there is none.
+pub type Choose<'a> = &'a dyn Fn(&Op, &Caps) -> Result<&'static Variant, String>;
+
+/// A part of a buffer that a dispatch binds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bound {
+    pub binding: u32,
+    /// Index of the slot; `None` for the workspace.
+    pub slot: Option<usize>,
+    pub offset: u64,
+    pub bytes: u64,
+}
+
+/// One dispatch with all that it needs.
+#[derive(Debug)]
+pub(super) struct PlannedDispatch {
+    /// Index in [`Blueprint::shaders`].
+    pub shader: usize,
+    pub bound: Vec<Bound>,
+    pub workgroups: [u32; 2],
+}
+
+#[derive(Debug)]
+pub(super) struct PlannedStep {
+    pub label: String,
+    pub dispatches: Vec<PlannedDispatch>,
+}
+
+/// A shader that some dispatches share.
+#[derive(Debug)]
+pub(super) struct Shader {
+    /// As `conv.grad_weight/tiled.partials`.
+    pub label: String,
+    pub wgsl: String,
+    pub interface: Interface,
+}
+
+/// Everything that opening a device and building the buffers and pipelines needs.
+#[derive(Debug)]
+pub(super) struct Blueprint {
+    pub plan: MemoryPlan,
+    pub shaders: Vec<Shader>,
+    pub steps: Vec<PlannedStep>,
+    pub workspace_bytes: u64,
+    /// The least limits that hold the program.
+    pub limits: AdapterLimits,
+}
+
+impl Blueprint {
+    /// Chooses kernels, reads their shaders and checks them and the program against the adapter.
+    pub fn new(program: &Program, adapter: &Adapter, choose: Choose) -> Result<Self, OpenError> {
+        let mut drafter = Drafter {
+            program,
+            info: adapter.info(),
+            plan: MemoryPlan::new(program),
+            shaders: Vec::new(),
+            index: HashMap::new(),
+            needs: Needs::default(),
+            workspace_bytes: 0,
+        };
+        drafter.buffers();
+        let caps = adapter.caps();
+        let mut steps = Vec::new();
+        for step in &program.steps {
+            let variant = choose(&step.op, &caps)
+                .map_err(|message| OpenError::Select { step: step.label.clone(), message })?;
+            let kernel = (variant.build)(&step.op, &caps);
+            steps.push(drafter.step(step, variant, &kernel)?);
+        }
+        drafter.memory();
+        let Drafter { plan, shaders, needs, workspace_bytes, info, .. } = drafter;
+        if needs.problems.is_empty() {
+            Ok(Self { plan, shaders, steps, workspace_bytes, limits: needs.limits(&info.limits) })
+        } else {
+            Err(OpenError::DoesNotFit { adapter: info.to_string(), problems: needs.problems })
+        }
+    }
+}
+
+/// The largest of everything so far, and what of it does not fit.
+#[derive(Default)]
+struct Needs {
+    buffer_bytes: u64,
+    binding_bytes: u64,
+    storage_buffers: u32,
+    workgroup_bytes: u32,
+    workgroup_invocations: u32,
+    workgroup_size: [u32; 3],
+    problems: Vec<String>,
+}
+
+impl Needs {
+    fn limits(&self, adapter: &AdapterLimits) -> AdapterLimits {
+        AdapterLimits {
+            buffer_bytes: self.buffer_bytes,
+            binding_bytes: self.binding_bytes,
+            storage_buffers: self.storage_buffers,
+            workgroup_bytes: self.workgroup_bytes,
+            workgroup_invocations: self.workgroup_invocations,
+            workgroup_size: self.workgroup_size,
+            ..*adapter
+        }
+    }
+
+    fn problem(&mut self, text: String) {
+        if !self.problems.contains(&text) {
+            self.problems.push(text);
+        }
+    }
+}
+
+struct Drafter<'a> {
+    program: &'a Program,
+    info: &'a DeviceInfo,
+    plan: MemoryPlan,
+    shaders: Vec<Shader>,
+    index: HashMap<String, usize>,
+    needs: Needs,
+    workspace_bytes: u64,
+}
+
+impl Drafter<'_> {
+    fn buffers(&mut self) {
+        let limit = self.info.limits.buffer_bytes;
+        for slot in &self.plan.slots {
+            let bytes = padded(slot.bytes);
+            self.needs.buffer_bytes = self.needs.buffer_bytes.max(bytes);
+            let Some(&tensor) = slot.tensors.first().filter(|_| bytes > limit) else { continue };
+            let tensor = self.program.tensor(tensor);
+            self.needs.problem(format!(
+                "{} {} {} needs a buffer of {}; this adapter allows {}",
+                tensor.name,
+                tensor.shape,
+                tensor.dtype,
+                size(bytes),
+                size(limit)
+            ));
+        }
+    }
+
+    /// Only a discrete GPU has an end to its memory that its driver tells: integrated and software ones divide the
+    /// machine's in ways of their own (llvmpipe says 2 GiB and gives more).
+    fn memory(&mut self) {
+        let all = self.plan.bytes() + self.workspace_bytes;
+        let own = self.info.memory_bytes.filter(|_| self.info.kind == DeviceKind::Discrete);
+        if let Some(memory) = own.filter(|&memory| all > memory) {
+            let text = format!("it needs {} of memory; this adapter has {}", size(all), size(memory));
+            self.needs.problem(text);
+        }
+    }
+
+    fn step(&mut self, step: &Step, variant: &Variant, kernel: &Kernel) -> Result<PlannedStep, OpenError> {
+        let name = format!("{}/{}", variant.op, variant.name);
+        let limits = self.info.limits;
+        let workspace = if kernel.workspace_bytes == 0 { 0 } else { padded(kernel.workspace_bytes) };
+        if workspace > limits.buffer_bytes.min(limits.binding_bytes) {
+            self.needs.problem(format!(
+                "{} needs a workspace of {} for {name}; this adapter allows {}",
+                step.label,
+                size(workspace),
+                size(limits.buffer_bytes.min(limits.binding_bytes))
+            ));
+        }
+        self.workspace_bytes = self.workspace_bytes.max(workspace);
+        self.needs.buffer_bytes = self.needs.buffer_bytes.max(workspace);
+        let operands = step.op.operands();
+        let mut dispatches = Vec::new();
+        for dispatch in &kernel.dispatches {
+            let broken = |message| OpenError::Kernel {
+                kernel: label(&name, dispatch),
+                step: step.label.clone(),
+                message,
+            };
+            let shader = self.shader(&name, dispatch).map_err(broken)?;
+            let bound = self.bind(shader, step, &operands, workspace).map_err(broken)?;
+            self.check(shader, step, &bound);
+            let Some(workgroups) = fold(dispatch.workgroups, limits.workgroups) else {
+                self.needs.problem(format!("{} takes {} workgroups", step.label, dispatch.workgroups));
+                continue;
+            };
+            dispatches.push(PlannedDispatch { shader, bound, workgroups });
+        }
+        Ok(PlannedStep { label: step.label.clone(), dispatches })
+    }
+
+    /// The index of a dispatch's shader; equal sources are one shader.
+    fn shader(&mut self, kernel: &str, dispatch: &Dispatch) -> Result<usize, String> {
+        let wgsl = dispatch.source.assemble();
+        if let Some(&index) = self.index.get(&wgsl) {
+            return Ok(index);
+        }
+        let interface = reflect(&wgsl).map_err(|error| error.to_string())?;
+        if let Some(other) = interface.bindings.iter().find(|b| b.group != 0) {
+            return Err(format!(
+                "binding `{}` is in group {}; kernels use group 0 only",
+                other.name, other.group
+            ));
+        }
+        let index = self.shaders.len();
+        self.index.insert(wgsl.clone(), index);
+        self.shaders.push(Shader { label: label(kernel, dispatch), wgsl, interface });
+        Ok(index)
+    }
+
+    /// Binds by name.
+    fn bind(
+        &self,
+        shader: usize,
+        step: &Step,
+        operands: &[Operand],
+        workspace: u64,
+    ) -> Result<Vec<Bound>, String> {
+        let mut bound: Vec<(Bound, bool)> = Vec::new();
+        for b in &self.shaders[shader].interface.bindings {
+            let (slot, offset, bytes) = if b.name == WORKSPACE {
+                if workspace == 0 {
+                    return Err("it binds `workspace`, but its row asks for no bytes of it".into());
+                }
+                (None, 0, workspace)
+            } else {
+                let Some(position) = operands.iter().position(|o| o.name == b.name) else {
+                    let names: Vec<&str> = operands.iter().map(|o| o.name).collect();
+                    return Err(format!("it binds `{}`; the operation has {}", b.name, names.join(", ")));
+                };
+                if b.writable && operands[position].access == Access::Read {
+                    return Err(format!(
+                        "it binds `{}` for writing, but the operation only reads it",
+                        b.name
+                    ));
+                }
+                let (offset, bytes) = self.range(step.args[position]);
+                (Some(self.plan.slot_of[step.args[position].tensor.0]), offset, bytes)
+            };
+            if let Some((other, _)) = bound.iter().find(|(o, w)| o.slot == slot && (*w || b.writable)) {
+                return Err(format!(
+                    "bindings {} and {} are parts of one buffer, and one of them is written",
+                    other.binding, b.binding
+                ));
+            }
+            bound.push((Bound { binding: b.binding, slot, offset, bytes }, b.writable));
+        }
+        Ok(bound.into_iter().map(|(b, _)| b).collect())
+    }
+
+    /// Where a view begins and how much of it is bound, in bytes.
+    fn range(&self, view: View) -> (u64, u64) {
+        let element = self.program.tensor(view.tensor).dtype.bytes() as u64;
+        (view.offset as u64 * element, padded(view.len as u64 * element))
+    }
+
+    fn check(&mut self, shader: usize, step: &Step, bound: &[Bound]) {
+        let limits = &self.info.limits;
+        let Shader { label, interface, .. } = &self.shaders[shader];
+        let mut problems = Vec::new();
+        let mut at_most = |what: &str, needed: u64, limit: u64, show: fn(u64) -> String| {
+            if needed > limit {
+                let (needed, limit) = (show(needed), show(limit));
+                problems.push(format!("{label} needs {what} {needed}; this adapter allows {limit}"));
+            }
+        };
+        let count = bound.len() as u32;
+        let invocations = interface.workgroup_size.iter().product::<u32>();
+        at_most("storage buffers:", count.into(), limits.storage_buffers.into(), |n| n.to_string());
+        at_most("workgroup memory:", interface.workgroup_bytes.into(), limits.workgroup_bytes.into(), size);
+        at_most(
+            "invocations in a workgroup:",
+            invocations.into(),
+            limits.workgroup_invocations.into(),
+            |n| n.to_string(),
+        );
+        for (axis, name) in ["x", "y", "z"].iter().enumerate() {
+            let (needed, limit) = (interface.workgroup_size[axis], limits.workgroup_size[axis]);
+            let what = format!("invocations along {name} of a workgroup:");
+            at_most(&what, needed.into(), limit.into(), |n| n.to_string());
+        }
+        for b in bound {
+            let Some(slot) = b.slot else { continue };
+            let names = || {
+                let view = step.args.iter().find(|v| self.plan.slot_of[v.tensor.0] == slot);
+                view.map_or("", |v| self.program.tensor(v.tensor).name.as_str())
+            };
+            if b.bytes > limits.binding_bytes {
+                problems.push(format!(
+                    "{} binds {} of {}; this adapter allows {}",
+                    step.label,
+                    size(b.bytes),
+                    names(),
+                    size(limits.binding_bytes)
+                ));
+            }
+            if b.offset % u64::from(limits.offset_alignment) != 0 {
+                problems.push(format!(
+                    "{} binds {} from byte {}; this adapter takes multiples of {}",
+                    step.label,
+                    names(),
+                    b.offset,
+                    limits.offset_alignment
+                ));
+            }
+        }
+        let needs = &mut self.needs;
+        needs.storage_buffers = needs.storage_buffers.max(count);
+        needs.workgroup_bytes = needs.workgroup_bytes.max(interface.workgroup_bytes);
+        needs.workgroup_invocations = needs.workgroup_invocations.max(invocations);
+        for axis in 0..3 {
+            needs.workgroup_size[axis] = needs.workgroup_size[axis].max(interface.workgroup_size[axis]);
+        }
+        let largest = bound.iter().map(|b| b.bytes).max().unwrap_or(0);
+        needs.binding_bytes = needs.binding_bytes.max(largest);
+        for problem in problems {
+            needs.problem(problem);
+        }
+    }
+}
+
+fn label(kernel: &str, dispatch: &Dispatch) -> String {
+    if dispatch.label.is_empty() { kernel.to_owned() } else { format!("{kernel}.{}", dispatch.label) }
+}
+
+/// A size that copies and bindings take.
+pub(super) fn padded(bytes: u64) -> u64 {
+    bytes.max(1).next_multiple_of(WORD)
+}
+
+/// A number of workgroups as a grid of two dimensions with the fewest workgroups beyond the last; `None` where
+/// even that is too small.
+fn fold(workgroups: u64, limit: u32) -> Option<[u32; 2]> {
+    let limit = u64::from(limit.max(1));
+    let y = workgroups.div_ceil(limit).max(1);
+    let x = workgroups.div_ceil(y);
+    (y <= limit).then_some([x as u32, y as u32])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grids_fold_evenly_and_cover_everything() {
+        for count in [0, 1, 65_535, 65_536, 65_537, 131_070, 131_071, 12_345_678, 65_535 * 65_535] {
+            let [x, y] = fold(count, 65_535).unwrap().map(u64::from);
+            assert!(x <= 65_535 && y <= 65_535);
+            assert!(x * y >= count && x * y - count < y.max(1), "{count}: {x} x {y}");
+        }
+        assert_eq!(fold(65_536, 65_535), Some([32_768, 2]));
+        assert_eq!(fold(65_535 * 65_535 + 1, 65_535), None);
+    }
+
+    #[test]
+    fn sizes_are_padded_to_words() {
+        assert_eq!([0, 1, 4, 5].map(padded), [4, 4, 4, 8]);
+    }
+}

@@ -1,0 +1,159 @@
+//! Opening a device, and what it reports while it works.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use super::{
+    adapter::{Adapter, AdapterLimits},
+    error::OpenError,
+};
+use crate::program::ExecutorError;
+
+/// The first error that a device reported outside of any call that could return it.
+#[derive(Debug, Default)]
+struct Health(Mutex<Option<String>>);
+
+impl Health {
+    fn report(&self, message: String) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(message);
+    }
+
+    fn get(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// An open device with its queue.
+#[derive(Debug)]
+pub(super) struct Device {
+    pub raw: wgpu::Device,
+    pub queue: wgpu::Queue,
+    health: Arc<Health>,
+    adapter: String,
+    allocations: AtomicUsize,
+}
+
+impl Device {
+    /// Opens a device with just these limits (and WebGPU's defaults where the program asks for less).
+    pub fn open(adapter: &Adapter, needs: &AdapterLimits) -> Result<Self, OpenError> {
+        let name = adapter.info().to_string();
+        let features = wgpu::Features::SUBGROUP & adapter.raw.features();
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("vgg-wgpu"),
+            required_features: features,
+            required_limits: limits(&adapter.raw.limits(), needs),
+            experimental_features: wgpu::ExperimentalFeatures::disabled(),
+            // Tensors are large enough for memory of their own; blocks for many small ones would lie idle.
+            memory_hints: wgpu::MemoryHints::MemoryUsage,
+            trace: wgpu::Trace::Off,
+        };
+        let (raw, queue) = pollster::block_on(adapter.raw.request_device(&descriptor))
+            .map_err(|error| OpenError::Device { adapter: name.clone(), message: error.to_string() })?;
+        let health = Arc::new(Health::default());
+        let seen = Arc::clone(&health);
+        raw.on_uncaptured_error(Arc::new(move |error: wgpu::Error| seen.report(describe(&error))));
+        let seen = Arc::clone(&health);
+        raw.set_device_lost_callback(move |reason, message| {
+            seen.report(format!("the device was lost ({reason:?}): {message}"));
+        });
+        Ok(Self { raw, queue, health, adapter: name, allocations: AtomicUsize::new(0) })
+    }
+
+    /// The error for a kernel or step that it does not take.
+    pub fn rejected(&self, what: &str, message: String) -> OpenError {
+        OpenError::Rejected { adapter: self.adapter.clone(), what: what.to_owned(), message }
+    }
+
+    /// Creates a buffer. All buffers come from here, so that they are counted.
+    pub fn buffer(&self, descriptor: &wgpu::BufferDescriptor) -> Result<wgpu::Buffer, OpenError> {
+        self.allocations.fetch_add(1, Ordering::Relaxed);
+        self.attempt(|| self.raw.create_buffer(descriptor)).map_err(|message| OpenError::Memory {
+            adapter: self.adapter.clone(),
+            what: descriptor.label.unwrap_or_default().to_owned(),
+            bytes: descriptor.size,
+            message,
+        })
+    }
+
+    /// How many buffers there have been.
+    pub fn allocations(&self) -> usize {
+        self.allocations.load(Ordering::Relaxed)
+    }
+
+    /// Runs `work` and returns the device's complaint about it, if it has one. Complaints are kept apart by thread.
+    pub fn attempt<T>(&self, work: impl FnOnce() -> T) -> Result<T, String> {
+        let scopes =
+            [wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Validation]
+                .map(|filter| self.raw.push_error_scope(filter));
+        let value = work();
+        // Scopes are a stack: the last is popped first.
+        let mut errors = scopes.into_iter().rev().filter_map(|scope| pollster::block_on(scope.pop()));
+        match errors.by_ref().fold(None, |first, error| first.or(Some(error))) {
+            None => self.health.get().map_or(Ok(value), Err),
+            Some(error) => Err(describe(&error)),
+        }
+    }
+
+    /// The error that the device has reported since it was opened, if any. It stays: what the device holds after an
+    /// error is not known.
+    pub fn check(&self, step: &str) -> Result<(), ExecutorError> {
+        match self.health.get() {
+            None => Ok(()),
+            Some(message) => Err(ExecutorError::Device { step: step.to_owned(), message }),
+        }
+    }
+
+    /// Waits until a submission is done, and runs the callbacks of everything that is.
+    pub fn wait(&self, submission: wgpu::SubmissionIndex, step: &str) -> Result<(), ExecutorError> {
+        self.poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: None }, step)
+    }
+
+    /// Runs the callbacks of everything that is done.
+    pub fn advance(&self, step: &str) -> Result<(), ExecutorError> {
+        self.poll(wgpu::PollType::Poll, step)
+    }
+
+    fn poll(&self, how: wgpu::PollType, step: &str) -> Result<(), ExecutorError> {
+        // wgpu 30 panics where a device is lost while it waits.
+        match catch_unwind(AssertUnwindSafe(|| self.raw.poll(how))) {
+            Ok(Ok(_)) => {}
+            // The only way to a submission that does not exist is one that a lost device did not take.
+            Ok(Err(wgpu::PollError::WrongSubmissionIndex(..))) => {
+                self.health.report("the device was lost and took no more work".to_owned());
+            }
+            Ok(Err(error)) => self.health.report(error.to_string()),
+            Err(_) => self.health.report("the device was lost while the host waited for it".to_owned()),
+        }
+        self.check(step)
+    }
+}
+
+/// An error with its causes.
+fn describe(error: &wgpu::Error) -> String {
+    let mut text = error.to_string();
+    if let wgpu::Error::OutOfMemory { source } = error {
+        text = format!("out of memory: {source}");
+    }
+    text.trim().to_owned()
+}
+
+/// The limits to ask for.
+fn limits(adapter: &wgpu::Limits, needs: &AdapterLimits) -> wgpu::Limits {
+    let mut limits = wgpu::Limits::default().or_worse_values_from(adapter);
+    let raise = |limit: &mut u32, need: u32| *limit = (*limit).max(need);
+    limits.max_buffer_size = limits.max_buffer_size.max(needs.buffer_bytes);
+    limits.max_storage_buffer_binding_size = limits.max_storage_buffer_binding_size.max(needs.binding_bytes);
+    limits.min_storage_buffer_offset_alignment = needs.offset_alignment;
+    raise(&mut limits.max_storage_buffers_per_shader_stage, needs.storage_buffers);
+    raise(&mut limits.max_compute_workgroup_storage_size, needs.workgroup_bytes);
+    raise(&mut limits.max_compute_invocations_per_workgroup, needs.workgroup_invocations);
+    raise(&mut limits.max_compute_workgroup_size_x, needs.workgroup_size[0]);
+    raise(&mut limits.max_compute_workgroup_size_y, needs.workgroup_size[1]);
+    raise(&mut limits.max_compute_workgroup_size_z, needs.workgroup_size[2]);
+    limits
+}

@@ -1,0 +1,24 @@
+//! Runs programs on a GPU. The only room that knows wgpu.
+//!
+//! The order of opening is adapter ([`select`]) -> [`Adapter::caps`] and [`Adapter::limits`] -> program ->
+//! [`GpuExecutor::open`], which chooses the kernels, checks that everything fits the adapter and only then opens a
+//! device, with just the limits that are needed.
+
+mod adapter;
+mod blueprint;
+mod compile;
+mod device;
+mod error;
+mod executor;
+mod readback;
+mod select;
+mod staging;
+mod upload;
+
+pub use adapter::{
+    Adapter, AdapterFeatures, AdapterLimits, Backend, DeviceInfo, DeviceKind, adapters, devices,
+};
+pub use blueprint::Choose;
+pub use error::OpenError;
+pub use executor::{GpuExecutor, Options};
+pub use select::{DeviceChoice, DeviceRequest, SelectError, Selection, select};

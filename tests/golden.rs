@@ -1,0 +1,465 @@
+//! The CPU executor against PyTorch: `assets/golden/make.py` wrote the inputs and what is expected, in float64.
+//!
+//! Every case runs in f64, where it must agree to a few rounding errors of f64, and in f32 with the tolerance
+//! that the type and the length of the sums allow.
+
+mod common;
+
+use std::{collections::BTreeMap, path::Path};
+
+use common::{ADAM, MEAN_STD, Tolerance, compare, control, epsilon, largest, read, run_op, write};
+use safetensors::{Dtype, SafeTensors};
+use vgg_wgpu::{
+    cpu::{CpuExecutor, Scalar},
+    model::{Semantics, VggConfig},
+    ops::{
+        Adam, BatchNormGradInput, BatchNormGradStatistics, BatchNormNormalize, BatchNormRunning,
+        BatchNormStatistics, Control, Conv, ConvGradInput, ConvGradWeight, CrossEntropy, CrossEntropyGrad,
+        Dropout, GradBias, Linear, LinearGradInput, LinearGradWeight, MaxPool, MaxPoolGrad, Metrics,
+        PrepareImages, Relu, ReluGrad,
+    },
+    program::{DeviceLimits, Executor, Mode, Pass, Settings, lower},
+    shape::Shape,
+};
+
+/// A file of golden tensors.
+struct Golden(BTreeMap<String, (Shape, Vec<f64>)>);
+
+impl Golden {
+    fn load(name: &str) -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("assets/golden/{name}.safetensors"));
+        let bytes = std::fs::read(path).unwrap();
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let values = |dtype, data: &[u8]| -> Vec<f64> {
+            match dtype {
+                Dtype::F64 => {
+                    data.chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap())).collect()
+                }
+                Dtype::F32 => {
+                    data.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap()).into()).collect()
+                }
+                Dtype::U32 => {
+                    data.chunks_exact(4).map(|b| u32::from_le_bytes(b.try_into().unwrap()).into()).collect()
+                }
+                Dtype::U8 => data.iter().map(|&b| b.into()).collect(),
+                other => panic!("{other:?}"),
+            }
+        };
+        let tensors = file.iter().map(|(name, view)| {
+            (name.to_owned(), (view.shape().to_vec().into(), values(view.dtype(), view.data())))
+        });
+        Self(tensors.collect())
+    }
+
+    /// The names in front of the first dot.
+    fn cases(&self) -> Vec<String> {
+        let mut cases: Vec<String> =
+            self.0.keys().map(|name| name.split('.').next().unwrap().to_owned()).collect();
+        cases.dedup();
+        assert!(!cases.is_empty());
+        cases
+    }
+
+    fn get(&self, case: &str, name: &str) -> &[f64] {
+        &self.0.get(&format!("{case}.{name}")).unwrap_or_else(|| panic!("no {case}.{name}")).1
+    }
+
+    fn dims<const R: usize>(&self, case: &str, name: &str) -> [usize; R] {
+        self.0[&format!("{case}.{name}")].0.dims().try_into().unwrap()
+    }
+
+    #[track_caller]
+    fn compare(&self, case: &str, name: &str, actual: &[f64], tolerance: Tolerance) {
+        let (shape, expected) = &self.0[&format!("{case}.{name}")];
+        compare(&format!("{case}.{name}"), shape, actual, expected, tolerance);
+    }
+}
+
+/// Runs a test in both scalar types.
+macro_rules! both {
+    ($($name:ident)*) => {$(
+        mod $name {
+            #[test]
+            fn in_f64() {
+                super::$name::<f64>();
+            }
+
+            #[test]
+            fn in_f32() {
+                super::$name::<f32>();
+            }
+        }
+    )*};
+}
+
+both!(conv batch_norm relu max_pool linear cross_entropy adam prepare);
+
+fn conv<S: Scalar>() {
+    let golden = Golden::load("conv");
+    for case in golden.cases() {
+        let [n, h, w, c] = golden.dims(&case, "input");
+        let [.., k] = golden.dims::<4>(&case, "weight");
+        let conv = Conv { n, h, w, c, k };
+        let get = |name| (name, golden.get(&case, name));
+        // Standard normal values: magnitudes up to 4 or so in both factors.
+        let sum = |terms| Tolerance::sum(epsilon::<S>(), terms, 2.0);
+        let out = run_op::<S>(conv, Control::default(), &[get("input"), get("weight"), get("bias")]);
+        golden.compare(&case, "output", &out["output"], sum(9 * c + 1));
+        let out = run_op::<S>(ConvGradInput(conv), Control::default(), &[get("grad_output"), get("weight")]);
+        golden.compare(&case, "grad_input", &out["grad_input"], sum(9 * k));
+        let op = ConvGradWeight { conv, accumulate: false };
+        let out = run_op::<S>(op, Control::default(), &[get("input"), get("grad_output")]);
+        golden.compare(&case, "grad_weight", &out["grad_weight"], sum(conv.pixels()));
+        let op = GradBias { rows: conv.pixels(), channels: k, accumulate: false };
+        let out = run_op::<S>(op, Control::default(), &[get("grad_output")]);
+        golden.compare(&case, "grad_bias", &out["grad_bias"], sum(conv.pixels()));
+    }
+}
+
+fn batch_norm<S: Scalar>() {
+    let golden = Golden::load("batch_norm");
+    let eps = 1e-5;
+    for case in golden.cases() {
+        let [n, h, w, channels] = golden.dims(&case, "input");
+        let rows = n * h * w;
+        let get = |name| (name, golden.get(&case, name));
+        let run =
+            |op: vgg_wgpu::ops::Op, given: &[(&str, &[f64])]| run_op::<S>(op, Control::default(), given);
+        // Inputs are exact in f32, so only the mean (rounded once), the factors and the last operations round. A mean
+        // of 1000 rounded to f32 is off by 3e-5 standard deviations; without variance those are sqrt(eps) = 1 / 316.
+        let steep = if matches!(case.as_str(), "equal" | "one_row") { 316.0 } else { 1.0 };
+        let scale = 1.0 + largest(golden.get(&case, "mean")) * steep;
+        let tolerance =
+            Tolerance { absolute: 30.0 * epsilon::<S>() * scale, relative: 30.0 * epsilon::<S>() };
+
+        let op = BatchNormStatistics { rows, channels, rows_before: 0 };
+        let out = run(op.into(), &[get("input")]);
+        golden.compare(&case, "mean", &out["batch_mean"], Tolerance::relative(2.0 * epsilon::<S>()));
+        golden.compare(
+            &case,
+            "var",
+            &out["batch_var"],
+            Tolerance { absolute: 1e-18, relative: 1e-12 + 2.0 * epsilon::<S>() },
+        );
+
+        for (kind, unbiased) in [("biased", false), ("unbiased", true)] {
+            if unbiased && case == "one_row" {
+                continue;
+            }
+            let op = BatchNormRunning { rows, channels, momentum: 0.1, unbiased };
+            let given = [
+                ("batch_mean", get("mean").1),
+                ("batch_var", get("var").1),
+                get("running_mean"),
+                get("running_var"),
+            ];
+            let out = run(op.into(), &given);
+            let rounding =
+                Tolerance { absolute: 4.0 * epsilon::<S>(), relative: 1e-12_f64.max(4.0 * epsilon::<S>()) };
+            golden.compare(&case, &format!("{kind}_mean"), &out["running_mean"], rounding);
+            golden.compare(&case, &format!("{kind}_var"), &out["running_var"], rounding);
+        }
+
+        let op = BatchNormNormalize { rows, channels, eps };
+        let factors = [get("input"), get("mean"), get("var"), get("gamma"), get("beta")];
+        let out = run(op.into(), &factors);
+        golden.compare(&case, "output", &out["output"], tolerance);
+        let running = [
+            get("input"),
+            ("mean", get("running_mean").1),
+            ("var", get("running_var").1),
+            get("gamma"),
+            get("beta"),
+        ];
+        let out = run(op.into(), &running);
+        golden.compare(&case, "evaluated", &out["output"], tolerance);
+
+        let op = BatchNormGradStatistics { rows, channels, eps, accumulate: false };
+        let out = run(op.into(), &[get("input"), get("mean"), get("var"), get("grad_output")]);
+        let sums = Tolerance { absolute: tolerance.absolute * rows as f64, ..tolerance };
+        golden.compare(&case, "grad_gamma", &out["grad_gamma"], sums);
+        golden.compare(&case, "grad_beta", &out["grad_beta"], sums);
+        let op = BatchNormGradInput { rows, channels, eps, total_rows: rows };
+        let given = [
+            get("input"),
+            get("mean"),
+            get("var"),
+            get("gamma"),
+            get("grad_gamma"),
+            get("grad_beta"),
+            get("grad_output"),
+        ];
+        let out = run(op.into(), &given);
+        // Its scale is gamma / sqrt(var + eps).
+        let tolerance = Tolerance { absolute: tolerance.absolute * steep, ..tolerance };
+        golden.compare(&case, "grad_input", &out["grad_input"], tolerance);
+    }
+}
+
+fn relu<S: Scalar>() {
+    let golden = Golden::load("relu");
+    for (case, at_zero) in [("pytorch", 0.0), ("paper", 0.5)] {
+        // In f32 the smallest inputs are 0, which is another case; they are left out.
+        let kept = |values: &[f64]| -> Vec<f64> {
+            let exact = |index: usize| {
+                S::of(golden.get(case, "input")[index]).f64() == golden.get(case, "input")[index]
+            };
+            values.iter().enumerate().filter(|(i, _)| exact(*i)).map(|(_, &v)| v).collect()
+        };
+        let [input, output, grad_output, grad_input] =
+            ["input", "output", "grad_output", "grad_input"].map(|name| kept(golden.get(case, name)));
+        let len = input.len();
+        let shape = [len].into();
+        let out = run_op::<S>(Relu { len }, Control::default(), &[("input", &input)]);
+        compare(case, &shape, &out["output"], &output, Tolerance::EXACT);
+        let given: [(&str, &[f64]); 2] = [("input", &input), ("grad_output", &grad_output)];
+        let out = run_op::<S>(ReluGrad { len, at_zero }, Control::default(), &given);
+        compare(case, &shape, &out["grad_input"], &grad_input, Tolerance::EXACT);
+    }
+}
+
+fn max_pool<S: Scalar>() {
+    let golden = Golden::load("max_pool");
+    for case in golden.cases() {
+        let [n, h, w, c] = golden.dims(&case, "input");
+        let stride = [0, 1].map(|axis| golden.get(&case, "stride")[axis] as usize);
+        let op = MaxPool { n, h, w, c, kernel: 2, stride };
+        let get = |name| (name, golden.get(&case, name));
+        let out = run_op::<S>(op, Control::default(), &[get("input")]);
+        golden.compare(&case, "output", &out["output"], Tolerance::EXACT);
+        golden.compare(&case, "argmax", &out["argmax"], Tolerance::EXACT);
+        let out = run_op::<S>(MaxPoolGrad(op), Control::default(), &[get("argmax"), get("grad_output")]);
+        // At most four windows cover a pixel.
+        golden.compare(&case, "grad_input", &out["grad_input"], Tolerance::sum(epsilon::<S>(), 4, 4.0));
+    }
+}
+
+fn linear<S: Scalar>() {
+    let golden = Golden::load("linear");
+    for case in golden.cases() {
+        let [n, inputs] = golden.dims(&case, "input");
+        let [outputs, _] = golden.dims(&case, "weight");
+        let op = Linear::whole(n, inputs, outputs);
+        let get = |name| (name, golden.get(&case, name));
+        let sum = |terms| Tolerance::sum(epsilon::<S>(), terms, 2.0);
+        let out = run_op::<S>(op, Control::default(), &[get("input"), get("weight"), get("bias")]);
+        golden.compare(&case, "output", &out["output"], sum(inputs + 1));
+        let out = run_op::<S>(LinearGradInput(op), Control::default(), &[get("grad_output"), get("weight")]);
+        golden.compare(&case, "grad_input", &out["grad_input"], sum(outputs));
+        let out = run_op::<S>(LinearGradWeight(op), Control::default(), &[get("grad_output"), get("input")]);
+        golden.compare(&case, "grad_weight", &out["grad_weight"], sum(n));
+        let op = GradBias { rows: n, channels: outputs, accumulate: false };
+        let out = run_op::<S>(op, Control::default(), &[get("grad_output")]);
+        golden.compare(&case, "grad_bias", &out["grad_bias"], sum(n));
+    }
+}
+
+fn cross_entropy<S: Scalar>() {
+    let golden = Golden::load("cross_entropy");
+    for case in golden.cases() {
+        let [n, classes] = golden.dims(&case, "logits");
+        let valid = golden.get(&case, "metrics")[2] as usize;
+        let get = |name| (name, golden.get(&case, name));
+        let control = control(&ADAM, 1, 0, valid, 0.0);
+        // The logits are exact; a loss of 1000 is rounded once more than in f64.
+        let tolerance = Tolerance { absolute: 4.0 * f64::EPSILON, relative: 1e-13 + 2.0 * epsilon::<S>() };
+        let out = run_op::<S>(CrossEntropy { n, classes }, control, &[get("logits"), get("labels")]);
+        golden.compare(&case, "loss", &out["loss"], tolerance);
+        // Probabilities below the range of f32 are 0.
+        let small = Tolerance { absolute: if size_of::<S>() == 4 { 1e-44 } else { 0.0 }, ..tolerance };
+        golden.compare(&case, "probs", &out["probs"], Tolerance { absolute: small.absolute, ..tolerance });
+        let op = CrossEntropyGrad { n, classes };
+        let out = run_op::<S>(op, control, &[get("probs"), get("labels")]);
+        let absolute = Tolerance { absolute: 2.0 * epsilon::<S>(), ..tolerance };
+        golden.compare(&case, "grad_logits", &out["grad_logits"], absolute);
+        let zero = [0.0; Metrics::LEN];
+        let given = [get("loss"), get("probs"), get("labels"), ("metrics", &zero[..])];
+        let out = run_op::<S>(Metrics { n, classes }, control, &given);
+        golden.compare(&case, "metrics", &out["metrics"], tolerance);
+    }
+}
+
+fn adam<S: Scalar>() {
+    let golden = Golden::load("adam");
+    for (case, weight_decay) in [("plain", 0.0), ("decay", 0.01)] {
+        let [len] = golden.dims(case, "parameter.0");
+        let op = Adam { len, weight_decay, ..ADAM };
+        let mut parameter = golden.get(case, "parameter.0").to_vec();
+        let (mut m, mut v) = (vec![0.0; len], vec![0.0; len]);
+        for step in 1..=5 {
+            let gradient = golden.get(case, &format!("gradient.{step}"));
+            let control = control(&op, step, 0, 1, 1e-3);
+            let given: [(&str, &[f64]); 4] =
+                [("gradient", gradient), ("parameter", &parameter), ("m", &m), ("v", &v)];
+            let out = run_op::<S>(op, control, &given);
+            [parameter, m, v] = ["parameter", "m", "v"].map(|name| out[name].clone());
+            // An update is at most a few learning rates. The control block has the corrections in f32: each is off
+            // by half an epsilon of f32.
+            let update = 1e-3 * f64::from(step) * (f64::from(f32::EPSILON) + 60.0 * epsilon::<S>());
+            // The moments are sums over the steps whose terms may cancel. With weight decay the error of the
+            // parameter is part of the gradient, which is of order 1 where the decay matters.
+            let moment = |values: &[f64], weight: f64| Tolerance {
+                absolute: 0.08 * epsilon::<S>() * largest(values).min(1.0)
+                    + weight * f64::from(weight_decay) * update,
+                relative: 60.0 * epsilon::<S>(),
+            };
+            golden.compare(case, &format!("m.{step}"), &m, moment(&m, 1.0));
+            golden.compare(case, &format!("v.{step}"), &v, moment(&v, 4e-3));
+            let tolerance = Tolerance { absolute: update, relative: 4.0 * epsilon::<S>() };
+            golden.compare(case, &format!("parameter.{step}"), &parameter, tolerance);
+        }
+    }
+}
+
+fn prepare<S: Scalar>() {
+    let golden = Golden::load("prepare");
+    for case in golden.cases() {
+        let [n, h, w, _] = golden.dims(&case, "images");
+        let [_, oh, ow, _] = golden.dims::<4>(&case, "resized");
+        let floats = |name| golden.get(&case, name).iter().map(|&v| v as f32).collect::<Vec<f32>>();
+        let op =
+            PrepareImages { n, source: [h, w], output: [oh, ow], mean: floats("mean"), std: floats("std") };
+        let images = ("images", golden.get(&case, "images"));
+        let identity = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0].repeat(n);
+        // A position up to 28 is off by a few roundings, a neighbour by up to 255 levels away, and the result is
+        // divided by a standard deviation of at least 0.22.
+        let tolerance = Tolerance::absolute(6.0 * epsilon::<S>() * 28.0 * 2.0 / 0.22);
+        let moves = [("resized", identity.as_slice()), ("moved", golden.get(&case, "transforms"))];
+        for (expected, transforms) in moves {
+            let out = run_op::<S>(op.clone(), Control::default(), &[images, ("transforms", transforms)]);
+            golden.compare(&case, expected, &out["output"], tolerance);
+        }
+    }
+}
+
+/// Against an implementation of the generator in Python, and the rate against its expectation.
+#[test]
+fn dropout() {
+    let golden = Golden::load("dropout");
+    for case in golden.cases() {
+        let [seed_low, seed_high, step, layer, offset] =
+            [0, 1, 2, 3, 4].map(|i| golden.get(&case, "attributes")[i] as u32);
+        let control = Control { step, seed_low, seed_high, ..Control::default() };
+        let kept = golden.get(&case, "kept");
+        let rate = golden.get(&case, "rate")[0] as f32;
+        let op = Dropout { len: kept.len(), offset: offset as usize, rate, layer };
+        let input: Vec<f64> = (0..kept.len()).map(|i| i as f64 + 1.0).collect();
+        let expected: Vec<f64> = input.iter().zip(kept).map(|(x, k)| x * k * f64::from(op.scale())).collect();
+        let out = run_op::<f64>(op, control, &[("input", &input)]);
+        compare(&case, &[kept.len()].into(), &out["output"], &expected, Tolerance::relative(1e-15));
+
+        let len = 400_003;
+        let op = Dropout { len, offset: 0, rate, layer };
+        let out = run_op::<f32>(op, control, &[("input", &vec![1.0; len])]);
+        let dropped = out["output"].iter().filter(|&&v| v == 0.0).count() as f64 / len as f64;
+        let deviation = (f64::from(rate) * (1.0 - f64::from(rate)) / len as f64).sqrt();
+        assert!((dropped - f64::from(rate)).abs() <= 4.0 * deviation, "{dropped} dropped, {rate} wanted");
+    }
+}
+
+/// One training step and an evaluation of a whole VGG16, a sixteenth wide.
+fn network<S: Scalar>(gradient: f64, check_update: bool) {
+    let golden = Golden::load("network");
+    let config = VggConfig {
+        image_size: [28, 28],
+        width: 0.0625,
+        hidden: Some(16),
+        dropout: 0.0,
+        semantics: Semantics::Pytorch,
+        ..VggConfig::default()
+    };
+    let network = config.network().unwrap();
+    let [batch, h, w, _] = golden.0["images"].0.dims().try_into().unwrap();
+    let [mean, std] = MEAN_STD.map(|v| vec![v]);
+    let mode = Mode::Train(ADAM);
+    let settings = Settings { batch, source: [h, w], mean, std, mode, limits: DeviceLimits::NONE };
+    let lowered = lower(&network, &settings).unwrap();
+    let inputs = lowered.inputs;
+    let mut executor = CpuExecutor::<S>::new(lowered.program.clone());
+    let identity = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0].repeat(batch);
+    for (id, values) in [
+        (inputs.images, &golden.0["images"].1),
+        (inputs.labels, &golden.0["labels"].1),
+        (inputs.transforms, &identity),
+    ] {
+        write(&mut executor, id, values);
+    }
+    let control = control(&ADAM, 1, 0, batch, 1e-3);
+    executor.upload(inputs.control, bytemuck::bytes_of(&control)).unwrap();
+    for (parameter, tensors) in network.parameters.iter().zip(&lowered.parameters) {
+        let before: Vec<f32> = golden.get("before", &parameter.name).iter().map(|&v| v as f32).collect();
+        let values = parameter.layout.to_device(&parameter.shape, &before);
+        executor.upload(tensors.value, bytemuck::cast_slice(&values)).unwrap();
+    }
+    let mean_loss = |executor: &mut CpuExecutor<S>| {
+        let loss = read(executor, inputs.loss);
+        vec![loss.iter().sum::<f64>() / loss.len() as f64]
+    };
+
+    executor.run(Pass::Train).unwrap();
+    compare(
+        "loss",
+        &[1].into(),
+        &mean_loss(&mut executor),
+        &golden.0["loss"].1,
+        Tolerance::relative(gradient),
+    );
+    // The file is rounded to f32.
+    let rounded = f64::from(f32::EPSILON);
+    for (parameter, tensors) in network.parameters.iter().zip(&lowered.parameters) {
+        let device = |executor: &mut CpuExecutor<S>, id| -> Vec<f64> {
+            let values: Vec<f32> = read(executor, id).into_iter().map(|v| v as f32).collect();
+            parameter.layout.to_disk(&parameter.shape, &values).into_iter().map(f64::from).collect()
+        };
+        let name = &parameter.name;
+        if let Some([grad, ..]) = tensors.trained {
+            let expected = golden.get("grad", name);
+            // The bias in front of a batch norm has the gradient 0, of which only rounding errors are left; they
+            // are those of sums of gradients of the size of its weights' gradients.
+            let absolute = gradient * largest(expected).max(1.0);
+            let tolerance = Tolerance { absolute, relative: rounded };
+            compare(
+                &format!("grad.{name}"),
+                &parameter.shape,
+                &device(&mut executor, grad),
+                expected,
+                tolerance,
+            );
+        }
+        if tensors.trained.is_none() || check_update {
+            let tolerance = Tolerance { absolute: gradient, relative: rounded + gradient };
+            let after = golden.get("after", name);
+            compare(
+                &format!("after.{name}"),
+                &parameter.shape,
+                &device(&mut executor, tensors.value),
+                after,
+                tolerance,
+            );
+        }
+    }
+    if check_update {
+        executor.run(Pass::Evaluate).unwrap();
+        let expected = &golden.0["evaluated_loss"].1;
+        compare(
+            "evaluated loss",
+            &[1].into(),
+            &mean_loss(&mut executor),
+            expected,
+            Tolerance::relative(1e-6),
+        );
+    }
+}
+
+#[test]
+fn network_in_f64() {
+    // Adam divides by the gradient's size, and the corrections are rounded to f32: 1e-3 times half an epsilon.
+    network::<f64>(1e-9, true);
+}
+
+#[test]
+fn network_in_f32() {
+    // Thirteen batch norms amplify rounding errors. The updated weights are not compared: where the gradient is
+    // nothing but rounding errors, so is Adam's step.
+    network::<f32>(1e-4, false);
+}
