@@ -1,7 +1,3 @@
 //! The `vgg` command.
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    vgg_wgpu::cli::main()
-}
+fn main() {}

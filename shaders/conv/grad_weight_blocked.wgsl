@@ -46,14 +46,14 @@ fn main(
         if h == 0u || h > H {
             continue;
         }
-        let from = (row + r - 1u) * W + s;
+        let x_row = (row + r - 1u) * W + s;
         for (var w = first; w < last; w++) {
-            let at = (from + w - 1u) * IN4 + c;
+            let at = (x_row + w - 1u) * IN4 + c;
             let x0 = input[at];
             let x1 = input[at + 1u];
-            let to = (row * W + w) * OUT4 + k;
-            let g0 = grad_output[to];
-            let g1 = grad_output[to + 1u];
+            let g_at = (row * W + w) * OUT4 + k;
+            let g0 = grad_output[g_at];
+            let g1 = grad_output[g_at + 1u];
             l0[0] += x0.x * g0;
             l1[0] += x0.x * g1;
             l0[1] += x0.y * g0;

@@ -1,0 +1,162 @@
+//! The shapes that every kernel is held against: those of VGG16 at small batches, and awkward ones.
+
+use vgg_wgpu::ops::*;
+
+/// Height, width, input and output channels. Sides of one, odd sides, H != W, channels that are no multiple of 4 or
+/// of 8, one and three channels, more channels than a tile, and the layers of VGG16 at 28 px.
+const CONVS: &[[usize; 5]] = &[
+    // n, h, w, c, k
+    [1, 1, 1, 4, 8],
+    [1, 5, 3, 1, 8],
+    [2, 7, 4, 3, 5],
+    [3, 3, 7, 12, 16],
+    [1, 2, 9, 8, 8],
+    [2, 6, 6, 10, 24],
+    [1, 4, 5, 17, 67],
+    [2, 28, 28, 1, 64],
+    [1, 28, 28, 16, 16],
+    [2, 14, 14, 64, 128],
+    [3, 7, 7, 32, 64],
+    [5, 3, 3, 64, 64],
+    [4, 2, 2, 128, 128],
+    [7, 1, 1, 72, 40],
+];
+
+/// Rows and channels.
+const COLUMNS: &[[usize; 2]] = &[
+    [1, 1],
+    [1, 8],
+    [7, 3],
+    [33, 5],
+    [64, 12],
+    [255, 7],
+    [257, 64],
+    [1571, 16],
+    [35_000, 4],
+    [40, 255],
+    [9, 512],
+];
+
+/// Elements; the last needs more than 65,535 workgroups.
+const LENGTHS: &[usize] = &[1, 3, 4, 255, 256, 257, 4099, 65_536 * 64 + 4];
+
+/// Images, inputs, outputs.
+const LINEARS: &[[usize; 3]] = &[
+    [1, 1, 1],
+    [1, 4, 3],
+    [5, 7, 10],
+    [3, 128, 10],
+    [16, 512, 64],
+    [9, 36, 72],
+    [64, 100, 24],
+    [2, 2052, 8],
+];
+
+/// A feature slice of a linear layer: images, inputs, outputs, first, total.
+const LINEAR_SLICES: &[[usize; 5]] = &[[3, 20, 64, 64, 192], [2, 12, 7, 9, 16], [9, 8, 8, 0, 72]];
+
+const POOLS: &[MaxPool] = &[
+    MaxPool { n: 2, h: 28, w: 28, c: 16, kernel: 2, stride: [2, 2] },
+    MaxPool { n: 3, h: 7, w: 7, c: 12, kernel: 2, stride: [2, 2] },
+    MaxPool { n: 2, h: 3, w: 3, c: 8, kernel: 2, stride: [1, 1] },
+    MaxPool { n: 1, h: 2, w: 5, c: 3, kernel: 2, stride: [1, 2] },
+    MaxPool { n: 2, h: 9, w: 6, c: 5, kernel: 3, stride: [2, 1] },
+    MaxPool { n: 1, h: 8, w: 8, c: 4, kernel: 2, stride: [3, 3] },
+    MaxPool { n: 1, h: 2, w: 2, c: 1, kernel: 2, stride: [2, 2] },
+];
+
+const EPS: f32 = 1e-5;
+
+fn adam(len: usize, weight_decay: f32) -> Op {
+    Adam { len, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay }.into()
+}
+
+fn convs(make: impl Fn(Conv) -> Op) -> Vec<Op> {
+    CONVS.iter().map(|&[n, h, w, c, k]| make(Conv { n, h, w, c, k })).collect()
+}
+
+fn columns(make: impl Fn(usize, usize) -> Op) -> Vec<Op> {
+    COLUMNS.iter().map(|&[rows, channels]| make(rows, channels)).collect()
+}
+
+fn linears(make: impl Fn(Linear) -> Op) -> Vec<Op> {
+    let whole = LINEARS.iter().map(|&[n, inputs, outputs]| Linear::whole(n, inputs, outputs));
+    let slices = LINEAR_SLICES.iter().map(|&[n, inputs, outputs, first, total]| Linear {
+        n,
+        inputs,
+        outputs,
+        first,
+        total,
+    });
+    whole.chain(slices).map(make).collect()
+}
+
+fn prepare(n: usize, source: [usize; 2], output: [usize; 2], channels: usize) -> Op {
+    let (mean, std) = ([0.1307, 0.456, 0.406], [0.3081, 0.224, 0.225]);
+    PrepareImages { n, source, output, mean: mean[..channels].into(), std: std[..channels].into() }.into()
+}
+
+/// The cases of an operation.
+pub fn of(op: &str) -> Vec<Op> {
+    match op {
+        "prepare.images" => vec![
+            prepare(3, [28, 28], [28, 28], 1),
+            prepare(2, [28, 28], [61, 47], 1),
+            prepare(1, [5, 9], [24, 24], 3),
+            prepare(2, [33, 32], [17, 24], 3),
+            prepare(1, [1, 1], [3, 2], 1),
+        ],
+        "conv.forward" => convs(Op::Conv),
+        "conv.grad_input" => convs(|conv| ConvGradInput(conv).into()),
+        "conv.grad_weight" => [true, false]
+            .into_iter()
+            .flat_map(|accumulate| convs(move |conv| ConvGradWeight { conv, accumulate }.into()))
+            .collect(),
+        "bias.grad" => {
+            columns(|rows, channels| GradBias { rows, channels, accumulate: rows % 2 == 0 }.into())
+        }
+        "batch_norm.statistics" => [0, 100]
+            .into_iter()
+            .flat_map(|rows_before| {
+                columns(move |rows, channels| BatchNormStatistics { rows, channels, rows_before }.into())
+            })
+            .collect(),
+        "batch_norm.running" => columns(|rows, channels| {
+            BatchNormRunning { rows, channels, momentum: 0.1, unbiased: channels % 2 == 0 }.into()
+        }),
+        "batch_norm.normalize" => {
+            columns(|rows, channels| BatchNormNormalize { rows, channels, eps: EPS }.into())
+        }
+        "batch_norm.grad_statistics" => columns(|rows, channels| {
+            BatchNormGradStatistics { rows, channels, eps: EPS, accumulate: rows % 2 == 0 }.into()
+        }),
+        "batch_norm.grad_input" => columns(|rows, channels| {
+            BatchNormGradInput { rows, channels, eps: EPS, total_rows: 2 * rows }.into()
+        }),
+        "relu.forward" => LENGTHS.iter().map(|&len| Relu { len }.into()).collect(),
+        "relu.grad_input" => [0.5, 0.0]
+            .into_iter()
+            .flat_map(|at_zero| LENGTHS[..7].iter().map(move |&len| ReluGrad { len, at_zero }.into()))
+            .collect(),
+        "max_pool.forward" => POOLS.iter().map(|&pool| pool.into()).collect(),
+        "max_pool.grad_input" => POOLS.iter().map(|&pool| MaxPoolGrad(pool).into()).collect(),
+        "dropout.apply" => LENGTHS[..7]
+            .iter()
+            .map(|&len| Dropout { len, offset: 4 * (len % 3), rate: 0.3, layer: 2 }.into())
+            .collect(),
+        "linear.forward" => linears(Op::Linear),
+        "linear.grad_input" => linears(|linear| LinearGradInput(linear).into()),
+        "linear.grad_weight" => linears(|linear| LinearGradWeight(linear).into()),
+        "cross_entropy.forward" => [[1, 2], [7, 10], [3, 1000], [65, 67]]
+            .map(|[n, classes]| CrossEntropy { n, classes }.into())
+            .into(),
+        "cross_entropy.grad_input" => {
+            [[1, 2], [7, 10], [3, 1000]].map(|[n, classes]| CrossEntropyGrad { n, classes }.into()).into()
+        }
+        "metrics.accumulate" => {
+            [[1, 2], [7, 10], [200, 33]].map(|[n, classes]| Metrics { n, classes }.into()).into()
+        }
+        "adam.update" => LENGTHS[..7].iter().flat_map(|&len| [adam(len, 0.0), adam(len, 0.01)]).collect(),
+        other => panic!("no cases for {other}"),
+    }
+}

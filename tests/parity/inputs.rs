@@ -1,0 +1,123 @@
+//! Inputs that can fail a test: outliers, ties, equal channels, large means, exact and negative zeros.
+
+use vgg_wgpu::{
+    dtype::DType,
+    ops::{Control, MaxPoolGrad, Op, Operand},
+    rng,
+};
+
+/// The control block of all cases: a late step, and one padding image where there is more than one.
+fn control(op: &Op) -> Control {
+    let images = op.operands().iter().find(|o| o.name == "labels").map_or(1, |o| o.shape.elements());
+    Control {
+        step: 7,
+        seed_low: 0xdead_beef,
+        seed_high: 42,
+        valid: (images - usize::from(images > 1)) as u32,
+        learning_rate: 1e-3,
+        bias_correction1: 0.521_703_1,
+        bias_correction2: 0.006_979_035,
+        ..Control::default()
+    }
+}
+
+/// The bytes of an operand before the operation runs.
+pub fn bytes(op: &Op, operand: &Operand) -> Vec<u8> {
+    let count = operand.shape.elements();
+    match (operand.name, operand.dtype) {
+        ("control", _) => bytemuck::bytes_of(&control(op)).to_vec(),
+        ("images", _) => {
+            random(operand, 0x1111).iter().map(|&v| (v * 70.0 + 100.0).clamp(0.0, 255.0) as u8).collect()
+        }
+        ("labels", _) => {
+            let classes = classes(op) as u32;
+            bytemuck::cast_slice(&(0..count as u32).map(|n| n * 7 % classes).collect::<Vec<_>>()).to_vec()
+        }
+        ("argmax", _) => bytemuck::cast_slice(&argmax(op)).to_vec(),
+        (_, DType::F32) => bytemuck::cast_slice(&floats(op, operand)).to_vec(),
+        (name, dtype) => panic!("no input for {name} {dtype}"),
+    }
+}
+
+fn classes(op: &Op) -> usize {
+    op.operands()
+        .iter()
+        .find_map(|o| (o.name == "logits" || o.name == "probs").then(|| o.shape.dims()[1]))
+        .unwrap()
+}
+
+fn random(operand: &Operand, index: u32) -> Vec<f32> {
+    rng::normal(12, index, operand.shape.elements(), 1.0)
+}
+
+fn floats(op: &Op, operand: &Operand) -> Vec<f32> {
+    let index = operand.name.bytes().fold(0, |sum, b| sum * 31 + u32::from(b));
+    let mut values = random(operand, index);
+    let channels = operand.shape.dims().last().copied().unwrap_or(1);
+    match operand.name {
+        "variance" | "batch_var" | "running_var" | "v" => values.iter_mut().for_each(|v| *v = v.abs() + 0.05),
+        "transforms" => transforms(&mut values),
+        "probs" => softmax(&mut values, channels),
+        "logits" => values.iter_mut().enumerate().for_each(|(i, v)| *v = *v * 5.0 + 300.0 * (i % 3) as f32),
+        // Ties for pooling and exact zeros of both signs for the ReLU.
+        "input" if matches!(op, Op::MaxPool(_) | Op::Relu(_) | Op::ReluGrad(_)) => {
+            values.iter_mut().for_each(|v| *v = (*v * 1.5).round());
+        }
+        "input" if op.name().starts_with("batch_norm") => hard_columns(&mut values, channels),
+        "mean" if op.name().starts_with("batch_norm") => {
+            values.iter_mut().enumerate().filter(|(c, _)| c % 5 == 1).for_each(|(_, v)| *v += 1000.0);
+        }
+        _ => {
+            if let Some(outlier) = values.get_mut(1) {
+                *outlier = 50.0;
+            }
+        }
+    }
+    values
+}
+
+/// Every fifth channel has a large mean, another is constant, a third has an outlier.
+fn hard_columns(values: &mut [f32], channels: usize) {
+    for (i, v) in values.iter_mut().enumerate() {
+        match i % channels % 5 {
+            1 => *v += 1000.0,
+            2 => *v = 3.25,
+            3 if i / channels == 2 => *v = 500.0,
+            _ => {}
+        }
+    }
+}
+
+/// The identity, a rotation, and one that leaves the image.
+fn transforms(values: &mut [f32]) {
+    let kinds = [
+        [1.0, 0.0, 0.0, 0.0, 1.0, 0.0],
+        [0.966, -0.2588, 1.7, 0.2588, 0.966, -2.3],
+        [0.5, 0.0, -1e6, 0.0, 2.0, 3e9],
+    ];
+    for (n, transform) in values.chunks_exact_mut(6).enumerate() {
+        transform.copy_from_slice(&kinds[n % 3]);
+    }
+}
+
+fn softmax(values: &mut [f32], classes: usize) {
+    for row in values.chunks_exact_mut(classes) {
+        let sum: f32 = row.iter().map(|v| v.exp()).sum();
+        row.iter_mut().for_each(|v| *v = v.exp() / sum);
+    }
+}
+
+/// Any position inside each window, so that overlapping windows often choose the same pixel.
+fn argmax(op: &Op) -> Vec<u32> {
+    let Op::MaxPoolGrad(MaxPoolGrad(pool)) = op else { panic!("{} has no argmax to read", op.name()) };
+    let [p, q] = pool.output_size();
+    let count = pool.n * p * q * pool.c;
+    (0..count)
+        .map(|i| {
+            let (left, top) = (i / pool.c % q * pool.stride[1], i / pool.c / q % p * pool.stride[0]);
+            let pick = rng::philox4x32([i as u32, 0, 0, 0], [1, 2]);
+            let (r, s) = (pick[0] as usize % pool.kernel, pick[1] as usize % pool.kernel);
+            ((top + r) * pool.w + left + s) as u32
+        })
+        .collect()
+}

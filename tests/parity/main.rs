@@ -1,0 +1,42 @@
+//! Every operation, every variant, real and awkward shapes: the GPU against the CPU in f64.
+//!
+//! Needs an adapter; a software one will do (`scripts/test` installs one). `VGG_SKIP_GPU=1` skips, visibly.
+
+mod cases;
+#[path = "../common/mod.rs"]
+mod common;
+mod inputs;
+mod run;
+
+use run::walk;
+
+macro_rules! parity {
+    ($($test:ident: $($op:literal),+;)*) => {
+        $(#[test] fn $test() { $(walk($op);)+ })*
+
+        /// The tests below walk the whole list of operations.
+        #[test]
+        fn every_operation_is_walked() {
+            let walked = [$($($op),+),*];
+            for op in vgg_wgpu::ops::Op::NAMES {
+                assert!(walked.contains(op), "no parity test walks {op}");
+            }
+        }
+    };
+}
+
+parity! {
+    prepare: "prepare.images";
+    conv_forward: "conv.forward";
+    conv_grad_input: "conv.grad_input";
+    conv_grad_weight: "conv.grad_weight";
+    bias: "bias.grad";
+    batch_norm_forward: "batch_norm.statistics", "batch_norm.running", "batch_norm.normalize";
+    batch_norm_backward: "batch_norm.grad_statistics", "batch_norm.grad_input";
+    relu: "relu.forward", "relu.grad_input";
+    max_pool: "max_pool.forward", "max_pool.grad_input";
+    dropout: "dropout.apply";
+    linear: "linear.forward", "linear.grad_input", "linear.grad_weight";
+    loss: "cross_entropy.forward", "cross_entropy.grad_input", "metrics.accumulate";
+    adam: "adam.update";
+}

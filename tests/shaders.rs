@@ -1,0 +1,123 @@
+//! Every assembled shader through naga: validation and the three back ends, without any device.
+
+#[path = "parity/cases.rs"]
+mod cases;
+
+use std::{collections::BTreeSet, io::Write, process::Command};
+
+use naga::{
+    back::{hlsl, msl, spv},
+    valid::{Capabilities, ModuleInfo, ValidationFlags, Validator},
+};
+use vgg_wgpu::{
+    kernels::{Caps, select, variants},
+    ops::Op,
+    shader::reflect,
+};
+
+/// Every distinct WGSL text of every row on every case, with a name.
+fn shaders() -> Vec<(String, String)> {
+    let mut seen = BTreeSet::new();
+    let mut all = Vec::new();
+    for variant in variants() {
+        for op in cases::of(variant.op).iter().filter(|op| (variant.supports)(op, &Caps::WEBGPU)) {
+            for dispatch in (variant.build)(op, &Caps::WEBGPU).dispatches {
+                let wgsl = dispatch.source.assemble();
+                if seen.insert(wgsl.clone()) {
+                    all.push((format!("{}/{} {} {op:?}", variant.op, variant.name, dispatch.label), wgsl));
+                }
+            }
+        }
+    }
+    all
+}
+
+fn validate(name: &str, wgsl: &str) -> (naga::Module, ModuleInfo) {
+    let module =
+        naga::front::wgsl::parse_str(wgsl).unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(wgsl)));
+    let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
+    let info = validator.validate(&module).unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(wgsl)));
+    (module, info)
+}
+
+#[test]
+fn every_shader_translates_to_every_api() {
+    for (name, wgsl) in shaders() {
+        let (module, info) = validate(&name, &wgsl);
+        let options = msl::Options { fake_missing_bindings: true, ..msl::Options::default() };
+        msl::write_string(&module, &info, &options, &msl::PipelineOptions::default())
+            .unwrap_or_else(|e| panic!("{name}: MSL: {e}"));
+        let mut text = String::new();
+        let options = hlsl::Options { fake_missing_bindings: true, ..hlsl::Options::default() };
+        let pipeline = hlsl::PipelineOptions::default();
+        hlsl::Writer::new(&mut text, &options, &pipeline)
+            .write(&module, &info, None)
+            .unwrap_or_else(|e| panic!("{name}: HLSL: {e}"));
+        assert!(text.contains("numthreads"), "{name}: no entry point in HLSL");
+    }
+}
+
+/// spirv-val is in Debian's spirv-tools; where it is missing, only naga's own checks hold the SPIR-V.
+#[test]
+fn every_shader_is_valid_spirv() {
+    let validator = Command::new("spirv-val").arg("--version").output().is_ok();
+    if !validator {
+        eprintln!("spirv-val is not installed: SPIR-V is written but not validated");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for (index, (name, wgsl)) in shaders().into_iter().enumerate() {
+        let (module, info) = validate(&name, &wgsl);
+        let words = spv::write_vec(&module, &info, &spv::Options::default(), None)
+            .unwrap_or_else(|e| panic!("{name}: SPIR-V: {e}"));
+        // Checking each shape of a kernel again would say nothing new: one in four covers every kernel.
+        if validator && index % 4 == 0 {
+            let path = folder.path().join("shader.spv");
+            std::fs::File::create(&path).unwrap().write_all(bytemuck::cast_slice(&words)).unwrap();
+            let output =
+                Command::new("spirv-val").args(["--target-env", "vulkan1.1"]).arg(&path).output().unwrap();
+            assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
+}
+
+/// A device with WebGPU's least limits runs every case.
+#[test]
+fn every_case_has_a_row_on_the_smallest_device() {
+    for op in Op::NAMES.iter().flat_map(|name| cases::of(name)) {
+        let row = select(&op, &Caps::WEBGPU, &[]).unwrap();
+        let kernel = (row.build)(&op, &Caps::WEBGPU);
+        assert!(kernel.workspace_bytes <= Caps::WEBGPU.binding_bytes, "{op:?}");
+        for dispatch in kernel.dispatches {
+            let interface = reflect(&dispatch.source.assemble()).unwrap();
+            let invocations: u32 = interface.workgroup_size.iter().product();
+            assert!(invocations <= Caps::WEBGPU.workgroup_invocations, "{op:?}");
+            assert!(interface.workgroup_bytes <= Caps::WEBGPU.workgroup_bytes, "{op:?}");
+            assert!(interface.bindings.len() as u32 <= Caps::WEBGPU.storage_buffers, "{op:?}");
+        }
+    }
+}
+
+/// Each binding is an operand of the operation or the workspace, and is written only where the operand is.
+#[test]
+fn bindings_are_the_operands() {
+    for variant in variants() {
+        for op in cases::of(variant.op).iter().filter(|op| (variant.supports)(op, &Caps::WEBGPU)).take(1) {
+            let mut bound = BTreeSet::new();
+            for dispatch in (variant.build)(op, &Caps::WEBGPU).dispatches {
+                let interface = reflect(&dispatch.source.assemble()).unwrap();
+                bound.extend(interface.bindings.into_iter().map(|b| b.name));
+            }
+            for operand in op.operands() {
+                assert!(
+                    bound.remove(operand.name),
+                    "{}/{}: {} is not bound",
+                    variant.op,
+                    variant.name,
+                    operand.name
+                );
+            }
+            bound.remove("workspace");
+            assert!(bound.is_empty(), "{}/{}: {bound:?} are no operands", variant.op, variant.name);
+        }
+    }
+}
