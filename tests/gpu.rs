@@ -5,7 +5,7 @@
 use vgg_wgpu::{
     dtype::DType,
     gpu::{Adapter, DeviceChoice, DeviceRequest, GpuExecutor, OpenError, Options, adapters, devices, select},
-    kernels::{Caps, Dispatch, Kernel, Variant},
+    kernels::{Caps, Dispatch, Kernel, MadeFor, Variant},
     ops::{Op, Relu},
     program::{Executor, ExecutorError, Pass, Phase, Program, Role, Step, Tensor, TensorId, View},
     shader::Source,
@@ -81,7 +81,7 @@ fn single(op: &Op, file: &'static str, size: usize) -> Kernel {
 }
 
 const fn row(name: &'static str, build: fn(&Op, &Caps) -> Kernel) -> Variant {
-    Variant { op: "relu.forward", name, supports: |_, _| true, build }
+    Variant { op: "relu.forward", name, made_for: MadeFor::Any, supports: |_, _| true, build }
 }
 
 static PLAIN: Variant = row("plain", |op, _| single(op, RELU, 64));

@@ -11,7 +11,11 @@ use super::{
     readback::{Answers, Reader},
     upload::Uploads,
 };
-use crate::program::{Executor, ExecutorError, Needs, Pass, Program, Role, TensorId};
+use crate::{
+    kernels::{self, Caps},
+    ops::Op,
+    program::{Executor, ExecutorError, Needs, Pass, Program, Role, Slot, TensorId},
+};
 
 /// Passes that the device may have before it before the host waits: enough to keep it busy, few enough that an
 /// interrupted run ends soon and that memory stays bounded.
@@ -55,6 +59,19 @@ pub struct GpuExecutor {
 }
 
 impl GpuExecutor {
+    /// Opens a device for a program: chooses the kernels, checks that everything fits, and only then opens the device
+    /// with just the limits that are needed, allocates all memory and compiles all pipelines.
+    ///
+    /// # Errors
+    /// [`OpenError`]: a forced variant that cannot be had, something that is too large for the adapter, a kernel
+    /// that breaks the contract with the host, or the driver's refusal of memory or a pipeline.
+    pub fn open(adapter: &Adapter, program: Program, options: &Options) -> Result<Self, OpenError> {
+        let choose = |op: &Op, caps: &Caps| {
+            kernels::select(op, caps, &options.variants).map_err(|error| error.to_string())
+        };
+        Self::open_with(adapter, program, options, &choose)
+    }
+
     /// Opens a device for a program, with the kernels that the caller chooses for each operation.
     ///
     /// # Errors
@@ -187,6 +204,10 @@ impl Executor for GpuExecutor {
         if expected != found {
             return Err(ExecutorError::Size { tensor: name, expected, found });
         }
+        if self.program.tensor(tensor).role == Role::Transient {
+            let message = "it shares its memory with others, so nothing can be uploaded to it".to_owned();
+            return Err(ExecutorError::Device { step: name, message });
+        }
         let slot = self.slot(tensor);
         let mut at = 0;
         while at < data.len() {
@@ -276,7 +297,7 @@ impl Executor for GpuExecutor {
 
 /// The buffers of the plan, each labelled with the tensors that live there.
 fn slots(device: &Device, program: &Program, blueprint: &Blueprint) -> Result<Vec<wgpu::Buffer>, OpenError> {
-    let slot = |slot: &crate::program::Slot| {
+    let slot = |slot: &Slot| {
         let names: Vec<&str> = slot.tensors.iter().map(|&t| program.tensor(t).name.as_str()).collect();
         storage(device, &names.join(" | "), padded(slot.bytes))
     };
@@ -327,7 +348,11 @@ fn bind(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{gpu::adapters, ops::Relu};
+    use crate::{
+        gpu::adapters,
+        kernels::{Kernel, MadeFor, Variant},
+        ops::Relu,
+    };
 
     #[test]
     fn a_lost_device_is_an_error_and_not_a_panic() {
@@ -336,15 +361,16 @@ mod tests {
         }
         let adapter =
             adapters().into_iter().next().expect("no adapter: run scripts/test, or set VGG_SKIP_GPU=1");
-        static RELU: crate::kernels::Variant = crate::kernels::Variant {
+        static NOTHING: Variant = Variant {
             op: "relu.forward",
             name: "nothing",
+            made_for: MadeFor::Any,
             supports: |_, _| true,
-            build: |_, _| crate::kernels::Kernel { dispatches: Vec::new(), workspace_bytes: 0 },
+            build: |_, _| Kernel { dispatches: Vec::new(), workspace_bytes: 0 },
         };
         let open = || {
             let program = Program::single(Relu { len: 4 }.into());
-            GpuExecutor::open_with(&adapter, program, &Options::default(), &|_, _| Ok(&RELU)).unwrap()
+            GpuExecutor::open_with(&adapter, program, &Options::default(), &|_, _| Ok(&NOTHING)).unwrap()
         };
         let calls: [fn(&mut GpuExecutor) -> Result<(), ExecutorError>; 4] = [
             |e| e.upload(TensorId(0), &[0; 16]).and_then(|()| e.run(Pass::Train)),
