@@ -2,6 +2,7 @@
 
 use super::{
     Dispatch, Kernel, MadeFor, Variant,
+    lanes::Lanes,
     matmul::Matmul,
     parts::{single, source, unpack},
 };
@@ -10,6 +11,9 @@ use crate::{
     shader::Source,
 };
 
+const FORWARD_LANES: &str = include_str!("../../shaders/linear/forward_lanes.wgsl");
+const GRAD_INPUT_LANES: &str = include_str!("../../shaders/linear/grad_input_lanes.wgsl");
+const GRAD_WEIGHT_LANES: &str = include_str!("../../shaders/linear/grad_weight_lanes.wgsl");
 const FORWARD_TILED: &str = include_str!("../../shaders/linear/forward_tiled.wgsl");
 const FORWARD_BLOCKED: &str = include_str!("../../shaders/linear/forward_blocked.wgsl");
 const GRAD_INPUT_TILED: &str = include_str!("../../shaders/linear/grad_input_tiled.wgsl");
@@ -28,6 +32,20 @@ pub(super) const VARIANTS: &[Variant] = &[
             let (m, n, k) = (linear.n, linear.outputs, linear.inputs);
             let product = Matmul { m, n, k, splits: 1, a_along_k: true, b_along_k: true };
             tiled(linear, product, FORWARD_TILED, false)
+        },
+    },
+    Variant {
+        op: "linear.forward",
+        name: "lanes",
+        made_for: MadeFor::Software,
+        supports: |op, caps| {
+            let fours = |l: &Linear| l.first % 4 == 0 && l.total % 4 == 0;
+            matches!(op, Op::Linear(linear) if Lanes::fit(caps, linear.outputs) && fours(linear))
+        },
+        build: |op, _| {
+            let linear = unpack!(op, Linear);
+            let lanes = Lanes::of(linear.n, linear.outputs, linear.inputs, &[]);
+            only(lanes.rows("", shape(linear, lanes.rows_source(FORWARD_LANES))))
         },
     },
     Variant {
@@ -54,6 +72,21 @@ pub(super) const VARIANTS: &[Variant] = &[
             let (m, n, k) = (linear.n, linear.inputs, linear.outputs);
             let product = Matmul { m, n, k, splits: 1, a_along_k: true, b_along_k: false };
             tiled(linear, product, GRAD_INPUT_TILED, op.accumulate())
+        },
+    },
+    Variant {
+        op: "linear.grad_input",
+        name: "lanes",
+        made_for: MadeFor::Software,
+        supports: |op, caps| matches!(op, Op::LinearGradInput(LinearGradInput(l)) if Lanes::fit(caps, l.inputs)),
+        build: |op, _| {
+            let op = unpack!(op, LinearGradInput);
+            let LinearGradInput(linear) = op;
+            let strides = [linear.first, linear.total];
+            let lanes = Lanes::of(linear.n, linear.inputs, linear.outputs, &strides);
+            let source =
+                shape(linear, lanes.rows_source(GRAD_INPUT_LANES)).flag("ACCUMULATE", op.accumulate());
+            only(lanes.rows("", source))
         },
     },
     Variant {
@@ -85,6 +118,18 @@ pub(super) const VARIANTS: &[Variant] = &[
     },
     Variant {
         op: "linear.grad_weight",
+        name: "lanes",
+        made_for: MadeFor::Software,
+        supports: |op, caps| matches!(op, Op::LinearGradWeight(LinearGradWeight(l)) if Lanes::fit(caps, l.inputs)),
+        build: |op, _| {
+            let LinearGradWeight(linear) = unpack!(op, LinearGradWeight);
+            let lanes = Lanes::of(1, linear.inputs, linear.outputs, &[linear.first, linear.total]);
+            let source = shape(linear, lanes.source(&[GRAD_WEIGHT_LANES]));
+            only(Dispatch { label: "", source, workgroups: lanes.outer_blocks() as u64 })
+        },
+    },
+    Variant {
+        op: "linear.grad_weight",
         name: "blocked",
         made_for: MadeFor::Software,
         supports: |op, _| {
@@ -106,6 +151,10 @@ fn shape(linear: &Linear, source: Source) -> Source {
         .constant("OUT", linear.outputs)
         .constant("FIRST", linear.first)
         .constant("TOTAL", linear.total)
+}
+
+fn only(dispatch: Dispatch) -> Kernel {
+    Kernel { dispatches: vec![dispatch], workspace_bytes: 0 }
 }
 
 fn tiled(linear: &Linear, product: Matmul, loads: &'static str, accumulate: bool) -> Kernel {

@@ -2,7 +2,7 @@
 
 use super::{
     Caps, Dispatch,
-    parts::{GRID, dispatch, source},
+    parts::{Elem, GRID, dispatch, source},
 };
 use crate::shader::Source;
 
@@ -72,7 +72,10 @@ impl Matmul {
 
 /// The dispatch that adds the parts of a split product in order; `keep` declares where sums go.
 pub(super) fn merge_splits(keep: &'static str, len: usize, splits: usize, accumulate: bool) -> Dispatch {
-    let source = source(&[keep, MERGE_SPLITS])
+    let elem = if len % 4 == 0 { Elem::Vec4 } else { Elem::Scalar };
+    let len = len / elem.lanes();
+    let source = elem
+        .alias(source(&[keep, MERGE_SPLITS]))
         .constant("LEN", len)
         .constant("SPLITS", splits)
         .flag("ACCUMULATE", accumulate);
