@@ -3,10 +3,12 @@
 //! A [`Dataset`] holds decoded u8 images, channels last; [`DataSource`] names one the way the command line
 //! does.
 
+mod augment;
 pub mod idx;
 pub mod mnist;
 mod source;
 
+pub use augment::{Augmentation, AugmentationError, IDENTITY};
 pub use idx::{IdxDataset, IdxError};
 pub use source::{DataError, DataSource};
 
