@@ -1,15 +1,21 @@
 //! Data: labelled images on the host, the order they are drawn in, and how each is moved about.
 //!
 //! A [`Dataset`] holds decoded u8 images, channels last; [`DataSource`] names one the way the command line
-//! does.
+//! does; a [`Loader`] turns it into [`Batch`]es, shuffled and augmented as pure functions of (seed, epoch).
+//! Resizing, augmenting and normalising the pixels themselves is the device's work: a batch carries u8 images
+//! and their transforms.
 
 mod augment;
 pub mod idx;
+mod loader;
 pub mod mnist;
+mod shuffle;
 mod source;
 
 pub use augment::{Augmentation, AugmentationError, IDENTITY};
 pub use idx::{IdxDataset, IdxError};
+pub use loader::{Batch, Batches, Loader, LoaderError};
+pub use shuffle::permutation;
 pub use source::{DataError, DataSource};
 
 use std::sync::Arc;
