@@ -1,14 +1,15 @@
 //! Data: labelled images on the host, the order they are drawn in, and how each is moved about.
 //!
 //! A [`Dataset`] holds decoded u8 images, channels last; [`DataSource`] names one the way the command line
-//! does; a [`Loader`] turns it into [`Batch`]es, shuffled and augmented as pure functions of (seed, epoch).
-//! Resizing, augmenting and normalising the pixels themselves is the device's work: a batch carries u8 images
-//! and their transforms.
+//! does; a [`Loader`] turns it into [`Batch`]es, shuffled and augmented as pure functions of (seed, epoch);
+//! [`picture`] brings any PNG or JPEG into the form a network was trained on. Resizing, augmenting and
+//! normalising the pixels themselves is the device's work: a batch carries u8 images and their transforms.
 
 mod augment;
 pub mod idx;
 mod loader;
 pub mod mnist;
+pub mod picture;
 mod shuffle;
 mod source;
 
