@@ -1,0 +1,184 @@
+//! Batch normalisation over `[rows, channels]`.
+
+use rayon::prelude::*;
+
+use super::{Scalar, reduce, scratch::Sizes};
+use crate::ops::{
+    BatchNormGradInput, BatchNormGradStatistics, BatchNormNormalize, BatchNormRunning, BatchNormStatistics,
+};
+
+pub(super) fn statistics_sizes(op: &BatchNormStatistics) -> Sizes {
+    Sizes { sums: reduce::sums(op.rows, op.channels, 2), ..Sizes::default() }
+}
+
+pub(super) fn grad_statistics_sizes(op: &BatchNormGradStatistics) -> Sizes {
+    Sizes { sums: reduce::sums(op.rows, op.channels, 2), ..Sizes::default() }
+}
+
+/// Room for `factors` values of each channel.
+pub(super) fn factor_sizes(channels: usize, factors: usize) -> Sizes {
+    Sizes { weights: factors * channels, ..Sizes::default() }
+}
+
+/// `batch_mean` and biased `batch_var`, `[channels]`, of `input[rows, channels]`.
+///
+/// # Numerics
+/// In f64, two passes over each chunk of rows (mean, then squared distances from it); the chunks are merged by
+/// Chan, Golub and LeVeque's formula, and so is what earlier slices of the batch left.
+pub(super) fn statistics<S: Scalar>(
+    op: &BatchNormStatistics,
+    input: &[S],
+    batch_mean: &mut [S],
+    batch_var: &mut [S],
+    sums: &mut [f64],
+) {
+    let channels = op.channels;
+    let parts = reduce::by_rows(sums, channels, 2, input, |input, sums| {
+        let (mean, m2) = sums.split_at_mut(channels);
+        for row in input.chunks_exact(channels) {
+            for (mean, &x) in mean.iter_mut().zip(row) {
+                *mean += x.f64();
+            }
+        }
+        let rows = (input.len() / channels) as f64;
+        for mean in mean.iter_mut() {
+            *mean /= rows;
+        }
+        for row in input.chunks_exact(channels) {
+            for ((m2, &mean), &x) in m2.iter_mut().zip(mean.iter()).zip(row) {
+                let distance = x.f64() - mean;
+                *m2 += distance * distance;
+            }
+        }
+    });
+    let chunk = reduce::chunk_rows(channels);
+    for c in 0..channels {
+        let mut rows = op.rows_before as f64;
+        let (mut mean, mut m2) =
+            if op.rows_before > 0 { (batch_mean[c].f64(), batch_var[c].f64() * rows) } else { (0.0, 0.0) };
+        for (index, part) in parts.chunks_exact(2 * channels).enumerate() {
+            let more = chunk.min(op.rows - index * chunk) as f64;
+            let distance = part[c] - mean;
+            let all = rows + more;
+            mean += distance * more / all;
+            m2 += part[channels + c] + distance * distance * (rows * more / all);
+            rows = all;
+        }
+        batch_mean[c] = S::of(mean);
+        batch_var[c] = S::of(m2 / rows);
+    }
+}
+
+/// `running = (1 - momentum) * running + momentum * batch`, all `[channels]`.
+pub(super) fn running<S: Scalar>(
+    op: &BatchNormRunning,
+    batch_mean: &[S],
+    batch_var: &[S],
+    running_mean: &mut [S],
+    running_var: &mut [S],
+) {
+    let momentum = f64::from(op.momentum);
+    let update = |running: &mut [S], batch: &[S], factor: f64| {
+        for (running, &batch) in running.iter_mut().zip(batch) {
+            *running = S::of((1.0 - momentum) * running.f64() + momentum * factor * batch.f64());
+        }
+    };
+    update(running_mean, batch_mean, 1.0);
+    update(running_var, batch_var, op.variance_factor());
+}
+
+/// `output[rows, channels] = gamma * (input - mean) / sqrt(var + eps) + beta`.
+pub(super) fn normalize<S: Scalar>(
+    op: &BatchNormNormalize,
+    [input, mean, var, gamma, beta]: [&[S]; 5],
+    output: &mut [S],
+    scale: &mut [S],
+) {
+    let channels = op.channels;
+    let scale = &mut scale[..channels];
+    for ((scale, &gamma), &var) in scale.iter_mut().zip(gamma).zip(var) {
+        *scale = S::of(gamma.f64() * inv_std(var, op.eps));
+    }
+    let scale = &*scale;
+    let chunk = reduce::chunk_rows(channels) * channels;
+    output.par_chunks_mut(chunk).zip(input.par_chunks(chunk)).for_each(|(output, input)| {
+        for (output, input) in output.chunks_exact_mut(channels).zip(input.chunks_exact(channels)) {
+            let factors = mean.iter().zip(scale).zip(beta);
+            for ((y, &x), ((&mean, &scale), &beta)) in output.iter_mut().zip(input).zip(factors) {
+                *y = (x - mean) * scale + beta;
+            }
+        }
+    });
+}
+
+/// `grad_gamma` and `grad_beta`, `[channels]`.
+///
+/// # Numerics
+/// Summed in f64.
+pub(super) fn grad_statistics<S: Scalar>(
+    op: &BatchNormGradStatistics,
+    [input, mean, var, grad_output]: [&[S]; 4],
+    grad_gamma: &mut [S],
+    grad_beta: &mut [S],
+    sums: &mut [f64],
+) {
+    let channels = op.channels;
+    let parts = reduce::by_row_pairs(sums, channels, 2, input, grad_output, |input, grad_output, sums| {
+        let (sum_gamma, sum_beta) = sums.split_at_mut(channels);
+        for (input, grad_output) in input.chunks_exact(channels).zip(grad_output.chunks_exact(channels)) {
+            let sums = sum_gamma.iter_mut().zip(sum_beta.iter_mut());
+            for (((&x, &dy), &mean), (gamma, beta)) in input.iter().zip(grad_output).zip(mean).zip(sums) {
+                *gamma += (x.f64() - mean.f64()) * dy.f64();
+                *beta += dy.f64();
+            }
+        }
+    });
+    let total = reduce::add_up(parts, 2 * channels);
+    for c in 0..channels {
+        let (gamma, beta) = (total[c] * inv_std(var[c], op.eps), total[channels + c]);
+        let (gamma_before, beta_before) =
+            if op.accumulate { (grad_gamma[c].f64(), grad_beta[c].f64()) } else { (0.0, 0.0) };
+        grad_gamma[c] = S::of(gamma_before + gamma);
+        grad_beta[c] = S::of(beta_before + beta);
+    }
+}
+
+/// `grad_input[rows, channels] = gamma / sqrt(var + eps) * (grad_output - (grad_beta + x_hat * grad_gamma) / total_rows)`.
+///
+/// As `a * grad_output - (b + d * (input - mean))` with three factors of each channel.
+pub(super) fn grad_input<S: Scalar>(
+    op: &BatchNormGradInput,
+    [input, mean, var, gamma, grad_gamma, grad_beta, grad_output]: [&[S]; 7],
+    grad_input: &mut [S],
+    factors: &mut [S],
+) {
+    let channels = op.channels;
+    let (a, rest) = factors.split_at_mut(channels);
+    let (b, rest) = rest.split_at_mut(channels);
+    let d = &mut rest[..channels];
+    for c in 0..channels {
+        let inv_std = inv_std(var[c], op.eps);
+        let factor = gamma[c].f64() * inv_std;
+        let rows = op.total_rows as f64;
+        a[c] = S::of(factor);
+        b[c] = S::of(factor * grad_beta[c].f64() / rows);
+        d[c] = S::of(factor * inv_std * grad_gamma[c].f64() / rows);
+    }
+    let (a, b, d) = (&*a, &*b, &*d);
+    let chunk = reduce::chunk_rows(channels) * channels;
+    let inputs = input.par_chunks(chunk).zip(grad_output.par_chunks(chunk));
+    grad_input.par_chunks_mut(chunk).zip(inputs).for_each(|(grad_input, (input, grad_output))| {
+        let inputs = input.chunks_exact(channels).zip(grad_output.chunks_exact(channels));
+        for (grad_input, (input, grad_output)) in grad_input.chunks_exact_mut(channels).zip(inputs) {
+            let values = input.iter().zip(grad_output);
+            let factors = mean.iter().zip(a).zip(b.iter().zip(d));
+            for ((dx, (&x, &dy)), ((&mean, &a), (&b, &d))) in grad_input.iter_mut().zip(values).zip(factors) {
+                *dx = a * dy - (b + d * (x - mean));
+            }
+        }
+    });
+}
+
+fn inv_std<S: Scalar>(var: S, eps: f32) -> f64 {
+    1.0 / (var.f64() + f64::from(eps)).sqrt()
+}

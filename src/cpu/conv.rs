@@ -1,0 +1,350 @@
+//! 3x3 convolution, padding 1, stride 1, as matrix products over im2col blocks.
+//!
+//! `M = N H W` (pixels), `N = K` (output channels), `K = R S C`: row `p` of the column matrix holds the 3x3
+//! neighbourhood of pixel `p` in the order `[r, s, c]` of the weights `[R, S, C, K]`.
+
+use rayon::prelude::*;
+
+use super::{
+    CHUNK, Scalar,
+    matmul::{Matrix, Store, matmul},
+    scratch::{Lanes, Scratch, Sizes},
+};
+use crate::ops::{Conv, ConvGradInput, ConvGradWeight};
+
+/// Pixels of a block; where there are fewer blocks than this many, the channels are split as well.
+const BLOCK: usize = 256;
+/// With at least so many blocks of pixels there is work for all threads.
+const BLOCKS: usize = 12;
+/// Output channels of a tile where they are split.
+const TILE: usize = 128;
+/// Weights up to this many get their gradient as partial sums over pixels.
+const PARTIAL_WEIGHTS: usize = 40_000;
+/// Partial sums of such a gradient.
+const PARTS: usize = 16;
+/// Input channels of a task where the gradient of the weights is split.
+const CHANNELS: usize = 128;
+
+fn blocks(conv: &Conv) -> usize {
+    conv.pixels().div_ceil(BLOCK)
+}
+
+pub(super) fn sizes(conv: &Conv) -> Sizes {
+    let (pixels, columns) = (conv.pixels(), 9 * conv.c);
+    if blocks(conv) >= BLOCKS {
+        Sizes { lane: BLOCK * columns, ..Sizes::default() }
+    } else {
+        Sizes { shared: pixels * (columns + conv.k), ..Sizes::default() }
+    }
+}
+
+pub(super) fn grad_input_sizes(op: &ConvGradInput) -> Sizes {
+    Sizes { weights: 9 * op.0.c * op.0.k, ..sizes(&reversed(&op.0)) }
+}
+
+pub(super) fn grad_weight_sizes(op: &ConvGradWeight) -> Sizes {
+    let weights = 9 * op.conv.c * op.conv.k;
+    if weights <= PARTIAL_WEIGHTS {
+        Sizes { lane: BLOCK * 9 * op.conv.c, shared: PARTS * weights, ..Sizes::default() }
+    } else {
+        Sizes { lane: BLOCK * CHANNELS.min(op.conv.c), ..Sizes::default() }
+    }
+}
+
+/// `input[n, h, w, c]`, `weight[3, 3, c, k]`, `bias[k]` to `output[n, h, w, k]`.
+pub(super) fn forward<S: Scalar>(
+    conv: &Conv,
+    input: &[S],
+    weight: &[S],
+    bias: &[S],
+    output: &mut [S],
+    scratch: &mut Scratch<S>,
+) {
+    convolve(conv, input, weight, Some(bias), output, &scratch.lanes, &mut scratch.shared);
+}
+
+/// `grad_output[n, h, w, k]`, `weight[3, 3, c, k]` to `grad_input[n, h, w, c]`: the convolution of the gradient
+/// with the weights turned by 180 degrees and their channels exchanged.
+pub(super) fn grad_input<S: Scalar>(
+    op: &ConvGradInput,
+    grad_output: &[S],
+    weight: &[S],
+    grad_input: &mut [S],
+    scratch: &mut Scratch<S>,
+) {
+    let Conv { c, k, .. } = op.0;
+    let turned = &mut scratch.weights[..9 * c * k];
+    turned.par_chunks_mut(k * c).zip(weight.par_chunks(c * k).rev()).for_each(|(turned, weight)| {
+        transpose(weight, c, k, turned);
+    });
+    convolve(&reversed(&op.0), grad_output, turned, None, grad_input, &scratch.lanes, &mut scratch.shared);
+}
+
+fn reversed(conv: &Conv) -> Conv {
+    Conv { c: conv.k, k: conv.c, ..*conv }
+}
+
+/// `[rows, columns]` to `[columns, rows]`, in tiles that stay in the first cache.
+fn transpose<S: Scalar>(from: &[S], rows: usize, columns: usize, to: &mut [S]) {
+    const SIDE: usize = 16;
+    for row in (0..rows).step_by(SIDE) {
+        for column in (0..columns).step_by(SIDE) {
+            for c in column..(column + SIDE).min(columns) {
+                for r in row..(row + SIDE).min(rows) {
+                    to[c * rows + r] = from[r * columns + c];
+                }
+            }
+        }
+    }
+}
+
+fn convolve<S: Scalar>(
+    conv: &Conv,
+    input: &[S],
+    weight: &[S],
+    bias: Option<&[S]>,
+    output: &mut [S],
+    lanes: &Lanes<S>,
+    shared: &mut [S],
+) {
+    let (pixels, columns, k) = (conv.pixels(), 9 * conv.c, conv.k);
+    let weight = Matrix::rows(weight, columns, k, k);
+    if blocks(conv) >= BLOCKS {
+        output.par_chunks_mut(BLOCK * k).enumerate().for_each(|(block, output)| {
+            let rows = output.len() / k;
+            lanes.with(rows * columns, |column| {
+                im2col(conv, input, block * BLOCK, column);
+                matmul(output, Store::Replace, Matrix::rows(column, rows, columns, columns), weight);
+            });
+            add_bias(bias, output);
+        });
+        return;
+    }
+    // Few pixels: all columns first, then tiles of output channels.
+    let (column, tiles) = shared.split_at_mut(pixels * columns);
+    column.par_chunks_mut(16 * columns).enumerate().for_each(|(block, column)| {
+        im2col(conv, input, block * 16, column);
+    });
+    let column = Matrix::rows(column, pixels, columns, columns);
+    let tiles = &mut tiles[..pixels * k];
+    tiles.par_chunks_mut(pixels * TILE).enumerate().for_each(|(tile, output)| {
+        let weight = Matrix { data: &weight.data[tile * TILE..], columns: output.len() / pixels, ..weight };
+        matmul(output, Store::Replace, column, weight);
+    });
+    let tiles = &*tiles;
+    output.par_chunks_mut(k).enumerate().for_each(|(pixel, output)| {
+        for (tile, part) in output.chunks_mut(TILE).enumerate() {
+            let width = part.len();
+            part.copy_from_slice(&tiles[tile * TILE * pixels + pixel * width..][..width]);
+        }
+        add_bias(bias, output);
+    });
+}
+
+/// Adds `bias[k]` to every row of `output[rows, k]`.
+fn add_bias<S: Scalar>(bias: Option<&[S]>, output: &mut [S]) {
+    let Some(bias) = bias else { return };
+    for row in output.chunks_exact_mut(bias.len()) {
+        for (y, &bias) in row.iter_mut().zip(bias) {
+            *y += bias;
+        }
+    }
+}
+
+/// Fills `column[rows, 9 c]` with the neighbourhoods of the pixels from `first` on.
+fn im2col<S: Scalar>(conv: &Conv, input: &[S], first: usize, column: &mut [S]) {
+    let Conv { h, w, c, .. } = *conv;
+    for (row, column) in column.chunks_exact_mut(9 * c).enumerate() {
+        let pixel = first + row;
+        let (y, x) = (pixel / w % h, pixel % w);
+        for (r, taps) in column.chunks_exact_mut(3 * c).enumerate() {
+            // Input row `y + r - 1`, columns `x - 1 ..= x + 1`: one contiguous piece, but for the edges.
+            if !(1..=h).contains(&(y + r)) {
+                taps.fill(S::ZERO);
+                continue;
+            }
+            let (left, right) = (usize::from(x == 0), usize::from(x + 1 == w));
+            let centre = (pixel + r * w - w) * c;
+            taps[..left * c].fill(S::ZERO);
+            taps[(3 - right) * c..].fill(S::ZERO);
+            let source = &input[centre + left * c - c..centre + (2 - right) * c];
+            taps[left * c..(3 - right) * c].copy_from_slice(source);
+        }
+    }
+}
+
+/// `input[n, h, w, c]`, `grad_output[n, h, w, k]` to `grad_weight[3, 3, c, k]`, or `+=`.
+pub(super) fn grad_weight<S: Scalar>(
+    op: &ConvGradWeight,
+    input: &[S],
+    grad_output: &[S],
+    grad_weight: &mut [S],
+    scratch: &mut Scratch<S>,
+) {
+    if 9 * op.conv.c * op.conv.k <= PARTIAL_WEIGHTS {
+        grad_weight_by_pixels(op, input, grad_output, grad_weight, scratch);
+    } else {
+        grad_weight_by_channels(op, input, grad_output, grad_weight, &scratch.lanes);
+    }
+}
+
+/// Few weights: a fixed number of partial sums over pixels, added up in order.
+fn grad_weight_by_pixels<S: Scalar>(
+    op: &ConvGradWeight,
+    input: &[S],
+    grad_output: &[S],
+    grad_weight: &mut [S],
+    scratch: &mut Scratch<S>,
+) {
+    let conv = &op.conv;
+    let (pixels, columns, k) = (conv.pixels(), 9 * conv.c, conv.k);
+    let weights = columns * k;
+    let lanes = &scratch.lanes;
+    let parts = &mut scratch.shared[..PARTS * weights];
+    let share = blocks(conv).div_ceil(PARTS) * BLOCK;
+    parts.par_chunks_mut(weights).enumerate().for_each(|(part, sum)| {
+        sum.fill(S::ZERO);
+        for first in (part * share..pixels.min((part + 1) * share)).step_by(BLOCK) {
+            let rows = BLOCK.min(pixels - first);
+            lanes.with(rows * columns, |column| {
+                im2col(conv, input, first, column);
+                let column = Matrix::rows(column, rows, columns, columns).transposed();
+                matmul(sum, Store::Add, column, Matrix::rows(&grad_output[first * k..], rows, k, k));
+            });
+        }
+    });
+    let parts = &*parts;
+    grad_weight.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, grad_weight)| {
+        if !op.accumulate {
+            grad_weight.fill(S::ZERO);
+        }
+        for part in parts.chunks_exact(weights) {
+            let part = &part[chunk * CHUNK..][..grad_weight.len()];
+            for (sum, &part) in grad_weight.iter_mut().zip(part) {
+                *sum += part;
+            }
+        }
+    });
+}
+
+/// Many weights: each task has the weights of one tap and some input channels for itself.
+fn grad_weight_by_channels<S: Scalar>(
+    op: &ConvGradWeight,
+    input: &[S],
+    grad_output: &[S],
+    grad_weight: &mut [S],
+    lanes: &Lanes<S>,
+) {
+    let conv = &op.conv;
+    let Conv { c, k, .. } = *conv;
+    grad_weight.par_chunks_mut(c * k).enumerate().for_each(|(tap, grad_weight)| {
+        grad_weight.par_chunks_mut(CHANNELS * k).enumerate().for_each(|(part, grad_weight)| {
+            let (from, channels) = (part * CHANNELS, grad_weight.len() / k);
+            for first in (0..conv.pixels()).step_by(BLOCK) {
+                let rows = BLOCK.min(conv.pixels() - first);
+                lanes.with(rows * channels, |shifted| {
+                    shift(conv, input, tap, first, from, shifted, channels);
+                    let store = if first > 0 || op.accumulate { Store::Add } else { Store::Replace };
+                    let shifted = Matrix::rows(shifted, rows, channels, channels).transposed();
+                    matmul(grad_weight, store, shifted, Matrix::rows(&grad_output[first * k..], rows, k, k));
+                });
+            }
+        });
+    });
+}
+
+/// Fills `shifted[rows, channels]` with what tap `tap` sees from the pixels from `first` on, channels from `from` on.
+fn shift<S: Scalar>(
+    conv: &Conv,
+    input: &[S],
+    tap: usize,
+    first: usize,
+    from: usize,
+    shifted: &mut [S],
+    channels: usize,
+) {
+    let Conv { h, w, c, .. } = *conv;
+    let (r, s) = (tap / 3, tap % 3);
+    for (row, shifted) in shifted.chunks_exact_mut(channels).enumerate() {
+        let pixel = first + row;
+        let (y, x) = (pixel / w % h, pixel % w);
+        if (1..=h).contains(&(y + r)) && (1..=w).contains(&(x + s)) {
+            let source = (pixel + r * w + s - w - 1) * c + from;
+            shifted.copy_from_slice(&input[source..][..channels]);
+        } else {
+            shifted.fill(S::ZERO);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng;
+
+    /// The definitions, word by word: `[output, grad_input, grad_weight]`.
+    fn naive(conv: &Conv, x: &[f64], wt: &[f64], bias: &[f64], dy: &[f64]) -> [Vec<f64>; 3] {
+        let Conv { n, h, w, c, k } = *conv;
+        let mut y: Vec<f64> = (0..conv.pixels()).flat_map(|_| bias.iter().copied()).collect();
+        let (mut dx, mut dw) = (vec![0.0; x.len()], vec![0.0; wt.len()]);
+        for i in 0..n * h * w * 9 * c * k {
+            let (ki, ci, tap, pixel) = (i % k, i / k % c, i / (k * c) % 9, i / (k * c * 9));
+            let (yy, xx) = (pixel / w % h + tap / 3, pixel % w + tap % 3);
+            if (1..=h).contains(&yy) && (1..=w).contains(&xx) {
+                let from = (pixel / (h * w) * h * w + (yy - 1) * w + xx - 1) * c + ci;
+                let (weight, to) = ((tap * c + ci) * k + ki, pixel * k + ki);
+                y[to] += x[from] * wt[weight];
+                dx[from] += dy[to] * wt[weight];
+                dw[weight] += x[from] * dy[to];
+            }
+        }
+        [y, dx, dw]
+    }
+
+    fn values(index: u32, len: usize) -> Vec<f64> {
+        rng::normal(1, index, len, 1.0).into_iter().map(f64::from).collect()
+    }
+
+    /// Both ways through each function, and edges in every position.
+    #[test]
+    fn convolutions_are_what_they_are_defined_to_be() {
+        let shapes = [
+            (1, 1, 1, 1, 1),
+            (2, 3, 5, 3, 7),
+            (3, 2, 1, 130, 5),
+            (1, 1, 7, 2, 131),
+            (2, 43, 37, 2, 3),
+            (5, 28, 28, 1, 8),
+            (3, 33, 32, 5, 4),
+            (2, 5, 4, 150, 40),
+            (4, 28, 29, 70, 68),
+        ];
+        for (n, h, w, c, k) in shapes {
+            let conv = Conv { n, h, w, c, k };
+            let (x, wt, bias) = (values(1, n * h * w * c), values(2, 9 * c * k), values(3, k));
+            let dy = values(4, n * h * w * k);
+            let expected = naive(&conv, &x, &wt, &bias, &dy);
+            let (gi, gw) = (ConvGradInput(conv), ConvGradWeight { conv, accumulate: false });
+            let needs = sizes(&conv).max(grad_input_sizes(&gi)).max(grad_weight_sizes(&gw));
+            let mut scratch = Scratch::new(needs, rayon::current_num_threads());
+            // Not a number wherever a result is missing, in scratch memory too.
+            scratch.shared.fill(f64::NAN);
+            let [mut y, mut dx, mut dw] = expected.each_ref().map(|e| vec![f64::NAN; e.len()]);
+            forward(&conv, &x, &wt, &bias, &mut y, &mut scratch);
+            grad_input(&gi, &dy, &wt, &mut dx, &mut scratch);
+            grad_weight(&gw, &x, &dy, &mut dw, &mut scratch);
+            let mut twice = dw.clone();
+            grad_weight(&ConvGradWeight { conv, accumulate: true }, &x, &dy, &mut twice, &mut scratch);
+            let actual = [y, dx, dw, twice.iter().map(|t| t / 2.0).collect()];
+            for (which, (actual, expected)) in
+                actual.iter().zip(expected.iter().chain([&expected[2]])).enumerate()
+            {
+                // Sums of at most 9 c or 9 k or pixels terms of magnitude about 1, in f64.
+                let tolerance = 1e-15 * (9 * c.max(k)).max(n * h * w) as f64 * 10.0;
+                for (a, e) in actual.iter().zip(expected) {
+                    assert!((a - e).abs() <= tolerance, "{conv:?} result {which}: {a} not {e}");
+                }
+            }
+        }
+    }
+}

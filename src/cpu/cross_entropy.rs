@@ -1,0 +1,60 @@
+//! Softmax and cross-entropy.
+
+use super::Scalar;
+use crate::ops::{Control, CrossEntropy, CrossEntropyGrad};
+
+/// `logits[n, classes]` and `labels[n]` to `loss[n]` and `probs[n, classes]`, in f64.
+///
+/// The loss is `ln(sum of exp(logit - maximum)) - (logit[label] - maximum)`, finite where `probs` underflows.
+/// A label that is no class has the loss not-a-number.
+pub(super) fn forward<S: Scalar>(
+    op: &CrossEntropy,
+    logits: &[S],
+    labels: &[u32],
+    loss: &mut [S],
+    probs: &mut [S],
+) {
+    let rows = logits.chunks_exact(op.classes).zip(probs.chunks_exact_mut(op.classes));
+    for (((logits, probs), &label), loss) in rows.zip(labels).zip(loss) {
+        let maximum = logits.iter().map(|l| l.f64()).fold(f64::NEG_INFINITY, f64::max);
+        let exp = |logit: &S| (logit.f64() - maximum).exp();
+        let sum: f64 = logits.iter().map(exp).sum();
+        for (prob, logit) in probs.iter_mut().zip(logits) {
+            *prob = S::of(exp(logit) / sum);
+        }
+        let logit = logits.get(label as usize).map_or(f64::NAN, |l| l.f64());
+        *loss = S::of(sum.ln() - (logit - maximum));
+    }
+}
+
+/// `grad_logits[n, c] = (probs[n, c] - [c == label]) / valid`, and 0 in the padding rows.
+pub(super) fn grad_input<S: Scalar>(
+    op: &CrossEntropyGrad,
+    control: &Control,
+    probs: &[S],
+    labels: &[u32],
+    grad_logits: &mut [S],
+) {
+    let valid = control.valid as usize;
+    let rows = probs.chunks_exact(op.classes).zip(grad_logits.chunks_exact_mut(op.classes));
+    for (n, ((probs, grad_logits), &label)) in rows.zip(labels).enumerate() {
+        for (c, (grad, &prob)) in grad_logits.iter_mut().zip(probs).enumerate() {
+            let target = if c == label as usize { S::ONE } else { S::ZERO };
+            *grad = if n < valid { (prob - target) / S::of(valid as f64) } else { S::ZERO };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_that_is_no_class_has_no_loss_and_large_logits_have_one() {
+        let op = CrossEntropy { n: 2, classes: 2 };
+        let (mut loss, mut probs) = ([0.0f32; 2], [0.0; 4]);
+        forward(&op, &[1000.0, 0.0, 1.0, 1.0], &[1, 2], &mut loss, &mut probs);
+        assert_eq!((loss[0], probs), (1000.0, [1.0, 0.0, 0.5, 0.5]));
+        assert!(loss[1].is_nan());
+    }
+}

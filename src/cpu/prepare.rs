@@ -1,0 +1,53 @@
+//! Image preparation.
+
+use rayon::prelude::*;
+
+use super::Scalar;
+use crate::ops::PrepareImages;
+
+/// `images[n, h, w, c]` in bytes, moved by `transforms[n, 6]`, to `output[n, oh, ow, c]`.
+pub(super) fn images<S: Scalar>(op: &PrepareImages, images: &[u8], transforms: &[S], output: &mut [S]) {
+    let channels = op.channels();
+    let [oh, ow] = op.output;
+    let image = op.source[0] * op.source[1] * channels;
+    output.par_chunks_mut(ow * channels).enumerate().for_each(|(index, output)| {
+        let (n, oy) = (index / oh, index % oh);
+        let source = &images[n * image..][..image];
+        let transform = &transforms[n * 6..][..6];
+        let y = source_position(oy, op.source[0], oh);
+        for (ox, output) in output.chunks_exact_mut(channels).enumerate() {
+            let x = source_position(ox, op.source[1], ow);
+            let along = |t: &[S]| t[0] * x + t[1] * y + t[2];
+            let (sx, sy) = (along(&transform[..3]), along(&transform[3..]));
+            for (c, out) in output.iter_mut().enumerate() {
+                let value = bilinear(source, op.source, channels, c, sy, sx);
+                let [mean, std] = [op.mean[c], op.std[c]].map(|v| S::of(f64::from(v)));
+                *out = (value / S::of(255.0) - mean) / std;
+            }
+        }
+    });
+}
+
+/// Where the centre of output pixel `at` of `output` lies among the pixel centres of `source`.
+fn source_position<S: Scalar>(at: usize, source: usize, output: usize) -> S {
+    let [at, source, output] = [at, source, output].map(|v| S::of(v as f64));
+    let half = S::of(0.5);
+    let position = (at + half) * source / output - half;
+    let last = source - S::ONE;
+    let position = if position > S::ZERO { position } else { S::ZERO };
+    if position < last { position } else { last }
+}
+
+/// Channel `c` of the image `[h, w, channels]` at a position between four pixels; outside it is 0.
+fn bilinear<S: Scalar>(image: &[u8], [h, w]: [usize; 2], channels: usize, c: usize, y: S, x: S) -> S {
+    let pixel = |y: f64, x: f64| {
+        let inside = y >= 0.0 && x >= 0.0 && y < h as f64 && x < w as f64;
+        let byte = if inside { image[(y as usize * w + x as usize) * channels + c] } else { 0 };
+        S::of(f64::from(byte))
+    };
+    let (top, left) = (y.f64().floor(), x.f64().floor());
+    let (down, right) = (y - S::of(top), x - S::of(left));
+    let (up, back) = (S::ONE - down, S::ONE - right);
+    up * (back * pixel(top, left) + right * pixel(top, left + 1.0))
+        + down * (back * pixel(top + 1.0, left) + right * pixel(top + 1.0, left + 1.0))
+}

@@ -1,0 +1,70 @@
+//! The scalar types that the CPU executor computes in.
+
+use std::{
+    fmt::Debug,
+    ops::{Add, AddAssign, Div, Mul, Neg, Sub},
+};
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for f64 {}
+}
+
+/// `f32`, the type of the device for machines without a GPU, or `f64`, the type of the reference.
+pub trait Scalar:
+    sealed::Sealed
+    + Copy
+    + Debug
+    + Default
+    + PartialOrd
+    + Send
+    + Sync
+    + Add<Output = Self>
+    + AddAssign
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + 'static
+{
+    /// 0.
+    const ZERO: Self;
+    /// 1.
+    const ONE: Self;
+
+    /// The nearest value to an `f64`.
+    fn of(value: f64) -> Self;
+
+    /// The value as `f64`, exactly.
+    fn f64(self) -> f64;
+
+    /// The square root.
+    fn sqrt(self) -> Self;
+}
+
+macro_rules! scalar {
+    ($($t:ty)*) => {$(
+        impl Scalar for $t {
+            const ZERO: Self = 0.0;
+            const ONE: Self = 1.0;
+
+            #[inline(always)]
+            fn of(value: f64) -> Self {
+                value as $t
+            }
+
+            #[inline(always)]
+            fn f64(self) -> f64 {
+                self as f64
+            }
+
+            #[inline(always)]
+            fn sqrt(self) -> Self {
+                self.sqrt()
+            }
+        }
+    )*};
+}
+
+scalar!(f32 f64);

@@ -1,0 +1,77 @@
+//! Memory that the operations work in, allocated once.
+
+use std::sync::{Mutex, PoisonError};
+
+use super::Scalar;
+
+/// What an operation needs of a [`Scratch`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sizes {
+    /// Scalars for each thread.
+    pub lane: usize,
+    /// Scalars that all threads share.
+    pub shared: usize,
+    /// Scalars that all threads share, beside `shared`.
+    pub weights: usize,
+    /// `f64` sums.
+    pub sums: usize,
+}
+
+impl Sizes {
+    /// What is enough for both.
+    pub fn max(self, other: Self) -> Self {
+        Self {
+            lane: self.lane.max(other.lane),
+            shared: self.shared.max(other.shared),
+            weights: self.weights.max(other.weights),
+            sums: self.sums.max(other.sums),
+        }
+    }
+}
+
+/// One block of scalars for each thread.
+pub(super) struct Lanes<S>(Vec<Mutex<Vec<S>>>);
+
+impl<S> Lanes<S> {
+    /// Runs `work` with the first `len` scalars of the calling thread's block, whose contents are undefined.
+    ///
+    /// `work` must not wait for other threads.
+    pub fn with<R>(&self, len: usize, work: impl FnOnce(&mut [S]) -> R) -> R {
+        // Threads beyond those that there were at the start share a block and take turns.
+        let index = rayon::current_thread_index().unwrap_or(0) % self.0.len();
+        // A poisoned block is as good as any: what it holds is undefined anyway.
+        let mut block = self.0[index].lock().unwrap_or_else(PoisonError::into_inner);
+        work(&mut block[..len])
+    }
+}
+
+/// Memory for the time of one operation; its contents are undefined at the start of each.
+pub(super) struct Scratch<S> {
+    pub lanes: Lanes<S>,
+    pub shared: Vec<S>,
+    pub weights: Vec<S>,
+    pub sums: Vec<f64>,
+}
+
+impl<S: Scalar> Scratch<S> {
+    /// How many allocations it is made of, for a pool of `threads`.
+    pub fn allocations(threads: usize) -> usize {
+        threads + 3
+    }
+
+    pub fn new(sizes: Sizes, threads: usize) -> Self {
+        Self {
+            lanes: Lanes((0..threads).map(|_| Mutex::new(vec![S::ZERO; sizes.lane])).collect()),
+            shared: vec![S::ZERO; sizes.shared],
+            weights: vec![S::ZERO; sizes.weights],
+            sums: vec![0.0; sizes.sums],
+        }
+    }
+
+    /// The size in bytes.
+    pub fn bytes(&self) -> u64 {
+        let lane = self.lanes.0[0].lock().unwrap_or_else(PoisonError::into_inner).len();
+        let scalars = self.lanes.0.len() * lane + self.shared.len() + self.weights.len();
+        (scalars * size_of::<S>() + self.sums.len() * size_of::<f64>()) as u64
+    }
+}
