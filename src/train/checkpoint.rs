@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use toml::Table;
 
 use super::{
     config::TrainConfig,
@@ -120,14 +119,14 @@ pub(super) fn write<E: From<store::StoreError>>(
 ) -> Result<(), E> {
     let kind = if run.is_some() { Kind::Checkpoint } else { Kind::Weights };
     let (version, model) = (FORMAT_VERSION, info.clone());
-    let table = match run {
-        None => Table::try_from(Description { version, kind, model }),
+    let metadata = match run {
+        None => toml::to_string(&Description { version, kind, model }),
         Some((config, progress)) => {
             let (config, progress) = (config.clone(), progress.clone());
-            Table::try_from(Metadata { version, kind, model, config, progress })
+            toml::to_string(&Metadata { version, kind, model, config, progress })
         }
     };
-    let metadata = table.expect("metadata are tables of TOML values").to_string();
+    let metadata = metadata.expect("metadata are tables of TOML values");
     let counters = weights::counters(network);
     let trained =
         || network.parameters.iter().enumerate().filter(|(_, p)| p.trainable).map(|(index, _)| index);

@@ -64,7 +64,7 @@ pub fn to_csv(rows: &[Row]) -> String {
     let mut text = format!("{CSV_HEADER}\n");
     for r in rows {
         text += &format!(
-            "{},{},{:.6},{:.6},{:.6},{:.6},{:e},{:.1},{:.1}\n",
+            "{},{},{:.6},{:.6},{:.6},{:.6},{:.6e},{:.1},{:.1}\n",
             r.epoch,
             r.step,
             r.train_loss,
@@ -106,7 +106,7 @@ mod tests {
     fn csv_is_what_the_header_says() {
         assert_eq!(
             to_csv(&[row(1, 0.9936)]),
-            format!("{CSV_HEADER}\n1,937,0.250000,0.900000,0.125000,0.993600,1e-3,1234.6,61.0\n")
+            format!("{CSV_HEADER}\n1,937,0.250000,0.900000,0.125000,0.993600,1.000000e-3,1234.6,61.0\n")
         );
         let fields = toml::Table::try_from(row(1, 0.5)).unwrap();
         let names: Vec<&str> = CSV_HEADER.split(',').collect();
