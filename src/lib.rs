@@ -15,3 +15,4 @@ pub mod program;
 pub mod rng;
 pub mod shader;
 pub mod shape;
+pub mod train;

@@ -1,6 +1,10 @@
 //! `curves.svg`: loss and accuracy over the epochs.
 
-use plotters::{coord::Shift, prelude::*};
+use plotters::{
+    coord::Shift,
+    prelude::*,
+    style::text_anchor::{HPos, Pos, VPos},
+};
 
 use super::metrics::Row;
 
@@ -19,7 +23,6 @@ struct Panel {
     step: f64,
     /// Text behind each label.
     unit: &'static str,
-    legend: SeriesLabelPosition,
     train: fn(&Row) -> f64,
     test: fn(&Row) -> f64,
 }
@@ -42,26 +45,30 @@ type Drawn<'a> = Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBacke
 fn draw<'a>(root: &DrawingArea<SVGBackend<'a>, Shift>, title: &str, rows: &[Row]) -> Drawn<'a> {
     root.fill(&WHITE)?;
     let below = root.titled(title, (FONT, 20).into_font().color(&BLACK))?;
+    // The legend is outside the panels, where no curve can run into it.
+    for (name, color, x) in [("train", TRAIN, 820), ("test", TEST, 910)] {
+        root.draw(&PathElement::new([(x, 17), (x + 24, 17)], color.stroke_width(3)))?;
+        let style = (FONT, 15).into_font().color(&BLACK).pos(Pos::new(HPos::Left, VPos::Center));
+        root.draw(&Text::new(name, (x + 31, 17), style))?;
+    }
     let panels = below.split_evenly((1, 2));
     let loss_top = extremes(rows, |r| [r.train_loss, r.test_loss]).map_or(1.0, |(_, high)| high);
-    let step = nice_step(loss_top.max(1e-6) / 5.0);
+    let step = nice_step(loss_top.max(0.01) / 5.0);
     let loss = Panel {
         caption: "Loss",
         range: 0.0..(loss_top / step).floor() * step + step,
         step,
         unit: "",
-        legend: SeriesLabelPosition::UpperRight,
         train: |r| r.train_loss,
         test: |r| r.test_loss,
     };
     let worst = extremes(rows, |r| [r.train_accuracy, r.test_accuracy]).map_or(0.0, |(low, _)| low);
-    let step = nice_step(((1.0 - worst) * 100.0).max(0.05) / 5.0);
+    let step = nice_step(((1.0 - worst) * 100.0).max(1.0) / 5.0);
     let accuracy = Panel {
         caption: "Accuracy",
         range: (worst * 100.0 / step - 0.5).floor().max(0.0) * step..100.0,
         step,
         unit: " %",
-        legend: SeriesLabelPosition::LowerRight,
         train: |r| r.train_accuracy * 100.0,
         test: |r| r.test_accuracy * 100.0,
     };
@@ -75,7 +82,7 @@ fn panel<'a>(area: &DrawingArea<SVGBackend<'a>, Shift>, panel: &Panel, rows: &[R
     let last = rows.last().map_or(1, |row| row.epoch as i32);
     // A single epoch stands in the middle.
     let x = if first == last { first - 1..last + 1 } else { first..last };
-    let labels = ((panel.range.end - panel.range.start) / panel.step).round() as usize + 1;
+    let count = ((panel.range.end - panel.range.start) / panel.step).round() as usize;
     let decimals = (-panel.step.log10()).ceil().max(0.0) as usize;
     let mut chart = ChartBuilder::on(area)
         .caption(panel.caption, (FONT, 17).into_font().color(&BLACK))
@@ -83,42 +90,35 @@ fn panel<'a>(area: &DrawingArea<SVGBackend<'a>, Shift>, panel: &Panel, rows: &[R
         .margin_right(20)
         .x_label_area_size(46)
         .y_label_area_size(64)
-        .build_cartesian_2d(x, panel.range.clone().step(panel.step))?;
+        .build_cartesian_2d(x, panel.range.clone())?;
     let style = |size| (FONT, size).into_font().color(&GREY);
     chart
         .configure_mesh()
         .x_desc("epoch")
         .x_labels(11)
-        .y_labels(labels)
+        .y_labels(count + 1)
         .x_label_formatter(&|epoch| {
             if (first..=last).contains(epoch) { epoch.to_string() } else { String::new() }
         })
-        .y_label_formatter(&|value| format!("{value:.decimals$}{}", panel.unit))
+        .y_label_formatter(&|value| match panel.step {
+            ..1e4 => format!("{value:.decimals$}{}", panel.unit),
+            _ => format!("{value:.1e}"),
+        })
         .label_style(style(14))
         .axis_desc_style(style(14))
         .axis_style(GREY)
         .bold_line_style(BLACK.mix(0.12))
         .light_line_style(TRANSPARENT)
         .draw()?;
-    for (name, color, value) in [("train", TRAIN, panel.train), ("test", TEST, panel.test)] {
+    for (color, value) in [(TRAIN, panel.train), (TEST, panel.test)] {
         let points = || rows.iter().map(|row| (row.epoch as i32, value(row)));
-        chart
-            .draw_series(LineSeries::new(points(), color.stroke_width(2)))?
-            .label(name)
-            .legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 22, y)], color.stroke_width(3)));
+        chart.draw_series(LineSeries::new(points(), color.stroke_width(2)))?;
         // Points where they are few enough to be told apart, and where a line alone would be invisible.
         if rows.len() <= 40 {
             chart.draw_series(points().map(|point| Circle::new(point, 3, color.filled())))?;
         }
     }
-    chart
-        .configure_series_labels()
-        .position(panel.legend.clone())
-        .margin(14)
-        .label_font((FONT, 15))
-        .background_style(WHITE.mix(0.85))
-        .border_style(BLACK.mix(0.25))
-        .draw()
+    Ok(())
 }
 
 /// The smallest and largest finite value.
@@ -174,7 +174,7 @@ mod tests {
             ("ten", learning(10)),
             ("hundred", learning(100)),
             ("perfect", vec![row(1, 0.0, 1.0), row(2, 0.0, 1.0)]),
-            ("chance", vec![row(1, 2.3026, 0.1), row(2, 2.3, 0.11)]),
+            ("chance", vec![row(1, 2.31, 0.1), row(2, 2.3, 0.11)]),
             ("huge", vec![row(1, 1e9, 0.0), row(2, 3.0, 0.5)]),
         ] {
             let text = svg("VGG16 on mnist, 28 x 28 px, width 0.25", &rows);

@@ -198,7 +198,7 @@ impl Session {
         let program = self.executor.program();
         let tensor = program.tensor(self.inputs.images);
         let image = tensor.bytes() as usize / batch;
-        if images.len() % image != 0 {
+        if !images.len().is_multiple_of(image) {
             let (tensor, found) = (tensor.name.clone(), images.len() as u64);
             return Err(ExecutorError::Size { tensor, expected: image as u64, found }.into());
         }
