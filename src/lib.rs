@@ -6,6 +6,7 @@
 //! [`data`] feeds it and [`train`] drives it. ARCHITECTURE.md tells how the parts depend on each other.
 
 pub mod cpu;
+pub mod data;
 pub mod dtype;
 pub mod gpu;
 pub mod kernels;
@@ -15,3 +16,4 @@ pub mod program;
 pub mod rng;
 pub mod shader;
 pub mod shape;
+pub mod train;
