@@ -5,6 +5,7 @@
 //! runs it, either on a GPU ([`gpu`], through [`kernels`] and [`shader`]) or on the CPU ([`cpu`]).
 //! [`data`] feeds it and [`train`] drives it. ARCHITECTURE.md tells how the parts depend on each other.
 
+pub mod cli;
 pub mod cpu;
 pub mod data;
 pub mod dtype;
