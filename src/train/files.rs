@@ -86,13 +86,20 @@ pub(super) fn write_text(path: &Path, text: &str) -> Result<(), FileError> {
     })
 }
 
-/// Makes the rename itself last, where the system has a way to.
+/// Makes the rename itself last, where the system and the file system have a way to.
 fn sync_directory(path: &Path) -> io::Result<()> {
-    if cfg!(unix) {
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
+    if !cfg!(unix) {
+        return Ok(());
     }
-    Ok(())
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let synced = File::open(parent.unwrap_or(Path::new("."))).and_then(|directory| directory.sync_all());
+    match synced {
+        // Some network and FUSE file systems do not sync directories; the file itself is whole there, too.
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
+            Ok(())
+        }
+        other => other,
+    }
 }
 
 #[cfg(test)]
