@@ -97,8 +97,8 @@ pub(super) fn run(flags: &args::Train, quiet: bool) -> Result<u8> {
     let stop = stop_on_signals()?;
     let device = Device::choose(&flags.device.device)?;
     note(quiet, &device.describe());
-    let checkpoint =
-        flags.resume.as_deref().map(|path| Checkpoint::read(&checkpoint_file(path))).transpose()?;
+    let resume = flags.resume.as_deref().map(RunDirectory::checkpoint_of).transpose()?;
+    let checkpoint = resume.as_deref().map(Checkpoint::read).transpose()?;
     let config = match &checkpoint {
         Some(checkpoint) => checkpoint.config.resumed_with(&overrides(&flags.settings)?)?,
         None => configure(&flags.recipe, &flags.settings, device.is_hardware_gpu())?,
