@@ -98,15 +98,14 @@ fn by_op(program: &Program) {
     let mut total = 0.0;
     for Step { op, label, .. } in &program.steps[program.pass(Pass::Train)] {
         let mut executor = CpuExecutor::<f32>::new(Program::single(op.clone()));
-        let times = (0..9).map(|_| {
-            let start = Instant::now();
+        executor.run(Pass::Train).expect("an operation");
+        let start = cpu_ms();
+        let mut runs = 0;
+        while cpu_ms() - start < 60.0 {
             executor.run(Pass::Train).expect("an operation");
-            start.elapsed().as_secs_f64() * 1e3
-        });
-        // The first touches new memory; the fastest is the least disturbed.
-        let mut times: Vec<f64> = times.skip(1).collect();
-        times.sort_by(f64::total_cmp);
-        let (ms, gflop) = (times[0], op.flops() as f64 / 1e9);
+            runs += 1;
+        }
+        let (ms, gflop) = ((cpu_ms() - start) / f64::from(runs), op.flops() as f64 / 1e9);
         if op.name().starts_with("conv.") || op.name().starts_with("linear.") {
             println!("{label:32} {ms:9.3} ms {:7.1} GFLOP/s", gflop / ms * 1e3);
         }
@@ -120,4 +119,13 @@ fn by_op(program: &Program) {
         println!("{name:32} {ms:9.3} ms {:7.1} GFLOP/s {:5.1} %", gflop / ms * 1e3, 100.0 * ms / total);
     }
     println!("{:32} {total:9.3} ms", "all");
+}
+
+fn cpu_ms() -> f64 {
+    let mut sum = 0.0;
+    for task in std::fs::read_dir("/proc/self/task").unwrap() {
+        let text = std::fs::read_to_string(task.unwrap().path().join("schedstat")).unwrap();
+        sum += text.split(' ').next().unwrap().parse::<f64>().unwrap() / 1e6;
+    }
+    sum
 }
