@@ -294,16 +294,17 @@ impl Middle for Drop {
 
 /// A linear layer from each image to one pixel, in slices of its outputs.
 struct FullyConnected {
-    slices: &'static [std::ops::Range<usize>],
+    /// Where each slice begins and ends.
+    slices: &'static [[usize; 2]],
     total: usize,
 }
 
 impl FullyConnected {
     fn slices(&self, [n, h, w, c]: [usize; 4]) -> impl Iterator<Item = (Linear, std::ops::Range<usize>)> {
         let (inputs, total) = (h * w * c, self.total);
-        self.slices.iter().map(move |slice| {
-            let op = Linear { n, inputs, outputs: slice.len(), first: slice.start, total };
-            (op, slice.start * inputs..slice.end * inputs)
+        self.slices.iter().map(move |&[first, end]| {
+            let op = Linear { n, inputs, outputs: end - first, first, total };
+            (op, first * inputs..end * inputs)
         })
     }
 }
@@ -388,8 +389,12 @@ fn dropout() {
 
 #[test]
 fn linear() {
-    check_between("linear", &FullyConnected { slices: &[0..6], total: 6 }, [3, 2, 3, 2]);
-    check_between("sliced linear", &FullyConnected { slices: &[0..4, 4..5, 5..7], total: 7 }, [2, 2, 3, 2]);
+    check_between("linear", &FullyConnected { slices: &[[0, 6]], total: 6 }, [3, 2, 3, 2]);
+    check_between(
+        "sliced linear",
+        &FullyConnected { slices: &[[0, 4], [4, 5], [5, 7]], total: 7 },
+        [2, 2, 3, 2],
+    );
 }
 
 #[test]

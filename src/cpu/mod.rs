@@ -24,6 +24,7 @@ mod relu;
 mod scalar;
 mod scratch;
 mod simd;
+mod strips;
 
 use std::collections::VecDeque;
 
