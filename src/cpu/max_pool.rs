@@ -2,7 +2,10 @@
 
 use rayon::prelude::*;
 
-use super::{Scalar, simd::wide};
+use super::{
+    Scalar,
+    simd::{Simd, WithSimd, wide},
+};
 use crate::ops::{MaxPool, MaxPoolGrad};
 
 /// `input[n, h, w, c]` to `output[n, p, q, c]` and `argmax[n, p, q, c]`.
@@ -14,21 +17,36 @@ pub(super) fn forward<S: Scalar>(op: &MaxPool, input: &[S], output: &mut [S], ar
     let rows = output.par_chunks_mut(row).zip(argmax.par_chunks_mut(row));
     rows.enumerate().for_each(|(index, (output, argmax))| {
         let (n, y) = (index / p, index % p);
-        let input = &input[n * image..][..image];
-        let pixels = output.chunks_exact_mut(op.c).zip(argmax.chunks_exact_mut(op.c));
-        wide(|| {
-            for (x, (output, argmax)) in pixels.enumerate() {
-                let first = y * op.stride[0] * op.w + x * op.stride[1];
-                output.copy_from_slice(&input[first * op.c..][..op.c]);
-                argmax.fill(first as u32);
-                for tap in 1..op.kernel * op.kernel {
-                    let at = first + tap / op.kernel * op.w + tap % op.kernel;
-                    let values = &input[at * op.c..][..op.c];
-                    take_larger(values, at as u32, output, argmax);
-                }
-            }
-        });
+        wide(Row { op, input: &input[n * image..][..image], y, output, argmax });
     });
+}
+
+/// One row of an image of the output.
+struct Row<'a, S> {
+    op: &'a MaxPool,
+    input: &'a [S],
+    y: usize,
+    output: &'a mut [S],
+    argmax: &'a mut [u32],
+}
+
+impl<S: Scalar> WithSimd for Row<'_, S> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<V: Simd>(self, _: V) {
+        let Self { op, input, y, output, argmax } = self;
+        let pixels = output.chunks_exact_mut(op.c).zip(argmax.chunks_exact_mut(op.c));
+        for (x, (output, argmax)) in pixels.enumerate() {
+            let first = y * op.stride[0] * op.w + x * op.stride[1];
+            output.copy_from_slice(&input[first * op.c..][..op.c]);
+            argmax.fill(first as u32);
+            for tap in 1..op.kernel * op.kernel {
+                let at = first + tap / op.kernel * op.w + tap % op.kernel;
+                take_larger(&input[at * op.c..][..op.c], at as u32, output, argmax);
+            }
+        }
+    }
 }
 
 /// Where a value beats the best so far, it and its position take their place.

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{Scalar, simd::wide};
+use super::Scalar;
 use crate::ops::PrepareImages;
 
 /// `images[n, h, w, c]` in bytes, moved by `transforms[n, 6]`, to `output[n, oh, ow, c]`.
@@ -15,23 +15,20 @@ pub(super) fn images<S: Scalar>(op: &PrepareImages, images: &[u8], transforms: &
         let source = &images[n * image..][..image];
         let transform = &transforms[n * 6..][..6];
         let y = source_position(oy, op.source[0], oh);
-        wide(|| {
-            for (ox, output) in output.chunks_exact_mut(channels).enumerate() {
-                let x = source_position(ox, op.source[1], ow);
-                let along = |t: &[S]| t[0] * x + t[1] * y + t[2];
-                let (sx, sy) = (along(&transform[..3]), along(&transform[3..]));
-                for (c, out) in output.iter_mut().enumerate() {
-                    let value = bilinear(source, op.source, channels, c, sy, sx);
-                    let [mean, std] = [op.mean[c], op.std[c]].map(|v| S::of(f64::from(v)));
-                    *out = (value / S::of(255.0) - mean) / std;
-                }
+        for (ox, output) in output.chunks_exact_mut(channels).enumerate() {
+            let x = source_position(ox, op.source[1], ow);
+            let along = |t: &[S]| t[0] * x + t[1] * y + t[2];
+            let (sx, sy) = (along(&transform[..3]), along(&transform[3..]));
+            for (c, out) in output.iter_mut().enumerate() {
+                let value = bilinear(source, op.source, channels, c, sy, sx);
+                let [mean, std] = [op.mean[c], op.std[c]].map(|v| S::of(f64::from(v)));
+                *out = (value / S::of(255.0) - mean) / std;
             }
-        });
+        }
     });
 }
 
 /// Where the centre of output pixel `at` of `output` lies among the pixel centres of `source`.
-#[inline(always)]
 fn source_position<S: Scalar>(at: usize, source: usize, output: usize) -> S {
     let [at, source, output] = [at, source, output].map(|v| S::of(v as f64));
     let half = S::of(0.5);
@@ -42,7 +39,6 @@ fn source_position<S: Scalar>(at: usize, source: usize, output: usize) -> S {
 }
 
 /// Channel `c` of the image `[h, w, channels]` at a position between four pixels; outside it is 0.
-#[inline(always)]
 fn bilinear<S: Scalar>(image: &[u8], [h, w]: [usize; 2], channels: usize, c: usize, y: S, x: S) -> S {
     let pixel = |y: f64, x: f64| {
         let inside = y >= 0.0 && x >= 0.0 && y < h as f64 && x < w as f64;
