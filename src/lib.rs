@@ -5,7 +5,9 @@
 //! runs it, either on a GPU ([`gpu`], through [`kernels`] and [`shader`]) or on the CPU ([`cpu`]).
 //! [`data`] feeds it and [`train`] drives it. ARCHITECTURE.md tells how the parts depend on each other.
 
+pub mod cli;
 pub mod cpu;
+pub mod data;
 pub mod dtype;
 pub mod gpu;
 pub mod kernels;
@@ -15,3 +17,4 @@ pub mod program;
 pub mod rng;
 pub mod shader;
 pub mod shape;
+pub mod train;

@@ -1,3 +1,7 @@
 //! The `vgg` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    vgg_wgpu::cli::main()
+}

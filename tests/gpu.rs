@@ -2,29 +2,20 @@
 //!
 //! Needs an adapter; a software one will do (`scripts/test` installs one). `VGG_SKIP_GPU=1` skips, visibly.
 
+mod adapter;
+
 use vgg_wgpu::{
     dtype::DType,
-    gpu::{Adapter, DeviceChoice, DeviceRequest, GpuExecutor, OpenError, Options, adapters, devices, select},
+    gpu::{Adapter, DeviceChoice, DeviceRequest, GpuExecutor, OpenError, Options, devices, select},
     kernels::{Caps, Dispatch, Kernel, MadeFor, Variant},
     ops::{Op, Relu},
     program::{Executor, ExecutorError, Pass, Phase, Program, Role, Step, Tensor, TensorId, View},
     shader::Source,
 };
 
-/// The first adapter there is, hardware before software; `None` where the tests are to be skipped.
-fn adapter() -> Option<Adapter> {
-    if std::env::var_os("VGG_SKIP_GPU").is_some_and(|v| v == "1") {
-        eprintln!("skipped: VGG_SKIP_GPU=1");
-        return None;
-    }
-    let adapter = adapters().into_iter().next();
-    assert!(adapter.is_some(), "no adapter: run scripts/test, or set VGG_SKIP_GPU=1 to skip these tests");
-    adapter
-}
-
 macro_rules! adapter {
     () => {
-        match adapter() {
+        match adapter::adapter() {
             Some(adapter) => adapter,
             None => return,
         }
@@ -287,6 +278,18 @@ fn two_executors_work_side_by_side() {
             assert_eq!(floats(&executor.read(OUTPUT).unwrap()), rectified(&values(len, round)));
         }
     }
+}
+
+#[test]
+fn an_executor_may_go_with_work_and_answers_under_way() {
+    let adapter = adapter!();
+    let mut executor = open(&adapter, relu(1 << 20));
+    for round in 0..5 {
+        executor.upload(INPUT, bytes(&values(1 << 20, round))).unwrap();
+        executor.run(Pass::Train).unwrap();
+        executor.request(OUTPUT).unwrap();
+    }
+    executor.upload(INPUT, bytes(&values(1 << 20, 9))).unwrap();
 }
 
 #[test]

@@ -5,12 +5,14 @@
 //!
 //! Needs an adapter; a software one will do (`scripts/test` installs one). `VGG_SKIP_GPU=1` skips, visibly.
 
+mod adapter;
+
 use vgg_wgpu::{
     cpu::CpuExecutor,
-    gpu::{Adapter, GpuExecutor, Options, adapters},
-    model::{Network, VggConfig},
+    gpu::{Adapter, GpuExecutor, Options},
+    model::{LayerKind, Network, Parameter, VggConfig},
     ops::{Adam, Control},
-    program::{DeviceLimits, Executor, Lowered, Mode, Pass, Settings, lower},
+    program::{DeviceLimits, Executor, Lowered, Mode, Pass, Program, Settings, TensorId, lower},
 };
 
 const BATCH: usize = 8;
@@ -20,10 +22,10 @@ const STEPS: u32 = 10;
 const SIDE: usize = 28;
 const CLASSES: usize = 10;
 const LEARNING_RATE: f32 = 1e-3;
-/// So narrow a classifier would begin with logits near 0 and hide every error in front of it. Much more, and kinks (a
-/// ReLU or a maximum that flips) throw even two f64 runs apart that begin 1e-7 from each other.
+/// So narrow a classifier would begin with logits near 0 and hide every error in front of it. Much more, and the path
+/// becomes chaotic.
 const CLASSIFIER_GAIN: f32 = 6.0;
-const SEED: u64 = 0x5eed_0f_0a11;
+const SEED: u64 = 0x005e_ed0f;
 const ADAM: Adam = Adam { len: 0, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 1e-4 };
 
 fn network() -> Network {
@@ -65,35 +67,22 @@ fn batch(step: u32) -> (Vec<u8>, Vec<u32>) {
     (images, labels)
 }
 
-fn control(step: u32, valid: usize, learning_rate: f32) -> Control {
+fn control(step: u32, valid: usize) -> Control {
     let correction = |beta: f32| (1.0 - f64::from(beta).powi(step as i32)) as f32;
     Control {
         step,
         seed_low: SEED as u32,
         seed_high: (SEED >> 32) as u32,
         valid: valid as u32,
-        learning_rate,
+        learning_rate: LEARNING_RATE,
         bias_correction1: correction(ADAM.beta1),
         bias_correction2: correction(ADAM.beta2),
         ..Control::default()
     }
 }
 
-/// What training leaves behind.
-struct Outcome {
-    /// The mean loss of each step's valid images, and of the evaluation at the end.
-    losses: Vec<f64>,
-    /// The bytes of every parameter and statistic, in the network's order.
-    parameters: Vec<Vec<u8>>,
-}
-
-impl Outcome {
-    fn values(&self, index: usize) -> Vec<f64> {
-        bytemuck::pod_collect_to_vec::<u8, f32>(&self.parameters[index]).into_iter().map(f64::from).collect()
-    }
-}
-
-fn train(executor: &mut dyn Executor, network: &Network, lowered: &Lowered, learning_rate: f32) -> Outcome {
+/// Uploads the first weights and everything else that stays.
+fn begin(executor: &mut dyn Executor, network: &Network, lowered: &Lowered) {
     for (index, (parameter, tensors)) in network.parameters.iter().zip(&lowered.parameters).enumerate() {
         let mut values = parameter.layout.to_device(&parameter.shape, &parameter.initial(SEED, index));
         if parameter.name.starts_with("classifier.") {
@@ -101,119 +90,145 @@ fn train(executor: &mut dyn Executor, network: &Network, lowered: &Lowered, lear
         }
         executor.upload(tensors.value, bytemuck::cast_slice(&values)).unwrap();
     }
-    let inputs = &lowered.inputs;
     let straight: Vec<f32> = (0..BATCH).flat_map(|_| [1.0, 0.0, 0.0, 0.0, 1.0, 0.0]).collect();
-    executor.upload(inputs.transforms, bytemuck::cast_slice(&straight)).unwrap();
-    let mut losses = Vec::new();
-    let mut allocations = None;
-    for step in 1..=STEPS + 1 {
-        // The evaluation behind the last step takes a fresh batch.
-        let pass = if step <= STEPS { Pass::Train } else { Pass::Evaluate };
-        let valid = if step == STEPS { VALID_LAST } else { BATCH };
-        let (images, labels) = batch(step);
-        executor.upload(inputs.images, &images).unwrap();
-        executor.upload(inputs.labels, bytemuck::cast_slice(&labels)).unwrap();
-        executor.upload(inputs.control, bytemuck::bytes_of(&control(step, valid, learning_rate))).unwrap();
-        executor.upload(inputs.metrics, &[0; 16]).unwrap();
-        executor.run(pass).unwrap();
-        executor.request(inputs.metrics).unwrap();
-        let answer = executor.collect(true).unwrap().unwrap();
-        let [loss, correct, count, _]: [f32; 4] = bytemuck::pod_read_unaligned(&answer);
-        assert_eq!(count, valid as f32);
-        assert!(correct <= count);
-        losses.push(f64::from(loss) / f64::from(count));
-        let before = *allocations.get_or_insert(executor.allocations());
-        assert_eq!(executor.allocations(), before, "step {step} allocates");
+    executor.upload(lowered.inputs.transforms, bytemuck::cast_slice(&straight)).unwrap();
+}
+
+/// Runs a step, or the evaluation behind the last one, and returns the mean loss of the valid images.
+fn run(executor: &mut dyn Executor, lowered: &Lowered, step: u32) -> f64 {
+    let inputs = &lowered.inputs;
+    let pass = if step <= STEPS { Pass::Train } else { Pass::Evaluate };
+    let valid = if step == STEPS { VALID_LAST } else { BATCH };
+    let (images, labels) = batch(step);
+    executor.upload(inputs.images, &images).unwrap();
+    executor.upload(inputs.labels, bytemuck::cast_slice(&labels)).unwrap();
+    executor.upload(inputs.control, bytemuck::bytes_of(&control(step, valid))).unwrap();
+    executor.upload(inputs.metrics, &[0; 16]).unwrap();
+    executor.run(pass).unwrap();
+    executor.request(inputs.metrics).unwrap();
+    let answer = executor.collect(true).unwrap().unwrap();
+    let [loss, correct, count, _]: [f32; 4] = bytemuck::pod_read_unaligned(&answer);
+    assert_eq!(count, valid as f32);
+    assert!(correct <= count);
+    f64::from(loss) / f64::from(count)
+}
+
+fn open(adapter: &Adapter, program: Program) -> GpuExecutor {
+    GpuExecutor::open(adapter, program, &Options::default()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// All steps and the evaluation: the losses, and the bytes of every parameter and statistic.
+fn train(executor: &mut dyn Executor, network: &Network, lowered: &Lowered) -> (Vec<f64>, Vec<Vec<u8>>) {
+    begin(executor, network, lowered);
+    let mut losses = vec![run(executor, lowered, 1)];
+    let allocations = executor.allocations();
+    losses.extend((2..=STEPS + 1).map(|step| run(executor, lowered, step)));
+    assert_eq!(executor.allocations(), allocations, "steps allocate");
+    (losses, lowered.parameters.iter().map(|p| executor.read(p.value).unwrap()).collect())
+}
+
+/// The tensors that pass from one step to the next, with the parameter that they belong to and a word for each.
+fn state<'a>(
+    network: &'a Network,
+    lowered: &'a Lowered,
+) -> impl Iterator<Item = (&'a Parameter, &'static str, TensorId)> {
+    network.parameters.iter().zip(&lowered.parameters).flat_map(|(parameter, tensors)| {
+        let moments = tensors.trained.map(|[_, m, v]| [("m", m), ("v", v)]).into_iter().flatten();
+        [("value", tensors.value)].into_iter().chain(moments).map(move |(what, id)| (parameter, what, id))
+    })
+}
+
+fn read(executor: &mut dyn Executor, tensor: TensorId) -> Vec<f64> {
+    let bytes = executor.read(tensor).unwrap();
+    bytemuck::pod_collect_to_vec::<u8, f32>(&bytes).into_iter().map(f64::from).collect()
+}
+
+/// The root mean square; NaN stays NaN.
+fn rms(values: impl ExactSizeIterator<Item = f64>) -> f64 {
+    let count = values.len() as f64;
+    (values.map(|v| v * v).sum::<f64>() / count).sqrt()
+}
+
+/// Rounding of f32 (6e-8) times the root of the longest sum (576 products) times the number of layers with sums (16).
+const LOSS_TOLERANCE: f64 = 6e-8 * 24.0 * 16.0;
+
+/// How far a tensor may be from the truth after one step, as a root mean square; `size` is that of the truth.
+fn tolerance(network: &Network, parameter: &Parameter, what: &str, size: f64) -> f64 {
+    // Batch normalisation takes the convolution's bias away again, so its gradient is rounding alone, and Adam blows
+    // that up to whole steps of any sign.
+    let noise = network.layers.iter().any(|layer| match layer.kind {
+        LayerKind::Conv { weight } => network.parameters[weight + 1].name == parameter.name,
+        _ => false,
+    });
+    let rate = f64::from(LEARNING_RATE);
+    match what {
+        // A ReLU that flips at 0 because of a rounding is one of 512 in the last layers, 4 % of a gradient's size, and
+        // the layers in front of it get more. The kernels' own tolerances are tight; this is about the plumbing.
+        "m" | "v" if !noise => 0.25 * size + 1e-12,
+        "m" | "v" => 1e-5,
+        // Adam moves a value by about the rate; those whose gradient is nearly 0 may go either way.
+        _ if noise => 2.5 * rate,
+        _ if parameter.trainable => 0.6 * rate,
+        _ => 1e-5 * size.max(1.0),
     }
-    let parameters = lowered.parameters.iter().map(|p| executor.read(p.value).unwrap()).collect();
-    Outcome { losses, parameters }
 }
-
-fn adapter() -> Option<Adapter> {
-    if std::env::var_os("VGG_SKIP_GPU").is_some_and(|v| v == "1") {
-        eprintln!("skipped: VGG_SKIP_GPU=1");
-        return None;
-    }
-    let adapter = adapters().into_iter().next();
-    assert!(adapter.is_some(), "no adapter: run scripts/test, or set VGG_SKIP_GPU=1 to skip these tests");
-    adapter
-}
-
-fn train_on_gpu(adapter: &Adapter, network: &Network) -> Outcome {
-    let lowered = lowered(network, adapter.limits());
-    let mut executor = GpuExecutor::open(adapter, lowered.program.clone(), &Options::default())
-        .unwrap_or_else(|error| panic!("{error}"));
-    train(&mut executor, network, &lowered, LEARNING_RATE)
-}
-
-/// The root mean square of the differences; NaN stays NaN.
-fn rms(a: &[f64], b: &[f64]) -> f64 {
-    assert_eq!(a.len(), b.len());
-    (a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum::<f64>() / a.len() as f64).sqrt()
-}
-
-/// Both devices compute in f32 and differ in nothing but the order of their sums, so the GPU's error against f64 is
-/// of the size of the CPU twin's. Which of the two is luckier at a step varies; eight times the twin's worst so far
-/// covers that. The test itself checks that one per cent of the learning rate is far outside.
-const TIMES_THE_TWIN: f64 = 8.0;
-
-/// For steps where the twin is lucky: f32's rounding (6e-8) times the root of the longest sum (576 products) times
-/// the number of layers with sums (16).
-const LOSS_FLOOR: f64 = 6e-8 * 24.0 * 16.0;
-
-/// How far Adam can have moved a value.
-const REACH: f64 = LEARNING_RATE as f64 * STEPS as f64;
 
 #[test]
-fn ten_steps_follow_the_cpu_twin() {
-    let Some(adapter) = adapter() else { return };
+fn each_step_follows_from_the_state_before_as_in_f64() {
+    let Some(adapter) = adapter::adapter() else { return };
     let network = network();
-    let lowered = lowered(&network, DeviceLimits::NONE);
-    let on_f64 =
-        |rate| train(&mut CpuExecutor::<f64>::new(lowered.program.clone()), &network, &lowered, rate);
-    let truth = on_f64(LEARNING_RATE);
-    let other = on_f64(1.01 * LEARNING_RATE);
-    let twin =
-        train(&mut CpuExecutor::<f32>::new(lowered.program.clone()), &network, &lowered, LEARNING_RATE);
-    let gpu = train_on_gpu(&adapter, &network);
-
-    let mut report = String::new();
-    let mut worst: f64 = 0.0;
-    let (mut follows, mut would_show) = (true, false);
-    for (step, truth) in truth.losses.iter().enumerate() {
-        let [twin, gpu, other] = [&twin, &gpu, &other].map(|outcome| outcome.losses[step] - truth);
-        worst = worst.max(twin.abs());
-        let tolerance = TIMES_THE_TWIN * worst + LOSS_FLOOR;
-        follows &= gpu.abs() <= tolerance;
-        would_show |= other.abs() > 5.0 * tolerance;
-        report += &format!(
-            "{:3}: f64 {truth:.6}, twin {twin:+.1e}, gpu {gpu:+.1e} of {tolerance:.1e}; rate + 1 % {other:+.1e}\n",
-            step + 1
-        );
+    let [whole, sliced] = [DeviceLimits::NONE, adapter.limits()].map(|limits| lowered(&network, limits));
+    let mut truth = CpuExecutor::<f64>::new(whole.program.clone());
+    let mut gpu = open(&adapter, sliced.program.clone());
+    begin(&mut truth, &network, &whole);
+    begin(&mut gpu, &network, &sliced);
+    // Training is chaotic: two f64 runs that begin 1e-6 apart can be 0.1 apart after ten steps, where a ReLU or a
+    // maximum flips. So every step begins with the truth's state.
+    for step in 1..=STEPS + 1 {
+        for ((_, _, from), (_, _, to)) in state(&network, &whole).zip(state(&network, &sliced)) {
+            let data = truth.read(from).unwrap();
+            truth.upload(from, &data).unwrap();
+            gpu.upload(to, &data).unwrap();
+        }
+        let [expected, found] = [run(&mut truth, &whole, step), run(&mut gpu, &sliced, step)];
+        let error = (found - expected).abs();
+        assert!(error <= LOSS_TOLERANCE, "step {step}: loss {found}, f64 {expected}");
+        for ((parameter, what, from), (_, _, to)) in state(&network, &whole).zip(state(&network, &sliced)) {
+            let [expected, found] = [read(&mut truth, from), read(&mut gpu, to)];
+            let error = rms(expected.iter().zip(&found).map(|(a, b)| a - b));
+            let tolerance = tolerance(&network, parameter, what, rms(expected.iter().copied()));
+            assert!(
+                error <= tolerance,
+                "step {step}: {} {what} is off by {error:.1e} of {tolerance:.1e}",
+                parameter.name
+            );
+        }
     }
-    assert!(follows, "the loss leaves the twin's path\n{report}");
-    assert!(would_show, "one per cent of the learning rate would go unseen\n{report}");
+}
 
-    for (index, parameter) in network.parameters.iter().enumerate() {
-        let (gpu, truth) = (gpu.values(index), truth.values(index));
-        let error = rms(&gpu, &truth);
-        // Batch normalisation takes the convolution's bias away again: its gradient is rounding alone, which Adam
-        // blows up to full steps of any sign, and the running mean follows it. Elsewhere only the few values whose
-        // gradient is almost 0 do that.
-        let free = parameter.name.ends_with(".running_mean")
-            || (parameter.name.starts_with("features.") && parameter.name.ends_with(".bias"));
-        let tolerance = if free { REACH } else { REACH / 50.0 };
-        assert!(error <= tolerance, "{}: rms error {error:.1e} of {tolerance:.1e}\n{report}", parameter.name);
+/// On its own path a run may bend away from the truth's, but not far.
+#[test]
+fn ten_steps_on_their_own_stay_near_the_truth() {
+    let Some(adapter) = adapter::adapter() else { return };
+    let network = network();
+    let [whole, sliced] = [DeviceLimits::NONE, adapter.limits()].map(|limits| lowered(&network, limits));
+    let (truth, _) = train(&mut CpuExecutor::<f64>::new(whole.program.clone()), &network, &whole);
+    let (gpu, _) = train(&mut open(&adapter, sliced.program.clone()), &network, &sliced);
+    for (step, (truth, gpu)) in truth.iter().zip(&gpu).enumerate() {
+        let tolerance = if step == 0 { LOSS_TOLERANCE } else { 0.1 };
+        assert!((gpu - truth).abs() <= tolerance, "step {}: loss {gpu}, f64 {truth}", step + 1);
     }
 }
 
 #[test]
 fn the_same_seed_gives_the_same_bits() {
-    let Some(adapter) = adapter() else { return };
+    let Some(adapter) = adapter::adapter() else { return };
     let network = network();
-    let [first, second] = [(); 2].map(|()| train_on_gpu(&adapter, &network));
-    assert_eq!(first.losses, second.losses);
+    let lowered = lowered(&network, adapter.limits());
+    let [first, second] =
+        [(); 2].map(|()| train(&mut open(&adapter, lowered.program.clone()), &network, &lowered));
+    assert_eq!(first.0, second.0);
     for (index, parameter) in network.parameters.iter().enumerate() {
-        assert!(first.parameters[index] == second.parameters[index], "{} differs", parameter.name);
+        assert!(first.1[index] == second.1[index], "{} differs", parameter.name);
     }
 }

@@ -21,7 +21,11 @@ pub(super) fn render(confusion: &Confusion, names: &[String]) -> String {
     }
     let recall = |class: usize| {
         let all: u64 = confusion[class].iter().sum();
-        if all == 0 { "-".into() } else { format!("{:.2} %", 100.0 * confusion[class][class] as f64 / all as f64) }
+        if all == 0 {
+            "-".into()
+        } else {
+            format!("{:.2} %", 100.0 * confusion[class][class] as f64 / all as f64)
+        }
     };
     let mut columns = vec![("true \\ predicted", Align::Left)];
     columns.extend(names.iter().map(|name| (name.as_str(), Align::Right)));
@@ -30,7 +34,8 @@ pub(super) fn render(confusion: &Confusion, names: &[String]) -> String {
         .iter()
         .enumerate()
         .map(|(class, name)| {
-            let counts = confusion[class].iter().map(|&count| if count == 0 { ".".into() } else { count.to_string() });
+            let counts =
+                confusion[class].iter().map(|&count| if count == 0 { ".".into() } else { count.to_string() });
             std::iter::once(name.clone()).chain(counts).chain([recall(class)]).collect()
         })
         .collect();
@@ -40,13 +45,17 @@ pub(super) fn render(confusion: &Confusion, names: &[String]) -> String {
 fn worst(confusion: &Confusion, names: &[String]) -> String {
     let mut pairs = Vec::new();
     for (truth, row) in confusion.iter().enumerate() {
-        pairs.extend(row.iter().enumerate().filter(|(p, n)| *p != truth && **n > 0).map(|(p, n)| (*n, truth, p)));
+        pairs.extend(
+            row.iter().enumerate().filter(|(p, n)| *p != truth && **n > 0).map(|(p, n)| (*n, truth, p)),
+        );
     }
     pairs.sort_unstable_by_key(|&(count, truth, predicted)| (std::cmp::Reverse(count), truth, predicted));
     let rows: Vec<Vec<String>> = pairs
         .iter()
         .take(READABLE)
-        .map(|&(count, truth, predicted)| vec![names[truth].clone(), names[predicted].clone(), count.to_string()])
+        .map(|&(count, truth, predicted)| {
+            vec![names[truth].clone(), names[predicted].clone(), count.to_string()]
+        })
         .collect();
     table(&[("true", Align::Left), ("predicted", Align::Left), ("images", Align::Right)], &rows)
 }
@@ -62,7 +71,8 @@ pub(super) fn svg(confusion: &Confusion, names: &[String], title: &str) -> Resul
     let mut text = String::new();
     {
         let root = SVGBackend::with_string(&mut text, size).into_drawing_area();
-        draw(&root, confusion, names, title, (cell, left, top)).map_err(|e| anyhow!("confusion matrix: {e}"))?;
+        draw(&root, confusion, names, title, (cell, left, top))
+            .map_err(|e| anyhow!("confusion matrix: {e}"))?;
         root.present()?;
     }
     Ok(text)
@@ -80,7 +90,7 @@ fn draw(
     root.fill(&WHITE)?;
     let side = cell * names.len() as i32;
     let font = |size: i32| ("sans-serif", size).into_font();
-    let centred = |size: i32, color: &RGBColor| {
+    let centred = |size: i32, color: &'static RGBColor| {
         TextStyle::from(font(size)).color(color).pos(Pos::new(HPos::Center, VPos::Center))
     };
     let middle = left + side / 2;
@@ -107,7 +117,7 @@ fn draw(
             root.draw(&Rectangle::new([(x, y), (x + cell, y + cell)], RGBColor(225, 225, 225)))?;
             if count > 0 && cell >= 20 {
                 let text = count.to_string();
-                root.draw(&Text::new(text, (x + cell / 2, y + cell / 2), centred(label, &ink)))?;
+                root.draw(&Text::new(text, (x + cell / 2, y + cell / 2), centred(label, ink)))?;
             }
         }
     }
@@ -115,11 +125,11 @@ fn draw(
 }
 
 /// Blue on the diagonal, red elsewhere; the fourth root makes one mistake in a thousand visible.
-fn shade(share: f64, correct: bool) -> (RGBColor, RGBColor) {
+fn shade(share: f64, correct: bool) -> (RGBColor, &'static RGBColor) {
     let depth = if correct { share } else { share.sqrt().sqrt() * 0.8 };
     let deep = if correct { (31.0, 78.0, 140.0) } else { (190.0, 40.0, 40.0) };
     let mix = |channel: f64| (255.0 + (channel - 255.0) * depth).round() as u8;
-    (RGBColor(mix(deep.0), mix(deep.1), mix(deep.2)), if depth > 0.5 { WHITE } else { BLACK })
+    (RGBColor(mix(deep.0), mix(deep.1), mix(deep.2)), if depth > 0.5 { &WHITE } else { &BLACK })
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! Choosing a device and opening a program on it.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::{plan, table::bytes};
 use crate::{
     cpu::CpuExecutor,
-    gpu::{self, Adapter, DeviceChoice, GpuExecutor, Options, Selection},
+    gpu::{self, Adapter, DeviceChoice, DeviceRequest, GpuExecutor, Options, Selection},
     program::{DeviceLimits, Executor, Program},
 };
 
@@ -21,13 +21,13 @@ pub(super) struct Device {
 impl Device {
     /// Finds the device that `--device` asks for.
     pub(super) fn choose(request: &str) -> Result<Self> {
-        let request = request.parse().context("--device")?;
+        let Ok(request) = request.parse::<DeviceRequest>();
         Ok(Self { selection: gpu::select(&request)? })
     }
 
     /// The adapter, unless it is the CPU device.
     pub(super) fn adapter(&self) -> Option<&Adapter> {
-        match &self.selection.choice {
+        match &self.selection.device {
             DeviceChoice::Gpu(adapter) => Some(adapter),
             DeviceChoice::Cpu => None,
         }

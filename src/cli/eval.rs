@@ -66,8 +66,9 @@ pub(super) fn run(flags: &args::Eval, quiet: bool) -> Result<()> {
     if let Some(path) = &picture {
         let title = format!("{}: {:.2} % of {} test images", test.name(), 100.0 * accuracy, test.len());
         let svg = confusion::svg(&evaluation.confusion, names, &title)?;
-        fs::write(path, svg)
-            .with_context(|| format!("cannot write {}; name another place with --confusion FILE", path.display()))?;
+        fs::write(path, svg).with_context(|| {
+            format!("cannot write {}; name another place with --confusion FILE", path.display())
+        })?;
     }
     if flags.json {
         let json = serde_json::json!({

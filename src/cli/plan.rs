@@ -60,7 +60,10 @@ pub(super) fn run(planned: &Planned<'_>) -> Result<()> {
         }
         None => {
             writeln!(text, "memory           {}", bytes(peak))?;
-            writeln!(text, "largest batch    unknown: this system does not tell the memory; give --memory GIB")?;
+            writeln!(
+                text,
+                "largest batch    unknown: this system does not tell the memory; give --memory GIB"
+            )?;
             print(&text)
         }
     }
@@ -100,7 +103,13 @@ fn tensors(program: &Program, all: bool) -> String {
         .iter()
         .map(|&t| {
             let t = &program.tensors[t];
-            vec![t.name.clone(), t.shape.to_string(), t.dtype.to_string(), role(t.role).into(), bytes(t.bytes())]
+            vec![
+                t.name.clone(),
+                t.shape.to_string(),
+                t.dtype.to_string(),
+                role(t.role).into(),
+                bytes(t.bytes()),
+            ]
         })
         .collect();
     let columns = [
@@ -186,7 +195,8 @@ fn largest_batch(planned: &Planned<'_>, budget: u64) -> Option<usize> {
         let attempt = || -> Result<u64, LowerError> {
             let settings = Settings { batch, ..planned.settings.clone() };
             let program = lower(planned.network, &settings)?.program;
-            let workspace = requirements(planned.device, &program).map(|r| r.map_or(0, |r| r.workspace_bytes));
+            let workspace =
+                requirements(planned.device, &program).map(|r| r.map_or(0, |r| r.workspace_bytes));
             Ok(MemoryPlan::new(&program).bytes().saturating_add(workspace.unwrap_or(u64::MAX)))
         };
         attempt().is_ok_and(|bytes| bytes <= budget)

@@ -41,7 +41,8 @@ pub(super) fn run(flags: &args::Predict, quiet: bool) -> Result<()> {
     }
     if !pictures.is_empty() {
         let mut session = eval::open_session(&weights, &device, pictures.len().min(BATCH), [height, width])?;
-        let pixels: Vec<u8> = pictures.iter().flat_map(|(_, picture)| picture.pixels.iter().copied()).collect();
+        let pixels: Vec<u8> =
+            pictures.iter().flat_map(|(_, picture)| picture.pixels.iter().copied()).collect();
         let answers = session.predict(&pixels)?;
         let lines = pictures.iter().zip(&answers);
         let text: String =

@@ -58,7 +58,10 @@ impl Progress {
             bar.set_message(news);
         } else if self.last_line.elapsed() >= LINE_INTERVAL {
             self.last_line = Instant::now();
-            self.line(&format!("epoch {}/{}  step {}/{}  {news}", step.epoch, self.epochs, step.step, step.of));
+            self.line(&format!(
+                "epoch {}/{}  step {}/{}  {news}",
+                step.epoch, self.epochs, step.step, step.of
+            ));
         }
     }
 }

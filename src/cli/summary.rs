@@ -34,7 +34,8 @@ fn render(network: &Network) -> Result<String> {
     };
     let program = lower(network, &settings)?.program;
     let cost = |layer: &Layer| -> u64 {
-        let steps = program.steps.iter().filter(|s| s.label.starts_with(&format!("evaluate.{}.", layer.name)));
+        let steps =
+            program.steps.iter().filter(|s| s.label.starts_with(&format!("evaluate.{}.", layer.name)));
         steps.map(|s| s.op.flops()).sum()
     };
     let rows: Vec<Vec<String>> = network
@@ -60,7 +61,8 @@ fn render(network: &Network) -> Result<String> {
         format!("VGG16 with batch normalisation, input [{}, {height}, {width}]\n\n", network.config.channels);
     text += &table(&columns, &rows);
     let forward: u64 = network.layers.iter().map(cost).sum();
-    let statistics: usize = network.parameters.iter().filter(|p| !p.trainable).map(|p| p.shape.elements()).sum();
+    let statistics: usize =
+        network.parameters.iter().filter(|p| !p.trainable).map(|p| p.shape.elements()).sum();
     writeln!(text, "\nparameters            {}", thousands(network.trained_values()))?;
     writeln!(text, "running statistics    {} (not trained)", thousands(statistics))?;
     writeln!(text, "forward               {}FLOP an image", flops(forward))?;

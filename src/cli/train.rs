@@ -1,7 +1,7 @@
 //! `vgg train`, and `vgg plan` and `vgg summary`, which take the same settings.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -97,7 +97,8 @@ pub(super) fn run(flags: &args::Train, quiet: bool) -> Result<u8> {
     let stop = stop_on_signals()?;
     let device = Device::choose(&flags.device.device)?;
     note(quiet, &device.describe());
-    let checkpoint = flags.resume.as_deref().map(|path| Checkpoint::read(&checkpoint_file(path))).transpose()?;
+    let resume = flags.resume.as_deref().map(RunDirectory::checkpoint_of).transpose()?;
+    let checkpoint = resume.as_deref().map(Checkpoint::read).transpose()?;
     let config = match &checkpoint {
         Some(checkpoint) => checkpoint.config.resumed_with(&overrides(&flags.settings)?)?,
         None => configure(&flags.recipe, &flags.settings, device.is_hardware_gpu())?,
@@ -108,10 +109,11 @@ pub(super) fn run(flags: &args::Train, quiet: bool) -> Result<u8> {
     note(quiet, &describe_data(&config, &data));
     let settings = config.settings(&*data.train, device.limits());
     let lowered = lower(&network, &settings)?;
-    let planned = Planned { network: &network, settings, device: &device, memory: device.memory(), all: false };
+    let planned =
+        Planned { network: &network, settings, device: &device, memory: device.memory(), all: false };
     plan::refuse_what_does_not_fit(&planned, &lowered.program)?;
-    let directory = match &flags.resume {
-        Some(path) => RunDirectory::resume(&checkpoint_file(path), &config)?,
+    let directory = match &resume {
+        Some(path) => RunDirectory::resume(path, &config)?,
         None => RunDirectory::create(&config)?,
     };
     let executor = device.open(lowered.program.clone())?;
@@ -132,11 +134,6 @@ pub(super) fn run(flags: &args::Train, quiet: bool) -> Result<u8> {
             Ok(DONE)
         }
     }
-}
-
-/// A run directory stands for its checkpoint.
-fn checkpoint_file(path: &Path) -> PathBuf {
-    if path.is_dir() { path.join("checkpoint.safetensors") } else { path.to_owned() }
 }
 
 /// The first Ctrl-C or SIGTERM asks the run to stop, the second ends the process.

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{CHUNK, Scalar};
+use super::{CHUNK, Scalar, simd::wide};
 use crate::ops::{Adam, Control};
 
 /// One step on `parameter`, `m` and `v`, all `[len]`, in one pass over memory.
@@ -25,11 +25,13 @@ pub(super) fn update<S: Scalar>(
     let moments = m.par_chunks_mut(CHUNK).zip(v.par_chunks_mut(CHUNK));
     let chunks = parameter.par_chunks_mut(CHUNK).zip(gradient.par_chunks(CHUNK)).zip(moments);
     chunks.for_each(|((parameter, gradient), (m, v))| {
-        for (((p, &g), m), v) in parameter.iter_mut().zip(gradient).zip(m).zip(v) {
-            let g = g + decay * *p;
-            *m = beta1 * *m + rest1 * g;
-            *v = beta2 * *v + rest2 * g * g;
-            *p = *p - rate * *m / (v.sqrt() * root + eps);
-        }
+        wide(|| {
+            for (((p, &g), m), v) in parameter.iter_mut().zip(gradient).zip(m).zip(v) {
+                let g = g + decay * *p;
+                *m = beta1 * *m + rest1 * g;
+                *v = beta2 * *v + rest2 * g * g;
+                *p = *p - rate * *m / (v.sqrt() * root + eps);
+            }
+        });
     });
 }

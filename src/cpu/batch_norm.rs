@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{Scalar, reduce, scratch::Sizes};
+use super::{Scalar, reduce, scratch::Sizes, simd::wide};
 use crate::ops::{
     BatchNormGradInput, BatchNormGradStatistics, BatchNormNormalize, BatchNormRunning, BatchNormStatistics,
 };
@@ -12,12 +12,12 @@ pub(super) fn statistics_sizes(op: &BatchNormStatistics) -> Sizes {
 }
 
 pub(super) fn grad_statistics_sizes(op: &BatchNormGradStatistics) -> Sizes {
-    Sizes { sums: reduce::sums(op.rows, op.channels, 2), ..Sizes::default() }
+    Sizes { sums: reduce::sums(op.rows, op.channels, 2), ..factor_sizes(op.channels, 1) }
 }
 
 /// Room for `factors` values of each channel.
 pub(super) fn factor_sizes(channels: usize, factors: usize) -> Sizes {
-    Sizes { weights: factors * channels, ..Sizes::default() }
+    Sizes { weights: factors * reduce::width(channels), ..Sizes::default() }
 }
 
 /// `batch_mean` and biased `batch_var`, `[channels]`, of `input[rows, channels]`.
@@ -33,35 +33,43 @@ pub(super) fn statistics<S: Scalar>(
     sums: &mut [f64],
 ) {
     let channels = op.channels;
+    let width = reduce::width(channels);
     let parts = reduce::by_rows(sums, channels, 2, input, |input, sums| {
-        let (mean, m2) = sums.split_at_mut(channels);
-        for row in input.chunks_exact(channels) {
-            for (mean, &x) in mean.iter_mut().zip(row) {
-                *mean += x.f64();
+        let (mean, m2) = sums.split_at_mut(width);
+        wide(|| {
+            for row in input.chunks(width) {
+                for (mean, &x) in mean.iter_mut().zip(row) {
+                    *mean += x.f64();
+                }
             }
-        }
+        });
+        reduce::fold(mean, channels);
         let rows = (input.len() / channels) as f64;
         for mean in mean.iter_mut() {
             *mean /= rows;
         }
-        for row in input.chunks_exact(channels) {
-            for ((m2, &mean), &x) in m2.iter_mut().zip(mean.iter()).zip(row) {
-                let distance = x.f64() - mean;
-                *m2 += distance * distance;
+        reduce::repeat(mean, channels);
+        wide(|| {
+            for row in input.chunks(width) {
+                for ((m2, &mean), &x) in m2.iter_mut().zip(mean.iter()).zip(row) {
+                    let distance = x.f64() - mean;
+                    *m2 += distance * distance;
+                }
             }
-        }
+        });
+        reduce::fold(m2, channels);
     });
-    let chunk = reduce::chunk_rows(channels);
+    let piece = reduce::piece(channels) / channels;
     for c in 0..channels {
         let mut rows = op.rows_before as f64;
         let (mut mean, mut m2) =
             if op.rows_before > 0 { (batch_mean[c].f64(), batch_var[c].f64() * rows) } else { (0.0, 0.0) };
-        for (index, part) in parts.chunks_exact(2 * channels).enumerate() {
-            let more = chunk.min(op.rows - index * chunk) as f64;
+        for (index, part) in parts.chunks_exact(2 * width).enumerate() {
+            let more = piece.min(op.rows - index * piece) as f64;
             let distance = part[c] - mean;
             let all = rows + more;
             mean += distance * more / all;
-            m2 += part[channels + c] + distance * distance * (rows * more / all);
+            m2 += part[width + c] + distance * distance * (rows * more / all);
             rows = all;
         }
         batch_mean[c] = S::of(mean);
@@ -92,22 +100,23 @@ pub(super) fn normalize<S: Scalar>(
     op: &BatchNormNormalize,
     [input, mean, var, gamma, beta]: [&[S]; 5],
     output: &mut [S],
-    scale: &mut [S],
+    factors: &mut [S],
 ) {
     let channels = op.channels;
-    let scale = &mut scale[..channels];
-    for ((scale, &gamma), &var) in scale.iter_mut().zip(gamma).zip(var) {
-        *scale = S::of(gamma.f64() * inv_std(var, op.eps));
-    }
-    let scale = &*scale;
-    let chunk = reduce::chunk_rows(channels) * channels;
-    output.par_chunks_mut(chunk).zip(input.par_chunks(chunk)).for_each(|(output, input)| {
-        for (output, input) in output.chunks_exact_mut(channels).zip(input.chunks_exact(channels)) {
-            let factors = mean.iter().zip(scale).zip(beta);
-            for ((y, &x), ((&mean, &scale), &beta)) in output.iter_mut().zip(input).zip(factors) {
-                *y = (x - mean) * scale + beta;
+    let factors = long_factors(factors, channels, |c| {
+        [mean[c], S::of(gamma[c].f64() * inv_std(var[c], op.eps)), beta[c]]
+    });
+    let [mean, scale, beta] = factors;
+    let piece = reduce::piece(channels);
+    output.par_chunks_mut(piece).zip(input.par_chunks(piece)).for_each(|(output, input)| {
+        wide(|| {
+            for (output, input) in output.chunks_mut(mean.len()).zip(input.chunks(mean.len())) {
+                let factors = mean.iter().zip(scale).zip(beta);
+                for ((y, &x), ((&mean, &scale), &beta)) in output.iter_mut().zip(input).zip(factors) {
+                    *y = (x - mean) * scale + beta;
+                }
             }
-        }
+        });
     });
 }
 
@@ -120,22 +129,29 @@ pub(super) fn grad_statistics<S: Scalar>(
     [input, mean, var, grad_output]: [&[S]; 4],
     grad_gamma: &mut [S],
     grad_beta: &mut [S],
+    factors: &mut [S],
     sums: &mut [f64],
 ) {
     let channels = op.channels;
+    let width = reduce::width(channels);
+    let [long_mean] = long_factors(factors, channels, |c| [mean[c]]);
     let parts = reduce::by_row_pairs(sums, channels, 2, input, grad_output, |input, grad_output, sums| {
-        let (sum_gamma, sum_beta) = sums.split_at_mut(channels);
-        for (input, grad_output) in input.chunks_exact(channels).zip(grad_output.chunks_exact(channels)) {
-            let sums = sum_gamma.iter_mut().zip(sum_beta.iter_mut());
-            for (((&x, &dy), &mean), (gamma, beta)) in input.iter().zip(grad_output).zip(mean).zip(sums) {
-                *gamma += (x.f64() - mean.f64()) * dy.f64();
-                *beta += dy.f64();
+        let (sum_gamma, sum_beta) = sums.split_at_mut(width);
+        wide(|| {
+            for (input, grad_output) in input.chunks(width).zip(grad_output.chunks(width)) {
+                let sums = sum_gamma.iter_mut().zip(sum_beta.iter_mut());
+                for (((&x, &dy), &mean), (gamma, beta)) in
+                    input.iter().zip(grad_output).zip(long_mean).zip(sums)
+                {
+                    *gamma += (x.f64() - mean.f64()) * dy.f64();
+                    *beta += dy.f64();
+                }
             }
-        }
+        });
     });
-    let total = reduce::add_up(parts, 2 * channels);
+    let [sum_gamma, sum_beta] = reduce::add_up(parts, channels);
     for c in 0..channels {
-        let (gamma, beta) = (total[c] * inv_std(var[c], op.eps), total[channels + c]);
+        let (gamma, beta) = (sum_gamma[c] * inv_std(var[c], op.eps), sum_beta[c]);
         let (gamma_before, beta_before) =
             if op.accumulate { (grad_gamma[c].f64(), grad_beta[c].f64()) } else { (0.0, 0.0) };
         grad_gamma[c] = S::of(gamma_before + gamma);
@@ -153,30 +169,47 @@ pub(super) fn grad_input<S: Scalar>(
     factors: &mut [S],
 ) {
     let channels = op.channels;
-    let (a, rest) = factors.split_at_mut(channels);
-    let (b, rest) = rest.split_at_mut(channels);
-    let d = &mut rest[..channels];
-    for c in 0..channels {
+    let rows = op.total_rows as f64;
+    let [mean, a, b, d] = long_factors(factors, channels, |c| {
         let inv_std = inv_std(var[c], op.eps);
         let factor = gamma[c].f64() * inv_std;
-        let rows = op.total_rows as f64;
-        a[c] = S::of(factor);
-        b[c] = S::of(factor * grad_beta[c].f64() / rows);
-        d[c] = S::of(factor * inv_std * grad_gamma[c].f64() / rows);
-    }
-    let (a, b, d) = (&*a, &*b, &*d);
-    let chunk = reduce::chunk_rows(channels) * channels;
-    let inputs = input.par_chunks(chunk).zip(grad_output.par_chunks(chunk));
-    grad_input.par_chunks_mut(chunk).zip(inputs).for_each(|(grad_input, (input, grad_output))| {
-        let inputs = input.chunks_exact(channels).zip(grad_output.chunks_exact(channels));
-        for (grad_input, (input, grad_output)) in grad_input.chunks_exact_mut(channels).zip(inputs) {
-            let values = input.iter().zip(grad_output);
-            let factors = mean.iter().zip(a).zip(b.iter().zip(d));
-            for ((dx, (&x, &dy)), ((&mean, &a), (&b, &d))) in grad_input.iter_mut().zip(values).zip(factors) {
-                *dx = a * dy - (b + d * (x - mean));
-            }
-        }
+        let (b, d) = (factor * grad_beta[c].f64() / rows, factor * inv_std * grad_gamma[c].f64() / rows);
+        [mean[c], S::of(factor), S::of(b), S::of(d)]
     });
+    let (piece, width) = (reduce::piece(channels), mean.len());
+    let inputs = input.par_chunks(piece).zip(grad_output.par_chunks(piece));
+    grad_input.par_chunks_mut(piece).zip(inputs).for_each(|(grad_input, (input, grad_output))| {
+        wide(|| {
+            let inputs = input.chunks(width).zip(grad_output.chunks(width));
+            for (grad_input, (input, grad_output)) in grad_input.chunks_mut(width).zip(inputs) {
+                let values = grad_input.iter_mut().zip(input.iter().zip(grad_output));
+                let factors = mean.iter().zip(a).zip(b.iter().zip(d));
+                for ((dx, (&x, &dy)), ((&mean, &a), (&b, &d))) in values.zip(factors) {
+                    *dx = a * dy - (b + d * (x - mean));
+                }
+            }
+        });
+    });
+}
+
+/// Factors of each channel, repeated along a long row each.
+fn long_factors<S: Scalar, const N: usize>(
+    room: &mut [S],
+    channels: usize,
+    of: impl Fn(usize) -> [S; N],
+) -> [&[S]; N] {
+    let width = reduce::width(channels);
+    let room = &mut room[..N * width];
+    for c in 0..channels {
+        for (field, value) in of(c).into_iter().enumerate() {
+            room[field * width + c] = value;
+        }
+    }
+    for field in room.chunks_exact_mut(width) {
+        reduce::repeat(field, channels);
+    }
+    let room = &*room;
+    std::array::from_fn(|field| &room[field * width..][..width])
 }
 
 fn inv_std<S: Scalar>(var: S, eps: f32) -> f64 {

@@ -1,6 +1,6 @@
 //! The gradient of a bias.
 
-use super::{Scalar, reduce, scratch::Sizes};
+use super::{Scalar, reduce, scratch::Sizes, simd::wide};
 use crate::ops::GradBias;
 
 pub(super) fn sizes(op: &GradBias) -> Sizes {
@@ -11,14 +11,16 @@ pub(super) fn sizes(op: &GradBias) -> Sizes {
 pub(super) fn grad<S: Scalar>(op: &GradBias, grad_output: &[S], grad_bias: &mut [S], sums: &mut [f64]) {
     let channels = op.channels;
     let parts = reduce::by_rows(sums, channels, 1, grad_output, |grad_output, sum| {
-        for row in grad_output.chunks_exact(channels) {
-            for (sum, &dy) in sum.iter_mut().zip(row) {
-                *sum += dy.f64();
+        wide(|| {
+            for row in grad_output.chunks(sum.len()) {
+                for (sum, &dy) in sum.iter_mut().zip(row) {
+                    *sum += dy.f64();
+                }
             }
-        }
+        });
     });
-    let total = reduce::add_up(parts, channels);
-    for (out, &sum) in grad_bias.iter_mut().zip(total.iter()) {
+    let [total] = reduce::add_up(parts, channels);
+    for (out, &sum) in grad_bias.iter_mut().zip(total) {
         let before = if op.accumulate { out.f64() } else { 0.0 };
         *out = S::of(before + sum);
     }

@@ -9,6 +9,7 @@ use super::{
     CHUNK, Scalar,
     matmul::{Matrix, Store, matmul},
     scratch::{Lanes, Scratch, Sizes},
+    strips,
 };
 use crate::ops::{Conv, ConvGradInput, ConvGradWeight};
 
@@ -31,7 +32,9 @@ fn blocks(conv: &Conv) -> usize {
 
 pub(super) fn sizes(conv: &Conv) -> Sizes {
     let (pixels, columns) = (conv.pixels(), 9 * conv.c);
-    if blocks(conv) >= BLOCKS {
+    if strips::suits(conv) {
+        Sizes { lane: strips::lane(conv), ..Sizes::default() }
+    } else if blocks(conv) >= BLOCKS {
         Sizes { lane: BLOCK * columns, ..Sizes::default() }
     } else {
         Sizes { shared: pixels * (columns + conv.k), ..Sizes::default() }
@@ -45,7 +48,8 @@ pub(super) fn grad_input_sizes(op: &ConvGradInput) -> Sizes {
 pub(super) fn grad_weight_sizes(op: &ConvGradWeight) -> Sizes {
     let weights = 9 * op.conv.c * op.conv.k;
     if weights <= PARTIAL_WEIGHTS {
-        Sizes { lane: BLOCK * 9 * op.conv.c, shared: PARTS * weights, ..Sizes::default() }
+        let lane = if strips::suits(&op.conv) { strips::lane(&op.conv) } else { BLOCK * 9 * op.conv.c };
+        Sizes { lane, shared: PARTS * weights, ..Sizes::default() }
     } else {
         Sizes { lane: BLOCK * CHANNELS.min(op.conv.c), ..Sizes::default() }
     }
@@ -107,6 +111,9 @@ fn convolve<S: Scalar>(
     lanes: &Lanes<S>,
     shared: &mut [S],
 ) {
+    if strips::suits(conv) {
+        return strips::convolve(conv, input, weight, bias, output, lanes);
+    }
     let (pixels, columns, k) = (conv.pixels(), 9 * conv.c, conv.k);
     let weight = Matrix::rows(weight, columns, k, k);
     if blocks(conv) >= BLOCKS {
@@ -142,7 +149,7 @@ fn convolve<S: Scalar>(
 }
 
 /// Adds `bias[k]` to every row of `output[rows, k]`.
-fn add_bias<S: Scalar>(bias: Option<&[S]>, output: &mut [S]) {
+pub(super) fn add_bias<S: Scalar>(bias: Option<&[S]>, output: &mut [S]) {
     let Some(bias) = bias else { return };
     for row in output.chunks_exact_mut(bias.len()) {
         for (y, &bias) in row.iter_mut().zip(bias) {
@@ -201,9 +208,16 @@ fn grad_weight_by_pixels<S: Scalar>(
     let weights = columns * k;
     let lanes = &scratch.lanes;
     let parts = &mut scratch.shared[..PARTS * weights];
-    let share = blocks(conv).div_ceil(PARTS) * BLOCK;
+    let by_strips = strips::suits(conv);
     parts.par_chunks_mut(weights).enumerate().for_each(|(part, sum)| {
         sum.fill(S::ZERO);
+        if by_strips {
+            let share = strips::count(conv).div_ceil(PARTS);
+            let range = part * share..strips::count(conv).min((part + 1) * share);
+            strips::grad_weight(conv, input, grad_output, range, sum, lanes);
+            return;
+        }
+        let share = blocks(conv).div_ceil(PARTS) * BLOCK;
         for first in (part * share..pixels.min((part + 1) * share)).step_by(BLOCK) {
             let rows = BLOCK.min(pixels - first);
             lanes.with(rows * columns, |column| {
@@ -213,18 +227,27 @@ fn grad_weight_by_pixels<S: Scalar>(
             });
         }
     });
-    let parts = &*parts;
-    grad_weight.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, grad_weight)| {
-        if !op.accumulate {
-            grad_weight.fill(S::ZERO);
-        }
-        for part in parts.chunks_exact(weights) {
-            let part = &part[chunk * CHUNK..][..grad_weight.len()];
-            for (sum, &part) in grad_weight.iter_mut().zip(part) {
+    let (total, rest) = parts.split_at_mut(weights);
+    total.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, total)| {
+        for part in rest.chunks_exact(weights) {
+            let part = &part[chunk * CHUNK..][..total.len()];
+            for (sum, &part) in total.iter_mut().zip(part) {
                 *sum += part;
             }
         }
     });
+    // [3, k, 3 c] to [3, 3 c, k], where it is turned.
+    let turned = by_strips && strips::turned(conv);
+    let [row, column] = if turned { [1, 3 * conv.c] } else { [k, 1] };
+    let rows = 3 * conv.c * k;
+    for (grad_weight, total) in grad_weight.chunks_exact_mut(rows).zip(total.chunks_exact(rows)) {
+        for (from, grad_weight) in grad_weight.chunks_exact_mut(k).enumerate() {
+            let sums = total[from * row..].iter().step_by(column);
+            for (dw, &sum) in grad_weight.iter_mut().zip(sums) {
+                *dw = if op.accumulate { *dw + sum } else { sum };
+            }
+        }
+    }
 }
 
 /// Many weights: each task has the weights of one tap and some input channels for itself.
@@ -318,6 +341,9 @@ mod tests {
             (3, 33, 32, 5, 4),
             (2, 5, 4, 150, 40),
             (4, 28, 29, 70, 68),
+            (2, 3, 12, 9, 5),
+            (3, 30, 50, 6, 20),
+            (1, 90, 13, 8, 8),
         ];
         for (n, h, w, c, k) in shapes {
             let conv = Conv { n, h, w, c, k };

@@ -2,7 +2,10 @@
 
 use rayon::prelude::*;
 
-use super::Scalar;
+use super::{
+    Scalar,
+    simd::{Simd, WithSimd, wide},
+};
 use crate::ops::{MaxPool, MaxPoolGrad};
 
 /// `input[n, h, w, c]` to `output[n, p, q, c]` and `argmax[n, p, q, c]`.
@@ -14,7 +17,25 @@ pub(super) fn forward<S: Scalar>(op: &MaxPool, input: &[S], output: &mut [S], ar
     let rows = output.par_chunks_mut(row).zip(argmax.par_chunks_mut(row));
     rows.enumerate().for_each(|(index, (output, argmax))| {
         let (n, y) = (index / p, index % p);
-        let input = &input[n * image..][..image];
+        wide(Row { op, input: &input[n * image..][..image], y, output, argmax });
+    });
+}
+
+/// One row of an image of the output.
+struct Row<'a, S> {
+    op: &'a MaxPool,
+    input: &'a [S],
+    y: usize,
+    output: &'a mut [S],
+    argmax: &'a mut [u32],
+}
+
+impl<S: Scalar> WithSimd for Row<'_, S> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<V: Simd>(self, _: V) {
+        let Self { op, input, y, output, argmax } = self;
         let pixels = output.chunks_exact_mut(op.c).zip(argmax.chunks_exact_mut(op.c));
         for (x, (output, argmax)) in pixels.enumerate() {
             let first = y * op.stride[0] * op.w + x * op.stride[1];
@@ -22,17 +43,21 @@ pub(super) fn forward<S: Scalar>(op: &MaxPool, input: &[S], output: &mut [S], ar
             argmax.fill(first as u32);
             for tap in 1..op.kernel * op.kernel {
                 let at = first + tap / op.kernel * op.w + tap % op.kernel;
-                let values = &input[at * op.c..][..op.c];
-                for ((best, position), &value) in output.iter_mut().zip(argmax.iter_mut()).zip(values) {
-                    // The second comparison holds for not-a-number alone.
-                    #[allow(clippy::eq_op)]
-                    let wins = value > *best || value != value;
-                    *best = if wins { value } else { *best };
-                    *position = if wins { at as u32 } else { *position };
-                }
+                take_larger(&input[at * op.c..][..op.c], at as u32, output, argmax);
             }
         }
-    });
+    }
+}
+
+/// Where a value beats the best so far, it and its position take their place.
+#[inline(always)]
+fn take_larger<S: Scalar>(values: &[S], at: u32, best: &mut [S], position: &mut [u32]) {
+    for ((best, position), &value) in best.iter_mut().zip(position).zip(values) {
+        // With `||` instead of `|` the compiler finds no vectors.
+        let wins = (value > *best) | value.is_nan();
+        *best = if wins { value } else { *best };
+        *position = if wins { at } else { *position };
+    }
 }
 
 /// `grad_input[n, h, w, c]`: for each pixel the sum of `grad_output[n, p, q, c]` over the windows that chose it.
@@ -48,19 +73,21 @@ pub(super) fn grad_input<S: Scalar>(
     grad_input.par_chunks_mut(row).enumerate().for_each(|(index, grad_input)| {
         let (n, h) = (index / op.h, index % op.h);
         let (argmax, grad_output) = (&argmax[n * image..][..image], &grad_output[n * image..][..image]);
-        for (w, grad_input) in grad_input.chunks_exact_mut(op.c).enumerate() {
-            let pixel = (h * op.w + w) as u32;
-            grad_input.fill(S::ZERO);
-            for y in windows(h, op.kernel, op.stride[0], p) {
-                for x in windows(w, op.kernel, op.stride[1], q) {
-                    let at = (y * q + x) * op.c;
-                    let chosen = argmax[at..][..op.c].iter().zip(&grad_output[at..][..op.c]);
-                    for (dx, (&position, &dy)) in grad_input.iter_mut().zip(chosen) {
-                        *dx += if position == pixel { dy } else { S::ZERO };
+        wide(|| {
+            for (w, grad_input) in grad_input.chunks_exact_mut(op.c).enumerate() {
+                let pixel = (h * op.w + w) as u32;
+                grad_input.fill(S::ZERO);
+                for y in windows(h, op.kernel, op.stride[0], p) {
+                    for x in windows(w, op.kernel, op.stride[1], q) {
+                        let at = (y * q + x) * op.c;
+                        let chosen = argmax[at..][..op.c].iter().zip(&grad_output[at..][..op.c]);
+                        for (dx, (&position, &dy)) in grad_input.iter_mut().zip(chosen) {
+                            *dx += if position == pixel { dy } else { S::ZERO };
+                        }
                     }
                 }
             }
-        }
+        });
     });
 }
 

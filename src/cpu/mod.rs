@@ -23,6 +23,8 @@ mod reduce;
 mod relu;
 mod scalar;
 mod scratch;
+mod simd;
+mod strips;
 
 use std::collections::VecDeque;
 
@@ -251,9 +253,9 @@ fn sizes(op: &Op) -> Sizes {
         Op::ConvGradWeight(op) => conv::grad_weight_sizes(op),
         Op::GradBias(op) => bias::sizes(op),
         Op::BatchNormStatistics(op) => batch_norm::statistics_sizes(op),
-        Op::BatchNormNormalize(op) => batch_norm::factor_sizes(op.channels, 1),
+        Op::BatchNormNormalize(op) => batch_norm::factor_sizes(op.channels, 3),
         Op::BatchNormGradStatistics(op) => batch_norm::grad_statistics_sizes(op),
-        Op::BatchNormGradInput(op) => batch_norm::factor_sizes(op.channels, 3),
+        Op::BatchNormGradInput(op) => batch_norm::factor_sizes(op.channels, 4),
         Op::Linear(op) => linear::sizes(op),
         Op::LinearGradInput(op) => linear::grad_input_sizes(op),
         Op::PrepareImages(_)
@@ -335,7 +337,8 @@ fn execute<S: Scalar>(step: &Step, slot_of: &[usize], buffers: &mut [Buffer<S>],
         Op::BatchNormGradStatistics(op) => {
             bind!(input: f, mean: f, var: f, grad_output: f, grad_gamma: f, grad_beta: f);
             let inputs: [&[S]; 4] = [input, mean, var, grad_output];
-            batch_norm::grad_statistics(op, inputs, grad_gamma, grad_beta, &mut scratch.sums);
+            let Scratch { weights, sums, .. } = scratch;
+            batch_norm::grad_statistics(op, inputs, grad_gamma, grad_beta, weights, sums);
         }
         Op::BatchNormGradInput(op) => {
             bind!(input: f, mean: f, var: f, gamma: f, grad_gamma: f, grad_beta: f, grad_output: f, grad_input: f);

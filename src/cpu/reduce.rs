@@ -1,25 +1,35 @@
-//! Sums over the rows of a `[rows, channels]` matrix: fixed chunks of rows in parallel, merged in order.
+//! Loops over a `[rows, channels]` matrix: fixed pieces of rows in parallel, sums merged in order.
 //!
-//! The chunks depend on the shape alone, so the result depends neither on the number of threads nor on timing.
+//! The pieces depend on the shape alone, so the result depends neither on the number of threads nor on timing.
+//! Where there are few channels, several rows are worked as one long row: vectors then fill up, and a value of
+//! each channel is repeated along the long row.
 
 use rayon::prelude::*;
 
 use super::Scalar;
 
-/// Elements of a chunk: 128 KiB of f32 stay in a core's cache for a second look.
+/// Elements of a piece: 128 KiB of f32 stay in a core's cache for a second look.
 const ELEMENTS: usize = 32 * 1024;
+/// Elements of a long row, at least.
+const LONG: usize = 256;
 
-/// Rows of a chunk.
-pub(super) fn chunk_rows(channels: usize) -> usize {
-    (ELEMENTS / channels.max(1)).max(1)
+/// The length of a long row: a multiple of `channels`.
+pub(super) fn width(channels: usize) -> usize {
+    channels * (LONG / channels.max(1)).max(1)
+}
+
+/// Elements of a piece: whole long rows.
+pub(super) fn piece(channels: usize) -> usize {
+    let width = width(channels).max(1);
+    (ELEMENTS / width).max(1) * width
 }
 
 /// How many sums a reduction of `fields` values for each channel needs.
 pub(super) fn sums(rows: usize, channels: usize, fields: usize) -> usize {
-    rows.div_ceil(chunk_rows(channels)).max(1) * channels * fields
+    (rows * channels).div_ceil(piece(channels)).max(1) * width(channels) * fields
 }
 
-/// Calls `part` with each chunk of rows and its own zeroed `[fields * channels]` sums; returns all sums.
+/// Calls `part` with each piece of the rows and its own zeroed `[fields, width]` sums; returns all sums.
 pub(super) fn by_rows<'a, S: Scalar>(
     sums: &'a mut [f64],
     channels: usize,
@@ -39,23 +49,44 @@ pub(super) fn by_row_pairs<'a, S: Scalar>(
     right: &[S],
     part: impl Fn(&[S], &[S], &mut [f64]) + Sync,
 ) -> &'a mut [f64] {
-    let chunk = chunk_rows(channels) * channels;
-    let sums = &mut sums[..left.len().div_ceil(chunk).max(1) * channels * fields];
+    let (piece, stride) = (piece(channels), fields * width(channels));
+    let sums = &mut sums[..left.len().div_ceil(piece).max(1) * stride];
     sums.fill(0.0);
-    let chunks = left.par_chunks(chunk).zip(right.par_chunks(chunk));
-    sums.par_chunks_mut(channels * fields)
-        .zip(chunks)
-        .for_each(|(sums, (left, right))| part(left, right, sums));
+    let pieces = left.par_chunks(piece).zip(right.par_chunks(piece));
+    sums.par_chunks_mut(stride).zip(pieces).for_each(|(sums, (left, right))| part(left, right, sums));
     sums
 }
 
-/// Adds the sums of all chunks, in order, into those of the first, which it returns.
-pub(super) fn add_up(sums: &mut [f64], width: usize) -> &mut [f64] {
-    let (total, rest) = sums.split_at_mut(width);
-    for part in rest.chunks_exact(width) {
+/// Adds the sums along a long row into those of its first row.
+pub(super) fn fold(sums: &mut [f64], channels: usize) {
+    let (first, rest) = sums.split_at_mut(channels);
+    for row in rest.chunks_exact(channels) {
+        for (sum, &more) in first.iter_mut().zip(row) {
+            *sum += more;
+        }
+    }
+}
+
+/// Repeats the values of the first row along the long row.
+pub(super) fn repeat<T: Copy>(long: &mut [T], channels: usize) {
+    let (first, rest) = long.split_at_mut(channels);
+    for row in rest.chunks_exact_mut(channels) {
+        row.copy_from_slice(first);
+    }
+}
+
+/// Adds the sums of all pieces, in order, into those of the first, and returns each field's `[channels]`.
+pub(super) fn add_up<const FIELDS: usize>(sums: &mut [f64], channels: usize) -> [&[f64]; FIELDS] {
+    let width = width(channels);
+    let (total, rest) = sums.split_at_mut(FIELDS * width);
+    for part in rest.chunks_exact(FIELDS * width) {
         for (total, &part) in total.iter_mut().zip(part) {
             *total += part;
         }
     }
-    total
+    for field in total.chunks_exact_mut(width) {
+        fold(field, channels);
+    }
+    let total = &*total;
+    std::array::from_fn(|field| &total[field * width..][..channels])
 }

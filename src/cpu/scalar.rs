@@ -41,6 +41,9 @@ pub trait Scalar:
 
     /// The square root.
     fn sqrt(self) -> Self;
+
+    /// Whether it is not-a-number.
+    fn is_nan(self) -> bool;
 }
 
 macro_rules! scalar {
@@ -62,6 +65,11 @@ macro_rules! scalar {
             #[inline(always)]
             fn sqrt(self) -> Self {
                 self.sqrt()
+            }
+
+            #[inline(always)]
+            fn is_nan(self) -> bool {
+                self.is_nan()
             }
         }
     )*};

@@ -11,6 +11,7 @@ mod device;
 mod error;
 mod executor;
 mod readback;
+mod requirements;
 mod select;
 mod staging;
 mod upload;
@@ -21,4 +22,5 @@ pub use adapter::{
 pub use blueprint::Choose;
 pub use error::OpenError;
 pub use executor::{GpuExecutor, Options};
+pub use requirements::Requirements;
 pub use select::{DeviceChoice, DeviceRequest, SelectError, Selection, select};

@@ -1,0 +1,98 @@
+//! MNIST: 70,000 handwritten digits of 28 x 28 grey pixels, inside the program or in a directory.
+//!
+//! # Source
+//! Yann LeCun, Corinna Cortes, Christopher Burges: "The MNIST database of handwritten digits". The files are
+//! theirs, unchanged, under CC BY-SA 3.0; see `assets/mnist/README.md`.
+
+use std::path::Path;
+
+use md5::{Digest, Md5};
+
+use super::idx::{self, IdxDataset, IdxFile, Part};
+use super::{DataError, DataSets, Normalization};
+
+/// Each built-in file, gzipped, and the MD5 of its uncompressed content.
+fn published(part: Part) -> (&'static [u8], &'static str) {
+    match part {
+        Part::TrainImages => (
+            include_bytes!("../../assets/mnist/train-images-idx3-ubyte.gz"),
+            "6bbc9ace898e44ae57da46a324031adb",
+        ),
+        Part::TrainLabels => (
+            include_bytes!("../../assets/mnist/train-labels-idx1-ubyte.gz"),
+            "a25bea736e30d166cdddb491f175f624",
+        ),
+        Part::TestImages => (
+            include_bytes!("../../assets/mnist/t10k-images-idx3-ubyte.gz"),
+            "2646ac647ad5339dbf082846283269ea",
+        ),
+        Part::TestLabels => (
+            include_bytes!("../../assets/mnist/t10k-labels-idx1-ubyte.gz"),
+            "27ae3e4e09519cfbb04c329615203637",
+        ),
+    }
+}
+
+/// The MNIST files inside the program, checked against their published checksums.
+///
+/// # Errors
+/// [`DataError`] where the program was built from a damaged file.
+pub fn builtin() -> Result<DataSets, DataError> {
+    let files = idx::read_parts(|part| {
+        let name = format!("built-in {}.gz", part.stem());
+        checked(IdxFile::read(&name, published(part).0, part.kind())?, part)
+    })?;
+    data_sets(files)
+}
+
+/// The four MNIST files of a directory, gzipped or not, checked against their published checksums.
+///
+/// A set that merely has MNIST's format is not MNIST and fails the checksums;
+/// [`IdxDataset::open`] reads any such set.
+///
+/// # Errors
+/// [`DataError`] where a file is missing, damaged, or not the original.
+pub fn from_dir(dir: &Path) -> Result<DataSets, DataError> {
+    let files = idx::read_parts(|part| checked(IdxFile::open(&part.find(dir)?, part.kind())?, part))?;
+    data_sets(files)
+}
+
+/// The names of the classes: the ten digits.
+pub fn class_names() -> Vec<String> {
+    (0..10).map(|digit| digit.to_string()).collect()
+}
+
+/// The mean and standard deviation of the training images' pixels, rounded to four places as is customary.
+pub fn normalization() -> Normalization {
+    Normalization { mean: vec![0.1307], std: vec![0.3081] }
+}
+
+fn checked(file: IdxFile, part: Part) -> Result<IdxFile, DataError> {
+    let expected = published(part).1;
+    let digest = Md5::digest(file.bytes());
+    let found: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    if found == expected {
+        Ok(file)
+    } else {
+        let file = file.name().to_owned();
+        Err(DataError::Checksum { file, found, expected })
+    }
+}
+
+fn data_sets(files: [IdxFile; 4]) -> Result<DataSets, DataError> {
+    Ok(IdxDataset::pair("mnist", files, class_names(), Some(normalization()))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sound_file_that_is_not_the_original_fails_its_checksum() {
+        let bytes = [0, 0, 8, 1, 0, 0, 0, 2, 3, 4];
+        let file = IdxFile::read("some-labels", &bytes[..], Part::TestLabels.kind()).unwrap();
+        let error = checked(file, Part::TestLabels).unwrap_err().to_string();
+        assert!(error.contains("27ae3e4e09519cfbb04c329615203637"), "{error}");
+        assert!(error.starts_with("some-labels: ") && error.contains("`--data mnist`"), "{error}");
+    }
+}

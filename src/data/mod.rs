@@ -1,0 +1,89 @@
+//! Data: labelled images on the host, the order they are drawn in, and how each is moved about.
+//!
+//! A [`Dataset`] holds decoded u8 images, channels last; [`DataSource`] names one the way the command line
+//! does; a [`Loader`] turns it into [`Batch`]es, shuffled and augmented as pure functions of (seed, epoch);
+//! [`picture`] brings any PNG or JPEG into the form a network was trained on. Resizing, augmenting and
+//! normalising the pixels themselves is the device's work: a batch carries u8 images and their transforms.
+
+mod augment;
+pub mod idx;
+mod loader;
+pub mod mnist;
+pub mod picture;
+mod shuffle;
+mod source;
+
+pub use augment::{Augmentation, AugmentationError, IDENTITY};
+pub use idx::{IdxDataset, IdxError};
+pub use loader::{Batch, Batches, Loader, LoaderError};
+pub use shuffle::permutation;
+pub use source::{DataError, DataSource};
+
+use std::sync::Arc;
+
+/// Labelled images of one size, decoded and in memory.
+///
+/// Methods that take an index panic where it is not below [`len`](Dataset::len), as a slice does.
+pub trait Dataset: Send + Sync {
+    /// What the set is called in reports, such as `mnist`.
+    fn name(&self) -> &str;
+
+    /// The number of images.
+    fn len(&self) -> usize;
+
+    /// Whether there are no images.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The height of each image, in pixels.
+    fn height(&self) -> usize;
+
+    /// The width of each image, in pixels.
+    fn width(&self) -> usize;
+
+    /// The number of channels: 1 for grey, 3 for red, green, blue.
+    fn channels(&self) -> usize;
+
+    /// The name of each class; a label is an index into this.
+    fn class_names(&self) -> &[String];
+
+    /// The number of classes.
+    fn classes(&self) -> usize {
+        self.class_names().len()
+    }
+
+    /// One image, `[H, W, C]`, channels last.
+    fn image(&self, index: usize) -> &[u8];
+
+    /// The class of one image, below [`classes`](Dataset::classes).
+    fn label(&self, index: usize) -> u32;
+
+    /// The mean and standard deviation that a network's input is normalised with.
+    fn normalization(&self) -> &Normalization;
+}
+
+/// What brings pixels to about mean 0 and deviation 1: `(value / 255 - mean) / std`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Normalization {
+    /// The mean of each channel, `[C]`, in units of 0 to 1.
+    pub mean: Vec<f32>,
+    /// The standard deviation of each channel, `[C]`, in units of 0 to 1.
+    pub std: Vec<f32>,
+}
+
+/// The two halves of a data set.
+#[derive(Clone)]
+pub struct DataSets {
+    /// The images to learn from.
+    pub train: Arc<dyn Dataset>,
+    /// The images to measure with; none of them is learnt from.
+    pub test: Arc<dyn Dataset>,
+}
+
+impl std::fmt::Debug for DataSets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (name, train, test) = (self.train.name(), self.train.len(), self.test.len());
+        write!(f, "DataSets({name}: {train} train, {test} test images)")
+    }
+}

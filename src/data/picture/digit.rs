@@ -1,0 +1,137 @@
+//! Grey digits: which way round they are, and how MNIST places them.
+//!
+//! # Source
+//! LeCun, Cortes, Burges: "The original black and white images from NIST were size normalized to fit in a 20x20
+//! pixel box while preserving their aspect ratio. [...] the images were centered in a 28x28 image by computing
+//! the center of mass of the pixels, and translating the image so as to position this point at the center of
+//! the 28x28 field." In the files that centre is the pixel (14, 14), within the half pixel of rounding.
+
+use std::fmt;
+
+use image::imageops::{self, FilterType};
+use image::{GrayImage, Luma};
+
+use super::{PictureError, Wanted};
+
+/// The least difference between ground and ink that counts as a digit, in grey levels of 255.
+const MIN_CONTRAST: u8 = 32;
+
+/// The least value that belongs to the ink once ground and ink span 0 to 255.
+const INK: u8 = 48;
+
+/// Which way round a grey picture is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Polarity {
+    /// Light ink on a dark ground, as in MNIST.
+    LightOnDark,
+    /// Dark ink on a light ground, as on paper; it is inverted.
+    DarkOnLight,
+}
+
+impl Polarity {
+    /// Finds out: dark on light where the outermost pixels are brighter than 127 on average.
+    pub(super) fn of(grey: &GrayImage) -> Self {
+        let border = border(grey);
+        let sum: u64 = border.iter().map(|&value| u64::from(value)).sum();
+        if sum > 127 * border.len() as u64 { Self::DarkOnLight } else { Self::LightOnDark }
+    }
+}
+
+impl fmt::Display for Polarity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::LightOnDark => "light on dark",
+            Self::DarkOnLight => "dark on light",
+        })
+    }
+}
+
+/// The outermost pixels, each once.
+fn border(grey: &GrayImage) -> Vec<u8> {
+    let (width, height) = grey.dimensions();
+    let on_border = |x, y| x == 0 || y == 0 || x + 1 == width || y + 1 == height;
+    let pixels = grey.enumerate_pixels().filter(|&(x, y, _)| on_border(x, y));
+    pixels.map(|(_, _, pixel)| pixel.0[0]).collect()
+}
+
+/// Places light ink on a dark ground as MNIST does, in the wanted size.
+pub(super) fn frame(name: &str, grey: &GrayImage, wanted: &Wanted) -> Result<GrayImage, PictureError> {
+    let levelled = level(name, grey)?;
+    let cut = cut_out_ink(&levelled);
+
+    // 20 of 28 pixels, and the same share of other frames.
+    let side = (wanted.width.min(wanted.height) * 20 / 28).max(1);
+    let longer = cut.width().max(cut.height());
+    let scaled = |length: u32| {
+        let rounded = (u64::from(length) * u64::from(side) + u64::from(longer) / 2) / u64::from(longer);
+        rounded.max(1) as u32
+    };
+    let mut digit = imageops::resize(&cut, scaled(cut.width()), scaled(cut.height()), FilterType::CatmullRom);
+
+    // A thin pen's lines have paled on the way down; MNIST's lines are bright.
+    let peak = brightest(&digit).max(1);
+    stretch(&mut digit, 0, peak);
+
+    let (mass_x, mass_y) = centre_of_mass(&digit);
+    // Ink at an end of its box could leave the frame; it stops at the edge.
+    let place = |frame: u32, mass: f64, length: u32| {
+        let offset = f64::from(frame / 2) - mass;
+        offset.round().clamp(0.0, f64::from(frame - length)) as i64
+    };
+    let x = place(wanted.width, mass_x, digit.width());
+    let y = place(wanted.height, mass_y, digit.height());
+    let mut framed = GrayImage::new(wanted.width, wanted.height);
+    imageops::replace(&mut framed, &digit, x, y);
+    Ok(framed)
+}
+
+/// Spreads the values from the ground to the brightest ink over 0 to 255; the ground is the border's median.
+fn level(name: &str, grey: &GrayImage) -> Result<GrayImage, PictureError> {
+    let mut border = border(grey);
+    let middle = border.len() / 2;
+    let ground = *border.select_nth_unstable(middle).1;
+    let contrast = brightest(grey).saturating_sub(ground);
+    if contrast < MIN_CONTRAST {
+        let file = name.to_owned();
+        return Err(PictureError::Blank { file, contrast, needed: MIN_CONTRAST });
+    }
+    let mut levelled = grey.clone();
+    stretch(&mut levelled, ground, contrast);
+    Ok(levelled)
+}
+
+fn brightest(grey: &GrayImage) -> u8 {
+    grey.iter().copied().max().unwrap_or(0)
+}
+
+/// Takes `ground` to 0 and `ground + contrast` to 255; what is darker than the ground becomes 0.
+fn stretch(grey: &mut GrayImage, ground: u8, contrast: u8) {
+    for value in grey.iter_mut() {
+        let above = u32::from(value.saturating_sub(ground));
+        *value = (above * 255 / u32::from(contrast)).min(255) as u8;
+    }
+}
+
+/// The bounding box of the ink; the brightest pixel is always in it.
+fn cut_out_ink(levelled: &GrayImage) -> GrayImage {
+    let (mut left, mut top, mut right, mut bottom) = (u32::MAX, u32::MAX, 0, 0);
+    for (x, y, &Luma([value])) in levelled.enumerate_pixels() {
+        if value >= INK {
+            (left, right) = (left.min(x), right.max(x));
+            (top, bottom) = (top.min(y), bottom.max(y));
+        }
+    }
+    imageops::crop_imm(levelled, left, top, right - left + 1, bottom - top + 1).to_image()
+}
+
+/// The mean position of the ink, weighted by its values, in pixels.
+fn centre_of_mass(digit: &GrayImage) -> (f64, f64) {
+    let (mut mass, mut x_moment, mut y_moment) = (0u64, 0u64, 0u64);
+    for (x, y, &Luma([value])) in digit.enumerate_pixels() {
+        mass += u64::from(value);
+        x_moment += u64::from(value) * u64::from(x);
+        y_moment += u64::from(value) * u64::from(y);
+    }
+    let mass = mass.max(1) as f64;
+    (x_moment as f64 / mass, y_moment as f64 / mass)
+}

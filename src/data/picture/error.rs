@@ -1,0 +1,108 @@
+//! Why pictures cannot be read.
+
+use std::io;
+
+use image::{ImageError, ImageFormat};
+
+use super::{MAX_DECODED_BYTES, MAX_FILE_BYTES, MAX_SIDE, Wanted};
+
+/// A picture that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PictureError {
+    /// The file cannot be read.
+    #[error("{file}: {error}; check that it is a file that you may read")]
+    Io {
+        /// The file.
+        file: String,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The file has no content.
+    #[error("{file}: the file is empty (0 bytes); give a PNG or JPEG picture")]
+    EmptyFile {
+        /// The file.
+        file: String,
+    },
+    /// The file is longer than any picture should be.
+    #[error("{file}: more than {} MiB, the most that is read; scale the picture down", MAX_FILE_BYTES >> 20)]
+    FileTooLarge {
+        /// The file.
+        file: String,
+    },
+    /// The content is of no known format.
+    #[error("{file}: not a picture (it begins with {start}); give a PNG or JPEG picture")]
+    NotAPicture {
+        /// The file.
+        file: String,
+        /// Its first bytes, in hexadecimal.
+        start: String,
+    },
+    /// The content is a picture in another format.
+    #[error("{file}: a picture in the format {format:?}, but only PNG and JPEG are read; convert it")]
+    OtherFormat {
+        /// The file.
+        file: String,
+        /// Its format.
+        format: ImageFormat,
+    },
+    /// A JPEG lacks its end.
+    #[error("{file}: the file ends after {bytes} bytes, before the picture does; fetch or save it again")]
+    CutShort {
+        /// The file.
+        file: String,
+        /// The bytes there are.
+        bytes: usize,
+    },
+    /// The decoder gave up.
+    #[error("{file}: damaged picture: {error}; save it again or give another")]
+    Damaged {
+        /// The file.
+        file: String,
+        /// What the decoder said.
+        error: ImageError,
+    },
+    /// The picture has more pixels than are read.
+    #[error(
+        "{file}: {width} x {height} pixels ({} MiB); at most {MAX_SIDE} to a side and {} MiB are read, \
+         scale it down",
+        .bytes >> 20, MAX_DECODED_BYTES >> 20
+    )]
+    TooLarge {
+        /// The file.
+        file: String,
+        /// The width, in pixels.
+        width: u32,
+        /// The height, in pixels.
+        height: u32,
+        /// The bytes of its pixels.
+        bytes: u64,
+    },
+    /// The decoder would need more memory than it may take.
+    #[error("{file}: decoding it takes more than {} MiB, the most it may; scale it down", MAX_DECODED_BYTES >> 20)]
+    DecoderLimit {
+        /// The file.
+        file: String,
+    },
+    /// There is no ink to find a digit by.
+    #[error(
+        "{file}: no digit found: the brightest part of the ink differs from the ground by {contrast} of 255 levels, \
+         {needed} are needed; give a picture with more contrast, or say which way round it is"
+    )]
+    Blank {
+        /// The file.
+        file: String,
+        /// The difference found, in levels.
+        contrast: u8,
+        /// The least difference that counts.
+        needed: u8,
+    },
+    /// No network takes such images.
+    #[error(
+        "images of {} x {} pixels and {} channels are wanted; they need an area, and 1 or 3 channels",
+        .wanted.height, .wanted.width, .wanted.channels
+    )]
+    Wanted {
+        /// What was asked for.
+        wanted: Wanted,
+    },
+}

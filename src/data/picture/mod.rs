@@ -1,0 +1,186 @@
+//! Pictures from elsewhere, brought into the form a network was trained on.
+//!
+//! Any PNG or JPEG is turned upright as its EXIF orientation says, transparent parts are laid over white, and
+//! 16-bit values become 8-bit. What follows depends on the [`Wanted`] channels:
+//!
+//! - One channel: the picture is taken for a digit. Colours become grey by their luminance, dark ink on a light
+//!   ground is inverted ([`Polarity`]), and a picture that is not yet of the wanted size is framed as
+//!   MNIST's digits are: the ink's bounding box is scaled to 20/28 of the frame along its longer side and
+//!   placed with its centre of mass in the centre. A picture of the wanted size keeps its place and levels.
+//! - Three channels: the largest centred part of the wanted proportions is scaled to the wanted size.
+
+mod digit;
+mod error;
+
+pub use digit::Polarity;
+pub use error::PictureError;
+
+use std::fs::File;
+use std::io::{Cursor, Read};
+use std::path::Path;
+
+use image::imageops::FilterType;
+use image::metadata::Orientation;
+use image::{DynamicImage, GrayImage, ImageDecoder, ImageError, ImageFormat, ImageReader, RgbImage};
+
+/// The longest side of a picture that is read, in pixels.
+const MAX_SIDE: u32 = 16_384;
+
+/// The largest picture that is read, in bytes of its pixels; also the limit for the decoder's own memory.
+const MAX_DECODED_BYTES: u64 = 512 << 20;
+
+/// The largest file that is read, in bytes.
+const MAX_FILE_BYTES: u64 = 256 << 20;
+
+/// The form a network takes its images in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The height, in pixels.
+    pub height: u32,
+    /// The width, in pixels.
+    pub width: u32,
+    /// The channels: 1 (a grey digit, light on dark) or 3 (red, green, blue).
+    pub channels: usize,
+    /// Which way round a grey picture is; `None` finds out.
+    pub polarity: Option<Polarity>,
+}
+
+/// A picture in the [`Wanted`] form, and what was done to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    /// The pixels, `[H, W, C]`, channels last.
+    pub pixels: Vec<u8>,
+    /// The upright picture's width and height before, in pixels.
+    pub source_size: (u32, u32),
+    /// Which way round the grey picture was, as found or as given; `None` where colours are kept.
+    pub polarity: Option<Polarity>,
+    /// Whether it was cut out, scaled and centred as MNIST's digits are.
+    pub framed: bool,
+}
+
+/// Reads a PNG or JPEG file.
+///
+/// # Errors
+/// [`PictureError`] where the file cannot be read, or as [`decode`].
+pub fn open(path: &Path, wanted: &Wanted) -> Result<Picture, PictureError> {
+    let file = path.display().to_string();
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|opened| opened.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes));
+    match read {
+        Err(error) => Err(PictureError::Io { file, error }),
+        Ok(length) if length as u64 > MAX_FILE_BYTES => Err(PictureError::FileTooLarge { file }),
+        Ok(_) => decode(&file, &bytes, wanted),
+    }
+}
+
+/// Decodes the content of a PNG or JPEG file; `name` is what errors call it.
+///
+/// # Errors
+/// [`PictureError`] where this is not a PNG or JPEG picture or a damaged one, where it is too large, or where a
+/// digit is wanted and there is none.
+pub fn decode(name: &str, bytes: &[u8], wanted: &Wanted) -> Result<Picture, PictureError> {
+    if wanted.height == 0 || wanted.width == 0 || ![1, 3].contains(&wanted.channels) {
+        return Err(PictureError::Wanted { wanted: *wanted });
+    }
+    let picture = over_white(upright(name, bytes)?);
+    let source_size = (picture.width(), picture.height());
+    if wanted.channels == 3 {
+        let pixels = fill_frame(&picture, wanted).into_raw();
+        return Ok(Picture { pixels, source_size, polarity: None, framed: false });
+    }
+    let mut grey = picture.into_luma8();
+    let polarity = wanted.polarity.unwrap_or_else(|| Polarity::of(&grey));
+    if polarity == Polarity::DarkOnLight {
+        image::imageops::invert(&mut grey);
+    }
+    let framed = grey.dimensions() != (wanted.width, wanted.height);
+    if framed {
+        grey = digit::frame(name, &grey, wanted)?;
+    }
+    Ok(Picture { pixels: GrayImage::into_raw(grey), source_size, polarity: Some(polarity), framed })
+}
+
+/// Decodes within the limits and turns the picture upright; both decoders refuse pictures without area.
+fn upright(name: &str, bytes: &[u8]) -> Result<DynamicImage, PictureError> {
+    let file = || name.to_owned();
+    if bytes.is_empty() {
+        return Err(PictureError::EmptyFile { file: file() });
+    }
+    let format = match image::guess_format(bytes) {
+        Ok(format @ (ImageFormat::Png | ImageFormat::Jpeg)) => format,
+        Ok(other) => return Err(PictureError::OtherFormat { file: file(), format: other }),
+        Err(_) => {
+            let start = bytes.iter().take(4).map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ");
+            return Err(PictureError::NotAPicture { file: file(), start });
+        }
+    };
+    if format == ImageFormat::Jpeg && is_cut_short(bytes) {
+        return Err(PictureError::CutShort { file: file(), bytes: bytes.len() });
+    }
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut limits = image::Limits::default();
+    limits.max_alloc = Some(MAX_DECODED_BYTES);
+    reader.limits(limits);
+
+    let damaged = |error| match error {
+        ImageError::Limits(_) => PictureError::DecoderLimit { file: file() },
+        error => PictureError::Damaged { file: file(), error },
+    };
+    let mut decoder = reader.into_decoder().map_err(damaged)?;
+    let (width, height) = decoder.dimensions();
+    if width.max(height) > MAX_SIDE || decoder.total_bytes() > MAX_DECODED_BYTES {
+        let bytes = decoder.total_bytes();
+        return Err(PictureError::TooLarge { file: file(), width, height, bytes });
+    }
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let mut picture = DynamicImage::from_decoder(decoder).map_err(damaged)?;
+    picture.apply_orientation(orientation);
+    Ok(picture)
+}
+
+/// Whether no end marker follows the first scan of a JPEG, which its decoder would pass with grey in the rest.
+///
+/// Walks the segments (marker, length, content) up to the scan, because a thumbnail within one has an end
+/// marker of its own. Where there is no scan, the decoder says what is wrong.
+fn is_cut_short(jpeg: &[u8]) -> bool {
+    const START_OF_SCAN: u8 = 0xda;
+    const END_OF_IMAGE: [u8; 2] = [0xff, 0xd9];
+    let mut rest = jpeg.get(2..).unwrap_or_default();
+    while let [0xff, marker, high, low, ..] = *rest {
+        if marker == START_OF_SCAN {
+            return !rest.windows(2).any(|pair| pair == END_OF_IMAGE);
+        }
+        rest = rest.get(2 + usize::from(u16::from_be_bytes([high, low]))..).unwrap_or_default();
+    }
+    false
+}
+
+/// Lays a picture with transparent parts over white, the ground that most drawings are made for.
+fn over_white(picture: DynamicImage) -> DynamicImage {
+    if !picture.color().has_alpha() {
+        return picture;
+    }
+    let rgba = picture.into_rgba8();
+    let mut rgb = RgbImage::new(rgba.width(), rgba.height());
+    for (to, from) in rgb.pixels_mut().zip(rgba.pixels()) {
+        let [red, green, blue, alpha] = from.0.map(u32::from);
+        to.0 = [red, green, blue].map(|value| ((value * alpha + 255 * (255 - alpha) + 127) / 255) as u8);
+    }
+    DynamicImage::ImageRgb8(rgb)
+}
+
+/// Scales the largest centred part of the wanted proportions.
+///
+/// It is cut before it is scaled, so that a very long picture does not become a huge one on the way.
+fn fill_frame(picture: &DynamicImage, wanted: &Wanted) -> RgbImage {
+    let (width, height) = (u64::from(picture.width()), u64::from(picture.height()));
+    let (wide, high) = (u64::from(wanted.width), u64::from(wanted.height));
+    let cut_width = (height * wide / high).clamp(1, width);
+    let cut_height = (width * high / wide).clamp(1, height);
+    let (x, y) = ((width - cut_width) / 2, (height - cut_height) / 2);
+    let cut = picture.crop_imm(x as u32, y as u32, cut_width as u32, cut_height as u32);
+    cut.resize_exact(wanted.width, wanted.height, FilterType::Triangle).into_rgb8()
+}
+
+#[cfg(test)]
+mod tests;

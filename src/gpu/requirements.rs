@@ -1,0 +1,29 @@
+//! What a program asks of an adapter, before any device exists.
+
+use super::{
+    adapter::{Adapter, AdapterLimits},
+    blueprint::Blueprint,
+    error::OpenError,
+};
+use crate::{kernels, program::Program};
+
+/// What a program with the kernels of the table asks of an adapter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Requirements {
+    /// The least limits that hold it.
+    pub limits: AdapterLimits,
+    /// Bytes of scratch memory that the kernels share.
+    pub workspace_bytes: u64,
+}
+
+impl Requirements {
+    /// Works a program's requirements out.
+    ///
+    /// # Errors
+    /// [`OpenError`] where something is larger than the adapter allows.
+    pub fn of(program: &Program, adapter: &Adapter) -> Result<Self, OpenError> {
+        let choose = |op: &_, caps: &_| kernels::select(op, caps, &[]).map_err(|error| error.to_string());
+        let blueprint = Blueprint::new(program, adapter, &choose)?;
+        Ok(Self { limits: blueprint.limits, workspace_bytes: blueprint.workspace_bytes })
+    }
+}

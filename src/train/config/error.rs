@@ -1,0 +1,116 @@
+//! What can be wrong with a configuration.
+
+use std::{io, path::PathBuf};
+
+use thiserror::Error;
+
+use crate::{data::DataError, model::NetworkError};
+
+/// A configuration that cannot be used.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// No recipe of this name.
+    #[error("there is no recipe {name:?}; there are {known}, or give a file such as ./{name}.toml")]
+    UnknownRecipe {
+        /// The name given.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// A recipe file cannot be read.
+    #[error("cannot read recipe {path}: {error}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// A key that does not exist.
+    #[error("{origin}: unknown key {key:?}; {hint}")]
+    UnknownKey {
+        /// The recipe.
+        origin: String,
+        /// The key.
+        key: String,
+        /// The nearest key, or all of them.
+        hint: String,
+    },
+    /// Text that is no TOML, or a value of the wrong type.
+    #[error("{origin}, line {line}, `{text}`: {message}")]
+    Parse {
+        /// The recipe.
+        origin: String,
+        /// The line, counted from 1.
+        line: usize,
+        /// What stands there.
+        text: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A flag's value of the wrong type.
+    #[error("{message}")]
+    Flag {
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A value outside its range.
+    #[error("{key} is {value}, but must be {range}")]
+    Range {
+        /// The key.
+        key: &'static str,
+        /// Its value.
+        value: String,
+        /// What is allowed.
+        range: &'static str,
+    },
+    /// The network cannot be built.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The data set cannot be named.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// Flags that contradict the run to be resumed.
+    #[error(
+        "the run to be resumed was started otherwise: {conflicts}. Leave these flags out, or start a new run without --resume{}",
+        if *.cosine { " (the cosine schedule is spread over all epochs, so --epochs cannot change)" } else { "" }
+    )]
+    Resume {
+        /// The flags, with both values.
+        conflicts: String,
+        /// Whether the number of epochs is fixed by the schedule.
+        cosine: bool,
+    },
+}
+
+impl ConfigError {
+    pub(super) fn unknown_key(origin: &str, key: &str, known: &[String]) -> Self {
+        // What people write for the keys here; the names' own likeness would not lead them there.
+        const ALSO: [(&str, &str); 6] = [
+            ("learning_rate", "lr"),
+            ("optimizer", "opt"),
+            ("scheduler", "lr_scheduler"),
+            ("warmup_epochs", "lr_warmup_epochs"),
+            ("step_size", "lr_step_size"),
+            ("batch", "batch_size"),
+        ];
+        let written = key.to_lowercase().replace('-', "_");
+        let names = known.iter().map(|name| (name.as_str(), name.as_str())).chain(ALSO);
+        let best = names
+            .map(|(name, meant)| (strsim::jaro_winkler(&written, name), meant))
+            .max_by(|a, b| a.0.total_cmp(&b.0))
+            .filter(|(likeness, _)| *likeness > 0.75);
+        let hint = match best {
+            Some((_, name)) => format!("did you mean {name:?}?"),
+            None => format!("the keys are {}", known.join(", ")),
+        };
+        Self::UnknownKey { origin: origin.into(), key: key.into(), hint }
+    }
+
+    pub(super) fn parse(origin: &str, text: &str, error: &toml::de::Error) -> Self {
+        let start = error.span().map_or(0, |span| span.start.min(text.len()));
+        let line = text.as_bytes()[..start].iter().filter(|&&byte| byte == b'\n').count();
+        let message = error.message().trim().replace('\n', ", ");
+        let text = text.lines().nth(line).unwrap_or("").trim().to_owned();
+        Self::Parse { origin: origin.into(), line: line + 1, text, message }
+    }
+}

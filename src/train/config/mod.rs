@@ -1,0 +1,333 @@
+//! What a training run is made of: recipes, files, flags.
+
+mod error;
+mod ranges;
+
+pub use error::ConfigError;
+
+use std::{fs, path::Path};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    data::{DataSource, Dataset},
+    model::{PoolStride, Semantics, VggConfig},
+    ops::Adam,
+    program::{DeviceLimits, Mode, Settings},
+};
+
+/// The recipes inside the program: name and text.
+const BUILTIN: [(&str, &str); 2] = [
+    ("report", include_str!("../../../assets/recipes/report.toml")),
+    ("quick", include_str!("../../../assets/recipes/quick.toml")),
+];
+
+/// Strings, numbers and options of them: all of it has a place in TOML.
+const FLAT: &str = "a configuration is a flat table of TOML values";
+
+/// Flags as the user gave them: only those that were given, under the names of [`TrainConfig`]'s fields.
+pub type Flags = toml::Table;
+
+/// The optimiser.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Optimizer {
+    /// Adam, with bias correction.
+    #[default]
+    Adam,
+}
+
+/// How the learning rate changes over a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LrScheduler {
+    /// It does not.
+    #[default]
+    Constant,
+    /// It is multiplied by `lr_gamma` every `lr_step_size` epochs.
+    Step,
+    /// It falls to 0 along half a cosine, step by step.
+    Cosine,
+}
+
+/// All that a training run needs to know besides the device.
+///
+/// The fields are the keys of a recipe and, with dashes, the flags of `vgg train`. `assets/recipes/*.toml`
+/// documents each; a key that a recipe leaves out has the value of [`TrainConfig::default`], the `report` recipe.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainConfig {
+    /// The recipe's name; names the run directory.
+    pub recipe: String,
+    /// The data set, as [`DataSource`] reads it.
+    pub data: String,
+    /// Side of the network's input, in pixels.
+    pub image_size: usize,
+    /// Factor on every layer's width.
+    pub width: f64,
+    /// Features of the two hidden linear layers; `None`: 4096 times `width`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hidden: Option<usize>,
+    /// Dropout rate of the classifier.
+    pub dropout: f64,
+    /// Whose rule decides where the paper's code and PyTorch differ.
+    pub semantics: Semantics,
+    /// The stride of the pooling layers.
+    pub pool_stride: PoolStride,
+    /// Images a step.
+    pub batch_size: usize,
+    /// Passes over the training images.
+    pub epochs: u32,
+    /// Ends the run after this many optimiser steps in all, should that come before the last epoch's end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u64>,
+    /// The optimiser.
+    pub opt: Optimizer,
+    /// The learning rate.
+    pub lr: f64,
+    /// L2 penalty added to the gradient.
+    pub weight_decay: f64,
+    /// Adam's decay of the first moment.
+    pub beta1: f64,
+    /// Adam's decay of the second moment.
+    pub beta2: f64,
+    /// Adam's addition to the denominator.
+    pub eps: f64,
+    /// How the learning rate changes.
+    pub lr_scheduler: LrScheduler,
+    /// Epochs between two falls of the `step` schedule.
+    pub lr_step_size: u32,
+    /// The factor of each fall.
+    pub lr_gamma: f64,
+    /// Epochs, fractions allowed, over which the learning rate rises to `lr`.
+    pub lr_warmup_epochs: f64,
+    /// Training images are rotated at random by up to this many degrees.
+    pub rotate: f64,
+    /// Training images are moved at random by up to this fraction of their size.
+    pub translate: f64,
+    /// Seeds the first weights, the order of the images, augmentation and dropout.
+    pub seed: u64,
+    /// The run directory; `None`: a fresh `runs/<recipe>`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_dir: Option<String>,
+}
+
+impl Default for TrainConfig {
+    /// The paper's network and training; the recipe `report`.
+    fn default() -> Self {
+        Self {
+            recipe: "report".into(),
+            data: "mnist".into(),
+            image_size: 224,
+            width: 1.0,
+            hidden: None,
+            dropout: 0.5,
+            semantics: Semantics::Paper,
+            pool_stride: PoolStride::Adaptive,
+            batch_size: 64,
+            epochs: 10,
+            steps: None,
+            opt: Optimizer::Adam,
+            lr: 1e-3,
+            weight_decay: 0.0,
+            beta1: 0.9,
+            beta2: 0.999,
+            eps: 1e-8,
+            lr_scheduler: LrScheduler::Constant,
+            lr_step_size: 2,
+            lr_gamma: 0.1,
+            lr_warmup_epochs: 0.0,
+            rotate: 0.0,
+            translate: 0.0,
+            seed: 0,
+            output_dir: None,
+        }
+    }
+}
+
+impl TrainConfig {
+    /// The names of the recipes inside the program.
+    pub fn builtin_names() -> impl Iterator<Item = &'static str> {
+        BUILTIN.iter().map(|(name, _)| *name)
+    }
+
+    /// A recipe inside the program.
+    ///
+    /// # Errors
+    /// [`ConfigError::UnknownRecipe`] with the names there are.
+    pub fn builtin(name: &str) -> Result<Self, ConfigError> {
+        match BUILTIN.iter().find(|(builtin, _)| *builtin == name) {
+            Some((name, text)) => Self::parse(&format!("recipe {name}"), text),
+            None => Err(ConfigError::UnknownRecipe {
+                name: name.into(),
+                known: BUILTIN.map(|(name, _)| name).join(", "),
+            }),
+        }
+    }
+
+    /// A recipe from a file; without a key `recipe` it is named after the file.
+    ///
+    /// # Errors
+    /// [`ConfigError`] where the file cannot be read, is no TOML, or has an unknown key or a wrong value.
+    pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
+        let text =
+            fs::read_to_string(path).map_err(|error| ConfigError::Read { path: path.to_owned(), error })?;
+        let source = format!("recipe {}", path.display());
+        let mut config = Self::parse(&source, &text)?;
+        let named = text.parse::<toml::Table>().is_ok_and(|table| table.contains_key("recipe"));
+        if let (false, Some(stem)) = (named, path.file_stem()) {
+            let plain = |c: char| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '-' };
+            config.recipe = stem.to_string_lossy().chars().map(plain).collect();
+        }
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// A recipe inside the program by its name, or else a file: the value of `--recipe`.
+    ///
+    /// # Errors
+    /// As [`TrainConfig::builtin`] and [`TrainConfig::from_file`].
+    pub fn recipe(name_or_file: &str) -> Result<Self, ConfigError> {
+        let is_file = name_or_file.contains(['/', '\\', '.']);
+        if is_file { Self::from_file(Path::new(name_or_file)) } else { Self::builtin(name_or_file) }
+    }
+
+    /// Reads TOML; `source` names it in errors. Ranges are [`TrainConfig::validate`]'s business.
+    ///
+    /// # Errors
+    /// [`ConfigError`] where it is no TOML or has an unknown key or a value of another type.
+    pub fn parse(source: &str, text: &str) -> Result<Self, ConfigError> {
+        if let Ok(table) = text.parse::<toml::Table>() {
+            known(source, &table)?;
+        }
+        toml::from_str(text).map_err(|error| ConfigError::parse(source, text, &error))
+    }
+
+    /// This configuration with flags in place of some of its values, validated.
+    ///
+    /// # Errors
+    /// [`ConfigError`] where a flag is unknown, of another type, or out of range.
+    pub fn with(&self, flags: &Flags) -> Result<Self, ConfigError> {
+        known("flags", flags)?;
+        let mut table = self.table();
+        table.extend(flags.clone());
+        let config: Self = table.try_into().map_err(|error: toml::de::Error| {
+            let message = error.message().trim().to_owned();
+            ConfigError::Flag { message }
+        })?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// The configuration with which a run of this one goes on when the user gave `flags` beside `--resume`.
+    ///
+    /// `epochs`, `steps` and `output_dir` may change, and `data` may name another place of the same kind; the
+    /// cosine schedule depends on `epochs`, which then may not. Everything else determines the numbers.
+    ///
+    /// # Errors
+    /// [`ConfigError::Resume`] with every flag that contradicts; also as [`TrainConfig::with`].
+    pub fn resumed_with(&self, flags: &Flags) -> Result<Self, ConfigError> {
+        let config = self.with(flags)?;
+        let (old, new) = (self.table(), config.table());
+        let kind = |data: &str| data.split(':').next().map(str::to_owned);
+        let may_change = |key: &str| match key {
+            "steps" | "output_dir" => true,
+            "epochs" => self.lr_scheduler != LrScheduler::Cosine,
+            "data" => kind(&self.data) == kind(&config.data),
+            _ => false,
+        };
+        let show = |table: &toml::Table, key| table.get(key).map_or("unset".to_owned(), ToString::to_string);
+        let conflicts: Vec<String> = flags
+            .keys()
+            .filter(|key| old.get(*key) != new.get(*key) && !may_change(key))
+            .map(|key| format!("{} is {}, not {}", flag(key), show(&old, key), show(&new, key)))
+            .collect();
+        if conflicts.is_empty() {
+            // A run directory may have been moved since: without a flag, the run goes on where its checkpoint is.
+            let output_dir = config.output_dir.filter(|_| flags.contains_key("output_dir"));
+            return Ok(Self { output_dir, ..config });
+        }
+        let cosine = flags.contains_key("epochs") && self.lr_scheduler == LrScheduler::Cosine;
+        Err(ConfigError::Resume { conflicts: conflicts.join("; "), cosine })
+    }
+
+    /// The configuration as TOML, one line a key.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect(FLAT)
+    }
+
+    fn table(&self) -> toml::Table {
+        toml::Table::try_from(self).expect(FLAT)
+    }
+
+    /// Every key there is.
+    pub fn keys() -> Vec<String> {
+        let all =
+            Self { hidden: Some(1), steps: Some(1), output_dir: Some(String::new()), ..Self::default() };
+        all.table().keys().cloned().collect()
+    }
+
+    /// Where the data come from.
+    ///
+    /// # Errors
+    /// [`ConfigError::Data`] where the text names no kind of data set.
+    pub fn data_source(&self) -> Result<DataSource, ConfigError> {
+        Ok(self.data.parse()?)
+    }
+
+    /// The network for images of `channels` channels and `classes` classes.
+    pub fn vgg(&self, channels: usize, classes: usize) -> VggConfig {
+        VggConfig {
+            image_size: [self.image_size; 2],
+            channels,
+            classes,
+            width: self.width,
+            hidden: self.hidden,
+            dropout: self.dropout as f32,
+            semantics: self.semantics,
+            pool_stride: self.pool_stride,
+            ..VggConfig::default()
+        }
+    }
+
+    /// The optimiser's constants.
+    pub fn adam(&self) -> Adam {
+        Adam {
+            len: 0,
+            beta1: self.beta1 as f32,
+            beta2: self.beta2 as f32,
+            eps: self.eps as f32,
+            weight_decay: self.weight_decay as f32,
+        }
+    }
+
+    /// How to lower the network for training on a data set.
+    pub fn settings(&self, dataset: &dyn Dataset, limits: DeviceLimits) -> Settings {
+        let normalization = dataset.normalization();
+        Settings {
+            batch: self.batch_size,
+            source: [dataset.height(), dataset.width()],
+            mean: normalization.mean.clone(),
+            std: normalization.std.clone(),
+            mode: Mode::Train(self.adam()),
+            limits,
+        }
+    }
+}
+
+/// Refuses keys that do not exist.
+fn known(source: &str, table: &toml::Table) -> Result<(), ConfigError> {
+    let keys = TrainConfig::keys();
+    match table.keys().find(|key| !keys.contains(key)) {
+        Some(key) => Err(ConfigError::unknown_key(source, key, &keys)),
+        None => Ok(()),
+    }
+}
+
+/// `batch_size` is `--batch-size`.
+fn flag(key: &str) -> String {
+    format!("--{}", key.replace('_', "-"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,46 @@
+//! The range of each value.
+
+use super::{ConfigError, TrainConfig};
+
+impl TrainConfig {
+    /// Checks every value, alone and together.
+    ///
+    /// # Errors
+    /// [`ConfigError::Range`], [`ConfigError::Network`] or [`ConfigError::Data`] with the first value that is out
+    /// of range, and what is allowed.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let check = |key, value: &dyn ToString, ok: bool, range| {
+            if ok { Ok(()) } else { Err(ConfigError::Range { key, value: value.to_string(), range }) }
+        };
+        let c = self;
+        let plain = |c: char| c.is_alphanumeric() || "-_.".contains(c);
+        let name_ok = c.recipe.chars().all(plain) && c.recipe.starts_with(char::is_alphanumeric);
+        check("recipe", &c.recipe, name_ok, "a name of letters, digits, dashes and dots")?;
+        check("batch_size", &c.batch_size, (1..=65_536).contains(&c.batch_size), "1 to 65536")?;
+        check("epochs", &c.epochs, (1..=100_000).contains(&c.epochs), "1 to 100000")?;
+        let steps = c.steps.unwrap_or(1);
+        check("steps", &steps, (1..=u64::from(u32::MAX)).contains(&steps), "1 to 4294967295")?;
+        check("lr", &c.lr, (1e-12..=100.0).contains(&c.lr), "1e-12 to 100")?;
+        check("weight_decay", &c.weight_decay, (0.0..=1.0).contains(&c.weight_decay), "0 to 1")?;
+        // The device computes in f32, where a decay nearer to 1 than this would be 1.
+        let decay = |beta: f64| (0.0..=0.999_999_9).contains(&beta);
+        check("beta1", &c.beta1, decay(c.beta1), "0 to 0.9999999")?;
+        check("beta2", &c.beta2, decay(c.beta2), "0 to 0.9999999")?;
+        check("eps", &c.eps, (1e-30..=1.0).contains(&c.eps), "1e-30 to 1")?;
+        check("lr_step_size", &c.lr_step_size, (1..=100_000).contains(&c.lr_step_size), "1 to 100000")?;
+        check("lr_gamma", &c.lr_gamma, c.lr_gamma > 0.0 && c.lr_gamma <= 1.0, "above 0, at most 1")?;
+        let warmup = c.lr_warmup_epochs;
+        let warmup_ok = (0.0..=f64::from(c.epochs)).contains(&warmup);
+        check("lr_warmup_epochs", &warmup, warmup_ok, "0 to the number of epochs")?;
+        check("rotate", &c.rotate, (0.0..=180.0).contains(&c.rotate), "0 to 180 degrees")?;
+        check("translate", &c.translate, (0.0..=1.0).contains(&c.translate), "0 to 1")?;
+        let seed_ok = i64::try_from(c.seed).is_ok();
+        check("seed", &c.seed, seed_ok, "0 to 9223372036854775807")?;
+        let directory = c.output_dir.as_deref().unwrap_or("runs");
+        check("output_dir", &directory, !directory.is_empty(), "the path of a directory")?;
+        c.data_source()?;
+        // Channels and classes are the data set's; image size, width, hidden and dropout are checked by these.
+        c.vgg(1, 10).network()?;
+        Ok(())
+    }
+}

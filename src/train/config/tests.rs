@@ -1,0 +1,164 @@
+use super::*;
+
+fn fails(text: &str) -> String {
+    match TrainConfig::parse("recipe test.toml", text) {
+        Ok(config) => config.validate().unwrap_err().to_string(),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn the_recipes_are_what_they_are_meant_to_be() {
+    let report = TrainConfig::builtin("report").unwrap();
+    assert_eq!(report, TrainConfig::default());
+    let quick = TrainConfig::builtin("quick").unwrap();
+    assert_eq!((quick.image_size, quick.width, quick.hidden, quick.epochs), (28, 0.25, Some(512), 3));
+    for config in [report, quick] {
+        config.validate().unwrap();
+        assert_eq!(TrainConfig::parse("again", &config.to_toml()).unwrap(), config);
+    }
+    let error = TrainConfig::recipe("quik").unwrap_err().to_string();
+    assert!(error.contains("there are report, quick"), "{error}");
+}
+
+/// Every key stands in both recipes, perhaps commented out, with a comment that tells its default.
+#[test]
+fn every_key_is_documented() {
+    for (name, text) in BUILTIN {
+        let lines: Vec<&str> = text.lines().collect();
+        for key in TrainConfig::keys() {
+            let is_key = |line: &&str| {
+                line.trim_start_matches("# ").split(" = ").next() == Some(&*key) && line.contains(" = ")
+            };
+            let at = lines.iter().position(is_key);
+            let at = at.unwrap_or_else(|| panic!("{key} is not in {name}.toml"));
+            let comment: Vec<&str> =
+                lines[..at].iter().rev().take_while(|line| line.starts_with("# ")).copied().collect();
+            assert!(comment.iter().any(|line| line.contains("Default")), "{key} of {name}.toml: {comment:?}");
+        }
+    }
+}
+
+#[test]
+fn unknown_keys_lead_to_the_nearest() {
+    for (key, meant) in [
+        ("lerning-rate", "lr"),
+        ("learning_rate", "lr"),
+        ("batchsize", "batch_size"),
+        ("batch-size", "batch_size"),
+        ("optimizer", "opt"),
+        ("lr_shedule", "lr_scheduler"),
+        ("epoch", "epochs"),
+    ] {
+        let error = fails(&format!("{key} = 1"));
+        assert_eq!(error, format!("recipe test.toml: unknown key {key:?}; did you mean {meant:?}?"));
+    }
+    assert!(fails("xyzzy = 1").contains("the keys are batch_size, "), "{}", fails("xyzzy = 1"));
+    let mut flags = Flags::new();
+    flags.insert("epoch".into(), 1.into());
+    assert!(TrainConfig::default().with(&flags).unwrap_err().to_string().contains("\"epochs\""));
+}
+
+#[test]
+fn text_and_types_that_do_not_fit_are_named_with_their_line() {
+    for (text, parts) in [
+        ("lr = 1\nbatch_size = -1", ["line 2", "`batch_size = -1`", "-1"]),
+        ("epochs = \"three\"", ["line 1", "three", "u32"]),
+        ("\nlr = ", ["line 2", "`lr =`", "value"]),
+        ("lr_scheduler = \"cosinus\"", ["line 1", "cosinus", "`cosine`"]),
+        ("epochs = 1\nepochs = 2", ["line 2", "epochs = 2", "duplicate"]),
+    ] {
+        let error = fails(text);
+        assert!(parts.iter().all(|part| error.contains(part)), "{text:?}: {error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+}
+
+#[test]
+fn values_out_of_range_are_refused_by_name() {
+    for bad in [
+        "batch_size = 0",
+        "batch_size = 70000",
+        "epochs = 0",
+        "epochs = 4000000000",
+        "steps = 0",
+        "steps = 5000000000",
+        "lr = 0",
+        "lr = -0.1",
+        "lr = nan",
+        "lr = inf",
+        "lr = 1e9",
+        "weight_decay = -1",
+        "weight_decay = nan",
+        "beta1 = 1.0",
+        "beta2 = 0.99999999",
+        "eps = 0",
+        "lr_step_size = 0",
+        "lr_gamma = 0",
+        "lr_gamma = 2",
+        "lr_warmup_epochs = -1",
+        "lr_warmup_epochs = 11",
+        "rotate = 181",
+        "rotate = nan",
+        "translate = 1.5",
+        "width = nan",
+        "width = 0",
+        "width = 1e9",
+        "hidden = 0",
+        "dropout = 1",
+        "dropout = nan",
+        "image_size = 23",
+        "image_size = 0",
+        "image_size = 100000",
+        "recipe = \"../x\"",
+        "recipe = \"\"",
+        "output_dir = \"\"",
+        "data = \"minst\"",
+    ] {
+        let key = bad.split(" = ").next().unwrap().replace("image_size", "image size");
+        let error = fails(bad);
+        assert!(error.contains(&key), "{bad}: {error}");
+    }
+}
+
+fn flags(text: &str) -> Flags {
+    text.parse().unwrap()
+}
+
+#[test]
+fn flags_win_and_are_checked() {
+    let quick = TrainConfig::builtin("quick").unwrap();
+    let config = quick.with(&flags("lr = 1\nsteps = 7\ndata = \"mnist:/tmp\"")).unwrap();
+    assert_eq!((config.lr, config.steps, config.image_size), (1.0, Some(7), 28));
+    let error = quick.with(&flags("epochs = 0")).unwrap_err().to_string();
+    assert_eq!(error, "epochs is 0, but must be 1 to 100000");
+}
+
+#[test]
+fn a_resumed_run_keeps_what_determines_its_numbers() {
+    let report = TrainConfig::builtin("report").unwrap();
+    let longer =
+        report.resumed_with(&flags("epochs = 12\nsteps = 3\noutput_dir = \"x\"\nlr = 0.001")).unwrap();
+    assert_eq!((longer.epochs, longer.steps), (12, Some(3)));
+    assert!(report.resumed_with(&flags("data = \"mnist:/elsewhere\"")).is_ok());
+
+    let error = report.resumed_with(&flags("lr = 0.1\nbatch_size = 8\nhidden = 8")).unwrap_err().to_string();
+    for part in ["--lr is 0.001, not 0.1", "--batch-size is 64, not 8", "--hidden is unset, not 8"] {
+        assert!(error.contains(part), "{error}");
+    }
+    let quick = TrainConfig::builtin("quick").unwrap();
+    assert!(quick.resumed_with(&flags("epochs = 3")).is_ok(), "the same value is no contradiction");
+    let error = quick.resumed_with(&flags("epochs = 4")).unwrap_err().to_string();
+    assert!(error.contains("--epochs is 3, not 4") && error.contains("cosine"), "{error}");
+}
+
+#[test]
+fn files_are_named_in_errors_and_name_the_recipe() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("my own.toml");
+    fs::write(&path, "lr = 0.5").unwrap();
+    let config = TrainConfig::from_file(&path).unwrap();
+    assert_eq!((config.recipe.as_str(), config.lr), ("my-own", 0.5));
+    let error = TrainConfig::from_file(&folder.path().join("none.toml")).unwrap_err().to_string();
+    assert!(error.starts_with("cannot read recipe") && error.contains("none.toml"), "{error}");
+}

@@ -1,0 +1,108 @@
+//! What can end a run.
+
+use thiserror::Error;
+
+use super::{
+    config::ConfigError, files::FileError, report::RunError, store::StoreError, weights::WeightsError,
+};
+use crate::{
+    data::{AugmentationError, LoaderError},
+    model::NetworkError,
+    program::ExecutorError,
+    shape::Shape,
+};
+
+/// A run, an evaluation or a prediction that failed.
+#[derive(Debug, Error)]
+pub enum TrainError {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The network cannot be built.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The data cannot be loaded.
+    #[error(transparent)]
+    Loader(#[from] LoaderError),
+    /// The device failed.
+    #[error(transparent)]
+    Executor(#[from] ExecutorError),
+    /// A file or directory cannot be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A file of tensors cannot be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Weights or a checkpoint cannot be used.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// The run directory cannot be used.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// Weights of another network.
+    #[error(
+        "{path} holds another network: {tensor} is {found}, not {expected}; \
+         give the --image-size, --width and data set that it was trained with"
+    )]
+    OtherNetwork {
+        /// The file.
+        path: String,
+        /// The first tensor that differs.
+        tensor: String,
+        /// Its shape in the file.
+        found: Shape,
+        /// The network's shape.
+        expected: Shape,
+    },
+    /// The augmentation is out of range.
+    #[error(transparent)]
+    Augmentation(#[from] AugmentationError),
+    /// The loss is no number any more.
+    #[error(
+        "the {what} became {value} by step {step}, at a learning rate of {learning_rate:e}; the run stops and its last \
+         checkpoint stays as it is. Try a smaller --lr, or a longer --lr-warmup-epochs"
+    )]
+    Diverged {
+        /// Which loss.
+        what: &'static str,
+        /// Its value.
+        value: f64,
+        /// The last step that was trained.
+        step: u64,
+        /// The learning rate of that step.
+        learning_rate: f64,
+    },
+    /// There is nothing left to train.
+    #[error("the run is over at step {step} of {of}; to go on, give a larger {flag} with --resume")]
+    Over {
+        /// Steps that are done.
+        step: u64,
+        /// Steps in all.
+        of: u64,
+        /// What would make the run longer.
+        flag: &'static str,
+    },
+    /// The training set is not the one the run began with.
+    #[error(
+        "the run was started on {before} training images, but the data set has {now}; give the same --data"
+    )]
+    OtherData {
+        /// Images then.
+        before: usize,
+        /// Images now.
+        now: usize,
+    },
+    /// A run of more steps than can be counted.
+    #[error(
+        "{epochs} epochs of {steps_per_epoch} steps are more than 4294967295 steps; give fewer --epochs or a larger --batch-size"
+    )]
+    TooLong {
+        /// Epochs.
+        epochs: u32,
+        /// Steps in each.
+        steps_per_epoch: u64,
+    },
+    /// The executor lost an answer: a bug in it.
+    #[error("the device gave no answer to a request; please report this")]
+    NoAnswer,
+}

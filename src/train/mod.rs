@@ -1,0 +1,34 @@
+//! Training: configuration, the loop, schedules, metrics, weights and checkpoints, the run directory.
+//!
+//! A [`TrainConfig`] says all that a run needs besides the device. The caller builds the network from
+//! [`TrainConfig::vgg`], lowers it with [`TrainConfig::settings`], opens an executor for the program, makes a
+//! [`RunDirectory`] and hands all of it to a [`Trainer`]. [`Session`] evaluates and predicts with [`Weights`] from a
+//! file. Nothing here prints: an [`Observer`] hears [`Event`]s.
+
+mod checkpoint;
+mod config;
+mod curves;
+mod error;
+mod event;
+mod files;
+mod metrics;
+mod report;
+mod schedule;
+mod session;
+mod store;
+mod trainer;
+mod weights;
+
+pub use checkpoint::{Checkpoint, Progress};
+pub use config::{ConfigError, Flags, LrScheduler, Optimizer, TrainConfig};
+pub use curves::svg as curves_svg;
+pub use error::TrainError;
+pub use event::{Event, Observer, StepEvent, Summary};
+pub use files::FileError;
+pub use metrics::{CSV_HEADER, Row, Sums, best, to_csv};
+pub use report::{RunDirectory, RunError};
+pub use schedule::Schedule;
+pub use session::{Evaluation, Session};
+pub use store::StoreError;
+pub use trainer::{Outcome, Trainer};
+pub use weights::{FORMAT_VERSION, ModelInfo, Weights, WeightsError};

@@ -1,0 +1,343 @@
+//! A network on a device: parameters up and down, evaluation, prediction.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::{
+    TrainError,
+    checkpoint::{Checkpoint, Part},
+    metrics::Sums,
+    weights::Weights,
+};
+use crate::{
+    data::{Batch, Loader},
+    model::Network,
+    ops::{Control, Metrics},
+    program::{Executor, ExecutorError, Inputs, Lowered, ParameterTensors, Pass, TensorId},
+};
+
+/// Steps between two requests for the device's sums.
+pub(super) const STEPS_PER_READING: usize = 10;
+
+/// Answers that may be on their way at a time.
+const IN_FLIGHT: usize = 3;
+
+/// A network on a device.
+pub struct Session {
+    executor: Box<dyn Executor>,
+    inputs: Inputs,
+    tensors: Vec<ParameterTensors>,
+    network: Network,
+}
+
+/// The result of an evaluation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluation {
+    /// Loss and correct answers.
+    pub sums: Sums,
+    /// `confusion[label][answer]` counts images.
+    pub confusion: Vec<Vec<u64>>,
+}
+
+impl Evaluation {
+    /// Mean loss.
+    pub fn loss(&self) -> f64 {
+        self.sums.mean_loss()
+    }
+
+    /// Fraction of correct answers.
+    pub fn accuracy(&self) -> f64 {
+        self.sums.accuracy()
+    }
+}
+
+impl Session {
+    /// Takes the executor of a lowered network. Its parameters hold nothing yet.
+    pub fn new(executor: Box<dyn Executor>, lowered: &Lowered, network: Network) -> Self {
+        Self { executor, inputs: lowered.inputs, tensors: lowered.parameters.clone(), network }
+    }
+
+    /// The network.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// The executor, to ask what it has allocated.
+    pub fn executor(&self) -> &dyn Executor {
+        &*self.executor
+    }
+
+    /// Images a step.
+    pub fn batch_size(&self) -> usize {
+        self.executor.program().tensor(self.inputs.labels).shape.elements()
+    }
+
+    /// Gives every parameter its first value and clears the optimiser's memory.
+    ///
+    /// # Errors
+    /// [`TrainError::Executor`].
+    pub fn initialize(&mut self, seed: u64) -> Result<(), TrainError> {
+        for index in 0..self.tensors.len() {
+            let values = self.network.parameters[index].initial(seed, index);
+            self.put(Part::Value(index), &values)?;
+            self.clear_moments(index, values.len())?;
+        }
+        Ok(())
+    }
+
+    /// Takes a file's weights and clears the optimiser's memory.
+    ///
+    /// # Errors
+    /// [`TrainError::OtherNetwork`] where they are another network's; [`TrainError::Executor`].
+    pub fn load(&mut self, weights: &Weights) -> Result<(), TrainError> {
+        self.same_network(weights)?;
+        for index in 0..self.tensors.len() {
+            let values = weights.values(index);
+            self.put(Part::Value(index), &values)?;
+            self.clear_moments(index, values.len())?;
+        }
+        Ok(())
+    }
+
+    /// Takes a checkpoint's weights and optimiser state.
+    pub(super) fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), TrainError> {
+        self.load(&checkpoint.weights)?;
+        for index in 0..self.tensors.len() {
+            if self.tensors[index].trained.is_some() {
+                for (moment, values) in checkpoint.moments(index).iter().enumerate() {
+                    self.put(Part::Moment(index, moment), values)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The values of a parameter as they are on the device, in disk order.
+    ///
+    /// # Errors
+    /// [`TrainError::Executor`].
+    pub fn values(&mut self, parameter: usize) -> Result<Vec<f32>, TrainError> {
+        self.get(Part::Value(parameter))
+    }
+
+    /// Loss, accuracy and confusion matrix over the images of an evaluation loader.
+    ///
+    /// `progress` hears of every batch: how many are done, of how many.
+    ///
+    /// # Errors
+    /// [`TrainError::Loader`], [`TrainError::Executor`].
+    pub fn evaluate(
+        &mut self,
+        loader: &Loader,
+        mut progress: impl FnMut(usize, usize),
+    ) -> Result<Evaluation, TrainError> {
+        let classes = self.network.config.classes;
+        let mut confusion = vec![vec![0; classes]; classes];
+        let mut sums = Sums::default();
+        let mut count = |batch: &Batch, probs: &[f32], losses: &[f32]| {
+            for ((probs, &label), &loss) in
+                probs.chunks_exact(classes).zip(&batch.labels).zip(losses).take(batch.valid)
+            {
+                let answer = argmax(probs);
+                confusion[label as usize][answer] += 1;
+                sums.loss += f64::from(loss);
+                sums.correct += u64::from(answer == label as usize);
+                sums.images += 1;
+            }
+        };
+        let batches = loader.epoch(0, 0)?;
+        let of = batches.len();
+        // One batch is asked for before the answer of the one before it is waited for.
+        let mut waiting: Option<Batch> = None;
+        for (done, batch) in batches.enumerate() {
+            self.run_batch(&batch, Pass::Evaluate, Control::default())?;
+            self.executor.request(self.inputs.probs)?;
+            self.executor.request(self.inputs.loss)?;
+            if let Some(before) = waiting.replace(batch) {
+                count(&before, &self.answer()?, &self.answer()?);
+            }
+            progress(done + 1, of);
+        }
+        if let Some(last) = waiting {
+            count(&last, &self.answer()?, &self.answer()?);
+        }
+        Ok(Evaluation { sums, confusion })
+    }
+
+    /// As [`Session::evaluate`], but only the device's sums; `None` where `stop` ended it.
+    pub(super) fn test(
+        &mut self,
+        loader: &Loader,
+        stop: &AtomicBool,
+        mut progress: impl FnMut(usize, usize),
+    ) -> Result<Option<Sums>, TrainError> {
+        let mut readings = Readings::default();
+        self.set_metrics([0.0; 4])?;
+        let batches = loader.epoch(0, 0)?;
+        let of = batches.len();
+        for (index, batch) in batches.enumerate() {
+            if stop.load(Ordering::Relaxed) {
+                self.drain(&mut readings)?;
+                return Ok(None);
+            }
+            self.run_batch(&batch, Pass::Evaluate, Control::default())?;
+            if (index + 1) % STEPS_PER_READING == 0 || index + 1 == of {
+                self.take_reading(&mut readings)?;
+            }
+            progress(index + 1, of);
+        }
+        self.drain(&mut readings)?;
+        Ok(Some(readings.sums))
+    }
+
+    /// The probabilities of each class for images `[count, H, W, C]` of the data set's size, `[count][classes]`.
+    ///
+    /// # Errors
+    /// [`TrainError::Executor`], also where the bytes are no whole number of images.
+    pub fn predict(&mut self, images: &[u8]) -> Result<Vec<Vec<f32>>, TrainError> {
+        let (batch, classes) = (self.batch_size(), self.network.config.classes);
+        let program = self.executor.program();
+        let tensor = program.tensor(self.inputs.images);
+        let image = tensor.bytes() as usize / batch;
+        if !images.len().is_multiple_of(image) {
+            let (tensor, found) = (tensor.name.clone(), images.len() as u64);
+            return Err(ExecutorError::Size { tensor, expected: image as u64, found }.into());
+        }
+        let mut probs = Vec::with_capacity(images.len() / image);
+        for chunk in images.chunks(batch * image) {
+            let valid = chunk.len() / image;
+            let mut padded = chunk.to_vec();
+            padded.resize(batch * image, 0);
+            let labels = vec![0; batch];
+            let transforms = crate::data::IDENTITY.repeat(batch);
+            let batch = Batch { images: padded, labels, transforms, valid, epoch: 0, index: 0 };
+            self.run_batch(&batch, Pass::Evaluate, Control::default())?;
+            let answer = floats(&self.executor.read(self.inputs.probs)?);
+            probs.extend(answer.chunks_exact(classes).take(valid).map(<[f32]>::to_vec));
+        }
+        Ok(probs)
+    }
+
+    /// Uploads a batch and runs a pass over it; `control` is completed by the batch's own.
+    pub(super) fn run_batch(
+        &mut self,
+        batch: &Batch,
+        pass: Pass,
+        control: Control,
+    ) -> Result<(), TrainError> {
+        let control = Control { valid: batch.valid as u32, ..control };
+        self.executor.upload(self.inputs.control, bytemuck::bytes_of(&control))?;
+        self.executor.upload(self.inputs.images, &batch.images)?;
+        self.executor.upload(self.inputs.transforms, bytemuck::cast_slice(&batch.transforms))?;
+        self.executor.upload(self.inputs.labels, bytemuck::cast_slice(&batch.labels))?;
+        Ok(self.executor.run(pass)?)
+    }
+
+    /// What the device has summed since it was last asked; waits for it and leaves it there.
+    pub(super) fn metrics(&mut self) -> Result<[f32; 4], TrainError> {
+        Ok(four(&self.executor.read(self.inputs.metrics)?))
+    }
+
+    pub(super) fn set_metrics(&mut self, sums: [f32; 4]) -> Result<(), TrainError> {
+        Ok(self.executor.upload(self.inputs.metrics, bytemuck::bytes_of(&sums))?)
+    }
+
+    /// Asks for the device's sums and clears them behind it; takes what has come of earlier ones.
+    pub(super) fn take_reading(&mut self, readings: &mut Readings) -> Result<(), TrainError> {
+        self.executor.request(self.inputs.metrics)?;
+        readings.in_flight += 1;
+        self.set_metrics([0.0; Metrics::LEN])?;
+        self.collect(readings, IN_FLIGHT)
+    }
+
+    /// Waits for all sums that were asked for.
+    pub(super) fn drain(&mut self, readings: &mut Readings) -> Result<(), TrainError> {
+        self.collect(readings, 0)
+    }
+
+    /// Takes what has come, waiting until at most `keep` are on their way.
+    fn collect(&mut self, readings: &mut Readings, keep: usize) -> Result<(), TrainError> {
+        while readings.in_flight > 0 {
+            let Some(bytes) = self.executor.collect(readings.in_flight > keep)? else { break };
+            readings.in_flight -= 1;
+            readings.sums.add(four(&bytes));
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self) -> Result<Vec<f32>, TrainError> {
+        let bytes = self.executor.collect(true)?;
+        Ok(floats(&bytes.ok_or(TrainError::NoAnswer)?))
+    }
+
+    fn clear_moments(&mut self, parameter: usize, len: usize) -> Result<(), TrainError> {
+        if self.tensors[parameter].trained.is_some() {
+            for moment in 0..2 {
+                self.put(Part::Moment(parameter, moment), &vec![0.0; len])?;
+            }
+        }
+        Ok(())
+    }
+
+    fn tensor(&self, part: Part) -> TensorId {
+        match part {
+            Part::Value(index) => self.tensors[index].value,
+            Part::Moment(index, moment) => {
+                let [_, m, v] = self.tensors[index].trained.expect("moments are those of trained parameters");
+                [m, v][moment]
+            }
+        }
+    }
+
+    /// Uploads values in disk order.
+    fn put(&mut self, part: Part, values: &[f32]) -> Result<(), TrainError> {
+        let (Part::Value(index) | Part::Moment(index, _)) = part;
+        let parameter = &self.network.parameters[index];
+        let device = parameter.layout.to_device(&parameter.shape, values);
+        Ok(self.executor.upload(self.tensor(part), bytemuck::cast_slice(&device))?)
+    }
+
+    /// Reads values in disk order.
+    pub(super) fn get(&mut self, part: Part) -> Result<Vec<f32>, TrainError> {
+        let (Part::Value(index) | Part::Moment(index, _)) = part;
+        let values = floats(&self.executor.read(self.tensor(part))?);
+        let parameter = &self.network.parameters[index];
+        Ok(parameter.layout.to_disk(&parameter.shape, &values))
+    }
+
+    fn same_network(&self, weights: &Weights) -> Result<(), TrainError> {
+        let (own, other) = (&self.network.parameters, &weights.network.parameters);
+        let differ = own.iter().zip(other).find(|(a, b)| (&a.name, &a.shape) != (&b.name, &b.shape));
+        match differ {
+            None => Ok(()),
+            Some((own, other)) => Err(TrainError::OtherNetwork {
+                path: weights.file.path().to_owned(),
+                tensor: own.name.clone(),
+                found: other.shape.clone(),
+                expected: own.shape.clone(),
+            }),
+        }
+    }
+}
+
+/// The device's sums on their way to the host.
+#[derive(Debug, Default)]
+pub(super) struct Readings {
+    /// What has come.
+    pub sums: Sums,
+    in_flight: usize,
+}
+
+/// The first of the largest.
+fn argmax(values: &[f32]) -> usize {
+    let better = |best: usize, index: usize| if values[index] > values[best] { index } else { best };
+    (0..values.len()).fold(0, better)
+}
+
+/// Copies, as the bytes need not lie at a multiple of four.
+fn floats(bytes: &[u8]) -> Vec<f32> {
+    bytes.as_chunks::<4>().0.iter().map(|word| f32::from_ne_bytes(*word)).collect()
+}
+
+fn four(bytes: &[u8]) -> [f32; 4] {
+    bytemuck::pod_read_unaligned(bytes)
+}

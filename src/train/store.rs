@@ -1,0 +1,239 @@
+//! Safetensors files: written a tensor at a time, read whole and checked before anything is used.
+
+use std::{collections::BTreeSet, collections::HashMap, fs, io, io::Write, ops::Range, path::Path};
+
+use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorInfo};
+use thiserror::Error;
+
+use super::files::{FileError, write_whole};
+
+/// The metadata entry that holds all of this project's own. One entry, so that equal contents give equal bytes.
+const ENTRY: &str = "vgg_wgpu";
+
+/// A file of tensors that cannot be used.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The system refuses.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The file is no safetensors file, or only a part of one.
+    #[error("{path} is no whole safetensors file: {message}. Copy it again, or take another checkpoint")]
+    Format {
+        /// The file.
+        path: String,
+        /// What the reader said.
+        message: String,
+    },
+    /// Tensors other than those expected.
+    #[error("{path} does not fit {what}:\n  {}", .differences.join("\n  "))]
+    Tensors {
+        /// The file.
+        path: String,
+        /// What was expected.
+        what: String,
+        /// Every difference.
+        differences: Vec<String>,
+    },
+    /// A value that is no number.
+    #[error(
+        "{path}: tensor {tensor} holds {value} at element {element}; a network with such values cannot be used"
+    )]
+    NotFinite {
+        /// The file.
+        path: String,
+        /// The tensor.
+        tensor: String,
+        /// The first such element.
+        element: usize,
+        /// Its value.
+        value: f32,
+    },
+}
+
+/// A tensor as a file describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub name: String,
+    pub dtype: Dtype,
+    pub shape: Vec<usize>,
+}
+
+impl Entry {
+    pub fn f32(name: String, shape: &[usize]) -> Self {
+        Self { name, dtype: Dtype::F32, shape: shape.to_vec() }
+    }
+
+    pub fn i64(name: String) -> Self {
+        Self { name, dtype: Dtype::I64, shape: Vec::new() }
+    }
+
+    fn bytes(&self) -> usize {
+        self.shape.iter().product::<usize>() * self.dtype.bitsize() / 8
+    }
+}
+
+/// Writes tensors and the project's metadata; `data` gives the bytes of the tensor of an index.
+///
+/// Tensors of 8-byte elements must come first, so that all lie at multiples of their size. One tensor at a time is
+/// in memory.
+///
+/// # Errors
+/// [`StoreError::File`] where the system refuses, [`StoreError::NotFinite`] where an f32 is NaN or infinite, and the
+/// errors of `data`. The file that was there before stays in all three cases.
+pub(super) fn write<E: From<StoreError>>(
+    path: &Path,
+    metadata: &str,
+    entries: &[Entry],
+    mut data: impl FnMut(usize) -> Result<Vec<u8>, E>,
+) -> Result<(), E> {
+    struct Failure<E>(E);
+    impl<E: From<StoreError>> From<FileError> for Failure<E> {
+        fn from(error: FileError) -> Self {
+            Self(StoreError::from(error).into())
+        }
+    }
+    let header = header(metadata, entries);
+    let io = |error: io::Error| FileError::new("write", path, error);
+    let written = write_whole(path, |writer: &mut dyn Write| {
+        writer.write_all(&(header.len() as u64).to_le_bytes()).map_err(io)?;
+        writer.write_all(header.as_bytes()).map_err(io)?;
+        for (index, entry) in entries.iter().enumerate() {
+            let bytes = data(index).map_err(Failure)?;
+            assert_eq!(bytes.len(), entry.bytes(), "{}: data of the size of its shape", entry.name);
+            if entry.dtype == Dtype::F32 {
+                finite(path, &entry.name, &bytes).map_err(|error| Failure(error.into()))?;
+            }
+            writer.write_all(&bytes).map_err(io)?;
+        }
+        Ok::<(), Failure<E>>(())
+    });
+    written.map_err(|Failure(error)| error)
+}
+
+fn header(metadata: &str, entries: &[Entry]) -> String {
+    let mut offset = 0;
+    let tensors = entries.iter().map(|entry| {
+        let start = offset;
+        offset += entry.bytes();
+        let info =
+            TensorInfo { dtype: entry.dtype, shape: entry.shape.clone(), data_offsets: (start, offset) };
+        (entry.name.clone(), info)
+    });
+    let own = HashMap::from([(ENTRY.to_owned(), metadata.to_owned())]);
+    let all = Metadata::new(Some(own), tensors.collect()).expect("offsets follow each other by construction");
+    let mut text = serde_json::to_string(&all).expect("a header is strings and numbers");
+    // The data begin at a multiple of 8.
+    text.push_str(&" ".repeat(text.len().next_multiple_of(8) - text.len()));
+    text
+}
+
+/// A safetensors file in memory.
+#[derive(Debug)]
+pub(super) struct TensorFile {
+    path: String,
+    bytes: Vec<u8>,
+    tensors: HashMap<String, (Entry, Range<usize>)>,
+    /// The project's own metadata; a file from elsewhere has none.
+    pub metadata: Option<String>,
+}
+
+impl TensorFile {
+    pub fn read(path: &Path) -> Result<Self, StoreError> {
+        let bytes = fs::read(path).map_err(|error| FileError::new("read", path, error))?;
+        let path = path.display().to_string();
+        let (start, header) = SafeTensors::read_metadata(&bytes)
+            .map_err(|error| StoreError::Format { path: path.clone(), message: error.to_string() })?;
+        let metadata = header.metadata().as_ref().and_then(|own| own.get(ENTRY).cloned());
+        let tensors = header.tensors().into_iter().map(|(name, info)| {
+            let (from, to) = info.data_offsets;
+            let at = start + 8;
+            let entry = Entry { name: name.clone(), dtype: info.dtype, shape: info.shape.clone() };
+            (name, (entry, from + at..to + at))
+        });
+        let tensors = tensors.collect();
+        Ok(Self { path, bytes, tensors, metadata })
+    }
+
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.tensors.get(name).map(|(entry, _)| entry.shape.as_slice())
+    }
+
+    /// Checks that the file holds the tensors `expected`, perhaps some of `optional`, no others that `ignored` does
+    /// not name, and only finite values. `what` says what they are expected for.
+    pub fn check(
+        &self,
+        what: &str,
+        expected: &[Entry],
+        optional: &[Entry],
+        ignored: impl Fn(&str) -> bool,
+    ) -> Result<(), StoreError> {
+        let mut differences = Vec::new();
+        for (entry, required) in expected.iter().map(|e| (e, true)).chain(optional.iter().map(|e| (e, false)))
+        {
+            let name = &entry.name;
+            match self.tensors.get(name) {
+                None if required => differences.push(format!("missing: {name} {:?}", entry.shape)),
+                Some((found, _)) if found.shape != entry.shape => {
+                    differences
+                        .push(format!("wrong shape: {name} is {:?}, not {:?}", found.shape, entry.shape));
+                }
+                Some((found, _)) if found.dtype != entry.dtype => {
+                    differences.push(format!("wrong type: {name} is {}, not {}", found.dtype, entry.dtype));
+                }
+                _ => {}
+            }
+        }
+        let known: BTreeSet<&str> =
+            expected.iter().chain(optional).map(|entry| entry.name.as_str()).collect();
+        let mut extra: Vec<&str> = self.tensors.keys().map(String::as_str).collect();
+        extra.retain(|name| !known.contains(name) && !ignored(name));
+        extra.sort_unstable();
+        differences.extend(extra.iter().map(|name| format!("extra: {name}")));
+        if !differences.is_empty() {
+            let (path, what) = (self.path.clone(), what.to_owned());
+            return Err(StoreError::Tensors { path, what, differences });
+        }
+        for entry in expected.iter().filter(|entry| entry.dtype == Dtype::F32) {
+            finite(Path::new(&self.path), &entry.name, self.bytes(&entry.name))?;
+        }
+        Ok(())
+    }
+
+    fn bytes(&self, name: &str) -> &[u8] {
+        &self.bytes[self.tensors[name].1.clone()]
+    }
+
+    /// The values of a tensor that [`TensorFile::check`] found.
+    pub fn f32s(&self, name: &str) -> Vec<f32> {
+        from_le(self.bytes(name)).collect()
+    }
+
+    /// The value of a single integer.
+    pub fn i64(&self, name: &str) -> Option<i64> {
+        let bytes = self.bytes.get(self.tensors.get(name)?.1.clone())?;
+        Some(i64::from_le_bytes(bytes.try_into().ok()?))
+    }
+}
+
+fn from_le(bytes: &[u8]) -> impl Iterator<Item = f32> {
+    bytes.as_chunks::<4>().0.iter().map(|word| f32::from_le_bytes(*word))
+}
+
+/// Values in the byte order of files.
+pub(super) fn to_le(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+fn finite(path: &Path, tensor: &str, bytes: &[u8]) -> Result<(), StoreError> {
+    match from_le(bytes).enumerate().find(|(_, value)| !value.is_finite()) {
+        None => Ok(()),
+        Some((element, value)) => {
+            let (path, tensor) = (path.display().to_string(), tensor.to_owned());
+            Err(StoreError::NotFinite { path, tensor, element, value })
+        }
+    }
+}

@@ -1,0 +1,351 @@
+//! The training loop.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
+    time::Instant,
+};
+
+use super::{
+    Event, Observer, StepEvent, Summary, TrainError,
+    checkpoint::{self, Checkpoint, Part, Progress},
+    config::TrainConfig,
+    metrics::{Row, Sums, best},
+    report::RunDirectory,
+    schedule::Schedule,
+    session::{Readings, STEPS_PER_READING, Session},
+    weights::{ModelInfo, Weights},
+};
+use crate::{
+    data::{Augmentation, Batch, DataSets, Loader},
+    ops::Control,
+    program::Pass,
+    rng,
+};
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// It reached its last step.
+    Finished(Summary),
+    /// It was told to stop.
+    Interrupted {
+        /// What to resume from.
+        checkpoint: PathBuf,
+    },
+}
+
+/// A run: a network on a device, the data, and how far it has come.
+///
+/// All that determines the numbers is in the configuration and in [`Progress`]; a run that is resumed from its
+/// checkpoint equals one that was never interrupted bit for bit on the same device.
+pub struct Trainer {
+    session: Session,
+    config: TrainConfig,
+    schedule: Schedule,
+    train: Loader,
+    test: Loader,
+    info: ModelInfo,
+    directory: RunDirectory,
+    progress: Progress,
+    /// Optimiser steps in all.
+    total: u64,
+    /// Whether the parameters have no values yet.
+    fresh: bool,
+}
+
+impl Trainer {
+    /// A run of the network in `session`, whose program was lowered with [`TrainConfig::settings`].
+    ///
+    /// # Errors
+    /// [`TrainError`] where the data and the batch do not fit, or the run is too long.
+    pub fn new(
+        session: Session,
+        config: TrainConfig,
+        data: &DataSets,
+        directory: RunDirectory,
+    ) -> Result<Self, TrainError> {
+        config.validate()?;
+        let augmentation = Augmentation::new(config.rotate as f32, config.translate as f32)?;
+        let train = Loader::train(data.train.clone(), config.batch_size, config.seed, augmentation)?;
+        let test = Loader::evaluate(data.test.clone(), config.batch_size)?;
+        let steps_per_epoch = train.batches_per_epoch() as u64;
+        let all = u64::from(config.epochs) * steps_per_epoch;
+        if all > u64::from(u32::MAX) {
+            return Err(TrainError::TooLong { epochs: config.epochs, steps_per_epoch });
+        }
+        Ok(Self {
+            info: ModelInfo::new(session.network(), &*data.train),
+            schedule: Schedule::new(&config, steps_per_epoch),
+            total: config.steps.unwrap_or(all).min(all),
+            progress: Progress { train_images: data.train.len(), ..Progress::default() },
+            fresh: true,
+            session,
+            train,
+            test,
+            config,
+            directory,
+        })
+    }
+
+    /// Goes on where a checkpoint was written; the configuration is [`TrainConfig::resumed_with`] of its own.
+    ///
+    /// # Errors
+    /// [`TrainError::Over`] where nothing is left to do, [`TrainError::OtherData`] where the training set has another
+    /// size, [`TrainError::OtherNetwork`], [`TrainError::Executor`].
+    pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), TrainError> {
+        let progress = &checkpoint.progress;
+        let (before, now) = (progress.train_images, self.progress.train_images);
+        if before != now {
+            return Err(TrainError::OtherData { before, now });
+        }
+        let (step, of) = (progress.step, self.total);
+        let evaluated = progress.history.last().is_some_and(|row| row.step == step);
+        if step > of || (step == of && evaluated) {
+            let by_steps = self.config.steps.is_some_and(|steps| steps == of);
+            return Err(TrainError::Over { step, of, flag: if by_steps { "--steps" } else { "--epochs" } });
+        }
+        self.session.restore(checkpoint)?;
+        self.progress = progress.clone();
+        self.fresh = false;
+        Ok(())
+    }
+
+    /// Begins with these weights in place of the seed's.
+    ///
+    /// # Errors
+    /// As [`Session::load`].
+    pub fn load(&mut self, weights: &Weights) -> Result<(), TrainError> {
+        self.session.load(weights)?;
+        self.fresh = false;
+        Ok(())
+    }
+
+    /// The network on the device, to evaluate it or to look at its values once it has run.
+    pub fn session(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
+    /// How far the run has come.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// The run directory.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Trains to the end, or until `stop` is set, which is looked at before every step.
+    ///
+    /// # Errors
+    /// [`TrainError`]; the checkpoint in the run directory is then the last one that was good.
+    pub fn run(&mut self, stop: &AtomicBool, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
+        let start = Start { at: Instant::now(), seconds: self.progress.seconds };
+        if self.fresh {
+            self.session.initialize(self.config.seed)?;
+            self.fresh = false;
+        }
+        observer.event(&Event::Started {
+            step: self.progress.step,
+            of: self.total,
+            epochs: self.config.epochs,
+            directory: self.directory.path(),
+        });
+        if !self.progress.history.is_empty() {
+            self.write_history()?;
+        }
+        loop {
+            let stopped = self.train_epoch(stop, observer)?;
+            let tested = if stopped {
+                None
+            } else {
+                self.session
+                    .test(&self.test, stop, |batch, of| observer.event(&Event::Testing { batch, of }))?
+            };
+            let Some(tested) = tested else {
+                self.progress.seconds = start.seconds();
+                let checkpoint = self.save(observer)?;
+                observer.event(&Event::Interrupted(&checkpoint));
+                return Ok(Outcome::Interrupted { checkpoint });
+            };
+            self.end_epoch(tested, &start, observer)?;
+            if self.progress.step == self.total {
+                let summary = self.summary(&start);
+                observer.event(&Event::Finished(&summary));
+                return Ok(Outcome::Finished(summary));
+            }
+        }
+    }
+
+    /// Trains from where the running epoch is to its end or the run's; says whether `stop` ended it before.
+    fn train_epoch(&mut self, stop: &AtomicBool, observer: &mut dyn Observer) -> Result<bool, TrainError> {
+        let steps_per_epoch = self.train.batches_per_epoch();
+        let (start, before) = (Instant::now(), self.progress.epoch_seconds);
+        let first = self.progress.batch;
+        let mut readings = Readings::default();
+        readings.sums = self.progress.sums;
+        self.session.set_metrics(self.progress.device)?;
+        let mut batches = self.train.epoch(self.progress.epoch, first)?;
+        let mut stopped = false;
+        while self.progress.step < self.total {
+            stopped = stop.load(Ordering::Relaxed);
+            if stopped {
+                break;
+            }
+            let Some(batch) = batches.next() else { break };
+            self.step(&batch)?;
+            batches.recycle(batch);
+            if self.progress.batch.is_multiple_of(STEPS_PER_READING) || self.progress.batch == steps_per_epoch
+            {
+                self.session.take_reading(&mut readings)?;
+                self.finite("training loss", readings.sums.loss)?;
+            }
+            let seconds = before + start.elapsed().as_secs_f64();
+            let known = readings.sums.images > 0;
+            observer.event(&Event::Step(StepEvent {
+                epoch: self.progress.epoch + 1,
+                step: self.progress.step,
+                of: self.total,
+                loss: known.then(|| readings.sums.mean_loss()),
+                accuracy: known.then(|| readings.sums.accuracy()),
+                learning_rate: self.schedule.rate(self.progress.step),
+                images_per_second: (self.progress.batch * self.config.batch_size) as f64 / seconds,
+            }));
+        }
+        self.session.drain(&mut readings)?;
+        self.progress.device = self.session.metrics()?;
+        self.progress.sums = readings.sums;
+        self.progress.epoch_seconds = before + start.elapsed().as_secs_f64();
+        self.finite("training loss", readings.sums.loss + f64::from(self.progress.device[0]))?;
+        Ok(stopped)
+    }
+
+    fn step(&mut self, batch: &Batch) -> Result<(), TrainError> {
+        let step = self.progress.step + 1;
+        let [seed_low, seed_high] = rng::key(self.config.seed);
+        let correction = |beta: f64| (1.0 - beta.powf(step as f64)) as f32;
+        let control = Control {
+            // A run has at most 2^32 - 1 steps.
+            step: step as u32,
+            seed_low,
+            seed_high,
+            learning_rate: self.schedule.rate(step) as f32,
+            bias_correction1: correction(self.config.beta1),
+            bias_correction2: correction(self.config.beta2),
+            ..Control::default()
+        };
+        self.session.run_batch(batch, Pass::Train, control)?;
+        self.progress.step = step;
+        self.progress.batch += 1;
+        Ok(())
+    }
+
+    /// Records, writes and tells what the epoch came to, and goes on to the next one where it is whole.
+    fn end_epoch(
+        &mut self,
+        tested: Sums,
+        start: &Start,
+        observer: &mut dyn Observer,
+    ) -> Result<(), TrainError> {
+        self.finite("test loss", tested.loss)?;
+        let mut trained = self.progress.sums;
+        trained.add(self.progress.device);
+        self.progress.seconds = start.seconds();
+        let row = Row {
+            epoch: self.progress.epoch + 1,
+            step: self.progress.step,
+            train_loss: trained.mean_loss(),
+            train_accuracy: trained.accuracy(),
+            test_loss: tested.mean_loss(),
+            test_accuracy: tested.accuracy(),
+            learning_rate: self.schedule.rate(self.progress.step),
+            images_per_second: trained.images as f64 / self.progress.epoch_seconds,
+            seconds: self.progress.seconds,
+        };
+        // An epoch that `--steps` had ended before gives way to its longer self.
+        self.progress.history.retain(|earlier| earlier.epoch != row.epoch);
+        let is_best = best(&self.progress.history).is_none_or(|best| row.test_accuracy > best.test_accuracy);
+        self.progress.history.push(row);
+        if self.progress.batch == self.train.batches_per_epoch() {
+            self.progress.epoch += 1;
+            self.progress.batch = 0;
+            self.progress.sums = Sums::default();
+            self.progress.device = [0.0; 4];
+            self.progress.train_seconds += self.progress.epoch_seconds;
+            self.progress.epoch_seconds = 0.0;
+        }
+        // The best weights first: a run that is killed in between finds them better again when it is resumed.
+        if is_best {
+            self.write(&self.directory.best(), false)?;
+        }
+        let checkpoint = self.write_checkpoint()?;
+        self.write_history()?;
+        observer.event(&Event::EpochDone { row: &row, best: is_best });
+        observer.event(&Event::Saved(&checkpoint));
+        Ok(())
+    }
+
+    fn save(&mut self, observer: &mut dyn Observer) -> Result<PathBuf, TrainError> {
+        let path = self.write_checkpoint()?;
+        observer.event(&Event::Saved(&path));
+        Ok(path)
+    }
+
+    fn write_checkpoint(&mut self) -> Result<PathBuf, TrainError> {
+        let path = self.directory.checkpoint();
+        self.write(&path, true)?;
+        Ok(path)
+    }
+
+    /// Writes a checkpoint, or the weights alone.
+    fn write(&mut self, path: &Path, whole: bool) -> Result<(), TrainError> {
+        let run = whole.then_some((&self.config, &self.progress));
+        let network = self.session.network().clone();
+        checkpoint::write(path, &network, &self.info, self.progress.step, run, |part: Part| {
+            self.session.get(part)
+        })
+    }
+
+    fn write_history(&self) -> Result<(), TrainError> {
+        Ok(self.directory.write_history(&self.title(), &self.progress.history)?)
+    }
+
+    fn title(&self) -> String {
+        let [h, w] = self.info.image_size;
+        let width = match self.info.width {
+            1.0 => String::new(),
+            width => format!(", width {width}"),
+        };
+        format!("VGG16 on {}, {h} x {w} px{width}", self.train.dataset().name())
+    }
+
+    fn finite(&self, what: &'static str, value: f64) -> Result<(), TrainError> {
+        if value.is_finite() {
+            return Ok(());
+        }
+        let step = self.progress.step;
+        Err(TrainError::Diverged { what, value, step, learning_rate: self.schedule.rate(step) })
+    }
+
+    fn summary(&self, start: &Start) -> Summary {
+        let history = &self.progress.history;
+        // Called behind an epoch's end only.
+        let (last, best) = (history[history.len() - 1], *best(history).unwrap_or(&history[0]));
+        let seconds = self.progress.train_seconds + self.progress.epoch_seconds;
+        let images = self.progress.step as f64 * self.config.batch_size as f64;
+        Summary { last, best, seconds: start.seconds(), images_per_second: images / seconds }
+    }
+}
+
+/// When this process began, and what the run had taken before.
+struct Start {
+    at: Instant,
+    seconds: f64,
+}
+
+impl Start {
+    fn seconds(&self) -> f64 {
+        self.seconds + self.at.elapsed().as_secs_f64()
+    }
+}

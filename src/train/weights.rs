@@ -1,0 +1,297 @@
+//! Weights on disk, under torchvision's names and shapes.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::store::{Entry, StoreError, TensorFile};
+use crate::{
+    data::{Dataset, Normalization},
+    model::{Network, NetworkError, PoolStride, Semantics, VggConfig},
+};
+
+/// The version of the metadata that this program writes, and the only one that it reads.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Weights that cannot be used.
+#[derive(Debug, Error)]
+pub enum WeightsError {
+    /// The file cannot be read, or its tensors do not fit.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The metadata are of another version.
+    #[error(
+        "{path} has format version {found}, but this program reads version {FORMAT_VERSION}; use the program that wrote it, or train again"
+    )]
+    Version {
+        /// The file.
+        path: String,
+        /// Its version.
+        found: u32,
+    },
+    /// The metadata cannot be read.
+    #[error("{path}: its metadata cannot be read: {message}. The file is damaged; take another checkpoint")]
+    Metadata {
+        /// The file.
+        path: String,
+        /// What the reader said.
+        message: String,
+    },
+    /// A file without metadata whose shapes are no VGG16's.
+    #[error("{path} says nothing of its network, and its tensors do not tell: {message}")]
+    Unknown {
+        /// The file.
+        path: String,
+        /// What is missing.
+        message: String,
+    },
+    /// The network that the file describes cannot be built.
+    #[error("{path}: {error}")]
+    Network {
+        /// The file.
+        path: String,
+        /// Why not.
+        error: NetworkError,
+    },
+    /// Weights where a checkpoint is needed.
+    #[error(
+        "{path} holds weights only, nothing of a run to resume; give its checkpoint.safetensors, or start from it with --weights"
+    )]
+    NotACheckpoint {
+        /// The file.
+        path: String,
+    },
+}
+
+/// All that a file says of its network: with it, weights are read without flags.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelInfo {
+    /// Height and width of the input.
+    pub image_size: [usize; 2],
+    /// Channels of the input.
+    pub channels: usize,
+    /// Factor on every layer's width.
+    pub width: f64,
+    /// Features of the two hidden linear layers.
+    pub hidden: usize,
+    /// Dropout rate in training.
+    pub dropout: f32,
+    /// Added to the variance in batch normalisation.
+    pub batch_norm_eps: f32,
+    /// The weight of a new batch in the running statistics.
+    pub batch_norm_momentum: f32,
+    /// Whose rule decides the details.
+    pub semantics: Semantics,
+    /// The stride of the pooling layers.
+    pub pool_stride: PoolStride,
+    /// Mean of each channel, for normalisation.
+    pub mean: Vec<f32>,
+    /// Standard deviation of each channel.
+    pub std: Vec<f32>,
+    /// The name of each class.
+    pub class_names: Vec<String>,
+}
+
+impl ModelInfo {
+    /// What to write beside the weights of a network that was trained on a data set.
+    pub fn new(network: &Network, dataset: &dyn Dataset) -> Self {
+        let (c, normalization) = (&network.config, dataset.normalization());
+        Self {
+            image_size: c.image_size,
+            channels: c.channels,
+            width: c.width,
+            hidden: c.hidden(),
+            dropout: c.dropout,
+            batch_norm_eps: c.batch_norm_eps,
+            batch_norm_momentum: c.batch_norm_momentum,
+            semantics: c.semantics,
+            pool_stride: c.pool_stride,
+            mean: normalization.mean.clone(),
+            std: normalization.std.clone(),
+            class_names: dataset.class_names().to_vec(),
+        }
+    }
+
+    /// What the network is built from.
+    pub fn vgg(&self) -> VggConfig {
+        VggConfig {
+            image_size: self.image_size,
+            channels: self.channels,
+            classes: self.class_names.len(),
+            width: self.width,
+            hidden: Some(self.hidden),
+            dropout: self.dropout,
+            batch_norm_eps: self.batch_norm_eps,
+            batch_norm_momentum: self.batch_norm_momentum,
+            semantics: self.semantics,
+            pool_stride: self.pool_stride,
+        }
+    }
+
+    /// What brings pixels to the form that the network was trained on.
+    pub fn normalization(&self) -> Normalization {
+        Normalization { mean: self.mean.clone(), std: self.std.clone() }
+    }
+
+    /// From the shapes of a file that PyTorch wrote.
+    ///
+    /// Channels, width, hidden features and classes follow from the shapes. The image size follows from FC1's inputs
+    /// only up to the pooling's rounding: 224 for 7x7 pixels, 28 for one pixel (where the paper's network for MNIST
+    /// ends), else 32 times their side. Normalisation is MNIST's for one channel and ImageNet's for three.
+    fn inferred(file: &TensorFile, image_size: Option<[usize; 2]>) -> Result<Self, WeightsError> {
+        let unknown = |message: String| WeightsError::Unknown { path: file.path().to_owned(), message };
+        let shape = |name: &str, rank: usize| match file.shape(name) {
+            Some(shape) if shape.len() == rank => Ok(shape),
+            Some(shape) => Err(unknown(format!("{name} is {shape:?}, but should have {rank} extents"))),
+            None => Err(unknown(format!("there is no {name}, so it is no torchvision vgg16_bn"))),
+        };
+        let channels = shape("features.0.weight", 4)?[1];
+        let last = shape("features.40.weight", 4)?[0];
+        let (hidden, inputs) = match *shape("classifier.0.weight", 2)? {
+            [hidden, inputs] => (hidden, inputs),
+            _ => unreachable!("a shape of two extents"),
+        };
+        let classes = shape("classifier.6.weight", 2)?[0];
+        let side = (inputs as f64 / last.max(1) as f64).sqrt().round() as usize;
+        let image_size = match (image_size, side) {
+            (Some(size), _) => size,
+            _ if side * side * last != inputs => {
+                let message =
+                    format!("FC1 takes {inputs} inputs, no square of {last} channels; give --image-size");
+                return Err(unknown(message));
+            }
+            (None, 1) => [28, 28],
+            (None, side) => [32 * side; 2],
+        };
+        let imagenet = Normalization { mean: vec![0.485, 0.456, 0.406], std: vec![0.229, 0.224, 0.225] };
+        let mnist = crate::data::mnist::normalization();
+        let Normalization { mean, std } = if channels == 3 { imagenet } else { mnist };
+        let defaults = VggConfig::default();
+        Ok(Self {
+            image_size,
+            channels,
+            width: last as f64 / 512.0,
+            hidden,
+            dropout: defaults.dropout,
+            batch_norm_eps: defaults.batch_norm_eps,
+            batch_norm_momentum: defaults.batch_norm_momentum,
+            semantics: Semantics::Pytorch,
+            pool_stride: PoolStride::Adaptive,
+            mean,
+            std,
+            class_names: (0..classes).map(|class| class.to_string()).collect(),
+        })
+    }
+}
+
+/// What a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Kind {
+    /// Weights alone.
+    Weights,
+    /// Weights and all that a run needs to go on.
+    Checkpoint,
+}
+
+/// The part of the metadata that both kinds of file have.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Description {
+    pub version: u32,
+    pub kind: Kind,
+    pub model: ModelInfo,
+}
+
+/// Reads one table of the metadata, after its version.
+pub(super) fn metadata<T: for<'de> Deserialize<'de>>(file: &TensorFile) -> Result<Option<T>, WeightsError> {
+    #[derive(Deserialize)]
+    struct Version {
+        version: u32,
+    }
+    let Some(text) = &file.metadata else { return Ok(None) };
+    let damaged = |error: toml::de::Error| {
+        let message = error.message().trim().replace('\n', ", ");
+        WeightsError::Metadata { path: file.path().to_owned(), message }
+    };
+    let Version { version: found } = toml::from_str(text).map_err(damaged)?;
+    if found != FORMAT_VERSION {
+        return Err(WeightsError::Version { path: file.path().to_owned(), found });
+    }
+    toml::from_str(text).map(Some).map_err(damaged)
+}
+
+/// Checked weights of a network, as a file holds them.
+#[derive(Debug)]
+pub struct Weights {
+    /// What the file says of the network, or what its shapes tell.
+    pub info: ModelInfo,
+    /// The network.
+    pub network: Network,
+    pub(super) file: TensorFile,
+}
+
+impl Weights {
+    /// Reads a file of weights or a checkpoint, and checks every tensor's name, shape, type and values.
+    ///
+    /// `image_size` is for files that PyTorch wrote, which do not tell it; without it, it is 224 where FC1 sees 7x7
+    /// pixels, 28 where it sees one, and else 32 times their side. For other files it must be the file's own.
+    ///
+    /// # Errors
+    /// [`WeightsError`] with every difference between the file and the network.
+    pub fn read(path: &Path, image_size: Option<[usize; 2]>) -> Result<Self, WeightsError> {
+        let file = TensorFile::read(path)?;
+        let (info, kind) = match metadata::<Description>(&file)? {
+            Some(description) => (description.model, description.kind),
+            None => (ModelInfo::inferred(&file, image_size)?, Kind::Weights),
+        };
+        let ignored = |name: &str| kind == Kind::Checkpoint && name.starts_with("optimizer.");
+        Self::check(file, info, &[], ignored)
+    }
+
+    /// Checks the tensors against the network of `info`, `more` beside it.
+    pub(super) fn check(
+        file: TensorFile,
+        info: ModelInfo,
+        more: &[Entry],
+        ignored: impl Fn(&str) -> bool,
+    ) -> Result<Self, WeightsError> {
+        let path = || file.path().to_owned();
+        let classes = info.class_names.len();
+        if [info.mean.len(), info.std.len()] != [info.channels; 2] {
+            let message = format!("{} channels, but normalisation for {}", info.channels, info.mean.len());
+            return Err(WeightsError::Metadata { path: path(), message });
+        }
+        // A damaged width or class count must not make this allocate: the limits of the network are checked first.
+        let network = info.vgg().network().map_err(|error| WeightsError::Network { path: path(), error })?;
+        let [h, w] = info.image_size;
+        let what = format!(
+            "VGG16 at {h}x{w} px, {} channels, width {}, {classes} classes",
+            info.channels, info.width
+        );
+        let expected: Vec<Entry> = values(&network).into_iter().chain(more.iter().cloned()).collect();
+        file.check(&what, &expected, &counters(&network), ignored)?;
+        Ok(Self { info, network, file })
+    }
+
+    /// The values of a parameter in disk order, by its index in [`Network::parameters`].
+    pub fn values(&self, parameter: usize) -> Vec<f32> {
+        self.file.f32s(&self.network.parameters[parameter].name)
+    }
+
+    /// How many steps the weights were trained for, where the file says so.
+    pub fn steps(&self) -> Option<u64> {
+        self.file.i64(&counters(&self.network).first()?.name).and_then(|steps| u64::try_from(steps).ok())
+    }
+}
+
+/// The entries of all parameters, in the network's order.
+pub(super) fn values(network: &Network) -> Vec<Entry> {
+    network.parameters.iter().map(|p| Entry::f32(p.name.clone(), p.shape.dims())).collect()
+}
+
+/// The entries of batch normalisation's `num_batches_tracked`, which PyTorch counts and nothing here reads.
+pub(super) fn counters(network: &Network) -> Vec<Entry> {
+    let layers = network.parameters.iter().filter_map(|p| p.name.strip_suffix(".running_mean"));
+    layers.map(|layer| Entry::i64(format!("{layer}.num_batches_tracked"))).collect()
+}

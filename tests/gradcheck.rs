@@ -1,0 +1,487 @@
+//! The CPU executor's backward pass against central differences of its forward pass, in f64.
+//!
+//! Each operation is checked between two others, so that neither its input nor its gradient is anything special;
+//! then the whole network is, whole and in slices.
+
+mod common;
+
+use common::{Fixture, Tolerance, compare, fixture, largest, read, run_op, write};
+use vgg_wgpu::{
+    model::{Semantics, VggConfig},
+    ops::{
+        BatchNormGradInput, BatchNormGradStatistics, BatchNormNormalize, BatchNormStatistics, Control, Conv,
+        ConvGradInput, ConvGradWeight, CrossEntropy, CrossEntropyGrad, Dropout, GradBias, Linear,
+        LinearGradInput, LinearGradWeight, MaxPool, MaxPoolGrad, Op, Relu, ReluGrad,
+    },
+    program::{DeviceLimits, Executor, Pass},
+    rng,
+    shape::Shape,
+};
+
+/// Half the distance of a central difference. The third derivatives leave about its square, 1e-10; the rounding
+/// of the two values leaves about 1e-15 / 1e-5, as much.
+const STEP: f64 = 1e-5;
+const TOLERANCE: Tolerance = Tolerance { absolute: 1e-8, relative: 1e-7 };
+const CONTROL: Control = Control {
+    step: 3,
+    seed_low: 11,
+    seed_high: 13,
+    valid: 3,
+    learning_rate: 0.0,
+    bias_correction1: 1.0,
+    bias_correction2: 1.0,
+    reserved: [0; 9],
+};
+
+fn normal(index: u32, len: usize) -> Vec<f64> {
+    rng::normal(21, index, len, 1.0).into_iter().map(f64::from).collect()
+}
+
+fn run<const R: usize>(op: impl Into<Op>, given: &[(&str, &[f64])], results: [&str; R]) -> [Vec<f64>; R] {
+    let mut out = run_op::<f64>(op, CONTROL, given);
+    results.map(|name| out.remove(name).unwrap())
+}
+
+/// The derivative of `value` by each of `at`.
+fn central_differences(at: &[f64], value: impl Fn(&[f64]) -> f64) -> Vec<f64> {
+    let mut at = at.to_vec();
+    (0..at.len())
+        .map(|index| {
+            let middle = at[index];
+            at[index] = middle + STEP;
+            let after = value(&at);
+            at[index] = middle - STEP;
+            let before = value(&at);
+            at[index] = middle;
+            (after - before) / (2.0 * STEP)
+        })
+        .collect()
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// What sits between two convolutions.
+trait Middle {
+    /// Output extents for the input extents `[n, h, w, c]`.
+    fn output(&self, input: [usize; 4]) -> [usize; 4] {
+        input
+    }
+    /// Names and values of its parameters.
+    fn parameters(&self, _input: [usize; 4]) -> Vec<(&'static str, Vec<f64>)> {
+        Vec::new()
+    }
+    fn forward(&self, shape: [usize; 4], input: &[f64], parameters: &[Vec<f64>]) -> Vec<f64>;
+    /// The gradients of the input and of the parameters.
+    fn backward(
+        &self,
+        shape: [usize; 4],
+        input: &[f64],
+        parameters: &[Vec<f64>],
+        grad_output: &[f64],
+    ) -> (Vec<f64>, Vec<Vec<f64>>);
+}
+
+/// Checks `convolution, middle, convolution, weighted sum` for every input and parameter.
+fn check_between(name: &str, middle: &dyn Middle, [n, h, w, c]: [usize; 4]) {
+    let first = Conv { n, h, w, c: 2, k: c };
+    let inside = [n, h, w, c];
+    let [_, p, q, k] = middle.output(inside);
+    let last = Conv { n, h: p, w: q, c: k, k: 3 };
+    let x = normal(1, n * h * w * 2);
+    let (w1, b1) = (normal(2, 9 * 2 * c), normal(3, c));
+    let (w2, b2) = (normal(4, 9 * k * 3), normal(5, 3));
+    let weights = normal(6, last.pixels() * 3);
+    let (names, parameters): (Vec<_>, Vec<_>) = middle.parameters(inside).into_iter().unzip();
+
+    let conv = |op: Conv, x: &[f64], w: &[f64], b: &[f64]| {
+        let [y] = run(op, &[("input", x), ("weight", w), ("bias", b)], ["output"]);
+        y
+    };
+    let value = |x: &[f64], parameters: &[Vec<f64>]| {
+        let a = middle.forward(inside, &conv(first, x, &w1, &b1), parameters);
+        dot(&conv(last, &a, &w2, &b2), &weights)
+    };
+
+    let a = conv(first, &x, &w1, &b1);
+    let [grad] = run(ConvGradInput(last), &[("grad_output", &weights), ("weight", &w2)], ["grad_input"]);
+    let (grad, of_parameters) = middle.backward(inside, &a, &parameters, &grad);
+    let [of_x] = run(ConvGradInput(first), &[("grad_output", &grad), ("weight", &w1)], ["grad_input"]);
+
+    // Values reach 100 or so, and so does their rounding error reach 100 times that of 1.
+    let scaled = |expected: &[f64]| Tolerance {
+        absolute: TOLERANCE.absolute * (1.0 + largest(expected)),
+        ..TOLERANCE
+    };
+    let expected = central_differences(&x, |x| value(x, &parameters));
+    compare(&format!("{name}: input"), &[n, h, w, 2].into(), &of_x, &expected, scaled(&expected));
+    for (index, gradient) in of_parameters.iter().enumerate() {
+        let expected = central_differences(&parameters[index], |changed| {
+            let mut parameters = parameters.clone();
+            parameters[index] = changed.to_vec();
+            value(&x, &parameters)
+        });
+        let shape: Shape = [expected.len()].into();
+        compare(&format!("{name}: {}", names[index]), &shape, gradient, &expected, scaled(&expected));
+    }
+}
+
+fn len([n, h, w, c]: [usize; 4]) -> usize {
+    n * h * w * c
+}
+
+struct Convolution(usize);
+
+impl Convolution {
+    fn op(&self, [n, h, w, c]: [usize; 4]) -> Conv {
+        Conv { n, h, w, c, k: self.0 }
+    }
+}
+
+impl Middle for Convolution {
+    fn output(&self, [n, h, w, _]: [usize; 4]) -> [usize; 4] {
+        [n, h, w, self.0]
+    }
+
+    fn parameters(&self, [.., c]: [usize; 4]) -> Vec<(&'static str, Vec<f64>)> {
+        vec![("weight", normal(7, 9 * c * self.0)), ("bias", normal(8, self.0))]
+    }
+
+    fn forward(&self, shape: [usize; 4], input: &[f64], p: &[Vec<f64>]) -> Vec<f64> {
+        let given: [(&str, &[f64]); 3] = [("input", input), ("weight", &p[0]), ("bias", &p[1])];
+        let [y] = run(self.op(shape), &given, ["output"]);
+        y
+    }
+
+    fn backward(
+        &self,
+        shape: [usize; 4],
+        input: &[f64],
+        p: &[Vec<f64>],
+        grad: &[f64],
+    ) -> (Vec<f64>, Vec<Vec<f64>>) {
+        let conv = self.op(shape);
+        let grad_output = ("grad_output", grad);
+        let [dx] = run(ConvGradInput(conv), &[grad_output, ("weight", &p[0])], ["grad_input"]);
+        let op = ConvGradWeight { conv, accumulate: false };
+        let [dw] = run(op, &[("input", input), grad_output], ["grad_weight"]);
+        let op = GradBias { rows: conv.pixels(), channels: conv.k, accumulate: false };
+        let [db] = run(op, &[grad_output], ["grad_bias"]);
+        (dx, vec![dw, db])
+    }
+}
+
+struct BatchNorm;
+
+impl BatchNorm {
+    fn statistics(&self, shape: [usize; 4], input: &[f64]) -> [Vec<f64>; 2] {
+        let op = BatchNormStatistics { rows: len(shape) / shape[3], channels: shape[3], rows_before: 0 };
+        run(op, &[("input", input)], ["batch_mean", "batch_var"])
+    }
+}
+
+impl Middle for BatchNorm {
+    fn parameters(&self, [.., c]: [usize; 4]) -> Vec<(&'static str, Vec<f64>)> {
+        vec![("gamma", normal(7, c)), ("beta", normal(8, c))]
+    }
+
+    fn forward(&self, shape: [usize; 4], input: &[f64], p: &[Vec<f64>]) -> Vec<f64> {
+        let [mean, var] = self.statistics(shape, input);
+        let op = BatchNormNormalize { rows: len(shape) / shape[3], channels: shape[3], eps: 1e-5 };
+        let given: [(&str, &[f64]); 5] =
+            [("input", input), ("mean", &mean), ("var", &var), ("gamma", &p[0]), ("beta", &p[1])];
+        let [y] = run(op, &given, ["output"]);
+        y
+    }
+
+    fn backward(
+        &self,
+        shape: [usize; 4],
+        input: &[f64],
+        p: &[Vec<f64>],
+        grad: &[f64],
+    ) -> (Vec<f64>, Vec<Vec<f64>>) {
+        let [mean, var] = self.statistics(shape, input);
+        let (rows, channels, eps) = (len(shape) / shape[3], shape[3], 1e-5);
+        let op = BatchNormGradStatistics { rows, channels, eps, accumulate: false };
+        let mut given: Vec<(&str, &[f64])> =
+            vec![("input", input), ("mean", &mean), ("var", &var), ("grad_output", grad)];
+        let [gamma, beta] = run(op, &given, ["grad_gamma", "grad_beta"]);
+        given.extend([("gamma", p[0].as_slice()), ("grad_gamma", &gamma), ("grad_beta", &beta)]);
+        let op = BatchNormGradInput { rows, channels, eps, total_rows: rows };
+        let [dx] = run(op, &given, ["grad_input"]);
+        (dx, vec![gamma, beta])
+    }
+}
+
+struct Rectifier(f32);
+
+impl Middle for Rectifier {
+    fn forward(&self, shape: [usize; 4], input: &[f64], _: &[Vec<f64>]) -> Vec<f64> {
+        let [y] = run(Relu { len: len(shape) }, &[("input", input)], ["output"]);
+        y
+    }
+
+    fn backward(
+        &self,
+        shape: [usize; 4],
+        input: &[f64],
+        _: &[Vec<f64>],
+        grad: &[f64],
+    ) -> (Vec<f64>, Vec<Vec<f64>>) {
+        let op = ReluGrad { len: len(shape), at_zero: self.0 };
+        let [dx] = run(op, &[("input", input), ("grad_output", grad)], ["grad_input"]);
+        (dx, Vec::new())
+    }
+}
+
+struct Pool {
+    kernel: usize,
+    stride: [usize; 2],
+}
+
+impl Pool {
+    fn op(&self, [n, h, w, c]: [usize; 4]) -> MaxPool {
+        MaxPool { n, h, w, c, kernel: self.kernel, stride: self.stride }
+    }
+}
+
+impl Middle for Pool {
+    fn output(&self, shape: [usize; 4]) -> [usize; 4] {
+        let [p, q] = self.op(shape).output_size();
+        [shape[0], p, q, shape[3]]
+    }
+
+    fn forward(&self, shape: [usize; 4], input: &[f64], _: &[Vec<f64>]) -> Vec<f64> {
+        let [y] = run(self.op(shape), &[("input", input)], ["output"]);
+        y
+    }
+
+    fn backward(
+        &self,
+        shape: [usize; 4],
+        input: &[f64],
+        _: &[Vec<f64>],
+        grad: &[f64],
+    ) -> (Vec<f64>, Vec<Vec<f64>>) {
+        let [argmax] = run(self.op(shape), &[("input", input)], ["argmax"]);
+        let op = MaxPoolGrad(self.op(shape));
+        let [dx] = run(op, &[("argmax", &argmax), ("grad_output", grad)], ["grad_input"]);
+        (dx, Vec::new())
+    }
+}
+
+struct Drop(f32);
+
+impl Middle for Drop {
+    fn forward(&self, shape: [usize; 4], input: &[f64], _: &[Vec<f64>]) -> Vec<f64> {
+        let op = Dropout { len: len(shape), offset: 8, rate: self.0, layer: 1 };
+        let [y] = run(op, &[("input", input)], ["output"]);
+        y
+    }
+
+    fn backward(
+        &self,
+        shape: [usize; 4],
+        _: &[f64],
+        p: &[Vec<f64>],
+        grad: &[f64],
+    ) -> (Vec<f64>, Vec<Vec<f64>>) {
+        (self.forward(shape, grad, p), Vec::new())
+    }
+}
+
+/// A linear layer from each image to one pixel, in slices of its outputs.
+struct FullyConnected {
+    /// Where each slice begins and ends.
+    slices: &'static [[usize; 2]],
+    total: usize,
+}
+
+impl FullyConnected {
+    fn slices(&self, [n, h, w, c]: [usize; 4]) -> impl Iterator<Item = (Linear, std::ops::Range<usize>)> {
+        let (inputs, total) = (h * w * c, self.total);
+        self.slices.iter().map(move |&[first, end]| {
+            let op = Linear { n, inputs, outputs: end - first, first, total };
+            (op, first * inputs..end * inputs)
+        })
+    }
+}
+
+impl Middle for FullyConnected {
+    fn output(&self, [n, ..]: [usize; 4]) -> [usize; 4] {
+        [n, 1, 1, self.total]
+    }
+
+    fn parameters(&self, [_, h, w, c]: [usize; 4]) -> Vec<(&'static str, Vec<f64>)> {
+        vec![("weight", normal(7, h * w * c * self.total)), ("bias", normal(8, self.total))]
+    }
+
+    fn forward(&self, shape: [usize; 4], input: &[f64], p: &[Vec<f64>]) -> Vec<f64> {
+        let mut y = vec![f64::NAN; shape[0] * self.total];
+        for (op, weights) in self.slices(shape) {
+            let bias = &p[1][op.first..op.first + op.outputs];
+            let given: [(&str, &[f64]); 4] =
+                [("input", input), ("weight", &p[0][weights]), ("bias", bias), ("output", &y)];
+            [y] = run(op, &given, ["output"]);
+        }
+        y
+    }
+
+    fn backward(
+        &self,
+        shape: [usize; 4],
+        input: &[f64],
+        p: &[Vec<f64>],
+        grad: &[f64],
+    ) -> (Vec<f64>, Vec<Vec<f64>>) {
+        let mut dx = vec![f64::NAN; input.len()];
+        let mut dw = Vec::new();
+        let grad_output = ("grad_output", grad);
+        for (op, weights) in self.slices(shape) {
+            let given: [(&str, &[f64]); 3] = [grad_output, ("weight", &p[0][weights]), ("grad_input", &dx)];
+            [dx] = run(LinearGradInput(op), &given, ["grad_input"]);
+            let [part] = run(LinearGradWeight(op), &[("input", input), grad_output], ["grad_weight"]);
+            dw.extend(part);
+        }
+        let op = GradBias { rows: shape[0], channels: self.total, accumulate: false };
+        let [db] = run(op, &[grad_output], ["grad_bias"]);
+        (dx, vec![dw, db])
+    }
+}
+
+#[test]
+fn convolution() {
+    check_between("conv", &Convolution(4), [2, 3, 5, 3]);
+    check_between("conv on one pixel", &Convolution(3), [1, 1, 1, 2]);
+}
+
+#[test]
+fn batch_norm() {
+    check_between("batch norm", &BatchNorm, [2, 3, 4, 3]);
+}
+
+#[test]
+fn relu() {
+    check_between("relu", &Rectifier(0.5), [2, 3, 4, 3]);
+}
+
+/// Overlapping windows, odd sizes whose last row is in no window, windows that do not touch.
+#[test]
+fn max_pool() {
+    for (name, kernel, stride, shape) in [
+        ("pool", 2, [2, 2], [2, 4, 6, 3]),
+        ("odd pool", 2, [2, 2], [1, 7, 5, 2]),
+        ("overlapping pool", 2, [1, 1], [2, 3, 3, 3]),
+        ("mixed pool", 2, [1, 2], [2, 3, 4, 2]),
+        ("wide pool", 3, [2, 1], [1, 5, 5, 2]),
+        ("sparse pool", 2, [3, 3], [1, 5, 8, 2]),
+    ] {
+        check_between(name, &Pool { kernel, stride }, shape);
+    }
+}
+
+#[test]
+fn dropout() {
+    check_between("dropout", &Drop(0.4), [3, 3, 4, 3]);
+}
+
+#[test]
+fn linear() {
+    check_between("linear", &FullyConnected { slices: &[[0, 6]], total: 6 }, [3, 2, 3, 2]);
+    check_between(
+        "sliced linear",
+        &FullyConnected { slices: &[[0, 4], [4, 5], [5, 7]], total: 7 },
+        [2, 2, 3, 2],
+    );
+}
+
+#[test]
+fn cross_entropy() {
+    // Three valid rows of four; the mean is over those alone.
+    let (n, classes) = (4, 5);
+    let logits = normal(1, n * classes);
+    let labels = [4.0, 0.0, 2.0, 1.0];
+    let value = |logits: &[f64]| {
+        let given: [(&str, &[f64]); 2] = [("logits", logits), ("labels", &labels)];
+        let [loss] = run(CrossEntropy { n, classes }, &given, ["loss"]);
+        loss[..3].iter().sum::<f64>() / 3.0
+    };
+    let [probs] = run(CrossEntropy { n, classes }, &[("logits", &logits), ("labels", &labels)], ["probs"]);
+    let given: [(&str, &[f64]); 2] = [("probs", &probs), ("labels", &labels)];
+    let [gradient] = run(CrossEntropyGrad { n, classes }, &given, ["grad_logits"]);
+    let expected = central_differences(&logits, value);
+    compare("cross-entropy", &[n, classes].into(), &gradient, &expected, TOLERANCE);
+}
+
+fn small() -> VggConfig {
+    VggConfig { image_size: [28, 24], width: 0.0625, hidden: Some(24), ..VggConfig::default() }
+}
+
+fn mean_loss(fixture: &mut Fixture<f64>) -> f64 {
+    // Without a learning rate the step changes no parameter.
+    fixture.control(1, 0.0);
+    fixture.executor.run(Pass::Train).unwrap();
+    let loss = read(&mut fixture.executor, fixture.lowered.inputs.loss);
+    loss.iter().sum::<f64>() / loss.len() as f64
+}
+
+/// Every parameter tensor of a whole network, at its largest gradient, its first and its last element.
+#[test]
+fn the_whole_network() {
+    for semantics in [Semantics::Paper, Semantics::Pytorch] {
+        let mut net = fixture::<f64>(VggConfig { semantics, ..small() }, 3, DeviceLimits::NONE);
+        mean_loss(&mut net);
+        let parameters = net.lowered.parameters.clone();
+        for (index, tensors) in parameters.iter().enumerate() {
+            let Some([gradient, ..]) = tensors.trained else { continue };
+            let name = net.network.parameters[index].name.clone();
+            let gradient = read(&mut net.executor, gradient);
+            let mut values = read(&mut net.executor, tensors.value);
+            let most =
+                (0..gradient.len()).max_by(|&a, &b| gradient[a].abs().total_cmp(&gradient[b].abs())).unwrap();
+            let (mut analytic, mut numeric) = (Vec::new(), Vec::new());
+            // Closer together than elsewhere: there are tens of thousands of kinks to meet.
+            let step = 1e-6;
+            for at in [most, 0, gradient.len() - 1] {
+                let middle = values[at];
+                let mut value = |moved: f64, net: &mut Fixture<f64>| {
+                    values[at] = moved;
+                    write(&mut net.executor, tensors.value, &values);
+                    mean_loss(net)
+                };
+                let (after, before) = (value(middle + step, &mut net), value(middle - step, &mut net));
+                value(middle, &mut net);
+                numeric.push((after - before) / (2.0 * step));
+                analytic.push(gradient[at]);
+            }
+            let tolerance = Tolerance { absolute: 1e-7, relative: 1e-5 };
+            compare(&name, &[3].into(), &analytic, &numeric, tolerance);
+        }
+    }
+}
+
+/// The same gradients and the same training where images and linear layers are worked in slices.
+#[test]
+fn slices_change_nothing() {
+    let config = VggConfig { hidden: Some(512), ..small() };
+    let limits = DeviceLimits { binding_bytes: 50_000, offset_alignment: 16 };
+    let mut sliced = fixture::<f64>(config.clone(), 4, limits);
+    for label in
+        ["conv1_1.forward[", "bn1_1.statistics[", "pool1.forward[", "conv1_2.grad_weight[", "fc2.grad_input["]
+    {
+        assert!(sliced.lowered.program.steps.iter().any(|s| s.label.starts_with(label)), "{label}");
+    }
+    let mut whole = fixture::<f64>(config, 4, DeviceLimits::NONE);
+    sliced.train(2, 1e-3);
+    whole.train(2, 1e-3);
+    let expected = whole.state();
+    for (name, actual) in sliced.state() {
+        let expected = &expected[&name];
+        // The gradient of a bias in front of a batch norm is rounding errors of 1e-16 or so, which Adam divides by
+        // eps = 1e-8 and multiplies by 1e-3.
+        let tolerance = Tolerance { absolute: 1e-11 * largest(expected) + 1e-10, relative: 1e-9 };
+        compare(&name, &[expected.len()].into(), &actual, expected, tolerance);
+    }
+}
