@@ -10,7 +10,9 @@ const SIZE: usize = 8;
 /// Pieces of work that keep a software adapter's threads busy to the end.
 const ENOUGH_UNITS: usize = 64;
 /// Bytes of split results at most.
-const MOST_WORKSPACE: usize = 32 << 20;
+const MOST_WORKSPACE: usize = 4 << 20;
+/// Terms of a long sum whose operands stay in a cache of about a megabyte.
+const CACHED_TERMS: usize = 768;
 
 /// How a product is laid over lanes.
 #[derive(Clone, Copy, Debug)]
@@ -86,9 +88,11 @@ impl Lanes {
         (self.inner / self.part).div_ceil(SIZE) * self.column_blocks()
     }
 
-    /// In how many parts to work a sum of `terms`, given the pieces of work that a part makes.
+    /// In how many parts to work a sum of `terms`, given the pieces of work that a part makes: enough pieces, and
+    /// parts whose operands stay in the cache while all pieces pass over them.
     pub(super) fn splits(self, caps: &Caps, pieces: usize, result_bytes: usize, terms: usize) -> usize {
         let room = usize::try_from(caps.binding_bytes).unwrap_or(usize::MAX).min(MOST_WORKSPACE);
-        ENOUGH_UNITS.div_ceil(pieces).min(terms.div_ceil(SIZE)).min(room / result_bytes).max(1)
+        let wanted = ENOUGH_UNITS.div_ceil(pieces).min(terms.div_ceil(SIZE)).max(terms / CACHED_TERMS);
+        wanted.min(room / result_bytes).max(1)
     }
 }

@@ -1,6 +1,6 @@
 //! What the rows of the table are put together from.
 
-use super::{Dispatch, Kernel};
+use super::{Caps, Dispatch, Kernel};
 use crate::shader::Source;
 
 /// Invocations in a workgroup of the kernels that do not say otherwise. A multiple of every subgroup in use.
@@ -84,6 +84,29 @@ impl Chunks {
     pub(super) fn of(rows: usize) -> Self {
         let size = rows.div_ceil(Self::MOST).max(Self::LEAST);
         Self { rows: size, count: rows.div_ceil(size) }
+    }
+
+    /// Up to this many chunks are merged by one invocation a channel on any device.
+    const SERIAL: usize = 16;
+
+    /// The dispatch that merges the chunks of `channels` columns: `tree` with a workgroup a channel, or `serial` with
+    /// an invocation an elem of channels. `finish` adds the constants that both have, `C` excepted.
+    pub(super) fn merge(
+        self,
+        caps: &Caps,
+        elem: Elem,
+        channels: usize,
+        [tree, serial]: [&'static str; 2],
+        finish: impl Fn(Source) -> Source,
+    ) -> Dispatch {
+        if caps.software || self.count <= Self::SERIAL {
+            let columns = channels / elem.lanes();
+            let source = elem.alias(source(&[serial])).constant("C", columns);
+            dispatch("merge", self.constants(finish(source)), columns)
+        } else {
+            let source = source(&[REDUCE, tree]).constant("C", channels);
+            Dispatch { label: "merge", source: self.constants(finish(source)), workgroups: channels as u64 }
+        }
     }
 
     pub(super) fn constants(self, source: Source) -> Source {
