@@ -1,8 +1,8 @@
 //! Rows for the operations of batch normalisation.
 
 use super::{
-    Caps, Kernel, MadeFor, Variant,
-    parts::{Chunks, Elem, dispatch, single, source, unpack},
+    Kernel, MadeFor, Variant,
+    parts::{Chunks, Elem, Merge, dispatch, single, source, unpack},
 };
 use crate::ops::Op;
 
@@ -29,14 +29,28 @@ pub(super) const VARIANTS: &[Variant] = &[
         name: "vec4",
         made_for: MadeFor::Any,
         supports: |op, _| matches!(op, Op::BatchNormStatistics(norm) if norm.channels % 4 == 0),
-        build: |op, caps| statistics(op, caps, Elem::Vec4),
+        build: |op, _| statistics(op, Elem::Vec4, Merge::Tree),
     },
     Variant {
         op: "batch_norm.statistics",
         name: "scalar",
         made_for: MadeFor::Any,
         supports: |op, _| matches!(op, Op::BatchNormStatistics(_)),
-        build: |op, caps| statistics(op, caps, Elem::Scalar),
+        build: |op, _| statistics(op, Elem::Scalar, Merge::Tree),
+    },
+    Variant {
+        op: "batch_norm.statistics",
+        name: "vec4_serial",
+        made_for: MadeFor::Software,
+        supports: |op, _| matches!(op, Op::BatchNormStatistics(norm) if norm.channels % 4 == 0),
+        build: |op, _| statistics(op, Elem::Vec4, Merge::Serial),
+    },
+    Variant {
+        op: "batch_norm.statistics",
+        name: "scalar_serial",
+        made_for: MadeFor::Software,
+        supports: |op, _| matches!(op, Op::BatchNormStatistics(_)),
+        build: |op, _| statistics(op, Elem::Scalar, Merge::Serial),
     },
     Variant {
         op: "batch_norm.running",
@@ -70,14 +84,28 @@ pub(super) const VARIANTS: &[Variant] = &[
         name: "vec4",
         made_for: MadeFor::Any,
         supports: |op, _| matches!(op, Op::BatchNormGradStatistics(norm) if norm.channels % 4 == 0),
-        build: |op, caps| grad_statistics(op, caps, Elem::Vec4),
+        build: |op, _| grad_statistics(op, Elem::Vec4, Merge::Tree),
     },
     Variant {
         op: "batch_norm.grad_statistics",
         name: "scalar",
         made_for: MadeFor::Any,
         supports: |op, _| matches!(op, Op::BatchNormGradStatistics(_)),
-        build: |op, caps| grad_statistics(op, caps, Elem::Scalar),
+        build: |op, _| grad_statistics(op, Elem::Scalar, Merge::Tree),
+    },
+    Variant {
+        op: "batch_norm.grad_statistics",
+        name: "vec4_serial",
+        made_for: MadeFor::Software,
+        supports: |op, _| matches!(op, Op::BatchNormGradStatistics(norm) if norm.channels % 4 == 0),
+        build: |op, _| grad_statistics(op, Elem::Vec4, Merge::Serial),
+    },
+    Variant {
+        op: "batch_norm.grad_statistics",
+        name: "scalar_serial",
+        made_for: MadeFor::Software,
+        supports: |op, _| matches!(op, Op::BatchNormGradStatistics(_)),
+        build: |op, _| grad_statistics(op, Elem::Scalar, Merge::Serial),
     },
     Variant {
         op: "batch_norm.grad_input",
@@ -95,13 +123,13 @@ pub(super) const VARIANTS: &[Variant] = &[
     },
 ];
 
-fn statistics(op: &Op, caps: &Caps, elem: Elem) -> Kernel {
+fn statistics(op: &Op, elem: Elem, how: Merge) -> Kernel {
     let norm = unpack!(op, BatchNormStatistics);
     let chunks = Chunks::of(norm.rows);
     let vectors = norm.channels / elem.lanes();
     let partials =
         elem.alias(source(&[STATISTICS_PARTIALS])).constant("C", vectors).constant("ROWS", norm.rows);
-    let merge = chunks.merge(caps, elem, norm.channels, STATISTICS_MERGE, |source| {
+    let merge = chunks.merge(how, elem, norm.channels, STATISTICS_MERGE, |source| {
         source.constant("ROWS", norm.rows).constant("ROWS_BEFORE", norm.rows_before)
     });
     Kernel {
@@ -122,7 +150,7 @@ fn normalize(op: &Op, elem: Elem) -> Kernel {
     single(source, vectors * norm.rows.div_ceil(CHUNK))
 }
 
-fn grad_statistics(op: &Op, caps: &Caps, elem: Elem) -> Kernel {
+fn grad_statistics(op: &Op, elem: Elem, how: Merge) -> Kernel {
     let norm = unpack!(op, BatchNormGradStatistics);
     let chunks = Chunks::of(norm.rows);
     let vectors = norm.channels / elem.lanes();
@@ -132,7 +160,7 @@ fn grad_statistics(op: &Op, caps: &Caps, elem: Elem) -> Kernel {
         .constant("ROWS", norm.rows)
         .float("EPS", norm.eps);
     let merge = chunks
-        .merge(caps, elem, norm.channels, GRAD_MERGE, |source| source.flag("ACCUMULATE", norm.accumulate));
+        .merge(how, elem, norm.channels, GRAD_MERGE, |source| source.flag("ACCUMULATE", norm.accumulate));
     Kernel {
         dispatches: vec![dispatch("partials", chunks.constants(partials), vectors * chunks.count), merge],
         workspace_bytes: (4 * 2 * chunks.count * norm.channels) as u64,

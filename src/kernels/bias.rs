@@ -1,8 +1,8 @@
 //! Rows for [`crate::ops::GradBias`].
 
 use super::{
-    Caps, Kernel, MadeFor, Variant,
-    parts::{Chunks, Elem, dispatch, source, unpack},
+    Kernel, MadeFor, Variant,
+    parts::{Chunks, Elem, Merge, dispatch, source, unpack},
 };
 use crate::ops::Op;
 
@@ -18,25 +18,39 @@ pub(super) const VARIANTS: &[Variant] = &[
         name: "vec4",
         made_for: MadeFor::Any,
         supports: |op, _| matches!(op, Op::GradBias(bias) if bias.channels % 4 == 0),
-        build: |op, caps| grad(op, caps, Elem::Vec4),
+        build: |op, _| grad(op, Elem::Vec4, Merge::Tree),
     },
     Variant {
         op: "bias.grad",
         name: "scalar",
         made_for: MadeFor::Any,
         supports: |op, _| matches!(op, Op::GradBias(_)),
-        build: |op, caps| grad(op, caps, Elem::Scalar),
+        build: |op, _| grad(op, Elem::Scalar, Merge::Tree),
+    },
+    Variant {
+        op: "bias.grad",
+        name: "vec4_serial",
+        made_for: MadeFor::Software,
+        supports: |op, _| matches!(op, Op::GradBias(bias) if bias.channels % 4 == 0),
+        build: |op, _| grad(op, Elem::Vec4, Merge::Serial),
+    },
+    Variant {
+        op: "bias.grad",
+        name: "scalar_serial",
+        made_for: MadeFor::Software,
+        supports: |op, _| matches!(op, Op::GradBias(_)),
+        build: |op, _| grad(op, Elem::Scalar, Merge::Serial),
     },
 ];
 
-fn grad(op: &Op, caps: &Caps, elem: Elem) -> Kernel {
+fn grad(op: &Op, elem: Elem, how: Merge) -> Kernel {
     let bias = unpack!(op, GradBias);
     let chunks = Chunks::of(bias.rows);
     let vectors = bias.channels / elem.lanes();
     let partials =
         chunks.constants(elem.alias(source(&[PARTIALS])).constant("ROWS", bias.rows).constant("C", vectors));
     let merge =
-        chunks.merge(caps, elem, bias.channels, MERGE, |source| source.flag("ACCUMULATE", bias.accumulate));
+        chunks.merge(how, elem, bias.channels, MERGE, |source| source.flag("ACCUMULATE", bias.accumulate));
     Kernel {
         dispatches: vec![dispatch("partials", partials, vectors * chunks.count), merge],
         workspace_bytes: (4 * chunks.count * bias.channels) as u64,

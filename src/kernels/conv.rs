@@ -4,7 +4,7 @@ use super::{
     Caps, Dispatch, Kernel, MadeFor, Variant,
     lanes::Lanes,
     matmul::{Matmul, merge_splits},
-    parts::{dispatch, single, source, unpack},
+    parts::{Elem, dispatch, single, source, unpack},
 };
 use crate::{
     ops::{Conv, ConvGradInput, ConvGradWeight, Op},
@@ -13,6 +13,8 @@ use crate::{
 
 const FORWARD_TILED: &str = include_str!("../../shaders/conv/forward_tiled.wgsl");
 const FORWARD_BLOCKED: &str = include_str!("../../shaders/conv/forward_blocked.wgsl");
+const FORWARD_KEEP: &str = include_str!("../../shaders/conv/forward_keep.wgsl");
+const GRAD_INPUT_KEEP: &str = include_str!("../../shaders/conv/grad_input_keep.wgsl");
 const GRAD_INPUT_TILED: &str = include_str!("../../shaders/conv/grad_input_tiled.wgsl");
 const GRAD_INPUT_BLOCKED: &str = include_str!("../../shaders/conv/grad_input_blocked.wgsl");
 const GRAD_WEIGHT_TILED: &str = include_str!("../../shaders/conv/grad_weight_tiled.wgsl");
@@ -29,11 +31,12 @@ pub(super) const VARIANTS: &[Variant] = &[
         name: "tiled",
         made_for: MadeFor::Any,
         supports: |op, caps| matches!(op, Op::Conv(_)) && Matmul::fits(caps),
-        build: |op, _| {
+        build: |op, caps| {
             let conv = unpack!(op, Conv);
             let (m, n, k) = (conv.pixels(), conv.k, 9 * conv.c);
-            let product = Matmul { m, n, k, splits: 1, a_along_k: true, b_along_k: false };
-            only(with_shape(conv, product.tiled("", FORWARD_TILED)))
+            let splits = Matmul::tile_splits(caps, m, n, k);
+            let product = Matmul { m, n, k, splits, a_along_k: true, b_along_k: false };
+            product.kernel(FORWARD_TILED, FORWARD_KEEP, n % 4 == 0, |source| shape(conv, source))
         },
     },
     Variant {
@@ -62,11 +65,12 @@ pub(super) const VARIANTS: &[Variant] = &[
         name: "tiled",
         made_for: MadeFor::Any,
         supports: |op, caps| matches!(op, Op::ConvGradInput(_)) && Matmul::fits(caps),
-        build: |op, _| {
+        build: |op, caps| {
             let ConvGradInput(conv) = unpack!(op, ConvGradInput);
             let (m, n, k) = (conv.pixels(), conv.c, 9 * conv.k);
-            let product = Matmul { m, n, k, splits: 1, a_along_k: true, b_along_k: true };
-            only(with_shape(conv, product.tiled("", GRAD_INPUT_TILED)))
+            let splits = Matmul::tile_splits(caps, m, n, k);
+            let product = Matmul { m, n, k, splits, a_along_k: true, b_along_k: true };
+            product.kernel(GRAD_INPUT_TILED, GRAD_INPUT_KEEP, n % 4 == 0, |source| shape(conv, source))
         },
     },
     Variant {
@@ -101,7 +105,9 @@ pub(super) const VARIANTS: &[Variant] = &[
             let (m, n, k) = (9 * conv.c, conv.k, conv.pixels());
             let splits = Matmul::tile_splits(caps, m, n, k);
             let product = Matmul { m, n, k, splits, a_along_k: false, b_along_k: false };
-            split_grad_weight(op, splits, with_shape(conv, product.tiled("partials", GRAD_WEIGHT_TILED)))
+            product.kernel(GRAD_WEIGHT_TILED, GRAD_WEIGHT_KEEP, n % 4 == 0, |source| {
+                shape(conv, source).flag("ACCUMULATE", op.accumulate)
+            })
         },
     },
     Variant {
@@ -141,10 +147,6 @@ fn shape(conv: &Conv, source: Source) -> Source {
         .constant("OUT", conv.k)
 }
 
-fn with_shape(conv: &Conv, dispatch: Dispatch) -> Dispatch {
-    Dispatch { source: shape(conv, dispatch.source), ..dispatch }
-}
-
 fn only(dispatch: Dispatch) -> Kernel {
     Kernel { dispatches: vec![dispatch], workspace_bytes: 0 }
 }
@@ -152,10 +154,9 @@ fn only(dispatch: Dispatch) -> Kernel {
 /// The first dispatch writes each split's weights to the workspace; the second adds them in order.
 fn split_grad_weight(op: &ConvGradWeight, splits: usize, partials: Dispatch) -> Kernel {
     let len = 9 * op.conv.c * op.conv.k;
-    Kernel {
-        dispatches: vec![partials, merge_splits(GRAD_WEIGHT_KEEP, len, splits, op.accumulate)],
-        workspace_bytes: (4 * len * splits) as u64,
-    }
+    let merge = merge_splits(GRAD_WEIGHT_KEEP, Elem::Vec4, len, splits);
+    let merge = Dispatch { source: merge.source.flag("ACCUMULATE", op.accumulate), ..merge };
+    Kernel { dispatches: vec![partials, merge], workspace_bytes: (4 * len * splits) as u64 }
 }
 
 /// Splits only as far as the device needs pieces of work; without splits the results go where they belong.

@@ -1,6 +1,6 @@
 //! What the rows of the table are put together from.
 
-use super::{Caps, Dispatch, Kernel};
+use super::{Dispatch, Kernel};
 use crate::shader::Source;
 
 /// Invocations in a workgroup of the kernels that do not say otherwise. A multiple of every subgroup in use.
@@ -66,6 +66,15 @@ pub(super) fn single(source: Source, invocations: usize) -> Kernel {
     Kernel { dispatches: vec![dispatch("", source, invocations)], workspace_bytes: 0 }
 }
 
+/// How the chunks of a column become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Merge {
+    /// A workgroup a channel, in a fixed tree.
+    Tree,
+    /// An invocation an elem of channels, in order.
+    Serial,
+}
+
 /// Rows of `[rows, channels]` in chunks that are reduced apart and then merged.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Chunks {
@@ -86,20 +95,20 @@ impl Chunks {
         Self { rows: size, count: rows.div_ceil(size) }
     }
 
-    /// Up to this many chunks are merged by one invocation a channel on any device.
-    const SERIAL: usize = 16;
+    /// Up to this many chunks are merged in order by any row.
+    const FEW: usize = 16;
 
-    /// The dispatch that merges the chunks of `channels` columns: `tree` with a workgroup a channel, or `serial` with
-    /// an invocation an elem of channels. `finish` adds the constants that both have, `C` excepted.
+    /// The dispatch that merges the chunks of `channels` columns; `files` are the tree's and the serial one.
+    /// `finish` adds the constants that both have, `C` excepted.
     pub(super) fn merge(
         self,
-        caps: &Caps,
+        how: Merge,
         elem: Elem,
         channels: usize,
         [tree, serial]: [&'static str; 2],
         finish: impl Fn(Source) -> Source,
     ) -> Dispatch {
-        if caps.software || self.count <= Self::SERIAL {
+        if how == Merge::Serial || self.count <= Self::FEW {
             let columns = channels / elem.lanes();
             let source = elem.alias(source(&[serial])).constant("C", columns);
             dispatch("merge", self.constants(finish(source)), columns)
