@@ -64,7 +64,7 @@ fn trained() -> TempDir {
 fn column(csv: &str, name: &str) -> f64 {
     let mut lines = csv.lines().map(|line| line.split(','));
     let index = lines.next().unwrap().position(|head| head == name).unwrap();
-    lines.last().unwrap().nth(index).unwrap().parse().unwrap()
+    lines.next_back().unwrap().nth(index).unwrap().parse().unwrap()
 }
 
 #[test]

@@ -30,6 +30,7 @@ const ONLY_IN: &[(&str, &str)] = &[
     ("clap", "cli"),
     ("indicatif", "cli"),
     ("gemm", "cpu"),
+    ("pulp", "cpu"),
 ];
 
 /// Files may be this long.

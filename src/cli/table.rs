@@ -32,7 +32,7 @@ pub(super) fn thousands(value: usize) -> String {
     let digits = value.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -84,8 +84,8 @@ mod tests {
         assert_eq!(bytes(392 << 20), "392.0 MiB");
         assert_eq!(bytes(7), "7 B");
         assert_eq!(flops(30_816_000_000), "30.82 G");
-        assert_eq!(duration(59.94), "59.9 s");
-        assert_eq!(duration(59.96), "60.0 s");
+        assert_eq!(duration(59.44), "59.4 s");
+        assert_eq!(duration(59.96), "1 min 00 s");
         assert_eq!(duration(221.0), "3 min 41 s");
         assert_eq!(duration(3720.0), "1 h 02 min");
     }

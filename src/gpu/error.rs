@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 /// How many of the things that do not fit are listed.
-const LISTED: usize = 8;
+const LISTED: usize = 3;
 
 /// A program that cannot be opened on an adapter.
 #[derive(Debug, Error)]
@@ -70,15 +70,12 @@ pub enum OpenError {
 }
 
 fn fit_message(adapter: &str, problems: &[String]) -> String {
-    let mut text = format!("{adapter} cannot run this program:");
-    for problem in problems.iter().take(LISTED) {
-        text += "\n  ";
-        text += problem;
-    }
+    let mut text =
+        format!("{adapter} cannot run this program: {}", problems[..LISTED.min(problems.len())].join("; "));
     if problems.len() > LISTED {
-        text += &format!("\n  and {} more", problems.len() - LISTED);
+        text += &format!("; and {} more", problems.len() - LISTED);
     }
-    text + "\nTry a smaller --batch-size, --image-size or --width, or --device cpu."
+    text + ". Try a smaller --batch-size, --image-size or --width, or --device cpu"
 }
 
 /// Bytes in words: exact below 1 MiB, else rounded to a tenth.
@@ -114,6 +111,6 @@ mod tests {
     fn a_long_list_is_cut() {
         let problems = (0..20).map(|i| format!("tensor {i}")).collect();
         let text = OpenError::DoesNotFit { adapter: "X".into(), problems }.to_string();
-        assert!(text.contains("tensor 7\n  and 12 more") && !text.contains("tensor 8"), "{text}");
+        assert!(text.contains("tensor 2; and 17 more") && !text.contains("tensor 3"), "{text}");
     }
 }

@@ -372,7 +372,8 @@ mod tests {
             let program = Program::single(Relu { len: 4 }.into());
             GpuExecutor::open_with(&adapter, program, &Options::default(), &|_, _| Ok(&NOTHING)).unwrap()
         };
-        let calls: [fn(&mut GpuExecutor) -> Result<(), ExecutorError>; 4] = [
+        type Call = fn(&mut GpuExecutor) -> Result<(), ExecutorError>;
+        let calls: [Call; 4] = [
             |e| e.upload(TensorId(0), &[0; 16]).and_then(|()| e.run(Pass::Train)),
             |e| e.run(Pass::Train),
             |e| e.read(TensorId(1)).map(|_| ()),

@@ -122,7 +122,7 @@ pub(super) const VARIANTS: &[Variant] = &[
         name: "blocked",
         made_for: MadeFor::Software,
         supports: |op, _| {
-            let eights = |conv: &Conv| conv.c % 8 == 0 && conv.k % 8 == 0;
+            let eights = |conv: &Conv| conv.c.is_multiple_of(8) && conv.k.is_multiple_of(8);
             matches!(op, Op::ConvGradWeight(op) if eights(&op.conv))
         },
         build: |op, caps| {

@@ -141,8 +141,9 @@ pub(super) const VARIANTS: &[Variant] = &[
         name: "blocked",
         made_for: MadeFor::Software,
         supports: |op, _| {
-            let fits =
-                |l: &Linear| l.outputs % 8 == 0 && [l.inputs, l.first, l.total].iter().all(|v| v % 4 == 0);
+            let fits = |l: &Linear| {
+                l.outputs.is_multiple_of(8) && [l.inputs, l.first, l.total].iter().all(|v| v % 4 == 0)
+            };
             matches!(op, Op::LinearGradWeight(LinearGradWeight(linear)) if fits(linear))
         },
         build: |op, _| {
