@@ -37,8 +37,9 @@ fn main(
             }
         }
         var w: Weights;
-        for (var p = 0u; p < PART; p++) {
-            for (var v = 0u; v < V; v++) {
+        // Rows innermost: their cache lines differ, so that the misses overlap.
+        for (var v = 0u; v < V; v++) {
+            for (var p = 0u; p < PART; p++) {
                 w[p][v] = weight[(o * PART + p) * STRIDE + i + v];
             }
         }

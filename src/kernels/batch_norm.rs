@@ -28,7 +28,7 @@ pub(super) const VARIANTS: &[Variant] = &[
         op: "batch_norm.statistics",
         name: "vec4",
         made_for: MadeFor::Any,
-        supports: |op, _| matches!(op, Op::BatchNormStatistics(norm) if norm.channels % 4 == 0),
+        supports: |op, _| matches!(op, Op::BatchNormStatistics(norm) if norm.channels.is_multiple_of(4)),
         build: |op, _| statistics(op, Elem::Vec4, Merge::Tree),
     },
     Variant {
@@ -42,7 +42,7 @@ pub(super) const VARIANTS: &[Variant] = &[
         op: "batch_norm.statistics",
         name: "vec4_serial",
         made_for: MadeFor::Software,
-        supports: |op, _| matches!(op, Op::BatchNormStatistics(norm) if norm.channels % 4 == 0),
+        supports: |op, _| matches!(op, Op::BatchNormStatistics(norm) if norm.channels.is_multiple_of(4)),
         build: |op, _| statistics(op, Elem::Vec4, Merge::Serial),
     },
     Variant {
@@ -69,7 +69,7 @@ pub(super) const VARIANTS: &[Variant] = &[
         op: "batch_norm.normalize",
         name: "vec4",
         made_for: MadeFor::Any,
-        supports: |op, _| matches!(op, Op::BatchNormNormalize(norm) if norm.channels % 4 == 0),
+        supports: |op, _| matches!(op, Op::BatchNormNormalize(norm) if norm.channels.is_multiple_of(4)),
         build: |op, _| normalize(op, Elem::Vec4),
     },
     Variant {
@@ -83,7 +83,7 @@ pub(super) const VARIANTS: &[Variant] = &[
         op: "batch_norm.grad_statistics",
         name: "vec4",
         made_for: MadeFor::Any,
-        supports: |op, _| matches!(op, Op::BatchNormGradStatistics(norm) if norm.channels % 4 == 0),
+        supports: |op, _| matches!(op, Op::BatchNormGradStatistics(norm) if norm.channels.is_multiple_of(4)),
         build: |op, _| grad_statistics(op, Elem::Vec4, Merge::Tree),
     },
     Variant {
@@ -97,7 +97,7 @@ pub(super) const VARIANTS: &[Variant] = &[
         op: "batch_norm.grad_statistics",
         name: "vec4_serial",
         made_for: MadeFor::Software,
-        supports: |op, _| matches!(op, Op::BatchNormGradStatistics(norm) if norm.channels % 4 == 0),
+        supports: |op, _| matches!(op, Op::BatchNormGradStatistics(norm) if norm.channels.is_multiple_of(4)),
         build: |op, _| grad_statistics(op, Elem::Vec4, Merge::Serial),
     },
     Variant {
@@ -111,7 +111,7 @@ pub(super) const VARIANTS: &[Variant] = &[
         op: "batch_norm.grad_input",
         name: "vec4",
         made_for: MadeFor::Any,
-        supports: |op, _| matches!(op, Op::BatchNormGradInput(norm) if norm.channels % 4 == 0),
+        supports: |op, _| matches!(op, Op::BatchNormGradInput(norm) if norm.channels.is_multiple_of(4)),
         build: |op, _| grad_input(op, Elem::Vec4),
     },
     Variant {

@@ -17,7 +17,7 @@ pub(super) const VARIANTS: &[Variant] = &[
         op: "bias.grad",
         name: "vec4",
         made_for: MadeFor::Any,
-        supports: |op, _| matches!(op, Op::GradBias(bias) if bias.channels % 4 == 0),
+        supports: |op, _| matches!(op, Op::GradBias(bias) if bias.channels.is_multiple_of(4)),
         build: |op, _| grad(op, Elem::Vec4, Merge::Tree),
     },
     Variant {
@@ -31,7 +31,7 @@ pub(super) const VARIANTS: &[Variant] = &[
         op: "bias.grad",
         name: "vec4_serial",
         made_for: MadeFor::Software,
-        supports: |op, _| matches!(op, Op::GradBias(bias) if bias.channels % 4 == 0),
+        supports: |op, _| matches!(op, Op::GradBias(bias) if bias.channels.is_multiple_of(4)),
         build: |op, _| grad(op, Elem::Vec4, Merge::Serial),
     },
     Variant {

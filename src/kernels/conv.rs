@@ -36,7 +36,7 @@ pub(super) const VARIANTS: &[Variant] = &[
             let (m, n, k) = (conv.pixels(), conv.k, 9 * conv.c);
             let splits = Matmul::tile_splits(caps, m, n, k);
             let product = Matmul { m, n, k, splits, a_along_k: true, b_along_k: false };
-            product.kernel(FORWARD_TILED, FORWARD_KEEP, n % 4 == 0, |source| shape(conv, source))
+            product.kernel(FORWARD_TILED, FORWARD_KEEP, n.is_multiple_of(4), |source| shape(conv, source))
         },
     },
     Variant {
@@ -54,7 +54,7 @@ pub(super) const VARIANTS: &[Variant] = &[
         op: "conv.forward",
         name: "blocked",
         made_for: MadeFor::Software,
-        supports: |op, _| matches!(op, Op::Conv(conv) if conv.c % 4 == 0 && conv.k % 8 == 0),
+        supports: |op, _| matches!(op, Op::Conv(conv) if conv.c.is_multiple_of(4) && conv.k % 8 == 0),
         build: |op, _| {
             let conv = unpack!(op, Conv);
             single(shape(conv, source(&[FORWARD_BLOCKED])), conv.k / 8 * conv.pixels().div_ceil(4))
@@ -70,7 +70,8 @@ pub(super) const VARIANTS: &[Variant] = &[
             let (m, n, k) = (conv.pixels(), conv.c, 9 * conv.k);
             let splits = Matmul::tile_splits(caps, m, n, k);
             let product = Matmul { m, n, k, splits, a_along_k: true, b_along_k: true };
-            product.kernel(GRAD_INPUT_TILED, GRAD_INPUT_KEEP, n % 4 == 0, |source| shape(conv, source))
+            product
+                .kernel(GRAD_INPUT_TILED, GRAD_INPUT_KEEP, n.is_multiple_of(4), |source| shape(conv, source))
         },
     },
     Variant {
@@ -88,7 +89,7 @@ pub(super) const VARIANTS: &[Variant] = &[
         op: "conv.grad_input",
         name: "blocked",
         made_for: MadeFor::Software,
-        supports: |op, _| matches!(op, Op::ConvGradInput(ConvGradInput(conv)) if conv.k % 4 == 0 && conv.c % 8 == 0),
+        supports: |op, _| matches!(op, Op::ConvGradInput(ConvGradInput(conv)) if conv.k.is_multiple_of(4) && conv.c % 8 == 0),
         build: |op, _| {
             let ConvGradInput(conv) = unpack!(op, ConvGradInput);
             single(shape(conv, source(&[GRAD_INPUT_BLOCKED])), conv.c / 8 * conv.pixels().div_ceil(4))
@@ -105,7 +106,7 @@ pub(super) const VARIANTS: &[Variant] = &[
             let (m, n, k) = (9 * conv.c, conv.k, conv.pixels());
             let splits = Matmul::tile_splits(caps, m, n, k);
             let product = Matmul { m, n, k, splits, a_along_k: false, b_along_k: false };
-            product.kernel(GRAD_WEIGHT_TILED, GRAD_WEIGHT_KEEP, n % 4 == 0, |source| {
+            product.kernel(GRAD_WEIGHT_TILED, GRAD_WEIGHT_KEEP, n.is_multiple_of(4), |source| {
                 shape(conv, source).flag("ACCUMULATE", op.accumulate)
             })
         },

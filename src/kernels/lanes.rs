@@ -36,20 +36,20 @@ pub(super) struct Lanes {
 impl Lanes {
     /// Whether subgroups have the one size that the kernels are written for, and the columns fill their lanes.
     pub(super) fn fit(caps: &Caps, columns: usize) -> bool {
-        caps.subgroup_sizes == Some([SIZE as u32; 2]) && columns % (2 * SIZE) == 0
+        caps.subgroup_sizes == Some([SIZE as u32; 2]) && columns.is_multiple_of(2 * SIZE)
     }
 
     /// `strides` are what must be a multiple of 4, besides the inner dimension, for it to be loaded in fours.
     pub(super) fn of(rows: usize, columns: usize, inner: usize, strides: &[usize]) -> Self {
-        let width = if columns % (4 * SIZE) == 0 { 4 } else { 2 };
+        let width = if columns.is_multiple_of(4 * SIZE) { 4 } else { 2 };
         Self {
             rows,
             columns,
             inner,
             blocked: rows.div_ceil(SIZE).min(4),
-            vectors: if columns % (2 * width * SIZE) == 0 { 2 } else { 1 },
+            vectors: if columns.is_multiple_of(2 * width * SIZE) { 2 } else { 1 },
             width,
-            part: if inner % 4 == 0 && strides.iter().all(|s| s % 4 == 0) { 4 } else { 1 },
+            part: if inner.is_multiple_of(4) && strides.iter().all(|s| s.is_multiple_of(4)) { 4 } else { 1 },
         }
     }
 

@@ -35,7 +35,7 @@ pub(super) const VARIANTS: &[Variant] = &[
             let (m, n, k) = (linear.n, linear.outputs, linear.inputs);
             let splits = Matmul::tile_splits(caps, m, n, k);
             let product = Matmul { m, n, k, splits, a_along_k: true, b_along_k: true };
-            let quads = [n, linear.first, linear.total].iter().all(|v| v % 4 == 0);
+            let quads = [n, linear.first, linear.total].iter().all(|v| v.is_multiple_of(4));
             product.kernel(FORWARD_TILED, FORWARD_KEEP, quads, |source| slice(linear, source))
         },
     },
@@ -44,7 +44,7 @@ pub(super) const VARIANTS: &[Variant] = &[
         name: "lanes",
         made_for: MadeFor::Software,
         supports: |op, caps| {
-            let fours = |l: &Linear| l.first % 4 == 0 && l.total % 4 == 0;
+            let fours = |l: &Linear| l.first.is_multiple_of(4) && l.total.is_multiple_of(4);
             matches!(op, Op::Linear(linear) if Lanes::fit(caps, linear.outputs) && fours(linear))
         },
         build: |op, _| {
@@ -57,7 +57,7 @@ pub(super) const VARIANTS: &[Variant] = &[
         op: "linear.forward",
         name: "blocked",
         made_for: MadeFor::Software,
-        supports: |op, _| matches!(op, Op::Linear(linear) if linear.inputs % 4 == 0),
+        supports: |op, _| matches!(op, Op::Linear(linear) if linear.inputs.is_multiple_of(4)),
         build: |op, _| {
             let linear = unpack!(op, Linear);
             single(
@@ -77,7 +77,7 @@ pub(super) const VARIANTS: &[Variant] = &[
             let (m, n, k) = (linear.n, linear.inputs, linear.outputs);
             let splits = Matmul::tile_splits(caps, m, n, k);
             let product = Matmul { m, n, k, splits, a_along_k: true, b_along_k: false };
-            product.kernel(GRAD_INPUT_TILED, GRAD_INPUT_KEEP, n % 4 == 0, |source| {
+            product.kernel(GRAD_INPUT_TILED, GRAD_INPUT_KEEP, n.is_multiple_of(4), |source| {
                 slice(linear, source).flag("ACCUMULATE", op.accumulate())
             })
         },
@@ -102,7 +102,8 @@ pub(super) const VARIANTS: &[Variant] = &[
         name: "blocked",
         made_for: MadeFor::Software,
         supports: |op, _| {
-            let fours = |l: &Linear| [l.inputs, l.outputs, l.first, l.total].iter().all(|v| v % 4 == 0);
+            let fours =
+                |l: &Linear| [l.inputs, l.outputs, l.first, l.total].iter().all(|v| v.is_multiple_of(4));
             matches!(op, Op::LinearGradInput(LinearGradInput(linear)) if fours(linear))
         },
         build: |op, _| {
@@ -121,7 +122,9 @@ pub(super) const VARIANTS: &[Variant] = &[
             let LinearGradWeight(linear) = unpack!(op, LinearGradWeight);
             let (m, n, k) = (linear.outputs, linear.inputs, linear.n);
             let product = Matmul { m, n, k, splits: 1, a_along_k: false, b_along_k: false };
-            product.kernel(GRAD_WEIGHT_TILED, GRAD_WEIGHT_KEEP, n % 4 == 0, |source| slice(linear, source))
+            product.kernel(GRAD_WEIGHT_TILED, GRAD_WEIGHT_KEEP, n.is_multiple_of(4), |source| {
+                slice(linear, source)
+            })
         },
     },
     Variant {
@@ -142,7 +145,8 @@ pub(super) const VARIANTS: &[Variant] = &[
         made_for: MadeFor::Software,
         supports: |op, _| {
             let fits = |l: &Linear| {
-                l.outputs.is_multiple_of(8) && [l.inputs, l.first, l.total].iter().all(|v| v % 4 == 0)
+                l.outputs.is_multiple_of(8)
+                    && [l.inputs, l.first, l.total].iter().all(|v| v.is_multiple_of(4))
             };
             matches!(op, Op::LinearGradWeight(LinearGradWeight(linear)) if fits(linear))
         },
