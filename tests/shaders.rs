@@ -7,27 +7,44 @@ use std::{collections::BTreeSet, io::Write, process::Command};
 
 use naga::{
     back::{hlsl, msl, spv},
-    valid::{Capabilities, ModuleInfo, ValidationFlags, Validator},
+    valid::{Capabilities, ModuleInfo, ShaderStages, SubgroupOperationSet, ValidationFlags, Validator},
 };
 use vgg_wgpu::{
-    kernels::{Caps, select, variants},
+    kernels::{Caps, Variant, select, variants},
     ops::Op,
     shader::reflect,
 };
+
+/// Devices that between them run every row: the smallest there may be, and a software adapter with subgroups.
+static DEVICES: [Caps; 2] =
+    [Caps::WEBGPU, Caps { software: true, subgroup_sizes: Some([8, 8]), ..Caps::WEBGPU }];
+
+/// The cases that a row supports, each with a device.
+fn pairs(variant: &Variant) -> Vec<(Op, &'static Caps)> {
+    let cases = cases::of(variant.op);
+    let of = |caps: &'static Caps| {
+        let able = cases.iter().filter(move |op| (variant.supports)(op, caps));
+        able.map(move |op| (op.clone(), caps))
+    };
+    DEVICES.iter().flat_map(of).collect()
+}
 
 /// Every distinct WGSL text of every row on every case, with a name.
 fn shaders() -> Vec<(String, String)> {
     let mut seen = BTreeSet::new();
     let mut all = Vec::new();
     for variant in variants() {
-        for op in cases::of(variant.op).iter().filter(|op| (variant.supports)(op, &Caps::WEBGPU)) {
-            for dispatch in (variant.build)(op, &Caps::WEBGPU).dispatches {
+        let mut of_row = 0;
+        for (op, caps) in pairs(variant) {
+            for dispatch in (variant.build)(&op, caps).dispatches {
                 let wgsl = dispatch.source.assemble();
                 if seen.insert(wgsl.clone()) {
+                    of_row += 1;
                     all.push((format!("{}/{} {} {op:?}", variant.op, variant.name, dispatch.label), wgsl));
                 }
             }
         }
+        assert!(of_row > 0, "{}/{}: no case and device fit it", variant.op, variant.name);
     }
     all
 }
@@ -35,7 +52,8 @@ fn shaders() -> Vec<(String, String)> {
 fn validate(name: &str, wgsl: &str) -> (naga::Module, ModuleInfo) {
     let module =
         naga::front::wgsl::parse_str(wgsl).unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(wgsl)));
-    let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
+    let mut validator = Validator::new(ValidationFlags::all(), Capabilities::SUBGROUP);
+    validator.subgroup_stages(ShaderStages::COMPUTE).subgroup_operations(SubgroupOperationSet::all());
     let info = validator.validate(&module).unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(wgsl)));
     (module, info)
 }
@@ -44,11 +62,17 @@ fn validate(name: &str, wgsl: &str) -> (naga::Module, ModuleInfo) {
 fn every_shader_translates_to_every_api() {
     for (name, wgsl) in shaders() {
         let (module, info) = validate(&name, &wgsl);
-        let options = msl::Options { fake_missing_bindings: true, ..msl::Options::default() };
+        // Subgroup operations need MSL 2.4 and shader model 6.0; both are below what wgpu uses.
+        let options =
+            msl::Options { lang_version: (2, 4), fake_missing_bindings: true, ..msl::Options::default() };
         msl::write_string(&module, &info, &options, &msl::PipelineOptions::default())
             .unwrap_or_else(|e| panic!("{name}: MSL: {e}"));
         let mut text = String::new();
-        let options = hlsl::Options { fake_missing_bindings: true, ..hlsl::Options::default() };
+        let options = hlsl::Options {
+            shader_model: hlsl::ShaderModel::V6_0,
+            fake_missing_bindings: true,
+            ..hlsl::Options::default()
+        };
         let pipeline = hlsl::PipelineOptions::default();
         hlsl::Writer::new(&mut text, &options, &pipeline)
             .write(&module, &info, None)
@@ -67,8 +91,9 @@ fn every_shader_is_valid_spirv() {
     let folder = tempfile::tempdir().unwrap();
     for (index, (name, wgsl)) in shaders().into_iter().enumerate() {
         let (module, info) = validate(&name, &wgsl);
-        let words = spv::write_vec(&module, &info, &spv::Options::default(), None)
-            .unwrap_or_else(|e| panic!("{name}: SPIR-V: {e}"));
+        let options = spv::Options { lang_version: (1, 3), ..spv::Options::default() };
+        let words =
+            spv::write_vec(&module, &info, &options, None).unwrap_or_else(|e| panic!("{name}: SPIR-V: {e}"));
         // Checking each shape of a kernel again would say nothing new: one in four covers every kernel.
         if validator && index % 4 == 0 {
             let path = folder.path().join("shader.spv");
@@ -101,9 +126,9 @@ fn every_case_has_a_row_on_the_smallest_device() {
 #[test]
 fn bindings_are_the_operands() {
     for variant in variants() {
-        for op in cases::of(variant.op).iter().filter(|op| (variant.supports)(op, &Caps::WEBGPU)).take(1) {
+        for (op, caps) in pairs(variant).into_iter().take(1) {
             let mut bound = BTreeSet::new();
-            for dispatch in (variant.build)(op, &Caps::WEBGPU).dispatches {
+            for dispatch in (variant.build)(&op, caps).dispatches {
                 let interface = reflect(&dispatch.source.assemble()).unwrap();
                 bound.extend(interface.bindings.into_iter().map(|b| b.name));
             }

@@ -2,14 +2,12 @@
 //
 // Implicit GEMM: M = N H W pixels, N = OUT, K = 9 IN with the tap outermost. im2col is never materialised.
 //
-// Buffers      input [IMAGES, H, W, IN]; weight [3, 3, IN, OUT]; bias [OUT]; output [IMAGES, H, W, OUT]
+// Buffers      input [IMAGES, H, W, IN]; weight [3, 3, IN, OUT]; conv/forward_keep.wgsl has the others
 // Who          see shared/matmul_tiled.wgsl
 // Where        any number of channels, the first layer's single one included
 
 @group(0) @binding(0) var<storage, read> input: array<f32>;
 @group(0) @binding(1) var<storage, read> weight: array<f32>;
-@group(0) @binding(2) var<storage, read> bias: array<f32>;
-@group(0) @binding(3) var<storage, read_write> output: array<f32>;
 
 fn load_a(row: u32, k: u32) -> f32 {
     let tap = k / IN;
@@ -28,8 +26,4 @@ fn load_b(k: u32, column: u32) -> f32 {
         return 0.0;
     }
     return weight[k * N + column];
-}
-
-fn store(row: u32, column: u32, split: u32, value: f32) {
-    output[row * N + column] = value + bias[column];
 }

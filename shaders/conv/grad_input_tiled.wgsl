@@ -3,12 +3,11 @@
 //
 // Implicit GEMM: M = N H W pixels, N = IN, K = 9 OUT with the tap outermost.
 //
-// Buffers      grad_output [IMAGES, H, W, OUT]; weight [3, 3, IN, OUT]; grad_input [IMAGES, H, W, IN]
+// Buffers      grad_output [IMAGES, H, W, OUT]; weight [3, 3, IN, OUT]; conv/grad_input_keep.wgsl has the result
 // Who          see shared/matmul_tiled.wgsl
 
 @group(0) @binding(0) var<storage, read> grad_output: array<f32>;
 @group(0) @binding(1) var<storage, read> weight: array<f32>;
-@group(0) @binding(2) var<storage, read_write> grad_input: array<f32>;
 
 fn load_a(row: u32, k: u32) -> f32 {
     let tap = k / OUT;
@@ -27,8 +26,4 @@ fn load_b(k: u32, column: u32) -> f32 {
         return 0.0;
     }
     return weight[(k / OUT * N + column) * OUT + k % OUT];
-}
-
-fn store(row: u32, column: u32, split: u32, value: f32) {
-    grad_input[row * N + column] = value;
 }

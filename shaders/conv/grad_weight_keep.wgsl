@@ -1,8 +1,10 @@
-// conv.grad_weight, second dispatch: where shared/merge_splits.wgsl puts a sum. ACCUMULATE adds to what is there.
+// conv.grad_weight, last dispatch: where a finished result goes. ACCUMULATE adds to what is there.
+//
+// Buffers      grad_weight [3, 3, IN, OUT] as `elem`
 
-@group(0) @binding(1) var<storage, read_write> grad_weight: array<f32>;
+@group(0) @binding(2) var<storage, read_write> grad_weight: array<elem>;
 
-fn keep(i: u32, sum: f32) {
+fn keep(i: u32, sum: elem) {
     if ACCUMULATE {
         grad_weight[i] += sum;
     } else {

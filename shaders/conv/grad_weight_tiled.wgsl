@@ -1,14 +1,13 @@
-// conv.grad_weight, tiled, first dispatch:
-//   workspace[split, r, s, c, k] = sum over the split's pixels of input[n, h + r - 1, w + s - 1, c] grad_output[n, h, w, k]
+// conv.grad_weight, tiled:
+//   grad_weight[r, s, c, k] = sum over n, h, w of input[n, h + r - 1, w + s - 1, c] grad_output[n, h, w, k]
 //
 // Implicit GEMM: M = 9 IN, N = OUT, K = N H W pixels. K is long and the result small, so K is split.
 //
-// Buffers      input [IMAGES, H, W, IN]; grad_output [IMAGES, H, W, OUT]; workspace [SPLITS, 3, 3, IN, OUT]
+// Buffers      input [IMAGES, H, W, IN]; grad_output [IMAGES, H, W, OUT]; conv/grad_weight_keep.wgsl has the result
 // Who          see shared/matmul_tiled.wgsl; shared/merge_splits.wgsl adds the splits in order
 
 @group(0) @binding(0) var<storage, read> input: array<f32>;
 @group(0) @binding(1) var<storage, read> grad_output: array<f32>;
-@group(0) @binding(2) var<storage, read_write> workspace: array<f32>;
 
 fn load_a(row: u32, k: u32) -> f32 {
     let tap = row / IN;
@@ -27,8 +26,4 @@ fn load_b(k: u32, column: u32) -> f32 {
         return 0.0;
     }
     return grad_output[k * N + column];
-}
-
-fn store(row: u32, column: u32, split: u32, value: f32) {
-    workspace[(split * M + row) * N + column] = value;
 }

@@ -1,12 +1,10 @@
 // linear.forward, tiled: output[n, FIRST + o] = bias[o] + sum over i of input[n, i] weight[o, i]
 //
-// Buffers      input [M, K]; weight [N, K]; bias [N]; output [M, TOTAL], of which the columns FIRST .. FIRST + N are written
+// Buffers      input [M, K]; weight [N, K]; linear/forward_keep.wgsl has the others
 // Who          see shared/matmul_tiled.wgsl
 
 @group(0) @binding(0) var<storage, read> input: array<f32>;
 @group(0) @binding(1) var<storage, read> weight: array<f32>;
-@group(0) @binding(2) var<storage, read> bias: array<f32>;
-@group(0) @binding(3) var<storage, read_write> output: array<f32>;
 
 fn load_a(row: u32, k: u32) -> f32 {
     if row >= M || k >= K {
@@ -20,8 +18,4 @@ fn load_b(k: u32, column: u32) -> f32 {
         return 0.0;
     }
     return weight[column * K + k];
-}
-
-fn store(row: u32, column: u32, split: u32, value: f32) {
-    output[row * TOTAL + FIRST + column] = value + bias[column];
 }

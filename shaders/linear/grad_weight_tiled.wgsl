@@ -1,11 +1,10 @@
 // linear.grad_weight, tiled: grad_weight[o, i] = sum over n of grad_output[n, FIRST + o] input[n, i]
 //
-// Buffers      input [K, N]; grad_output [K, TOTAL]; grad_weight [M, N]
+// Buffers      input [K, N]; grad_output [K, TOTAL]; linear/grad_weight_keep.wgsl has the result
 // Who          see shared/matmul_tiled.wgsl
 
 @group(0) @binding(0) var<storage, read> input: array<f32>;
 @group(0) @binding(1) var<storage, read> grad_output: array<f32>;
-@group(0) @binding(2) var<storage, read_write> grad_weight: array<f32>;
 
 fn load_a(row: u32, k: u32) -> f32 {
     if row >= M || k >= K {
@@ -19,8 +18,4 @@ fn load_b(k: u32, column: u32) -> f32 {
         return 0.0;
     }
     return input[k * N + column];
-}
-
-fn store(row: u32, column: u32, split: u32, value: f32) {
-    grad_weight[row * N + column] = value;
 }

@@ -1,6 +1,6 @@
 // A matrix product, tile by tile through workgroup memory: store(row, column) = sum over k of a(row, k) * b(k, column)
 //
-// The file in front of this one declares the buffers and says what the matrices are: load_a(row, k), load_b(k, column)
+// The files in front of this one declare the buffers and say what the matrices are: load_a(row, k), load_b(k, column)
 // and store(row, column, split, value); load_a and load_b give 0 beyond the edges. M, N, K are the extents; SPLITS parts
 // of K are worked by different workgroups, and store gets the number of the part. A_ALONG_K and B_ALONG_K say whether
 // neighbours in memory are neighbours in k, so that neighbouring invocations load neighbouring words.
@@ -17,8 +17,11 @@ const TILES_N: u32 = (N + TILE - 1u) / TILE;
 // Each part of K is a whole number of slabs.
 const PART: u32 = (K + SPLITS * SLAB - 1u) / (SPLITS * SLAB) * SLAB;
 
-var<workgroup> slab_a: array<f32, SLAB * TILE>;
-var<workgroup> slab_b: array<f32, SLAB * TILE>;
+// A row of a slab in vec4, one more than the tile's: so that stores along k spread over the banks.
+const PITCH: u32 = TILE / 4u + 1u;
+
+var<workgroup> slab_a: array<vec4<f32>, SLAB * PITCH>;
+var<workgroup> slab_b: array<vec4<f32>, SLAB * PITCH>;
 
 @compute @workgroup_size(256)
 fn main(
@@ -41,20 +44,19 @@ fn main(
         for (var i = local; i < SLAB * TILE; i += 256u) {
             let ka = select(i / TILE, i % SLAB, A_ALONG_K);
             let ra = select(i % TILE, i / SLAB, A_ALONG_K);
-            slab_a[ka * TILE + ra] = load_a(row0 + ra, k0 + ka);
+            slab_a[ka * PITCH + ra / 4u][ra % 4u] = load_a(row0 + ra, k0 + ka);
             let kb = select(i / TILE, i % SLAB, B_ALONG_K);
             let cb = select(i % TILE, i / SLAB, B_ALONG_K);
-            slab_b[kb * TILE + cb] = load_b(k0 + kb, column0 + cb);
+            slab_b[kb * PITCH + cb / 4u][cb % 4u] = load_b(k0 + kb, column0 + cb);
         }
         workgroupBarrier();
         for (var k = 0u; k < SLAB; k++) {
-            let at_b = k * TILE + my_column;
-            let b = vec4(slab_b[at_b], slab_b[at_b + 1u], slab_b[at_b + 2u], slab_b[at_b + 3u]);
-            let at_a = k * TILE + my_row;
-            sums[0] += slab_a[at_a] * b;
-            sums[1] += slab_a[at_a + 1u] * b;
-            sums[2] += slab_a[at_a + 2u] * b;
-            sums[3] += slab_a[at_a + 3u] * b;
+            let a = slab_a[k * PITCH + local / 16u];
+            let b = slab_b[k * PITCH + local % 16u];
+            sums[0] += a.x * b;
+            sums[1] += a.y * b;
+            sums[2] += a.z * b;
+            sums[3] += a.w * b;
         }
         workgroupBarrier();
     }

@@ -1,10 +1,11 @@
 // The second dispatch of a product whose K is split: result[i] = sum over the splits of workspace[split, i]
 //
-// Buffers      workspace [SPLITS, LEN]; `result` [LEN] is declared by the file in front of this one with fn keep(i, sum)
+// Buffers      workspace [SPLITS, LEN] as `elem`; `result` [LEN] is declared by the file in front of this one with
+//              fn keep(i, sum)
 // Who          one invocation an element; the grid covers LEN
 // Numerics     the parts are added in order
 
-@group(0) @binding(0) var<storage, read> workspace: array<f32>;
+@group(0) @binding(0) var<storage, read> workspace: array<elem>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -16,7 +17,7 @@ fn main(
     if i >= LEN {
         return;
     }
-    var sum = 0.0;
+    var sum = elem(0.0);
     for (var split = 0u; split < SPLITS; split++) {
         sum += workspace[split * LEN + i];
     }

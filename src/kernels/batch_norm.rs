@@ -1,17 +1,23 @@
 //! Rows for the operations of batch normalisation.
 
 use super::{
-    Dispatch, Kernel, MadeFor, Variant,
-    parts::{Chunks, Elem, REDUCE, dispatch, single, source, unpack},
+    Kernel, MadeFor, Variant,
+    parts::{Chunks, Elem, Merge, dispatch, single, source, unpack},
 };
 use crate::ops::Op;
 
 const STATISTICS_PARTIALS: &str = include_str!("../../shaders/batch_norm/statistics_partials.wgsl");
-const STATISTICS_MERGE: &str = include_str!("../../shaders/batch_norm/statistics_merge.wgsl");
+const STATISTICS_MERGE: [&str; 2] = [
+    include_str!("../../shaders/batch_norm/statistics_merge.wgsl"),
+    include_str!("../../shaders/batch_norm/statistics_merge_serial.wgsl"),
+];
 const RUNNING: &str = include_str!("../../shaders/batch_norm/running.wgsl");
 const NORMALIZE: &str = include_str!("../../shaders/batch_norm/normalize.wgsl");
 const GRAD_PARTIALS: &str = include_str!("../../shaders/batch_norm/grad_statistics_partials.wgsl");
-const GRAD_MERGE: &str = include_str!("../../shaders/batch_norm/grad_statistics_merge.wgsl");
+const GRAD_MERGE: [&str; 2] = [
+    include_str!("../../shaders/batch_norm/grad_statistics_merge.wgsl"),
+    include_str!("../../shaders/batch_norm/grad_statistics_merge_serial.wgsl"),
+];
 const GRAD_INPUT: &str = include_str!("../../shaders/batch_norm/grad_input.wgsl");
 
 /// Rows that one invocation of the elementwise kernels works, so that the channel's values are loaded once.
@@ -23,14 +29,28 @@ pub(super) const VARIANTS: &[Variant] = &[
         name: "vec4",
         made_for: MadeFor::Any,
         supports: |op, _| matches!(op, Op::BatchNormStatistics(norm) if norm.channels % 4 == 0),
-        build: |op, _| statistics(op, Elem::Vec4),
+        build: |op, _| statistics(op, Elem::Vec4, Merge::Tree),
     },
     Variant {
         op: "batch_norm.statistics",
         name: "scalar",
         made_for: MadeFor::Any,
         supports: |op, _| matches!(op, Op::BatchNormStatistics(_)),
-        build: |op, _| statistics(op, Elem::Scalar),
+        build: |op, _| statistics(op, Elem::Scalar, Merge::Tree),
+    },
+    Variant {
+        op: "batch_norm.statistics",
+        name: "vec4_serial",
+        made_for: MadeFor::Software,
+        supports: |op, _| matches!(op, Op::BatchNormStatistics(norm) if norm.channels % 4 == 0),
+        build: |op, _| statistics(op, Elem::Vec4, Merge::Serial),
+    },
+    Variant {
+        op: "batch_norm.statistics",
+        name: "scalar_serial",
+        made_for: MadeFor::Software,
+        supports: |op, _| matches!(op, Op::BatchNormStatistics(_)),
+        build: |op, _| statistics(op, Elem::Scalar, Merge::Serial),
     },
     Variant {
         op: "batch_norm.running",
@@ -64,14 +84,28 @@ pub(super) const VARIANTS: &[Variant] = &[
         name: "vec4",
         made_for: MadeFor::Any,
         supports: |op, _| matches!(op, Op::BatchNormGradStatistics(norm) if norm.channels % 4 == 0),
-        build: |op, _| grad_statistics(op, Elem::Vec4),
+        build: |op, _| grad_statistics(op, Elem::Vec4, Merge::Tree),
     },
     Variant {
         op: "batch_norm.grad_statistics",
         name: "scalar",
         made_for: MadeFor::Any,
         supports: |op, _| matches!(op, Op::BatchNormGradStatistics(_)),
-        build: |op, _| grad_statistics(op, Elem::Scalar),
+        build: |op, _| grad_statistics(op, Elem::Scalar, Merge::Tree),
+    },
+    Variant {
+        op: "batch_norm.grad_statistics",
+        name: "vec4_serial",
+        made_for: MadeFor::Software,
+        supports: |op, _| matches!(op, Op::BatchNormGradStatistics(norm) if norm.channels % 4 == 0),
+        build: |op, _| grad_statistics(op, Elem::Vec4, Merge::Serial),
+    },
+    Variant {
+        op: "batch_norm.grad_statistics",
+        name: "scalar_serial",
+        made_for: MadeFor::Software,
+        supports: |op, _| matches!(op, Op::BatchNormGradStatistics(_)),
+        build: |op, _| grad_statistics(op, Elem::Scalar, Merge::Serial),
     },
     Variant {
         op: "batch_norm.grad_input",
@@ -89,21 +123,17 @@ pub(super) const VARIANTS: &[Variant] = &[
     },
 ];
 
-fn statistics(op: &Op, elem: Elem) -> Kernel {
+fn statistics(op: &Op, elem: Elem, how: Merge) -> Kernel {
     let norm = unpack!(op, BatchNormStatistics);
     let chunks = Chunks::of(norm.rows);
     let vectors = norm.channels / elem.lanes();
     let partials =
         elem.alias(source(&[STATISTICS_PARTIALS])).constant("C", vectors).constant("ROWS", norm.rows);
-    let merge = source(&[STATISTICS_MERGE])
-        .constant("C", norm.channels)
-        .constant("ROWS", norm.rows)
-        .constant("ROWS_BEFORE", norm.rows_before);
+    let merge = chunks.merge(how, elem, norm.channels, STATISTICS_MERGE, |source| {
+        source.constant("ROWS", norm.rows).constant("ROWS_BEFORE", norm.rows_before)
+    });
     Kernel {
-        dispatches: vec![
-            dispatch("partials", chunks.constants(partials), vectors * chunks.count),
-            Dispatch { label: "merge", source: chunks.constants(merge), workgroups: norm.channels as u64 },
-        ],
+        dispatches: vec![dispatch("partials", chunks.constants(partials), vectors * chunks.count), merge],
         workspace_bytes: (4 * 2 * chunks.count * norm.channels) as u64,
     }
 }
@@ -120,7 +150,7 @@ fn normalize(op: &Op, elem: Elem) -> Kernel {
     single(source, vectors * norm.rows.div_ceil(CHUNK))
 }
 
-fn grad_statistics(op: &Op, elem: Elem) -> Kernel {
+fn grad_statistics(op: &Op, elem: Elem, how: Merge) -> Kernel {
     let norm = unpack!(op, BatchNormGradStatistics);
     let chunks = Chunks::of(norm.rows);
     let vectors = norm.channels / elem.lanes();
@@ -129,13 +159,10 @@ fn grad_statistics(op: &Op, elem: Elem) -> Kernel {
         .constant("C", vectors)
         .constant("ROWS", norm.rows)
         .float("EPS", norm.eps);
-    let merge =
-        source(&[REDUCE, GRAD_MERGE]).constant("C", norm.channels).flag("ACCUMULATE", norm.accumulate);
+    let merge = chunks
+        .merge(how, elem, norm.channels, GRAD_MERGE, |source| source.flag("ACCUMULATE", norm.accumulate));
     Kernel {
-        dispatches: vec![
-            dispatch("partials", chunks.constants(partials), vectors * chunks.count),
-            Dispatch { label: "merge", source: chunks.constants(merge), workgroups: norm.channels as u64 },
-        ],
+        dispatches: vec![dispatch("partials", chunks.constants(partials), vectors * chunks.count), merge],
         workspace_bytes: (4 * 2 * chunks.count * norm.channels) as u64,
     }
 }

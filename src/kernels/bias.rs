@@ -1,13 +1,16 @@
 //! Rows for [`crate::ops::GradBias`].
 
 use super::{
-    Dispatch, Kernel, MadeFor, Variant,
-    parts::{Chunks, Elem, REDUCE, dispatch, source, unpack},
+    Kernel, MadeFor, Variant,
+    parts::{Chunks, Elem, Merge, dispatch, source, unpack},
 };
 use crate::ops::Op;
 
 const PARTIALS: &str = include_str!("../../shaders/bias/grad_partials.wgsl");
-const MERGE: &str = include_str!("../../shaders/bias/grad_merge.wgsl");
+const MERGE: [&str; 2] = [
+    include_str!("../../shaders/bias/grad_merge.wgsl"),
+    include_str!("../../shaders/bias/grad_merge_serial.wgsl"),
+];
 
 pub(super) const VARIANTS: &[Variant] = &[
     Variant {
@@ -15,31 +18,41 @@ pub(super) const VARIANTS: &[Variant] = &[
         name: "vec4",
         made_for: MadeFor::Any,
         supports: |op, _| matches!(op, Op::GradBias(bias) if bias.channels % 4 == 0),
-        build: |op, _| grad(op, Elem::Vec4),
+        build: |op, _| grad(op, Elem::Vec4, Merge::Tree),
     },
     Variant {
         op: "bias.grad",
         name: "scalar",
         made_for: MadeFor::Any,
         supports: |op, _| matches!(op, Op::GradBias(_)),
-        build: |op, _| grad(op, Elem::Scalar),
+        build: |op, _| grad(op, Elem::Scalar, Merge::Tree),
+    },
+    Variant {
+        op: "bias.grad",
+        name: "vec4_serial",
+        made_for: MadeFor::Software,
+        supports: |op, _| matches!(op, Op::GradBias(bias) if bias.channels % 4 == 0),
+        build: |op, _| grad(op, Elem::Vec4, Merge::Serial),
+    },
+    Variant {
+        op: "bias.grad",
+        name: "scalar_serial",
+        made_for: MadeFor::Software,
+        supports: |op, _| matches!(op, Op::GradBias(_)),
+        build: |op, _| grad(op, Elem::Scalar, Merge::Serial),
     },
 ];
 
-fn grad(op: &Op, elem: Elem) -> Kernel {
+fn grad(op: &Op, elem: Elem, how: Merge) -> Kernel {
     let bias = unpack!(op, GradBias);
     let chunks = Chunks::of(bias.rows);
     let vectors = bias.channels / elem.lanes();
     let partials =
         chunks.constants(elem.alias(source(&[PARTIALS])).constant("ROWS", bias.rows).constant("C", vectors));
-    let merge = chunks
-        .constants(source(&[REDUCE, MERGE]).constant("C", bias.channels))
-        .flag("ACCUMULATE", bias.accumulate);
+    let merge =
+        chunks.merge(how, elem, bias.channels, MERGE, |source| source.flag("ACCUMULATE", bias.accumulate));
     Kernel {
-        dispatches: vec![
-            dispatch("partials", partials, vectors * chunks.count),
-            Dispatch { label: "merge", source: merge, workgroups: bias.channels as u64 },
-        ],
+        dispatches: vec![dispatch("partials", partials, vectors * chunks.count), merge],
         workspace_bytes: (4 * chunks.count * bias.channels) as u64,
     }
 }

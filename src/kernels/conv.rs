@@ -1,9 +1,10 @@
 //! Rows for [`crate::ops::Conv`] and its gradients.
 
 use super::{
-    Dispatch, Kernel, MadeFor, Variant,
+    Caps, Dispatch, Kernel, MadeFor, Variant,
+    lanes::Lanes,
     matmul::{Matmul, merge_splits},
-    parts::{dispatch, single, source, unpack},
+    parts::{Elem, dispatch, single, source, unpack},
 };
 use crate::{
     ops::{Conv, ConvGradInput, ConvGradWeight, Op},
@@ -12,10 +13,16 @@ use crate::{
 
 const FORWARD_TILED: &str = include_str!("../../shaders/conv/forward_tiled.wgsl");
 const FORWARD_BLOCKED: &str = include_str!("../../shaders/conv/forward_blocked.wgsl");
+const FORWARD_KEEP: &str = include_str!("../../shaders/conv/forward_keep.wgsl");
+const GRAD_INPUT_KEEP: &str = include_str!("../../shaders/conv/grad_input_keep.wgsl");
 const GRAD_INPUT_TILED: &str = include_str!("../../shaders/conv/grad_input_tiled.wgsl");
 const GRAD_INPUT_BLOCKED: &str = include_str!("../../shaders/conv/grad_input_blocked.wgsl");
 const GRAD_WEIGHT_TILED: &str = include_str!("../../shaders/conv/grad_weight_tiled.wgsl");
 const GRAD_WEIGHT_BLOCKED: &str = include_str!("../../shaders/conv/grad_weight_blocked.wgsl");
+const FORWARD_LANES: &str = include_str!("../../shaders/conv/forward_lanes.wgsl");
+const GRAD_INPUT_LANES: &str = include_str!("../../shaders/conv/grad_input_lanes.wgsl");
+const GRAD_WEIGHT_LANES: &str = include_str!("../../shaders/conv/grad_weight_lanes.wgsl");
+const GRAD_WEIGHT_PARTIAL: &str = include_str!("../../shaders/conv/grad_weight_partial.wgsl");
 const GRAD_WEIGHT_KEEP: &str = include_str!("../../shaders/conv/grad_weight_keep.wgsl");
 
 pub(super) const VARIANTS: &[Variant] = &[
@@ -24,11 +31,23 @@ pub(super) const VARIANTS: &[Variant] = &[
         name: "tiled",
         made_for: MadeFor::Any,
         supports: |op, caps| matches!(op, Op::Conv(_)) && Matmul::fits(caps),
-        build: |op, _| {
+        build: |op, caps| {
             let conv = unpack!(op, Conv);
             let (m, n, k) = (conv.pixels(), conv.k, 9 * conv.c);
-            let product = Matmul { m, n, k, splits: 1, a_along_k: true, b_along_k: false };
-            only(with_shape(conv, product.tiled("", FORWARD_TILED)))
+            let splits = Matmul::tile_splits(caps, m, n, k);
+            let product = Matmul { m, n, k, splits, a_along_k: true, b_along_k: false };
+            product.kernel(FORWARD_TILED, FORWARD_KEEP, n % 4 == 0, |source| shape(conv, source))
+        },
+    },
+    Variant {
+        op: "conv.forward",
+        name: "lanes",
+        made_for: MadeFor::Software,
+        supports: |op, caps| matches!(op, Op::Conv(conv) if Lanes::fit(caps, conv.k)),
+        build: |op, _| {
+            let conv = unpack!(op, Conv);
+            let lanes = Lanes::of(conv.pixels(), conv.k, conv.c, &[]);
+            only(lanes.rows("", shape(conv, lanes.rows_source(FORWARD_LANES))))
         },
     },
     Variant {
@@ -46,11 +65,23 @@ pub(super) const VARIANTS: &[Variant] = &[
         name: "tiled",
         made_for: MadeFor::Any,
         supports: |op, caps| matches!(op, Op::ConvGradInput(_)) && Matmul::fits(caps),
-        build: |op, _| {
+        build: |op, caps| {
             let ConvGradInput(conv) = unpack!(op, ConvGradInput);
             let (m, n, k) = (conv.pixels(), conv.c, 9 * conv.k);
-            let product = Matmul { m, n, k, splits: 1, a_along_k: true, b_along_k: true };
-            only(with_shape(conv, product.tiled("", GRAD_INPUT_TILED)))
+            let splits = Matmul::tile_splits(caps, m, n, k);
+            let product = Matmul { m, n, k, splits, a_along_k: true, b_along_k: true };
+            product.kernel(GRAD_INPUT_TILED, GRAD_INPUT_KEEP, n % 4 == 0, |source| shape(conv, source))
+        },
+    },
+    Variant {
+        op: "conv.grad_input",
+        name: "lanes",
+        made_for: MadeFor::Software,
+        supports: |op, caps| matches!(op, Op::ConvGradInput(ConvGradInput(conv)) if Lanes::fit(caps, conv.c)),
+        build: |op, _| {
+            let ConvGradInput(conv) = unpack!(op, ConvGradInput);
+            let lanes = Lanes::of(conv.pixels(), conv.c, conv.k, &[]);
+            only(lanes.rows("", shape(conv, lanes.rows_source(GRAD_INPUT_LANES))))
         },
     },
     Variant {
@@ -74,8 +105,17 @@ pub(super) const VARIANTS: &[Variant] = &[
             let (m, n, k) = (9 * conv.c, conv.k, conv.pixels());
             let splits = Matmul::tile_splits(caps, m, n, k);
             let product = Matmul { m, n, k, splits, a_along_k: false, b_along_k: false };
-            split_grad_weight(op, splits, with_shape(conv, product.tiled("partials", GRAD_WEIGHT_TILED)))
+            product.kernel(GRAD_WEIGHT_TILED, GRAD_WEIGHT_KEEP, n % 4 == 0, |source| {
+                shape(conv, source).flag("ACCUMULATE", op.accumulate)
+            })
         },
+    },
+    Variant {
+        op: "conv.grad_weight",
+        name: "lanes",
+        made_for: MadeFor::Software,
+        supports: |op, caps| matches!(op, Op::ConvGradWeight(op) if Lanes::fit(caps, op.conv.k)),
+        build: grad_weight_lanes,
     },
     Variant {
         op: "conv.grad_weight",
@@ -107,10 +147,6 @@ fn shape(conv: &Conv, source: Source) -> Source {
         .constant("OUT", conv.k)
 }
 
-fn with_shape(conv: &Conv, dispatch: Dispatch) -> Dispatch {
-    Dispatch { source: shape(conv, dispatch.source), ..dispatch }
-}
-
 fn only(dispatch: Dispatch) -> Kernel {
     Kernel { dispatches: vec![dispatch], workspace_bytes: 0 }
 }
@@ -118,8 +154,26 @@ fn only(dispatch: Dispatch) -> Kernel {
 /// The first dispatch writes each split's weights to the workspace; the second adds them in order.
 fn split_grad_weight(op: &ConvGradWeight, splits: usize, partials: Dispatch) -> Kernel {
     let len = 9 * op.conv.c * op.conv.k;
-    Kernel {
-        dispatches: vec![partials, merge_splits(GRAD_WEIGHT_KEEP, len, splits, op.accumulate)],
-        workspace_bytes: (4 * len * splits) as u64,
+    let merge = merge_splits(GRAD_WEIGHT_KEEP, Elem::Vec4, len, splits);
+    let merge = Dispatch { source: merge.source.flag("ACCUMULATE", op.accumulate), ..merge };
+    Kernel { dispatches: vec![partials, merge], workspace_bytes: (4 * len * splits) as u64 }
+}
+
+/// Splits only as far as the device needs pieces of work; without splits the results go where they belong.
+fn grad_weight_lanes(op: &Op, caps: &Caps) -> Kernel {
+    let op = unpack!(op, ConvGradWeight);
+    let conv = &op.conv;
+    let lanes = Lanes::of(1, conv.k, conv.c, &[]);
+    let blocks = 9 * lanes.outer_blocks();
+    let splits = lanes.splits(caps, blocks, 4 * 9 * conv.c * conv.k, conv.pixels());
+    let front = if splits > 1 { GRAD_WEIGHT_PARTIAL } else { GRAD_WEIGHT_KEEP };
+    let source = shape(conv, lanes.source(&[front, GRAD_WEIGHT_LANES]))
+        .constant("SPLITS", splits)
+        .flag("ACCUMULATE", op.accumulate);
+    let dispatch = Dispatch { label: "partials", source, workgroups: (blocks * splits) as u64 };
+    if splits > 1 {
+        split_grad_weight(op, splits, dispatch)
+    } else {
+        only(Dispatch { label: "", ..dispatch })
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{
     Dispatch, Kernel, MadeFor, Variant,
+    lanes::Lanes,
     matmul::Matmul,
     parts::{single, source, unpack},
 };
@@ -10,6 +11,12 @@ use crate::{
     shader::Source,
 };
 
+const FORWARD_LANES: &str = include_str!("../../shaders/linear/forward_lanes.wgsl");
+const GRAD_INPUT_LANES: &str = include_str!("../../shaders/linear/grad_input_lanes.wgsl");
+const GRAD_WEIGHT_LANES: &str = include_str!("../../shaders/linear/grad_weight_lanes.wgsl");
+const FORWARD_KEEP: &str = include_str!("../../shaders/linear/forward_keep.wgsl");
+const GRAD_INPUT_KEEP: &str = include_str!("../../shaders/linear/grad_input_keep.wgsl");
+const GRAD_WEIGHT_KEEP: &str = include_str!("../../shaders/linear/grad_weight_keep.wgsl");
 const FORWARD_TILED: &str = include_str!("../../shaders/linear/forward_tiled.wgsl");
 const FORWARD_BLOCKED: &str = include_str!("../../shaders/linear/forward_blocked.wgsl");
 const GRAD_INPUT_TILED: &str = include_str!("../../shaders/linear/grad_input_tiled.wgsl");
@@ -23,11 +30,27 @@ pub(super) const VARIANTS: &[Variant] = &[
         name: "tiled",
         made_for: MadeFor::Any,
         supports: |op, caps| matches!(op, Op::Linear(_)) && Matmul::fits(caps),
-        build: |op, _| {
+        build: |op, caps| {
             let linear = unpack!(op, Linear);
             let (m, n, k) = (linear.n, linear.outputs, linear.inputs);
-            let product = Matmul { m, n, k, splits: 1, a_along_k: true, b_along_k: true };
-            tiled(linear, product, FORWARD_TILED, false)
+            let splits = Matmul::tile_splits(caps, m, n, k);
+            let product = Matmul { m, n, k, splits, a_along_k: true, b_along_k: true };
+            let quads = [n, linear.first, linear.total].iter().all(|v| v % 4 == 0);
+            product.kernel(FORWARD_TILED, FORWARD_KEEP, quads, |source| slice(linear, source))
+        },
+    },
+    Variant {
+        op: "linear.forward",
+        name: "lanes",
+        made_for: MadeFor::Software,
+        supports: |op, caps| {
+            let fours = |l: &Linear| l.first % 4 == 0 && l.total % 4 == 0;
+            matches!(op, Op::Linear(linear) if Lanes::fit(caps, linear.outputs) && fours(linear))
+        },
+        build: |op, _| {
+            let linear = unpack!(op, Linear);
+            let lanes = Lanes::of(linear.n, linear.outputs, linear.inputs, &[]);
+            only(lanes.rows("", shape(linear, lanes.rows_source(FORWARD_LANES))))
         },
     },
     Variant {
@@ -48,12 +71,30 @@ pub(super) const VARIANTS: &[Variant] = &[
         name: "tiled",
         made_for: MadeFor::Any,
         supports: |op, caps| matches!(op, Op::LinearGradInput(_)) && Matmul::fits(caps),
-        build: |op, _| {
+        build: |op, caps| {
             let op = unpack!(op, LinearGradInput);
             let LinearGradInput(linear) = op;
             let (m, n, k) = (linear.n, linear.inputs, linear.outputs);
-            let product = Matmul { m, n, k, splits: 1, a_along_k: true, b_along_k: false };
-            tiled(linear, product, GRAD_INPUT_TILED, op.accumulate())
+            let splits = Matmul::tile_splits(caps, m, n, k);
+            let product = Matmul { m, n, k, splits, a_along_k: true, b_along_k: false };
+            product.kernel(GRAD_INPUT_TILED, GRAD_INPUT_KEEP, n % 4 == 0, |source| {
+                slice(linear, source).flag("ACCUMULATE", op.accumulate())
+            })
+        },
+    },
+    Variant {
+        op: "linear.grad_input",
+        name: "lanes",
+        made_for: MadeFor::Software,
+        supports: |op, caps| matches!(op, Op::LinearGradInput(LinearGradInput(l)) if Lanes::fit(caps, l.inputs)),
+        build: |op, _| {
+            let op = unpack!(op, LinearGradInput);
+            let LinearGradInput(linear) = op;
+            let strides = [linear.first, linear.total];
+            let lanes = Lanes::of(linear.n, linear.inputs, linear.outputs, &strides);
+            let source =
+                shape(linear, lanes.rows_source(GRAD_INPUT_LANES)).flag("ACCUMULATE", op.accumulate());
+            only(lanes.rows("", source))
         },
     },
     Variant {
@@ -80,7 +121,19 @@ pub(super) const VARIANTS: &[Variant] = &[
             let LinearGradWeight(linear) = unpack!(op, LinearGradWeight);
             let (m, n, k) = (linear.outputs, linear.inputs, linear.n);
             let product = Matmul { m, n, k, splits: 1, a_along_k: false, b_along_k: false };
-            tiled(linear, product, GRAD_WEIGHT_TILED, false)
+            product.kernel(GRAD_WEIGHT_TILED, GRAD_WEIGHT_KEEP, n % 4 == 0, |source| slice(linear, source))
+        },
+    },
+    Variant {
+        op: "linear.grad_weight",
+        name: "lanes",
+        made_for: MadeFor::Software,
+        supports: |op, caps| matches!(op, Op::LinearGradWeight(LinearGradWeight(l)) if Lanes::fit(caps, l.inputs)),
+        build: |op, _| {
+            let LinearGradWeight(linear) = unpack!(op, LinearGradWeight);
+            let lanes = Lanes::of(1, linear.inputs, linear.outputs, &[linear.first, linear.total]);
+            let source = shape(linear, lanes.source(&[GRAD_WEIGHT_LANES]));
+            only(Dispatch { label: "", source, workgroups: lanes.outer_blocks() as u64 })
         },
     },
     Variant {
@@ -101,20 +154,15 @@ pub(super) const VARIANTS: &[Variant] = &[
 ];
 
 fn shape(linear: &Linear, source: Source) -> Source {
-    source
-        .constant("IMAGES", linear.n)
-        .constant("IN", linear.inputs)
-        .constant("OUT", linear.outputs)
-        .constant("FIRST", linear.first)
-        .constant("TOTAL", linear.total)
+    let source =
+        source.constant("IMAGES", linear.n).constant("IN", linear.inputs).constant("OUT", linear.outputs);
+    slice(linear, source)
 }
 
-fn tiled(linear: &Linear, product: Matmul, loads: &'static str, accumulate: bool) -> Kernel {
-    let dispatch = product.tiled("", loads);
-    let source = dispatch
-        .source
-        .constant("FIRST", linear.first)
-        .constant("TOTAL", linear.total)
-        .flag("ACCUMULATE", accumulate);
-    Kernel { dispatches: vec![Dispatch { source, ..dispatch }], workspace_bytes: 0 }
+fn only(dispatch: Dispatch) -> Kernel {
+    Kernel { dispatches: vec![dispatch], workspace_bytes: 0 }
+}
+
+fn slice(linear: &Linear, source: Source) -> Source {
+    source.constant("FIRST", linear.first).constant("TOTAL", linear.total)
 }

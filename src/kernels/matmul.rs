@@ -1,20 +1,22 @@
 //! The tiled matrix product that convolutions and linear layers share.
 
 use super::{
-    Caps, Dispatch,
-    parts::{GRID, dispatch, source},
+    Caps, Dispatch, Kernel,
+    parts::{Elem, GRID, dispatch, source},
 };
 use crate::shader::Source;
 
 const TILED: &str = include_str!("../../shaders/shared/matmul_tiled.wgsl");
+const STORE: &str = include_str!("../../shaders/shared/matmul_store.wgsl");
+const PARTIAL: &str = include_str!("../../shaders/shared/matmul_partial.wgsl");
 const MERGE_SPLITS: &str = include_str!("../../shaders/shared/merge_splits.wgsl");
 
 /// Side of a tile, as in the shader.
 const TILE: usize = 64;
 /// Invocations of a workgroup, as in the shader.
 const INVOCATIONS: u32 = 256;
-/// Bytes of workgroup memory, as in the shader: two slabs of 16 x 64 floats.
-const WORKGROUP_BYTES: u32 = 2 * 16 * 64 * 4;
+/// Bytes of workgroup memory, as in the shader: two slabs of 16 x 68 floats.
+const WORKGROUP_BYTES: u32 = 2 * 16 * 68 * 4;
 
 /// Workgroups that keep a large GPU busy.
 const ENOUGH_WORKGROUPS: usize = 512;
@@ -49,7 +51,9 @@ impl Matmul {
     pub(super) fn splits(caps: &Caps, pieces: usize, result_bytes: usize, k: usize, least: usize) -> usize {
         let room =
             MOST_WORKSPACE.min(usize::try_from(caps.binding_bytes).unwrap_or(usize::MAX)) / result_bytes;
-        ENOUGH_WORKGROUPS.div_ceil(pieces).min(k.div_ceil(least)).min(room).max(1)
+        // A result that nearly fills the device is not worth a second pass over it.
+        let wanted = if 2 * pieces >= ENOUGH_WORKGROUPS { 1 } else { ENOUGH_WORKGROUPS.div_ceil(pieces) };
+        wanted.min(k.div_ceil(least)).min(room).max(1)
     }
 
     /// As [`Matmul::splits`] for tiles of an `m` x `n` result.
@@ -57,24 +61,52 @@ impl Matmul {
         Self::splits(caps, Self::tiles(m, n), 4 * m * n, k, 256)
     }
 
-    /// The tiled dispatch; `loads` declares the buffers, the loads and the store.
-    pub(super) fn tiled(self, label: &'static str, loads: &'static str) -> Dispatch {
-        let source = Source::new([GRID, loads, TILED])
+    /// The kernel: in one dispatch, or split and merged. `loads` declares the operands and their loads, `keep` the
+    /// result; `finish` adds the constants of the operation. `quads`: whether rows of the result, as the operation
+    /// lays them, are multiples of 4.
+    pub(super) fn kernel(
+        self,
+        loads: &'static str,
+        keep: &'static str,
+        quads: bool,
+        finish: impl Fn(Source) -> Source,
+    ) -> Kernel {
+        let split = self.splits > 1;
+        let files =
+            if split { vec![GRID, loads, PARTIAL, TILED] } else { vec![GRID, loads, keep, STORE, TILED] };
+        let source = Source::new(files)
             .constant("M", self.m)
             .constant("N", self.n)
             .constant("K", self.k)
             .constant("SPLITS", self.splits)
             .flag("A_ALONG_K", self.a_along_k)
             .flag("B_ALONG_K", self.b_along_k);
-        Dispatch { label, source, workgroups: (Self::tiles(self.m, self.n) * self.splits) as u64 }
+        let source = if split { source } else { columns(Elem::Scalar, self.n, source) };
+        let label = if split { "partials" } else { "" };
+        let workgroups = (Self::tiles(self.m, self.n) * self.splits) as u64;
+        let mut dispatches = vec![Dispatch { label, source: finish(source), workgroups }];
+        let len = self.m * self.n;
+        if split {
+            let elem = if quads { Elem::Vec4 } else { Elem::Scalar };
+            let merge = merge_splits(keep, elem, len, self.splits);
+            dispatches.push(Dispatch { source: finish(columns_only(elem, self.n, merge.source)), ..merge });
+        }
+        Kernel { dispatches, workspace_bytes: if split { (4 * len * self.splits) as u64 } else { 0 } }
     }
 }
 
-/// The dispatch that adds the parts of a split product in order; `keep` declares where sums go.
-pub(super) fn merge_splits(keep: &'static str, len: usize, splits: usize, accumulate: bool) -> Dispatch {
-    let source = source(&[keep, MERGE_SPLITS])
-        .constant("LEN", len)
-        .constant("SPLITS", splits)
-        .flag("ACCUMULATE", accumulate);
+/// What the files that keep results know of their rows.
+fn columns(elem: Elem, n: usize, source: Source) -> Source {
+    columns_only(elem, n, elem.alias(source))
+}
+
+fn columns_only(elem: Elem, n: usize, source: Source) -> Source {
+    source.constant("COLUMNS", n / elem.lanes()).constant("LANES", elem.lanes())
+}
+
+/// The dispatch that adds the parts of a split result in order; `keep` declares where sums go.
+pub(super) fn merge_splits(keep: &'static str, elem: Elem, len: usize, splits: usize) -> Dispatch {
+    let len = len / elem.lanes();
+    let source = elem.alias(source(&[keep, MERGE_SPLITS])).constant("LEN", len).constant("SPLITS", splits);
     dispatch("merge", source, len)
 }

@@ -9,6 +9,7 @@ mod bias;
 mod conv;
 mod cross_entropy;
 mod dropout;
+mod lanes;
 mod linear;
 mod matmul;
 mod max_pool;
@@ -217,6 +218,10 @@ mod tests {
         assert_eq!(select(&conv, &Caps::WEBGPU, &[]).unwrap().name, "tiled");
         assert_eq!(select(&conv, &software, &[]).unwrap().name, "blocked");
         assert_eq!(select(&odd, &software, &[]).unwrap().name, "tiled");
+        let lanes = Caps { subgroup_sizes: Some([8, 8]), ..software.clone() };
+        let wide = Op::from(Conv { n: 1, h: 4, w: 4, c: 1, k: 32 });
+        assert_eq!(select(&wide, &lanes, &[]).unwrap().name, "lanes");
+        assert_eq!(select(&conv, &lanes, &[]).unwrap().name, "blocked");
         let tiled = forced("conv.forward", "tiled");
         assert_eq!(select(&conv, &software, &tiled).unwrap().name, "tiled");
         let error = select(&odd, &software, &forced("conv.forward", "blocked")).unwrap_err().to_string();

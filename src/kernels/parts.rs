@@ -66,6 +66,15 @@ pub(super) fn single(source: Source, invocations: usize) -> Kernel {
     Kernel { dispatches: vec![dispatch("", source, invocations)], workspace_bytes: 0 }
 }
 
+/// How the chunks of a column become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Merge {
+    /// A workgroup a channel, in a fixed tree.
+    Tree,
+    /// An invocation an elem of channels, in order.
+    Serial,
+}
+
 /// Rows of `[rows, channels]` in chunks that are reduced apart and then merged.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Chunks {
@@ -84,6 +93,29 @@ impl Chunks {
     pub(super) fn of(rows: usize) -> Self {
         let size = rows.div_ceil(Self::MOST).max(Self::LEAST);
         Self { rows: size, count: rows.div_ceil(size) }
+    }
+
+    /// Up to this many chunks are merged in order by any row.
+    const FEW: usize = 16;
+
+    /// The dispatch that merges the chunks of `channels` columns; `files` are the tree's and the serial one.
+    /// `finish` adds the constants that both have, `C` excepted.
+    pub(super) fn merge(
+        self,
+        how: Merge,
+        elem: Elem,
+        channels: usize,
+        [tree, serial]: [&'static str; 2],
+        finish: impl Fn(Source) -> Source,
+    ) -> Dispatch {
+        if how == Merge::Serial || self.count <= Self::FEW {
+            let columns = channels / elem.lanes();
+            let source = elem.alias(source(&[serial])).constant("C", columns);
+            dispatch("merge", self.constants(finish(source)), columns)
+        } else {
+            let source = source(&[REDUCE, tree]).constant("C", channels);
+            Dispatch { label: "merge", source: self.constants(finish(source)), workgroups: channels as u64 }
+        }
     }
 
     pub(super) fn constants(self, source: Source) -> Source {

@@ -20,6 +20,9 @@ const CONVS: &[[usize; 5]] = &[
     [5, 3, 3, 64, 64],
     [4, 2, 2, 128, 128],
     [7, 1, 1, 72, 40],
+    [1, 5, 4, 3, 32],
+    [3, 3, 5, 48, 96],
+    [1, 9, 11, 6, 16],
 ];
 
 /// Rows and channels.
@@ -50,6 +53,8 @@ const LINEARS: &[[usize; 3]] = &[
     [9, 36, 72],
     [64, 100, 24],
     [2, 2052, 8],
+    [33, 96, 32],
+    [6, 16, 6],
 ];
 
 /// A feature slice of a linear layer: images, inputs, outputs, first, total.

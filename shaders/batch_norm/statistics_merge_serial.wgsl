@@ -1,0 +1,40 @@
+// batch_norm.statistics, second dispatch, serial: the chunks' (mean, M2) become the batch's mean and biased variance
+//
+// Buffers      workspace [CHUNKS, 2, C]; batch_mean, batch_var [C], which hold those of ROWS_BEFORE rows already; as `elem`
+// Who          one invocation an elem of channels, which merges the chunks in order; the grid covers C
+// Numerics     Chan's formula throughout
+// Where        few chunks, and software adapters, where barriers cost more than a longer loop
+
+@group(0) @binding(0) var<storage, read> workspace: array<elem>;
+@group(0) @binding(1) var<storage, read_write> batch_mean: array<elem>;
+@group(0) @binding(2) var<storage, read_write> batch_var: array<elem>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let c = grid_index(workgroup, workgroups) * WORKGROUP + local;
+    if c >= C {
+        return;
+    }
+    var count = 0.0;
+    var mean = elem(0.0);
+    var m2 = elem(0.0);
+    if ROWS_BEFORE > 0u {
+        count = f32(ROWS_BEFORE);
+        mean = batch_mean[c];
+        m2 = batch_var[c] * count;
+    }
+    for (var chunk = 0u; chunk < CHUNKS; chunk++) {
+        let rows = f32(min(CHUNK, ROWS - chunk * CHUNK));
+        let total = count + rows;
+        let delta = workspace[chunk * 2u * C + c] - mean;
+        mean += delta * (rows / total);
+        m2 += workspace[(chunk * 2u + 1u) * C + c] + delta * delta * (count * (rows / total));
+        count = total;
+    }
+    batch_mean[c] = mean;
+    batch_var[c] = m2 / count;
+}

@@ -1,0 +1,10 @@
+// conv.forward: where a finished sum goes, and its bias.
+//
+// Buffers      bias [OUT]; output [IMAGES, H, W, OUT]; as `elem`, of which a pixel has COLUMNS
+
+@group(0) @binding(2) var<storage, read> bias: array<elem>;
+@group(0) @binding(3) var<storage, read_write> output: array<elem>;
+
+fn keep(i: u32, sum: elem) {
+    output[i] = sum + bias[i % COLUMNS];
+}

@@ -1,0 +1,79 @@
+// conv.grad_input, lanes:
+//   grad_input[n, h, w, c] = sum over r, s, k of grad_output[n, h + 1 - r, w + 1 - s, k] weight[r, s, c, k]
+//
+// Buffers      grad_output [IMAGES, H, W, OUT] and weight [3, 3, IN, OUT] as `part` (vec4 along OUT, or one value where
+//              OUT is no multiple of 4); grad_input [IMAGES, H, W, IN] as `columns` (WIDTH channels): IN is a multiple of
+//              LANES V WIDTH
+// Who          one subgroup ROWS pixels and LANES V WIDTH input channels, see shared/lanes.wgsl; a lane's weights are
+//              turned from parts along OUT to columns along IN in registers; the grid is as conv/forward_lanes.wgsl's
+// Numerics     each result is summed tap by tap in a fixed order
+// Where        as conv/forward_lanes.wgsl
+
+@group(0) @binding(0) var<storage, read> grad_output: array<part>;
+@group(0) @binding(1) var<storage, read> weight: array<part>;
+@group(0) @binding(2) var<storage, read_write> grad_input: array<columns>;
+
+const PIXELS: u32 = IMAGES * H * W;
+const PARTS: u32 = OUT / PART;
+const STRIDE: u32 = IN / WIDTH;
+const BLOCKS: u32 = (PIXELS + ROWS - 1u) / ROWS;
+
+@compute @workgroup_size(LANES)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(subgroup_invocation_id) lane: u32,
+) {
+    let unit = grid_index(workgroup, workgroups);
+    let pixel = unit % BLOCKS * ROWS;
+    let c = (unit / BLOCKS * LANES + lane) * V;
+    if unit >= BLOCKS * (STRIDE / (LANES * V)) {
+        return;
+    }
+    var sums: Sums;
+    for (var r = 0u; r < 3u; r++) {
+        for (var s = 0u; s < 3u; s++) {
+            var base: array<u32, BLOCKED>;
+            var inside: array<bool, BLOCKED>;
+            var some = false;
+            for (var b = 0u; b < BLOCKED; b++) {
+                let at = pixel + b * LANES + lane;
+                // Shifted by one, and against the tap: 0 is the padding above, H + 1 the padding below.
+                let h = at / W % H + 2u - r;
+                let w = at % W + 2u - s;
+                inside[b] = at < PIXELS && h > 0u && h <= H && w > 0u && w <= W;
+                base[b] = (at + W + 1u - r * W - s) * PARTS;
+                some |= inside[b];
+            }
+            if !subgroupAny(some) {
+                continue;
+            }
+            let at = ((r * 3u + s) * IN + c * WIDTH) * PARTS;
+            for (var k = 0u; k < PARTS; k++) {
+                var x: Rows;
+                for (var b = 0u; b < BLOCKED; b++) {
+                    if inside[b] {
+                        x[b] = grad_output[base[b] + k];
+                    }
+                }
+                var w: Weights;
+                for (var v = 0u; v < V; v++) {
+                    for (var j = 0u; j < WIDTH; j++) {
+                        let along = weight[at + (v * WIDTH + j) * PARTS + k];
+                        for (var i = 0u; i < PART; i++) {
+                            w[i][v][j] = along[i];
+                        }
+                    }
+                }
+                multiply_add(&sums, &x, &w);
+            }
+        }
+    }
+    for (var row = 0u; row < ROWS; row++) {
+        if pixel + row < PIXELS {
+            for (var v = 0u; v < V; v++) {
+                grad_input[(pixel + row) * STRIDE + c + v] = sums[row][v];
+            }
+        }
+    }
+}

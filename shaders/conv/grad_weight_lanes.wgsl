@@ -1,0 +1,93 @@
+// conv.grad_weight, lanes, first dispatch:
+//   result[split, r, s, c, k] = sum over the split's pixels of input[n, h + r - 1, w + s - 1, c] grad_output[n, h, w, k]
+//
+// Buffers      input [IMAGES, H, W, IN] as `part` (vec4 along the channels, or one value where IN is no multiple of 4);
+//              grad_output [IMAGES, H, W, OUT] as `columns` (WIDTH channels): OUT is a multiple of LANES V WIDTH;
+//              keep() of the file in front stores a result
+// Who          one subgroup a tap, ROW_LANES PART input channels and LANES V WIDTH output channels of one split: a lane
+//              loads the input of its own part and the gradient of its own columns, and the inputs are handed round the
+//              lanes; a split is SPLIT pixels; the grid covers the blocks of output channels (fastest), of input
+//              channels, the 9 taps and the splits, so that a split's pixels stay in the cache
+// Numerics     four pixels are added first, then to the sum; pixels in order within a split
+// Where        as conv/forward_lanes.wgsl: 12 loads for 8192 multiply-adds
+
+@group(0) @binding(0) var<storage, read> input: array<part>;
+@group(0) @binding(1) var<storage, read> grad_output: array<columns>;
+
+const PIXELS: u32 = IMAGES * H * W;
+const SPLIT: u32 = (PIXELS + SPLITS - 1u) / SPLITS;
+// Pixels that are loaded together.
+const STEP: u32 = 4u;
+const PARTS: u32 = IN / PART;
+const ROW_LANES: u32 = min(LANES, PARTS);
+const STRIDE: u32 = OUT / WIDTH;
+const IN_BLOCKS: u32 = (PARTS + ROW_LANES - 1u) / ROW_LANES;
+const OUT_BLOCKS: u32 = STRIDE / (LANES * V);
+
+@compute @workgroup_size(LANES)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(subgroup_invocation_id) lane: u32,
+) {
+    let unit = grid_index(workgroup, workgroups);
+    let k = (unit % OUT_BLOCKS * LANES + lane) * V;
+    let c = unit / OUT_BLOCKS % IN_BLOCKS * ROW_LANES;
+    let tap = unit / (OUT_BLOCKS * IN_BLOCKS) % 9u;
+    let split = unit / (OUT_BLOCKS * IN_BLOCKS * 9u);
+    if split >= SPLITS {
+        return;
+    }
+    let r = tap / 3u;
+    let s = tap % 3u;
+    let mine = c + lane < PARTS && lane < ROW_LANES;
+    let end = min(split * SPLIT + SPLIT, PIXELS);
+    // Each index is a loop's own counter: Mesa unrolls such loops, and then the sums lie in registers.
+    var sums: array<array<array<columns, V>, PART>, ROW_LANES>;
+    for (var pixel = split * SPLIT; pixel < end; pixel += STEP) {
+        var inside: array<bool, STEP>;
+        var some = false;
+        for (var p = 0u; p < STEP; p++) {
+            // Shifted by one: 0 is the padding above, H + 1 the padding below.
+            let h = (pixel + p) / W % H + r;
+            let w = (pixel + p) % W + s;
+            inside[p] = pixel + p < end && h > 0u && h <= H && w > 0u && w <= W;
+            some |= inside[p];
+        }
+        if !some {
+            continue;
+        }
+        var x: array<part, STEP>;
+        var g: array<array<columns, V>, STEP>;
+        for (var p = 0u; p < STEP; p++) {
+            if inside[p] {
+                if mine {
+                    x[p] = input[(pixel + p + r * W + s - W - 1u) * PARTS + c + lane];
+                }
+                for (var v = 0u; v < V; v++) {
+                    g[p][v] = grad_output[(pixel + p) * STRIDE + k + v];
+                }
+            }
+        }
+        for (var row = 0u; row < ROW_LANES; row++) {
+            for (var i = 0u; i < PART; i++) {
+                for (var v = 0u; v < V; v++) {
+                    var sum = subgroupShuffle(x[0][i], row) * g[0][v];
+                    for (var p = 1u; p < STEP; p++) {
+                        sum += subgroupShuffle(x[p][i], row) * g[p][v];
+                    }
+                    sums[row][i][v] += sum;
+                }
+            }
+        }
+    }
+    for (var row = 0u; row < ROW_LANES; row++) {
+        if c + row < PARTS {
+            for (var i = 0u; i < PART; i++) {
+                for (var v = 0u; v < V; v++) {
+                    keep(((split * 9u + tap) * IN + (c + row) * PART + i) * STRIDE + k + v, sums[row][i][v]);
+                }
+            }
+        }
+    }
+}

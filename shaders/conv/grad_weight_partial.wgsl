@@ -1,0 +1,9 @@
+// conv.grad_weight, first of two dispatches: where the result of a split goes.
+//
+// Buffers      workspace [SPLITS, 3, 3, IN, OUT] as `elem`
+
+@group(0) @binding(2) var<storage, read_write> workspace: array<elem>;
+
+fn keep(i: u32, sum: elem) {
+    workspace[i] = sum;
+}

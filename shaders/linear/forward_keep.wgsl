@@ -1,0 +1,11 @@
+// linear.forward: where a finished sum goes, and its bias.
+//
+// Buffers      bias [OUT]; output [IMAGES, TOTAL], of which the columns FIRST .. FIRST + OUT are written; as `elem` of
+//              LANES values, of which an image's slice has COLUMNS
+
+@group(0) @binding(2) var<storage, read> bias: array<elem>;
+@group(0) @binding(3) var<storage, read_write> output: array<elem>;
+
+fn keep(i: u32, sum: elem) {
+    output[i / COLUMNS * (TOTAL / LANES) + FIRST / LANES + i % COLUMNS] = sum + bias[i % COLUMNS];
+}

@@ -1,0 +1,64 @@
+// linear.forward, lanes: output[n, FIRST + o] = bias[o] + sum over i of input[n, i] weight[o, i]
+//
+// Buffers      input [IMAGES, IN], weight [OUT, IN] as `part` (vec4 along IN, or one value where IN is no multiple of 4);
+//              bias [OUT] and output [IMAGES, TOTAL], of which the columns FIRST .. FIRST + OUT are written, as `columns`
+//              (WIDTH features): OUT is a multiple of LANES V WIDTH, FIRST and TOTAL of WIDTH
+// Who          one subgroup ROWS images and LANES V WIDTH features, see shared/lanes.wgsl; a lane's weights are turned
+//              from parts along IN to columns along OUT in registers; the grid covers the images / ROWS, fastest, times
+//              the blocks of features
+// Numerics     each result is summed in order by one subgroup
+// Where        software adapters with subgroups of a known size
+
+@group(0) @binding(0) var<storage, read> input: array<part>;
+@group(0) @binding(1) var<storage, read> weight: array<part>;
+@group(0) @binding(2) var<storage, read> bias: array<columns>;
+@group(0) @binding(3) var<storage, read_write> output: array<columns>;
+
+const PARTS: u32 = IN / PART;
+const BLOCKS: u32 = (IMAGES + ROWS - 1u) / ROWS;
+
+@compute @workgroup_size(LANES)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(subgroup_invocation_id) lane: u32,
+) {
+    let unit = grid_index(workgroup, workgroups);
+    let image = unit % BLOCKS * ROWS;
+    let o = (unit / BLOCKS * LANES + lane) * V;
+    if unit >= BLOCKS * (OUT / (WIDTH * LANES * V)) {
+        return;
+    }
+    var sums: Sums;
+    for (var row = 0u; row < ROWS; row++) {
+        for (var v = 0u; v < V; v++) {
+            sums[row][v] = bias[o + v];
+        }
+    }
+    for (var i = 0u; i < PARTS; i++) {
+        var x: Rows;
+        for (var b = 0u; b < BLOCKED; b++) {
+            let n = image + b * LANES + lane;
+            if n < IMAGES {
+                x[b] = input[n * PARTS + i];
+            }
+        }
+        var w: Weights;
+        for (var v = 0u; v < V; v++) {
+            for (var j = 0u; j < WIDTH; j++) {
+                let along = weight[((o + v) * WIDTH + j) * PARTS + i];
+                for (var p = 0u; p < PART; p++) {
+                    w[p][v][j] = along[p];
+                }
+            }
+        }
+        multiply_add(&sums, &x, &w);
+    }
+    for (var row = 0u; row < ROWS; row++) {
+        if image + row < IMAGES {
+            for (var v = 0u; v < V; v++) {
+                output[((image + row) * TOTAL + FIRST) / WIDTH + o + v] = sums[row][v];
+            }
+        }
+    }
+}

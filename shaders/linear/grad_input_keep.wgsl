@@ -1,0 +1,13 @@
+// linear.grad_input: where a finished sum goes. ACCUMULATE adds to what is there: slices of the features.
+//
+// Buffers      grad_input [IMAGES, IN] as `elem`
+
+@group(0) @binding(3) var<storage, read_write> grad_input: array<elem>;
+
+fn keep(i: u32, sum: elem) {
+    if ACCUMULATE {
+        grad_input[i] += sum;
+    } else {
+        grad_input[i] = sum;
+    }
+}

@@ -1,0 +1,59 @@
+// linear.grad_input, lanes: grad_input[n, i] = sum over o of grad_output[n, FIRST + o] weight[o, i]
+//
+// Buffers      grad_output [IMAGES, TOTAL] as `part` (vec4, or one value where OUT, FIRST or TOTAL is no multiple of 4);
+//              weight [OUT, IN] and grad_input [IMAGES, IN], which is added to where ACCUMULATE is set, as `columns`
+//              (WIDTH inputs): IN is a multiple of LANES V WIDTH
+// Who          one subgroup ROWS images and LANES V WIDTH inputs, see shared/lanes.wgsl; the grid covers the images /
+//              ROWS, fastest, times the blocks of inputs
+// Numerics     each result is summed in order by one subgroup
+// Where        software adapters with subgroups of a known size
+
+@group(0) @binding(0) var<storage, read> grad_output: array<part>;
+@group(0) @binding(1) var<storage, read> weight: array<columns>;
+@group(0) @binding(2) var<storage, read_write> grad_input: array<columns>;
+
+const STRIDE: u32 = IN / WIDTH;
+const BLOCKS: u32 = (IMAGES + ROWS - 1u) / ROWS;
+
+@compute @workgroup_size(LANES)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(subgroup_invocation_id) lane: u32,
+) {
+    let unit = grid_index(workgroup, workgroups);
+    let image = unit % BLOCKS * ROWS;
+    let i = (unit / BLOCKS * LANES + lane) * V;
+    if unit >= BLOCKS * (STRIDE / (LANES * V)) {
+        return;
+    }
+    var sums: Sums;
+    for (var o = 0u; o < OUT / PART; o++) {
+        var x: Rows;
+        for (var b = 0u; b < BLOCKED; b++) {
+            let n = image + b * LANES + lane;
+            if n < IMAGES {
+                x[b] = grad_output[(n * TOTAL + FIRST) / PART + o];
+            }
+        }
+        var w: Weights;
+        for (var p = 0u; p < PART; p++) {
+            for (var v = 0u; v < V; v++) {
+                w[p][v] = weight[(o * PART + p) * STRIDE + i + v];
+            }
+        }
+        multiply_add(&sums, &x, &w);
+    }
+    for (var row = 0u; row < ROWS; row++) {
+        if image + row < IMAGES {
+            for (var v = 0u; v < V; v++) {
+                let at = (image + row) * STRIDE + i + v;
+                if ACCUMULATE {
+                    grad_input[at] += sums[row][v];
+                } else {
+                    grad_input[at] = sums[row][v];
+                }
+            }
+        }
+    }
+}

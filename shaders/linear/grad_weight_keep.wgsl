@@ -1,0 +1,9 @@
+// linear.grad_weight: where a finished sum goes.
+//
+// Buffers      grad_weight [OUT, IN] as `elem`
+
+@group(0) @binding(3) var<storage, read_write> grad_weight: array<elem>;
+
+fn keep(i: u32, sum: elem) {
+    grad_weight[i] = sum;
+}

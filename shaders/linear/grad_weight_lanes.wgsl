@@ -1,0 +1,72 @@
+// linear.grad_weight, lanes: grad_weight[o, i] = sum over n of grad_output[n, FIRST + o] input[n, i]
+//
+// Buffers      grad_output [IMAGES, TOTAL] as `part` (vec4, or one value where OUT, FIRST or TOTAL is no multiple of 4);
+//              input [IMAGES, IN] and grad_weight [OUT, IN] as `columns` (WIDTH inputs): IN is a multiple of LANES V WIDTH
+// Who          one subgroup ROW_LANES PART features and LANES V WIDTH inputs: a lane loads the gradient of its own part
+//              and its own columns of the input, and the gradients are handed round the lanes; the grid covers the blocks
+//              of inputs, fastest, times those of features
+// Numerics     four images are added first, then to the sum
+// Where        software adapters with subgroups of a known size; with few images the stores are the cost
+
+@group(0) @binding(0) var<storage, read> input: array<columns>;
+@group(0) @binding(1) var<storage, read> grad_output: array<part>;
+@group(0) @binding(2) var<storage, read_write> grad_weight: array<columns>;
+
+// Images that are loaded together.
+const STEP: u32 = 4u;
+const PARTS: u32 = OUT / PART;
+const ROW_LANES: u32 = min(LANES, PARTS);
+const STRIDE: u32 = IN / WIDTH;
+const IN_BLOCKS: u32 = STRIDE / (LANES * V);
+const OUT_BLOCKS: u32 = (PARTS + ROW_LANES - 1u) / ROW_LANES;
+
+@compute @workgroup_size(LANES)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(subgroup_invocation_id) lane: u32,
+) {
+    let unit = grid_index(workgroup, workgroups);
+    let i = (unit % IN_BLOCKS * LANES + lane) * V;
+    let o = unit / IN_BLOCKS * ROW_LANES;
+    if unit >= IN_BLOCKS * OUT_BLOCKS {
+        return;
+    }
+    let mine = o + lane < PARTS && lane < ROW_LANES;
+    // Each index is a loop's own counter: Mesa unrolls such loops, and then the sums lie in registers.
+    var sums: array<array<array<columns, V>, PART>, ROW_LANES>;
+    for (var n = 0u; n < IMAGES; n += STEP) {
+        var g: array<part, STEP>;
+        var x: array<array<columns, V>, STEP>;
+        for (var p = 0u; p < STEP; p++) {
+            if n + p < IMAGES {
+                if mine {
+                    g[p] = grad_output[((n + p) * TOTAL + FIRST) / PART + o + lane];
+                }
+                for (var v = 0u; v < V; v++) {
+                    x[p][v] = input[(n + p) * STRIDE + i + v];
+                }
+            }
+        }
+        for (var row = 0u; row < ROW_LANES; row++) {
+            for (var j = 0u; j < PART; j++) {
+                for (var v = 0u; v < V; v++) {
+                    var sum = subgroupShuffle(g[0][j], row) * x[0][v];
+                    for (var p = 1u; p < STEP; p++) {
+                        sum += subgroupShuffle(g[p][j], row) * x[p][v];
+                    }
+                    sums[row][j][v] += sum;
+                }
+            }
+        }
+    }
+    for (var row = 0u; row < ROW_LANES; row++) {
+        if o + row < PARTS {
+            for (var j = 0u; j < PART; j++) {
+                for (var v = 0u; v < V; v++) {
+                    grad_weight[((o + row) * PART + j) * STRIDE + i + v] = sums[row][j][v];
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Products in the registers of one subgroup, whose lanes hand their rows round: what software adapters run best.
+
+use super::{Caps, Dispatch, parts::GRID};
+use crate::shader::Source;
+
+const LANES: &str = include_str!("../../shaders/shared/lanes.wgsl");
+
+/// Invocations of a subgroup, and of a workgroup. llvmpipe's subgroups have 8.
+const SIZE: usize = 8;
+/// Pieces of work that keep a software adapter's threads busy to the end.
+const ENOUGH_UNITS: usize = 64;
+/// Bytes of split results at most.
+const MOST_WORKSPACE: usize = 4 << 20;
+/// Terms of a long sum whose operands stay in a cache of about a megabyte.
+const CACHED_TERMS: usize = 768;
+
+/// How a product is laid over lanes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lanes {
+    /// Rows of the result.
+    rows: usize,
+    /// Columns of the result.
+    columns: usize,
+    /// The inner dimension, or what takes its place in an outer product.
+    inner: usize,
+    /// Rows that each lane loads.
+    blocked: usize,
+    /// Vectors of columns that each lane owns.
+    vectors: usize,
+    /// Columns in a vector.
+    width: usize,
+    /// Values of the inner dimension that are loaded together.
+    part: usize,
+}
+
+impl Lanes {
+    /// Whether subgroups have the one size that the kernels are written for, and the columns fill their lanes.
+    pub(super) fn fit(caps: &Caps, columns: usize) -> bool {
+        caps.subgroup_sizes == Some([SIZE as u32; 2]) && columns % (2 * SIZE) == 0
+    }
+
+    /// `strides` are what must be a multiple of 4, besides the inner dimension, for it to be loaded in fours.
+    pub(super) fn of(rows: usize, columns: usize, inner: usize, strides: &[usize]) -> Self {
+        let width = if columns % (4 * SIZE) == 0 { 4 } else { 2 };
+        Self {
+            rows,
+            columns,
+            inner,
+            blocked: rows.div_ceil(SIZE).min(4),
+            vectors: if columns % (2 * width * SIZE) == 0 { 2 } else { 1 },
+            width,
+            part: if inner % 4 == 0 && strides.iter().all(|s| s % 4 == 0) { 4 } else { 1 },
+        }
+    }
+
+    /// A source with the constants and aliases of `shaders/shared/lanes.wgsl`.
+    pub(super) fn source(self, files: &[&'static str]) -> Source {
+        let columns = if self.width == 4 { "vec4<f32>" } else { "vec2<f32>" };
+        let mut all = vec![GRID];
+        all.extend(files);
+        Source::new(all)
+            .constant("LANES", SIZE)
+            .constant("V", self.vectors)
+            .constant("WIDTH", self.width)
+            .constant("PART", self.part)
+            .alias("part", if self.part == 4 { "vec4<f32>" } else { "array<f32, 1>" })
+            .alias("columns", columns)
+            .alias("elem", columns)
+    }
+
+    fn column_blocks(self) -> usize {
+        self.columns / (SIZE * self.vectors * self.width)
+    }
+
+    /// As [`Lanes::source`] for kernels whose lanes hold rows of the result.
+    pub(super) fn rows_source(self, file: &'static str) -> Source {
+        self.source(&[LANES, file]).constant("BLOCKED", self.blocked)
+    }
+
+    /// A dispatch over blocks of rows and columns.
+    pub(super) fn rows(self, label: &'static str, source: Source) -> Dispatch {
+        let blocks = self.rows.div_ceil(self.blocked * SIZE);
+        Dispatch { label, source, workgroups: (blocks * self.column_blocks()) as u64 }
+    }
+
+    /// Blocks of an outer product of the inner dimension and the columns.
+    pub(super) fn outer_blocks(self) -> usize {
+        (self.inner / self.part).div_ceil(SIZE) * self.column_blocks()
+    }
+
+    /// In how many parts to work a sum of `terms`, given the pieces of work that a part makes: enough pieces, and
+    /// parts whose operands stay in the cache while all pieces pass over them.
+    pub(super) fn splits(self, caps: &Caps, pieces: usize, result_bytes: usize, terms: usize) -> usize {
+        let room = usize::try_from(caps.binding_bytes).unwrap_or(usize::MAX).min(MOST_WORKSPACE);
+        let wanted = ENOUGH_UNITS.div_ceil(pieces).min(terms.div_ceil(SIZE)).max(terms / CACHED_TERMS);
+        wanted.min(room / result_bytes).max(1)
+    }
+}
