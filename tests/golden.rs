@@ -137,7 +137,7 @@ fn batch_norm<S: Scalar>() {
         golden.compare(&case, "mean", &out["batch_mean"], Tolerance::relative(2.0 * epsilon::<S>()));
         golden.compare(
             &case,
-            "var",
+            "variance",
             &out["batch_var"],
             Tolerance { absolute: 1e-18, relative: 1e-12 + 2.0 * epsilon::<S>() },
         );
@@ -149,7 +149,7 @@ fn batch_norm<S: Scalar>() {
             let op = BatchNormRunning { rows, channels, momentum: 0.1, unbiased };
             let given = [
                 ("batch_mean", get("mean").1),
-                ("batch_var", get("var").1),
+                ("batch_var", get("variance").1),
                 get("running_mean"),
                 get("running_var"),
             ];
@@ -161,13 +161,13 @@ fn batch_norm<S: Scalar>() {
         }
 
         let op = BatchNormNormalize { rows, channels, eps };
-        let factors = [get("input"), get("mean"), get("var"), get("gamma"), get("beta")];
+        let factors = [get("input"), get("mean"), get("variance"), get("gamma"), get("beta")];
         let out = run(op.into(), &factors);
         golden.compare(&case, "output", &out["output"], tolerance);
         let running = [
             get("input"),
             ("mean", get("running_mean").1),
-            ("var", get("running_var").1),
+            ("variance", get("running_var").1),
             get("gamma"),
             get("beta"),
         ];
@@ -175,7 +175,7 @@ fn batch_norm<S: Scalar>() {
         golden.compare(&case, "evaluated", &out["output"], tolerance);
 
         let op = BatchNormGradStatistics { rows, channels, eps, accumulate: false };
-        let out = run(op.into(), &[get("input"), get("mean"), get("var"), get("grad_output")]);
+        let out = run(op.into(), &[get("input"), get("mean"), get("variance"), get("grad_output")]);
         let sums = Tolerance { absolute: tolerance.absolute * rows as f64, ..tolerance };
         golden.compare(&case, "grad_gamma", &out["grad_gamma"], sums);
         golden.compare(&case, "grad_beta", &out["grad_beta"], sums);
@@ -183,7 +183,7 @@ fn batch_norm<S: Scalar>() {
         let given = [
             get("input"),
             get("mean"),
-            get("var"),
+            get("variance"),
             get("gamma"),
             get("grad_gamma"),
             get("grad_beta"),

@@ -190,7 +190,7 @@ impl Middle for BatchNorm {
         let [mean, var] = self.statistics(shape, input);
         let op = BatchNormNormalize { rows: len(shape) / shape[3], channels: shape[3], eps: 1e-5 };
         let given: [(&str, &[f64]); 5] =
-            [("input", input), ("mean", &mean), ("var", &var), ("gamma", &p[0]), ("beta", &p[1])];
+            [("input", input), ("mean", &mean), ("variance", &var), ("gamma", &p[0]), ("beta", &p[1])];
         let [y] = run(op, &given, ["output"]);
         y
     }
@@ -206,7 +206,7 @@ impl Middle for BatchNorm {
         let (rows, channels, eps) = (len(shape) / shape[3], shape[3], 1e-5);
         let op = BatchNormGradStatistics { rows, channels, eps, accumulate: false };
         let mut given: Vec<(&str, &[f64])> =
-            vec![("input", input), ("mean", &mean), ("var", &var), ("grad_output", grad)];
+            vec![("input", input), ("mean", &mean), ("variance", &var), ("grad_output", grad)];
         let [gamma, beta] = run(op, &given, ["grad_gamma", "grad_beta"]);
         given.extend([("gamma", p[0].as_slice()), ("grad_gamma", &gamma), ("grad_beta", &beta)]);
         let op = BatchNormGradInput { rows, channels, eps, total_rows: rows };

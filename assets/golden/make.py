@@ -99,7 +99,7 @@ def batch_norm():
         y.backward(dy)
         out |= {
             f"{case}.input": nhwc(x), f"{case}.gamma": gamma, f"{case}.beta": beta, f"{case}.mean": mean,
-            f"{case}.var": var, f"{case}.output": nhwc(y), f"{case}.evaluated": nhwc(evaluated),
+            f"{case}.variance": var, f"{case}.output": nhwc(y), f"{case}.evaluated": nhwc(evaluated),
             f"{case}.grad_output": nhwc(dy), f"{case}.grad_input": nhwc(x.grad),
             f"{case}.grad_gamma": gamma.grad, f"{case}.grad_beta": beta.grad,
         }

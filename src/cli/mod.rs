@@ -34,6 +34,7 @@ const USAGE: u8 = 2;
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    quiet_mesa();
     let code = match run(cli) {
         Ok(code) => code,
         Err(error) => {
@@ -42,6 +43,14 @@ pub fn main() -> ExitCode {
         }
     };
     ExitCode::from(code)
+}
+
+/// Mesa's drivers write an error about a missing XDG_RUNTIME_DIR to standard error, though computing needs none.
+fn quiet_mesa() {
+    if cfg!(target_os = "linux") && std::env::var_os("XDG_RUNTIME_DIR").is_none() {
+        // SAFETY: this is the first thing that the process does; it has no other thread yet.
+        unsafe { std::env::set_var("XDG_RUNTIME_DIR", std::env::temp_dir()) };
+    }
 }
 
 fn run(cli: Cli) -> Result<u8> {
