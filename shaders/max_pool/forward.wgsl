@@ -9,6 +9,11 @@
 @group(0) @binding(1) var<storage, read_write> output: array<elem>;
 @group(0) @binding(2) var<storage, read_write> argmax: array<index>;
 
+// By its bits: compilers may take x != x for false.
+fn is_nan(x: elem) -> bools {
+    return (bitcast<index>(x) & index(0x7fffffffu)) > index(0x7f800000u);
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -31,8 +36,8 @@ fn main(
         for (var s = 0u; s < KERNEL; s++) {
             let at = (top + r) * W + left + s;
             let x = input[(n * H * W + at) * C + c];
-            // A NaN wins once, and nothing wins against it.
-            let wins = (x > best) | ((x != x) & (best == best));
+            // A NaN wins always, and only a NaN wins against it.
+            let wins = (!is_nan(best) & (x > best)) | is_nan(x);
             best = select(best, x, wins);
             best_at = select(best_at, index(at), wins);
         }

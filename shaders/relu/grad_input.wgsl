@@ -2,7 +2,7 @@
 //
 // Buffers      input, grad_output, grad_input [len], as `elem`
 // Who          one invocation an elem; the grid covers len
-// Numerics     exact; where input is NaN the gradient passes, as in PyTorch
+// Numerics     exact; where input is NaN the gradient is 0
 // Source       the paper's torch.max(x, 0) gives ties half the gradient (AT_ZERO = 0.5); PyTorch's ReLU 0
 
 @group(0) @binding(0) var<storage, read> input: array<elem>;
@@ -21,6 +21,6 @@ fn main(
     }
     let x = input[i];
     let g = grad_output[i];
-    let off = select(elem(0.0), AT_ZERO * g, x == elem(0.0));
-    grad_input[i] = select(g, off, x <= elem(0.0));
+    let not_above = select(elem(0.0), AT_ZERO * g, x == elem(0.0));
+    grad_input[i] = select(not_above, g, x > elem(0.0));
 }

@@ -47,11 +47,13 @@ impl Elem {
         }
     }
 
-    /// Tells a source what `elem` and `index` are.
+    /// Tells a source what `elem`, `index` and `bools` are.
     pub(super) fn alias(self, source: Source) -> Source {
         match self {
-            Self::Scalar => source.alias("elem", "f32").alias("index", "u32"),
-            Self::Vec4 => source.alias("elem", "vec4<f32>").alias("index", "vec4<u32>"),
+            Self::Scalar => source.alias("elem", "f32").alias("index", "u32").alias("bools", "bool"),
+            Self::Vec4 => {
+                source.alias("elem", "vec4<f32>").alias("index", "vec4<u32>").alias("bools", "vec4<bool>")
+            }
         }
     }
 }

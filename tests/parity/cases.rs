@@ -38,6 +38,8 @@ const COLUMNS: &[[usize; 2]] = &[
     [35_000, 4],
     [40, 255],
     [9, 512],
+    [5, 257],
+    [83, 10],
 ];
 
 /// Elements; the last needs more than 65,535 workgroups.
@@ -152,12 +154,12 @@ pub fn of(op: &str) -> Vec<Op> {
         "linear.forward" => linears(Op::Linear),
         "linear.grad_input" => linears(|linear| LinearGradInput(linear).into()),
         "linear.grad_weight" => linears(|linear| LinearGradWeight(linear).into()),
-        "cross_entropy.forward" => [[1, 2], [7, 10], [3, 1000], [65, 67]]
+        "cross_entropy.forward" => [[1, 2], [7, 10], [3, 1000], [65, 67], [1, 65_536]]
             .map(|[n, classes]| CrossEntropy { n, classes }.into())
             .into(),
-        "cross_entropy.grad_input" => {
-            [[1, 2], [7, 10], [3, 1000]].map(|[n, classes]| CrossEntropyGrad { n, classes }.into()).into()
-        }
+        "cross_entropy.grad_input" => [[1, 2], [7, 10], [3, 1000], [1, 65_536]]
+            .map(|[n, classes]| CrossEntropyGrad { n, classes }.into())
+            .into(),
         "metrics.accumulate" => {
             [[1, 2], [7, 10], [200, 33]].map(|[n, classes]| Metrics { n, classes }.into()).into()
         }
