@@ -2,6 +2,8 @@
 //!
 //! Needs an adapter; a software one will do (`scripts/test` installs one). `VGG_SKIP_GPU=1` skips, visibly.
 
+#[path = "../adapter/mod.rs"]
+mod adapter;
 mod cases;
 #[path = "../common/mod.rs"]
 mod common;

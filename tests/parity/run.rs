@@ -3,13 +3,14 @@
 use vgg_wgpu::{
     cpu::CpuExecutor,
     dtype::DType,
-    gpu::{Adapter, GpuExecutor, Options, adapters},
+    gpu::{Adapter, GpuExecutor, Options},
     kernels::{Variant, variants},
     ops::{Access, Conv, ConvGradInput, ConvGradWeight, LinearGradInput, LinearGradWeight, Op, Operand},
     program::{Executor, Pass, Phase, Program, Role, Step, Tensor, TensorId, View},
 };
 
 use crate::{
+    adapter::adapter,
     cases,
     common::{Tolerance, check},
     inputs,
@@ -19,16 +20,6 @@ use crate::{
 const PADDING: usize = 256;
 /// What the padding of results holds before and after.
 const SENTINEL: f32 = -12_345.5;
-
-fn adapter() -> Option<Adapter> {
-    if std::env::var_os("VGG_SKIP_GPU").is_some_and(|v| v == "1") {
-        eprintln!("skipped: VGG_SKIP_GPU=1");
-        return None;
-    }
-    let adapter = adapters().into_iter().next();
-    assert!(adapter.is_some(), "no adapter: run scripts/test, or set VGG_SKIP_GPU=1 to skip these tests");
-    adapter
-}
 
 /// One case as a step whose operands lie in the middle of larger tensors.
 struct Case {
