@@ -2,7 +2,7 @@
 """Training steps of the CPU executor against PyTorch's, in alternation, on the same network and batch.
 
     pip install torch
-    python3 scripts/compare_cpu.py [--rounds 7] [--threads N] [--cpu-time]
+    python3 scripts/compare_cpu.py [--rounds 7] [--steps 5] [--threads N] [--cpu-time]
 
 A step is forward, backward and Adam (PyTorch: eager, channels_last where that is faster, foreach Adam). Prints the
 median images per second of both and the median of the ratios of neighbouring runs, which noise of the machine
@@ -98,9 +98,18 @@ def binary():
     return ROOT / path
 
 
+def turn(machine, options):
+    """The speed of consecutive steps, as in a training. The pause lets the other side's idle threads stop spinning,
+    and the first step, which is not counted, brings the caches and threads back."""
+    time.sleep(0.3)
+    machine.step(options.cpu_time)
+    return statistics.median(machine.step(options.cpu_time) for _ in range(options.steps))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--steps", type=int, default=5, help="timed steps in each side's turn")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--cpu-time", action="store_true")
     options = parser.parse_args()
@@ -118,7 +127,7 @@ def main():
         theirs = [Pytorch(width, hidden, batch, channels_last) for channels_last in (False, True)]
         rows = []
         for round in range(-1, options.rounds):
-            row = [machine.step(options.cpu_time) for machine in (ours, *theirs)]
+            row = [turn(machine, options) for machine in (ours, *theirs)]
             if round >= 0:
                 rows.append(row)
         ours.close()
