@@ -229,6 +229,15 @@ fn broken_weights_are_named() {
     let whole = fs::read(&weights).unwrap();
     fs::write(folder.path().join("cut.safetensors"), &whole[..whole.len() / 2]).unwrap();
     fs::write(folder.path().join("empty.safetensors"), "").unwrap();
+    let eval = ["eval", "--device", "cpu", "--weights", "run/best.safetensors"];
+    fail(folder.path(), &[&eval[..], &["--batch-size", "0"]].concat(), 1, &["batch"]);
+    fail(folder.path(), &[&eval[..], &["--data", "mnist:run"]].concat(), 1, &["run"]);
+    fail(
+        folder.path(),
+        &[&eval[..], &["--confusion", "no/such/folder.svg"]].concat(),
+        1,
+        &["no/such/folder.svg"],
+    );
     for name in ["cut.safetensors", "empty.safetensors", "absent.safetensors"] {
         fail(folder.path(), &["eval", "--device", "cpu", "--weights", name], 1, &[name]);
     }

@@ -9,6 +9,7 @@ use super::{
     args, confusion,
     device::Device,
     output::{note, print},
+    plan::{self, Planned},
 };
 use crate::{
     data::{DataSource, Dataset, Loader},
@@ -33,6 +34,9 @@ pub(super) fn open_session(
         limits: device.limits(),
     };
     let lowered = lower(&weights.network, &settings)?;
+    let (network, memory) = (&weights.network, device.memory());
+    let planned = Planned { network, settings, device, memory, all: false };
+    plan::refuse_what_does_not_fit(&planned, &lowered.program)?;
     let executor = device.open(lowered.program.clone())?;
     let mut session = Session::new(executor, &lowered, weights.network.clone());
     session.load(weights)?;
@@ -52,8 +56,10 @@ pub(super) fn run(flags: &args::Eval, quiet: bool) -> Result<()> {
     note(quiet, &device.describe());
     let test = source.open()?.test;
     check(&weights.info, &*test, &flags.data)?;
-    let loader = Loader::evaluate(Arc::clone(&test), flags.batch_size)?;
-    let mut session = open_session(&weights, &device, flags.batch_size, [test.height(), test.width()])?;
+    // A batch beyond the set would only be padding.
+    let batch = flags.batch_size.min(test.len());
+    let loader = Loader::evaluate(Arc::clone(&test), batch)?;
+    let mut session = open_session(&weights, &device, batch, [test.height(), test.width()])?;
     let bar = if quiet || flags.json { ProgressBar::hidden() } else { ProgressBar::new(0) };
     let evaluation = session.evaluate(&loader, |done, of| {
         bar.set_length(of as u64);
@@ -62,14 +68,6 @@ pub(super) fn run(flags: &args::Eval, quiet: bool) -> Result<()> {
     bar.finish_and_clear();
     let names = test.class_names();
     let (loss, accuracy) = (evaluation.loss(), evaluation.accuracy());
-    let picture = flags.confusion.clone().or_else(|| (!flags.json).then(|| default_picture(flags)));
-    if let Some(path) = &picture {
-        let title = format!("{}: {:.2} % of {} test images", test.name(), 100.0 * accuracy, test.len());
-        let svg = confusion::svg(&evaluation.confusion, names, &title)?;
-        fs::write(path, svg).with_context(|| {
-            format!("cannot write {}; name another place with --confusion FILE", path.display())
-        })?;
-    }
     if flags.json {
         let json = serde_json::json!({
             "data": flags.data,
@@ -79,18 +77,26 @@ pub(super) fn run(flags: &args::Eval, quiet: bool) -> Result<()> {
             "classes": names,
             "confusion": evaluation.confusion,
         });
-        return print(&format!("{json}\n"));
+        print(&format!("{json}\n"))?;
+    } else {
+        let head = format!(
+            "test images   {}\ntest loss     {loss:.4}\ntest accuracy {:.2} %\n\n",
+            test.len(),
+            100.0 * accuracy
+        );
+        print(&(head + &confusion::render(&evaluation.confusion, names)))?;
     }
-    let mut text = format!(
-        "test images   {}\ntest loss     {loss:.4}\ntest accuracy {:.2} %\n\n",
-        test.len(),
-        100.0 * accuracy
-    );
-    text += &confusion::render(&evaluation.confusion, names);
-    if let Some(path) = picture {
-        text += &format!("\nconfusion matrix as a picture: {}\n", path.display());
+    // The figures are out before a picture that cannot be written ends the command.
+    let picture = flags.confusion.clone().or_else(|| (!flags.json).then(|| default_picture(flags)));
+    if let Some(path) = &picture {
+        let title = format!("{}: {:.2} % of {} test images", test.name(), 100.0 * accuracy, test.len());
+        let svg = confusion::svg(&evaluation.confusion, names, &title)?;
+        fs::write(path, svg).with_context(|| {
+            format!("cannot write {}; name another place with --confusion FILE", path.display())
+        })?;
+        note(quiet, &format!("confusion matrix as a picture: {}", path.display()));
     }
-    print(&text)
+    Ok(())
 }
 
 fn default_picture(flags: &args::Eval) -> PathBuf {

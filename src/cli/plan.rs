@@ -21,12 +21,12 @@ const LISTED: usize = 16;
 /// The largest batch that is looked for.
 const MAX_BATCH: usize = 65_536;
 
-/// What `vgg plan` shows.
+/// A network as it is to run on a device: what `vgg plan` shows and what `vgg train` and `vgg eval` check.
 pub(super) struct Planned<'a> {
     pub(super) network: &'a Network,
     pub(super) settings: Settings,
     pub(super) device: &'a Device,
-    /// Bytes that the training may use, where that is known.
+    /// Bytes that it may use, where that is known.
     pub(super) memory: Option<u64>,
     pub(super) all: bool,
 }
@@ -69,11 +69,11 @@ pub(super) fn run(planned: &Planned<'_>) -> Result<()> {
     }
 }
 
-/// Refuses a training that cannot fit before anything is allocated.
+/// Refuses a program that cannot fit before anything is allocated.
 pub(super) fn refuse_what_does_not_fit(planned: &Planned<'_>, program: &Program) -> Result<()> {
     let Some(budget) = planned.memory else { return Ok(()) };
     let workspace = requirements(planned.device, program)?.map_or(0, |r| r.workspace_bytes);
-    let peak = MemoryPlan::new(program).bytes() + workspace;
+    let peak = MemoryPlan::new(program).bytes().saturating_add(workspace);
     if peak <= budget {
         return Ok(());
     }
