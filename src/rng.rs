@@ -3,8 +3,8 @@
 //! # Source
 //! Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3" (SC 2011), Philox4x32-10.
 
-/// A counter word of each use of the generator, so that no two uses share a draw: the third of [`INIT`] and
-/// [`DROPOUT`], the fourth (behind a third of 0) of the others.
+/// A counter word of each use of the generator, so that no two uses share a draw: the third of [`stream::INIT`] and
+/// [`stream::DROPOUT`], the fourth (behind a third of 0) of the others.
 pub mod stream {
     /// Initial weights; the fourth word is the parameter's index.
     pub const INIT: u32 = 0x494e_4954;
