@@ -64,11 +64,11 @@ fn len(op: &Op) -> usize {
 
 fn dispatch(op: &Op, file: &'static str, size: usize, label: &'static str) -> Dispatch {
     let source = Source::new([GRID, file]).constant("LEN", len(op)).constant("SIZE", size);
-    Dispatch { label, source, workgroups: len(op).div_ceil(size) as u64 }
+    Dispatch::new(label, source, len(op).div_ceil(size) as u64)
 }
 
 fn single(op: &Op, file: &'static str, size: usize) -> Kernel {
-    Kernel { dispatches: vec![dispatch(op, file, size, "")], workspace_bytes: 0 }
+    Kernel::new(vec![dispatch(op, file, size, "")])
 }
 
 const fn row(name: &'static str, build: fn(&Op, &Caps) -> Kernel) -> Variant {
@@ -77,9 +77,9 @@ const fn row(name: &'static str, build: fn(&Op, &Caps) -> Kernel) -> Variant {
 
 static PLAIN: Variant = row("plain", |op, _| single(op, RELU, 64));
 static NARROW: Variant = row("narrow", |op, _| single(op, RELU, 1));
-static STAGED: Variant = row("staged", |op, _| Kernel {
-    dispatches: vec![dispatch(op, TO_WORKSPACE, 64, "store"), dispatch(op, FROM_WORKSPACE, 64, "load")],
-    workspace_bytes: 4 * len(op) as u64,
+static STAGED: Variant = row("staged", |op, _| {
+    Kernel::new(vec![dispatch(op, TO_WORKSPACE, 64, "store"), dispatch(op, FROM_WORKSPACE, 64, "load")])
+        .workspace("workspace", 4 * len(op))
 });
 
 fn open_with(

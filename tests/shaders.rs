@@ -111,7 +111,9 @@ fn every_case_has_a_row_on_the_smallest_device() {
     for op in Op::NAMES.iter().flat_map(|name| cases::of(name)) {
         let row = select(&op, &Caps::WEBGPU, &[]).unwrap();
         let kernel = (row.build)(&op, &Caps::WEBGPU);
-        assert!(kernel.workspace_bytes <= Caps::WEBGPU.binding_bytes, "{op:?}");
+        for workspace in &kernel.workspaces {
+            assert!(workspace.bytes <= Caps::WEBGPU.binding_bytes, "{op:?} {workspace:?}");
+        }
         for dispatch in kernel.dispatches {
             let interface = reflect(&dispatch.source.assemble()).unwrap();
             let invocations: u32 = interface.workgroup_size.iter().product();
@@ -122,15 +124,16 @@ fn every_case_has_a_row_on_the_smallest_device() {
     }
 }
 
-/// Each binding is an operand of the operation or the workspace, and is written only where the operand is.
+/// Each binding is an operand of the operation or a workspace of the kernel, and is written only where the operand is.
 #[test]
 fn bindings_are_the_operands() {
     for variant in variants() {
         for (op, caps) in pairs(variant).into_iter().take(1) {
             let mut bound = BTreeSet::new();
-            for dispatch in (variant.build)(&op, caps).dispatches {
+            let kernel = (variant.build)(&op, caps);
+            for dispatch in &kernel.dispatches {
                 let interface = reflect(&dispatch.source.assemble()).unwrap();
-                bound.extend(interface.bindings.into_iter().map(|b| b.name));
+                bound.extend(interface.bindings.iter().map(|b| dispatch.bound(&b.name).to_owned()));
             }
             for operand in op.operands() {
                 assert!(
@@ -141,7 +144,14 @@ fn bindings_are_the_operands() {
                     operand.name
                 );
             }
-            bound.remove("workspace");
+            for workspace in &kernel.workspaces {
+                assert!(
+                    bound.remove(workspace.name),
+                    "{}/{}: {workspace:?} is not bound",
+                    variant.op,
+                    variant.name
+                );
+            }
             assert!(bound.is_empty(), "{}/{}: {bound:?} are no operands", variant.op, variant.name);
         }
     }

@@ -7,14 +7,11 @@ use super::{
     error::{OpenError, size},
 };
 use crate::{
-    kernels::{Caps, Dispatch, Kernel, Variant},
+    kernels::{Caps, Dispatch, Kernel, Variant, Workspace},
     ops::{Access, Op, Operand},
     program::{MemoryPlan, Program, Step, View},
     shader::{Interface, reflect},
 };
-
-/// The name of the binding that every kernel may have for scratch memory.
-const WORKSPACE: &str = "workspace";
 
 /// Sizes and offsets of copies and bindings are multiples of this.
 pub(super) const WORD: u64 = 4;
@@ -22,12 +19,20 @@ pub(super) const WORD: u64 = 4;
 /// Picks the row that computes an operation on a device, or says why there is none.
 pub type Choose<'a> = &'a dyn Fn(&Op, &Caps) -> Result<&'static Variant, String>;
 
+/// A buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Index in [`MemoryPlan::slots`].
+    Slot(usize),
+    /// Index in [`Blueprint::workspaces`].
+    Workspace(usize),
+}
+
 /// A part of a buffer that a dispatch binds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bound {
     pub binding: u32,
-    /// Index of the slot; `None` for the workspace.
-    pub slot: Option<usize>,
+    pub place: Place,
     pub offset: u64,
     pub bytes: u64,
 }
@@ -62,7 +67,8 @@ pub(super) struct Blueprint {
     pub plan: MemoryPlan,
     pub shaders: Vec<Shader>,
     pub steps: Vec<PlannedStep>,
-    pub workspace_bytes: u64,
+    /// The scratch buffers, each as large as the kernel that needs most of it.
+    pub workspaces: Vec<Workspace>,
     /// The least limits that hold the program.
     pub limits: AdapterLimits,
 }
@@ -77,7 +83,7 @@ impl Blueprint {
             shaders: Vec::new(),
             index: HashMap::new(),
             needs: Needs::default(),
-            workspace_bytes: 0,
+            workspaces: Vec::new(),
         };
         drafter.buffers();
         let caps = adapter.caps();
@@ -89,9 +95,9 @@ impl Blueprint {
             steps.push(drafter.step(step, variant, &kernel)?);
         }
         drafter.memory();
-        let Drafter { plan, shaders, needs, workspace_bytes, info, .. } = drafter;
+        let Drafter { plan, shaders, needs, workspaces, info, .. } = drafter;
         if needs.problems.is_empty() {
-            Ok(Self { plan, shaders, steps, workspace_bytes, limits: needs.limits(&info.limits) })
+            Ok(Self { plan, shaders, steps, workspaces, limits: needs.limits(&info.limits) })
         } else {
             Err(OpenError::DoesNotFit { adapter: info.to_string(), problems: needs.problems })
         }
@@ -137,7 +143,7 @@ struct Drafter<'a> {
     shaders: Vec<Shader>,
     index: HashMap<String, usize>,
     needs: Needs,
-    workspace_bytes: u64,
+    workspaces: Vec<Workspace>,
 }
 
 impl Drafter<'_> {
@@ -162,7 +168,7 @@ impl Drafter<'_> {
     /// Only a discrete GPU has an end to its memory that its driver tells: integrated and software ones divide the
     /// machine's in ways of their own (llvmpipe says 2 GiB and gives more).
     fn memory(&mut self) {
-        let all = self.plan.bytes() + self.workspace_bytes;
+        let all = self.plan.bytes() + self.workspaces.iter().map(|w| w.bytes).sum::<u64>();
         let own = self.info.memory_bytes.filter(|_| self.info.kind == DeviceKind::Discrete);
         if let Some(memory) = own.filter(|&memory| all > memory) {
             let text = format!("it needs {} of memory; this adapter has {}", size(all), size(memory));
@@ -173,17 +179,22 @@ impl Drafter<'_> {
     fn step(&mut self, step: &Step, variant: &Variant, kernel: &Kernel) -> Result<PlannedStep, OpenError> {
         let name = format!("{}/{}", variant.op, variant.name);
         let limits = self.info.limits;
-        let workspace = if kernel.workspace_bytes == 0 { 0 } else { padded(kernel.workspace_bytes) };
-        if workspace > limits.buffer_bytes.min(limits.binding_bytes) {
-            self.needs.problem(format!(
-                "{} needs a workspace of {} for {name}; this adapter allows {}",
-                step.label,
-                size(workspace),
-                size(limits.buffer_bytes.min(limits.binding_bytes))
-            ));
+        for &workspace in &kernel.workspaces {
+            let bytes = padded(workspace.bytes);
+            if bytes > limits.buffer_bytes.min(limits.binding_bytes) {
+                self.needs.problem(format!(
+                    "{} needs a workspace of {} for {name}; this adapter allows {}",
+                    step.label,
+                    size(bytes),
+                    size(limits.buffer_bytes.min(limits.binding_bytes))
+                ));
+            }
+            self.needs.buffer_bytes = self.needs.buffer_bytes.max(bytes);
+            match self.workspaces.iter_mut().find(|w| w.name == workspace.name) {
+                Some(known) => known.bytes = known.bytes.max(bytes),
+                None => self.workspaces.push(Workspace { bytes, ..workspace }),
+            }
         }
-        self.workspace_bytes = self.workspace_bytes.max(workspace);
-        self.needs.buffer_bytes = self.needs.buffer_bytes.max(workspace);
         let operands = step.op.operands();
         let mut dispatches = Vec::new();
         for dispatch in &kernel.dispatches {
@@ -193,7 +204,7 @@ impl Drafter<'_> {
                 message,
             };
             let shader = self.shader(&name, dispatch).map_err(broken)?;
-            let bound = self.bind(shader, step, &operands, workspace).map_err(broken)?;
+            let bound = self.bind(shader, step, &operands, kernel, dispatch).map_err(broken)?;
             self.check(shader, step, &bound);
             let Some(workgroups) = fold(dispatch.workgroups, limits.workgroups) else {
                 self.needs.problem(format!("{} takes {} workgroups", step.label, dispatch.workgroups));
@@ -229,19 +240,21 @@ impl Drafter<'_> {
         shader: usize,
         step: &Step,
         operands: &[Operand],
-        workspace: u64,
+        kernel: &Kernel,
+        dispatch: &Dispatch,
     ) -> Result<Vec<Bound>, String> {
         let mut bound: Vec<(Bound, bool)> = Vec::new();
         for b in &self.shaders[shader].interface.bindings {
-            let (slot, offset, bytes) = if b.name == WORKSPACE {
-                if workspace == 0 {
-                    return Err("it binds `workspace`, but its row asks for no bytes of it".into());
-                }
-                (None, 0, workspace)
+            let name = dispatch.bound(&b.name);
+            let (place, offset, bytes) = if let Some(own) = kernel.workspaces.iter().find(|w| w.name == name)
+            {
+                let place = self.workspaces.iter().position(|w| w.name == name).expect("entered by `step`");
+                (Place::Workspace(place), 0, padded(own.bytes))
             } else {
-                let Some(position) = operands.iter().position(|o| o.name == b.name) else {
-                    let names: Vec<&str> = operands.iter().map(|o| o.name).collect();
-                    return Err(format!("it binds `{}`; the operation has {}", b.name, names.join(", ")));
+                let Some(position) = operands.iter().position(|o| o.name == name) else {
+                    let operands = operands.iter().map(|o| o.name);
+                    let names: Vec<&str> = operands.chain(kernel.workspaces.iter().map(|w| w.name)).collect();
+                    return Err(format!("it binds `{name}`; the operation has {}", names.join(", ")));
                 };
                 if b.writable && operands[position].access == Access::Read {
                     return Err(format!(
@@ -250,15 +263,15 @@ impl Drafter<'_> {
                     ));
                 }
                 let (offset, bytes) = self.range(step.args[position]);
-                (Some(self.plan.slot_of[step.args[position].tensor.0]), offset, bytes)
+                (Place::Slot(self.plan.slot_of[step.args[position].tensor.0]), offset, bytes)
             };
-            if let Some((other, _)) = bound.iter().find(|(o, w)| o.slot == slot && (*w || b.writable)) {
+            if let Some((other, _)) = bound.iter().find(|(o, w)| o.place == place && (*w || b.writable)) {
                 return Err(format!(
                     "bindings {} and {} are parts of one buffer, and one of them is written",
                     other.binding, b.binding
                 ));
             }
-            bound.push((Bound { binding: b.binding, slot, offset, bytes }, b.writable));
+            bound.push((Bound { binding: b.binding, place, offset, bytes }, b.writable));
         }
         Ok(bound.into_iter().map(|(b, _)| b).collect())
     }
@@ -295,7 +308,7 @@ impl Drafter<'_> {
             at_most(&what, needed.into(), limit.into(), |n| n.to_string());
         }
         for b in bound {
-            let Some(slot) = b.slot else { continue };
+            let Place::Slot(slot) = b.place else { continue };
             let names = || {
                 let view = step.args.iter().find(|v| self.plan.slot_of[v.tensor.0] == slot);
                 view.map_or("", |v| self.program.tensor(v.tensor).name.as_str())

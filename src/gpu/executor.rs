@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::{
     adapter::{Adapter, DeviceInfo},
-    blueprint::{Blueprint, Bound, Choose, PlannedDispatch, padded},
+    blueprint::{Blueprint, Bound, Choose, Place, PlannedDispatch, padded},
     compile::{Pipeline, compile},
     device::Device,
     error::OpenError,
@@ -86,11 +86,11 @@ impl GpuExecutor {
         let device = Device::open(adapter, &blueprint.limits)?;
         let pipelines = compile(&device, &blueprint.shaders, options.checked)?;
         let slots = slots(&device, &program, &blueprint)?;
-        let workspace = workspace(&device, &blueprint)?;
+        let workspaces = workspaces(&device, &blueprint)?;
         let mut steps = Vec::with_capacity(blueprint.steps.len());
         for step in &blueprint.steps {
             let group = |dispatch: &PlannedDispatch| {
-                bind(&device, &step.label, dispatch, &pipelines[dispatch.shader], &slots, workspace.as_ref())
+                bind(&device, &step.label, dispatch, &pipelines[dispatch.shader], &slots, &workspaces)
             };
             steps.push(step.dispatches.iter().map(group).collect::<Result<Vec<_>, _>>()?);
         }
@@ -113,7 +113,7 @@ impl GpuExecutor {
                 storage_buffers: limits.storage_buffers,
             },
             info: adapter.info().clone(),
-            allocated_bytes: slots.iter().chain(&workspace).map(wgpu::Buffer::size).sum(),
+            allocated_bytes: slots.iter().chain(&workspaces).map(wgpu::Buffer::size).sum(),
             slot_of: blueprint.plan.slot_of,
             in_flight: VecDeque::new(),
             program,
@@ -304,9 +304,8 @@ fn slots(device: &Device, program: &Program, blueprint: &Blueprint) -> Result<Ve
     blueprint.plan.slots.iter().map(slot).collect()
 }
 
-fn workspace(device: &Device, blueprint: &Blueprint) -> Result<Option<wgpu::Buffer>, OpenError> {
-    let bytes = blueprint.workspace_bytes;
-    if bytes == 0 { Ok(None) } else { storage(device, "workspace", bytes).map(Some) }
+fn workspaces(device: &Device, blueprint: &Blueprint) -> Result<Vec<wgpu::Buffer>, OpenError> {
+    blueprint.workspaces.iter().map(|w| storage(device, w.name, w.bytes)).collect()
 }
 
 fn storage(device: &Device, label: &str, bytes: u64) -> Result<wgpu::Buffer, OpenError> {
@@ -324,12 +323,12 @@ fn bind(
     dispatch: &PlannedDispatch,
     pipeline: &Pipeline,
     slots: &[wgpu::Buffer],
-    workspace: Option<&wgpu::Buffer>,
+    workspaces: &[wgpu::Buffer],
 ) -> Result<Recorded, OpenError> {
     let entry = |bound: &Bound| {
-        let buffer = match bound.slot {
-            Some(slot) => &slots[slot],
-            None => workspace.expect("the blueprint has bytes for every workspace that is bound"),
+        let buffer = match bound.place {
+            Place::Slot(slot) => &slots[slot],
+            Place::Workspace(workspace) => &workspaces[workspace],
         };
         let size = std::num::NonZeroU64::new(bound.bytes);
         let resource =
@@ -366,7 +365,7 @@ mod tests {
             name: "nothing",
             made_for: MadeFor::Any,
             supports: |_, _| true,
-            build: |_, _| Kernel { dispatches: Vec::new(), workspace_bytes: 0 },
+            build: |_, _| Kernel::new(Vec::new()),
         };
         let open = || {
             let program = Program::single(Relu { len: 4 }.into());

@@ -12,7 +12,7 @@ use crate::{kernels, program::Program};
 pub struct Requirements {
     /// The least limits that hold it.
     pub limits: AdapterLimits,
-    /// Bytes of scratch memory that the kernels share.
+    /// Bytes of the scratch buffers that the kernels share.
     pub workspace_bytes: u64,
 }
 
@@ -24,6 +24,9 @@ impl Requirements {
     pub fn of(program: &Program, adapter: &Adapter) -> Result<Self, OpenError> {
         let choose = |op: &_, caps: &_| kernels::select(op, caps, &[]).map_err(|error| error.to_string());
         let blueprint = Blueprint::new(program, adapter, &choose)?;
-        Ok(Self { limits: blueprint.limits, workspace_bytes: blueprint.workspace_bytes })
+        Ok(Self {
+            limits: blueprint.limits,
+            workspace_bytes: blueprint.workspaces.iter().map(|w| w.bytes).sum(),
+        })
     }
 }

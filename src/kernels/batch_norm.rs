@@ -2,7 +2,7 @@
 
 use super::{
     Kernel, MadeFor, Variant,
-    parts::{Chunks, Elem, Merge, dispatch, single, source, unpack},
+    parts::{Chunks, Elem, Merge, WORKSPACE, dispatch, single, source, unpack},
 };
 use crate::ops::Op;
 
@@ -132,10 +132,8 @@ fn statistics(op: &Op, elem: Elem, how: Merge) -> Kernel {
     let merge = chunks.merge(how, elem, norm.channels, STATISTICS_MERGE, |source| {
         source.constant("ROWS", norm.rows).constant("ROWS_BEFORE", norm.rows_before)
     });
-    Kernel {
-        dispatches: vec![dispatch("partials", chunks.constants(partials), vectors * chunks.count), merge],
-        workspace_bytes: (4 * 2 * chunks.count * norm.channels) as u64,
-    }
+    Kernel::new(vec![dispatch("partials", chunks.constants(partials), vectors * chunks.count), merge])
+        .workspace(WORKSPACE, 4 * 2 * chunks.count * norm.channels)
 }
 
 fn normalize(op: &Op, elem: Elem) -> Kernel {
@@ -161,10 +159,8 @@ fn grad_statistics(op: &Op, elem: Elem, how: Merge) -> Kernel {
         .float("EPS", norm.eps);
     let merge = chunks
         .merge(how, elem, norm.channels, GRAD_MERGE, |source| source.flag("ACCUMULATE", norm.accumulate));
-    Kernel {
-        dispatches: vec![dispatch("partials", chunks.constants(partials), vectors * chunks.count), merge],
-        workspace_bytes: (4 * 2 * chunks.count * norm.channels) as u64,
-    }
+    Kernel::new(vec![dispatch("partials", chunks.constants(partials), vectors * chunks.count), merge])
+        .workspace(WORKSPACE, 4 * 2 * chunks.count * norm.channels)
 }
 
 fn grad_input(op: &Op, elem: Elem) -> Kernel {

@@ -2,7 +2,7 @@
 
 use super::{
     Kernel, MadeFor, Variant,
-    parts::{Chunks, Elem, Merge, dispatch, source, unpack},
+    parts::{Chunks, Elem, Merge, WORKSPACE, dispatch, source, unpack},
 };
 use crate::ops::Op;
 
@@ -51,8 +51,6 @@ fn grad(op: &Op, elem: Elem, how: Merge) -> Kernel {
         chunks.constants(elem.alias(source(&[PARTIALS])).constant("ROWS", bias.rows).constant("C", vectors));
     let merge =
         chunks.merge(how, elem, bias.channels, MERGE, |source| source.flag("ACCUMULATE", bias.accumulate));
-    Kernel {
-        dispatches: vec![dispatch("partials", partials, vectors * chunks.count), merge],
-        workspace_bytes: (4 * chunks.count * bias.channels) as u64,
-    }
+    Kernel::new(vec![dispatch("partials", partials, vectors * chunks.count), merge])
+        .workspace(WORKSPACE, 4 * chunks.count * bias.channels)
 }

@@ -4,7 +4,7 @@ use super::{
     Caps, Dispatch, Kernel, MadeFor, Variant,
     lanes::Lanes,
     matmul::{Matmul, merge_splits},
-    parts::{Elem, dispatch, single, source, unpack},
+    parts::{Elem, WORKSPACE, dispatch, single, source, unpack},
 };
 use crate::{
     ops::{Conv, ConvGradInput, ConvGradWeight, Op},
@@ -149,7 +149,7 @@ fn shape(conv: &Conv, source: Source) -> Source {
 }
 
 fn only(dispatch: Dispatch) -> Kernel {
-    Kernel { dispatches: vec![dispatch], workspace_bytes: 0 }
+    Kernel::new(vec![dispatch])
 }
 
 /// The first dispatch writes each split's weights to the workspace; the second adds them in order.
@@ -157,7 +157,7 @@ fn split_grad_weight(op: &ConvGradWeight, splits: usize, partials: Dispatch) -> 
     let len = 9 * op.conv.c * op.conv.k;
     let merge = merge_splits(GRAD_WEIGHT_KEEP, Elem::Vec4, len, splits);
     let merge = Dispatch { source: merge.source.flag("ACCUMULATE", op.accumulate), ..merge };
-    Kernel { dispatches: vec![partials, merge], workspace_bytes: (4 * len * splits) as u64 }
+    Kernel::new(vec![partials, merge]).workspace(WORKSPACE, 4 * len * splits)
 }
 
 /// Splits only as far as the device needs pieces of work; without splits the results go where they belong.
@@ -171,7 +171,7 @@ fn grad_weight_lanes(op: &Op, caps: &Caps) -> Kernel {
     let source = shape(conv, lanes.source(&[front, GRAD_WEIGHT_LANES]))
         .constant("SPLITS", splits)
         .flag("ACCUMULATE", op.accumulate);
-    let dispatch = Dispatch { label: "partials", source, workgroups: (blocks * splits) as u64 };
+    let dispatch = Dispatch::new("partials", source, (blocks * splits) as u64);
     if splits > 1 {
         split_grad_weight(op, splits, dispatch)
     } else {

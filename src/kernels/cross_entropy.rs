@@ -18,8 +18,7 @@ pub(super) const VARIANTS: &[Variant] = &[
         build: |op, _| {
             let loss = unpack!(op, CrossEntropy);
             let source = source(&[REDUCE, FORWARD]).constant("N", loss.n).constant("CLASSES", loss.classes);
-            let dispatches = vec![Dispatch { label: "", source, workgroups: loss.n as u64 }];
-            Kernel { dispatches, workspace_bytes: 0 }
+            Kernel::new(vec![Dispatch::new("", source, loss.n as u64)])
         },
     },
     Variant {

@@ -80,7 +80,7 @@ impl Lanes {
     /// A dispatch over blocks of rows and columns.
     pub(super) fn rows(self, label: &'static str, source: Source) -> Dispatch {
         let blocks = self.rows.div_ceil(self.blocked * SIZE);
-        Dispatch { label, source, workgroups: (blocks * self.column_blocks()) as u64 }
+        Dispatch::new(label, source, (blocks * self.column_blocks()) as u64)
     }
 
     /// Blocks of an outer product of the inner dimension and the columns.

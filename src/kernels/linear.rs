@@ -136,7 +136,7 @@ pub(super) const VARIANTS: &[Variant] = &[
             let LinearGradWeight(linear) = unpack!(op, LinearGradWeight);
             let lanes = Lanes::of(1, linear.inputs, linear.outputs, &[linear.first, linear.total]);
             let source = shape(linear, lanes.source(&[GRAD_WEIGHT_LANES]));
-            only(Dispatch { label: "", source, workgroups: lanes.outer_blocks() as u64 })
+            only(Dispatch::new("", source, lanes.outer_blocks() as u64))
         },
     },
     Variant {
@@ -164,7 +164,7 @@ fn shape(linear: &Linear, source: Source) -> Source {
 }
 
 fn only(dispatch: Dispatch) -> Kernel {
-    Kernel { dispatches: vec![dispatch], workspace_bytes: 0 }
+    Kernel::new(vec![dispatch])
 }
 
 fn slice(linear: &Linear, source: Source) -> Source {

@@ -2,7 +2,7 @@
 
 use super::{
     Caps, Dispatch, Kernel,
-    parts::{Elem, GRID, dispatch, source},
+    parts::{Elem, GRID, WORKSPACE, dispatch, source},
 };
 use crate::shader::Source;
 
@@ -84,14 +84,15 @@ impl Matmul {
         let source = if split { source } else { columns(Elem::Scalar, self.n, source) };
         let label = if split { "partials" } else { "" };
         let workgroups = (Self::tiles(self.m, self.n) * self.splits) as u64;
-        let mut dispatches = vec![Dispatch { label, source: finish(source), workgroups }];
+        let mut dispatches = vec![Dispatch::new(label, finish(source), workgroups)];
         let len = self.m * self.n;
         if split {
             let elem = if quads { Elem::Vec4 } else { Elem::Scalar };
             let merge = merge_splits(keep, elem, len, self.splits);
             dispatches.push(Dispatch { source: finish(columns_only(elem, self.n, merge.source)), ..merge });
         }
-        Kernel { dispatches, workspace_bytes: if split { (4 * len * self.splits) as u64 } else { 0 } }
+        let kernel = Kernel::new(dispatches);
+        if split { kernel.workspace(WORKSPACE, 4 * len * self.splits) } else { kernel }
     }
 }
 

@@ -18,6 +18,6 @@ pub(super) const VARIANTS: &[Variant] = &[Variant {
         let source = source(&[CONTROL, REDUCE, ACCUMULATE])
             .constant("N", metrics.n)
             .constant("CLASSES", metrics.classes);
-        Kernel { dispatches: vec![Dispatch { label: "", source, workgroups: 1 }], workspace_bytes: 0 }
+        Kernel::new(vec![Dispatch::new("", source, 1)])
     },
 }];

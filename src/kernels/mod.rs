@@ -56,11 +56,35 @@ impl Caps {
 pub struct Dispatch {
     /// What it is within its kernel, as `partials` or `merge`; empty where there is only one.
     pub label: &'static str,
-    /// The WGSL; its entry point is `main`. Each binding is named like an operand of the operation, or `workspace`.
+    /// The WGSL; its entry point is `main`. Each binding is named like an operand of the operation or a
+    /// workspace of the kernel.
     pub source: Source,
     /// How many workgroups. The executor folds counts above 65,535 to two dimensions, so that kernels compute
     /// their linear index as `shaders/shared/grid.wgsl` does and guard against those beyond the last.
     pub workgroups: u64,
+    /// Bindings that do not have the name of what they bind: (binding, operand or workspace).
+    pub rebind: &'static [(&'static str, &'static str)],
+}
+
+impl Dispatch {
+    /// A dispatch whose bindings have the names of what they bind.
+    pub fn new(label: &'static str, source: Source, workgroups: u64) -> Self {
+        Self { label, source, workgroups, rebind: &[] }
+    }
+
+    /// The operand or workspace that a binding binds.
+    pub fn bound<'a>(&self, binding: &'a str) -> &'a str {
+        self.rebind.iter().find(|(from, _)| *from == binding).map_or(binding, |(_, to)| to)
+    }
+}
+
+/// A scratch buffer that the dispatches of a kernel share. It holds nothing before and after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Workspace {
+    /// The name of its binding; kernels with the same name share one buffer.
+    pub name: &'static str,
+    /// Its size, as far as this kernel needs it.
+    pub bytes: u64,
 }
 
 /// The dispatches that compute an operation, in order.
@@ -68,8 +92,31 @@ pub struct Dispatch {
 pub struct Kernel {
     /// The dispatches.
     pub dispatches: Vec<Dispatch>,
-    /// Bytes of the scratch buffer `workspace` that they share; 0 without one. It holds nothing before and after.
-    pub workspace_bytes: u64,
+    /// The scratch buffers, by name.
+    pub workspaces: Vec<Workspace>,
+}
+
+impl Kernel {
+    /// Dispatches without scratch memory.
+    pub fn new(dispatches: Vec<Dispatch>) -> Self {
+        Self { dispatches, workspaces: Vec::new() }
+    }
+
+    /// With at least so many bytes of the scratch buffer of a name.
+    pub fn workspace(mut self, name: &'static str, bytes: usize) -> Self {
+        let bytes = bytes as u64;
+        match self.workspaces.iter_mut().find(|w| w.name == name) {
+            Some(workspace) => workspace.bytes = workspace.bytes.max(bytes),
+            None => self.workspaces.push(Workspace { name, bytes }),
+        }
+        self
+    }
+
+    /// This, then `next`.
+    pub fn then(mut self, next: Self) -> Self {
+        self.dispatches.extend(next.dispatches);
+        next.workspaces.iter().fold(self, |kernel, w| kernel.workspace(w.name, w.bytes as usize))
+    }
 }
 
 /// The devices that a variant was made for. It computes the same everywhere.

@@ -6,6 +6,9 @@ use crate::shader::Source;
 /// Invocations in a workgroup of the kernels that do not say otherwise. A multiple of every subgroup in use.
 pub(super) const WORKGROUP: usize = 64;
 
+/// The name of the scratch buffer of kernels that need only one.
+pub(super) const WORKSPACE: &str = "workspace";
+
 pub(super) const GRID: &str = include_str!("../../shaders/shared/grid.wgsl");
 pub(super) const CONTROL: &str = include_str!("../../shaders/shared/control.wgsl");
 pub(super) const PHILOX: &str = include_str!("../../shaders/shared/philox.wgsl");
@@ -60,12 +63,12 @@ impl Elem {
 
 /// A dispatch with an invocation for each of `invocations` pieces of work.
 pub(super) fn dispatch(label: &'static str, source: Source, invocations: usize) -> Dispatch {
-    Dispatch { label, source, workgroups: invocations.div_ceil(WORKGROUP) as u64 }
+    Dispatch::new(label, source, invocations.div_ceil(WORKGROUP) as u64)
 }
 
 /// A kernel of one dispatch without a workspace.
 pub(super) fn single(source: Source, invocations: usize) -> Kernel {
-    Kernel { dispatches: vec![dispatch("", source, invocations)], workspace_bytes: 0 }
+    Kernel::new(vec![dispatch("", source, invocations)])
 }
 
 /// How the chunks of a column become one.
@@ -116,7 +119,7 @@ impl Chunks {
             dispatch("merge", self.constants(finish(source)), columns)
         } else {
             let source = source(&[REDUCE, tree]).constant("C", channels);
-            Dispatch { label: "merge", source: self.constants(finish(source)), workgroups: channels as u64 }
+            Dispatch::new("merge", self.constants(finish(source)), channels as u64)
         }
     }
 
