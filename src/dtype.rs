@@ -7,7 +7,7 @@ use std::fmt;
 pub enum DType {
     /// 32-bit IEEE 754 float. The CPU executor computes these in its own scalar type.
     F32,
-    /// 32-bit unsigned integer: labels, argmax, the control block.
+    /// 32-bit unsigned integer: labels, the control block.
     U32,
     /// Bytes: images as they come from the data set. On a GPU four travel in one `u32`, lowest byte first.
     U8,

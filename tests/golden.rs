@@ -13,10 +13,10 @@ use vgg_wgpu::{
     cpu::{CpuExecutor, Scalar},
     model::{Semantics, VggConfig},
     ops::{
-        Adam, BatchNormGradInput, BatchNormGradStatistics, BatchNormNormalize, BatchNormRunning,
-        BatchNormStatistics, Control, Conv, ConvGradInput, ConvGradWeight, CrossEntropy, CrossEntropyGrad,
-        Dropout, GradBias, Linear, LinearGradInput, LinearGradWeight, MaxPool, MaxPoolGrad, Metrics,
-        PrepareImages, Relu, ReluGrad,
+        Adam, BatchNormAffine, BatchNormGradInput, BatchNormGradStatistics, BatchNormNormalize,
+        BatchNormRunning, BatchNormStatistics, Control, Conv, ConvForward, ConvGradInput, ConvGradWeight,
+        CrossEntropy, CrossEntropyGrad, Dropout, GradBias, Linear, LinearGradInput, LinearGradWeight,
+        MaxPool, MaxPoolForward, MaxPoolGrad, Metrics, PrepareImages, Relu, ReluGrad,
     },
     program::{DeviceLimits, Executor, Mode, Pass, Settings, lower},
     shape::Shape,
@@ -103,11 +103,15 @@ fn conv<S: Scalar>() {
         let get = |name| (name, golden.get(&case, name));
         // Standard normal values: magnitudes up to 4 or so in both factors.
         let sum = |terms| Tolerance::sum(epsilon::<S>(), terms, 2.0);
-        let out = run_op::<S>(conv, Control::default(), &[get("input"), get("weight"), get("bias")]);
+        let out = run_op::<S>(
+            ConvForward::plain(conv),
+            Control::default(),
+            &[get("input"), get("weight"), get("bias")],
+        );
         golden.compare(&case, "output", &out["output"], sum(9 * c + 1));
         let out = run_op::<S>(ConvGradInput(conv), Control::default(), &[get("grad_output"), get("weight")]);
         golden.compare(&case, "grad_input", &out["grad_input"], sum(9 * k));
-        let op = ConvGradWeight { conv, accumulate: false };
+        let op = ConvGradWeight { conv, normalized: false, accumulate: false };
         let out = run_op::<S>(op, Control::default(), &[get("input"), get("grad_output")]);
         golden.compare(&case, "grad_weight", &out["grad_weight"], sum(conv.pixels()));
         let op = GradBias { rows: conv.pixels(), channels: k, accumulate: false };
@@ -160,35 +164,25 @@ fn batch_norm<S: Scalar>() {
             golden.compare(&case, &format!("{kind}_var"), &out["running_var"], rounding);
         }
 
-        let op = BatchNormNormalize { rows, channels, eps };
-        let factors = [get("input"), get("mean"), get("variance"), get("gamma"), get("beta")];
-        let out = run(op.into(), &factors);
+        let affine = |mean, variance| {
+            let given = [("mean", get(mean).1), ("variance", get(variance).1), get("gamma"), get("beta")];
+            run(BatchNormAffine { channels, eps }.into(), &given).remove("affine").unwrap()
+        };
+        let of_batch = affine("mean", "variance");
+        let of_batch = ("affine", of_batch.as_slice());
+        let op = BatchNormNormalize { rows, channels, relu: false };
+        let out = run(op.into(), &[get("input"), of_batch]);
         golden.compare(&case, "output", &out["output"], tolerance);
-        let running = [
-            get("input"),
-            ("mean", get("running_mean").1),
-            ("variance", get("running_var").1),
-            get("gamma"),
-            get("beta"),
-        ];
-        let out = run(op.into(), &running);
+        let out = run(op.into(), &[get("input"), ("affine", &affine("running_mean", "running_var"))]);
         golden.compare(&case, "evaluated", &out["output"], tolerance);
 
-        let op = BatchNormGradStatistics { rows, channels, eps, accumulate: false };
-        let out = run(op.into(), &[get("input"), get("mean"), get("variance"), get("grad_output")]);
+        let op = BatchNormGradStatistics { rows, channels, relu: None, accumulate: false };
+        let out = run(op.into(), &[get("input"), of_batch, get("grad_output")]);
         let sums = Tolerance { absolute: tolerance.absolute * rows as f64, ..tolerance };
         golden.compare(&case, "grad_gamma", &out["grad_gamma"], sums);
         golden.compare(&case, "grad_beta", &out["grad_beta"], sums);
-        let op = BatchNormGradInput { rows, channels, eps, total_rows: rows };
-        let given = [
-            get("input"),
-            get("mean"),
-            get("variance"),
-            get("gamma"),
-            get("grad_gamma"),
-            get("grad_beta"),
-            get("grad_output"),
-        ];
+        let op = BatchNormGradInput { rows, channels, relu: None, total_rows: rows };
+        let given = [get("input"), of_batch, get("grad_gamma"), get("grad_beta"), get("grad_output")];
         let out = run(op.into(), &given);
         // Its scale is gamma / sqrt(var + eps).
         let tolerance = Tolerance { absolute: tolerance.absolute * steep, ..tolerance };
@@ -223,12 +217,13 @@ fn max_pool<S: Scalar>() {
     for case in golden.cases() {
         let [n, h, w, c] = golden.dims(&case, "input");
         let stride = [0, 1].map(|axis| golden.get(&case, "stride")[axis] as usize);
-        let op = MaxPool { n, h, w, c, kernel: 2, stride };
+        let pool = MaxPool { n, h, w, c, kernel: 2, stride };
         let get = |name| (name, golden.get(&case, name));
+        let op = MaxPoolForward { pool, normalized: false };
         let out = run_op::<S>(op, Control::default(), &[get("input")]);
         golden.compare(&case, "output", &out["output"], Tolerance::EXACT);
-        golden.compare(&case, "argmax", &out["argmax"], Tolerance::EXACT);
-        let out = run_op::<S>(MaxPoolGrad(op), Control::default(), &[get("argmax"), get("grad_output")]);
+        let op = MaxPoolGrad { pool, normalized: false };
+        let out = run_op::<S>(op, Control::default(), &[get("input"), get("grad_output")]);
         // At most four windows cover a pixel.
         golden.compare(&case, "grad_input", &out["grad_input"], Tolerance::sum(epsilon::<S>(), 4, 4.0));
     }

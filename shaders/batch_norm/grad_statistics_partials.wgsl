@@ -1,15 +1,15 @@
-// batch_norm.grad_statistics, first dispatch: sums of grad_output and of grad_output * x_hat over each chunk of rows,
-// where x_hat = (input - mean) / sqrt(variance + EPS)
+// batch_norm.grad_statistics, first dispatch: sums of g and of g * (input - mean) inv_std over each chunk of rows, where g
+// is grad_output, times ReLU's slope at (input - mean) scale + shift
 //
-// Buffers      input, grad_output [ROWS, C]; mean, variance [C]; workspace [CHUNKS, 2, C]; as `elem` along C
+// Buffers      input, grad_output [ROWS, C]; affine [4, C] (mean, scale, shift, inv_std); workspace [CHUNKS, 2, C]; as
+//              `elem` along C
 // Who          one invocation an elem of channels and one chunk of CHUNK rows; lanes lie along the channels
-// Numerics     f32; 1 / sqrt is taken out of the sum
+// Numerics     f32; inv_std is taken out of the sum
 
 @group(0) @binding(0) var<storage, read> input: array<elem>;
-@group(0) @binding(1) var<storage, read> mean: array<elem>;
-@group(0) @binding(2) var<storage, read> variance: array<elem>;
-@group(0) @binding(3) var<storage, read> grad_output: array<elem>;
-@group(0) @binding(4) var<storage, read_write> workspace: array<elem>;
+@group(0) @binding(1) var<storage, read> affine: array<elem>;
+@group(0) @binding(2) var<storage, read> grad_output: array<elem>;
+@group(0) @binding(3) var<storage, read_write> workspace: array<elem>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -23,14 +23,17 @@ fn main(
     if chunk >= CHUNKS {
         return;
     }
-    let center = mean[c];
+    let mean = affine[c];
+    let scale = affine[C + c];
+    let shift = affine[2u * C + c];
     var plain = elem(0.0);
     var weighted = elem(0.0);
     for (var row = chunk * CHUNK; row < min(chunk * CHUNK + CHUNK, ROWS); row++) {
-        let g = grad_output[row * C + c];
+        let centered = input[row * C + c] - mean;
+        let g = passed(centered * scale + shift, grad_output[row * C + c]);
         plain += g;
-        weighted += g * (input[row * C + c] - center);
+        weighted += g * centered;
     }
     workspace[(chunk * 2u) * C + c] = plain;
-    workspace[(chunk * 2u + 1u) * C + c] = weighted / sqrt(variance[c] + elem(EPS));
+    workspace[(chunk * 2u + 1u) * C + c] = weighted * affine[3u * C + c];
 }

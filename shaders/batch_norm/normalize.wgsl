@@ -1,17 +1,14 @@
-// batch_norm.normalize: output = gamma (input - mean) / sqrt(variance + EPS) + beta
+// batch_norm.normalize: output = (input - mean) scale + shift, and max(., 0) of that where RELU is set
 //
-// Buffers      input, output [ROWS, C]; mean, variance, gamma, beta [C]; as `elem` along C
-// Who          one invocation an elem of channels and CHUNK rows, so that the four vectors are loaded once; lanes lie
+// Buffers      input, output [ROWS, C]; affine [4, C] (mean, scale, shift); as `elem` along C
+// Who          one invocation an elem of channels and CHUNK rows, so that the vectors are loaded once; lanes lie
 //              along the channels; the grid covers C and ROWS / CHUNK
-// Numerics     f32; the difference is taken before the scale, so that a large mean does not cancel
+// Numerics     f32; the difference is taken before the scale, so that a large mean does not cancel; NaN stays NaN
 // Source       Ioffe and Szegedy (2015)
 
 @group(0) @binding(0) var<storage, read> input: array<elem>;
-@group(0) @binding(1) var<storage, read> mean: array<elem>;
-@group(0) @binding(2) var<storage, read> variance: array<elem>;
-@group(0) @binding(3) var<storage, read> gamma: array<elem>;
-@group(0) @binding(4) var<storage, read> beta: array<elem>;
-@group(0) @binding(5) var<storage, read_write> output: array<elem>;
+@group(0) @binding(1) var<storage, read> affine: array<elem>;
+@group(0) @binding(2) var<storage, read_write> output: array<elem>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -25,10 +22,11 @@ fn main(
     if first >= ROWS {
         return;
     }
-    let center = mean[c];
-    let scale = gamma[c] / sqrt(variance[c] + elem(EPS));
-    let shift = beta[c];
+    let mean = affine[c];
+    let scale = affine[C + c];
+    let shift = affine[2u * C + c];
     for (var row = first; row < min(first + CHUNK, ROWS); row++) {
-        output[row * C + c] = (input[row * C + c] - center) * scale + shift;
+        let y = (input[row * C + c] - mean) * scale + shift;
+        output[row * C + c] = select(y, elem(0.0), (y < elem(0.0)) & bools(RELU));
     }
 }

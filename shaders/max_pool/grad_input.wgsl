@@ -1,11 +1,12 @@
 // max_pool.grad_input: grad_input[n, h, w, c] = sum of grad_output over the windows that cover (h, w) and chose it
 //
-// Buffers      argmax, grad_output [N, P, Q, C]; grad_input [N, H, W, C]; as `elem` along C
+// Buffers      input [N, H, W, C], read as shared/read_*.wgsl says; grad_output [N, P, Q, C]; grad_input [N, H, W, C]; as
+//              `elem` along C
 // Who          one invocation an elem of the input, which gathers: overlapping windows need no atomics; the grid
-//              covers N H W C
+//              covers N H W C; what a window chose is found again
 // Numerics     at most (KERNEL / STRIDE)^2 terms, added in row-major order of the windows
 
-@group(0) @binding(0) var<storage, read> argmax: array<index>;
+@group(0) @binding(0) var<storage, read> input: array<elem>;
 @group(0) @binding(1) var<storage, read> grad_output: array<elem>;
 @group(0) @binding(2) var<storage, read_write> grad_input: array<elem>;
 
@@ -33,7 +34,7 @@ fn main(
     for (var p = first_window(h, STRIDE_H); p < min(h / STRIDE_H + 1u, P); p++) {
         for (var q = first_window(w, STRIDE_W); q < min(w / STRIDE_W + 1u, Q); q++) {
             let at = ((n * P + p) * Q + q) * C + c;
-            sum += select(elem(0.0), grad_output[at], argmax[at] == here);
+            sum += select(elem(0.0), grad_output[at], choose(n, p, q, c).at == here);
         }
     }
     grad_input[i] = sum;

@@ -23,7 +23,7 @@ use crate::{
     data::DataSets,
     model::Network,
     program::lower,
-    train::{Checkpoint, Flags, Outcome, RunDirectory, Session, Summary, TrainConfig, Trainer},
+    train::{Checkpoint, Flags, Outcome, RunDirectory, Session, Summary, TrainConfig, Trainer, loaders},
 };
 
 /// The paper's results after its tenth epoch.
@@ -107,6 +107,8 @@ pub(super) fn run(flags: &args::Train, quiet: bool) -> Result<u8> {
     let network = network(&config, &data)?;
     note(quiet, &describe(&config, &network));
     note(quiet, &describe_data(&config, &data));
+    // What does not fit is refused while nothing is written.
+    loaders(&config, &data)?;
     let settings = config.settings(&*data.train, device.limits());
     let lowered = lower(&network, &settings)?;
     let planned =

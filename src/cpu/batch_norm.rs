@@ -4,7 +4,8 @@ use rayon::prelude::*;
 
 use super::{Scalar, reduce, scratch::Sizes, simd::wide};
 use crate::ops::{
-    BatchNormGradInput, BatchNormGradStatistics, BatchNormNormalize, BatchNormRunning, BatchNormStatistics,
+    BatchNormAffine, BatchNormGradInput, BatchNormGradStatistics, BatchNormNormalize, BatchNormRunning,
+    BatchNormStatistics,
 };
 
 pub(super) fn statistics_sizes(op: &BatchNormStatistics) -> Sizes {
@@ -12,7 +13,7 @@ pub(super) fn statistics_sizes(op: &BatchNormStatistics) -> Sizes {
 }
 
 pub(super) fn grad_statistics_sizes(op: &BatchNormGradStatistics) -> Sizes {
-    Sizes { sums: reduce::sums(op.rows, op.channels, 2), ..factor_sizes(op.channels, 1) }
+    Sizes { sums: reduce::sums(op.rows, op.channels, 2), ..factor_sizes(op.channels, 3) }
 }
 
 /// Room for `factors` values of each channel.
@@ -95,29 +96,70 @@ pub(super) fn running<S: Scalar>(
     update(running_var, batch_var, op.variance_factor());
 }
 
-/// `output[rows, channels] = gamma * (input - mean) / sqrt(var + eps) + beta`.
+/// `affine[4, channels]`: mean, scale, shift and inverse standard deviation.
+pub(super) fn affine<S: Scalar>(
+    op: &BatchNormAffine,
+    [mean, variance, gamma, beta]: [&[S]; 4],
+    affine: &mut [S],
+) {
+    let channels = op.channels;
+    for c in 0..channels {
+        let inv_std = 1.0 / (variance[c].f64() + f64::from(op.eps)).sqrt();
+        affine[c] = mean[c];
+        affine[channels + c] = S::of(gamma[c].f64() * inv_std);
+        affine[2 * channels + c] = beta[c];
+        affine[3 * channels + c] = S::of(inv_std);
+    }
+}
+
+/// One value through batch norm.
+#[inline(always)]
+fn normalized<S: Scalar>(x: S, mean: S, scale: S, shift: S) -> S {
+    (x - mean) * scale + shift
+}
+
+/// One value through batch norm and ReLU; not-a-number stays.
+#[inline(always)]
+pub(super) fn activated<S: Scalar>(x: S, mean: S, scale: S, shift: S) -> S {
+    let y = normalized(x, mean, scale, shift);
+    if y <= S::ZERO { S::ZERO } else { y }
+}
+
+/// `output[rows, channels] = (input - mean) * scale + shift`, and `max(., 0)` of that.
 pub(super) fn normalize<S: Scalar>(
     op: &BatchNormNormalize,
-    [input, mean, var, gamma, beta]: [&[S]; 5],
+    input: &[S],
+    affine: &[S],
     output: &mut [S],
     factors: &mut [S],
 ) {
     let channels = op.channels;
-    let factors = long_factors(factors, channels, |c| {
-        [mean[c], S::of(gamma[c].f64() * inv_std(var[c], op.eps)), beta[c]]
-    });
-    let [mean, scale, beta] = factors;
+    let [mean, scale, shift] = long_vectors(factors, channels, [0, 1, 2], affine);
     let piece = reduce::piece(channels);
     output.par_chunks_mut(piece).zip(input.par_chunks(piece)).for_each(|(output, input)| {
         wide(|| {
             for (output, input) in output.chunks_mut(mean.len()).zip(input.chunks(mean.len())) {
-                let factors = mean.iter().zip(scale).zip(beta);
-                for ((y, &x), ((&mean, &scale), &beta)) in output.iter_mut().zip(input).zip(factors) {
-                    *y = (x - mean) * scale + beta;
+                let vectors = mean.iter().zip(scale).zip(shift);
+                for ((y, &x), ((&mean, &scale), &shift)) in output.iter_mut().zip(input).zip(vectors) {
+                    *y = normalized(x, mean, scale, shift);
+                }
+                if op.relu {
+                    for y in output {
+                        *y = if *y <= S::ZERO { S::ZERO } else { *y };
+                    }
                 }
             }
         });
     });
+}
+
+/// What ReLU passes on of a gradient, `y` being its input. Without ReLU everything.
+#[inline(always)]
+fn passed<S: Scalar>(relu: Option<f32>, y: S, grad_output: S) -> S {
+    let Some(at_zero) = relu else { return grad_output };
+    let part = S::of(f64::from(at_zero)) * grad_output;
+    let not_above = if y == S::ZERO { part } else { S::ZERO };
+    if y > S::ZERO { grad_output } else { not_above }
 }
 
 /// `grad_gamma` and `grad_beta`, `[channels]`.
@@ -126,32 +168,34 @@ pub(super) fn normalize<S: Scalar>(
 /// Summed in f64.
 pub(super) fn grad_statistics<S: Scalar>(
     op: &BatchNormGradStatistics,
-    [input, mean, var, grad_output]: [&[S]; 4],
+    [input, affine, grad_output]: [&[S]; 3],
     grad_gamma: &mut [S],
     grad_beta: &mut [S],
     factors: &mut [S],
     sums: &mut [f64],
 ) {
-    let channels = op.channels;
+    let (channels, relu) = (op.channels, op.relu);
     let width = reduce::width(channels);
-    let [long_mean] = long_factors(factors, channels, |c| [mean[c]]);
+    let [mean, scale, shift] = long_vectors(factors, channels, [0, 1, 2], affine);
     let parts = reduce::by_row_pairs(sums, channels, 2, input, grad_output, |input, grad_output, sums| {
         let (sum_gamma, sum_beta) = sums.split_at_mut(width);
         wide(|| {
             for (input, grad_output) in input.chunks(width).zip(grad_output.chunks(width)) {
+                let vectors = mean.iter().zip(scale).zip(shift);
                 let sums = sum_gamma.iter_mut().zip(sum_beta.iter_mut());
-                for (((&x, &dy), &mean), (gamma, beta)) in
-                    input.iter().zip(grad_output).zip(long_mean).zip(sums)
+                for (((&x, &dy), ((&mean, &scale), &shift)), (gamma, beta)) in
+                    input.iter().zip(grad_output).zip(vectors).zip(sums)
                 {
-                    *gamma += (x.f64() - mean.f64()) * dy.f64();
-                    *beta += dy.f64();
+                    let g = passed(relu, normalized(x, mean, scale, shift), dy).f64();
+                    *gamma += (x.f64() - mean.f64()) * g;
+                    *beta += g;
                 }
             }
         });
     });
     let [sum_gamma, sum_beta] = reduce::add_up(parts, channels);
     for c in 0..channels {
-        let (gamma, beta) = (sum_gamma[c] * inv_std(var[c], op.eps), sum_beta[c]);
+        let (gamma, beta) = (sum_gamma[c] * affine[3 * channels + c].f64(), sum_beta[c]);
         let (gamma_before, beta_before) =
             if op.accumulate { (grad_gamma[c].f64(), grad_beta[c].f64()) } else { (0.0, 0.0) };
         grad_gamma[c] = S::of(gamma_before + gamma);
@@ -159,22 +203,22 @@ pub(super) fn grad_statistics<S: Scalar>(
     }
 }
 
-/// `grad_input[rows, channels] = gamma / sqrt(var + eps) * (grad_output - (grad_beta + x_hat * grad_gamma) / total_rows)`.
+/// `grad_input[rows, channels] = scale * (g - (grad_beta + x_hat * grad_gamma) / total_rows)`.
 ///
-/// As `a * grad_output - (b + d * (input - mean))` with three factors of each channel.
+/// As `scale * g - (b + d * (input - mean))` with two more factors of each channel.
 pub(super) fn grad_input<S: Scalar>(
     op: &BatchNormGradInput,
-    [input, mean, var, gamma, grad_gamma, grad_beta, grad_output]: [&[S]; 7],
+    [input, affine, grad_gamma, grad_beta, grad_output]: [&[S]; 5],
     grad_input: &mut [S],
     factors: &mut [S],
 ) {
-    let channels = op.channels;
+    let (channels, relu) = (op.channels, op.relu);
     let rows = op.total_rows as f64;
-    let [mean, a, b, d] = long_factors(factors, channels, |c| {
-        let inv_std = inv_std(var[c], op.eps);
-        let factor = gamma[c].f64() * inv_std;
-        let (b, d) = (factor * grad_beta[c].f64() / rows, factor * inv_std * grad_gamma[c].f64() / rows);
-        [mean[c], S::of(factor), S::of(b), S::of(d)]
+    let [mean, scale, shift, b, d] = long_factors(factors, channels, |c| {
+        let [mean, scale, shift, inv_std] = [0, 1, 2, 3].map(|field| affine[field * channels + c]);
+        let b = scale.f64() * grad_beta[c].f64() / rows;
+        let d = scale.f64() * inv_std.f64() * grad_gamma[c].f64() / rows;
+        [mean, scale, shift, S::of(b), S::of(d)]
     });
     let (piece, width) = (reduce::piece(channels), mean.len());
     let inputs = input.par_chunks(piece).zip(grad_output.par_chunks(piece));
@@ -183,13 +227,24 @@ pub(super) fn grad_input<S: Scalar>(
             let inputs = input.chunks(width).zip(grad_output.chunks(width));
             for (grad_input, (input, grad_output)) in grad_input.chunks_mut(width).zip(inputs) {
                 let values = grad_input.iter_mut().zip(input.iter().zip(grad_output));
-                let factors = mean.iter().zip(a).zip(b.iter().zip(d));
-                for ((dx, (&x, &dy)), ((&mean, &a), (&b, &d))) in values.zip(factors) {
-                    *dx = a * dy - (b + d * (x - mean));
+                let vectors = mean.iter().zip(scale.iter().zip(shift)).zip(b.iter().zip(d));
+                for ((dx, (&x, &dy)), ((&mean, (&scale, &shift)), (&b, &d))) in values.zip(vectors) {
+                    let g = passed(relu, normalized(x, mean, scale, shift), dy);
+                    *dx = scale * g - (b + d * (x - mean));
                 }
             }
         });
     });
+}
+
+/// Vectors of `affine`, repeated along a long row each.
+fn long_vectors<'a, S: Scalar, const N: usize>(
+    room: &'a mut [S],
+    channels: usize,
+    fields: [usize; N],
+    affine: &[S],
+) -> [&'a [S]; N] {
+    long_factors(room, channels, |c| fields.map(|field| affine[field * channels + c]))
 }
 
 /// Factors of each channel, repeated along a long row each.
@@ -210,8 +265,4 @@ fn long_factors<S: Scalar, const N: usize>(
     }
     let room = &*room;
     std::array::from_fn(|field| &room[field * width..][..width])
-}
-
-fn inv_std<S: Scalar>(var: S, eps: f32) -> f64 {
-    1.0 / (var.f64() + f64::from(eps)).sqrt()
 }

@@ -6,12 +6,12 @@
 use rayon::prelude::*;
 
 use super::{
-    CHUNK, Scalar,
+    CHUNK, Scalar, batch_norm,
     matmul::{Matrix, Store, matmul},
     scratch::{Lanes, Scratch, Sizes},
     strips,
 };
-use crate::ops::{Conv, ConvGradInput, ConvGradWeight};
+use crate::ops::{BatchNormNormalize, BatchNormStatistics, Conv, ConvForward, ConvGradInput, ConvGradWeight};
 
 /// Pixels of a block; where there are fewer blocks than this many, the channels are split as well.
 const BLOCK: usize = 256;
@@ -30,7 +30,40 @@ fn blocks(conv: &Conv) -> usize {
     conv.pixels().div_ceil(BLOCK)
 }
 
-pub(super) fn sizes(conv: &Conv) -> Sizes {
+pub(super) fn forward_sizes(op: &ConvForward) -> Sizes {
+    let mut all = sizes(&op.conv);
+    if op.normalized {
+        all = all.max(activation_sizes(&op.conv));
+    }
+    if op.statistics { all.max(batch_norm::statistics_sizes(&statistics(&op.conv))) } else { all }
+}
+
+fn activation_sizes(conv: &Conv) -> Sizes {
+    Sizes { activated: conv.pixels() * conv.c, ..batch_norm::factor_sizes(conv.c, 3) }
+}
+
+fn statistics(conv: &Conv) -> BatchNormStatistics {
+    BatchNormStatistics { rows: conv.pixels(), channels: conv.k, rows_before: 0 }
+}
+
+/// The input as the convolution sees it: through batch norm and ReLU by the vectors of `affine`, where there are any.
+fn activated<'a, S: Scalar>(
+    conv: &Conv,
+    input: &'a [S],
+    affine: &[S],
+    room: &'a mut [S],
+    factors: &mut [S],
+) -> &'a [S] {
+    if affine.is_empty() {
+        return input;
+    }
+    let room = &mut room[..input.len()];
+    let op = BatchNormNormalize { rows: conv.pixels(), channels: conv.c, relu: true };
+    batch_norm::normalize(&op, input, affine, room, factors);
+    room
+}
+
+fn sizes(conv: &Conv) -> Sizes {
     let (pixels, columns) = (conv.pixels(), 9 * conv.c);
     if strips::suits(conv) {
         Sizes { lane: strips::lane(conv), ..Sizes::default() }
@@ -47,24 +80,31 @@ pub(super) fn grad_input_sizes(op: &ConvGradInput) -> Sizes {
 
 pub(super) fn grad_weight_sizes(op: &ConvGradWeight) -> Sizes {
     let weights = 9 * op.conv.c * op.conv.k;
-    if weights <= PARTIAL_WEIGHTS {
+    let activation = if op.normalized { activation_sizes(&op.conv) } else { Sizes::default() };
+    let sizes = if weights <= PARTIAL_WEIGHTS {
         let lane = if strips::suits(&op.conv) { strips::lane(&op.conv) } else { BLOCK * 9 * op.conv.c };
         Sizes { lane, shared: PARTS * weights, ..Sizes::default() }
     } else {
         Sizes { lane: BLOCK * CHANNELS.min(op.conv.c), ..Sizes::default() }
-    }
+    };
+    sizes.max(activation)
 }
 
-/// `input[n, h, w, c]`, `weight[3, 3, c, k]`, `bias[k]` to `output[n, h, w, k]`.
+/// `input[n, h, w, c]`, `affine[4, c]` or nothing, `weight[3, 3, c, k]`, `bias[k]` to `output[n, h, w, k]` and its
+/// `[batch_mean, batch_var]`.
 pub(super) fn forward<S: Scalar>(
-    conv: &Conv,
-    input: &[S],
-    weight: &[S],
-    bias: &[S],
+    op: &ConvForward,
+    [input, affine, weight, bias]: [&mut [S]; 4],
     output: &mut [S],
+    batch: Option<[&mut [S]; 2]>,
     scratch: &mut Scratch<S>,
 ) {
-    convolve(conv, input, weight, Some(bias), output, &scratch.lanes, &mut scratch.shared);
+    let Scratch { lanes, shared, weights, sums, activated: room } = scratch;
+    let input = activated(&op.conv, input, affine, room, weights);
+    convolve(&op.conv, input, weight, Some(bias), output, lanes, shared);
+    if let Some([mean, var]) = batch {
+        batch_norm::statistics(&statistics(&op.conv), output, mean, var, sums);
+    }
 }
 
 /// `grad_output[n, h, w, k]`, `weight[3, 3, c, k]` to `grad_input[n, h, w, c]`: the convolution of the gradient
@@ -180,18 +220,19 @@ fn im2col<S: Scalar>(conv: &Conv, input: &[S], first: usize, column: &mut [S]) {
     }
 }
 
-/// `input[n, h, w, c]`, `grad_output[n, h, w, k]` to `grad_weight[3, 3, c, k]`, or `+=`.
+/// `input[n, h, w, c]`, `affine[4, c]` or nothing, `grad_output[n, h, w, k]` to `grad_weight[3, 3, c, k]`, or `+=`.
 pub(super) fn grad_weight<S: Scalar>(
     op: &ConvGradWeight,
-    input: &[S],
-    grad_output: &[S],
+    [input, affine, grad_output]: [&mut [S]; 3],
     grad_weight: &mut [S],
     scratch: &mut Scratch<S>,
 ) {
+    let Scratch { lanes, shared, weights, activated: room, .. } = scratch;
+    let input = activated(&op.conv, input, affine, room, weights);
     if 9 * op.conv.c * op.conv.k <= PARTIAL_WEIGHTS {
-        grad_weight_by_pixels(op, input, grad_output, grad_weight, scratch);
+        grad_weight_by_pixels(op, input, grad_output, grad_weight, lanes, shared);
     } else {
-        grad_weight_by_channels(op, input, grad_output, grad_weight, &scratch.lanes);
+        grad_weight_by_channels(op, input, grad_output, grad_weight, lanes);
     }
 }
 
@@ -201,13 +242,13 @@ fn grad_weight_by_pixels<S: Scalar>(
     input: &[S],
     grad_output: &[S],
     grad_weight: &mut [S],
-    scratch: &mut Scratch<S>,
+    lanes: &Lanes<S>,
+    shared: &mut [S],
 ) {
     let conv = &op.conv;
     let (pixels, columns, k) = (conv.pixels(), 9 * conv.c, conv.k);
     let weights = columns * k;
-    let lanes = &scratch.lanes;
-    let parts = &mut scratch.shared[..PARTS * weights];
+    let parts = &mut shared[..PARTS * weights];
     let by_strips = strips::suits(conv);
     parts.par_chunks_mut(weights).enumerate().for_each(|(part, sum)| {
         sum.fill(S::ZERO);
@@ -350,17 +391,22 @@ mod tests {
             let (x, wt, bias) = (values(1, n * h * w * c), values(2, 9 * c * k), values(3, k));
             let dy = values(4, n * h * w * k);
             let expected = naive(&conv, &x, &wt, &bias, &dy);
-            let (gi, gw) = (ConvGradInput(conv), ConvGradWeight { conv, accumulate: false });
+            let plain = ConvForward::plain(conv);
+            let (gi, gw) =
+                (ConvGradInput(conv), ConvGradWeight { conv, normalized: false, accumulate: false });
             let needs = sizes(&conv).max(grad_input_sizes(&gi)).max(grad_weight_sizes(&gw));
             let mut scratch = Scratch::new(needs, rayon::current_num_threads());
             // Not a number wherever a result is missing, in scratch memory too.
             scratch.shared.fill(f64::NAN);
+            let (mut x, mut wt, mut bias, mut dy) = (x, wt, bias, dy);
             let [mut y, mut dx, mut dw] = expected.each_ref().map(|e| vec![f64::NAN; e.len()]);
-            forward(&conv, &x, &wt, &bias, &mut y, &mut scratch);
+            let inputs = [&mut x[..], &mut [], &mut wt, &mut bias];
+            forward(&plain, inputs, &mut y, None, &mut scratch);
             grad_input(&gi, &dy, &wt, &mut dx, &mut scratch);
-            grad_weight(&gw, &x, &dy, &mut dw, &mut scratch);
+            grad_weight(&gw, [&mut x, &mut [], &mut dy], &mut dw, &mut scratch);
             let mut twice = dw.clone();
-            grad_weight(&ConvGradWeight { conv, accumulate: true }, &x, &dy, &mut twice, &mut scratch);
+            let more = ConvGradWeight { accumulate: true, ..gw };
+            grad_weight(&more, [&mut x, &mut [], &mut dy], &mut twice, &mut scratch);
             let actual = [y, dx, dw, twice.iter().map(|t| t / 2.0).collect()];
             for (which, (actual, expected)) in
                 actual.iter().zip(expected.iter().chain([&expected[2]])).enumerate()

@@ -248,21 +248,22 @@ impl<S: Scalar> Executor for CpuExecutor<S> {
 /// The scratch memory of an operation.
 fn sizes(op: &Op) -> Sizes {
     match op {
-        Op::Conv(op) => conv::sizes(op),
+        Op::ConvForward(op) => conv::forward_sizes(op),
         Op::ConvGradInput(op) => conv::grad_input_sizes(op),
         Op::ConvGradWeight(op) => conv::grad_weight_sizes(op),
         Op::GradBias(op) => bias::sizes(op),
         Op::BatchNormStatistics(op) => batch_norm::statistics_sizes(op),
         Op::BatchNormNormalize(op) => batch_norm::factor_sizes(op.channels, 3),
         Op::BatchNormGradStatistics(op) => batch_norm::grad_statistics_sizes(op),
-        Op::BatchNormGradInput(op) => batch_norm::factor_sizes(op.channels, 4),
+        Op::BatchNormGradInput(op) => batch_norm::factor_sizes(op.channels, 5),
         Op::Linear(op) => linear::sizes(op),
         Op::LinearGradInput(op) => linear::grad_input_sizes(op),
         Op::PrepareImages(_)
         | Op::BatchNormRunning(_)
+        | Op::BatchNormAffine(_)
         | Op::Relu(_)
         | Op::ReluGrad(_)
-        | Op::MaxPool(_)
+        | Op::MaxPoolForward(_)
         | Op::MaxPoolGrad(_)
         | Op::Dropout(_)
         | Op::LinearGradWeight(_)
@@ -306,17 +307,35 @@ fn execute<S: Scalar>(step: &Step, slot_of: &[usize], buffers: &mut [Buffer<S>],
             bind!(images: b, transforms: f, output: f);
             prepare::images(op, images, transforms, output);
         }
-        Op::Conv(op) => {
-            bind!(input: f, weight: f, bias: f, output: f);
-            conv::forward(op, input, weight, bias, output, scratch);
-        }
+        Op::ConvForward(op) => match (op.normalized, op.statistics) {
+            (false, false) => {
+                bind!(input: f, weight: f, bias: f, output: f);
+                conv::forward(op, [input, &mut [], weight, bias], output, None, scratch);
+            }
+            (true, false) => {
+                bind!(input: f, affine: f, weight: f, bias: f, output: f);
+                conv::forward(op, [input, affine, weight, bias], output, None, scratch);
+            }
+            (false, true) => {
+                bind!(input: f, weight: f, bias: f, output: f, mean: f, var: f);
+                conv::forward(op, [input, &mut [], weight, bias], output, Some([mean, var]), scratch);
+            }
+            (true, true) => {
+                bind!(input: f, affine: f, weight: f, bias: f, output: f, mean: f, var: f);
+                conv::forward(op, [input, affine, weight, bias], output, Some([mean, var]), scratch);
+            }
+        },
         Op::ConvGradInput(op) => {
             bind!(grad_output: f, weight: f, grad_input: f);
             conv::grad_input(op, grad_output, weight, grad_input, scratch);
         }
+        Op::ConvGradWeight(op) if op.normalized => {
+            bind!(input: f, affine: f, grad_output: f, grad_weight: f);
+            conv::grad_weight(op, [input, affine, grad_output], grad_weight, scratch);
+        }
         Op::ConvGradWeight(op) => {
             bind!(input: f, grad_output: f, grad_weight: f);
-            conv::grad_weight(op, input, grad_output, grad_weight, scratch);
+            conv::grad_weight(op, [input, &mut [], grad_output], grad_weight, scratch);
         }
         Op::GradBias(op) => {
             bind!(grad_output: f, grad_bias: f);
@@ -331,18 +350,22 @@ fn execute<S: Scalar>(step: &Step, slot_of: &[usize], buffers: &mut [Buffer<S>],
             batch_norm::running(op, batch_mean, batch_var, running_mean, running_var);
         }
         Op::BatchNormNormalize(op) => {
-            bind!(input: f, mean: f, var: f, gamma: f, beta: f, output: f);
-            batch_norm::normalize(op, [input, mean, var, gamma, beta], output, &mut scratch.weights);
+            bind!(input: f, affine: f, output: f);
+            batch_norm::normalize(op, input, affine, output, &mut scratch.weights);
+        }
+        Op::BatchNormAffine(op) => {
+            bind!(mean: f, variance: f, gamma: f, beta: f, affine: f);
+            batch_norm::affine(op, [mean, variance, gamma, beta], affine);
         }
         Op::BatchNormGradStatistics(op) => {
-            bind!(input: f, mean: f, var: f, grad_output: f, grad_gamma: f, grad_beta: f);
-            let inputs: [&[S]; 4] = [input, mean, var, grad_output];
+            bind!(input: f, affine: f, grad_output: f, grad_gamma: f, grad_beta: f);
+            let inputs: [&[S]; 3] = [input, affine, grad_output];
             let Scratch { weights, sums, .. } = scratch;
             batch_norm::grad_statistics(op, inputs, grad_gamma, grad_beta, weights, sums);
         }
         Op::BatchNormGradInput(op) => {
-            bind!(input: f, mean: f, var: f, gamma: f, grad_gamma: f, grad_beta: f, grad_output: f, grad_input: f);
-            let inputs: [&[S]; 7] = [input, mean, var, gamma, grad_gamma, grad_beta, grad_output];
+            bind!(input: f, affine: f, grad_gamma: f, grad_beta: f, grad_output: f, grad_input: f);
+            let inputs: [&[S]; 5] = [input, affine, grad_gamma, grad_beta, grad_output];
             batch_norm::grad_input(op, inputs, grad_input, &mut scratch.weights);
         }
         Op::Relu(op) => {
@@ -353,13 +376,21 @@ fn execute<S: Scalar>(step: &Step, slot_of: &[usize], buffers: &mut [Buffer<S>],
             bind!(input: f, grad_output: f, grad_input: f);
             relu::grad_input(op, input, grad_output, grad_input);
         }
-        Op::MaxPool(op) => {
-            bind!(input: f, output: f, argmax: u);
-            max_pool::forward(op, input, output, argmax);
+        Op::MaxPoolForward(op) if op.normalized => {
+            bind!(input: f, affine: f, output: f);
+            max_pool::forward(&op.pool, input, Some(affine), output);
+        }
+        Op::MaxPoolForward(op) => {
+            bind!(input: f, output: f);
+            max_pool::forward(&op.pool, input, None, output);
+        }
+        Op::MaxPoolGrad(op) if op.normalized => {
+            bind!(input: f, affine: f, grad_output: f, grad_input: f);
+            max_pool::grad_input(&op.pool, input, Some(affine), grad_output, grad_input);
         }
         Op::MaxPoolGrad(op) => {
-            bind!(argmax: u, grad_output: f, grad_input: f);
-            max_pool::grad_input(op, argmax, grad_output, grad_input);
+            bind!(input: f, grad_output: f, grad_input: f);
+            max_pool::grad_input(&op.pool, input, None, grad_output, grad_input);
         }
         Op::Dropout(op) => {
             bind!(control: c, input: f, output: f);

@@ -13,6 +13,8 @@ pub(super) struct Sizes {
     pub shared: usize,
     /// Scalars that all threads share, beside `shared`.
     pub weights: usize,
+    /// Scalars of an activation.
+    pub activated: usize,
     /// `f64` sums.
     pub sums: usize,
 }
@@ -24,6 +26,7 @@ impl Sizes {
             lane: self.lane.max(other.lane),
             shared: self.shared.max(other.shared),
             weights: self.weights.max(other.weights),
+            activated: self.activated.max(other.activated),
             sums: self.sums.max(other.sums),
         }
     }
@@ -50,13 +53,14 @@ pub(super) struct Scratch<S> {
     pub lanes: Lanes<S>,
     pub shared: Vec<S>,
     pub weights: Vec<S>,
+    pub activated: Vec<S>,
     pub sums: Vec<f64>,
 }
 
 impl<S: Scalar> Scratch<S> {
     /// How many allocations it is made of, for a pool of `threads`.
     pub fn allocations(threads: usize) -> usize {
-        threads + 3
+        threads + 4
     }
 
     pub fn new(sizes: Sizes, threads: usize) -> Self {
@@ -64,6 +68,7 @@ impl<S: Scalar> Scratch<S> {
             lanes: Lanes((0..threads).map(|_| Mutex::new(vec![S::ZERO; sizes.lane])).collect()),
             shared: vec![S::ZERO; sizes.shared],
             weights: vec![S::ZERO; sizes.weights],
+            activated: vec![S::ZERO; sizes.activated],
             sums: vec![0.0; sizes.sums],
         }
     }
@@ -71,7 +76,8 @@ impl<S: Scalar> Scratch<S> {
     /// The size in bytes.
     pub fn bytes(&self) -> u64 {
         let lane = self.lanes.0[0].lock().unwrap_or_else(PoisonError::into_inner).len();
-        let scalars = self.lanes.0.len() * lane + self.shared.len() + self.weights.len();
+        let scalars =
+            self.lanes.0.len() * lane + self.shared.len() + self.weights.len() + self.activated.len();
         (scalars * size_of::<S>() + self.sums.len() * size_of::<f64>()) as u64
     }
 }

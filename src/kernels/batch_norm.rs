@@ -4,7 +4,10 @@ use super::{
     Kernel, MadeFor, Variant,
     parts::{Chunks, Elem, Merge, WORKSPACE, dispatch, single, source, unpack},
 };
-use crate::ops::Op;
+use crate::{
+    ops::{BatchNormNormalize, BatchNormStatistics, Op},
+    shader::Source,
+};
 
 const STATISTICS_PARTIALS: &str = include_str!("../../shaders/batch_norm/statistics_partials.wgsl");
 const STATISTICS_MERGE: [&str; 2] = [
@@ -12,6 +15,8 @@ const STATISTICS_MERGE: [&str; 2] = [
     include_str!("../../shaders/batch_norm/statistics_merge_serial.wgsl"),
 ];
 const RUNNING: &str = include_str!("../../shaders/batch_norm/running.wgsl");
+const AFFINE: &str = include_str!("../../shaders/batch_norm/affine.wgsl");
+const RELU_SLOPE: &str = include_str!("../../shaders/shared/relu_slope.wgsl");
 const NORMALIZE: &str = include_str!("../../shaders/batch_norm/normalize.wgsl");
 const GRAD_PARTIALS: &str = include_str!("../../shaders/batch_norm/grad_statistics_partials.wgsl");
 const GRAD_MERGE: [&str; 2] = [
@@ -29,28 +34,28 @@ pub(super) const VARIANTS: &[Variant] = &[
         name: "vec4",
         made_for: MadeFor::Any,
         supports: |op, _| matches!(op, Op::BatchNormStatistics(norm) if norm.channels.is_multiple_of(4)),
-        build: |op, _| statistics(op, Elem::Vec4, Merge::Tree),
+        build: |op, _| statistics(unpack!(op, BatchNormStatistics), Elem::Vec4, Merge::Tree),
     },
     Variant {
         op: "batch_norm.statistics",
         name: "scalar",
         made_for: MadeFor::Any,
         supports: |op, _| matches!(op, Op::BatchNormStatistics(_)),
-        build: |op, _| statistics(op, Elem::Scalar, Merge::Tree),
+        build: |op, _| statistics(unpack!(op, BatchNormStatistics), Elem::Scalar, Merge::Tree),
     },
     Variant {
         op: "batch_norm.statistics",
         name: "vec4_serial",
         made_for: MadeFor::Software,
         supports: |op, _| matches!(op, Op::BatchNormStatistics(norm) if norm.channels.is_multiple_of(4)),
-        build: |op, _| statistics(op, Elem::Vec4, Merge::Serial),
+        build: |op, _| statistics(unpack!(op, BatchNormStatistics), Elem::Vec4, Merge::Serial),
     },
     Variant {
         op: "batch_norm.statistics",
         name: "scalar_serial",
         made_for: MadeFor::Software,
         supports: |op, _| matches!(op, Op::BatchNormStatistics(_)),
-        build: |op, _| statistics(op, Elem::Scalar, Merge::Serial),
+        build: |op, _| statistics(unpack!(op, BatchNormStatistics), Elem::Scalar, Merge::Serial),
     },
     Variant {
         op: "batch_norm.running",
@@ -66,18 +71,28 @@ pub(super) const VARIANTS: &[Variant] = &[
         },
     },
     Variant {
+        op: "batch_norm.affine",
+        name: "channel",
+        made_for: MadeFor::Any,
+        supports: |op, _| matches!(op, Op::BatchNormAffine(_)),
+        build: |op, _| {
+            let norm = unpack!(op, BatchNormAffine);
+            single(source(&[AFFINE]).float("EPS", norm.eps), norm.channels)
+        },
+    },
+    Variant {
         op: "batch_norm.normalize",
         name: "vec4",
         made_for: MadeFor::Any,
         supports: |op, _| matches!(op, Op::BatchNormNormalize(norm) if norm.channels.is_multiple_of(4)),
-        build: |op, _| normalize(op, Elem::Vec4),
+        build: |op, _| normalize(unpack!(op, BatchNormNormalize), Elem::Vec4),
     },
     Variant {
         op: "batch_norm.normalize",
         name: "scalar",
         made_for: MadeFor::Any,
         supports: |op, _| matches!(op, Op::BatchNormNormalize(_)),
-        build: |op, _| normalize(op, Elem::Scalar),
+        build: |op, _| normalize(unpack!(op, BatchNormNormalize), Elem::Scalar),
     },
     Variant {
         op: "batch_norm.grad_statistics",
@@ -123,8 +138,8 @@ pub(super) const VARIANTS: &[Variant] = &[
     },
 ];
 
-fn statistics(op: &Op, elem: Elem, how: Merge) -> Kernel {
-    let norm = unpack!(op, BatchNormStatistics);
+/// A row for the statistics, as dispatches of other kernels.
+pub(super) fn statistics(norm: &BatchNormStatistics, elem: Elem, how: Merge) -> Kernel {
     let chunks = Chunks::of(norm.rows);
     let vectors = norm.channels / elem.lanes();
     let partials =
@@ -136,15 +151,20 @@ fn statistics(op: &Op, elem: Elem, how: Merge) -> Kernel {
         .workspace(WORKSPACE, 4 * 2 * chunks.count * norm.channels)
 }
 
-fn normalize(op: &Op, elem: Elem) -> Kernel {
-    let norm = unpack!(op, BatchNormNormalize);
+/// A source with a file that knows the ReLU behind the normalisation.
+fn relu_slope(relu: Option<f32>, file: &'static str) -> Source {
+    source(&[RELU_SLOPE, file]).flag("RELU", relu.is_some()).float("AT_ZERO", relu.unwrap_or(0.0))
+}
+
+/// A row for the normalisation, as dispatches of other kernels.
+pub(super) fn normalize(norm: &BatchNormNormalize, elem: Elem) -> Kernel {
     let vectors = norm.channels / elem.lanes();
     let source = elem
         .alias(source(&[NORMALIZE]))
         .constant("ROWS", norm.rows)
         .constant("C", vectors)
         .constant("CHUNK", CHUNK)
-        .float("EPS", norm.eps);
+        .flag("RELU", norm.relu);
     single(source, vectors * norm.rows.div_ceil(CHUNK))
 }
 
@@ -152,11 +172,8 @@ fn grad_statistics(op: &Op, elem: Elem, how: Merge) -> Kernel {
     let norm = unpack!(op, BatchNormGradStatistics);
     let chunks = Chunks::of(norm.rows);
     let vectors = norm.channels / elem.lanes();
-    let partials = elem
-        .alias(source(&[GRAD_PARTIALS]))
-        .constant("C", vectors)
-        .constant("ROWS", norm.rows)
-        .float("EPS", norm.eps);
+    let partials =
+        elem.alias(relu_slope(norm.relu, GRAD_PARTIALS)).constant("C", vectors).constant("ROWS", norm.rows);
     let merge = chunks
         .merge(how, elem, norm.channels, GRAD_MERGE, |source| source.flag("ACCUMULATE", norm.accumulate));
     Kernel::new(vec![dispatch("partials", chunks.constants(partials), vectors * chunks.count), merge])
@@ -167,11 +184,10 @@ fn grad_input(op: &Op, elem: Elem) -> Kernel {
     let norm = unpack!(op, BatchNormGradInput);
     let vectors = norm.channels / elem.lanes();
     let source = elem
-        .alias(source(&[GRAD_INPUT]))
+        .alias(relu_slope(norm.relu, GRAD_INPUT))
         .constant("ROWS", norm.rows)
         .constant("C", vectors)
         .constant("CHUNK", CHUNK)
-        .float("EPS", norm.eps)
         .float("TOTAL_ROWS", norm.total_rows as f32);
     single(source, vectors * norm.rows.div_ceil(CHUNK))
 }

@@ -1,13 +1,13 @@
-//! Rows for [`crate::ops::Conv`] and its gradients.
+//! Rows for [`crate::ops::ConvForward`] and its gradients.
 
 use super::{
-    Caps, Dispatch, Kernel, MadeFor, Variant,
+    Caps, Dispatch, Kernel, MadeFor, Variant, batch_norm,
     lanes::Lanes,
     matmul::{Matmul, merge_splits},
-    parts::{Elem, WORKSPACE, dispatch, single, source, unpack},
+    parts::{Elem, Merge, WORKSPACE, dispatch, single, source, unpack},
 };
 use crate::{
-    ops::{Conv, ConvGradInput, ConvGradWeight, Op},
+    ops::{BatchNormNormalize, BatchNormStatistics, Conv, ConvForward, ConvGradInput, ConvGradWeight, Op},
     shader::Source,
 };
 
@@ -30,34 +30,42 @@ pub(super) const VARIANTS: &[Variant] = &[
         op: "conv.forward",
         name: "tiled",
         made_for: MadeFor::Any,
-        supports: |op, caps| matches!(op, Op::Conv(_)) && Matmul::fits(caps),
+        supports: |op, caps| matches!(op, Op::ConvForward(_)) && Matmul::fits(caps),
         build: |op, caps| {
-            let conv = unpack!(op, Conv);
+            let op = unpack!(op, ConvForward);
+            let conv = &op.conv;
             let (m, n, k) = (conv.pixels(), conv.k, 9 * conv.c);
             let splits = Matmul::tile_splits(caps, m, n, k);
             let product = Matmul { m, n, k, splits, a_along_k: true, b_along_k: false };
-            product.kernel(FORWARD_TILED, FORWARD_KEEP, n.is_multiple_of(4), |source| shape(conv, source))
+            let keep = FORWARD_KEEP;
+            let kernel =
+                product.kernel(FORWARD_TILED, keep, n.is_multiple_of(4), |source| shape(conv, source));
+            surrounded(op, Merge::Tree, kernel)
         },
     },
     Variant {
         op: "conv.forward",
         name: "lanes",
         made_for: MadeFor::Software,
-        supports: |op, caps| matches!(op, Op::Conv(conv) if Lanes::fit(caps, conv.k)),
+        supports: |op, caps| matches!(op, Op::ConvForward(op) if Lanes::fit(caps, op.conv.k)),
         build: |op, _| {
-            let conv = unpack!(op, Conv);
+            let op = unpack!(op, ConvForward);
+            let conv = &op.conv;
             let lanes = Lanes::of(conv.pixels(), conv.k, conv.c, &[]);
-            only(lanes.rows("", shape(conv, lanes.rows_source(FORWARD_LANES))))
+            let kernel = only(lanes.rows("", shape(conv, lanes.rows_source(FORWARD_LANES))));
+            surrounded(op, Merge::Serial, kernel)
         },
     },
     Variant {
         op: "conv.forward",
         name: "blocked",
         made_for: MadeFor::Software,
-        supports: |op, _| matches!(op, Op::Conv(conv) if conv.c.is_multiple_of(4) && conv.k % 8 == 0),
+        supports: |op, _| matches!(op, Op::ConvForward(op) if op.conv.c.is_multiple_of(4) && op.conv.k % 8 == 0),
         build: |op, _| {
-            let conv = unpack!(op, Conv);
-            single(shape(conv, source(&[FORWARD_BLOCKED])), conv.k / 8 * conv.pixels().div_ceil(4))
+            let op = unpack!(op, ConvForward);
+            let conv = &op.conv;
+            let source = shape(conv, source(&[FORWARD_BLOCKED]));
+            surrounded(op, Merge::Serial, single(source, conv.k / 8 * conv.pixels().div_ceil(4)))
         },
     },
     Variant {
@@ -106,9 +114,10 @@ pub(super) const VARIANTS: &[Variant] = &[
             let (m, n, k) = (9 * conv.c, conv.k, conv.pixels());
             let splits = Matmul::tile_splits(caps, m, n, k);
             let product = Matmul { m, n, k, splits, a_along_k: false, b_along_k: false };
-            product.kernel(GRAD_WEIGHT_TILED, GRAD_WEIGHT_KEEP, n.is_multiple_of(4), |source| {
+            let kernel = product.kernel(GRAD_WEIGHT_TILED, GRAD_WEIGHT_KEEP, n.is_multiple_of(4), |source| {
                 shape(conv, source).flag("ACCUMULATE", op.accumulate)
-            })
+            });
+            activated(op.normalized, conv, kernel)
         },
     },
     Variant {
@@ -134,7 +143,8 @@ pub(super) const VARIANTS: &[Variant] = &[
             let splits =
                 Matmul::splits(caps, blocks.div_ceil(8), 4 * 9 * conv.c * conv.k, conv.n * conv.h, 1);
             let source = shape(conv, source(&[GRAD_WEIGHT_BLOCKED])).constant("SPLITS", splits);
-            split_grad_weight(op, splits, dispatch("partials", source, blocks * splits))
+            let kernel = split_grad_weight(op, splits, dispatch("partials", source, blocks * splits));
+            activated(op.normalized, conv, kernel)
         },
     },
 ];
@@ -146,6 +156,38 @@ fn shape(conv: &Conv, source: Source) -> Source {
         .constant("W", conv.w)
         .constant("IN", conv.c)
         .constant("OUT", conv.k)
+}
+
+/// A kernel that reads a plain `input`, with batch norm and ReLU in front of it as a dispatch of their own.
+pub(super) fn activated(normalized: bool, conv: &Conv, mut kernel: Kernel) -> Kernel {
+    if !normalized {
+        return kernel;
+    }
+    let op = BatchNormNormalize { rows: conv.pixels(), channels: conv.c, relu: true };
+    let mut front =
+        batch_norm::normalize(&op, Elem::of(conv.c)).workspace("activated", 4 * op.rows * op.channels);
+    front.dispatches[0].label = "activate";
+    front.dispatches[0].rebind = &[("output", "activated")];
+    for dispatch in &mut kernel.dispatches {
+        dispatch.rebind = &[("input", "activated")];
+    }
+    front.then(kernel)
+}
+
+/// A kernel that computes the plain convolution, with what comes before and after it as dispatches of their own.
+pub(super) fn surrounded(op: &ConvForward, merge: Merge, kernel: Kernel) -> Kernel {
+    let conv = &op.conv;
+    let kernel = activated(op.normalized, conv, kernel);
+    if !op.statistics {
+        return kernel;
+    }
+    let statistics = BatchNormStatistics { rows: conv.pixels(), channels: conv.k, rows_before: 0 };
+    let mut behind = batch_norm::statistics(&statistics, Elem::of(conv.k), merge);
+    for (dispatch, label) in behind.dispatches.iter_mut().zip(["statistics", "statistics_merge"]) {
+        dispatch.label = label;
+        dispatch.rebind = &[("input", "output")];
+    }
+    kernel.then(behind)
 }
 
 fn only(dispatch: Dispatch) -> Kernel {
@@ -172,9 +214,10 @@ fn grad_weight_lanes(op: &Op, caps: &Caps) -> Kernel {
         .constant("SPLITS", splits)
         .flag("ACCUMULATE", op.accumulate);
     let dispatch = Dispatch::new("partials", source, (blocks * splits) as u64);
-    if splits > 1 {
+    let kernel = if splits > 1 {
         split_grad_weight(op, splits, dispatch)
     } else {
         only(Dispatch { label: "", ..dispatch })
-    }
+    };
+    activated(op.normalized, conv, kernel)
 }

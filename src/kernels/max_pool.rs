@@ -1,14 +1,15 @@
-//! Rows for [`crate::ops::MaxPool`] and [`crate::ops::MaxPoolGrad`].
+//! Rows for [`crate::ops::MaxPoolForward`] and [`crate::ops::MaxPoolGrad`].
 
 use super::{
     Kernel, MadeFor, Variant,
-    parts::{Elem, single, source, unpack},
+    parts::{Elem, read, single, source, unpack},
 };
 use crate::{
-    ops::{MaxPool, MaxPoolGrad, Op},
+    ops::{MaxPool, Op},
     shader::Source,
 };
 
+const CHOOSE: &str = include_str!("../../shaders/max_pool/choose.wgsl");
 const FORWARD: &str = include_str!("../../shaders/max_pool/forward.wgsl");
 const GRAD_INPUT: &str = include_str!("../../shaders/max_pool/grad_input.wgsl");
 
@@ -17,21 +18,21 @@ pub(super) const VARIANTS: &[Variant] = &[
         op: "max_pool.forward",
         name: "vec4",
         made_for: MadeFor::Any,
-        supports: |op, _| matches!(op, Op::MaxPool(pool) if pool.c % 4 == 0),
+        supports: |op, _| matches!(op, Op::MaxPoolForward(op) if op.pool.c % 4 == 0),
         build: |op, _| forward(op, Elem::Vec4),
     },
     Variant {
         op: "max_pool.forward",
         name: "scalar",
         made_for: MadeFor::Any,
-        supports: |op, _| matches!(op, Op::MaxPool(_)),
+        supports: |op, _| matches!(op, Op::MaxPoolForward(_)),
         build: |op, _| forward(op, Elem::Scalar),
     },
     Variant {
         op: "max_pool.grad_input",
         name: "vec4",
         made_for: MadeFor::Any,
-        supports: |op, _| matches!(op, Op::MaxPoolGrad(MaxPoolGrad(pool)) if pool.c % 4 == 0),
+        supports: |op, _| matches!(op, Op::MaxPoolGrad(op) if op.pool.c % 4 == 0),
         build: |op, _| grad_input(op, Elem::Vec4),
     },
     Variant {
@@ -43,9 +44,9 @@ pub(super) const VARIANTS: &[Variant] = &[
     },
 ];
 
-fn shape(pool: &MaxPool, elem: Elem, source: Source) -> Source {
+fn pooling(pool: &MaxPool, normalized: bool, file: &'static str, elem: Elem) -> Source {
     let [p, q] = pool.output_size();
-    elem.alias(source)
+    elem.alias(source(&[read(normalized), CHOOSE, file]))
         .constant("N", pool.n)
         .constant("H", pool.h)
         .constant("W", pool.w)
@@ -58,12 +59,14 @@ fn shape(pool: &MaxPool, elem: Elem, source: Source) -> Source {
 }
 
 fn forward(op: &Op, elem: Elem) -> Kernel {
-    let pool = unpack!(op, MaxPool);
-    let [p, q] = pool.output_size();
-    single(shape(pool, elem, source(&[FORWARD])), pool.n * p * q * pool.c / elem.lanes())
+    let op = unpack!(op, MaxPoolForward);
+    let [p, q] = op.pool.output_size();
+    let source = pooling(&op.pool, op.normalized, FORWARD, elem);
+    single(source, op.pool.n * p * q * op.pool.c / elem.lanes())
 }
 
 fn grad_input(op: &Op, elem: Elem) -> Kernel {
-    let MaxPoolGrad(pool) = unpack!(op, MaxPoolGrad);
-    single(shape(pool, elem, source(&[GRAD_INPUT])), pool.n * pool.h * pool.w * pool.c / elem.lanes())
+    let op = unpack!(op, MaxPoolGrad);
+    let MaxPool { n, h, w, c, .. } = op.pool;
+    single(pooling(&op.pool, op.normalized, GRAD_INPUT, elem), n * h * w * c / elem.lanes())
 }

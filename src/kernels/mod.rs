@@ -239,7 +239,7 @@ pub fn select(op: &Op, caps: &Caps, forced: &[(String, String)]) -> Result<&'sta
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::{Conv, Relu};
+    use crate::ops::{Conv, ConvForward, Relu};
 
     fn forced(op: &str, variant: &str) -> Vec<(String, String)> {
         vec![(op.into(), variant.into())]
@@ -259,14 +259,14 @@ mod tests {
 
     #[test]
     fn the_choice_is_by_device_shape_and_flag() {
-        let conv = Op::from(Conv { n: 1, h: 4, w: 4, c: 8, k: 8 });
-        let odd = Op::from(Conv { n: 1, h: 4, w: 4, c: 1, k: 8 });
+        let conv = Op::from(ConvForward::plain(Conv { n: 1, h: 4, w: 4, c: 8, k: 8 }));
+        let odd = Op::from(ConvForward::plain(Conv { n: 1, h: 4, w: 4, c: 1, k: 8 }));
         let software = Caps { software: true, ..Caps::WEBGPU };
         assert_eq!(select(&conv, &Caps::WEBGPU, &[]).unwrap().name, "tiled");
         assert_eq!(select(&conv, &software, &[]).unwrap().name, "blocked");
         assert_eq!(select(&odd, &software, &[]).unwrap().name, "tiled");
         let lanes = Caps { subgroup_sizes: Some([8, 8]), ..software.clone() };
-        let wide = Op::from(Conv { n: 1, h: 4, w: 4, c: 1, k: 32 });
+        let wide = Op::from(ConvForward::plain(Conv { n: 1, h: 4, w: 4, c: 1, k: 32 }));
         assert_eq!(select(&wide, &lanes, &[]).unwrap().name, "lanes");
         assert_eq!(select(&conv, &lanes, &[]).unwrap().name, "blocked");
         let tiled = forced("conv.forward", "tiled");

@@ -3,6 +3,14 @@
 use super::{Dispatch, Kernel};
 use crate::shader::Source;
 
+const READ_PLAIN: &str = include_str!("../../shaders/shared/read_plain.wgsl");
+const READ_NORMALIZED: &str = include_str!("../../shaders/shared/read_normalized.wgsl");
+
+/// How a kernel reads its input: as it is, or through batch norm and ReLU.
+pub(super) fn read(normalized: bool) -> &'static str {
+    if normalized { READ_NORMALIZED } else { READ_PLAIN }
+}
+
 /// Invocations in a workgroup of the kernels that do not say otherwise. A multiple of every subgroup in use.
 pub(super) const WORKGROUP: usize = 64;
 
@@ -42,6 +50,11 @@ pub(super) enum Elem {
 }
 
 impl Elem {
+    /// The widest that so many channels take.
+    pub(super) fn of(channels: usize) -> Self {
+        if channels.is_multiple_of(4) { Self::Vec4 } else { Self::Scalar }
+    }
+
     /// How many values.
     pub(super) fn lanes(self) -> usize {
         match self {

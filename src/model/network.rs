@@ -9,7 +9,7 @@ use super::{
 use crate::shape::Shape;
 
 /// What a layer computes. The indices lead to [`Network::parameters`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum LayerKind {
     /// 3x3 convolution; the parameters are weight and bias.
     Conv {

@@ -68,28 +68,51 @@ impl BatchNormRunning {
     }
 }
 
-/// `output = gamma * (input - mean) / sqrt(var + eps) + beta`.
+/// What normalises, as four vectors: `affine[0] = mean`, `affine[1] = scale = gamma * inv_std`,
+/// `affine[2] = shift = beta`, `affine[3] = inv_std = 1 / sqrt(variance + eps)`.
 ///
-/// In training `mean` and `var` are the batch's, in evaluation the running ones.
+/// In training `mean` and `variance` are the batch's, in evaluation the running ones. The mean stays apart from the
+/// shift, so that a mean that is large beside the deviation does not cancel.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct BatchNormNormalize {
-    /// Rows.
-    pub rows: usize,
+pub struct BatchNormAffine {
     /// Channels.
     pub channels: usize,
     /// Added to the variance.
     pub eps: f32,
 }
 
+impl BatchNormAffine {
+    pub(super) fn operands(&self) -> Vec<Operand> {
+        let vector = |name| Operand::read(name, [self.channels]);
+        let mut operands = ["mean", "variance", "gamma", "beta"].map(vector).to_vec();
+        operands.push(Operand::write("affine", [4, self.channels]));
+        operands
+    }
+
+    pub(super) fn flops(&self) -> u64 {
+        4 * self.channels as u64
+    }
+}
+
+/// `output = (input - mean) * scale + shift` by the vectors of [`BatchNormAffine`], and `max(., 0)` of that.
+///
+/// Convolutions and pooling read through it ([`super::ConvForward::normalized`]), so that it is only needed where
+/// another operation comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct BatchNormNormalize {
+    /// Rows.
+    pub rows: usize,
+    /// Channels.
+    pub channels: usize,
+    /// Applies ReLU.
+    pub relu: bool,
+}
+
 impl BatchNormNormalize {
     pub(super) fn operands(&self) -> Vec<Operand> {
-        let shape = [self.channels];
         vec![
             Operand::read("input", [self.rows, self.channels]),
-            Operand::read("mean", shape),
-            Operand::read("variance", shape),
-            Operand::read("gamma", shape),
-            Operand::read("beta", shape),
+            Operand::affine(self.channels),
             Operand::write("output", [self.rows, self.channels]),
         ]
     }
@@ -99,29 +122,28 @@ impl BatchNormNormalize {
     }
 }
 
-/// `grad_beta = sum of grad_output`, `grad_gamma = sum of grad_output * (input - mean) / sqrt(var + eps)`.
+/// `grad_beta = sum of g` and `grad_gamma = sum of g * (input - mean) * inv_std`, where `g` is `grad_output`, times
+/// ReLU's slope at what the normalisation gave.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchNormGradStatistics {
     /// Rows of this slice.
     pub rows: usize,
     /// Channels.
     pub channels: usize,
-    /// Added to the variance.
-    pub eps: f32,
+    /// A ReLU behind the normalisation: its slope at exactly 0, as [`super::ReluGrad::at_zero`].
+    pub relu: Option<f32>,
     /// Adds to what the results hold instead of replacing it.
     pub accumulate: bool,
 }
 
 impl BatchNormGradStatistics {
     pub(super) fn operands(&self) -> Vec<Operand> {
-        let shape = [self.channels];
         vec![
             Operand::read("input", [self.rows, self.channels]),
-            Operand::read("mean", shape),
-            Operand::read("variance", shape),
+            Operand::affine(self.channels),
             Operand::read("grad_output", [self.rows, self.channels]),
-            Operand::result("grad_gamma", shape, self.accumulate),
-            Operand::result("grad_beta", shape, self.accumulate),
+            Operand::result("grad_gamma", [self.channels], self.accumulate),
+            Operand::result("grad_beta", [self.channels], self.accumulate),
         ]
     }
 
@@ -130,30 +152,27 @@ impl BatchNormGradStatistics {
     }
 }
 
-/// `grad_input = gamma / sqrt(var + eps) * (grad_output - (grad_beta + x_hat * grad_gamma) / total_rows)`,
-/// where `x_hat = (input - mean) / sqrt(var + eps)`.
+/// `grad_input = scale * (g - (grad_beta + x_hat * grad_gamma) / total_rows)`, where
+/// `x_hat = (input - mean) * inv_std` and `g` is that of [`BatchNormGradStatistics`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchNormGradInput {
     /// Rows of this slice.
     pub rows: usize,
     /// Channels.
     pub channels: usize,
-    /// Added to the variance.
-    pub eps: f32,
+    /// A ReLU behind the normalisation: its slope at exactly 0.
+    pub relu: Option<f32>,
     /// Rows of the whole batch.
     pub total_rows: usize,
 }
 
 impl BatchNormGradInput {
     pub(super) fn operands(&self) -> Vec<Operand> {
-        let shape = [self.channels];
         vec![
             Operand::read("input", [self.rows, self.channels]),
-            Operand::read("mean", shape),
-            Operand::read("variance", shape),
-            Operand::read("gamma", shape),
-            Operand::read("grad_gamma", shape),
-            Operand::read("grad_beta", shape),
+            Operand::affine(self.channels),
+            Operand::read("grad_gamma", [self.channels]),
+            Operand::read("grad_beta", [self.channels]),
             Operand::read("grad_output", [self.rows, self.channels]),
             Operand::write("grad_input", [self.rows, self.channels]),
         ]

@@ -37,17 +37,45 @@ impl Conv {
         [3, 3, self.c, self.k]
     }
 
+    /// Floating-point operations of each of the three passes.
+    fn flops(&self) -> u64 {
+        2 * 9 * self.pixels() as u64 * self.c as u64 * self.k as u64
+    }
+}
+
+/// The forward pass, with what comes before and after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConvForward {
+    /// The convolution.
+    pub conv: Conv,
+    /// Reads `relu((input - mean) * scale + shift)` by the vectors of `affine` in place of `input`; the padding is 0
+    /// after that.
+    pub normalized: bool,
+    /// Gives the mean and the biased variance of each channel of `output`, as [`super::BatchNormStatistics`].
+    pub statistics: bool,
+}
+
+impl ConvForward {
+    /// The convolution by itself.
+    pub fn plain(conv: Conv) -> Self {
+        Self { conv, normalized: false, statistics: false }
+    }
+
     pub(super) fn operands(&self) -> Vec<Operand> {
-        vec![
-            Operand::read("input", self.input()),
-            Operand::read("weight", self.weight()),
-            Operand::read("bias", [self.k]),
-            Operand::write("output", self.output()),
-        ]
+        let conv = &self.conv;
+        let mut operands = vec![Operand::read("input", conv.input())];
+        operands.extend(self.normalized.then(|| Operand::affine(conv.c)));
+        operands.push(Operand::read("weight", conv.weight()));
+        operands.push(Operand::read("bias", [conv.k]));
+        operands.push(Operand::write("output", conv.output()));
+        if self.statistics {
+            operands.extend(["batch_mean", "batch_var"].map(|name| Operand::write(name, [conv.k])));
+        }
+        operands
     }
 
     pub(super) fn flops(&self) -> u64 {
-        2 * 9 * self.pixels() as u64 * self.c as u64 * self.k as u64
+        self.conv.flops()
     }
 }
 
@@ -74,17 +102,19 @@ impl ConvGradInput {
 pub struct ConvGradWeight {
     /// The convolution.
     pub conv: Conv,
+    /// Reads the input as [`ConvForward::normalized`] does.
+    pub normalized: bool,
     /// Adds to what `grad_weight` holds instead of replacing it (a batch that is worked in slices).
     pub accumulate: bool,
 }
 
 impl ConvGradWeight {
     pub(super) fn operands(&self) -> Vec<Operand> {
-        vec![
-            Operand::read("input", self.conv.input()),
-            Operand::read("grad_output", self.conv.output()),
-            Operand::result("grad_weight", self.conv.weight(), self.accumulate),
-        ]
+        let mut operands = vec![Operand::read("input", self.conv.input())];
+        operands.extend(self.normalized.then(|| Operand::affine(self.conv.c)));
+        operands.push(Operand::read("grad_output", self.conv.output()));
+        operands.push(Operand::result("grad_weight", self.conv.weight(), self.accumulate));
+        operands
     }
 
     pub(super) fn flops(&self) -> u64 {

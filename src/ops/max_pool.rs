@@ -1,9 +1,9 @@
 //! Max-pooling with argmax, without padding.
 
-use super::{DType, Operand};
+use super::Operand;
 
-/// `output[n, p, q, c]` is the maximum of the window at `(p * stride, q * stride)`, and `argmax` its flat
-/// position `h * W + w` in the input plane. The first maximum in row-major order wins.
+/// `output[n, p, q, c]` is the maximum of the window at `(p * stride, q * stride)`. The first maximum in row-major
+/// order wins, and a NaN is larger than everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MaxPool {
     /// Images in the batch.
@@ -35,35 +35,55 @@ impl MaxPool {
         [self.n, p, q, self.c]
     }
 
+    fn flops(&self) -> u64 {
+        (self.output().iter().product::<usize>() * self.kernel * self.kernel) as u64
+    }
+}
+
+/// The forward pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MaxPoolForward {
+    /// The pooling.
+    pub pool: MaxPool,
+    /// Reads the input as [`super::ConvForward::normalized`] does.
+    pub normalized: bool,
+}
+
+impl MaxPoolForward {
     pub(super) fn operands(&self) -> Vec<Operand> {
-        vec![
-            Operand::read("input", self.input()),
-            Operand::write("output", self.output()),
-            Operand::write("argmax", self.output()).of(DType::U32),
-        ]
+        let mut operands = vec![Operand::read("input", self.pool.input())];
+        operands.extend(self.normalized.then(|| Operand::affine(self.pool.c)));
+        operands.push(Operand::write("output", self.pool.output()));
+        operands
     }
 
     pub(super) fn flops(&self) -> u64 {
-        (self.output().iter().product::<usize>() * self.kernel * self.kernel) as u64
+        self.pool.flops()
     }
 }
 
 /// `grad_input` of a pixel is the sum of `grad_output` over the windows that cover it and chose it.
 ///
-/// Gathered per input pixel, so that overlapping windows need no atomics.
+/// Which pixel a window chose is found again rather than stored. With `normalized` it is the gradient for what was
+/// pooled, not for `input`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct MaxPoolGrad(pub MaxPool);
+pub struct MaxPoolGrad {
+    /// The pooling.
+    pub pool: MaxPool,
+    /// Reads the input as [`super::ConvForward::normalized`] does.
+    pub normalized: bool,
+}
 
 impl MaxPoolGrad {
     pub(super) fn operands(&self) -> Vec<Operand> {
-        vec![
-            Operand::read("argmax", self.0.output()).of(DType::U32),
-            Operand::read("grad_output", self.0.output()),
-            Operand::write("grad_input", self.0.input()),
-        ]
+        let mut operands = vec![Operand::read("input", self.pool.input())];
+        operands.extend(self.normalized.then(|| Operand::affine(self.pool.c)));
+        operands.push(Operand::read("grad_output", self.pool.output()));
+        operands.push(Operand::write("grad_input", self.pool.input()));
+        operands
     }
 
     pub(super) fn flops(&self) -> u64 {
-        self.0.flops()
+        self.pool.flops()
     }
 }

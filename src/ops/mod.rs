@@ -21,15 +21,16 @@ mod relu;
 
 pub use adam::Adam;
 pub use batch_norm::{
-    BatchNormGradInput, BatchNormGradStatistics, BatchNormNormalize, BatchNormRunning, BatchNormStatistics,
+    BatchNormAffine, BatchNormGradInput, BatchNormGradStatistics, BatchNormNormalize, BatchNormRunning,
+    BatchNormStatistics,
 };
 pub use bias::GradBias;
 pub use control::Control;
-pub use conv::{Conv, ConvGradInput, ConvGradWeight};
+pub use conv::{Conv, ConvForward, ConvGradInput, ConvGradWeight};
 pub use cross_entropy::{CrossEntropy, CrossEntropyGrad};
 pub use dropout::Dropout;
 pub use linear::{Linear, LinearGradInput, LinearGradWeight};
-pub use max_pool::{MaxPool, MaxPoolGrad};
+pub use max_pool::{MaxPool, MaxPoolForward, MaxPoolGrad};
 pub use metrics::Metrics;
 pub use prepare::PrepareImages;
 pub use relu::{Relu, ReluGrad};
@@ -82,6 +83,11 @@ impl Operand {
         Self { dtype, ..self }
     }
 
+    /// What [`BatchNormAffine`] writes.
+    fn affine(channels: usize) -> Self {
+        Self::read("affine", [4, channels])
+    }
+
     fn control() -> Self {
         Self::read("control", [Control::WORDS]).of(DType::U32)
     }
@@ -128,7 +134,7 @@ ops! {
     /// u8 images to normalised network input.
     PrepareImages = "prepare.images",
     /// 3x3 convolution.
-    Conv = "conv.forward",
+    ConvForward = "conv.forward",
     /// Its gradient for the input.
     ConvGradInput = "conv.grad_input",
     /// Its gradient for the weights.
@@ -139,6 +145,8 @@ ops! {
     BatchNormStatistics = "batch_norm.statistics",
     /// Update of the running mean and variance.
     BatchNormRunning = "batch_norm.running",
+    /// The four vectors that normalise, scale and shift.
+    BatchNormAffine = "batch_norm.affine",
     /// Normalisation, scale and shift.
     BatchNormNormalize = "batch_norm.normalize",
     /// Gradients for gamma and beta.
@@ -149,9 +157,9 @@ ops! {
     Relu = "relu.forward",
     /// Its gradient.
     ReluGrad = "relu.grad_input",
-    /// Max-pooling with argmax.
-    MaxPool = "max_pool.forward",
-    /// Its gradient, gathered.
+    /// Max-pooling.
+    MaxPoolForward = "max_pool.forward",
+    /// Its gradient, gathered from the windows that chose a pixel.
     MaxPoolGrad = "max_pool.grad_input",
     /// Dropout; the gradient is the same operation on the gradient.
     Dropout = "dropout.apply",

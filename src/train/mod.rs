@@ -30,5 +30,5 @@ pub use report::{RunDirectory, RunError};
 pub use schedule::Schedule;
 pub use session::{Evaluation, Session};
 pub use store::StoreError;
-pub use trainer::{Outcome, Trainer};
+pub use trainer::{Outcome, Trainer, loaders};
 pub use weights::{FORMAT_VERSION, ModelInfo, Weights, WeightsError};

@@ -54,6 +54,16 @@ pub struct Trainer {
     fresh: bool,
 }
 
+/// What makes the batches of a run: of its training, and of its evaluations.
+///
+/// # Errors
+/// [`TrainError`] where the data and the batch do not fit.
+pub fn loaders(config: &TrainConfig, data: &DataSets) -> Result<[Loader; 2], TrainError> {
+    let augmentation = Augmentation::new(config.rotate as f32, config.translate as f32)?;
+    let train = Loader::train(data.train.clone(), config.batch_size, config.seed, augmentation)?;
+    Ok([train, Loader::evaluate(data.test.clone(), config.batch_size)?])
+}
+
 impl Trainer {
     /// A run of the network in `session`, whose program was lowered with [`TrainConfig::settings`].
     ///
@@ -66,9 +76,7 @@ impl Trainer {
         directory: RunDirectory,
     ) -> Result<Self, TrainError> {
         config.validate()?;
-        let augmentation = Augmentation::new(config.rotate as f32, config.translate as f32)?;
-        let train = Loader::train(data.train.clone(), config.batch_size, config.seed, augmentation)?;
-        let test = Loader::evaluate(data.test.clone(), config.batch_size)?;
+        let [train, test] = loaders(&config, data)?;
         let steps_per_epoch = train.batches_per_epoch() as u64;
         let all = u64::from(config.epochs) * steps_per_epoch;
         if all > u64::from(u32::MAX) {

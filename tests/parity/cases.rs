@@ -82,6 +82,10 @@ fn convs(make: impl Fn(Conv) -> Op) -> Vec<Op> {
     CONVS.iter().map(|&[n, h, w, c, k]| make(Conv { n, h, w, c, k })).collect()
 }
 
+fn pools(make: impl Fn(MaxPool, bool) -> Op) -> Vec<Op> {
+    POOLS.iter().flat_map(|&pool| [make(pool, false), make(pool, true)]).collect()
+}
+
 fn columns(make: impl Fn(usize, usize) -> Op) -> Vec<Op> {
     COLUMNS.iter().map(|&[rows, channels]| make(rows, channels)).collect()
 }
@@ -113,11 +117,18 @@ pub fn of(op: &str) -> Vec<Op> {
             prepare(2, [33, 32], [17, 24], 3),
             prepare(1, [1, 1], [3, 2], 1),
         ],
-        "conv.forward" => convs(Op::Conv),
-        "conv.grad_input" => convs(|conv| ConvGradInput(conv).into()),
-        "conv.grad_weight" => [true, false]
+        "conv.forward" => [(false, false), (true, true), (true, false), (false, true)]
             .into_iter()
-            .flat_map(|accumulate| convs(move |conv| ConvGradWeight { conv, accumulate }.into()))
+            .flat_map(|(normalized, statistics)| {
+                convs(move |conv| ConvForward { conv, normalized, statistics }.into())
+            })
+            .collect(),
+        "conv.grad_input" => convs(|conv| ConvGradInput(conv).into()),
+        "conv.grad_weight" => [(true, false), (false, false), (true, true), (false, true)]
+            .into_iter()
+            .flat_map(|(accumulate, normalized)| {
+                convs(move |conv| ConvGradWeight { conv, normalized, accumulate }.into())
+            })
             .collect(),
         "bias.grad" => {
             columns(|rows, channels| GradBias { rows, channels, accumulate: rows % 2 == 0 }.into())
@@ -131,22 +142,36 @@ pub fn of(op: &str) -> Vec<Op> {
         "batch_norm.running" => columns(|rows, channels| {
             BatchNormRunning { rows, channels, momentum: 0.1, unbiased: channels % 2 == 0 }.into()
         }),
-        "batch_norm.normalize" => {
-            columns(|rows, channels| BatchNormNormalize { rows, channels, eps: EPS }.into())
-        }
-        "batch_norm.grad_statistics" => columns(|rows, channels| {
-            BatchNormGradStatistics { rows, channels, eps: EPS, accumulate: rows % 2 == 0 }.into()
-        }),
-        "batch_norm.grad_input" => columns(|rows, channels| {
-            BatchNormGradInput { rows, channels, eps: EPS, total_rows: 2 * rows }.into()
-        }),
+        "batch_norm.affine" => columns(|_, channels| BatchNormAffine { channels, eps: EPS }.into()),
+        "batch_norm.normalize" => [false, true]
+            .into_iter()
+            .flat_map(|relu| {
+                columns(move |rows, channels| BatchNormNormalize { rows, channels, relu }.into())
+            })
+            .collect(),
+        "batch_norm.grad_statistics" => [None, Some(0.5), Some(0.0)]
+            .into_iter()
+            .flat_map(|relu| {
+                columns(move |rows, channels| {
+                    BatchNormGradStatistics { rows, channels, relu, accumulate: rows % 2 == 0 }.into()
+                })
+            })
+            .collect(),
+        "batch_norm.grad_input" => [None, Some(0.5), Some(0.0)]
+            .into_iter()
+            .flat_map(|relu| {
+                columns(move |rows, channels| {
+                    BatchNormGradInput { rows, channels, relu, total_rows: 2 * rows }.into()
+                })
+            })
+            .collect(),
         "relu.forward" => LENGTHS.iter().map(|&len| Relu { len }.into()).collect(),
         "relu.grad_input" => [0.5, 0.0]
             .into_iter()
             .flat_map(|at_zero| LENGTHS[..7].iter().map(move |&len| ReluGrad { len, at_zero }.into()))
             .collect(),
-        "max_pool.forward" => POOLS.iter().map(|&pool| pool.into()).collect(),
-        "max_pool.grad_input" => POOLS.iter().map(|&pool| MaxPoolGrad(pool).into()).collect(),
+        "max_pool.forward" => pools(|pool, normalized| MaxPoolForward { pool, normalized }.into()),
+        "max_pool.grad_input" => pools(|pool, normalized| MaxPoolGrad { pool, normalized }.into()),
         "dropout.apply" => LENGTHS[..7]
             .iter()
             .map(|&len| Dropout { len, offset: 4 * (len % 3), rate: 0.3, layer: 2 }.into())

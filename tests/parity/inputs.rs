@@ -2,7 +2,7 @@
 
 use vgg_wgpu::{
     dtype::DType,
-    ops::{Control, MaxPoolGrad, Op, Operand},
+    ops::{Control, Op, Operand},
     rng,
 };
 
@@ -33,7 +33,6 @@ pub fn bytes(op: &Op, operand: &Operand) -> Vec<u8> {
             let classes = classes(op) as u32;
             bytemuck::cast_slice(&(0..count as u32).map(|n| n * 7 % classes).collect::<Vec<_>>()).to_vec()
         }
-        ("argmax", _) => bytemuck::cast_slice(&argmax(op)).to_vec(),
         (_, DType::F32) => bytemuck::cast_slice(&floats(op, operand)).to_vec(),
         (name, dtype) => panic!("no input for {name} {dtype}"),
     }
@@ -60,7 +59,10 @@ fn floats(op: &Op, operand: &Operand) -> Vec<f32> {
         "probs" => softmax(&mut values, channels),
         "logits" => values.iter_mut().enumerate().for_each(|(i, v)| *v = *v * 5.0 + 300.0 * (i % 3) as f32),
         // Ties for pooling and exact zeros of both signs for the ReLU.
-        "input" if matches!(op, Op::MaxPool(_) | Op::Relu(_) | Op::ReluGrad(_)) => {
+        "affine" => affine(&mut values, channels, if op.name().starts_with("conv") { 0.0 } else { 1000.0 }),
+        "input"
+            if matches!(op, Op::MaxPoolForward(_) | Op::MaxPoolGrad(_) | Op::Relu(_) | Op::ReluGrad(_)) =>
+        {
             values.iter_mut().for_each(|v| *v = (*v * 1.5).round());
             // What is not a number stays so, and infinities are numbers like others.
             for (at, odd) in [(5, f32::NAN), (6, f32::INFINITY), (11, f32::NEG_INFINITY), (12, -0.0)] {
@@ -68,6 +70,11 @@ fn floats(op: &Op, operand: &Operand) -> Vec<f32> {
                     *v = odd;
                 }
             }
+        }
+        "input" if matches!(op, Op::BatchNormGradStatistics(_) | Op::BatchNormGradInput(_)) => {
+            hard_columns(&mut values, channels);
+            // Few digits, so that ReLU's input is exact.
+            values.iter_mut().for_each(|v| *v = (*v * 64.0).round() / 64.0);
         }
         "input" if op.name().starts_with("batch_norm") => hard_columns(&mut values, channels),
         "mean" if op.name().starts_with("batch_norm") => {
@@ -80,6 +87,19 @@ fn floats(op: &Op, operand: &Operand) -> Vec<f32> {
         }
     }
     values
+}
+
+/// Mean, scale, shift and inverse standard deviation. Means and shifts are multiples of 1 / 8 and scales of 1 / 2, so
+/// that inputs of few digits give zeros exactly, on both sides of a comparison.
+fn affine(values: &mut [f32], channels: usize, large: f32) {
+    for (i, v) in values.iter_mut().enumerate() {
+        match i / channels {
+            0 => *v = (*v * 8.0).round() / 8.0 + if i % channels % 5 == 1 { large } else { 0.0 },
+            1 => *v = (*v * 2.0).round() / 2.0,
+            2 => *v = (*v * 8.0).round() / 8.0,
+            _ => *v = v.abs() + 0.05,
+        }
+    }
 }
 
 /// Every fifth channel has a large mean, another is constant, a third has an outlier.
@@ -111,19 +131,4 @@ fn softmax(values: &mut [f32], classes: usize) {
         let sum: f32 = row.iter().map(|v| v.exp()).sum();
         row.iter_mut().for_each(|v| *v = v.exp() / sum);
     }
-}
-
-/// Any position inside each window, so that overlapping windows often choose the same pixel.
-fn argmax(op: &Op) -> Vec<u32> {
-    let Op::MaxPoolGrad(MaxPoolGrad(pool)) = op else { panic!("{} has no argmax to read", op.name()) };
-    let [p, q] = pool.output_size();
-    let count = pool.n * p * q * pool.c;
-    (0..count)
-        .map(|i| {
-            let (left, top) = (i / pool.c % q * pool.stride[1], i / pool.c / q % p * pool.stride[0]);
-            let pick = rng::philox4x32([i as u32, 0, 0, 0], [1, 2]);
-            let (r, s) = (pick[0] as usize % pool.kernel, pick[1] as usize % pool.kernel);
-            ((top + r) * pool.w + left + s) as u32
-        })
-        .collect()
 }

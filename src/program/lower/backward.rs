@@ -1,7 +1,7 @@
 //! The backward pass along the tape, and the optimiser.
 
 use super::{
-    Adam, Inputs, LowerError, Lowering, ParameterTensors, Phase, Record, TensorId, conv, label,
+    Adam, Inputs, LowerError, Lowering, ParameterTensors, Phase, Record, TensorId, Value, conv, label,
     pixels_channels, pool,
 };
 use crate::{
@@ -21,11 +21,16 @@ impl<'a> Lowering<'a> {
         let args = [control, probs, labels, grad].map(|t| self.whole(t)).to_vec();
         self.step(Phase::Backward, "loss.grad_input".into(), CrossEntropyGrad { n, classes }, args);
         for (index, record) in tape.iter().enumerate().rev() {
+            // A ReLU that a batch norm has taken in.
+            if record.layer.kind == LayerKind::Relu && record.input.pending.is_some() {
+                continue;
+            }
             // Nothing asks for the gradient of the images.
             let grad_input = (index > 0).then(|| {
                 self.batched(format!("{}.grad_input", record.layer.name), &record.layer.input, DType::F32)
             });
-            self.layer_backward(record, grad, grad_input)?;
+            let relu = tape.get(index + 1).is_some_and(|next| next.output.affine().is_some());
+            self.layer_backward(record, relu, grad, grad_input)?;
             if let Some(grad_input) = grad_input {
                 grad = grad_input;
             }
@@ -33,89 +38,106 @@ impl<'a> Lowering<'a> {
         Ok(())
     }
 
+    /// `relu`: whether the layer has taken in the ReLU behind it.
     fn layer_backward(
         &mut self,
         record: &Record<'a>,
+        relu: bool,
         grad_output: TensorId,
         grad_input: Option<TensorId>,
     ) -> Result<(), LowerError> {
-        let Record { layer, input, saved } = record;
-        match layer.kind {
-            LayerKind::Conv { weight } => self.conv_backward(layer, weight, *input, grad_output, grad_input),
-            LayerKind::Linear { weight } => {
-                self.linear_backward(layer, weight, *input, grad_output, grad_input)
+        let Record { layer, input, output } = *record;
+        match (layer.kind, grad_input) {
+            (LayerKind::Conv { weight }, _) => {
+                self.conv_backward(layer, weight, input, grad_output, grad_input)
             }
-            _ => {
-                let grad_input = grad_input.expect("the first layer is a convolution");
-                self.chain_backward(layer, *input, saved, grad_output, grad_input)
+            (LayerKind::Linear { weight }, _) => {
+                self.linear_backward(layer, weight, input.tensor, grad_output, grad_input)
             }
+            (_, None) => unreachable!("the first layer is a convolution"),
+            (LayerKind::BatchNorm { gamma }, Some(grad_input)) => {
+                let (affine, _) = output.pending.expect("what a batch norm passes on");
+                let tensors = [input.tensor, affine, grad_output, grad_input];
+                self.batch_norm_backward(layer, gamma, relu, tensors)
+            }
+            (_, Some(grad_input)) => self.chain_backward(layer, input, grad_output, grad_input),
         }
     }
 
-    /// The layers that pass the gradient on without weights of a matrix.
+    fn batch_norm_backward(
+        &mut self,
+        layer: &Layer,
+        gamma: usize,
+        relu: bool,
+        [input, affine, grad_output, grad_input]: [TensorId; 4],
+    ) -> Result<(), LowerError> {
+        let (name, n, phase) = (&layer.name, self.settings.batch, Phase::Backward);
+        let (pixels, channels) = pixels_channels(layer);
+        let relu = relu.then(|| self.network.relu_at_zero());
+        let ranges = self.split_images(name, &[input, grad_output, grad_input])?;
+        for range in &ranges {
+            let accumulate = range.start > 0;
+            let op = BatchNormGradStatistics { rows: range.len() * pixels, channels, relu, accumulate };
+            let args = vec![
+                self.images(input, range),
+                self.whole(affine),
+                self.images(grad_output, range),
+                self.gradient(gamma),
+                self.gradient(gamma + 1),
+            ];
+            self.step(phase, label(name, "grad_statistics", range, n), op, args);
+        }
+        for range in &ranges {
+            let rows = range.len() * pixels;
+            let op = BatchNormGradInput { rows, channels, relu, total_rows: n * pixels };
+            let args = vec![
+                self.images(input, range),
+                self.whole(affine),
+                self.gradient(gamma),
+                self.gradient(gamma + 1),
+                self.images(grad_output, range),
+                self.images(grad_input, range),
+            ];
+            self.step(phase, label(name, "grad_input", range, n), op, args);
+        }
+        Ok(())
+    }
+
+    /// The layers without parameters.
     fn chain_backward(
         &mut self,
         layer: &Layer,
-        input: TensorId,
-        saved: &[TensorId],
+        input: Value,
         grad_output: TensorId,
         grad_input: TensorId,
     ) -> Result<(), LowerError> {
         let (name, n, phase) = (&layer.name, self.settings.batch, Phase::Backward);
         match layer.kind {
-            LayerKind::BatchNorm { gamma } => {
-                let (pixels, channels) = pixels_channels(layer);
-                let eps = self.network.config.batch_norm_eps;
-                let ranges = self.split_images(name, &[input, grad_output, grad_input])?;
-                for range in &ranges {
-                    let accumulate = range.start > 0;
-                    let op =
-                        BatchNormGradStatistics { rows: range.len() * pixels, channels, eps, accumulate };
-                    let args = vec![
-                        self.images(input, range),
-                        self.whole(saved[0]),
-                        self.whole(saved[1]),
-                        self.images(grad_output, range),
-                        self.gradient(gamma),
-                        self.gradient(gamma + 1),
-                    ];
-                    self.step(phase, label(name, "grad_statistics", range, n), op, args);
-                }
-                for range in &ranges {
-                    let rows = range.len() * pixels;
-                    let op = BatchNormGradInput { rows, channels, eps, total_rows: n * pixels };
-                    let args = vec![
-                        self.images(input, range),
-                        self.whole(saved[0]),
-                        self.whole(saved[1]),
-                        self.parameter(gamma),
-                        self.gradient(gamma),
-                        self.gradient(gamma + 1),
-                        self.images(grad_output, range),
-                        self.images(grad_input, range),
-                    ];
-                    self.step(phase, label(name, "grad_input", range, n), op, args);
-                }
-            }
             LayerKind::Relu => {
-                let len = self.program.tensor(input).shape.elements();
-                for range in self.split(name, len, &[input])? {
+                let len = self.program.tensor(input.tensor).shape.elements();
+                for range in self.split(name, len, &[input.tensor])? {
                     let op = ReluGrad { len: range.len(), at_zero: self.network.relu_at_zero() };
-                    let args = [input, grad_output, grad_input].map(|t| self.items(t, len, &range)).to_vec();
+                    let args =
+                        [input.tensor, grad_output, grad_input].map(|t| self.items(t, len, &range)).to_vec();
                     self.step(phase, label(name, "grad_input", &range, len), op, args);
                 }
             }
             LayerKind::MaxPool { stride } => {
-                for range in self.split_images(name, &[saved[0], grad_output, grad_input])? {
-                    let op = MaxPoolGrad(pool(layer, range.len(), stride));
-                    let args = [saved[0], grad_output, grad_input].map(|t| self.images(t, &range)).to_vec();
+                for range in self.split_images(name, &[input.tensor, grad_output, grad_input])? {
+                    let normalized = input.affine().is_some();
+                    let op = MaxPoolGrad { pool: pool(layer, range.len(), stride), normalized };
+                    let mut args = vec![self.images(input.tensor, &range)];
+                    args.extend(input.affine().map(|affine| self.whole(affine)));
+                    args.extend([grad_output, grad_input].map(|t| self.images(t, &range)));
                     self.step(phase, label(name, "grad_input", &range, n), op, args);
                 }
             }
             LayerKind::Dropout { index } => {
                 self.dropout(phase, name, "grad_input", index, grad_output, grad_input)?;
             }
-            LayerKind::Conv { .. } | LayerKind::Linear { .. } => unreachable!("handled by the caller"),
+            LayerKind::Conv { .. } | LayerKind::Linear { .. } | LayerKind::BatchNorm { .. } => {
+                unreachable!("handled by the caller")
+            }
         }
         Ok(())
     }
@@ -124,17 +146,19 @@ impl<'a> Lowering<'a> {
         &mut self,
         layer: &Layer,
         weight: usize,
-        input: TensorId,
+        input: Value,
         grad_output: TensorId,
         grad_input: Option<TensorId>,
     ) -> Result<(), LowerError> {
         let (name, n, phase) = (&layer.name, self.settings.batch, Phase::Backward);
         let (pixels, channels) = pixels_channels(layer);
-        for range in self.split_images(name, &[input, grad_output])? {
+        for range in self.split_images(name, &[input.tensor, grad_output])? {
             let accumulate = range.start > 0;
-            let op = ConvGradWeight { conv: conv(layer, range.len()), accumulate };
-            let args =
-                vec![self.images(input, &range), self.images(grad_output, &range), self.gradient(weight)];
+            let normalized = input.affine().is_some();
+            let op = ConvGradWeight { conv: conv(layer, range.len()), normalized, accumulate };
+            let mut args = vec![self.images(input.tensor, &range)];
+            args.extend(input.affine().map(|affine| self.whole(affine)));
+            args.extend([self.images(grad_output, &range), self.gradient(weight)]);
             self.step(phase, label(name, "grad_weight", &range, n), op, args);
             let op = GradBias { rows: range.len() * pixels, channels, accumulate };
             let args = vec![self.images(grad_output, &range), self.gradient(weight + 1)];

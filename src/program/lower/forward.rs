@@ -2,13 +2,15 @@
 
 use std::ops::Range;
 
-use super::{Inputs, LowerError, Lowering, Phase, Record, TensorId, conv, label, pixels_channels, pool};
+use super::{
+    Inputs, LowerError, Lowering, Phase, Record, TensorId, Value, conv, label, pixels_channels, pool,
+};
 use crate::{
     dtype::DType,
     model::{Layer, LayerKind},
     ops::{
-        BatchNormNormalize, BatchNormRunning, BatchNormStatistics, CrossEntropy, Dropout, Linear, Metrics,
-        PrepareImages, Relu,
+        BatchNormAffine, BatchNormNormalize, BatchNormRunning, BatchNormStatistics, ConvForward,
+        CrossEntropy, Dropout, Linear, MaxPoolForward, Metrics, PrepareImages, Relu,
     },
 };
 
@@ -16,19 +18,69 @@ impl<'a> Lowering<'a> {
     pub(super) fn forward(&mut self, phase: Phase) -> Result<Vec<Record<'a>>, LowerError> {
         let tag = if phase == Phase::Evaluate { "evaluate." } else { "" };
         let mut tape = Vec::new();
-        let mut current = self.prepare(phase, tag)?;
-        let network = self.network;
-        for layer in &network.layers {
+        let mut current = Value::plain(self.prepare(phase, tag)?);
+        let mut batch = None;
+        let layers = &self.network.layers;
+        for (index, layer) in layers.iter().enumerate() {
             if phase == Phase::Evaluate && matches!(layer.kind, LayerKind::Dropout { .. }) {
                 continue;
             }
-            let output = self.batched(format!("{tag}{}.output", layer.name), &layer.output, DType::F32);
-            let saved = self.layer_forward(phase, tag, layer, current, output)?;
-            tape.push(Record { layer, input: current, saved });
+            let input = self.readable(phase, tag, layer, current)?;
+            let name = format!("{tag}{}", layer.name);
+            let output = match (layer.kind, input.pending) {
+                (LayerKind::Conv { weight }, _) => {
+                    let normalized_next = matches!(
+                        layers.get(index + 1).map(|l| l.kind),
+                        Some(LayerKind::BatchNorm { .. }) if phase == Phase::Forward
+                    );
+                    let (output, statistics) =
+                        self.conv(phase, name, layer, weight, input, normalized_next)?;
+                    batch = statistics;
+                    Value::plain(output)
+                }
+                (LayerKind::BatchNorm { gamma }, _) => {
+                    self.batch_norm(phase, &name, layer, gamma, input.tensor, batch.take())?
+                }
+                (LayerKind::Relu, Some((affine, _))) => Value { pending: Some((affine, true)), ..input },
+                _ => Value::plain(self.layer_forward(phase, name, layer, input)?),
+            };
+            tape.push(Record { layer, input, output });
             current = output;
         }
-        self.loss(phase, tag, current);
+        self.loss(phase, tag, current.tensor);
         Ok(tape)
+    }
+
+    /// A value as the layer takes it: convolutions and pooling read through batch norm and ReLU, ReLU joins a batch
+    /// norm, and everything else gets it applied.
+    fn readable(
+        &mut self,
+        phase: Phase,
+        tag: &str,
+        layer: &Layer,
+        value: Value,
+    ) -> Result<Value, LowerError> {
+        let Some((affine, relu)) = value.pending else { return Ok(value) };
+        let reads = match layer.kind {
+            LayerKind::Conv { .. } | LayerKind::MaxPool { .. } => relu,
+            LayerKind::Relu => !relu,
+            _ => false,
+        };
+        if reads {
+            return Ok(value);
+        }
+        let n = self.settings.batch;
+        let name = format!("{tag}{}.input", layer.name);
+        let output = self.batched(name.clone(), &layer.input, DType::F32);
+        let elements = layer.input.elements();
+        let channels = self.program.tensor(affine).shape.elements() / 4;
+        for range in self.split_images(&name, &[value.tensor, output])? {
+            let op = BatchNormNormalize { rows: range.len() * elements / channels, channels, relu };
+            let args =
+                vec![self.images(value.tensor, &range), self.whole(affine), self.images(output, &range)];
+            self.step(phase, label(&name, "normalize", &range, n), op, args);
+        }
+        Ok(Value::plain(output))
     }
 
     fn prepare(&mut self, phase: Phase, tag: &str) -> Result<TensorId, LowerError> {
@@ -55,57 +107,75 @@ impl<'a> Lowering<'a> {
         Ok(output)
     }
 
+    /// The output, and the batch's mean and variance of it where they are wanted and come with it.
+    fn conv(
+        &mut self,
+        phase: Phase,
+        name: String,
+        layer: &Layer,
+        weight: usize,
+        input: Value,
+        statistics: bool,
+    ) -> Result<(TensorId, Option<[TensorId; 2]>), LowerError> {
+        let output = self.batched(format!("{name}.output"), &layer.output, DType::F32);
+        let ranges = self.split_images(&name, &[input.tensor, output])?;
+        let statistics =
+            (statistics && ranges.len() == 1).then(|| self.batch_vectors(&name, pixels_channels(layer).1));
+        for range in ranges {
+            let op = ConvForward {
+                conv: conv(layer, range.len()),
+                normalized: input.affine().is_some(),
+                statistics: statistics.is_some(),
+            };
+            let mut args = vec![self.images(input.tensor, &range)];
+            args.extend(input.affine().map(|affine| self.whole(affine)));
+            args.extend([self.parameter(weight), self.parameter(weight + 1), self.images(output, &range)]);
+            args.extend(statistics.iter().flatten().map(|&t| self.whole(t)));
+            self.step(phase, label(&name, "forward", &range, self.settings.batch), op, args);
+        }
+        Ok((output, statistics))
+    }
+
+    fn batch_vectors(&mut self, name: &str, channels: usize) -> [TensorId; 2] {
+        ["batch_mean", "batch_var"]
+            .map(|field| self.transient(format!("{name}.{field}"), [channels].into(), DType::F32))
+    }
+
     fn layer_forward(
         &mut self,
         phase: Phase,
-        tag: &str,
+        name: String,
         layer: &Layer,
-        input: TensorId,
-        output: TensorId,
-    ) -> Result<Vec<TensorId>, LowerError> {
-        let name = format!("{tag}{}", layer.name);
+        input: Value,
+    ) -> Result<TensorId, LowerError> {
         let n = self.settings.batch;
+        let output = self.batched(format!("{name}.output"), &layer.output, DType::F32);
         match layer.kind {
-            LayerKind::Conv { weight } => {
-                for range in self.split_images(&name, &[input, output])? {
-                    let args = vec![
-                        self.images(input, &range),
-                        self.parameter(weight),
-                        self.parameter(weight + 1),
-                        self.images(output, &range),
-                    ];
-                    self.step(phase, label(&name, "forward", &range, n), conv(layer, range.len()), args);
-                }
-            }
-            LayerKind::BatchNorm { gamma } => {
-                return self.batch_norm(phase, tag, layer, gamma, input, output);
-            }
             LayerKind::Relu => {
-                let len = self.program.tensor(input).shape.elements();
-                for range in self.split(&name, len, &[input])? {
-                    let args = [input, output].map(|t| self.items(t, len, &range)).to_vec();
+                let len = self.program.tensor(input.tensor).shape.elements();
+                for range in self.split(&name, len, &[input.tensor])? {
+                    let args = [input.tensor, output].map(|t| self.items(t, len, &range)).to_vec();
                     self.step(phase, label(&name, "forward", &range, len), Relu { len: range.len() }, args);
                 }
             }
             LayerKind::MaxPool { stride } => {
-                let argmax = self.batched(format!("{name}.argmax"), &layer.output, DType::U32);
-                for range in self.split_images(&name, &[input, output, argmax])? {
-                    let args = [input, output, argmax].map(|t| self.images(t, &range)).to_vec();
-                    self.step(
-                        phase,
-                        label(&name, "forward", &range, n),
-                        pool(layer, range.len(), stride),
-                        args,
-                    );
+                for range in self.split_images(&name, &[input.tensor, output])? {
+                    let normalized = input.affine().is_some();
+                    let op = MaxPoolForward { pool: pool(layer, range.len(), stride), normalized };
+                    let mut args = vec![self.images(input.tensor, &range)];
+                    args.extend(input.affine().map(|affine| self.whole(affine)));
+                    args.push(self.images(output, &range));
+                    self.step(phase, label(&name, "forward", &range, n), op, args);
                 }
-                return Ok(vec![argmax]);
             }
-            LayerKind::Dropout { index } => self.dropout(phase, &name, "forward", index, input, output)?,
+            LayerKind::Dropout { index } => {
+                self.dropout(phase, &name, "forward", index, input.tensor, output)?;
+            }
             LayerKind::Linear { weight } => {
                 for (op, range) in self.linear_slices(layer, weight)? {
                     let features = op.total;
                     let args = vec![
-                        self.whole(input),
+                        self.whole(input.tensor),
                         self.items(self.parameters[weight].value, features, &range),
                         self.items(self.parameters[weight + 1].value, features, &range),
                         self.whole(output),
@@ -113,63 +183,72 @@ impl<'a> Lowering<'a> {
                     self.step(phase, label(&name, "forward", &range, features), op, args);
                 }
             }
+            LayerKind::Conv { .. } | LayerKind::BatchNorm { .. } => unreachable!("handled by the caller"),
         }
-        Ok(Vec::new())
+        Ok(output)
     }
 
+    /// Nothing is normalised here: the value says how the next layer is to read `input`. `batch` has the mean and the
+    /// variance of the batch where they are known.
     fn batch_norm(
         &mut self,
         phase: Phase,
-        tag: &str,
+        name: &str,
         layer: &Layer,
         gamma: usize,
         input: TensorId,
-        output: TensorId,
-    ) -> Result<Vec<TensorId>, LowerError> {
-        let name = format!("{tag}{}", layer.name);
+        batch: Option<[TensorId; 2]>,
+    ) -> Result<Value, LowerError> {
         let n = self.settings.batch;
         let (pixels, channels) = pixels_channels(layer);
         let config = &self.network.config;
         let (eps, momentum) = (config.batch_norm_eps, config.batch_norm_momentum);
-        let ranges = self.split_images(&name, &[input, output])?;
-        let saved = if phase == Phase::Evaluate {
-            vec![self.parameters[gamma + 2].value, self.parameters[gamma + 3].value]
+        let [mean, variance] = if phase == Phase::Evaluate {
+            [self.parameters[gamma + 2].value, self.parameters[gamma + 3].value]
         } else {
-            let saved = ["batch_mean", "batch_var"]
-                .map(|field| self.transient(format!("{name}.{field}"), [channels].into(), DType::F32));
-            for range in &ranges {
-                let op = BatchNormStatistics {
-                    rows: range.len() * pixels,
-                    channels,
-                    rows_before: range.start * pixels,
-                };
-                let args = vec![self.images(input, range), self.whole(saved[0]), self.whole(saved[1])];
-                self.step(phase, label(&name, "statistics", range, n), op, args);
-            }
+            let batch = match batch {
+                Some(batch) => batch,
+                None => self.statistics(phase, name, layer, input)?,
+            };
             let unbiased = self.network.unbiased_running_variance();
             let op = BatchNormRunning { rows: n * pixels, channels, momentum, unbiased };
             let args = vec![
-                self.whole(saved[0]),
-                self.whole(saved[1]),
+                self.whole(batch[0]),
+                self.whole(batch[1]),
                 self.parameter(gamma + 2),
                 self.parameter(gamma + 3),
             ];
             self.step(phase, format!("{name}.running"), op, args);
-            saved.to_vec()
+            batch
         };
-        for range in &ranges {
-            let op = BatchNormNormalize { rows: range.len() * pixels, channels, eps };
-            let args = vec![
-                self.images(input, range),
-                self.whole(saved[0]),
-                self.whole(saved[1]),
-                self.parameter(gamma),
-                self.parameter(gamma + 1),
-                self.images(output, range),
-            ];
-            self.step(phase, label(&name, "normalize", range, n), op, args);
+        let affine = self.transient(format!("{name}.affine"), [4, channels].into(), DType::F32);
+        let args = vec![
+            self.whole(mean),
+            self.whole(variance),
+            self.parameter(gamma),
+            self.parameter(gamma + 1),
+            self.whole(affine),
+        ];
+        self.step(phase, format!("{name}.affine"), BatchNormAffine { channels, eps }, args);
+        Ok(Value { tensor: input, pending: Some((affine, false)) })
+    }
+
+    fn statistics(
+        &mut self,
+        phase: Phase,
+        name: &str,
+        layer: &Layer,
+        input: TensorId,
+    ) -> Result<[TensorId; 2], LowerError> {
+        let (pixels, channels) = pixels_channels(layer);
+        let batch = self.batch_vectors(name, channels);
+        for range in self.split_images(name, &[input])? {
+            let rows_before = range.start * pixels;
+            let op = BatchNormStatistics { rows: range.len() * pixels, channels, rows_before };
+            let args = vec![self.images(input, &range), self.whole(batch[0]), self.whole(batch[1])];
+            self.step(phase, label(name, "statistics", &range, self.settings.batch), op, args);
         }
-        Ok(saved)
+        Ok(batch)
     }
 
     pub(super) fn dropout(

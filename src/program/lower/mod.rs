@@ -134,12 +134,31 @@ pub fn lower(network: &Network, settings: &Settings) -> Result<Lowered, LowerErr
     Ok(Lowered { program, inputs, parameters })
 }
 
+/// What a layer passes on: a tensor, or how to read one.
+#[derive(Clone, Copy)]
+struct Value {
+    tensor: TensorId,
+    /// The vectors of a batch norm that is still to be applied, and whether ReLU follows.
+    pending: Option<(TensorId, bool)>,
+}
+
+impl Value {
+    fn plain(tensor: TensorId) -> Self {
+        Self { tensor, pending: None }
+    }
+
+    /// The vectors for an operation that reads through batch norm and ReLU.
+    fn affine(&self) -> Option<TensorId> {
+        self.pending.filter(|(_, relu)| *relu).map(|(affine, _)| affine)
+    }
+}
+
 /// What the backward pass needs to know of a layer's forward pass.
+#[derive(Clone, Copy)]
 struct Record<'a> {
     layer: &'a Layer,
-    input: TensorId,
-    /// A second result: batch mean and variance, or argmax.
-    saved: Vec<TensorId>,
+    input: Value,
+    output: Value,
 }
 
 struct Lowering<'a> {

@@ -3,15 +3,18 @@
 //! Each operation is checked between two others, so that neither its input nor its gradient is anything special;
 //! then the whole network is, whole and in slices.
 
+#[path = "../common/mod.rs"]
 mod common;
+mod normalized;
 
 use common::{Fixture, Tolerance, compare, fixture, largest, read, run_op, write};
+use normalized::{BatchNorm, NormalizedConvolution, NormalizedPool};
 use vgg_wgpu::{
     model::{Semantics, VggConfig},
     ops::{
-        BatchNormGradInput, BatchNormGradStatistics, BatchNormNormalize, BatchNormStatistics, Control, Conv,
-        ConvGradInput, ConvGradWeight, CrossEntropy, CrossEntropyGrad, Dropout, GradBias, Linear,
-        LinearGradInput, LinearGradWeight, MaxPool, MaxPoolGrad, Op, Relu, ReluGrad,
+        Control, Conv, ConvForward, ConvGradInput, ConvGradWeight, CrossEntropy, CrossEntropyGrad, Dropout,
+        GradBias, Linear, LinearGradInput, LinearGradWeight, MaxPool, MaxPoolForward, MaxPoolGrad, Op, Relu,
+        ReluGrad,
     },
     program::{DeviceLimits, Executor, Pass},
     rng,
@@ -96,7 +99,8 @@ fn check_between(name: &str, middle: &dyn Middle, [n, h, w, c]: [usize; 4]) {
     let (names, parameters): (Vec<_>, Vec<_>) = middle.parameters(inside).into_iter().unzip();
 
     let conv = |op: Conv, x: &[f64], w: &[f64], b: &[f64]| {
-        let [y] = run(op, &[("input", x), ("weight", w), ("bias", b)], ["output"]);
+        let given = [("input", x), ("weight", w), ("bias", b)];
+        let [y] = run(ConvForward::plain(op), &given, ["output"]);
         y
     };
     let value = |x: &[f64], parameters: &[Vec<f64>]| {
@@ -150,7 +154,7 @@ impl Middle for Convolution {
 
     fn forward(&self, shape: [usize; 4], input: &[f64], p: &[Vec<f64>]) -> Vec<f64> {
         let given: [(&str, &[f64]); 3] = [("input", input), ("weight", &p[0]), ("bias", &p[1])];
-        let [y] = run(self.op(shape), &given, ["output"]);
+        let [y] = run(ConvForward::plain(self.op(shape)), &given, ["output"]);
         y
     }
 
@@ -164,54 +168,11 @@ impl Middle for Convolution {
         let conv = self.op(shape);
         let grad_output = ("grad_output", grad);
         let [dx] = run(ConvGradInput(conv), &[grad_output, ("weight", &p[0])], ["grad_input"]);
-        let op = ConvGradWeight { conv, accumulate: false };
+        let op = ConvGradWeight { conv, normalized: false, accumulate: false };
         let [dw] = run(op, &[("input", input), grad_output], ["grad_weight"]);
         let op = GradBias { rows: conv.pixels(), channels: conv.k, accumulate: false };
         let [db] = run(op, &[grad_output], ["grad_bias"]);
         (dx, vec![dw, db])
-    }
-}
-
-struct BatchNorm;
-
-impl BatchNorm {
-    fn statistics(&self, shape: [usize; 4], input: &[f64]) -> [Vec<f64>; 2] {
-        let op = BatchNormStatistics { rows: len(shape) / shape[3], channels: shape[3], rows_before: 0 };
-        run(op, &[("input", input)], ["batch_mean", "batch_var"])
-    }
-}
-
-impl Middle for BatchNorm {
-    fn parameters(&self, [.., c]: [usize; 4]) -> Vec<(&'static str, Vec<f64>)> {
-        vec![("gamma", normal(7, c)), ("beta", normal(8, c))]
-    }
-
-    fn forward(&self, shape: [usize; 4], input: &[f64], p: &[Vec<f64>]) -> Vec<f64> {
-        let [mean, var] = self.statistics(shape, input);
-        let op = BatchNormNormalize { rows: len(shape) / shape[3], channels: shape[3], eps: 1e-5 };
-        let given: [(&str, &[f64]); 5] =
-            [("input", input), ("mean", &mean), ("variance", &var), ("gamma", &p[0]), ("beta", &p[1])];
-        let [y] = run(op, &given, ["output"]);
-        y
-    }
-
-    fn backward(
-        &self,
-        shape: [usize; 4],
-        input: &[f64],
-        p: &[Vec<f64>],
-        grad: &[f64],
-    ) -> (Vec<f64>, Vec<Vec<f64>>) {
-        let [mean, var] = self.statistics(shape, input);
-        let (rows, channels, eps) = (len(shape) / shape[3], shape[3], 1e-5);
-        let op = BatchNormGradStatistics { rows, channels, eps, accumulate: false };
-        let mut given: Vec<(&str, &[f64])> =
-            vec![("input", input), ("mean", &mean), ("variance", &var), ("grad_output", grad)];
-        let [gamma, beta] = run(op, &given, ["grad_gamma", "grad_beta"]);
-        given.extend([("gamma", p[0].as_slice()), ("grad_gamma", &gamma), ("grad_beta", &beta)]);
-        let op = BatchNormGradInput { rows, channels, eps, total_rows: rows };
-        let [dx] = run(op, &given, ["grad_input"]);
-        (dx, vec![gamma, beta])
     }
 }
 
@@ -254,7 +215,8 @@ impl Middle for Pool {
     }
 
     fn forward(&self, shape: [usize; 4], input: &[f64], _: &[Vec<f64>]) -> Vec<f64> {
-        let [y] = run(self.op(shape), &[("input", input)], ["output"]);
+        let op = MaxPoolForward { pool: self.op(shape), normalized: false };
+        let [y] = run(op, &[("input", input)], ["output"]);
         y
     }
 
@@ -265,9 +227,8 @@ impl Middle for Pool {
         _: &[Vec<f64>],
         grad: &[f64],
     ) -> (Vec<f64>, Vec<Vec<f64>>) {
-        let [argmax] = run(self.op(shape), &[("input", input)], ["argmax"]);
-        let op = MaxPoolGrad(self.op(shape));
-        let [dx] = run(op, &[("argmax", &argmax), ("grad_output", grad)], ["grad_input"]);
+        let op = MaxPoolGrad { pool: self.op(shape), normalized: false };
+        let [dx] = run(op, &[("input", input), ("grad_output", grad)], ["grad_input"]);
         (dx, Vec::new())
     }
 }
@@ -359,7 +320,11 @@ fn convolution() {
 
 #[test]
 fn batch_norm() {
-    check_between("batch norm", &BatchNorm, [2, 3, 4, 3]);
+    check_between("batch norm", &BatchNorm(None), [2, 3, 4, 3]);
+    check_between("batch norm and ReLU", &BatchNorm(Some(0.5)), [2, 3, 4, 3]);
+    check_between("batch norm and ReLU before a convolution", &NormalizedConvolution(4), [2, 3, 4, 3]);
+    let pool = NormalizedPool { channels: 5, pool: Pool { kernel: 2, stride: [2, 1] } };
+    check_between("batch norm and ReLU before pooling", &pool, [2, 4, 3, 2]);
 }
 
 #[test]

@@ -1,0 +1,30 @@
+// batch_norm.affine: affine[0] = mean, affine[1] = gamma inv_std, affine[2] = beta, affine[3] = inv_std,
+//                    where inv_std = 1 / sqrt(variance + EPS)
+//
+// Buffers      mean, variance, gamma, beta [C]; affine [4, C]
+// Who          one invocation a channel; the grid covers C
+// Numerics     f32; mean and shift stay apart, so that a large mean does not cancel
+
+@group(0) @binding(0) var<storage, read> mean: array<f32>;
+@group(0) @binding(1) var<storage, read> variance: array<f32>;
+@group(0) @binding(2) var<storage, read> gamma: array<f32>;
+@group(0) @binding(3) var<storage, read> beta: array<f32>;
+@group(0) @binding(4) var<storage, read_write> affine: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let c = grid_index(workgroup, workgroups) * WORKGROUP + local;
+    let channels = arrayLength(&affine) / 4u;
+    if c >= channels {
+        return;
+    }
+    let inv_std = 1.0 / sqrt(variance[c] + EPS);
+    affine[c] = mean[c];
+    affine[channels + c] = gamma[c] * inv_std;
+    affine[2u * channels + c] = beta[c];
+    affine[3u * channels + c] = inv_std;
+}

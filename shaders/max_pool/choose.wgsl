@@ -1,0 +1,30 @@
+// The window [p, q] of an image: its maximum, and h W + w of the first maximum in row-major order. A NaN wins always, and
+// only a NaN wins against it, as in PyTorch.
+
+struct Choice {
+    best: elem,
+    at: index,
+}
+
+// By its bits: compilers may take x != x for false.
+fn is_nan(x: elem) -> bools {
+    return (bitcast<index>(x) & index(0x7fffffffu)) > index(0x7f800000u);
+}
+
+fn choose(n: u32, p: u32, q: u32, c: u32) -> Choice {
+    let vectors = activation(c);
+    let top = p * STRIDE_H;
+    let left = q * STRIDE_W;
+    var best = activated(input[((n * H + top) * W + left) * C + c], vectors);
+    var best_at = index(top * W + left);
+    for (var r = 0u; r < KERNEL; r++) {
+        for (var s = 0u; s < KERNEL; s++) {
+            let at = (top + r) * W + left + s;
+            let x = activated(input[(n * H * W + at) * C + c], vectors);
+            let wins = (!is_nan(best) & (x > best)) | is_nan(x);
+            best = select(best, x, wins);
+            best_at = select(best_at, index(at), wins);
+        }
+    }
+    return Choice(best, best_at);
+}

@@ -1,0 +1,15 @@
+// How a kernel reads its input: through batch norm and ReLU, relu((x - mean) scale + shift); NaN stays NaN. `C` is the
+// number of elems of channels.
+//
+// Buffers      affine [4, C] as `elem`: mean, scale, shift, inverse standard deviation
+
+@group(0) @binding(7) var<storage, read> affine: array<elem>;
+
+fn activation(c: u32) -> array<elem, 3> {
+    return array<elem, 3>(affine[c], affine[C + c], affine[2u * C + c]);
+}
+
+fn activated(x: elem, vectors: array<elem, 3>) -> elem {
+    let y = (x - vectors[0]) * vectors[1] + vectors[2];
+    return select(y, elem(0.0), y < elem(0.0));
+}

@@ -1,0 +1,8 @@
+// How a kernel reads its input: as it is. `C` is the number of elems of channels.
+fn activation(c: u32) -> array<elem, 3> {
+    return array<elem, 3>();
+}
+
+fn activated(x: elem, vectors: array<elem, 3>) -> elem {
+    return x;
+}

@@ -1,0 +1,175 @@
+//! Batch norm with what follows it: ReLU, and the operations that read through both.
+
+use vgg_wgpu::ops::*;
+
+use crate::{Middle, Pool, len, normal, run};
+
+/// Batch norm, and the ReLU behind it if its slope at 0 is given.
+pub struct BatchNorm(pub Option<f32>);
+
+impl BatchNorm {
+    fn affine([n, h, w, c]: [usize; 4], input: &[f64], p: &[Vec<f64>]) -> Vec<f64> {
+        let op = BatchNormStatistics { rows: n * h * w, channels: c, rows_before: 0 };
+        let [mean, variance] = run(op, &[("input", input)], ["batch_mean", "batch_var"]);
+        affine(mean, variance, p)
+    }
+
+    /// The gradients of the input, gamma and beta.
+    fn gradients(
+        &self,
+        [n, h, w, c]: [usize; 4],
+        input: &[f64],
+        affine: &[f64],
+        grad: &[f64],
+    ) -> [Vec<f64>; 3] {
+        let (rows, relu) = (n * h * w, self.0);
+        let op = BatchNormGradStatistics { rows, channels: c, relu, accumulate: false };
+        let mut given: Vec<(&str, &[f64])> =
+            vec![("input", input), ("affine", affine), ("grad_output", grad)];
+        let [gamma, beta] = run(op, &given, ["grad_gamma", "grad_beta"]);
+        given.extend([("grad_gamma", gamma.as_slice()), ("grad_beta", &beta)]);
+        let op = BatchNormGradInput { rows, channels: c, relu, total_rows: rows };
+        let [dx] = run(op, &given, ["grad_input"]);
+        [dx, gamma, beta]
+    }
+}
+
+fn affine(mean: Vec<f64>, variance: Vec<f64>, p: &[Vec<f64>]) -> Vec<f64> {
+    let op = BatchNormAffine { channels: mean.len(), eps: 1e-5 };
+    let given: [(&str, &[f64]); 4] =
+        [("mean", &mean), ("variance", &variance), ("gamma", &p[0]), ("beta", &p[1])];
+    let [affine] = run(op, &given, ["affine"]);
+    affine
+}
+
+impl Middle for BatchNorm {
+    fn parameters(&self, [.., c]: [usize; 4]) -> Vec<(&'static str, Vec<f64>)> {
+        vec![("gamma", normal(7, c)), ("beta", normal(8, c))]
+    }
+
+    fn forward(&self, shape: [usize; 4], input: &[f64], p: &[Vec<f64>]) -> Vec<f64> {
+        let affine = Self::affine(shape, input, p);
+        let op =
+            BatchNormNormalize { rows: len(shape) / shape[3], channels: shape[3], relu: self.0.is_some() };
+        let [y] = run(op, &[("input", input), ("affine", &affine)], ["output"]);
+        y
+    }
+
+    fn backward(
+        &self,
+        shape: [usize; 4],
+        input: &[f64],
+        p: &[Vec<f64>],
+        grad: &[f64],
+    ) -> (Vec<f64>, Vec<Vec<f64>>) {
+        let affine = Self::affine(shape, input, p);
+        let [dx, gamma, beta] = self.gradients(shape, input, &affine, grad);
+        (dx, vec![gamma, beta])
+    }
+}
+
+/// Batch norm and ReLU in the next convolution's eyes.
+pub struct NormalizedConvolution(pub usize);
+
+impl NormalizedConvolution {
+    fn op(&self, [n, h, w, c]: [usize; 4]) -> Conv {
+        Conv { n, h, w, c, k: self.0 }
+    }
+}
+
+impl Middle for NormalizedConvolution {
+    fn output(&self, [n, h, w, _]: [usize; 4]) -> [usize; 4] {
+        [n, h, w, self.0]
+    }
+
+    fn parameters(&self, [.., c]: [usize; 4]) -> Vec<(&'static str, Vec<f64>)> {
+        vec![("gamma", normal(7, c)), ("beta", normal(8, c)), ("weight", normal(9, 9 * c * self.0))]
+    }
+
+    fn forward(&self, shape: [usize; 4], input: &[f64], p: &[Vec<f64>]) -> Vec<f64> {
+        let affine = BatchNorm::affine(shape, input, p);
+        let bias = vec![0.25; self.0];
+        let op = ConvForward { conv: self.op(shape), normalized: true, statistics: false };
+        let given: [(&str, &[f64]); 4] =
+            [("input", input), ("affine", &affine), ("weight", &p[2]), ("bias", &bias)];
+        let [y] = run(op, &given, ["output"]);
+        y
+    }
+
+    fn backward(
+        &self,
+        shape: [usize; 4],
+        input: &[f64],
+        p: &[Vec<f64>],
+        grad: &[f64],
+    ) -> (Vec<f64>, Vec<Vec<f64>>) {
+        let conv = self.op(shape);
+        let affine = BatchNorm::affine(shape, input, p);
+        let op = ConvGradWeight { conv, normalized: true, accumulate: false };
+        let given: [(&str, &[f64]); 3] = [("input", input), ("affine", &affine), ("grad_output", grad)];
+        let [dw] = run(op, &given, ["grad_weight"]);
+        let given: [(&str, &[f64]); 2] = [("grad_output", grad), ("weight", &p[2])];
+        let [through] = run(ConvGradInput(conv), &given, ["grad_input"]);
+        let [dx, gamma, beta] = BatchNorm(Some(0.0)).gradients(shape, input, &affine, &through);
+        (dx, vec![gamma, beta, dw])
+    }
+}
+
+/// A convolution that gives its statistics, and pooling that reads through batch norm and ReLU.
+pub struct NormalizedPool {
+    pub channels: usize,
+    pub pool: Pool,
+}
+
+impl NormalizedPool {
+    fn conv(&self, [n, h, w, c]: [usize; 4], input: &[f64], p: &[Vec<f64>]) -> [Vec<f64>; 2] {
+        let conv = Conv { n, h, w, c, k: self.channels };
+        let op = ConvForward { conv, normalized: false, statistics: true };
+        let bias = vec![-0.5; self.channels];
+        let given: [(&str, &[f64]); 3] = [("input", input), ("weight", &p[2]), ("bias", &bias)];
+        let [output, mean, variance] = run(op, &given, ["output", "batch_mean", "batch_var"]);
+        [output, affine(mean, variance, p)]
+    }
+
+    fn inside(&self, [n, h, w, _]: [usize; 4]) -> [usize; 4] {
+        [n, h, w, self.channels]
+    }
+}
+
+impl Middle for NormalizedPool {
+    fn output(&self, shape: [usize; 4]) -> [usize; 4] {
+        self.pool.output(self.inside(shape))
+    }
+
+    fn parameters(&self, [.., c]: [usize; 4]) -> Vec<(&'static str, Vec<f64>)> {
+        let k = self.channels;
+        vec![("gamma", normal(7, k)), ("beta", normal(8, k)), ("weight", normal(9, 9 * c * k))]
+    }
+
+    fn forward(&self, shape: [usize; 4], input: &[f64], p: &[Vec<f64>]) -> Vec<f64> {
+        let [x, affine] = self.conv(shape, input, p);
+        let op = MaxPoolForward { pool: self.pool.op(self.inside(shape)), normalized: true };
+        let [y] = run(op, &[("input", &x), ("affine", &affine)], ["output"]);
+        y
+    }
+
+    fn backward(
+        &self,
+        shape: [usize; 4],
+        input: &[f64],
+        p: &[Vec<f64>],
+        grad: &[f64],
+    ) -> (Vec<f64>, Vec<Vec<f64>>) {
+        let ([x, affine], inside) = (self.conv(shape, input, p), self.inside(shape));
+        let op = MaxPoolGrad { pool: self.pool.op(inside), normalized: true };
+        let given: [(&str, &[f64]); 3] = [("input", &x), ("affine", &affine), ("grad_output", grad)];
+        let [through] = run(op, &given, ["grad_input"]);
+        let [dx, gamma, beta] = BatchNorm(Some(0.0)).gradients(inside, &x, &affine, &through);
+        let conv = Conv { n: shape[0], h: shape[1], w: shape[2], c: shape[3], k: self.channels };
+        let op = ConvGradWeight { conv, normalized: false, accumulate: false };
+        let [dw] = run(op, &[("input", input), ("grad_output", &dx)], ["grad_weight"]);
+        let given: [(&str, &[f64]); 2] = [("grad_output", &dx), ("weight", &p[2])];
+        let [dx] = run(ConvGradInput(conv), &given, ["grad_input"]);
+        (dx, vec![gamma, beta, dw])
+    }
+}
