@@ -7,7 +7,7 @@ mod adapter;
 use vgg_wgpu::{
     dtype::DType,
     gpu::{Adapter, DeviceChoice, DeviceRequest, GpuExecutor, OpenError, Options, devices, select},
-    kernels::{Caps, Dispatch, Kernel, MadeFor, Variant},
+    kernels::{Caps, Dispatch, Kernel, Variant, speed},
     ops::{Op, Relu},
     program::{Executor, ExecutorError, Pass, Phase, Program, Role, Step, Tensor, TensorId, View},
     shader::Source,
@@ -72,7 +72,7 @@ fn single(op: &Op, file: &'static str, size: usize) -> Kernel {
 }
 
 const fn row(name: &'static str, build: fn(&Op, &Caps) -> Kernel) -> Variant {
-    Variant { op: "relu.forward", name, made_for: MadeFor::Any, supports: |_, _| true, build }
+    Variant { op: "relu.forward", name, speed: speed::general, supports: |_, _| true, build }
 }
 
 static PLAIN: Variant = row("plain", |op, _| single(op, RELU, 64));

@@ -10,14 +10,14 @@ use naga::{
     valid::{Capabilities, ModuleInfo, ShaderStages, SubgroupOperationSet, ValidationFlags, Validator},
 };
 use vgg_wgpu::{
-    kernels::{Caps, Variant, select, variants},
+    kernels::{Caps, DeviceClass, Variant, select, variants},
     ops::Op,
     shader::reflect,
 };
 
 /// Devices that between them run every row: the smallest there may be, and a software adapter with subgroups.
 static DEVICES: [Caps; 2] =
-    [Caps::WEBGPU, Caps { software: true, subgroup_sizes: Some([8, 8]), ..Caps::WEBGPU }];
+    [Caps::WEBGPU, Caps { class: DeviceClass::Software, subgroup_sizes: Some([8, 8]), ..Caps::WEBGPU }];
 
 /// The cases that a row supports, each with a device.
 fn pairs(variant: &Variant) -> Vec<(Op, &'static Caps)> {

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use crate::{kernels::Caps, program::DeviceLimits};
+use crate::{
+    kernels::{Caps, DeviceClass},
+    program::DeviceLimits,
+};
 
 /// A graphics API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -156,7 +159,13 @@ impl Adapter {
     pub fn caps(&self) -> Caps {
         let limits = &self.info.limits;
         Caps {
-            software: self.info.software(),
+            class: match self.info.kind {
+                DeviceKind::Discrete => DeviceClass::Discrete,
+                DeviceKind::Integrated => DeviceClass::Integrated,
+                DeviceKind::Software => DeviceClass::Software,
+                DeviceKind::Virtual | DeviceKind::Other => DeviceClass::Unknown,
+            },
+            f16: self.info.features.f16,
             subgroup_sizes: self.info.features.subgroup_sizes,
             binding_bytes: limits.binding_bytes,
             workgroup_bytes: limits.workgroup_bytes,

@@ -349,7 +349,7 @@ mod tests {
     use super::*;
     use crate::{
         gpu::adapters,
-        kernels::{Kernel, MadeFor, Variant},
+        kernels::{Kernel, Variant, speed},
         ops::Relu,
     };
 
@@ -363,7 +363,7 @@ mod tests {
         static NOTHING: Variant = Variant {
             op: "relu.forward",
             name: "nothing",
-            made_for: MadeFor::Any,
+            speed: speed::general,
             supports: |_, _| true,
             build: |_, _| Kernel::new(Vec::new()),
         };

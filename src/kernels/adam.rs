@@ -1,8 +1,9 @@
 //! Rows for [`crate::ops::Adam`].
 
 use super::{
-    Kernel, MadeFor, Variant,
+    Kernel, Variant,
     parts::{CONTROL, Elem, single, source, unpack},
+    speed,
 };
 use crate::ops::Op;
 
@@ -12,14 +13,14 @@ pub(super) const VARIANTS: &[Variant] = &[
     Variant {
         op: "adam.update",
         name: "vec4",
-        made_for: MadeFor::Any,
+        speed: speed::general,
         supports: |op, _| matches!(op, Op::Adam(adam) if adam.len % 4 == 0),
         build: |op, _| update(op, Elem::Vec4),
     },
     Variant {
         op: "adam.update",
         name: "scalar",
-        made_for: MadeFor::Any,
+        speed: speed::general,
         supports: |op, _| matches!(op, Op::Adam(_)),
         build: |op, _| update(op, Elem::Scalar),
     },

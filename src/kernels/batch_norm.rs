@@ -1,8 +1,9 @@
 //! Rows for the operations of batch normalisation.
 
 use super::{
-    Kernel, MadeFor, Variant,
+    Kernel, Variant,
     parts::{Chunks, Elem, Merge, WORKSPACE, dispatch, single, source, unpack},
+    speed,
 };
 use crate::{
     ops::{BatchNormNormalize, BatchNormStatistics, Op},
@@ -32,35 +33,35 @@ pub(super) const VARIANTS: &[Variant] = &[
     Variant {
         op: "batch_norm.statistics",
         name: "vec4",
-        made_for: MadeFor::Any,
+        speed: speed::general,
         supports: |op, _| matches!(op, Op::BatchNormStatistics(norm) if norm.channels.is_multiple_of(4)),
         build: |op, _| statistics(unpack!(op, BatchNormStatistics), Elem::Vec4, Merge::Tree),
     },
     Variant {
         op: "batch_norm.statistics",
         name: "scalar",
-        made_for: MadeFor::Any,
+        speed: speed::general,
         supports: |op, _| matches!(op, Op::BatchNormStatistics(_)),
         build: |op, _| statistics(unpack!(op, BatchNormStatistics), Elem::Scalar, Merge::Tree),
     },
     Variant {
         op: "batch_norm.statistics",
         name: "vec4_serial",
-        made_for: MadeFor::Software,
+        speed: speed::on_software,
         supports: |op, _| matches!(op, Op::BatchNormStatistics(norm) if norm.channels.is_multiple_of(4)),
         build: |op, _| statistics(unpack!(op, BatchNormStatistics), Elem::Vec4, Merge::Serial),
     },
     Variant {
         op: "batch_norm.statistics",
         name: "scalar_serial",
-        made_for: MadeFor::Software,
+        speed: speed::on_software,
         supports: |op, _| matches!(op, Op::BatchNormStatistics(_)),
         build: |op, _| statistics(unpack!(op, BatchNormStatistics), Elem::Scalar, Merge::Serial),
     },
     Variant {
         op: "batch_norm.running",
         name: "channel",
-        made_for: MadeFor::Any,
+        speed: speed::general,
         supports: |op, _| matches!(op, Op::BatchNormRunning(_)),
         build: |op, _| {
             let norm = unpack!(op, BatchNormRunning);
@@ -73,7 +74,7 @@ pub(super) const VARIANTS: &[Variant] = &[
     Variant {
         op: "batch_norm.affine",
         name: "channel",
-        made_for: MadeFor::Any,
+        speed: speed::general,
         supports: |op, _| matches!(op, Op::BatchNormAffine(_)),
         build: |op, _| {
             let norm = unpack!(op, BatchNormAffine);
@@ -83,56 +84,56 @@ pub(super) const VARIANTS: &[Variant] = &[
     Variant {
         op: "batch_norm.normalize",
         name: "vec4",
-        made_for: MadeFor::Any,
+        speed: speed::general,
         supports: |op, _| matches!(op, Op::BatchNormNormalize(norm) if norm.channels.is_multiple_of(4)),
         build: |op, _| normalize(unpack!(op, BatchNormNormalize), Elem::Vec4),
     },
     Variant {
         op: "batch_norm.normalize",
         name: "scalar",
-        made_for: MadeFor::Any,
+        speed: speed::general,
         supports: |op, _| matches!(op, Op::BatchNormNormalize(_)),
         build: |op, _| normalize(unpack!(op, BatchNormNormalize), Elem::Scalar),
     },
     Variant {
         op: "batch_norm.grad_statistics",
         name: "vec4",
-        made_for: MadeFor::Any,
+        speed: speed::general,
         supports: |op, _| matches!(op, Op::BatchNormGradStatistics(norm) if norm.channels.is_multiple_of(4)),
         build: |op, _| grad_statistics(op, Elem::Vec4, Merge::Tree),
     },
     Variant {
         op: "batch_norm.grad_statistics",
         name: "scalar",
-        made_for: MadeFor::Any,
+        speed: speed::general,
         supports: |op, _| matches!(op, Op::BatchNormGradStatistics(_)),
         build: |op, _| grad_statistics(op, Elem::Scalar, Merge::Tree),
     },
     Variant {
         op: "batch_norm.grad_statistics",
         name: "vec4_serial",
-        made_for: MadeFor::Software,
+        speed: speed::on_software,
         supports: |op, _| matches!(op, Op::BatchNormGradStatistics(norm) if norm.channels.is_multiple_of(4)),
         build: |op, _| grad_statistics(op, Elem::Vec4, Merge::Serial),
     },
     Variant {
         op: "batch_norm.grad_statistics",
         name: "scalar_serial",
-        made_for: MadeFor::Software,
+        speed: speed::on_software,
         supports: |op, _| matches!(op, Op::BatchNormGradStatistics(_)),
         build: |op, _| grad_statistics(op, Elem::Scalar, Merge::Serial),
     },
     Variant {
         op: "batch_norm.grad_input",
         name: "vec4",
-        made_for: MadeFor::Any,
+        speed: speed::general,
         supports: |op, _| matches!(op, Op::BatchNormGradInput(norm) if norm.channels.is_multiple_of(4)),
         build: |op, _| grad_input(op, Elem::Vec4),
     },
     Variant {
         op: "batch_norm.grad_input",
         name: "scalar",
-        made_for: MadeFor::Any,
+        speed: speed::general,
         supports: |op, _| matches!(op, Op::BatchNormGradInput(_)),
         build: |op, _| grad_input(op, Elem::Scalar),
     },

@@ -1,8 +1,9 @@
 //! Rows for [`crate::ops::GradBias`].
 
 use super::{
-    Kernel, MadeFor, Variant,
+    Kernel, Variant,
     parts::{Chunks, Elem, Merge, WORKSPACE, dispatch, source, unpack},
+    speed,
 };
 use crate::ops::Op;
 
@@ -16,28 +17,28 @@ pub(super) const VARIANTS: &[Variant] = &[
     Variant {
         op: "bias.grad",
         name: "vec4",
-        made_for: MadeFor::Any,
+        speed: speed::general,
         supports: |op, _| matches!(op, Op::GradBias(bias) if bias.channels.is_multiple_of(4)),
         build: |op, _| grad(op, Elem::Vec4, Merge::Tree),
     },
     Variant {
         op: "bias.grad",
         name: "scalar",
-        made_for: MadeFor::Any,
+        speed: speed::general,
         supports: |op, _| matches!(op, Op::GradBias(_)),
         build: |op, _| grad(op, Elem::Scalar, Merge::Tree),
     },
     Variant {
         op: "bias.grad",
         name: "vec4_serial",
-        made_for: MadeFor::Software,
+        speed: speed::on_software,
         supports: |op, _| matches!(op, Op::GradBias(bias) if bias.channels.is_multiple_of(4)),
         build: |op, _| grad(op, Elem::Vec4, Merge::Serial),
     },
     Variant {
         op: "bias.grad",
         name: "scalar_serial",
-        made_for: MadeFor::Software,
+        speed: speed::on_software,
         supports: |op, _| matches!(op, Op::GradBias(_)),
         build: |op, _| grad(op, Elem::Scalar, Merge::Serial),
     },

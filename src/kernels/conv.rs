@@ -1,10 +1,11 @@
 //! Rows for [`crate::ops::ConvForward`] and its gradients.
 
 use super::{
-    Caps, Dispatch, Kernel, MadeFor, Variant, batch_norm,
+    Caps, Dispatch, Kernel, Variant, batch_norm,
     lanes::Lanes,
     matmul::{Matmul, merge_splits},
     parts::{Elem, Merge, WORKSPACE, dispatch, single, source, unpack},
+    speed,
 };
 use crate::{
     ops::{BatchNormNormalize, BatchNormStatistics, Conv, ConvForward, ConvGradInput, ConvGradWeight, Op},
@@ -29,7 +30,7 @@ pub(super) const VARIANTS: &[Variant] = &[
     Variant {
         op: "conv.forward",
         name: "tiled",
-        made_for: MadeFor::Any,
+        speed: speed::general,
         supports: |op, caps| matches!(op, Op::ConvForward(_)) && Matmul::fits(caps),
         build: |op, caps| {
             let op = unpack!(op, ConvForward);
@@ -46,7 +47,7 @@ pub(super) const VARIANTS: &[Variant] = &[
     Variant {
         op: "conv.forward",
         name: "lanes",
-        made_for: MadeFor::Software,
+        speed: speed::on_software,
         supports: |op, caps| matches!(op, Op::ConvForward(op) if Lanes::fit(caps, op.conv.k)),
         build: |op, _| {
             let op = unpack!(op, ConvForward);
@@ -59,7 +60,7 @@ pub(super) const VARIANTS: &[Variant] = &[
     Variant {
         op: "conv.forward",
         name: "blocked",
-        made_for: MadeFor::Software,
+        speed: speed::on_software,
         supports: |op, _| matches!(op, Op::ConvForward(op) if op.conv.c.is_multiple_of(4) && op.conv.k % 8 == 0),
         build: |op, _| {
             let op = unpack!(op, ConvForward);
@@ -71,7 +72,7 @@ pub(super) const VARIANTS: &[Variant] = &[
     Variant {
         op: "conv.grad_input",
         name: "tiled",
-        made_for: MadeFor::Any,
+        speed: speed::general,
         supports: |op, caps| matches!(op, Op::ConvGradInput(_)) && Matmul::fits(caps),
         build: |op, caps| {
             let ConvGradInput(conv) = unpack!(op, ConvGradInput);
@@ -85,7 +86,7 @@ pub(super) const VARIANTS: &[Variant] = &[
     Variant {
         op: "conv.grad_input",
         name: "lanes",
-        made_for: MadeFor::Software,
+        speed: speed::on_software,
         supports: |op, caps| matches!(op, Op::ConvGradInput(ConvGradInput(conv)) if Lanes::fit(caps, conv.c)),
         build: |op, _| {
             let ConvGradInput(conv) = unpack!(op, ConvGradInput);
@@ -96,7 +97,7 @@ pub(super) const VARIANTS: &[Variant] = &[
     Variant {
         op: "conv.grad_input",
         name: "blocked",
-        made_for: MadeFor::Software,
+        speed: speed::on_software,
         supports: |op, _| matches!(op, Op::ConvGradInput(ConvGradInput(conv)) if conv.k.is_multiple_of(4) && conv.c % 8 == 0),
         build: |op, _| {
             let ConvGradInput(conv) = unpack!(op, ConvGradInput);
@@ -106,7 +107,7 @@ pub(super) const VARIANTS: &[Variant] = &[
     Variant {
         op: "conv.grad_weight",
         name: "tiled",
-        made_for: MadeFor::Any,
+        speed: speed::general,
         supports: |op, caps| matches!(op, Op::ConvGradWeight(_)) && Matmul::fits(caps),
         build: |op, caps| {
             let op = unpack!(op, ConvGradWeight);
@@ -123,14 +124,14 @@ pub(super) const VARIANTS: &[Variant] = &[
     Variant {
         op: "conv.grad_weight",
         name: "lanes",
-        made_for: MadeFor::Software,
+        speed: speed::on_software,
         supports: |op, caps| matches!(op, Op::ConvGradWeight(op) if Lanes::fit(caps, op.conv.k)),
         build: grad_weight_lanes,
     },
     Variant {
         op: "conv.grad_weight",
         name: "blocked",
-        made_for: MadeFor::Software,
+        speed: speed::on_software,
         supports: |op, _| {
             let eights = |conv: &Conv| conv.c.is_multiple_of(8) && conv.k.is_multiple_of(8);
             matches!(op, Op::ConvGradWeight(op) if eights(&op.conv))

@@ -1,8 +1,9 @@
 //! Rows for [`crate::ops::CrossEntropy`] and [`crate::ops::CrossEntropyGrad`].
 
 use super::{
-    Dispatch, Kernel, MadeFor, Variant,
+    Dispatch, Kernel, Variant,
     parts::{CONTROL, REDUCE, single, source, unpack},
+    speed,
 };
 use crate::ops::Op;
 
@@ -13,7 +14,7 @@ pub(super) const VARIANTS: &[Variant] = &[
     Variant {
         op: "cross_entropy.forward",
         name: "row",
-        made_for: MadeFor::Any,
+        speed: speed::general,
         supports: |op, _| matches!(op, Op::CrossEntropy(_)),
         build: |op, _| {
             let loss = unpack!(op, CrossEntropy);
@@ -24,7 +25,7 @@ pub(super) const VARIANTS: &[Variant] = &[
     Variant {
         op: "cross_entropy.grad_input",
         name: "element",
-        made_for: MadeFor::Any,
+        speed: speed::general,
         supports: |op, _| matches!(op, Op::CrossEntropyGrad(_)),
         build: |op, _| {
             let loss = unpack!(op, CrossEntropyGrad);

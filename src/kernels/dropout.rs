@@ -1,8 +1,9 @@
 //! The row for [`crate::ops::Dropout`].
 
 use super::{
-    MadeFor, Variant,
+    Variant,
     parts::{CONTROL, PHILOX, single, source, unpack},
+    speed,
 };
 use crate::{ops::Op, rng};
 
@@ -11,7 +12,7 @@ const APPLY: &str = include_str!("../../shaders/dropout/apply.wgsl");
 pub(super) const VARIANTS: &[Variant] = &[Variant {
     op: "dropout.apply",
     name: "philox",
-    made_for: MadeFor::Any,
+    speed: speed::general,
     supports: |op, _| matches!(op, Op::Dropout(dropout) if dropout.offset % 4 == 0),
     build: |op, _| {
         let dropout = unpack!(op, Dropout);

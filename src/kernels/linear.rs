@@ -1,10 +1,11 @@
 //! Rows for [`crate::ops::Linear`] and its gradients.
 
 use super::{
-    Dispatch, Kernel, MadeFor, Variant,
+    Dispatch, Kernel, Variant,
     lanes::Lanes,
     matmul::Matmul,
     parts::{single, source, unpack},
+    speed,
 };
 use crate::{
     ops::{Linear, LinearGradInput, LinearGradWeight, Op},
@@ -28,7 +29,7 @@ pub(super) const VARIANTS: &[Variant] = &[
     Variant {
         op: "linear.forward",
         name: "tiled",
-        made_for: MadeFor::Any,
+        speed: speed::general,
         supports: |op, caps| matches!(op, Op::Linear(_)) && Matmul::fits(caps),
         build: |op, caps| {
             let linear = unpack!(op, Linear);
@@ -42,7 +43,7 @@ pub(super) const VARIANTS: &[Variant] = &[
     Variant {
         op: "linear.forward",
         name: "lanes",
-        made_for: MadeFor::Software,
+        speed: speed::on_software,
         supports: |op, caps| {
             let fours = |l: &Linear| l.first.is_multiple_of(4) && l.total.is_multiple_of(4);
             matches!(op, Op::Linear(linear) if Lanes::fit(caps, linear.outputs) && fours(linear))
@@ -56,7 +57,7 @@ pub(super) const VARIANTS: &[Variant] = &[
     Variant {
         op: "linear.forward",
         name: "blocked",
-        made_for: MadeFor::Software,
+        speed: speed::on_software,
         supports: |op, _| matches!(op, Op::Linear(linear) if linear.inputs.is_multiple_of(4)),
         build: |op, _| {
             let linear = unpack!(op, Linear);
@@ -69,7 +70,7 @@ pub(super) const VARIANTS: &[Variant] = &[
     Variant {
         op: "linear.grad_input",
         name: "tiled",
-        made_for: MadeFor::Any,
+        speed: speed::general,
         supports: |op, caps| matches!(op, Op::LinearGradInput(_)) && Matmul::fits(caps),
         build: |op, caps| {
             let op = unpack!(op, LinearGradInput);
@@ -85,7 +86,7 @@ pub(super) const VARIANTS: &[Variant] = &[
     Variant {
         op: "linear.grad_input",
         name: "lanes",
-        made_for: MadeFor::Software,
+        speed: speed::on_software,
         supports: |op, caps| matches!(op, Op::LinearGradInput(LinearGradInput(l)) if Lanes::fit(caps, l.inputs)),
         build: |op, _| {
             let op = unpack!(op, LinearGradInput);
@@ -100,7 +101,7 @@ pub(super) const VARIANTS: &[Variant] = &[
     Variant {
         op: "linear.grad_input",
         name: "blocked",
-        made_for: MadeFor::Software,
+        speed: speed::on_software,
         supports: |op, _| {
             let fours =
                 |l: &Linear| [l.inputs, l.outputs, l.first, l.total].iter().all(|v| v.is_multiple_of(4));
@@ -116,7 +117,7 @@ pub(super) const VARIANTS: &[Variant] = &[
     Variant {
         op: "linear.grad_weight",
         name: "tiled",
-        made_for: MadeFor::Any,
+        speed: speed::general,
         supports: |op, caps| matches!(op, Op::LinearGradWeight(_)) && Matmul::fits(caps),
         build: |op, _| {
             let LinearGradWeight(linear) = unpack!(op, LinearGradWeight);
@@ -130,7 +131,7 @@ pub(super) const VARIANTS: &[Variant] = &[
     Variant {
         op: "linear.grad_weight",
         name: "lanes",
-        made_for: MadeFor::Software,
+        speed: speed::on_software,
         supports: |op, caps| matches!(op, Op::LinearGradWeight(LinearGradWeight(l)) if Lanes::fit(caps, l.inputs)),
         build: |op, _| {
             let LinearGradWeight(linear) = unpack!(op, LinearGradWeight);
@@ -142,7 +143,7 @@ pub(super) const VARIANTS: &[Variant] = &[
     Variant {
         op: "linear.grad_weight",
         name: "blocked",
-        made_for: MadeFor::Software,
+        speed: speed::on_software,
         supports: |op, _| {
             let fits = |l: &Linear| {
                 l.outputs.is_multiple_of(8)

@@ -1,8 +1,9 @@
 //! Rows for [`crate::ops::MaxPoolForward`] and [`crate::ops::MaxPoolGrad`].
 
 use super::{
-    Kernel, MadeFor, Variant,
+    Kernel, Variant,
     parts::{Elem, read, single, source, unpack},
+    speed,
 };
 use crate::{
     ops::{MaxPool, Op},
@@ -17,28 +18,28 @@ pub(super) const VARIANTS: &[Variant] = &[
     Variant {
         op: "max_pool.forward",
         name: "vec4",
-        made_for: MadeFor::Any,
+        speed: speed::general,
         supports: |op, _| matches!(op, Op::MaxPoolForward(op) if op.pool.c % 4 == 0),
         build: |op, _| forward(op, Elem::Vec4),
     },
     Variant {
         op: "max_pool.forward",
         name: "scalar",
-        made_for: MadeFor::Any,
+        speed: speed::general,
         supports: |op, _| matches!(op, Op::MaxPoolForward(_)),
         build: |op, _| forward(op, Elem::Scalar),
     },
     Variant {
         op: "max_pool.grad_input",
         name: "vec4",
-        made_for: MadeFor::Any,
+        speed: speed::general,
         supports: |op, _| matches!(op, Op::MaxPoolGrad(op) if op.pool.c % 4 == 0),
         build: |op, _| grad_input(op, Elem::Vec4),
     },
     Variant {
         op: "max_pool.grad_input",
         name: "scalar",
-        made_for: MadeFor::Any,
+        speed: speed::general,
         supports: |op, _| matches!(op, Op::MaxPoolGrad(_)),
         build: |op, _| grad_input(op, Elem::Scalar),
     },

@@ -1,8 +1,9 @@
 //! The row for [`crate::ops::Metrics`].
 
 use super::{
-    Dispatch, Kernel, MadeFor, Variant,
+    Dispatch, Kernel, Variant,
     parts::{CONTROL, REDUCE, source, unpack},
+    speed,
 };
 use crate::ops::Op;
 
@@ -11,7 +12,7 @@ const ACCUMULATE: &str = include_str!("../../shaders/metrics/accumulate.wgsl");
 pub(super) const VARIANTS: &[Variant] = &[Variant {
     op: "metrics.accumulate",
     name: "workgroup",
-    made_for: MadeFor::Any,
+    speed: speed::general,
     supports: |op, _| matches!(op, Op::Metrics(_)),
     build: |op, _| {
         let metrics = unpack!(op, Metrics);

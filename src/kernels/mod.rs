@@ -6,6 +6,8 @@
 mod adam;
 mod batch_norm;
 mod bias;
+mod caps;
+mod choose;
 mod conv;
 mod cross_entropy;
 mod dropout;
@@ -18,38 +20,10 @@ mod parts;
 mod prepare;
 mod relu;
 
-use thiserror::Error;
+pub use caps::{Caps, DeviceClass};
+pub use choose::{SelectError, select};
 
 use crate::{ops::Op, shader::Source};
-
-/// What kernels need to know of a device.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Caps {
-    /// A software adapter such as llvmpipe: loads are the cost, workgroup memory and barriers do not pay.
-    pub software: bool,
-    /// Smallest and largest subgroup size; `None` without subgroup operations.
-    pub subgroup_sizes: Option<[u32; 2]>,
-    /// The largest part of a buffer that can be bound, in bytes.
-    pub binding_bytes: u64,
-    /// Bytes of workgroup memory.
-    pub workgroup_bytes: u32,
-    /// Invocations in a workgroup.
-    pub workgroup_invocations: u32,
-    /// Storage buffers that one dispatch binds.
-    pub storage_buffers: u32,
-}
-
-impl Caps {
-    /// What every WebGPU device has at least.
-    pub const WEBGPU: Self = Self {
-        software: false,
-        subgroup_sizes: None,
-        binding_bytes: 128 << 20,
-        workgroup_bytes: 16 << 10,
-        workgroup_invocations: 256,
-        storage_buffers: 8,
-    };
-}
 
 /// One dispatch of a kernel.
 #[derive(Clone, Debug, PartialEq)]
@@ -119,28 +93,37 @@ impl Kernel {
     }
 }
 
-/// The devices that a variant was made for. It computes the same everywhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MadeFor {
-    /// Any device.
-    Any,
-    /// Software adapters: barrier-free, without workgroup memory.
-    Software,
-}
-
-/// A row of the table.
+/// A row of the table. It computes the same on every device that it supports.
 #[derive(Debug)]
 pub struct Variant {
     /// The operation's name, as [`Op::name`].
     pub op: &'static str,
     /// The variant's name, unique within the operation.
     pub name: &'static str,
-    /// Where it is chosen.
-    pub made_for: MadeFor,
     /// Whether this variant can compute this operation on such a device.
     pub supports: fn(&Op, &Caps) -> bool,
+    /// The speed to expect, in percent of [`speed::general`]; asked only where it is supported. The fastest row is
+    /// chosen, among equals the first.
+    pub speed: fn(&Op, &Caps) -> u32,
     /// The dispatches for an operation that it supports.
     pub build: fn(&Op, &Caps) -> Kernel,
+}
+
+/// What most rows expect of themselves. A row that is fast on some shapes only has a function of its own, with the
+/// measurement that it stands on.
+pub mod speed {
+    use super::{Caps, Op};
+
+    /// The measure of the others: a row that any device runs well.
+    pub fn general(_: &Op, _: &Caps) -> u32 {
+        100
+    }
+
+    /// Barrier-free rows without workgroup memory: three times the general one on a software adapter (measured on
+    /// llvmpipe: 2 to 6), and far behind it on a GPU.
+    pub fn on_software(_: &Op, caps: &Caps) -> u32 {
+        if caps.software() { 300 } else { 30 }
+    }
 }
 
 /// All rows: those of an operation in the order of preference.
@@ -160,123 +143,4 @@ pub fn variants() -> impl Iterator<Item = &'static Variant> {
     ]
     .into_iter()
     .flatten()
-}
-
-/// A variant that cannot be had.
-#[derive(Debug, Error, PartialEq)]
-pub enum SelectError {
-    /// A forced operation that does not exist.
-    #[error("no operation {op}; there are {known}")]
-    UnknownOp {
-        /// What was asked for.
-        op: String,
-        /// The operations.
-        known: String,
-    },
-    /// A forced variant that does not exist.
-    #[error("{op} has no variant {name}; it has {known}")]
-    UnknownVariant {
-        /// The operation.
-        op: String,
-        /// What was asked for.
-        name: String,
-        /// Its variants.
-        known: String,
-    },
-    /// A forced variant that cannot compute this shape on this device.
-    #[error("{op}/{name} cannot run {shape} on this device; {able} can")]
-    Unsupported {
-        /// The operation.
-        op: &'static str,
-        /// The variant.
-        name: &'static str,
-        /// The operation with its attributes.
-        shape: String,
-        /// Those that can.
-        able: String,
-    },
-    /// No variant at all.
-    #[error("no kernel can run {shape} on this device")]
-    None {
-        /// The operation with its attributes.
-        shape: String,
-    },
-}
-
-/// The variant for an operation on a device: the forced one, else the first that was made for such a device.
-///
-/// `forced` lists (operation, variant) pairs by name; operations that it does not list are free.
-///
-/// # Errors
-/// [`SelectError`] where a forced name does not exist or does not apply, or nothing applies.
-pub fn select(op: &Op, caps: &Caps, forced: &[(String, String)]) -> Result<&'static Variant, SelectError> {
-    let rows = || variants().filter(|v| v.op == op.name());
-    let names = |rows: &mut dyn Iterator<Item = &'static Variant>| {
-        rows.map(|v| v.name).collect::<Vec<_>>().join(", ")
-    };
-    if let Some((unknown, _)) = forced.iter().find(|(name, _)| !Op::NAMES.contains(&name.as_str())) {
-        return Err(SelectError::UnknownOp { op: unknown.clone(), known: Op::NAMES.join(", ") });
-    }
-    let able = || rows().filter(|v| (v.supports)(op, caps));
-    if let Some((_, name)) = forced.iter().find(|(name, _)| name == op.name()) {
-        let Some(row) = rows().find(|v| v.name == name) else {
-            let known = names(&mut rows());
-            return Err(SelectError::UnknownVariant { op: op.name().into(), name: name.clone(), known });
-        };
-        if (row.supports)(op, caps) {
-            return Ok(row);
-        }
-        let (shape, able) = (format!("{op:?}"), names(&mut able()));
-        return Err(SelectError::Unsupported { op: row.op, name: row.name, shape, able });
-    }
-    let wanted = if caps.software { MadeFor::Software } else { MadeFor::Any };
-    able()
-        .find(|v| v.made_for == wanted)
-        .or_else(|| able().next())
-        .ok_or_else(|| SelectError::None { shape: format!("{op:?}") })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ops::{Conv, ConvForward, Relu};
-
-    fn forced(op: &str, variant: &str) -> Vec<(String, String)> {
-        vec![(op.into(), variant.into())]
-    }
-
-    #[test]
-    fn names_are_unique_and_every_operation_has_a_row() {
-        let rows: Vec<_> = variants().map(|v| (v.op, v.name)).collect();
-        for (index, row) in rows.iter().enumerate() {
-            assert!(!rows[..index].contains(row), "{row:?} twice");
-            assert!(Op::NAMES.contains(&row.0), "{row:?} is of no operation");
-        }
-        for op in Op::NAMES {
-            assert!(rows.iter().any(|row| row.0 == *op), "{op} has no row");
-        }
-    }
-
-    #[test]
-    fn the_choice_is_by_device_shape_and_flag() {
-        let conv = Op::from(ConvForward::plain(Conv { n: 1, h: 4, w: 4, c: 8, k: 8 }));
-        let odd = Op::from(ConvForward::plain(Conv { n: 1, h: 4, w: 4, c: 1, k: 8 }));
-        let software = Caps { software: true, ..Caps::WEBGPU };
-        assert_eq!(select(&conv, &Caps::WEBGPU, &[]).unwrap().name, "tiled");
-        assert_eq!(select(&conv, &software, &[]).unwrap().name, "blocked");
-        assert_eq!(select(&odd, &software, &[]).unwrap().name, "tiled");
-        let lanes = Caps { subgroup_sizes: Some([8, 8]), ..software.clone() };
-        let wide = Op::from(ConvForward::plain(Conv { n: 1, h: 4, w: 4, c: 1, k: 32 }));
-        assert_eq!(select(&wide, &lanes, &[]).unwrap().name, "lanes");
-        assert_eq!(select(&conv, &lanes, &[]).unwrap().name, "blocked");
-        let tiled = forced("conv.forward", "tiled");
-        assert_eq!(select(&conv, &software, &tiled).unwrap().name, "tiled");
-        let error = select(&odd, &software, &forced("conv.forward", "blocked")).unwrap_err().to_string();
-        assert!(error.contains("conv.forward/blocked cannot run") && error.contains("tiled can"), "{error}");
-        let error = select(&conv, &software, &forced("conv.forward", "magic")).unwrap_err().to_string();
-        assert!(error.contains("magic") && error.contains("tiled"), "{error}");
-        let relu = Op::from(Relu { len: 3 });
-        let error = select(&relu, &software, &forced("conv", "tiled")).unwrap_err().to_string();
-        assert!(error.contains("no operation conv;"), "{error}");
-    }
 }

@@ -1,8 +1,9 @@
 //! The row for [`crate::ops::PrepareImages`].
 
 use super::{
-    MadeFor, Variant,
+    Variant,
     parts::{single, source, unpack},
+    speed,
 };
 use crate::ops::Op;
 
@@ -11,7 +12,7 @@ const IMAGES: &str = include_str!("../../shaders/prepare/images.wgsl");
 pub(super) const VARIANTS: &[Variant] = &[Variant {
     op: "prepare.images",
     name: "pixel",
-    made_for: MadeFor::Any,
+    speed: speed::general,
     supports: |op, _| matches!(op, Op::PrepareImages(_)),
     build: |op, _| {
         let prepare = unpack!(op, PrepareImages);

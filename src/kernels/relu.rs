@@ -1,8 +1,9 @@
 //! Rows for [`crate::ops::Relu`] and [`crate::ops::ReluGrad`].
 
 use super::{
-    Kernel, MadeFor, Variant,
+    Kernel, Variant,
     parts::{Elem, single, source, unpack},
+    speed,
 };
 use crate::ops::Op;
 
@@ -13,28 +14,28 @@ pub(super) const VARIANTS: &[Variant] = &[
     Variant {
         op: "relu.forward",
         name: "vec4",
-        made_for: MadeFor::Any,
+        speed: speed::general,
         supports: |op, _| matches!(op, Op::Relu(relu) if relu.len % 4 == 0),
         build: |op, _| forward(op, Elem::Vec4),
     },
     Variant {
         op: "relu.forward",
         name: "scalar",
-        made_for: MadeFor::Any,
+        speed: speed::general,
         supports: |op, _| matches!(op, Op::Relu(_)),
         build: |op, _| forward(op, Elem::Scalar),
     },
     Variant {
         op: "relu.grad_input",
         name: "vec4",
-        made_for: MadeFor::Any,
+        speed: speed::general,
         supports: |op, _| matches!(op, Op::ReluGrad(relu) if relu.len % 4 == 0),
         build: |op, _| grad_input(op, Elem::Vec4),
     },
     Variant {
         op: "relu.grad_input",
         name: "scalar",
-        made_for: MadeFor::Any,
+        speed: speed::general,
         supports: |op, _| matches!(op, Op::ReluGrad(_)),
         build: |op, _| grad_input(op, Elem::Scalar),
     },
