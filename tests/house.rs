@@ -18,6 +18,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("shader", &[]),
     ("kernels", &["shader", "ops", "dtype", "shape", "rng"]),
     ("gpu", &["program", "kernels", "shader", "ops", "dtype", "shape"]),
+    ("verify", &["gpu", "cpu", "kernels", "program", "ops", "dtype", "shape", "rng"]),
     ("data", &["rng"]),
     ("train", &["data", "program", "model", "ops", "dtype", "shape", "rng"]),
 ];

@@ -1,8 +1,5 @@
 //! Every assembled shader through naga: validation and the three back ends, without any device.
 
-#[path = "parity/cases.rs"]
-mod cases;
-
 use std::{collections::BTreeSet, io::Write, process::Command};
 
 use naga::{
@@ -13,6 +10,7 @@ use vgg_wgpu::{
     kernels::{Caps, DeviceClass, Variant, select, variants},
     ops::Op,
     shader::reflect,
+    verify::cases,
 };
 
 /// Devices that between them run every row: the smallest there may be, and a software adapter with subgroups.
@@ -21,7 +19,7 @@ static DEVICES: [Caps; 2] =
 
 /// The cases that a row supports, each with a device.
 fn pairs(variant: &Variant) -> Vec<(Op, &'static Caps)> {
-    let cases = cases::of(variant.op);
+    let cases = cases(variant.op);
     let of = |caps: &'static Caps| {
         let able = cases.iter().filter(move |op| (variant.supports)(op, caps));
         able.map(move |op| (op.clone(), caps))
@@ -108,7 +106,7 @@ fn every_shader_is_valid_spirv() {
 /// A device with WebGPU's least limits runs every case.
 #[test]
 fn every_case_has_a_row_on_the_smallest_device() {
-    for op in Op::NAMES.iter().flat_map(|name| cases::of(name)) {
+    for op in Op::NAMES.iter().flat_map(|name| cases(name)) {
         let row = select(&op, &Caps::WEBGPU, &[]).unwrap();
         let kernel = (row.build)(&op, &Caps::WEBGPU);
         for workspace in &kernel.workspaces {

@@ -4,13 +4,32 @@
 
 #[path = "../adapter/mod.rs"]
 mod adapter;
-mod cases;
-#[path = "../common/mod.rs"]
-mod common;
-mod inputs;
-mod run;
 
-use run::walk;
+use adapter::adapter;
+use vgg_wgpu::{
+    kernels::variants,
+    verify::{Reference, cases},
+};
+
+/// Holds every variant of an operation against the CPU on every case that it supports.
+fn walk(name: &str) {
+    let Some(adapter) = adapter() else { return };
+    let caps = adapter.caps();
+    let cases = cases(name);
+    let reference = Reference::of(&cases);
+    for row in variants().filter(|v| v.op == name) {
+        for (checked, mode) in [(false, "release"), (true, "checked")] {
+            let verdict = reference.hold(&adapter, row, checked, |op| (row.supports)(op, &caps));
+            let title = format!("{}/{} ({mode})", row.op, row.name);
+            assert!(verdict.cases > 0, "{title}: no case fits it");
+            assert!(verdict.failures.is_empty(), "{title}: {}", verdict.failures.join("\n"));
+        }
+    }
+    let covered = |op| variants().any(|v| v.op == name && (v.supports)(op, &caps));
+    for op in &cases {
+        assert!(covered(op), "no variant runs {op:?}");
+    }
+}
 
 macro_rules! parity {
     ($($test:ident: $($op:literal),+;)*) => {

@@ -1,6 +1,6 @@
 //! Inputs that can fail a test: outliers, ties, equal channels, large means, exact and negative zeros.
 
-use vgg_wgpu::{
+use crate::{
     dtype::DType,
     ops::{Control, Op, Operand},
     rng,
@@ -22,7 +22,7 @@ fn control(op: &Op) -> Control {
 }
 
 /// The bytes of an operand before the operation runs.
-pub fn bytes(op: &Op, operand: &Operand) -> Vec<u8> {
+pub(super) fn bytes(op: &Op, operand: &Operand) -> Vec<u8> {
     let count = operand.shape.elements();
     match (operand.name, operand.dtype) {
         ("control", _) => bytemuck::bytes_of(&control(op)).to_vec(),
@@ -34,7 +34,7 @@ pub fn bytes(op: &Op, operand: &Operand) -> Vec<u8> {
             bytemuck::cast_slice(&(0..count as u32).map(|n| n * 7 % classes).collect::<Vec<_>>()).to_vec()
         }
         (_, DType::F32) => bytemuck::cast_slice(&floats(op, operand)).to_vec(),
-        (name, dtype) => panic!("no input for {name} {dtype}"),
+        (name, dtype) => unreachable!("no input for {name} {dtype}"),
     }
 }
 

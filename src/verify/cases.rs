@@ -1,6 +1,6 @@
 //! The shapes that every kernel is held against: those of VGG16 at small batches, and awkward ones.
 
-use vgg_wgpu::ops::*;
+use crate::ops::*;
 
 /// Height, width, input and output channels. Sides of one, odd sides, H != W, channels that are no multiple of 4 or
 /// of 8, one and three channels, more channels than a tile, and the layers of VGG16 at 28 px.
@@ -107,8 +107,8 @@ fn prepare(n: usize, source: [usize; 2], output: [usize; 2], channels: usize) ->
     PrepareImages { n, source, output, mean: mean[..channels].into(), std: std[..channels].into() }.into()
 }
 
-/// The cases of an operation.
-pub fn of(op: &str) -> Vec<Op> {
+/// The cases of an operation, by its name as [`Op::NAMES`] has it.
+pub fn cases(op: &str) -> Vec<Op> {
     match op {
         "prepare.images" => vec![
             prepare(3, [28, 28], [28, 28], 1),
@@ -189,6 +189,6 @@ pub fn of(op: &str) -> Vec<Op> {
             [[1, 2], [7, 10], [200, 33]].map(|[n, classes]| Metrics { n, classes }.into()).into()
         }
         "adam.update" => LENGTHS[..7].iter().flat_map(|&len| [adam(len, 0.0), adam(len, 0.01)]).collect(),
-        other => panic!("no cases for {other}"),
+        other => unreachable!("{other} is no operation, or has no cases"),
     }
 }

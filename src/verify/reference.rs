@@ -1,0 +1,203 @@
+//! Runs cases in f64 on the CPU, then a row of the table on a device, and compares.
+
+use super::{compare::check, inputs, tolerance::tolerance};
+use crate::{
+    cpu::CpuExecutor,
+    dtype::DType,
+    gpu::{Adapter, GpuExecutor, Options},
+    kernels::Variant,
+    ops::{Access, Op, Operand},
+    program::{Executor, ExecutorError, Pass, Phase, Program, Role, Step, Tensor, TensorId, View},
+};
+
+/// Bytes of padding on either side of every operand: bindings begin at multiples of 256.
+const PADDING: usize = 256;
+/// What the padding of results holds before and after.
+const SENTINEL: f32 = -12_345.5;
+
+/// The values of each operand that an operation writes.
+type Results = Vec<Vec<f64>>;
+
+/// Cases and what they should give.
+pub struct Reference {
+    cases: Vec<(Op, Results)>,
+}
+
+/// What became of a row.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Verdict {
+    /// The cases that it was held against.
+    pub cases: usize,
+    /// The worst error, as a fraction of its tolerance.
+    pub worst: f64,
+    /// What is wrong, a line for each operand that is, or what the device said. Empty where nothing is.
+    pub failures: Vec<String>,
+}
+
+impl Reference {
+    /// Runs operations in f64 on the CPU, each on the inputs that [`super`] has for it.
+    pub fn of(ops: &[Op]) -> Self {
+        Self { cases: ops.iter().map(|op| (op.clone(), on_cpu(op))).collect() }
+    }
+
+    /// Runs a row on those cases that `wanted` picks, and compares everything that it writes. `checked` keeps naga's
+    /// bounds checks.
+    ///
+    /// The operands lie in the middle of larger tensors: not-a-numbers are around what is read, and what is around
+    /// results must stay.
+    pub fn hold(
+        &self,
+        adapter: &Adapter,
+        row: &'static Variant,
+        checked: bool,
+        wanted: impl Fn(&Op) -> bool,
+    ) -> Verdict {
+        let cases: Vec<&(Op, Results)> = self.cases.iter().filter(|(op, _)| wanted(op)).collect();
+        let mut verdict = Verdict { cases: cases.len(), ..Verdict::default() };
+        if cases.is_empty() {
+            return verdict;
+        }
+        let ops: Vec<&Op> = cases.iter().map(|(op, _)| op).collect();
+        let actual = match on_gpu(adapter, &ops, row, checked) {
+            Ok(actual) => actual,
+            Err(message) => {
+                verdict.failures.push(message);
+                return verdict;
+            }
+        };
+        for ((op, expected), actual) in cases.into_iter().zip(&actual) {
+            for ((operand, expected), bytes) in written(op).zip(expected).zip(actual) {
+                let held = sentinels(&operand, bytes).and_then(|()| {
+                    let (actual, tolerance) = (inside(bytes, operand.dtype), tolerance(op, &operand));
+                    check(operand.name, &operand.shape, &actual, expected, tolerance)
+                });
+                match held {
+                    // Not-a-number cannot come here: `check` has refused it.
+                    Ok(share) => verdict.worst = verdict.worst.max(share),
+                    Err(difference) => verdict.failures.push(format!("{op:?}: {difference}")),
+                }
+            }
+        }
+        verdict
+    }
+}
+
+/// A program of the cases as steps, and the tensors of each.
+fn program(ops: &[&Op]) -> (Program, Vec<Vec<TensorId>>) {
+    let mut program = Program::default();
+    let mut all = Vec::new();
+    for &op in ops {
+        let (mut args, mut tensors) = (Vec::new(), Vec::new());
+        for operand in op.operands() {
+            let (len, padding) = (operand.shape.elements(), PADDING / operand.dtype.bytes());
+            let role = if operand.access == Access::Read { Role::Input } else { Role::Output };
+            let tensor = program.add(Tensor {
+                name: operand.name.into(),
+                shape: [len + 2 * padding].into(),
+                dtype: operand.dtype,
+                role,
+            });
+            args.push(View { tensor, offset: padding, len });
+            tensors.push(tensor);
+        }
+        let label = format!("case {}", all.len());
+        program.steps.push(Step { op: op.clone(), args, label, phase: Phase::Forward });
+        all.push(tensors);
+    }
+    (program, all)
+}
+
+/// The padding of what is read is not-a-number, so that a read outside shows; that of results a sentinel.
+fn padding(operand: &Operand) -> Vec<u8> {
+    let value = if operand.access == Access::Read { f32::NAN } else { SENTINEL };
+    match operand.dtype {
+        DType::F32 | DType::U32 => value.to_ne_bytes().repeat(PADDING / 4),
+        DType::U8 => vec![255; PADDING],
+    }
+}
+
+fn fill(executor: &mut dyn Executor, op: &Op, tensors: &[TensorId]) -> Result<(), ExecutorError> {
+    for (operand, &tensor) in op.operands().iter().zip(tensors) {
+        let inside = match (operand.access, operand.dtype) {
+            // What is only written must not matter.
+            (Access::Write, _) => f32::NAN.to_ne_bytes().repeat(operand.shape.elements()),
+            _ => inputs::bytes(op, operand),
+        };
+        let bytes = [padding(operand), inside, padding(operand)].concat();
+        executor.upload(tensor, &bytes)?;
+    }
+    Ok(())
+}
+
+fn written(op: &Op) -> impl Iterator<Item = Operand> {
+    op.operands().into_iter().filter(|o| o.access != Access::Read)
+}
+
+/// The tensors of the operands that are written.
+fn results<'a>(op: &Op, tensors: &'a [TensorId]) -> impl Iterator<Item = TensorId> + 'a {
+    let operands = op.operands().into_iter();
+    operands.zip(tensors).filter(|(o, _)| o.access != Access::Read).map(|(_, &tensor)| tensor)
+}
+
+/// The results of a case, without their padding.
+fn on_cpu(op: &Op) -> Results {
+    let (program, tensors) = program(&[op]);
+    let mut cpu = CpuExecutor::<f64>::new(program);
+    let run = |cpu: &mut CpuExecutor<f64>| {
+        fill(cpu, op, &tensors[0])?;
+        cpu.run(Pass::Train)?;
+        let mut all = Vec::new();
+        for (operand, tensor) in written(op).zip(results(op, &tensors[0])) {
+            all.push(match operand.dtype {
+                DType::F32 => {
+                    let all = cpu.read_scalars(tensor);
+                    all[PADDING / 4..all.len() - PADDING / 4].to_vec()
+                }
+                _ => inside(&cpu.read(tensor)?, operand.dtype),
+            });
+        }
+        Ok::<_, ExecutorError>(all)
+    };
+    run(&mut cpu).expect("the CPU runs whatever has tensors of the right sizes")
+}
+
+fn inside(bytes: &[u8], dtype: DType) -> Vec<f64> {
+    let bytes = &bytes[PADDING..bytes.len() - PADDING];
+    match dtype {
+        DType::F32 => bytemuck::pod_collect_to_vec::<u8, f32>(bytes).into_iter().map(f64::from).collect(),
+        _ => bytemuck::pod_collect_to_vec::<u8, u32>(bytes).into_iter().map(f64::from).collect(),
+    }
+}
+
+fn sentinels(operand: &Operand, bytes: &[u8]) -> Result<(), String> {
+    let edge = padding(operand);
+    if bytes[..PADDING] == edge && bytes[bytes.len() - PADDING..] == edge {
+        return Ok(());
+    }
+    Err(format!("it writes beside {} {}", operand.name, operand.shape))
+}
+
+/// The bytes of everything that each case writes, with its padding; or what the device said.
+fn on_gpu(
+    adapter: &Adapter,
+    ops: &[&Op],
+    row: &'static Variant,
+    checked: bool,
+) -> Result<Vec<Vec<Vec<u8>>>, String> {
+    let (program, tensors) = program(ops);
+    let options = Options { checked, ..Options::default() };
+    let mut gpu = GpuExecutor::open_with(adapter, program, &options, &|_, _| Ok(row))
+        .map_err(|error| error.to_string())?;
+    let mut run = || {
+        for (op, tensors) in ops.iter().zip(&tensors) {
+            fill(&mut gpu, op, tensors)?;
+        }
+        gpu.run(Pass::Train)?;
+        let mut all = Vec::new();
+        for (op, tensors) in ops.iter().zip(&tensors) {
+            all.push(results(op, tensors).map(|tensor| gpu.read(tensor)).collect::<Result<Vec<_>, _>>()?);
+        }
+        Ok::<_, ExecutorError>(all)
+    };
+    run().map_err(|error| error.to_string())
+}

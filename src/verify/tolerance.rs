@@ -1,0 +1,68 @@
+//! How far a kernel's results may be from the reference, derived from the arithmetic of each operation.
+
+use super::compare::Tolerance;
+use crate::{
+    dtype::DType,
+    ops::{ConvGradInput, ConvGradWeight, LinearGradInput, LinearGradWeight, Op, Operand},
+};
+
+/// What f32 may do to each result. Sums: [`Tolerance::sum`] of their length and the magnitude of a term; the rest:
+/// a few roundings of the largest value on the way.
+pub(super) fn tolerance(op: &Op, operand: &Operand) -> Tolerance {
+    let eps = f64::from(f32::EPSILON);
+    let relative = |roundings: f64, magnitude: f64| Tolerance {
+        absolute: roundings * eps * magnitude,
+        relative: roundings * eps,
+    };
+    match op {
+        _ if operand.dtype != DType::F32 => Tolerance::EXACT,
+        // Inputs and the vectors of `affine` have few digits, so that batch norm is exact.
+        Op::Relu(_) | Op::MaxPoolForward(_) => Tolerance::EXACT,
+        // One product with a power of two, or the sum of at most four gradients.
+        Op::ReluGrad(_) | Op::Dropout(_) => relative(1.0, 0.0),
+        Op::MaxPoolGrad(_) => relative(4.0, 4.0),
+        // Positions of up to 61 pixels carry an error of 4 eps each, times a slope of up to 1 / 0.22 a pixel.
+        Op::PrepareImages(_) => relative(8.0, 61.0 / 0.22),
+        // Terms are products of normal values; the outlier of 50 stands in one of them.
+        // Through batch norm they are 4 times as large; the variance of results of up to a few hundred, below.
+        Op::ConvForward(op) => {
+            let (c, steep) = (op.conv.c, if op.normalized { 4.0 } else { 1.0 });
+            let sum = Tolerance::sum(eps, 9 * c, steep * (1.0 + 150.0 / (9 * c) as f64));
+            match operand.name {
+                "output" => sum,
+                "batch_mean" => Tolerance { absolute: sum.absolute + 16.0 * eps * 10.0, ..sum },
+                _ => Tolerance { absolute: sum.absolute * 400.0 * steep, relative: 64.0 * eps },
+            }
+        }
+        Op::ConvGradInput(ConvGradInput(conv)) => {
+            Tolerance::sum(eps, 9 * conv.k, 1.0 + 150.0 / (9 * conv.k) as f64)
+        }
+        Op::ConvGradWeight(ConvGradWeight { conv, normalized, .. }) => {
+            let steep = if *normalized { 4.0 } else { 1.0 };
+            Tolerance::sum(eps, conv.pixels(), steep * (1.0 + 200.0 / conv.pixels() as f64))
+        }
+        Op::Linear(l) => Tolerance::sum(eps, l.inputs, 1.0 + 2500.0 / l.inputs as f64),
+        Op::LinearGradInput(LinearGradInput(l)) => {
+            Tolerance::sum(eps, l.outputs, 1.0 + 2500.0 / l.outputs as f64)
+        }
+        Op::LinearGradWeight(LinearGradWeight(l)) => Tolerance::sum(eps, l.n, 1.0 + 2500.0 / l.n as f64),
+        Op::GradBias(bias) => Tolerance::sum(eps, bias.rows, 1.0 + 50.0 / bias.rows as f64),
+        // Means near 1000 and an outlier of 500: each value is exact, each merged mean rounded a few times; the
+        // variance sees the mean's error times the deviation.
+        Op::BatchNormStatistics(_) if operand.name == "batch_mean" => relative(16.0, 10.0),
+        Op::BatchNormStatistics(_) => relative(64.0, 1000.0),
+        Op::BatchNormRunning(_) | Op::BatchNormAffine(_) => relative(4.0, 1.0),
+        // x - mean is exact to eps * 1000, the scale at most 3 / sqrt(0.05), the outlier 500 times that.
+        Op::BatchNormNormalize(_) => relative(8.0, 14.0 * 50.0),
+        Op::BatchNormGradStatistics(norm) => {
+            Tolerance::sum(eps, norm.rows, 10.0 + 100_000.0 / norm.rows as f64)
+        }
+        Op::BatchNormGradInput(norm) => relative(16.0, 5000.0 + 2_000_000.0 / norm.rows as f64),
+        // exp of a difference of up to 600 has a relative error of 600 eps where it is not 0.
+        Op::CrossEntropy(_) => Tolerance { absolute: 600.0 * eps * 4.0, relative: 64.0 * eps },
+        Op::CrossEntropyGrad(_) => relative(4.0, 1.0),
+        Op::Metrics(metrics) => Tolerance::sum(eps, metrics.n, 2.0),
+        // The parameter moves by learning_rate / sqrt(correction2) at most some tens of times.
+        Op::Adam(_) => relative(8.0, 1.0),
+    }
+}
