@@ -13,10 +13,10 @@ use vgg_wgpu::{
     cpu::{CpuExecutor, Scalar},
     model::{Semantics, VggConfig},
     ops::{
-        Adam, BatchNormAffine, BatchNormGradInput, BatchNormGradStatistics, BatchNormNormalize,
-        BatchNormRunning, BatchNormStatistics, Control, Conv, ConvForward, ConvGradInput, ConvGradWeight,
-        CrossEntropy, CrossEntropyGrad, Dropout, GradBias, Linear, LinearGradInput, LinearGradWeight,
-        MaxPool, MaxPoolForward, MaxPoolGrad, Metrics, PrepareImages, Relu, ReluGrad,
+        Adam, BatchNormAffine, BatchNormGradAffine, BatchNormGradInput, BatchNormGradStatistics,
+        BatchNormNormalize, BatchNormRunning, BatchNormStatistics, Control, Conv, ConvForward, ConvGradInput,
+        ConvGradWeight, CrossEntropy, CrossEntropyGrad, Dropout, GradBias, Linear, LinearGradInput,
+        LinearGradWeight, MaxPool, MaxPoolForward, MaxPoolGrad, Metrics, PrepareImages, Relu, ReluGrad,
     },
     program::{DeviceLimits, Executor, Mode, Pass, Settings, lower},
     shape::Shape,
@@ -109,9 +109,10 @@ fn conv<S: Scalar>() {
             &[get("input"), get("weight"), get("bias")],
         );
         golden.compare(&case, "output", &out["output"], sum(9 * c + 1));
-        let out = run_op::<S>(ConvGradInput(conv), Control::default(), &[get("grad_output"), get("weight")]);
+        let out =
+            run_op::<S>(ConvGradInput::plain(conv), Control::default(), &[get("grad_output"), get("weight")]);
         golden.compare(&case, "grad_input", &out["grad_input"], sum(9 * k));
-        let op = ConvGradWeight { conv, normalized: false, accumulate: false };
+        let op = ConvGradWeight::plain(conv);
         let out = run_op::<S>(op, Control::default(), &[get("input"), get("grad_output")]);
         golden.compare(&case, "grad_weight", &out["grad_weight"], sum(conv.pixels()));
         let op = GradBias { rows: conv.pixels(), channels: k, accumulate: false };
@@ -181,9 +182,12 @@ fn batch_norm<S: Scalar>() {
         let sums = Tolerance { absolute: tolerance.absolute * rows as f64, ..tolerance };
         golden.compare(&case, "grad_gamma", &out["grad_gamma"], sums);
         golden.compare(&case, "grad_beta", &out["grad_beta"], sums);
-        let op = BatchNormGradInput { rows, channels, relu: None, total_rows: rows };
-        let given = [get("input"), of_batch, get("grad_gamma"), get("grad_beta"), get("grad_output")];
-        let out = run(op.into(), &given);
+        let op = BatchNormGradAffine { channels, total_rows: rows, bias: true };
+        let out = run(op.into(), &[of_batch, get("grad_gamma"), get("grad_beta")]);
+        compare("grad_bias", &[channels].into(), &out["grad_bias"], &vec![0.0; channels], Tolerance::EXACT);
+        let op = BatchNormGradInput { rows, channels, relu: None };
+        let through = ("grad_affine", out["grad_affine"].as_slice());
+        let out = run(op.into(), &[get("input"), through, get("grad_output")]);
         // Its scale is gamma / sqrt(var + eps).
         let tolerance = Tolerance { absolute: tolerance.absolute * steep, ..tolerance };
         golden.compare(&case, "grad_input", &out["grad_input"], tolerance);

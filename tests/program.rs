@@ -2,7 +2,7 @@
 
 use vgg_wgpu::{
     model::VggConfig,
-    ops::Adam,
+    ops::{Access, Adam},
     program::{DeviceLimits, Lowered, MemoryPlan, Mode, Pass, Phase, Role, Settings, lower},
 };
 
@@ -78,7 +78,7 @@ fn tensors_that_share_a_slot_never_live_at_the_same_time() {
                 let slot = plan.slot_of[view.tensor.0];
                 assert!(plan.slots[slot].bytes >= program.tensor(view.tensor).bytes());
                 let transient = program.tensor(view.tensor).role == Role::Transient;
-                if operand.access == vgg_wgpu::ops::Access::Write {
+                if operand.access == Access::Write {
                     holds[slot] = Some(view.tensor.0);
                 } else if transient {
                     assert_eq!(holds[slot], Some(view.tensor.0), "{} {}", step.label, operand.name);
@@ -103,6 +103,21 @@ fn lasting_tensors_have_a_buffer_each() {
     for slot in MemoryPlan::new(&program).slots {
         let lasting = slot.tensors.iter().any(|&t| program.tensor(t).role != Role::Transient);
         assert!(!lasting || slot.tensors.len() == 1);
+    }
+}
+
+/// Neither what a batch norm gives nor the gradient in front of it is stored: its neighbours read through it.
+#[test]
+fn batch_norm_writes_nothing_of_the_size_of_an_activation() {
+    for limits in [SMALL, DeviceLimits::NONE] {
+        let program = lowered(224, 8, Mode::Train(ADAM), limits).program;
+        for step in program.steps.iter().filter(|s| s.op.name().starts_with("batch_norm")) {
+            for operand in step.op.operands() {
+                let vector = operand.shape.elements() <= 5 * 512;
+                assert!(vector || operand.access == Access::Read, "{} writes {}", step.label, operand.name);
+            }
+        }
+        assert!(program.steps.iter().all(|s| !s.label.ends_with(".grad_bias") || s.label.starts_with("fc")));
     }
 }
 

@@ -1,19 +1,15 @@
-// batch_norm.grad_input:
-//   grad_input = scale (g - (grad_beta + x_hat grad_gamma) / TOTAL_ROWS), where x_hat = (input - mean) inv_std and g is
-//   grad_output, times ReLU's slope at (input - mean) scale + shift
+// batch_norm.grad_input: grad_input = scale g - (offset + slope (input - mean)), where g is grad_output, times ReLU's slope
+// at (input - mean) scale + shift
 //
-// Buffers      input, grad_output, grad_input [ROWS, C]; affine [4, C] (mean, scale, shift, inv_std); grad_gamma,
-//              grad_beta [C]; as `elem`
+// Buffers      input, grad_output, grad_input [ROWS, C]; grad_affine [5, C] (mean, scale, shift, offset, slope); as `elem`
 // Who          as batch_norm.normalize: an elem of channels and CHUNK rows an invocation
 // Numerics     f32
-// Source       Ioffe and Szegedy (2015), with the three sums of the chain rule folded into two
+// Where        in front of kernels that do not read back through batch norm and ReLU themselves
 
 @group(0) @binding(0) var<storage, read> input: array<elem>;
-@group(0) @binding(1) var<storage, read> affine: array<elem>;
-@group(0) @binding(2) var<storage, read> grad_gamma: array<elem>;
-@group(0) @binding(3) var<storage, read> grad_beta: array<elem>;
-@group(0) @binding(4) var<storage, read> grad_output: array<elem>;
-@group(0) @binding(5) var<storage, read_write> grad_input: array<elem>;
+@group(0) @binding(1) var<storage, read> grad_affine: array<elem>;
+@group(0) @binding(2) var<storage, read> grad_output: array<elem>;
+@group(0) @binding(3) var<storage, read_write> grad_input: array<elem>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -27,15 +23,15 @@ fn main(
     if first >= ROWS {
         return;
     }
-    let mean = affine[c];
-    let scale = affine[C + c];
-    let shift = affine[2u * C + c];
-    let mean_grad = grad_beta[c] / TOTAL_ROWS;
-    let slope = grad_gamma[c] / TOTAL_ROWS * affine[3u * C + c];
+    let mean = grad_affine[c];
+    let scale = grad_affine[C + c];
+    let shift = grad_affine[2u * C + c];
+    let offset = grad_affine[3u * C + c];
+    let slope = grad_affine[4u * C + c];
     for (var row = first; row < min(first + CHUNK, ROWS); row++) {
         let at = row * C + c;
         let centered = input[at] - mean;
         let g = passed(centered * scale + shift, grad_output[at]);
-        grad_input[at] = scale * (g - mean_grad - centered * slope);
+        grad_input[at] = scale * g - (offset + slope * centered);
     }
 }

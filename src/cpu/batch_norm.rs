@@ -4,8 +4,8 @@ use rayon::prelude::*;
 
 use super::{Scalar, reduce, scratch::Sizes, simd::wide};
 use crate::ops::{
-    BatchNormAffine, BatchNormGradInput, BatchNormGradStatistics, BatchNormNormalize, BatchNormRunning,
-    BatchNormStatistics,
+    BatchNormAffine, BatchNormGradAffine, BatchNormGradInput, BatchNormGradStatistics, BatchNormNormalize,
+    BatchNormRunning, BatchNormStatistics,
 };
 
 pub(super) fn statistics_sizes(op: &BatchNormStatistics) -> Sizes {
@@ -203,23 +203,35 @@ pub(super) fn grad_statistics<S: Scalar>(
     }
 }
 
-/// `grad_input[rows, channels] = scale * (g - (grad_beta + x_hat * grad_gamma) / total_rows)`.
-///
-/// As `scale * g - (b + d * (input - mean))` with two more factors of each channel.
+/// `grad_affine[5, channels]`: mean, scale, shift, offset and slope. And the gradient of a bias in front, which is 0.
+pub(super) fn grad_affine<S: Scalar>(
+    op: &BatchNormGradAffine,
+    [affine, grad_gamma, grad_beta]: [&[S]; 3],
+    grad_affine: &mut [S],
+    grad_bias: &mut [S],
+) {
+    let channels = op.channels;
+    let rows = op.total_rows as f64;
+    for c in 0..channels {
+        let [scale, inv_std] = [1, 3].map(|field| affine[field * channels + c].f64());
+        for field in 0..3 {
+            grad_affine[field * channels + c] = affine[field * channels + c];
+        }
+        grad_affine[3 * channels + c] = S::of(scale * grad_beta[c].f64() / rows);
+        grad_affine[4 * channels + c] = S::of(scale * inv_std * grad_gamma[c].f64() / rows);
+    }
+    grad_bias.fill(S::ZERO);
+}
+
+/// `grad_input[rows, channels] = scale * g - (offset + slope * (input - mean))`.
 pub(super) fn grad_input<S: Scalar>(
     op: &BatchNormGradInput,
-    [input, affine, grad_gamma, grad_beta, grad_output]: [&[S]; 5],
+    [input, grad_affine, grad_output]: [&[S]; 3],
     grad_input: &mut [S],
     factors: &mut [S],
 ) {
     let (channels, relu) = (op.channels, op.relu);
-    let rows = op.total_rows as f64;
-    let [mean, scale, shift, b, d] = long_factors(factors, channels, |c| {
-        let [mean, scale, shift, inv_std] = [0, 1, 2, 3].map(|field| affine[field * channels + c]);
-        let b = scale.f64() * grad_beta[c].f64() / rows;
-        let d = scale.f64() * inv_std.f64() * grad_gamma[c].f64() / rows;
-        [mean, scale, shift, S::of(b), S::of(d)]
-    });
+    let [mean, scale, shift, offset, slope] = long_vectors(factors, channels, [0, 1, 2, 3, 4], grad_affine);
     let (piece, width) = (reduce::piece(channels), mean.len());
     let inputs = input.par_chunks(piece).zip(grad_output.par_chunks(piece));
     grad_input.par_chunks_mut(piece).zip(inputs).for_each(|(grad_input, (input, grad_output))| {
@@ -227,10 +239,10 @@ pub(super) fn grad_input<S: Scalar>(
             let inputs = input.chunks(width).zip(grad_output.chunks(width));
             for (grad_input, (input, grad_output)) in grad_input.chunks_mut(width).zip(inputs) {
                 let values = grad_input.iter_mut().zip(input.iter().zip(grad_output));
-                let vectors = mean.iter().zip(scale.iter().zip(shift)).zip(b.iter().zip(d));
-                for ((dx, (&x, &dy)), ((&mean, (&scale, &shift)), (&b, &d))) in values.zip(vectors) {
+                let vectors = mean.iter().zip(scale.iter().zip(shift)).zip(offset.iter().zip(slope));
+                for ((dx, (&x, &dy)), ((&mean, (&scale, &shift)), (&offset, &slope))) in values.zip(vectors) {
                     let g = passed(relu, normalized(x, mean, scale, shift), dy);
-                    *dx = scale * g - (b + d * (x - mean));
+                    *dx = scale * g - (offset + slope * (x - mean));
                 }
             }
         });
@@ -244,24 +256,11 @@ fn long_vectors<'a, S: Scalar, const N: usize>(
     fields: [usize; N],
     affine: &[S],
 ) -> [&'a [S]; N] {
-    long_factors(room, channels, |c| fields.map(|field| affine[field * channels + c]))
-}
-
-/// Factors of each channel, repeated along a long row each.
-fn long_factors<S: Scalar, const N: usize>(
-    room: &mut [S],
-    channels: usize,
-    of: impl Fn(usize) -> [S; N],
-) -> [&[S]; N] {
     let width = reduce::width(channels);
     let room = &mut room[..N * width];
-    for c in 0..channels {
-        for (field, value) in of(c).into_iter().enumerate() {
-            room[field * width + c] = value;
-        }
-    }
-    for field in room.chunks_exact_mut(width) {
-        reduce::repeat(field, channels);
+    for (long, field) in room.chunks_exact_mut(width).zip(fields) {
+        long[..channels].copy_from_slice(&affine[field * channels..][..channels]);
+        reduce::repeat(long, channels);
     }
     let room = &*room;
     std::array::from_fn(|field| &room[field * width..][..width])

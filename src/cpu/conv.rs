@@ -11,7 +11,10 @@ use super::{
     scratch::{Lanes, Scratch, Sizes},
     strips,
 };
-use crate::ops::{BatchNormNormalize, BatchNormStatistics, Conv, ConvForward, ConvGradInput, ConvGradWeight};
+use crate::ops::{
+    BatchNormGradInput, BatchNormNormalize, BatchNormStatistics, Conv, ConvForward, ConvGradInput,
+    ConvGradWeight,
+};
 
 /// Pixels of a block; where there are fewer blocks than this many, the channels are split as well.
 const BLOCK: usize = 256;
@@ -63,6 +66,33 @@ fn activated<'a, S: Scalar>(
     room
 }
 
+/// The gradient of the output, and what it is read through: `output[n, h, w, k]` and `grad_affine[5, k]`, or nothing.
+pub(super) type GradOutput<'a, S> = [&'a mut [S]; 3];
+
+fn through_sizes(conv: &Conv, through: Option<f32>) -> Sizes {
+    match through {
+        Some(_) => Sizes { gradient: conv.pixels() * conv.k, ..batch_norm::factor_sizes(conv.k, 5) },
+        None => Sizes::default(),
+    }
+}
+
+/// The gradient of the output as the convolution sees it: back through ReLU and batch norm, where there are any.
+fn gradient<'a, S: Scalar>(
+    conv: &Conv,
+    through: Option<f32>,
+    [grad_output, output, grad_affine]: GradOutput<'a, S>,
+    room: &'a mut [S],
+    factors: &mut [S],
+) -> &'a [S] {
+    if through.is_none() {
+        return grad_output;
+    }
+    let room = &mut room[..grad_output.len()];
+    let op = BatchNormGradInput { rows: conv.pixels(), channels: conv.k, relu: through };
+    batch_norm::grad_input(&op, [output, grad_affine, grad_output], room, factors);
+    room
+}
+
 fn sizes(conv: &Conv) -> Sizes {
     let (pixels, columns) = (conv.pixels(), 9 * conv.c);
     if strips::suits(conv) {
@@ -75,7 +105,8 @@ fn sizes(conv: &Conv) -> Sizes {
 }
 
 pub(super) fn grad_input_sizes(op: &ConvGradInput) -> Sizes {
-    Sizes { weights: 9 * op.0.c * op.0.k, ..sizes(&reversed(&op.0)) }
+    let turned = Sizes { weights: 9 * op.conv.c * op.conv.k, ..Sizes::default() };
+    turned.max(sizes(&reversed(&op.conv))).max(through_sizes(&op.conv, op.through))
 }
 
 pub(super) fn grad_weight_sizes(op: &ConvGradWeight) -> Sizes {
@@ -87,7 +118,7 @@ pub(super) fn grad_weight_sizes(op: &ConvGradWeight) -> Sizes {
     } else {
         Sizes { lane: BLOCK * CHANNELS.min(op.conv.c), ..Sizes::default() }
     };
-    sizes.max(activation)
+    sizes.max(activation).max(through_sizes(&op.conv, op.through))
 }
 
 /// `input[n, h, w, c]`, `affine[4, c]` or nothing, `weight[3, 3, c, k]`, `bias[k]` to `output[n, h, w, k]` and its
@@ -99,7 +130,7 @@ pub(super) fn forward<S: Scalar>(
     batch: Option<[&mut [S]; 2]>,
     scratch: &mut Scratch<S>,
 ) {
-    let Scratch { lanes, shared, weights, sums, activated: room } = scratch;
+    let Scratch { lanes, shared, weights, sums, activated: room, .. } = scratch;
     let input = activated(&op.conv, input, affine, room, weights);
     convolve(&op.conv, input, weight, Some(bias), output, lanes, shared);
     if let Some([mean, var]) = batch {
@@ -107,21 +138,23 @@ pub(super) fn forward<S: Scalar>(
     }
 }
 
-/// `grad_output[n, h, w, k]`, `weight[3, 3, c, k]` to `grad_input[n, h, w, c]`: the convolution of the gradient
+/// [`GradOutput`], `weight[3, 3, c, k]` to `grad_input[n, h, w, c]`: the convolution of the gradient
 /// with the weights turned by 180 degrees and their channels exchanged.
 pub(super) fn grad_input<S: Scalar>(
     op: &ConvGradInput,
-    grad_output: &[S],
+    grad_output: GradOutput<S>,
     weight: &[S],
     grad_input: &mut [S],
     scratch: &mut Scratch<S>,
 ) {
-    let Conv { c, k, .. } = op.0;
-    let turned = &mut scratch.weights[..9 * c * k];
+    let Scratch { lanes, shared, weights, gradient: room, .. } = scratch;
+    let grad_output = gradient(&op.conv, op.through, grad_output, room, weights);
+    let Conv { c, k, .. } = op.conv;
+    let turned = &mut weights[..9 * c * k];
     turned.par_chunks_mut(k * c).zip(weight.par_chunks(c * k).rev()).for_each(|(turned, weight)| {
         transpose(weight, c, k, turned);
     });
-    convolve(&reversed(&op.0), grad_output, turned, None, grad_input, &scratch.lanes, &mut scratch.shared);
+    convolve(&reversed(&op.conv), grad_output, turned, None, grad_input, lanes, shared);
 }
 
 fn reversed(conv: &Conv) -> Conv {
@@ -220,15 +253,17 @@ fn im2col<S: Scalar>(conv: &Conv, input: &[S], first: usize, column: &mut [S]) {
     }
 }
 
-/// `input[n, h, w, c]`, `affine[4, c]` or nothing, `grad_output[n, h, w, k]` to `grad_weight[3, 3, c, k]`, or `+=`.
+/// `input[n, h, w, c]`, `affine[4, c]` or nothing, [`GradOutput`] to `grad_weight[3, 3, c, k]`, or `+=`.
 pub(super) fn grad_weight<S: Scalar>(
     op: &ConvGradWeight,
-    [input, affine, grad_output]: [&mut [S]; 3],
+    [input, affine]: [&mut [S]; 2],
+    grad_output: GradOutput<S>,
     grad_weight: &mut [S],
     scratch: &mut Scratch<S>,
 ) {
-    let Scratch { lanes, shared, weights, activated: room, .. } = scratch;
+    let Scratch { lanes, shared, weights, activated: room, gradient: gradients, .. } = scratch;
     let input = activated(&op.conv, input, affine, room, weights);
+    let grad_output = gradient(&op.conv, op.through, grad_output, gradients, weights);
     if 9 * op.conv.c * op.conv.k <= PARTIAL_WEIGHTS {
         grad_weight_by_pixels(op, input, grad_output, grad_weight, lanes, shared);
     } else {
@@ -392,8 +427,7 @@ mod tests {
             let dy = values(4, n * h * w * k);
             let expected = naive(&conv, &x, &wt, &bias, &dy);
             let plain = ConvForward::plain(conv);
-            let (gi, gw) =
-                (ConvGradInput(conv), ConvGradWeight { conv, normalized: false, accumulate: false });
+            let (gi, gw) = (ConvGradInput::plain(conv), ConvGradWeight::plain(conv));
             let needs = sizes(&conv).max(grad_input_sizes(&gi)).max(grad_weight_sizes(&gw));
             let mut scratch = Scratch::new(needs, rayon::current_num_threads());
             // Not a number wherever a result is missing, in scratch memory too.
@@ -402,11 +436,11 @@ mod tests {
             let [mut y, mut dx, mut dw] = expected.each_ref().map(|e| vec![f64::NAN; e.len()]);
             let inputs = [&mut x[..], &mut [], &mut wt, &mut bias];
             forward(&plain, inputs, &mut y, None, &mut scratch);
-            grad_input(&gi, &dy, &wt, &mut dx, &mut scratch);
-            grad_weight(&gw, [&mut x, &mut [], &mut dy], &mut dw, &mut scratch);
+            grad_input(&gi, [&mut dy, &mut [], &mut []], &wt, &mut dx, &mut scratch);
+            grad_weight(&gw, [&mut x, &mut []], [&mut dy, &mut [], &mut []], &mut dw, &mut scratch);
             let mut twice = dw.clone();
             let more = ConvGradWeight { accumulate: true, ..gw };
-            grad_weight(&more, [&mut x, &mut [], &mut dy], &mut twice, &mut scratch);
+            grad_weight(&more, [&mut x, &mut []], [&mut dy, &mut [], &mut []], &mut twice, &mut scratch);
             let actual = [y, dx, dw, twice.iter().map(|t| t / 2.0).collect()];
             for (which, (actual, expected)) in
                 actual.iter().zip(expected.iter().chain([&expected[2]])).enumerate()

@@ -261,6 +261,7 @@ fn sizes(op: &Op) -> Sizes {
         Op::PrepareImages(_)
         | Op::BatchNormRunning(_)
         | Op::BatchNormAffine(_)
+        | Op::BatchNormGradAffine(_)
         | Op::Relu(_)
         | Op::ReluGrad(_)
         | Op::MaxPoolForward(_)
@@ -325,18 +326,36 @@ fn execute<S: Scalar>(step: &Step, slot_of: &[usize], buffers: &mut [Buffer<S>],
                 conv::forward(op, [input, affine, weight, bias], output, Some([mean, var]), scratch);
             }
         },
+        Op::ConvGradInput(op) if op.through.is_some() => {
+            bind!(grad_output: f, output: f, grad_affine: f, weight: f, grad_input: f);
+            conv::grad_input(op, [grad_output, output, grad_affine], weight, grad_input, scratch);
+        }
         Op::ConvGradInput(op) => {
             bind!(grad_output: f, weight: f, grad_input: f);
-            conv::grad_input(op, grad_output, weight, grad_input, scratch);
+            conv::grad_input(op, [grad_output, &mut [], &mut []], weight, grad_input, scratch);
         }
-        Op::ConvGradWeight(op) if op.normalized => {
-            bind!(input: f, affine: f, grad_output: f, grad_weight: f);
-            conv::grad_weight(op, [input, affine, grad_output], grad_weight, scratch);
-        }
-        Op::ConvGradWeight(op) => {
-            bind!(input: f, grad_output: f, grad_weight: f);
-            conv::grad_weight(op, [input, &mut [], grad_output], grad_weight, scratch);
-        }
+        Op::ConvGradWeight(op) => match (op.normalized, op.through.is_some()) {
+            (false, false) => {
+                bind!(input: f, grad_output: f, grad_weight: f);
+                let gradient = [grad_output, &mut [], &mut []];
+                conv::grad_weight(op, [input, &mut []], gradient, grad_weight, scratch);
+            }
+            (true, false) => {
+                bind!(input: f, affine: f, grad_output: f, grad_weight: f);
+                let gradient = [grad_output, &mut [], &mut []];
+                conv::grad_weight(op, [input, affine], gradient, grad_weight, scratch);
+            }
+            (false, true) => {
+                bind!(input: f, grad_output: f, output: f, grad_affine: f, grad_weight: f);
+                let gradient = [grad_output, output, grad_affine];
+                conv::grad_weight(op, [input, &mut []], gradient, grad_weight, scratch);
+            }
+            (true, true) => {
+                bind!(input: f, affine: f, grad_output: f, output: f, grad_affine: f, grad_weight: f);
+                let gradient = [grad_output, output, grad_affine];
+                conv::grad_weight(op, [input, affine], gradient, grad_weight, scratch);
+            }
+        },
         Op::GradBias(op) => {
             bind!(grad_output: f, grad_bias: f);
             bias::grad(op, grad_output, grad_bias, &mut scratch.sums);
@@ -363,10 +382,17 @@ fn execute<S: Scalar>(step: &Step, slot_of: &[usize], buffers: &mut [Buffer<S>],
             let Scratch { weights, sums, .. } = scratch;
             batch_norm::grad_statistics(op, inputs, grad_gamma, grad_beta, weights, sums);
         }
+        Op::BatchNormGradAffine(op) if op.bias => {
+            bind!(affine: f, grad_gamma: f, grad_beta: f, grad_affine: f, grad_bias: f);
+            batch_norm::grad_affine(op, [affine, grad_gamma, grad_beta], grad_affine, grad_bias);
+        }
+        Op::BatchNormGradAffine(op) => {
+            bind!(affine: f, grad_gamma: f, grad_beta: f, grad_affine: f);
+            batch_norm::grad_affine(op, [affine, grad_gamma, grad_beta], grad_affine, &mut []);
+        }
         Op::BatchNormGradInput(op) => {
-            bind!(input: f, affine: f, grad_gamma: f, grad_beta: f, grad_output: f, grad_input: f);
-            let inputs: [&[S]; 5] = [input, affine, grad_gamma, grad_beta, grad_output];
-            batch_norm::grad_input(op, inputs, grad_input, &mut scratch.weights);
+            bind!(input: f, grad_affine: f, grad_output: f, grad_input: f);
+            batch_norm::grad_input(op, [input, grad_affine, grad_output], grad_input, &mut scratch.weights);
         }
         Op::Relu(op) => {
             bind!(input: f, output: f);

@@ -15,6 +15,8 @@ pub(super) struct Sizes {
     pub weights: usize,
     /// Scalars of an activation.
     pub activated: usize,
+    /// Scalars of the gradient of an output.
+    pub gradient: usize,
     /// `f64` sums.
     pub sums: usize,
 }
@@ -27,6 +29,7 @@ impl Sizes {
             shared: self.shared.max(other.shared),
             weights: self.weights.max(other.weights),
             activated: self.activated.max(other.activated),
+            gradient: self.gradient.max(other.gradient),
             sums: self.sums.max(other.sums),
         }
     }
@@ -54,13 +57,14 @@ pub(super) struct Scratch<S> {
     pub shared: Vec<S>,
     pub weights: Vec<S>,
     pub activated: Vec<S>,
+    pub gradient: Vec<S>,
     pub sums: Vec<f64>,
 }
 
 impl<S: Scalar> Scratch<S> {
     /// How many allocations it is made of, for a pool of `threads`.
     pub fn allocations(threads: usize) -> usize {
-        threads + 4
+        threads + 5
     }
 
     pub fn new(sizes: Sizes, threads: usize) -> Self {
@@ -69,6 +73,7 @@ impl<S: Scalar> Scratch<S> {
             shared: vec![S::ZERO; sizes.shared],
             weights: vec![S::ZERO; sizes.weights],
             activated: vec![S::ZERO; sizes.activated],
+            gradient: vec![S::ZERO; sizes.gradient],
             sums: vec![0.0; sizes.sums],
         }
     }
@@ -76,8 +81,8 @@ impl<S: Scalar> Scratch<S> {
     /// The size in bytes.
     pub fn bytes(&self) -> u64 {
         let lane = self.lanes.0[0].lock().unwrap_or_else(PoisonError::into_inner).len();
-        let scalars =
-            self.lanes.0.len() * lane + self.shared.len() + self.weights.len() + self.activated.len();
+        let shared = [&self.shared, &self.weights, &self.activated, &self.gradient];
+        let scalars = self.lanes.0.len() * lane + shared.iter().map(|block| block.len()).sum::<usize>();
         (scalars * size_of::<S>() + self.sums.len() * size_of::<f64>()) as u64
     }
 }

@@ -6,7 +6,7 @@ use super::{
     speed,
 };
 use crate::{
-    ops::{BatchNormNormalize, BatchNormStatistics, Op},
+    ops::{BatchNormGradInput, BatchNormNormalize, BatchNormStatistics, Op},
     shader::Source,
 };
 
@@ -24,6 +24,8 @@ const GRAD_MERGE: [&str; 2] = [
     include_str!("../../shaders/batch_norm/grad_statistics_merge.wgsl"),
     include_str!("../../shaders/batch_norm/grad_statistics_merge_serial.wgsl"),
 ];
+const GRAD_AFFINE: &str = include_str!("../../shaders/batch_norm/grad_affine.wgsl");
+const GRAD_BIAS: &str = include_str!("../../shaders/batch_norm/grad_bias.wgsl");
 const GRAD_INPUT: &str = include_str!("../../shaders/batch_norm/grad_input.wgsl");
 
 /// Rows that one invocation of the elementwise kernels works, so that the channel's values are loaded once.
@@ -124,18 +126,35 @@ pub(super) const VARIANTS: &[Variant] = &[
         build: |op, _| grad_statistics(op, Elem::Scalar, Merge::Serial),
     },
     Variant {
+        op: "batch_norm.grad_affine",
+        name: "channel",
+        speed: speed::general,
+        supports: |op, _| matches!(op, Op::BatchNormGradAffine(_)),
+        build: |op, _| {
+            let norm = unpack!(op, BatchNormGradAffine);
+            let vectors = source(&[GRAD_AFFINE]).float("TOTAL_ROWS", norm.total_rows as f32);
+            let kernel = single(vectors, norm.channels);
+            if norm.bias {
+                let zero = dispatch("bias", source(&[GRAD_BIAS]), norm.channels);
+                kernel.then(Kernel::new(vec![zero]))
+            } else {
+                kernel
+            }
+        },
+    },
+    Variant {
         op: "batch_norm.grad_input",
         name: "vec4",
         speed: speed::general,
         supports: |op, _| matches!(op, Op::BatchNormGradInput(norm) if norm.channels.is_multiple_of(4)),
-        build: |op, _| grad_input(op, Elem::Vec4),
+        build: |op, _| grad_input(unpack!(op, BatchNormGradInput), Elem::Vec4),
     },
     Variant {
         op: "batch_norm.grad_input",
         name: "scalar",
         speed: speed::general,
         supports: |op, _| matches!(op, Op::BatchNormGradInput(_)),
-        build: |op, _| grad_input(op, Elem::Scalar),
+        build: |op, _| grad_input(unpack!(op, BatchNormGradInput), Elem::Scalar),
     },
 ];
 
@@ -181,14 +200,13 @@ fn grad_statistics(op: &Op, elem: Elem, how: Merge) -> Kernel {
         .workspace(WORKSPACE, 4 * 2 * chunks.count * norm.channels)
 }
 
-fn grad_input(op: &Op, elem: Elem) -> Kernel {
-    let norm = unpack!(op, BatchNormGradInput);
+/// A row for the gradient of the input, as dispatches of other kernels.
+pub(super) fn grad_input(norm: &BatchNormGradInput, elem: Elem) -> Kernel {
     let vectors = norm.channels / elem.lanes();
     let source = elem
         .alias(relu_slope(norm.relu, GRAD_INPUT))
         .constant("ROWS", norm.rows)
         .constant("C", vectors)
-        .constant("CHUNK", CHUNK)
-        .float("TOTAL_ROWS", norm.total_rows as f32);
+        .constant("CHUNK", CHUNK);
     single(source, vectors * norm.rows.div_ceil(CHUNK))
 }

@@ -8,7 +8,9 @@ use super::{
     speed,
 };
 use crate::{
-    ops::{BatchNormNormalize, BatchNormStatistics, Conv, ConvForward, ConvGradInput, ConvGradWeight, Op},
+    ops::{
+        BatchNormGradInput, BatchNormNormalize, BatchNormStatistics, Conv, ConvForward, ConvGradWeight, Op,
+    },
     shader::Source,
 };
 
@@ -75,33 +77,41 @@ pub(super) const VARIANTS: &[Variant] = &[
         speed: speed::general,
         supports: |op, caps| matches!(op, Op::ConvGradInput(_)) && Matmul::fits(caps),
         build: |op, caps| {
-            let ConvGradInput(conv) = unpack!(op, ConvGradInput);
+            let op = unpack!(op, ConvGradInput);
+            let conv = &op.conv;
             let (m, n, k) = (conv.pixels(), conv.c, 9 * conv.k);
             let splits = Matmul::tile_splits(caps, m, n, k);
             let product = Matmul { m, n, k, splits, a_along_k: true, b_along_k: true };
-            product
-                .kernel(GRAD_INPUT_TILED, GRAD_INPUT_KEEP, n.is_multiple_of(4), |source| shape(conv, source))
+            let keep = GRAD_INPUT_KEEP;
+            let kernel =
+                product.kernel(GRAD_INPUT_TILED, keep, n.is_multiple_of(4), |source| shape(conv, source));
+            read_back(false, op.through, conv, kernel)
         },
     },
     Variant {
         op: "conv.grad_input",
         name: "lanes",
         speed: speed::on_software,
-        supports: |op, caps| matches!(op, Op::ConvGradInput(ConvGradInput(conv)) if Lanes::fit(caps, conv.c)),
+        supports: |op, caps| matches!(op, Op::ConvGradInput(op) if Lanes::fit(caps, op.conv.c)),
         build: |op, _| {
-            let ConvGradInput(conv) = unpack!(op, ConvGradInput);
+            let op = unpack!(op, ConvGradInput);
+            let conv = &op.conv;
             let lanes = Lanes::of(conv.pixels(), conv.c, conv.k, &[]);
-            only(lanes.rows("", shape(conv, lanes.rows_source(GRAD_INPUT_LANES))))
+            let kernel = only(lanes.rows("", shape(conv, lanes.rows_source(GRAD_INPUT_LANES))));
+            read_back(false, op.through, conv, kernel)
         },
     },
     Variant {
         op: "conv.grad_input",
         name: "blocked",
         speed: speed::on_software,
-        supports: |op, _| matches!(op, Op::ConvGradInput(ConvGradInput(conv)) if conv.k.is_multiple_of(4) && conv.c % 8 == 0),
+        supports: |op, _| matches!(op, Op::ConvGradInput(op) if op.conv.k.is_multiple_of(4) && op.conv.c % 8 == 0),
         build: |op, _| {
-            let ConvGradInput(conv) = unpack!(op, ConvGradInput);
-            single(shape(conv, source(&[GRAD_INPUT_BLOCKED])), conv.c / 8 * conv.pixels().div_ceil(4))
+            let op = unpack!(op, ConvGradInput);
+            let conv = &op.conv;
+            let source = shape(conv, source(&[GRAD_INPUT_BLOCKED]));
+            let kernel = single(source, conv.c / 8 * conv.pixels().div_ceil(4));
+            read_back(false, op.through, conv, kernel)
         },
     },
     Variant {
@@ -118,7 +128,7 @@ pub(super) const VARIANTS: &[Variant] = &[
             let kernel = product.kernel(GRAD_WEIGHT_TILED, GRAD_WEIGHT_KEEP, n.is_multiple_of(4), |source| {
                 shape(conv, source).flag("ACCUMULATE", op.accumulate)
             });
-            activated(op.normalized, conv, kernel)
+            read_back(op.normalized, op.through, conv, kernel)
         },
     },
     Variant {
@@ -145,7 +155,7 @@ pub(super) const VARIANTS: &[Variant] = &[
                 Matmul::splits(caps, blocks.div_ceil(8), 4 * 9 * conv.c * conv.k, conv.n * conv.h, 1);
             let source = shape(conv, source(&[GRAD_WEIGHT_BLOCKED])).constant("SPLITS", splits);
             let kernel = split_grad_weight(op, splits, dispatch("partials", source, blocks * splits));
-            activated(op.normalized, conv, kernel)
+            read_back(op.normalized, op.through, conv, kernel)
         },
     },
 ];
@@ -171,6 +181,28 @@ pub(super) fn activated(normalized: bool, conv: &Conv, mut kernel: Kernel) -> Ke
     front.dispatches[0].rebind = &[("output", "activated")];
     for dispatch in &mut kernel.dispatches {
         dispatch.rebind = &[("input", "activated")];
+    }
+    front.then(kernel)
+}
+
+/// A kernel that reads a plain `input` and a plain `grad_output`, with the dispatches in front of it that make them: batch
+/// norm and ReLU of the input, and their backward pass for the gradient.
+pub(super) fn read_back(normalized: bool, through: Option<f32>, conv: &Conv, kernel: Kernel) -> Kernel {
+    let mut kernel = activated(normalized, conv, kernel);
+    if through.is_none() {
+        return kernel;
+    }
+    let op = BatchNormGradInput { rows: conv.pixels(), channels: conv.k, relu: through };
+    let mut front =
+        batch_norm::grad_input(&op, Elem::of(conv.k)).workspace("gradient", 4 * op.rows * op.channels);
+    front.dispatches[0].label = "gradient";
+    front.dispatches[0].rebind = &[("input", "output"), ("grad_input", "gradient")];
+    // `activated` has its own in front.
+    for dispatch in &mut kernel.dispatches[usize::from(normalized)..] {
+        dispatch.rebind = match normalized {
+            true => &[("input", "activated"), ("grad_output", "gradient")],
+            false => &[("grad_output", "gradient")],
+        };
     }
     front.then(kernel)
 }
@@ -220,5 +252,5 @@ fn grad_weight_lanes(op: &Op, caps: &Caps) -> Kernel {
     } else {
         only(Dispatch { label: "", ..dispatch })
     };
-    activated(op.normalized, conv, kernel)
+    read_back(op.normalized, op.through, conv, kernel)
 }

@@ -3,7 +3,7 @@
 //! # Source
 //! Ioffe and Szegedy: "Batch normalization" (2015). The batch variance is biased (divided by the rows).
 
-use super::Operand;
+use super::{Access, Operand};
 
 /// `batch_mean` and biased `batch_var` of each channel.
 ///
@@ -152,8 +152,45 @@ impl BatchNormGradStatistics {
     }
 }
 
-/// `grad_input = scale * (g - (grad_beta + x_hat * grad_gamma) / total_rows)`, where
-/// `x_hat = (input - mean) * inv_std` and `g` is that of [`BatchNormGradStatistics`].
+/// What a gradient goes back through, as five vectors: the `mean`, `scale` and `shift` of [`BatchNormAffine`], then
+/// `offset = scale * grad_beta / total_rows` and `slope = scale * inv_std * grad_gamma / total_rows`.
+///
+/// Then the gradient of an input is `scale * g - (offset + slope * (input - mean))`, where `g` is that of
+/// [`BatchNormGradStatistics`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct BatchNormGradAffine {
+    /// Channels.
+    pub channels: usize,
+    /// Rows of the whole batch.
+    pub total_rows: usize,
+    /// Gives the gradient of a bias in front of the normalisation, which is 0: the batch's mean takes a shift of the
+    /// input away again. The sum over the rows would be its rounding errors.
+    pub bias: bool,
+}
+
+impl BatchNormGradAffine {
+    pub(super) fn operands(&self) -> Vec<Operand> {
+        let shape = [self.channels];
+        let mut operands = vec![
+            Operand::affine(self.channels),
+            Operand::read("grad_gamma", shape),
+            Operand::read("grad_beta", shape),
+            Operand { access: Access::Write, ..Operand::grad_affine(self.channels) },
+        ];
+        operands.extend(self.bias.then(|| Operand::write("grad_bias", shape)));
+        operands
+    }
+
+    pub(super) fn flops(&self) -> u64 {
+        5 * self.channels as u64
+    }
+}
+
+/// `grad_input = scale * g - (offset + slope * (input - mean))` by the vectors of [`BatchNormGradAffine`], where `g` is
+/// that of [`BatchNormGradStatistics`].
+///
+/// Convolutions read through it ([`super::ConvGradInput::through`]), so that it is only needed where another operation
+/// comes before.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchNormGradInput {
     /// Rows of this slice.
@@ -162,17 +199,13 @@ pub struct BatchNormGradInput {
     pub channels: usize,
     /// A ReLU behind the normalisation: its slope at exactly 0.
     pub relu: Option<f32>,
-    /// Rows of the whole batch.
-    pub total_rows: usize,
 }
 
 impl BatchNormGradInput {
     pub(super) fn operands(&self) -> Vec<Operand> {
         vec![
             Operand::read("input", [self.rows, self.channels]),
-            Operand::affine(self.channels),
-            Operand::read("grad_gamma", [self.channels]),
-            Operand::read("grad_beta", [self.channels]),
+            Operand::grad_affine(self.channels),
             Operand::read("grad_output", [self.rows, self.channels]),
             Operand::write("grad_input", [self.rows, self.channels]),
         ]

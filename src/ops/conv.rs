@@ -37,6 +37,16 @@ impl Conv {
         [3, 3, self.c, self.k]
     }
 
+    /// The gradient of the output, and what it is read through.
+    fn grad_output(&self, through: Option<f32>) -> Vec<Operand> {
+        let mut operands = vec![Operand::read("grad_output", self.output())];
+        if through.is_some() {
+            operands.push(Operand::read("output", self.output()));
+            operands.push(Operand::grad_affine(self.k));
+        }
+        operands
+    }
+
     /// Floating-point operations of each of the three passes.
     fn flops(&self) -> u64 {
         2 * 9 * self.pixels() as u64 * self.c as u64 * self.k as u64
@@ -80,39 +90,57 @@ impl ConvForward {
 }
 
 /// `grad_input[n, h, w, c] = sum over r, s, k of grad_output[n, h + 1 - r, w + 1 - s, k] * weight[r, s, c, k]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ConvGradInput(pub Conv);
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ConvGradInput {
+    /// The convolution.
+    pub conv: Conv,
+    /// `grad_output` is the gradient behind a batch norm and a ReLU that follow the convolution, and is read back
+    /// through both: in its place stands [`super::BatchNormGradInput`] of `output`, what the convolution gave, by the
+    /// vectors of `grad_affine`. The value is ReLU's slope at exactly 0.
+    pub through: Option<f32>,
+}
 
 impl ConvGradInput {
+    /// The gradient by itself.
+    pub fn plain(conv: Conv) -> Self {
+        Self { conv, through: None }
+    }
+
     pub(super) fn operands(&self) -> Vec<Operand> {
-        vec![
-            Operand::read("grad_output", self.0.output()),
-            Operand::read("weight", self.0.weight()),
-            Operand::write("grad_input", self.0.input()),
-        ]
+        let mut operands = self.conv.grad_output(self.through);
+        operands.push(Operand::read("weight", self.conv.weight()));
+        operands.push(Operand::write("grad_input", self.conv.input()));
+        operands
     }
 
     pub(super) fn flops(&self) -> u64 {
-        self.0.flops()
+        self.conv.flops()
     }
 }
 
 /// `grad_weight[r, s, c, k] = sum over n, h, w of input[n, h + r - 1, w + s - 1, c] * grad_output[n, h, w, k]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ConvGradWeight {
     /// The convolution.
     pub conv: Conv,
     /// Reads the input as [`ConvForward::normalized`] does.
     pub normalized: bool,
+    /// Reads `grad_output` as [`ConvGradInput::through`] does.
+    pub through: Option<f32>,
     /// Adds to what `grad_weight` holds instead of replacing it (a batch that is worked in slices).
     pub accumulate: bool,
 }
 
 impl ConvGradWeight {
+    /// The gradient by itself.
+    pub fn plain(conv: Conv) -> Self {
+        Self { conv, normalized: false, through: None, accumulate: false }
+    }
+
     pub(super) fn operands(&self) -> Vec<Operand> {
         let mut operands = vec![Operand::read("input", self.conv.input())];
         operands.extend(self.normalized.then(|| Operand::affine(self.conv.c)));
-        operands.push(Operand::read("grad_output", self.conv.output()));
+        operands.extend(self.conv.grad_output(self.through));
         operands.push(Operand::result("grad_weight", self.conv.weight(), self.accumulate));
         operands
     }

@@ -21,8 +21,8 @@ mod relu;
 
 pub use adam::Adam;
 pub use batch_norm::{
-    BatchNormAffine, BatchNormGradInput, BatchNormGradStatistics, BatchNormNormalize, BatchNormRunning,
-    BatchNormStatistics,
+    BatchNormAffine, BatchNormGradAffine, BatchNormGradInput, BatchNormGradStatistics, BatchNormNormalize,
+    BatchNormRunning, BatchNormStatistics,
 };
 pub use bias::GradBias;
 pub use control::Control;
@@ -88,6 +88,11 @@ impl Operand {
         Self::read("affine", [4, channels])
     }
 
+    /// What [`BatchNormGradAffine`] writes.
+    fn grad_affine(channels: usize) -> Self {
+        Self::read("grad_affine", [5, channels])
+    }
+
     fn control() -> Self {
         Self::read("control", [Control::WORDS]).of(DType::U32)
     }
@@ -151,6 +156,8 @@ ops! {
     BatchNormNormalize = "batch_norm.normalize",
     /// Gradients for gamma and beta.
     BatchNormGradStatistics = "batch_norm.grad_statistics",
+    /// The five vectors that a gradient goes back through.
+    BatchNormGradAffine = "batch_norm.grad_affine",
     /// Gradient for the input.
     BatchNormGradInput = "batch_norm.grad_input",
     /// max(x, 0).

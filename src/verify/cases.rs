@@ -123,13 +123,24 @@ pub fn cases(op: &str) -> Vec<Op> {
                 convs(move |conv| ConvForward { conv, normalized, statistics }.into())
             })
             .collect(),
-        "conv.grad_input" => convs(|conv| ConvGradInput(conv).into()),
-        "conv.grad_weight" => [(true, false), (false, false), (true, true), (false, true)]
+        "conv.grad_input" => [None, Some(0.5), Some(0.0)]
             .into_iter()
-            .flat_map(|(accumulate, normalized)| {
-                convs(move |conv| ConvGradWeight { conv, normalized, accumulate }.into())
-            })
+            .flat_map(|through| convs(move |conv| ConvGradInput { conv, through }.into()))
             .collect(),
+        "conv.grad_weight" => [
+            (true, false, None),
+            (false, false, None),
+            (true, true, None),
+            (false, true, None),
+            (true, true, Some(0.5)),
+            (false, true, Some(0.0)),
+            (false, false, Some(0.5)),
+        ]
+        .into_iter()
+        .flat_map(|(accumulate, normalized, through)| {
+            convs(move |conv| ConvGradWeight { conv, normalized, through, accumulate }.into())
+        })
+        .collect(),
         "bias.grad" => {
             columns(|rows, channels| GradBias { rows, channels, accumulate: rows % 2 == 0 }.into())
         }
@@ -157,12 +168,13 @@ pub fn cases(op: &str) -> Vec<Op> {
                 })
             })
             .collect(),
+        "batch_norm.grad_affine" => columns(|rows, channels| {
+            BatchNormGradAffine { channels, total_rows: rows, bias: rows % 2 == 0 }.into()
+        }),
         "batch_norm.grad_input" => [None, Some(0.5), Some(0.0)]
             .into_iter()
             .flat_map(|relu| {
-                columns(move |rows, channels| {
-                    BatchNormGradInput { rows, channels, relu, total_rows: 2 * rows }.into()
-                })
+                columns(move |rows, channels| BatchNormGradInput { rows, channels, relu }.into())
             })
             .collect(),
         "relu.forward" => LENGTHS.iter().map(|&len| Relu { len }.into()).collect(),

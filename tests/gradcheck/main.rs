@@ -109,9 +109,10 @@ fn check_between(name: &str, middle: &dyn Middle, [n, h, w, c]: [usize; 4]) {
     };
 
     let a = conv(first, &x, &w1, &b1);
-    let [grad] = run(ConvGradInput(last), &[("grad_output", &weights), ("weight", &w2)], ["grad_input"]);
+    let [grad] =
+        run(ConvGradInput::plain(last), &[("grad_output", &weights), ("weight", &w2)], ["grad_input"]);
     let (grad, of_parameters) = middle.backward(inside, &a, &parameters, &grad);
-    let [of_x] = run(ConvGradInput(first), &[("grad_output", &grad), ("weight", &w1)], ["grad_input"]);
+    let [of_x] = run(ConvGradInput::plain(first), &[("grad_output", &grad), ("weight", &w1)], ["grad_input"]);
 
     // Values reach 100 or so, and so does their rounding error reach 100 times that of 1.
     let scaled = |expected: &[f64]| Tolerance {
@@ -167,8 +168,8 @@ impl Middle for Convolution {
     ) -> (Vec<f64>, Vec<Vec<f64>>) {
         let conv = self.op(shape);
         let grad_output = ("grad_output", grad);
-        let [dx] = run(ConvGradInput(conv), &[grad_output, ("weight", &p[0])], ["grad_input"]);
-        let op = ConvGradWeight { conv, normalized: false, accumulate: false };
+        let [dx] = run(ConvGradInput::plain(conv), &[grad_output, ("weight", &p[0])], ["grad_input"]);
+        let op = ConvGradWeight::plain(conv);
         let [dw] = run(op, &[("input", input), grad_output], ["grad_weight"]);
         let op = GradBias { rows: conv.pixels(), channels: conv.k, accumulate: false };
         let [db] = run(op, &[grad_output], ["grad_bias"]);

@@ -14,8 +14,8 @@ impl BatchNorm {
         affine(mean, variance, p)
     }
 
-    /// The gradients of the input, gamma and beta.
-    fn gradients(
+    /// What the gradient of the input is read through, and the gradients of gamma and beta.
+    fn grad_affine(
         &self,
         [n, h, w, c]: [usize; 4],
         input: &[f64],
@@ -24,11 +24,20 @@ impl BatchNorm {
     ) -> [Vec<f64>; 3] {
         let (rows, relu) = (n * h * w, self.0);
         let op = BatchNormGradStatistics { rows, channels: c, relu, accumulate: false };
-        let mut given: Vec<(&str, &[f64])> =
-            vec![("input", input), ("affine", affine), ("grad_output", grad)];
+        let given: [(&str, &[f64]); 3] = [("input", input), ("affine", affine), ("grad_output", grad)];
         let [gamma, beta] = run(op, &given, ["grad_gamma", "grad_beta"]);
-        given.extend([("grad_gamma", gamma.as_slice()), ("grad_beta", &beta)]);
-        let op = BatchNormGradInput { rows, channels: c, relu, total_rows: rows };
+        let op = BatchNormGradAffine { channels: c, total_rows: rows, bias: false };
+        let given: [(&str, &[f64]); 3] = [("affine", affine), ("grad_gamma", &gamma), ("grad_beta", &beta)];
+        let [through] = run(op, &given, ["grad_affine"]);
+        [through, gamma, beta]
+    }
+
+    /// The gradients of the input, gamma and beta.
+    fn gradients(&self, shape: [usize; 4], input: &[f64], affine: &[f64], grad: &[f64]) -> [Vec<f64>; 3] {
+        let [through, gamma, beta] = self.grad_affine(shape, input, affine, grad);
+        let [n, h, w, channels] = shape;
+        let op = BatchNormGradInput { rows: n * h * w, channels, relu: self.0 };
+        let given: [(&str, &[f64]); 3] = [("input", input), ("grad_affine", &through), ("grad_output", grad)];
         let [dx] = run(op, &given, ["grad_input"]);
         [dx, gamma, beta]
     }
@@ -105,17 +114,18 @@ impl Middle for NormalizedConvolution {
     ) -> (Vec<f64>, Vec<Vec<f64>>) {
         let conv = self.op(shape);
         let affine = BatchNorm::affine(shape, input, p);
-        let op = ConvGradWeight { conv, normalized: true, accumulate: false };
+        let op = ConvGradWeight { normalized: true, ..ConvGradWeight::plain(conv) };
         let given: [(&str, &[f64]); 3] = [("input", input), ("affine", &affine), ("grad_output", grad)];
         let [dw] = run(op, &given, ["grad_weight"]);
         let given: [(&str, &[f64]); 2] = [("grad_output", grad), ("weight", &p[2])];
-        let [through] = run(ConvGradInput(conv), &given, ["grad_input"]);
+        let [through] = run(ConvGradInput::plain(conv), &given, ["grad_input"]);
         let [dx, gamma, beta] = BatchNorm(Some(0.0)).gradients(shape, input, &affine, &through);
         (dx, vec![gamma, beta, dw])
     }
 }
 
-/// A convolution that gives its statistics, and pooling that reads through batch norm and ReLU.
+/// A convolution that gives its statistics, and pooling that reads through batch norm and ReLU; the convolution's
+/// gradients read back through both.
 pub struct NormalizedPool {
     pub channels: usize,
     pub pool: Pool,
@@ -164,12 +174,13 @@ impl Middle for NormalizedPool {
         let op = MaxPoolGrad { pool: self.pool.op(inside), normalized: true };
         let given: [(&str, &[f64]); 3] = [("input", &x), ("affine", &affine), ("grad_output", grad)];
         let [through] = run(op, &given, ["grad_input"]);
-        let [dx, gamma, beta] = BatchNorm(Some(0.0)).gradients(inside, &x, &affine, &through);
+        let [back, gamma, beta] = BatchNorm(Some(0.5)).grad_affine(inside, &x, &affine, &through);
+        let read: [(&str, &[f64]); 3] = [("grad_output", &through), ("output", &x), ("grad_affine", &back)];
         let conv = Conv { n: shape[0], h: shape[1], w: shape[2], c: shape[3], k: self.channels };
-        let op = ConvGradWeight { conv, normalized: false, accumulate: false };
-        let [dw] = run(op, &[("input", input), ("grad_output", &dx)], ["grad_weight"]);
-        let given: [(&str, &[f64]); 2] = [("grad_output", &dx), ("weight", &p[2])];
-        let [dx] = run(ConvGradInput(conv), &given, ["grad_input"]);
+        let op = ConvGradWeight { through: Some(0.5), ..ConvGradWeight::plain(conv) };
+        let [dw] = run(op, &[&[("input", input)], &read[..]].concat(), ["grad_weight"]);
+        let op = ConvGradInput { conv, through: Some(0.5) };
+        let [dx] = run(op, &[&[("weight", p[2].as_slice())], &read[..]].concat(), ["grad_input"]);
         (dx, vec![gamma, beta, dw])
     }
 }

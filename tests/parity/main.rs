@@ -53,7 +53,7 @@ parity! {
     conv_grad_weight: "conv.grad_weight";
     bias: "bias.grad";
     batch_norm_forward: "batch_norm.statistics", "batch_norm.running", "batch_norm.affine", "batch_norm.normalize";
-    batch_norm_backward: "batch_norm.grad_statistics", "batch_norm.grad_input";
+    batch_norm_backward: "batch_norm.grad_statistics", "batch_norm.grad_affine", "batch_norm.grad_input";
     relu: "relu.forward", "relu.grad_input";
     max_pool: "max_pool.forward", "max_pool.grad_input";
     dropout: "dropout.apply";

@@ -1,117 +1,144 @@
 //! The backward pass along the tape, and the optimiser.
 
 use super::{
-    Adam, Inputs, LowerError, Lowering, ParameterTensors, Phase, Record, TensorId, Value, conv, label,
+    Adam, Inputs, LowerError, Lowering, ParameterTensors, Phase, Record, TensorId, conv, label,
     pixels_channels, pool,
 };
 use crate::{
     dtype::DType,
     model::{Layer, LayerKind},
     ops::{
-        BatchNormGradInput, BatchNormGradStatistics, ConvGradInput, ConvGradWeight, CrossEntropyGrad,
-        GradBias, LinearGradInput, LinearGradWeight, MaxPoolGrad, ReluGrad,
+        BatchNormGradAffine, BatchNormGradInput, BatchNormGradStatistics, ConvGradInput, ConvGradWeight,
+        CrossEntropyGrad, GradBias, LinearGradInput, LinearGradWeight, MaxPoolGrad, ReluGrad,
     },
 };
+
+/// What a layer passes back: the gradient of its input, or how to read one.
+#[derive(Clone, Copy)]
+struct Grad {
+    tensor: TensorId,
+    /// A batch norm and a ReLU that the gradient is still to go back through.
+    through: Option<Through>,
+}
+
+#[derive(Clone, Copy)]
+struct Through {
+    /// What the batch norm normalised.
+    output: TensorId,
+    grad_affine: TensorId,
+    /// ReLU's slope at exactly 0.
+    at_zero: f32,
+}
+
+impl Grad {
+    fn plain(tensor: TensorId) -> Self {
+        Self { tensor, through: None }
+    }
+}
 
 impl<'a> Lowering<'a> {
     pub(super) fn backward(&mut self, tape: &[Record<'a>]) -> Result<(), LowerError> {
         let (n, classes) = (self.settings.batch, self.network.config.classes);
         let Inputs { control, labels, probs, .. } = self.inputs;
-        let mut grad = self.transient("loss.grad_logits".into(), [n, classes].into(), DType::F32);
-        let args = [control, probs, labels, grad].map(|t| self.whole(t)).to_vec();
+        let logits = self.transient("loss.grad_logits".into(), [n, classes].into(), DType::F32);
+        let args = [control, probs, labels, logits].map(|t| self.whole(t)).to_vec();
         self.step(Phase::Backward, "loss.grad_input".into(), CrossEntropyGrad { n, classes }, args);
+        let mut grad = Grad::plain(logits);
         for (index, record) in tape.iter().enumerate().rev() {
-            // A ReLU that a batch norm has taken in.
-            if record.layer.kind == LayerKind::Relu && record.input.pending.is_some() {
-                continue;
-            }
-            // Nothing asks for the gradient of the images.
-            let grad_input = (index > 0).then(|| {
-                self.batched(format!("{}.grad_input", record.layer.name), &record.layer.input, DType::F32)
-            });
+            let before = index.checked_sub(1).map(|before| tape[before].layer.kind);
             let relu = tape.get(index + 1).is_some_and(|next| next.output.affine().is_some());
-            self.layer_backward(record, relu, grad, grad_input)?;
-            if let Some(grad_input) = grad_input {
-                grad = grad_input;
-            }
+            grad = match (record.layer.kind, before) {
+                // A batch norm has taken it in.
+                (LayerKind::Relu, _) if record.input.pending.is_some() => continue,
+                (LayerKind::Conv { weight }, _) => self.conv_backward(record, weight, grad, index > 0)?,
+                (_, None) => unreachable!("the first layer is a convolution"),
+                (LayerKind::BatchNorm { gamma }, Some(LayerKind::Conv { weight })) if relu => {
+                    let through =
+                        self.batch_norm_statistics(record, gamma, relu, grad.tensor, Some(weight + 1))?;
+                    Grad { through: Some(through), ..grad }
+                }
+                (LayerKind::BatchNorm { gamma }, _) => {
+                    let through = self.batch_norm_statistics(record, gamma, relu, grad.tensor, None)?;
+                    self.batch_norm_grad_input(record.layer, relu, grad.tensor, through)?
+                }
+                (LayerKind::Linear { weight }, _) => self.linear_backward(record, weight, grad.tensor)?,
+                _ => self.chain_backward(record, grad.tensor)?,
+            };
         }
         Ok(())
     }
 
-    /// `relu`: whether the layer has taken in the ReLU behind it.
-    fn layer_backward(
+    /// A tensor for the gradient of a layer's input.
+    fn grad_input(&mut self, layer: &Layer) -> TensorId {
+        self.batched(format!("{}.grad_input", layer.name), &layer.input, DType::F32)
+    }
+
+    /// The gradients of gamma and beta, and what the gradient of the input is read through. `relu`: whether the batch
+    /// norm has taken in the ReLU behind it. `bias`: that of the convolution in front, if its gradient is wanted.
+    fn batch_norm_statistics(
         &mut self,
         record: &Record<'a>,
-        relu: bool,
-        grad_output: TensorId,
-        grad_input: Option<TensorId>,
-    ) -> Result<(), LowerError> {
-        let Record { layer, input, output } = *record;
-        match (layer.kind, grad_input) {
-            (LayerKind::Conv { weight }, _) => {
-                self.conv_backward(layer, weight, input, grad_output, grad_input)
-            }
-            (LayerKind::Linear { weight }, _) => {
-                self.linear_backward(layer, weight, input.tensor, grad_output, grad_input)
-            }
-            (_, None) => unreachable!("the first layer is a convolution"),
-            (LayerKind::BatchNorm { gamma }, Some(grad_input)) => {
-                let (affine, _) = output.pending.expect("what a batch norm passes on");
-                let tensors = [input.tensor, affine, grad_output, grad_input];
-                self.batch_norm_backward(layer, gamma, relu, tensors)
-            }
-            (_, Some(grad_input)) => self.chain_backward(layer, input, grad_output, grad_input),
-        }
-    }
-
-    fn batch_norm_backward(
-        &mut self,
-        layer: &Layer,
         gamma: usize,
         relu: bool,
-        [input, affine, grad_output, grad_input]: [TensorId; 4],
-    ) -> Result<(), LowerError> {
-        let (name, n, phase) = (&layer.name, self.settings.batch, Phase::Backward);
+        grad_output: TensorId,
+        bias: Option<usize>,
+    ) -> Result<Through, LowerError> {
+        let (name, n, phase) = (&record.layer.name, self.settings.batch, Phase::Backward);
+        let (pixels, channels) = pixels_channels(record.layer);
+        let input = record.input.tensor;
+        let (affine, _) = record.output.pending.expect("what a batch norm passes on");
+        let at_zero = self.network.relu_at_zero();
+        for range in self.split_images(name, &[input, grad_output])? {
+            let (rows, accumulate) = (range.len() * pixels, range.start > 0);
+            let op = BatchNormGradStatistics { rows, channels, relu: relu.then_some(at_zero), accumulate };
+            let args = vec![
+                self.images(input, &range),
+                self.whole(affine),
+                self.images(grad_output, &range),
+                self.gradient(gamma),
+                self.gradient(gamma + 1),
+            ];
+            self.step(phase, label(name, "grad_statistics", &range, n), op, args);
+        }
+        let grad_affine = self.transient(format!("{name}.grad_affine"), [5, channels].into(), DType::F32);
+        let op = BatchNormGradAffine { channels, total_rows: n * pixels, bias: bias.is_some() };
+        let mut args =
+            vec![self.whole(affine), self.gradient(gamma), self.gradient(gamma + 1), self.whole(grad_affine)];
+        args.extend(bias.map(|bias| self.gradient(bias)));
+        self.step(phase, format!("{name}.grad_affine"), op, args);
+        Ok(Through { output: input, grad_affine, at_zero })
+    }
+
+    fn batch_norm_grad_input(
+        &mut self,
+        layer: &Layer,
+        relu: bool,
+        grad_output: TensorId,
+        through: Through,
+    ) -> Result<Grad, LowerError> {
+        let Through { output: input, grad_affine, at_zero } = through;
         let (pixels, channels) = pixels_channels(layer);
-        let relu = relu.then(|| self.network.relu_at_zero());
-        let ranges = self.split_images(name, &[input, grad_output, grad_input])?;
-        for range in &ranges {
-            let accumulate = range.start > 0;
-            let op = BatchNormGradStatistics { rows: range.len() * pixels, channels, relu, accumulate };
+        let grad_input = self.grad_input(layer);
+        for range in self.split_images(&layer.name, &[input, grad_output, grad_input])? {
+            let op =
+                BatchNormGradInput { rows: range.len() * pixels, channels, relu: relu.then_some(at_zero) };
             let args = vec![
-                self.images(input, range),
-                self.whole(affine),
-                self.images(grad_output, range),
-                self.gradient(gamma),
-                self.gradient(gamma + 1),
+                self.images(input, &range),
+                self.whole(grad_affine),
+                self.images(grad_output, &range),
+                self.images(grad_input, &range),
             ];
-            self.step(phase, label(name, "grad_statistics", range, n), op, args);
+            let label = label(&layer.name, "grad_input", &range, self.settings.batch);
+            self.step(Phase::Backward, label, op, args);
         }
-        for range in &ranges {
-            let rows = range.len() * pixels;
-            let op = BatchNormGradInput { rows, channels, relu, total_rows: n * pixels };
-            let args = vec![
-                self.images(input, range),
-                self.whole(affine),
-                self.gradient(gamma),
-                self.gradient(gamma + 1),
-                self.images(grad_output, range),
-                self.images(grad_input, range),
-            ];
-            self.step(phase, label(name, "grad_input", range, n), op, args);
-        }
-        Ok(())
+        Ok(Grad::plain(grad_input))
     }
 
     /// The layers without parameters.
-    fn chain_backward(
-        &mut self,
-        layer: &Layer,
-        input: Value,
-        grad_output: TensorId,
-        grad_input: TensorId,
-    ) -> Result<(), LowerError> {
+    fn chain_backward(&mut self, record: &Record<'a>, grad_output: TensorId) -> Result<Grad, LowerError> {
+        let Record { layer, input, .. } = *record;
         let (name, n, phase) = (&layer.name, self.settings.batch, Phase::Backward);
+        let grad_input = self.grad_input(layer);
         match layer.kind {
             LayerKind::Relu => {
                 let len = self.program.tensor(input.tensor).shape.elements();
@@ -139,71 +166,81 @@ impl<'a> Lowering<'a> {
                 unreachable!("handled by the caller")
             }
         }
-        Ok(())
+        Ok(Grad::plain(grad_input))
     }
 
     fn conv_backward(
         &mut self,
-        layer: &Layer,
+        record: &Record<'a>,
         weight: usize,
-        input: Value,
-        grad_output: TensorId,
-        grad_input: Option<TensorId>,
-    ) -> Result<(), LowerError> {
+        grad: Grad,
+        passes_on: bool,
+    ) -> Result<Grad, LowerError> {
+        let Record { layer, input, .. } = *record;
         let (name, n, phase) = (&layer.name, self.settings.batch, Phase::Backward);
         let (pixels, channels) = pixels_channels(layer);
-        for range in self.split_images(name, &[input.tensor, grad_output])? {
+        let through = grad.through.map(|t| t.at_zero);
+        // Nothing asks for the gradient of the images.
+        let grad_input = passes_on.then(|| self.grad_input(layer));
+        let tensors = [Some(input.tensor), Some(grad.tensor), grad.through.map(|t| t.output), grad_input];
+        let tensors: Vec<TensorId> = tensors.into_iter().flatten().collect();
+        for range in self.split_images(name, &tensors)? {
             let accumulate = range.start > 0;
+            let mut grad_output = vec![self.images(grad.tensor, &range)];
+            grad_output.extend(
+                grad.through.iter().flat_map(|t| [self.images(t.output, &range), self.whole(t.grad_affine)]),
+            );
+            let conv = conv(layer, range.len());
             let normalized = input.affine().is_some();
-            let op = ConvGradWeight { conv: conv(layer, range.len()), normalized, accumulate };
+            let op = ConvGradWeight { conv, normalized, through, accumulate };
             let mut args = vec![self.images(input.tensor, &range)];
             args.extend(input.affine().map(|affine| self.whole(affine)));
-            args.extend([self.images(grad_output, &range), self.gradient(weight)]);
+            args.extend(grad_output.iter().copied());
+            args.push(self.gradient(weight));
             self.step(phase, label(name, "grad_weight", &range, n), op, args);
-            let op = GradBias { rows: range.len() * pixels, channels, accumulate };
-            let args = vec![self.images(grad_output, &range), self.gradient(weight + 1)];
-            self.step(phase, label(name, "grad_bias", &range, n), op, args);
+            // A batch norm has given the gradient of the bias in front of it.
+            if grad.through.is_none() {
+                let op = GradBias { rows: range.len() * pixels, channels, accumulate };
+                let args = vec![self.images(grad.tensor, &range), self.gradient(weight + 1)];
+                self.step(phase, label(name, "grad_bias", &range, n), op, args);
+            }
             if let Some(grad_input) = grad_input {
-                let op = ConvGradInput(conv(layer, range.len()));
-                let args = vec![
-                    self.images(grad_output, &range),
-                    self.parameter(weight),
-                    self.images(grad_input, &range),
-                ];
+                let mut args = grad_output;
+                args.extend([self.parameter(weight), self.images(grad_input, &range)]);
+                let op = ConvGradInput { conv, through };
                 self.step(phase, label(name, "grad_input", &range, n), op, args);
             }
         }
-        Ok(())
+        // The first layer's is not read.
+        Ok(Grad::plain(grad_input.unwrap_or(grad.tensor)))
     }
 
     fn linear_backward(
         &mut self,
-        layer: &Layer,
+        record: &Record<'a>,
         weight: usize,
-        input: TensorId,
         grad_output: TensorId,
-        grad_input: Option<TensorId>,
-    ) -> Result<(), LowerError> {
+    ) -> Result<Grad, LowerError> {
+        let (layer, input) = (record.layer, record.input.tensor);
         let (name, n, phase) = (&layer.name, self.settings.batch, Phase::Backward);
         let features = layer.output.elements();
+        let grad_input = self.grad_input(layer);
         for (op, range) in self.linear_slices(layer, weight)? {
             let [gradient, ..] = self.parameters[weight].trained.expect("trained in the backward pass");
             let args =
                 vec![self.whole(input), self.whole(grad_output), self.items(gradient, features, &range)];
             self.step(phase, label(name, "grad_weight", &range, features), LinearGradWeight(op), args);
-            if let Some(grad_input) = grad_input {
-                let args = vec![
-                    self.whole(grad_output),
-                    self.items(self.parameters[weight].value, features, &range),
-                    self.whole(grad_input),
-                ];
-                self.step(phase, label(name, "grad_input", &range, features), LinearGradInput(op), args);
-            }
+            let args = vec![
+                self.whole(grad_output),
+                self.items(self.parameters[weight].value, features, &range),
+                self.whole(grad_input),
+            ];
+            self.step(phase, label(name, "grad_input", &range, features), LinearGradInput(op), args);
         }
         let op = GradBias { rows: n, channels: features, accumulate: false };
         let args = vec![self.whole(grad_output), self.gradient(weight + 1)];
         self.step(phase, format!("{name}.grad_bias"), op, args);
-        Ok(())
+        Ok(Grad::plain(grad_input))
     }
 
     pub(super) fn update(&mut self, adam: Adam) -> Result<(), LowerError> {

@@ -1,0 +1,21 @@
+// batch_norm.grad_affine, second dispatch: grad_bias = 0, the gradient of a bias in front of the normalisation
+//
+// The sum over the rows of scale (g - (grad_beta + x_hat grad_gamma) / TOTAL_ROWS): that of g is grad_beta, that of x_hat
+// is 0, and so is the result.
+//
+// Buffers      grad_bias [C]
+// Who          one invocation a channel; the grid covers C
+
+@group(0) @binding(0) var<storage, read_write> grad_bias: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let c = grid_index(workgroup, workgroups) * WORKGROUP + local;
+    if c < arrayLength(&grad_bias) {
+        grad_bias[c] = 0.0;
+    }
+}
