@@ -7,7 +7,7 @@ use naga::{
     valid::{Capabilities, ModuleInfo, ShaderStages, SubgroupOperationSet, ValidationFlags, Validator},
 };
 use vgg_wgpu::{
-    kernels::{Caps, DeviceClass, Variant, select, variants},
+    kernels::{Caps, DeviceClass, Variant, roofline, select, variants},
     ops::Op,
     shader::reflect,
     verify::cases,
@@ -43,6 +43,9 @@ fn shaders() -> Vec<(String, String)> {
             }
         }
         assert!(of_row > 0, "{}/{}: no case and device fit it", variant.op, variant.name);
+    }
+    for probe in [roofline::arithmetic(), roofline::copy(1 << 20)] {
+        all.push((format!("roofline/{}", probe.dispatch.label), probe.dispatch.source.assemble()));
     }
     all
 }

@@ -4,6 +4,7 @@ mod runs;
 
 use std::{
     fs,
+    ops::Range,
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -15,7 +16,7 @@ use runs::{
 use tempfile::tempdir;
 use vgg_wgpu::{
     data::Loader,
-    program::{Executor, ExecutorError, Pass, Program, TensorId},
+    program::{Executor, ExecutorError, Program, TensorId},
     train::{CSV_HEADER, Event, LrScheduler, RunDirectory, TrainConfig, TrainError, Trainer},
 };
 
@@ -172,8 +173,14 @@ impl Executor for Poison {
     fn upload(&mut self, tensor: TensorId, data: &[u8]) -> Result<(), ExecutorError> {
         self.inner.upload(tensor, data)
     }
-    fn run(&mut self, pass: Pass) -> Result<(), ExecutorError> {
-        self.inner.run(pass)
+    fn queue(&mut self, steps: Range<usize>) -> Result<(), ExecutorError> {
+        self.inner.queue(steps)
+    }
+    fn wait(&mut self) -> Result<(), ExecutorError> {
+        self.inner.wait()
+    }
+    fn kernel(&self, step: usize) -> String {
+        self.inner.kernel(step)
     }
     fn read(&mut self, tensor: TensorId) -> Result<Vec<u8>, ExecutorError> {
         self.inner.read(tensor)

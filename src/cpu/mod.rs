@@ -21,20 +21,22 @@ mod metrics;
 mod prepare;
 mod reduce;
 mod relu;
+mod roofline;
 mod scalar;
 mod scratch;
 mod simd;
 mod strips;
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, ops::Range};
 
+pub use roofline::roofline;
 pub use scalar::Scalar;
 use scratch::{Scratch, Sizes};
 
 use crate::{
     dtype::DType,
     ops::{Control, Op},
-    program::{Executor, ExecutorError, MemoryPlan, Pass, Program, Role, Step, TensorId},
+    program::{Executor, ExecutorError, MemoryPlan, Program, Role, Step, TensorId},
 };
 
 /// Elements that one task of an elementwise operation works on; a multiple of 4.
@@ -202,9 +204,9 @@ impl<S: Scalar> Executor for CpuExecutor<S> {
         Ok(())
     }
 
-    fn run(&mut self, pass: Pass) -> Result<(), ExecutorError> {
+    fn queue(&mut self, steps: Range<usize>) -> Result<(), ExecutorError> {
         let Self { program, plan, buffers, scratch, .. } = self;
-        let steps = &program.steps[program.pass(pass)];
+        let steps = &program.steps[steps];
         // Inside the pool, so that the steps do not wake it one by one.
         rayon::scope(|_| {
             for step in steps {
@@ -212,6 +214,14 @@ impl<S: Scalar> Executor for CpuExecutor<S> {
             }
         });
         Ok(())
+    }
+
+    fn wait(&mut self) -> Result<(), ExecutorError> {
+        Ok(())
+    }
+
+    fn kernel(&self, step: usize) -> String {
+        format!("{}/cpu", self.program.steps[step].op.name())
     }
 
     fn read(&mut self, tensor: TensorId) -> Result<Vec<u8>, ExecutorError> {

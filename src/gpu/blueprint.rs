@@ -40,6 +40,8 @@ pub(super) struct Bound {
 /// One dispatch with all that it needs.
 #[derive(Debug)]
 pub(super) struct PlannedDispatch {
+    /// As `conv.grad_weight/tiled.merge`.
+    pub kernel: String,
     /// Index in [`Blueprint::shaders`].
     pub shader: usize,
     pub bound: Vec<Bound>,
@@ -49,6 +51,8 @@ pub(super) struct PlannedDispatch {
 #[derive(Debug)]
 pub(super) struct PlannedStep {
     pub label: String,
+    /// As `conv.grad_weight/tiled`.
+    pub kernel: String,
     pub dispatches: Vec<PlannedDispatch>,
 }
 
@@ -210,9 +214,9 @@ impl Drafter<'_> {
                 self.needs.problem(format!("{} takes {} workgroups", step.label, dispatch.workgroups));
                 continue;
             };
-            dispatches.push(PlannedDispatch { shader, bound, workgroups });
+            dispatches.push(PlannedDispatch { kernel: label(&name, dispatch), shader, bound, workgroups });
         }
-        Ok(PlannedStep { label: step.label.clone(), dispatches })
+        Ok(PlannedStep { label: step.label.clone(), kernel: name, dispatches })
     }
 
     /// The index of a dispatch's shader; equal sources are one shader.
@@ -358,7 +362,7 @@ pub(super) fn padded(bytes: u64) -> u64 {
 
 /// A number of workgroups as a grid of two dimensions with the fewest workgroups beyond the last; `None` where
 /// even that is too small.
-fn fold(workgroups: u64, limit: u32) -> Option<[u32; 2]> {
+pub(super) fn fold(workgroups: u64, limit: u32) -> Option<[u32; 2]> {
     let limit = u64::from(limit.max(1));
     let y = workgroups.div_ceil(limit).max(1);
     let x = workgroups.div_ceil(y);

@@ -39,10 +39,14 @@ pub(super) struct Device {
 }
 
 impl Device {
-    /// Opens a device with just these limits (and WebGPU's defaults where the program asks for less).
-    pub fn open(adapter: &Adapter, needs: &AdapterLimits) -> Result<Self, OpenError> {
+    /// Opens a device with just these limits (and WebGPU's defaults where the program asks for less), and with
+    /// timestamps where they are wanted and to be had.
+    pub fn open(adapter: &Adapter, needs: &AdapterLimits, timestamps: bool) -> Result<Self, OpenError> {
         let name = adapter.info().to_string();
-        let features = wgpu::Features::SUBGROUP & adapter.raw.features();
+        let mut features = wgpu::Features::SUBGROUP & adapter.raw.features();
+        if timestamps && adapter.info().features.timestamps {
+            features |= wgpu::Features::TIMESTAMP_QUERY;
+        }
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("vgg-wgpu"),
             required_features: features,

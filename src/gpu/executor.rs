@@ -1,20 +1,31 @@
 //! The executor: buffers, bind groups and the recording of steps.
 
-use std::collections::VecDeque;
+use std::{
+    collections::VecDeque,
+    ops::Range,
+    time::{Duration, Instant},
+};
 
 use super::{
     adapter::{Adapter, DeviceInfo},
-    blueprint::{Blueprint, Bound, Choose, Place, PlannedDispatch, padded},
+    blueprint::{Blueprint, Choose, padded},
+    buffers::{slots, workspaces},
+    capture,
     compile::{Pipeline, compile},
     device::Device,
+    dispatches::{Dispatches, Recorded},
     error::OpenError,
+    pace::{Pace, Run},
     readback::{Answers, Reader},
+    timing::Timestamps,
     upload::Uploads,
 };
 use crate::{
     kernels::{self, Caps},
     ops::Op,
-    program::{Executor, ExecutorError, Needs, Pass, Program, Role, Slot, TensorId},
+    program::{
+        Clock, Executor, ExecutorError, Needs, Pass, Phase, Program, Role, TensorId, Timed, time_by_the_host,
+    },
 };
 
 /// Passes that the device may have before it before the host waits: enough to keep it busy, few enough that an
@@ -22,20 +33,32 @@ use crate::{
 const IN_FLIGHT: usize = 2;
 
 /// How a program is to be run.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Keeps naga's bounds checks, its bounding of loops and the zeroing of workgroup memory. Slower by far, and no
     /// kernel here needs it: for tests.
     pub checked: bool,
     /// Operations and the variants that they must use, as `("conv.forward", "direct")`.
     pub variants: Vec<(String, String)>,
+    /// Lets [`Executor::time`] read the device's own clock, where the adapter has one.
+    pub timestamps: bool,
+    /// The time that one submission should stay under; a step is submitted in as many pieces as that takes.
+    pub submit_budget: Duration,
+    /// Hands this training step, counted from 1 since the opening, to the graphics debugger that is attached.
+    pub capture: Option<u64>,
 }
 
-#[derive(Debug)]
-struct Recorded {
-    pipeline: usize,
-    bind_group: wgpu::BindGroup,
-    workgroups: [u32; 2],
+impl Default for Options {
+    /// A quarter of what the strictest watchdogs allow a submission.
+    fn default() -> Self {
+        Self {
+            checked: false,
+            variants: Vec::new(),
+            timestamps: false,
+            submit_budget: Duration::from_millis(500),
+            capture: None,
+        }
+    }
 }
 
 /// Runs a program on a GPU.
@@ -48,12 +71,16 @@ pub struct GpuExecutor {
     slots: Vec<wgpu::Buffer>,
     slot_of: Vec<usize>,
     pipelines: Vec<Pipeline>,
-    /// The dispatches of each step of the program.
-    steps: Vec<Vec<Recorded>>,
+    dispatches: Dispatches,
+    timestamps: Option<Timestamps>,
     uploads: Uploads,
     reader: Reader,
     answers: Answers,
-    in_flight: VecDeque<wgpu::SubmissionIndex>,
+    pace: Pace,
+    in_flight: VecDeque<Run>,
+    capture: Option<u64>,
+    /// Training steps so far.
+    trained: u64,
     allocated_bytes: u64,
     needs: Needs,
 }
@@ -83,17 +110,14 @@ impl GpuExecutor {
         choose: Choose,
     ) -> Result<Self, OpenError> {
         let blueprint = Blueprint::new(&program, adapter, choose)?;
-        let device = Device::open(adapter, &blueprint.limits)?;
+        let device = Device::open(adapter, &blueprint.limits, options.timestamps)?;
         let pipelines = compile(&device, &blueprint.shaders, options.checked)?;
         let slots = slots(&device, &program, &blueprint)?;
         let workspaces = workspaces(&device, &blueprint)?;
-        let mut steps = Vec::with_capacity(blueprint.steps.len());
-        for step in &blueprint.steps {
-            let group = |dispatch: &PlannedDispatch| {
-                bind(&device, &step.label, dispatch, &pipelines[dispatch.shader], &slots, &workspaces)
-            };
-            steps.push(step.dispatches.iter().map(group).collect::<Result<Vec<_>, _>>()?);
-        }
+        let dispatches = Dispatches::new(&device, &program, &blueprint, &pipelines, &slots, &workspaces)?;
+        let timestamps = (options.timestamps && adapter.info().features.timestamps)
+            .then(|| Timestamps::new(&device, dispatches.all.len()))
+            .transpose()?;
         let bytes = |role: Option<Role>| {
             program
                 .tensors
@@ -115,12 +139,16 @@ impl GpuExecutor {
             info: adapter.info().clone(),
             allocated_bytes: slots.iter().chain(&workspaces).map(wgpu::Buffer::size).sum(),
             slot_of: blueprint.plan.slot_of,
+            pace: Pace::new(options.submit_budget),
             in_flight: VecDeque::new(),
+            capture: options.capture,
+            trained: 0,
             program,
             device,
             slots,
             pipelines,
-            steps,
+            dispatches,
+            timestamps,
         };
         executor.rehearse()?;
         Ok(executor)
@@ -157,17 +185,37 @@ impl GpuExecutor {
         Ok(submission)
     }
 
-    /// Records a step as a pass of its own: passes cost no more than dispatches, and debuggers show them.
-    fn record(&self, step: usize, encoder: &mut wgpu::CommandEncoder) {
-        let label = Some(self.program.steps[step].label.as_str());
-        let mut pass =
-            encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label, timestamp_writes: None });
-        for dispatch in &self.steps[step] {
-            let [x, y] = dispatch.workgroups;
-            pass.set_pipeline(&self.pipelines[dispatch.pipeline].raw);
-            pass.set_bind_group(0, &dispatch.bind_group, &[]);
-            pass.dispatch_workgroups(x, y, 1);
+    /// Submits steps in as many pieces as the budget asks for, without waiting.
+    fn submit_steps(&mut self, steps: Range<usize>, timed: bool) -> Result<(), ExecutorError> {
+        let label = self.label(&steps);
+        let work = self.dispatches.of(&steps);
+        let cost = self.dispatches.all[work.clone()].iter().map(|dispatch| dispatch.cost).sum();
+        let began = self.in_flight.is_empty().then(Instant::now);
+        let mut last = None;
+        for piece in self.pace.submissions(work.clone(), |dispatch| self.dispatches.all[dispatch].cost) {
+            let first = timed.then_some(work.start);
+            let record = |this: &Self, encoder: &mut _| {
+                let timed = first.zip(this.timestamps.as_ref());
+                this.dispatches.record(piece, &this.program, &this.pipelines, timed, encoder);
+            };
+            last = Some(self.submit(label, record)?);
         }
+        if let Some(last) = last {
+            self.in_flight.push_back(Run::new(last, cost, began));
+        }
+        Ok(())
+    }
+
+    /// Waits until at most so many runs are in flight.
+    fn wait_for_all_but(&mut self, runs: usize, label: &str) -> Result<(), ExecutorError> {
+        while self.in_flight.len() > runs {
+            if let Some(oldest) = self.in_flight.pop_front() {
+                let since = Instant::now();
+                self.device.wait(oldest.last.clone(), label)?;
+                self.pace.finished(&oldest, since);
+            }
+        }
+        Ok(())
     }
 
     /// Records each step once without submitting it, so that what the device rejects shows now and with its name.
@@ -175,12 +223,21 @@ impl GpuExecutor {
         for (index, step) in self.program.steps.iter().enumerate() {
             let record = || {
                 let mut encoder = self.device.raw.create_command_encoder(&Default::default());
-                self.record(index, &mut encoder);
+                let all = self.dispatches.of(&(index..index + 1));
+                self.dispatches.record(all, &self.program, &self.pipelines, None, &mut encoder);
                 encoder.finish()
             };
             self.device.attempt(record).map_err(|message| self.device.rejected(&step.label, message))?;
         }
         Ok(())
+    }
+
+    /// What errors call the steps.
+    fn label(&self, steps: &Range<usize>) -> &'static str {
+        match self.program.steps.get(steps.start).map(|step| step.phase) {
+            Some(Phase::Evaluate) => "evaluation",
+            _ => "training step",
+        }
     }
 
     fn slot(&self, tensor: TensorId) -> usize {
@@ -221,30 +278,72 @@ impl Executor for GpuExecutor {
         Ok(())
     }
 
-    fn run(&mut self, pass: Pass) -> Result<(), ExecutorError> {
-        let label = match pass {
-            Pass::Train => "training step",
-            Pass::Evaluate => "evaluation",
-        };
+    fn queue(&mut self, steps: Range<usize>) -> Result<(), ExecutorError> {
+        let label = self.label(&steps);
         self.device.check(label)?;
-        while self.in_flight.len() >= IN_FLIGHT {
-            if let Some(oldest) = self.in_flight.pop_front() {
-                self.device.wait(oldest, label)?;
-            }
+        self.wait_for_all_but(IN_FLIGHT - 1, label)?;
+        self.submit_steps(steps, false)
+    }
+
+    fn run(&mut self, pass: Pass) -> Result<(), ExecutorError> {
+        let steps = self.program.pass(pass);
+        if pass == Pass::Evaluate {
+            return self.queue(steps);
         }
-        let range = self.program.pass(pass);
-        let submission = self.submit(label, |this, encoder| {
-            for step in range {
-                this.record(step, encoder);
-            }
+        self.trained += 1;
+        if self.capture != Some(self.trained) {
+            return self.queue(steps);
+        }
+        // Nothing of the steps before and behind it.
+        self.wait()?;
+        capture::start(&self.device);
+        let done = self.queue(steps).and_then(|()| self.wait());
+        capture::stop(&self.device);
+        done
+    }
+
+    fn wait(&mut self) -> Result<(), ExecutorError> {
+        self.device.check("a wait")?;
+        self.wait_for_all_but(0, "a wait")
+    }
+
+    fn time(&mut self, steps: Range<usize>) -> Result<Vec<Timed>, ExecutorError> {
+        if self.timestamps.is_none() {
+            return time_by_the_host(self, steps);
+        }
+        self.wait()?;
+        let dispatches = self.dispatches.of(&steps);
+        let count = dispatches.len();
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        self.submit_steps(steps, true)?;
+        self.wait()?;
+        let submission = self.submit("timestamps", |this, encoder| {
+            this.timestamps.iter().for_each(|timestamps| timestamps.resolve(count, encoder));
         })?;
-        self.in_flight.push_back(submission);
-        Ok(())
+        let Some(timestamps) = &self.timestamps else { return Ok(Vec::new()) };
+        let times = timestamps.read(&self.device, submission, count)?;
+        let timed = |(index, (begin_ns, ns)): (usize, (f64, f64))| {
+            let Recorded { step, kernel, .. } = &self.dispatches.all[index];
+            let dispatch = index - self.dispatches.begins[*step];
+            Timed { step: *step, dispatch, kernel: kernel.clone(), begin_ns, ns }
+        };
+        Ok(dispatches.zip(times).map(timed).collect())
+    }
+
+    fn clock(&self) -> Clock {
+        if self.timestamps.is_some() { Clock::Device } else { Clock::Host }
+    }
+
+    fn kernel(&self, step: usize) -> String {
+        self.dispatches.kernels[step].clone()
     }
 
     fn read(&mut self, tensor: TensorId) -> Result<Vec<u8>, ExecutorError> {
         let name = self.name(tensor);
         self.device.check(&name)?;
+        self.wait_for_all_but(0, &name)?;
         let (bytes, slot) = (self.program.tensor(tensor).bytes(), self.slot(tensor));
         let mut data = Vec::with_capacity(bytes as usize);
         let mut at = 0;
@@ -261,8 +360,6 @@ impl Executor for GpuExecutor {
             staging.hand_over();
             at += piece;
         }
-        // Everything before it is done too.
-        self.in_flight.clear();
         Ok(data)
     }
 
@@ -293,55 +390,6 @@ impl Executor for GpuExecutor {
     fn allocated_bytes(&self) -> u64 {
         self.allocated_bytes
     }
-}
-
-/// The buffers of the plan, each labelled with the tensors that live there.
-fn slots(device: &Device, program: &Program, blueprint: &Blueprint) -> Result<Vec<wgpu::Buffer>, OpenError> {
-    let slot = |slot: &Slot| {
-        let names: Vec<&str> = slot.tensors.iter().map(|&t| program.tensor(t).name.as_str()).collect();
-        storage(device, &names.join(" | "), padded(slot.bytes))
-    };
-    blueprint.plan.slots.iter().map(slot).collect()
-}
-
-fn workspaces(device: &Device, blueprint: &Blueprint) -> Result<Vec<wgpu::Buffer>, OpenError> {
-    blueprint.workspaces.iter().map(|w| storage(device, w.name, w.bytes)).collect()
-}
-
-fn storage(device: &Device, label: &str, bytes: u64) -> Result<wgpu::Buffer, OpenError> {
-    device.buffer(&wgpu::BufferDescriptor {
-        label: Some(label),
-        size: bytes,
-        usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
-        mapped_at_creation: false,
-    })
-}
-
-fn bind(
-    device: &Device,
-    step: &str,
-    dispatch: &PlannedDispatch,
-    pipeline: &Pipeline,
-    slots: &[wgpu::Buffer],
-    workspaces: &[wgpu::Buffer],
-) -> Result<Recorded, OpenError> {
-    let entry = |bound: &Bound| {
-        let buffer = match bound.place {
-            Place::Slot(slot) => &slots[slot],
-            Place::Workspace(workspace) => &workspaces[workspace],
-        };
-        let size = std::num::NonZeroU64::new(bound.bytes);
-        let resource =
-            wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset: bound.offset, size });
-        wgpu::BindGroupEntry { binding: bound.binding, resource }
-    };
-    let entries: Vec<wgpu::BindGroupEntry> = dispatch.bound.iter().map(entry).collect();
-    let descriptor =
-        wgpu::BindGroupDescriptor { label: Some(step), layout: &pipeline.layout, entries: &entries };
-    let bind_group = device
-        .attempt(|| device.raw.create_bind_group(&descriptor))
-        .map_err(|message| device.rejected(step, message))?;
-    Ok(Recorded { pipeline: dispatch.shader, bind_group, workgroups: dispatch.workgroups })
 }
 
 #[cfg(test)]

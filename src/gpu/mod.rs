@@ -6,21 +6,29 @@
 
 mod adapter;
 mod blueprint;
+mod buffers;
+mod capture;
 mod compile;
 mod device;
+mod dispatches;
 mod error;
 mod executor;
+mod pace;
 mod readback;
 mod requirements;
+mod roofline;
 mod select;
 mod staging;
+mod timing;
 mod upload;
 
 pub use adapter::{
     Adapter, AdapterFeatures, AdapterLimits, Backend, DeviceInfo, DeviceKind, adapters, devices,
 };
 pub use blueprint::Choose;
+pub use capture::debugger_attached;
 pub use error::OpenError;
 pub use executor::{GpuExecutor, Options};
 pub use requirements::Requirements;
+pub use roofline::roofline;
 pub use select::{DeviceChoice, DeviceRequest, SelectError, Selection, select};

@@ -19,6 +19,7 @@ mod metrics;
 mod parts;
 mod prepare;
 mod relu;
+pub mod roofline;
 
 pub use caps::{Caps, DeviceClass};
 pub use choose::{SelectError, select};

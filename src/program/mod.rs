@@ -7,13 +7,15 @@
 mod executor;
 mod lower;
 mod memory;
+mod roofline;
 mod slices;
 
 use std::ops::Range;
 
-pub use executor::{Executor, ExecutorError};
+pub use executor::{Clock, Executor, ExecutorError, Timed, time_by_the_host};
 pub use lower::{Inputs, LowerError, Lowered, Mode, ParameterTensors, Settings, lower};
 pub use memory::{MemoryPlan, Slot};
+pub use roofline::Roofline;
 pub use slices::DeviceLimits;
 
 use crate::{

@@ -224,12 +224,23 @@ impl Session {
         pass: Pass,
         control: Control,
     ) -> Result<(), TrainError> {
+        self.upload_batch(batch, control)?;
+        Ok(self.executor.run(pass)?)
+    }
+
+    /// Uploads a batch; `control` is completed by the batch's own.
+    pub(super) fn upload_batch(&mut self, batch: &Batch, control: Control) -> Result<(), TrainError> {
         let control = Control { valid: batch.valid as u32, ..control };
         self.executor.upload(self.inputs.control, bytemuck::bytes_of(&control))?;
         self.executor.upload(self.inputs.images, &batch.images)?;
         self.executor.upload(self.inputs.transforms, bytemuck::cast_slice(&batch.transforms))?;
         self.executor.upload(self.inputs.labels, bytemuck::cast_slice(&batch.labels))?;
-        Ok(self.executor.run(pass)?)
+        Ok(())
+    }
+
+    /// The executor, to run parts of a step and to measure them.
+    pub(super) fn executor_mut(&mut self) -> &mut dyn Executor {
+        &mut *self.executor
     }
 
     /// What the device has summed since it was last asked; waits for it and leaves it there.

@@ -64,6 +64,22 @@ pub fn loaders(config: &TrainConfig, data: &DataSets) -> Result<[Loader; 2], Tra
     Ok([train, Loader::evaluate(data.test.clone(), config.batch_size)?])
 }
 
+/// What the device is told before an optimiser step, counted from 1.
+pub(super) fn control(config: &TrainConfig, schedule: &Schedule, step: u64) -> Control {
+    let [seed_low, seed_high] = rng::key(config.seed);
+    let correction = |beta: f64| (1.0 - beta.powf(step as f64)) as f32;
+    Control {
+        // A run has at most 2^32 - 1 steps.
+        step: step as u32,
+        seed_low,
+        seed_high,
+        learning_rate: schedule.rate(step) as f32,
+        bias_correction1: correction(config.beta1),
+        bias_correction2: correction(config.beta2),
+        ..Control::default()
+    }
+}
+
 impl Trainer {
     /// A run of the network in `session`, whose program was lowered with [`TrainConfig::settings`].
     ///
@@ -231,19 +247,7 @@ impl Trainer {
 
     fn step(&mut self, batch: &Batch) -> Result<(), TrainError> {
         let step = self.progress.step + 1;
-        let [seed_low, seed_high] = rng::key(self.config.seed);
-        let correction = |beta: f64| (1.0 - beta.powf(step as f64)) as f32;
-        let control = Control {
-            // A run has at most 2^32 - 1 steps.
-            step: step as u32,
-            seed_low,
-            seed_high,
-            learning_rate: self.schedule.rate(step) as f32,
-            bias_correction1: correction(self.config.beta1),
-            bias_correction2: correction(self.config.beta2),
-            ..Control::default()
-        };
-        self.session.run_batch(batch, Pass::Train, control)?;
+        self.session.run_batch(batch, Pass::Train, control(&self.config, &self.schedule, step))?;
         self.progress.step = step;
         self.progress.batch += 1;
         Ok(())

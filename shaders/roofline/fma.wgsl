@@ -1,0 +1,29 @@
+// roofline, arithmetic: twelve independent chains of x = x * a + b in each invocation, ROUNDS * 16 long
+//
+// Buffers      output [WORKGROUPS * WORKGROUP]: the sum of the chains, so that no compiler leaves them out
+// Who          one invocation an element
+// Numerics     |a| < 1: the chains tend to b / (1 - a), never to a denormal or infinite number
+// Where        no kernel: what an adapter reaches with everything in registers, to measure kernels by
+
+@group(0) @binding(0) var<storage, read_write> output: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let i = workgroup.x * WORKGROUP + local;
+    // Unknown to a compiler.
+    let a = vec4<f32>(0.5 + f32(i & 255u) * 0.001);
+    let b = vec4<f32>(1.0 + f32(local) * 0.01);
+    var x = b;
+    var y = b + 1.0;
+    var z = b + 2.0;
+    for (var round = 0u; round < ROUNDS; round++) {
+        for (var step = 0u; step < 16u; step++) {
+            x = fma(x, a, b);
+            y = fma(y, a, b);
+            z = fma(z, a, b);
+        }
+    }
+    if i < arrayLength(&output) {
+        output[i] = dot(x + y + z, vec4<f32>(1.0));
+    }
+}

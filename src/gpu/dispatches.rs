@@ -1,0 +1,127 @@
+//! The dispatches of a program: their bind groups, and how they are recorded.
+
+use std::ops::Range;
+
+use super::{
+    blueprint::{Blueprint, Bound, Place, PlannedDispatch},
+    compile::Pipeline,
+    device::Device,
+    error::OpenError,
+    pace,
+    timing::Timestamps,
+};
+use crate::program::Program;
+
+/// A dispatch, ready to be recorded.
+#[derive(Debug)]
+pub(super) struct Recorded {
+    /// Index in [`Program::steps`].
+    pub step: usize,
+    /// As `conv.grad_weight/tiled.merge`.
+    pub kernel: String,
+    /// As [`pace::cost`].
+    pub cost: f64,
+    pipeline: usize,
+    bind_group: wgpu::BindGroup,
+    workgroups: [u32; 2],
+}
+
+/// The dispatches of all steps of a program, in order.
+#[derive(Debug)]
+pub(super) struct Dispatches {
+    /// One behind the other.
+    pub all: Vec<Recorded>,
+    /// Where in them each step begins, and their number behind the last.
+    pub begins: Vec<usize>,
+    /// What computes each step, as `conv.forward/tiled`.
+    pub kernels: Vec<String>,
+}
+
+impl Dispatches {
+    /// Makes the bind groups.
+    pub fn new(
+        device: &Device,
+        program: &Program,
+        blueprint: &Blueprint,
+        pipelines: &[Pipeline],
+        slots: &[wgpu::Buffer],
+        workspaces: &[wgpu::Buffer],
+    ) -> Result<Self, OpenError> {
+        let (mut dispatches, mut begins) = (Vec::new(), Vec::new());
+        for (index, step) in blueprint.steps.iter().enumerate() {
+            begins.push(dispatches.len());
+            let cost = pace::cost(&program.steps[index].op) / step.dispatches.len().max(1) as f64;
+            for dispatch in &step.dispatches {
+                let pipeline = &pipelines[dispatch.shader];
+                dispatches.push(Recorded {
+                    step: index,
+                    kernel: dispatch.kernel.clone(),
+                    cost,
+                    pipeline: dispatch.shader,
+                    bind_group: bind(device, &step.label, dispatch, pipeline, slots, workspaces)?,
+                    workgroups: dispatch.workgroups,
+                });
+            }
+        }
+        begins.push(dispatches.len());
+        let kernels = blueprint.steps.iter().map(|step| step.kernel.clone()).collect();
+        Ok(Self { all: dispatches, begins, kernels })
+    }
+
+    /// Those of a range of steps.
+    pub fn of(&self, steps: &Range<usize>) -> Range<usize> {
+        self.begins[steps.start]..self.begins[steps.end]
+    }
+
+    /// Records the dispatches of each step as a pass of its own: passes cost no more than dispatches, and debuggers
+    /// show them. Given the first dispatch that is timed, each dispatch is a pass between two timestamps.
+    pub fn record(
+        &self,
+        dispatches: Range<usize>,
+        program: &Program,
+        pipelines: &[Pipeline],
+        timed: Option<(usize, &Timestamps)>,
+        encoder: &mut wgpu::CommandEncoder,
+    ) {
+        let mut index = dispatches.start;
+        for group in self.all[dispatches].chunk_by(|a, b| timed.is_none() && a.step == b.step) {
+            let label = Some(program.steps[group[0].step].label.as_str());
+            let timestamp_writes = timed.map(|(first, timestamps)| timestamps.around(index - first));
+            let mut pass =
+                encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label, timestamp_writes });
+            for dispatch in group {
+                let [x, y] = dispatch.workgroups;
+                pass.set_pipeline(&pipelines[dispatch.pipeline].raw);
+                pass.set_bind_group(0, &dispatch.bind_group, &[]);
+                pass.dispatch_workgroups(x, y, 1);
+            }
+            index += group.len();
+        }
+    }
+}
+
+fn bind(
+    device: &Device,
+    step: &str,
+    dispatch: &PlannedDispatch,
+    pipeline: &Pipeline,
+    slots: &[wgpu::Buffer],
+    workspaces: &[wgpu::Buffer],
+) -> Result<wgpu::BindGroup, OpenError> {
+    let entry = |bound: &Bound| {
+        let buffer = match bound.place {
+            Place::Slot(slot) => &slots[slot],
+            Place::Workspace(workspace) => &workspaces[workspace],
+        };
+        let size = std::num::NonZeroU64::new(bound.bytes);
+        let resource =
+            wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset: bound.offset, size });
+        wgpu::BindGroupEntry { binding: bound.binding, resource }
+    };
+    let entries: Vec<wgpu::BindGroupEntry> = dispatch.bound.iter().map(entry).collect();
+    let descriptor =
+        wgpu::BindGroupDescriptor { label: Some(step), layout: &pipeline.layout, entries: &entries };
+    device
+        .attempt(|| device.raw.create_bind_group(&descriptor))
+        .map_err(|message| device.rejected(step, message))
+}

@@ -1,0 +1,127 @@
+//! How much work goes into one submission, so that none runs into a system's watchdog.
+//!
+//! Windows and some Linux drivers reset a GPU that a submission keeps busy for longer than about two seconds.
+//! A step is therefore handed over in pieces, each expected to stay under a budget. What a piece takes is judged by
+//! its cost (floating-point operations, or bytes where those weigh more) and by the device's pace, which every wait
+//! for a run measures. Before the first measurement the pace is that of a slow device, and an estimate never falls
+//! by more than half at once: a piece grows at most twofold from one measurement to the next.
+
+use std::{
+    ops::Range,
+    time::{Duration, Instant},
+};
+
+use crate::ops::Op;
+
+/// The floating-point operations that a device does while it moves a byte, roughly.
+const FLOPS_A_BYTE: u64 = 10;
+
+/// A slow device: 50 GFLOP/s.
+const SLOW_NS: f64 = 0.02;
+
+/// What a run of an operation costs, in floating-point operations.
+pub(super) fn cost(op: &Op) -> f64 {
+    op.flops().max(FLOPS_A_BYTE * op.bytes()) as f64
+}
+
+/// A run that the device works on.
+#[derive(Debug)]
+pub(super) struct Run {
+    /// Its last submission.
+    pub last: wgpu::SubmissionIndex,
+    cost: f64,
+    /// When the device began it, where nothing was before it.
+    began: Option<Instant>,
+}
+
+impl Run {
+    /// A run that was handed over; `began` where the device had nothing else to do.
+    pub fn new(last: wgpu::SubmissionIndex, cost: f64, began: Option<Instant>) -> Self {
+        Self { last, cost, began }
+    }
+}
+
+/// The device's pace and the budget of a submission.
+#[derive(Debug)]
+pub(super) struct Pace {
+    budget_ns: f64,
+    /// Nanoseconds for each unit of cost.
+    ns: f64,
+    /// When the last run ended, where the host saw it end.
+    ended: Option<Instant>,
+}
+
+impl Pace {
+    /// The pace of a device that nothing is known of.
+    pub fn new(budget: Duration) -> Self {
+        Self { budget_ns: budget.as_nanos() as f64, ns: SLOW_NS, ended: None }
+    }
+
+    /// Divides pieces of work, given by their costs, into submissions: as many as fit the budget, at least one.
+    /// There is a submission even where there is no work.
+    pub fn submissions(&self, work: Range<usize>, cost: impl Fn(usize) -> f64) -> Vec<Range<usize>> {
+        let mut submissions = Vec::new();
+        let (mut start, mut ns) = (work.start, 0.0);
+        for piece in work.clone() {
+            let more = cost(piece) * self.ns;
+            if piece > start && ns + more > self.budget_ns {
+                submissions.push(start..piece);
+                (start, ns) = (piece, 0.0);
+            }
+            ns += more;
+        }
+        submissions.push(start..work.end);
+        submissions
+    }
+
+    /// The host waited for a run from `since` until now. Only an end that it saw happen counts: a run that was over
+    /// before anyone looked says nothing.
+    pub fn finished(&mut self, run: &Run, since: Instant) {
+        let (now, began) = (Instant::now(), run.began.or(self.ended));
+        let seen = now.duration_since(since) > Duration::from_micros(200);
+        self.ended = seen.then_some(now);
+        if let (true, Some(began)) = (seen && run.cost > 0.0, began) {
+            self.measured(now.duration_since(began).as_nanos() as f64 / run.cost);
+        }
+    }
+
+    fn measured(&mut self, ns: f64) {
+        self.ns = ns.max(self.ns / 2.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pace(budget_ms: u64) -> Pace {
+        Pace::new(Duration::from_millis(budget_ms))
+    }
+
+    #[test]
+    fn submissions_cover_everything_and_keep_the_budget() {
+        // 20 ms each at the first pace.
+        let costs = [1e9; 7];
+        let pieces = |ms| pace(ms).submissions(0..7, |i| costs[i]);
+        assert_eq!(pieces(65), [0..3, 3..6, 6..7]);
+        assert_eq!(pieces(1000), [0..7]);
+        assert_eq!(pieces(0), [0..1, 1..2, 2..3, 3..4, 4..5, 5..6, 6..7]);
+        assert_eq!(pace(10).submissions(3..3, |_| 1.0), [3..3]);
+        // One piece that is larger than the budget goes alone.
+        let uneven = [1e6, 1e12, 1e6, 1e6];
+        assert_eq!(pace(100).submissions(0..4, |i| uneven[i]), [0..1, 1..2, 2..4]);
+    }
+
+    #[test]
+    fn a_faster_device_gets_more_but_only_twice_as_much_at_once() {
+        let mut pace = pace(100);
+        let sizes = |pace: &Pace| pace.submissions(0..1000, |_| 1e8)[0].len();
+        assert_eq!(sizes(&pace), 50);
+        pace.measured(1e-6);
+        assert_eq!(sizes(&pace), 100);
+        pace.measured(1e-6);
+        assert_eq!(sizes(&pace), 200);
+        pace.measured(0.02);
+        assert_eq!(sizes(&pace), 50);
+    }
+}

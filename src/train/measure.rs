@@ -1,0 +1,129 @@
+//! Training steps to be measured: those of a run, without its files.
+
+use std::{ops::Range, time::Instant};
+
+use super::{
+    TrainError,
+    config::TrainConfig,
+    schedule::Schedule,
+    session::Session,
+    trainer::{control, loaders},
+};
+use crate::{
+    data::{Batch, Batches, DataSets, Loader},
+    program::{Executor, Pass, Phase, Program, Timed},
+};
+
+/// The parts of a training step, in order.
+pub const PHASES: [Phase; 3] = [Phase::Forward, Phase::Backward, Phase::Update];
+
+/// Takes the training steps of a run one after the other: its weights, its batches, its order, no file.
+pub struct Measure {
+    session: Session,
+    config: TrainConfig,
+    schedule: Schedule,
+    loader: Loader,
+    batches: Batches,
+    epoch: u32,
+    step: u64,
+}
+
+impl Measure {
+    /// The run of `config`, with its first weights on the device.
+    ///
+    /// # Errors
+    /// [`TrainError`] where the data and the batch do not fit, or the device fails.
+    pub fn new(mut session: Session, config: TrainConfig, data: &DataSets) -> Result<Self, TrainError> {
+        let [loader, _] = loaders(&config, data)?;
+        session.initialize(config.seed)?;
+        let schedule = Schedule::new(&config, loader.batches_per_epoch() as u64);
+        let batches = loader.epoch(0, 0)?;
+        Ok(Self { session, config, schedule, loader, batches, epoch: 0, step: 0 })
+    }
+
+    /// The program that runs.
+    pub fn program(&self) -> &Program {
+        self.session.executor().program()
+    }
+
+    /// The executor, to ask what it has and how it measures.
+    pub fn executor(&self) -> &dyn Executor {
+        self.session.executor()
+    }
+
+    /// Queues the next training step, as a run does: waits only where the device is too far behind.
+    ///
+    /// # Errors
+    /// [`TrainError`].
+    pub fn step(&mut self) -> Result<(), TrainError> {
+        self.upload()?;
+        Ok(self.session.executor_mut().run(Pass::Train)?)
+    }
+
+    /// Waits until all steps are done.
+    ///
+    /// # Errors
+    /// [`TrainError`].
+    pub fn wait(&mut self) -> Result<(), TrainError> {
+        Ok(self.session.executor_mut().wait()?)
+    }
+
+    /// Takes the next training step and waits for each of its [`PHASES`]: seconds of each.
+    ///
+    /// # Errors
+    /// [`TrainError`].
+    pub fn step_by_phase(&mut self) -> Result<[f64; 3], TrainError> {
+        self.upload()?;
+        self.wait()?;
+        let mut parts: Vec<(Phase, Range<usize>)> = Vec::new();
+        for (index, step) in self.program().steps.iter().enumerate().take(self.steps().len()) {
+            match parts.last_mut().filter(|(phase, _)| *phase == step.phase) {
+                Some((_, part)) => part.end = index + 1,
+                None => parts.push((step.phase, index..index + 1)),
+            }
+        }
+        let mut seconds = [0.0; 3];
+        for (phase, part) in parts {
+            let begin = Instant::now();
+            self.session.executor_mut().queue(part)?;
+            self.wait()?;
+            let place = PHASES.iter().position(|&p| p == phase).unwrap_or(0);
+            seconds[place] += begin.elapsed().as_secs_f64();
+        }
+        Ok(seconds)
+    }
+
+    /// Takes the next training step, each dispatch timed by itself.
+    ///
+    /// # Errors
+    /// [`TrainError`].
+    pub fn step_timed(&mut self) -> Result<Vec<Timed>, TrainError> {
+        self.upload()?;
+        let steps = self.steps();
+        Ok(self.session.executor_mut().time(steps)?)
+    }
+
+    fn steps(&self) -> Range<usize> {
+        self.program().pass(Pass::Train)
+    }
+
+    fn upload(&mut self) -> Result<(), TrainError> {
+        self.step += 1;
+        let batch = self.next()?;
+        let control = control(&self.config, &self.schedule, self.step);
+        self.session.upload_batch(&batch, control)?;
+        self.batches.recycle(batch);
+        Ok(())
+    }
+
+    /// The next batch, of the next epoch where this one is over.
+    fn next(&mut self) -> Result<Batch, TrainError> {
+        loop {
+            if let Some(batch) = self.batches.next() {
+                return Ok(batch);
+            }
+            self.epoch += 1;
+            self.batches = self.loader.epoch(self.epoch, 0)?;
+        }
+    }
+}
