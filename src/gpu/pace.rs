@@ -101,15 +101,20 @@ mod tests {
     #[test]
     fn submissions_cover_everything_and_keep_the_budget() {
         // 20 ms each at the first pace.
-        let costs = [1e9; 7];
-        let pieces = |ms| pace(ms).submissions(0..7, |i| costs[i]);
-        assert_eq!(pieces(65), [0..3, 3..6, 6..7]);
-        assert_eq!(pieces(1000), [0..7]);
-        assert_eq!(pieces(0), [0..1, 1..2, 2..3, 3..4, 4..5, 5..6, 6..7]);
-        assert_eq!(pace(10).submissions(3..3, |_| 1.0), [3..3]);
-        // One piece that is larger than the budget goes alone.
-        let uneven = [1e6, 1e12, 1e6, 1e6];
-        assert_eq!(pace(100).submissions(0..4, |i| uneven[i]), [0..1, 1..2, 2..4]);
+        let divided = |ms: u64, costs: &[f64]| {
+            let pieces = pace(ms).submissions(0..costs.len(), |i| costs[i]);
+            assert_eq!(
+                pieces.iter().cloned().flatten().collect::<Vec<_>>(),
+                (0..costs.len()).collect::<Vec<_>>()
+            );
+            pieces.iter().map(ExactSizeIterator::len).collect::<Vec<_>>()
+        };
+        assert_eq!(divided(65, &[1e9; 7]), [3, 3, 1]);
+        assert_eq!(divided(1000, &[1e9; 7]), [7]);
+        assert_eq!(divided(0, &[1e9; 7]), [1; 7]);
+        // One piece that is larger than the budget goes alone; no work is a submission too.
+        assert_eq!(divided(100, &[1e6, 1e12, 1e6, 1e6]), [1, 1, 2]);
+        assert_eq!(divided(10, &[]), [0]);
     }
 
     #[test]
