@@ -145,10 +145,10 @@ fn rates_are_measured() {
     let op = Op::from(ConvForward::plain(CONV));
     let by_arithmetic = 1e9 * op.flops() as f64 / roofline.flops_per_second;
     let by_traffic = 1e9 * op.bytes() as f64 / roofline.bytes_per_second;
-    assert_eq!(roofline.ns(&op), by_arithmetic.max(by_traffic));
+    // The order of the products may round the last bit differently.
+    assert!((roofline.ns(&op) / by_arithmetic.max(by_traffic) - 1.0).abs() <= 4.0 * f64::EPSILON);
     let adapter = adapter!();
     let roofline = gpu::roofline(&adapter).unwrap();
     assert!((1e8..1e15).contains(&roofline.flops_per_second), "{roofline:?}");
     assert!((1e8..1e14).contains(&roofline.bytes_per_second), "{roofline:?}");
-    eprintln!("{roofline:?}");
 }
