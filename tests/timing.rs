@@ -27,7 +27,7 @@ const CONV: Conv = Conv { n: 4, h: 14, w: 14, c: 32, k: 32 };
 /// A convolution and its gradient for the weights, one after the other, each with tensors of its own.
 fn program() -> Program {
     let mut program = Program::single(ConvForward::plain(CONV).into());
-    let second = Program::single(ConvGradWeight { conv: CONV, normalized: false, accumulate: false }.into());
+    let second = Program::single(ConvGradWeight::plain(CONV).into());
     let offset = program.tensors.len();
     program.tensors.extend(second.tensors);
     program.steps.extend(second.steps.into_iter().map(|mut step| {
