@@ -19,6 +19,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("kernels", &["shader", "ops", "dtype", "shape", "rng"]),
     ("gpu", &["program", "kernels", "shader", "ops", "dtype", "shape"]),
     ("verify", &["gpu", "cpu", "kernels", "program", "ops", "dtype", "shape", "rng"]),
+    ("tune", &["verify", "gpu", "kernels", "program", "ops", "dtype", "rng"]),
     ("data", &["rng"]),
     ("train", &["data", "program", "model", "ops", "dtype", "shape", "rng"]),
 ];

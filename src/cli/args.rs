@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::PossibleValuesParser};
 use serde::Serialize;
+
+use crate::{ops::Op, tune::Source};
 
 /// Train and run VGG image classifiers from first principles on any GPU.
 ///
@@ -31,6 +33,10 @@ pub(super) enum Command {
     Summary(Summary),
     /// Show the memory and the limits that a training needs against those that the device has.
     Plan(Plan),
+    /// Choose kernels: time the variants of a training's operations on this GPU and keep the fastest in a file.
+    Tune(Tune),
+    /// Check every kernel variant on this GPU against the CPU in f64.
+    Verify(Verify),
     /// List what can run here.
     Devices,
 }
@@ -42,6 +48,8 @@ pub(super) struct Train {
     pub(super) recipe: RecipeFlag,
     #[command(flatten)]
     pub(super) device: DeviceFlag,
+    #[command(flatten)]
+    pub(super) kernels: KernelFlags,
     #[command(flatten)]
     pub(super) settings: SettingFlags,
     /// Continue an interrupted run bit for bit: a run directory, or its checkpoint.safetensors.
@@ -63,6 +71,19 @@ pub(super) struct DeviceFlag {
     /// or part of a device's name.
     #[arg(long, default_value = "auto", value_name = "DEVICE")]
     pub(super) device: String,
+}
+
+/// Which GPU kernels to run with.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Kernels")]
+pub(super) struct KernelFlags {
+    /// Force a kernel variant, as conv.forward=tiled; `vgg verify` lists them. May be given again; of several for one
+    /// operation the first that can compute a shape is taken.
+    #[arg(long, value_name = "OP=NAME")]
+    pub(super) variant: Vec<String>,
+    /// Measured choices: auto (what `vgg tune` wrote for this device, where it did), off, or a file of its kind.
+    #[arg(long, default_value = "auto", value_name = "auto|off|FILE")]
+    pub(super) tuning: Source,
 }
 
 /// Overrides of a recipe's keys; a flag that is absent leaves the recipe's value.
@@ -161,6 +182,8 @@ pub(super) struct Eval {
     pub(super) weights: WeightsFlag,
     #[command(flatten)]
     pub(super) device: DeviceFlag,
+    #[command(flatten)]
+    pub(super) kernels: KernelFlags,
     /// Data set: mnist (built in), or mnist:DIR for the four files elsewhere.
     #[arg(long, default_value = "mnist", value_name = "SET")]
     pub(super) data: String,
@@ -192,6 +215,8 @@ pub(super) struct Predict {
     pub(super) weights: WeightsFlag,
     #[command(flatten)]
     pub(super) device: DeviceFlag,
+    #[command(flatten)]
+    pub(super) kernels: KernelFlags,
     /// The pictures.
     #[arg(required = true, value_name = "IMAGE")]
     pub(super) images: Vec<PathBuf>,
@@ -237,6 +262,8 @@ pub(super) struct Plan {
     #[command(flatten)]
     pub(super) device: DeviceFlag,
     #[command(flatten)]
+    pub(super) kernels: KernelFlags,
+    #[command(flatten)]
     pub(super) settings: SettingFlags,
     /// Memory that the training may use, in GiB; unset, what the device or the machine has, where that is known.
     #[arg(long, value_name = "GIB")]
@@ -244,4 +271,55 @@ pub(super) struct Plan {
     /// List every tensor, not only the largest.
     #[arg(long)]
     pub(super) all: bool,
+}
+
+/// `vgg tune`.
+#[derive(Debug, Args)]
+pub(super) struct Tune {
+    #[command(flatten)]
+    pub(super) recipe: RecipeFlag,
+    #[command(flatten)]
+    pub(super) device: GpuFlag,
+    #[command(flatten)]
+    pub(super) settings: SettingFlags,
+    /// Only this operation; may be given again.
+    #[arg(long, value_name = "OP", value_parser = PossibleValuesParser::new(Op::NAMES))]
+    pub(super) op: Vec<String>,
+    /// Seconds of timing for each operation and shape; checking and compiling come on top.
+    #[arg(long, default_value_t = 1.0, value_name = "SECONDS", value_parser = seconds)]
+    pub(super) seconds: f64,
+    /// Where the result goes: auto (the device's file in the user's cache folder), or a file.
+    #[arg(long, default_value = "auto", value_name = "auto|FILE")]
+    pub(super) tuning: Source,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.0..=3600.0).contains(&seconds) => Ok(seconds),
+        _ => Err("a number of seconds from 0 to 3600 is needed".to_owned()),
+    }
+}
+
+/// `vgg verify`.
+#[derive(Debug, Args)]
+pub(super) struct Verify {
+    #[command(flatten)]
+    pub(super) device: GpuFlag,
+    /// Only this operation; may be given again.
+    #[arg(long, value_name = "OP", value_parser = PossibleValuesParser::new(Op::NAMES))]
+    pub(super) op: Vec<String>,
+    /// Only this variant, as conv.forward=tiled; may be given again.
+    #[arg(long, value_name = "OP=NAME")]
+    pub(super) variant: Vec<String>,
+    /// A few small shapes of each variant instead of all.
+    #[arg(long)]
+    pub(super) quick: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct GpuFlag {
+    /// Which GPU: auto (the first that `vgg devices` lists, a software adapter where there is nothing else), vulkan,
+    /// metal, dx12, a number or part of a name.
+    #[arg(long, default_value = "auto", value_name = "DEVICE")]
+    pub(super) device: String,
 }

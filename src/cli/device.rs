@@ -1,8 +1,13 @@
 //! Choosing a device and opening a program on it.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
-use super::{plan, table::bytes};
+use super::{
+    Usage, args,
+    kernels::{self, Kernels},
+    plan,
+    table::bytes,
+};
 use crate::{
     cpu::CpuExecutor,
     gpu::{self, Adapter, DeviceChoice, DeviceRequest, GpuExecutor, Options, Selection},
@@ -16,13 +21,50 @@ pub(super) const CPU_HINT: &str = "The CPU device needs none. For a software ada
 /// A device that was chosen, with the reason.
 pub(super) struct Device {
     selection: Selection,
+    kernels: Kernels,
 }
 
 impl Device {
-    /// Finds the device that `--device` asks for.
-    pub(super) fn choose(request: &str) -> Result<Self> {
+    /// Finds the device that `--device` asks for, and the kernels that it is to run with.
+    pub(super) fn choose(request: &str, kernels: &args::KernelFlags) -> Result<Self> {
         let Ok(request) = request.parse::<DeviceRequest>();
-        Ok(Self { selection: gpu::select(&request)? })
+        let selection = gpu::select(&request)?;
+        let adapter = match &selection.device {
+            DeviceChoice::Gpu(adapter) => Some(adapter),
+            DeviceChoice::Cpu => None,
+        };
+        let kernels = kernels::choose(kernels, adapter)?;
+        Ok(Self { selection, kernels })
+    }
+
+    /// As [`Device::choose`] for commands about kernels: never the CPU device, and `auto` is the first adapter there is.
+    pub(super) fn choose_gpu(request: &str) -> Result<Self> {
+        let Ok(parsed) = request.parse::<DeviceRequest>();
+        let selection = match parsed {
+            DeviceRequest::Cpu => {
+                let text = "--device cpu: the CPU device has no kernels; it is what they are checked against";
+                bail!(Usage(text.to_owned()))
+            }
+            DeviceRequest::Auto => match gpu::adapters().into_iter().next() {
+                Some(first) => {
+                    let reason = "auto: the first that `vgg devices` lists".to_owned();
+                    Selection { device: DeviceChoice::Gpu(first), reason }
+                }
+                None => bail!("no Vulkan, Metal or DX12 adapter was found. {CPU_HINT}"),
+            },
+            other => gpu::select(&other)?,
+        };
+        Ok(Self { selection, kernels: Kernels::default() })
+    }
+
+    /// The adapter of a device from [`Device::choose_gpu`].
+    pub(super) fn gpu(&self) -> Result<&Adapter> {
+        self.adapter().ok_or_else(|| Usage("the CPU device has no kernels".to_owned()).into())
+    }
+
+    /// How its programs are to be run.
+    pub(super) fn options(&self) -> &Options {
+        &self.kernels.options
     }
 
     /// The adapter, unless it is the CPU device.
@@ -55,12 +97,12 @@ impl Device {
     /// Opens a program.
     pub(super) fn open(&self, program: Program) -> Result<Box<dyn Executor>> {
         Ok(match self.adapter() {
-            Some(adapter) => Box::new(GpuExecutor::open(adapter, program, &Options::default())?),
+            Some(adapter) => Box::new(GpuExecutor::open(adapter, program, self.options())?),
             None => Box::new(CpuExecutor::<f32>::new(program)),
         })
     }
 
-    /// The device and why it was chosen, in one line.
+    /// The device and why it was chosen, in one line; a line for each file of measured choices behind it.
     pub(super) fn describe(&self) -> String {
         let name = match self.adapter() {
             Some(adapter) => {
@@ -73,6 +115,7 @@ impl Device {
                 format!("CPU, {threads} threads")
             }
         };
-        format!("device    {name} ({})", self.selection.reason)
+        let device = format!("device    {name} ({})", self.selection.reason);
+        [device].iter().chain(&self.kernels.notes).cloned().collect::<Vec<_>>().join("\n")
     }
 }

@@ -52,7 +52,7 @@ pub(super) fn read_weights(flags: &args::WeightsFlag) -> Result<Weights> {
 pub(super) fn run(flags: &args::Eval, quiet: bool) -> Result<()> {
     let weights = read_weights(&flags.weights)?;
     let source: DataSource = flags.data.parse()?;
-    let device = Device::choose(&flags.device.device)?;
+    let device = Device::choose(&flags.device.device, &flags.kernels)?;
     note(quiet, &device.describe());
     let test = source.open()?.test;
     check(&weights.info, &*test, &flags.data)?;

@@ -5,6 +5,7 @@ mod confusion;
 mod device;
 mod devices;
 mod eval;
+mod kernels;
 mod output;
 mod plan;
 mod predict;
@@ -12,11 +13,14 @@ mod progress;
 mod summary;
 mod table;
 mod train;
+mod tune;
+mod verify;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
+use thiserror::Error;
 
 use self::{
     args::{Cli, Command},
@@ -30,6 +34,11 @@ const DONE: u8 = 0;
 const FAILED: u8 = 1;
 /// The command line or a recipe asks for what does not exist; the same code as clap's own.
 const USAGE: u8 = 2;
+
+/// A flag that cannot mean anything here.
+#[derive(Debug, Error)]
+#[error("{0}")]
+struct Usage(String);
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
@@ -60,6 +69,8 @@ fn run(cli: Cli) -> Result<u8> {
         Command::Predict(flags) => predict::run(flags, cli.quiet)?,
         Command::Summary(flags) => train::summary(flags)?,
         Command::Plan(flags) => train::plan(flags, cli.quiet)?,
+        Command::Tune(flags) => return tune::run(flags, cli.quiet),
+        Command::Verify(flags) => return verify::run(flags, cli.quiet),
         Command::Devices => devices::run()?,
     }
     Ok(DONE)
@@ -67,5 +78,5 @@ fn run(cli: Cli) -> Result<u8> {
 
 /// Whether the request itself is at fault.
 fn is_usage(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| cause.is::<ConfigError>() || cause.is::<NetworkError>())
+    error.chain().any(|cause| cause.is::<Usage>() || cause.is::<ConfigError>() || cause.is::<NetworkError>())
 }

@@ -92,7 +92,7 @@ fn too_much(peak: u64, budget: u64, planned: &Planned<'_>, largest: &str) -> Str
 }
 
 fn requirements(device: &Device, program: &Program) -> Result<Option<Requirements>> {
-    Ok(device.adapter().map(|adapter| Requirements::of(program, adapter)).transpose()?)
+    Ok(device.adapter().map(|adapter| Requirements::of(program, adapter, device.options())).transpose()?)
 }
 
 fn tensors(program: &Program, all: bool) -> String {

@@ -34,7 +34,11 @@ fn overrides(flags: &args::SettingFlags) -> Result<Flags> {
 }
 
 /// The recipe that was asked for, or the one that suits the device, with the flags over it.
-fn configure(recipe: &args::RecipeFlag, flags: &args::SettingFlags, hardware: bool) -> Result<TrainConfig> {
+pub(super) fn configure(
+    recipe: &args::RecipeFlag,
+    flags: &args::SettingFlags,
+    hardware: bool,
+) -> Result<TrainConfig> {
     let base = match &recipe.recipe {
         Some(name) => TrainConfig::recipe(name)?,
         None => TrainConfig::builtin(if hardware { "report" } else { "quick" })?,
@@ -52,7 +56,7 @@ pub(super) fn summary(flags: &args::Summary) -> Result<()> {
 
 /// Runs `vgg plan`.
 pub(super) fn plan(flags: &args::Plan, quiet: bool) -> Result<()> {
-    let device = Device::choose(&flags.device.device)?;
+    let device = Device::choose(&flags.device.device, &flags.kernels)?;
     note(quiet, &device.describe());
     let config = configure(&flags.recipe, &flags.settings, device.is_hardware_gpu())?;
     let data = config.data_source()?.open()?;
@@ -66,11 +70,11 @@ pub(super) fn plan(flags: &args::Plan, quiet: bool) -> Result<()> {
     plan::run(&Planned { network: &network, settings, device: &device, memory, all: flags.all })
 }
 
-fn network(config: &TrainConfig, data: &DataSets) -> Result<Network> {
+pub(super) fn network(config: &TrainConfig, data: &DataSets) -> Result<Network> {
     Ok(config.vgg(data.train.channels(), data.train.classes()).network()?)
 }
 
-fn describe(config: &TrainConfig, network: &Network) -> String {
+pub(super) fn describe(config: &TrainConfig, network: &Network) -> String {
     let [h, w] = network.config.image_size;
     format!(
         "model     VGG16 with batch norm, {}x{h}x{w}, width {}, {} parameters (recipe {})",
@@ -95,7 +99,7 @@ fn describe_data(config: &TrainConfig, data: &DataSets) -> String {
 /// Runs `vgg train`; the exit code says whether it came to its end.
 pub(super) fn run(flags: &args::Train, quiet: bool) -> Result<u8> {
     let stop = stop_on_signals()?;
-    let device = Device::choose(&flags.device.device)?;
+    let device = Device::choose(&flags.device.device, &flags.kernels)?;
     note(quiet, &device.describe());
     let resume = flags.resume.as_deref().map(RunDirectory::checkpoint_of).transpose()?;
     let checkpoint = resume.as_deref().map(Checkpoint::read).transpose()?;
@@ -139,7 +143,7 @@ pub(super) fn run(flags: &args::Train, quiet: bool) -> Result<u8> {
 }
 
 /// The first Ctrl-C or SIGTERM asks the run to stop, the second ends the process.
-fn stop_on_signals() -> Result<Arc<AtomicBool>> {
+pub(super) fn stop_on_signals() -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&stop);
     ctrlc::set_handler(move || {

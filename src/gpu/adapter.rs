@@ -100,6 +100,10 @@ pub struct DeviceInfo {
     pub backend: Backend,
     /// What it is.
     pub kind: DeviceKind,
+    /// The maker's number, as PCI has it, where the API tells.
+    pub vendor_id: u32,
+    /// The maker's number of the device.
+    pub device_id: u32,
     /// The driver's name.
     pub driver: String,
     /// The driver's version and more.
@@ -250,6 +254,8 @@ fn describe(raw: &wgpu::Adapter, info: wgpu::AdapterInfo, backend: Backend) -> D
         name: info.name,
         backend,
         kind,
+        vendor_id: info.vendor,
+        device_id: info.device,
         driver: info.driver,
         driver_info: info.driver_info,
         limits: AdapterLimits {

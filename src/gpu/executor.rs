@@ -21,7 +21,7 @@ use super::{
     upload::Uploads,
 };
 use crate::{
-    kernels::{self, Caps},
+    kernels::{self, Caps, Tuned, Variant},
     ops::Op,
     program::{
         Clock, Executor, ExecutorError, Needs, Pass, Phase, Program, Role, TensorId, Timed, time_by_the_host,
@@ -38,8 +38,10 @@ pub struct Options {
     /// Keeps naga's bounds checks, its bounding of loops and the zeroing of workgroup memory. Slower by far, and no
     /// kernel here needs it: for tests.
     pub checked: bool,
-    /// Operations and the variants that they must use, as `("conv.forward", "direct")`.
+    /// Operations and the variants that they must use, in the order of preference, as `("conv.forward", "tiled")`.
     pub variants: Vec<(String, String)>,
+    /// The variants that were measured to be the fastest on this device.
+    pub tuned: Tuned,
     /// Lets [`Executor::time`] read the device's own clock, where the adapter has one.
     pub timestamps: bool,
     /// The time that one submission should stay under; a step is submitted in as many pieces as that takes.
@@ -48,12 +50,20 @@ pub struct Options {
     pub capture: Option<u64>,
 }
 
+impl Options {
+    /// The row for an operation on a device.
+    pub(super) fn choose(&self, op: &Op, caps: &Caps) -> Result<&'static Variant, String> {
+        kernels::choose(op, caps, &self.variants, &self.tuned).map_err(|error| error.to_string())
+    }
+}
+
 impl Default for Options {
     /// A quarter of what the strictest watchdogs allow a submission.
     fn default() -> Self {
         Self {
             checked: false,
             variants: Vec::new(),
+            tuned: Tuned::default(),
             timestamps: false,
             submit_budget: Duration::from_millis(500),
             capture: None,
@@ -93,10 +103,7 @@ impl GpuExecutor {
     /// [`OpenError`]: a forced variant that cannot be had, something that is too large for the adapter, a kernel
     /// that breaks the contract with the host, or the driver's refusal of memory or a pipeline.
     pub fn open(adapter: &Adapter, program: Program, options: &Options) -> Result<Self, OpenError> {
-        let choose = |op: &Op, caps: &Caps| {
-            kernels::select(op, caps, &options.variants).map_err(|error| error.to_string())
-        };
-        Self::open_with(adapter, program, options, &choose)
+        Self::open_with(adapter, program, options, &|op, caps| options.choose(op, caps))
     }
 
     /// Opens a device for a program, with the kernels that the caller chooses for each operation.
@@ -397,7 +404,7 @@ mod tests {
     use super::*;
     use crate::{
         gpu::adapters,
-        kernels::{Kernel, Variant, speed},
+        kernels::{Kernel, speed},
         ops::Relu,
     };
 

@@ -4,10 +4,11 @@ use super::{
     adapter::{Adapter, AdapterLimits},
     blueprint::Blueprint,
     error::OpenError,
+    executor::Options,
 };
-use crate::{kernels, program::Program};
+use crate::program::Program;
 
-/// What a program with the kernels of the table asks of an adapter.
+/// What a program with the kernels that the options choose asks of an adapter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Requirements {
     /// The least limits that hold it.
@@ -21,9 +22,8 @@ impl Requirements {
     ///
     /// # Errors
     /// [`OpenError`] where something is larger than the adapter allows.
-    pub fn of(program: &Program, adapter: &Adapter) -> Result<Self, OpenError> {
-        let choose = |op: &_, caps: &_| kernels::select(op, caps, &[]).map_err(|error| error.to_string());
-        let blueprint = Blueprint::new(program, adapter, &choose)?;
+    pub fn of(program: &Program, adapter: &Adapter, options: &Options) -> Result<Self, OpenError> {
+        let blueprint = Blueprint::new(program, adapter, &|op, caps| options.choose(op, caps))?;
         Ok(Self {
             limits: blueprint.limits,
             workspace_bytes: blueprint.workspaces.iter().map(|w| w.bytes).sum(),

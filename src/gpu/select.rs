@@ -196,6 +196,8 @@ mod tests {
             name: name.to_owned(),
             backend,
             kind,
+            vendor_id: 0,
+            device_id: 0,
             driver: String::new(),
             driver_info: String::new(),
             limits: AdapterLimits {

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::{Caps, Variant, variants};
+use super::{Caps, Tuned, Variant, variants};
 use crate::ops::Op;
 
 /// A variant that cannot be had.
@@ -27,12 +27,12 @@ pub enum SelectError {
         known: String,
     },
     /// A forced variant that cannot compute this shape on this device.
-    #[error("{op}/{name} cannot run {shape} on this device; {able} can")]
+    #[error("{op}/{name} cannot run {shape} on this device; {able} can: force one of them too, behind it")]
     Unsupported {
         /// The operation.
         op: &'static str,
-        /// The variant.
-        name: &'static str,
+        /// The variants that are forced, in order.
+        name: String,
         /// The operation with its attributes.
         shape: String,
         /// Those that can.
@@ -46,33 +46,69 @@ pub enum SelectError {
     },
 }
 
-/// The variant for an operation on a device: the forced one, else the one that expects to be the fastest.
-///
-/// `forced` lists (operation, variant) pairs by name; operations that it does not list are free.
+/// The variant for an operation on a device: the forced one, else the one that was measured to be the fastest, else the
+/// one that expects to be.
 ///
 /// # Errors
-/// [`SelectError`] where a forced name does not exist or does not apply, or nothing applies.
+/// As [`select`].
+pub fn choose(
+    op: &Op,
+    caps: &Caps,
+    forced: &[(String, String)],
+    tuned: &Tuned,
+) -> Result<&'static Variant, SelectError> {
+    let free = forced.iter().all(|(name, _)| name != op.name());
+    match tuned.row(op, caps).filter(|_| free) {
+        Some(row) => Ok(row),
+        None => select(op, caps, forced),
+    }
+}
+
+/// The variant for an operation on a device: the forced one, else the one that expects to be the fastest.
+///
+/// `forced` lists (operation, variant) pairs by name. Of several for one operation the first that can compute its shape
+/// is taken; operations that it does not list are free.
+///
+/// # Errors
+/// [`SelectError`] where a forced name does not exist, none of those forced applies, or nothing applies.
 pub fn select(op: &Op, caps: &Caps, forced: &[(String, String)]) -> Result<&'static Variant, SelectError> {
+    exist(forced)?;
     let rows = || variants().filter(|v| v.op == op.name());
-    let names = |rows: &mut dyn Iterator<Item = &'static Variant>| {
-        rows.map(|v| v.name).collect::<Vec<_>>().join(", ")
-    };
-    if let Some((unknown, _)) = forced.iter().find(|(name, _)| !Op::NAMES.contains(&name.as_str())) {
-        return Err(SelectError::UnknownOp { op: unknown.clone(), known: Op::NAMES.join(", ") });
-    }
     let able = || rows().filter(|v| (v.supports)(op, caps));
-    if let Some((_, name)) = forced.iter().find(|(name, _)| name == op.name()) {
-        let Some(row) = rows().find(|v| v.name == name) else {
-            let known = names(&mut rows());
-            return Err(SelectError::UnknownVariant { op: op.name().into(), name: name.clone(), known });
-        };
-        if (row.supports)(op, caps) {
-            return Ok(row);
-        }
-        let (shape, able) = (format!("{op:?}"), names(&mut able()));
-        return Err(SelectError::Unsupported { op: row.op, name: row.name, shape, able });
+    let wanted: Vec<&str> =
+        forced.iter().filter(|(name, _)| name == op.name()).map(|(_, name)| name.as_str()).collect();
+    if wanted.is_empty() {
+        return fastest(able(), op, caps).ok_or_else(|| SelectError::None { shape: format!("{op:?}") });
     }
-    fastest(able(), op, caps).ok_or_else(|| SelectError::None { shape: format!("{op:?}") })
+    let first = wanted.iter().find_map(|name| able().find(|v| v.name == *name));
+    first.ok_or_else(|| SelectError::Unsupported {
+        op: op.name(),
+        name: wanted.join(", "),
+        shape: format!("{op:?}"),
+        able: names(able()),
+    })
+}
+
+/// Whether forced (operation, variant) pairs are in the table, whatever the shape and the device.
+///
+/// # Errors
+/// [`SelectError::UnknownOp`], [`SelectError::UnknownVariant`].
+pub fn exist(forced: &[(String, String)]) -> Result<(), SelectError> {
+    for (op, name) in forced {
+        let rows = || variants().filter(|v| v.op == op);
+        if rows().next().is_none() {
+            return Err(SelectError::UnknownOp { op: op.clone(), known: Op::NAMES.join(", ") });
+        }
+        if rows().all(|v| v.name != name) {
+            let (op, name, known) = (op.clone(), name.clone(), names(rows()));
+            return Err(SelectError::UnknownVariant { op, name, known });
+        }
+    }
+    Ok(())
+}
+
+fn names(rows: impl Iterator<Item = &'static Variant>) -> String {
+    rows.map(|v| v.name).collect::<Vec<_>>().join(", ")
 }
 
 /// The row of the highest [`Variant::speed`]; the first among equals.
@@ -124,6 +160,27 @@ mod tests {
         let relu = Op::from(Relu { len: 3 });
         let error = select(&relu, &software, &forced("conv", "tiled")).unwrap_err().to_string();
         assert!(error.contains("no operation conv;"), "{error}");
+    }
+
+    #[test]
+    fn flag_before_measurement_before_expectation() {
+        let conv = Op::from(ConvForward::plain(Conv { n: 1, h: 4, w: 4, c: 8, k: 8 }));
+        let odd = Op::from(ConvForward::plain(Conv { n: 1, h: 4, w: 4, c: 1, k: 8 }));
+        let caps = Caps::WEBGPU;
+        let mut tuned = Tuned::default();
+        for op in [&conv, &odd] {
+            tuned.set(op.name(), &Tuned::shape(op), "blocked");
+        }
+        let name = |op, forced: &[(String, String)], tuned| choose(op, &caps, forced, tuned).unwrap().name;
+        let untuned = Tuned::default();
+        assert_eq!(name(&conv, &[], &untuned), "tiled");
+        assert_eq!(name(&conv, &[], &tuned), "blocked");
+        assert_eq!(name(&odd, &[], &tuned), "tiled", "what cannot run is not taken");
+        assert_eq!(name(&conv, &forced("conv.forward", "tiled"), &tuned), "tiled");
+        assert_eq!(name(&conv, &forced("relu.forward", "scalar"), &tuned), "blocked", "another operation");
+        let both = [forced("conv.forward", "blocked"), forced("conv.forward", "tiled")].concat();
+        assert_eq!(name(&odd, &both, &tuned), "tiled", "forced in the order of preference");
+        assert_eq!(name(&conv, &both, &untuned), "blocked");
     }
 
     #[test]

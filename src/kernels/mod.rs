@@ -20,9 +20,11 @@ mod parts;
 mod prepare;
 mod relu;
 pub mod roofline;
+mod tuned;
 
 pub use caps::{Caps, DeviceClass};
-pub use choose::{SelectError, select};
+pub use choose::{SelectError, choose, exist, select};
+pub use tuned::{TABLE, Tuned};
 
 use crate::{ops::Op, shader::Source};
 

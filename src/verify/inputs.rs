@@ -22,7 +22,7 @@ fn control(op: &Op) -> Control {
 }
 
 /// The bytes of an operand before the operation runs.
-pub(super) fn bytes(op: &Op, operand: &Operand) -> Vec<u8> {
+pub fn bytes(op: &Op, operand: &Operand) -> Vec<u8> {
     let count = operand.shape.elements();
     match (operand.name, operand.dtype) {
         ("control", _) => bytemuck::bytes_of(&control(op)).to_vec(),

@@ -10,4 +10,5 @@ mod tolerance;
 
 pub use cases::cases;
 pub use compare::{Tolerance, check};
+pub use inputs::bytes as input;
 pub use reference::{Reference, Verdict};

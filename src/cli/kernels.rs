@@ -1,0 +1,60 @@
+//! Which kernels a command runs with: `--variant` and `--tuning`.
+
+use anyhow::{Context, Result, bail};
+
+use super::{Usage, args};
+use crate::{
+    gpu::{Adapter, Options},
+    kernels,
+    tune::{self, Loaded, Source},
+};
+
+/// The kernels' part of the command line, for a device.
+#[derive(Default)]
+pub(super) struct Kernels {
+    pub(super) options: Options,
+    /// Lines for the person.
+    pub(super) notes: Vec<String>,
+}
+
+/// Reads the flags; `None` is the CPU device, which has no kernels to choose from.
+pub(super) fn choose(flags: &args::KernelFlags, adapter: Option<&Adapter>) -> Result<Kernels> {
+    let Some(adapter) = adapter else {
+        if let Some(flag) = flags.variant.first() {
+            bail!(Usage(format!(
+                "--variant {flag} chooses a GPU kernel, but this runs on the CPU device, which has none. \
+                 Leave it out, or give another --device; `vgg devices` lists them"
+            )));
+        }
+        return Ok(Kernels { options: Options::default(), notes: Vec::new() });
+    };
+    let variants = pairs(&flags.variant)?;
+    let Loaded { tuned, used, mut notes } = load(&flags.tuning, adapter)?;
+    let shapes = tuned.len();
+    notes.extend(used.map(|path| format!("{shapes} measured shapes from {}", path.display())));
+    let notes = notes.into_iter().map(|note| format!("tuning    {note}")).collect();
+    Ok(Kernels { options: Options { variants, tuned, ..Options::default() }, notes })
+}
+
+/// `OP=NAME` as pairs that exist.
+pub(super) fn pairs(variants: &[String]) -> Result<Vec<(String, String)>> {
+    let mut pairs = Vec::new();
+    for flag in variants {
+        let Some((op, name)) = flag.split_once('=') else {
+            bail!(Usage(format!("--variant {flag}: give an operation and a variant, as conv.forward=tiled")));
+        };
+        pairs.push((op.trim().to_owned(), name.trim().to_owned()));
+    }
+    kernels::exist(&pairs).map_err(|error| Usage(format!("--variant: {error}")))?;
+    Ok(pairs)
+}
+
+fn load(tuning: &Source, adapter: &Adapter) -> Result<Loaded> {
+    tune::load(tuning, adapter.info()).with_context(|| match tuning {
+        Source::File(path) => {
+            let path = path.display();
+            format!("--tuning {path} cannot be read; `vgg tune --tuning {path}` makes it")
+        }
+        Source::Automatic | Source::Off => "tuning".to_owned(),
+    })
+}

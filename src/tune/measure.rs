@@ -1,0 +1,202 @@
+//! Timing the variants of an operation on a device, each checked before.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
+
+use super::smaller::smaller;
+use crate::{
+    dtype::DType,
+    gpu::{Adapter, GpuExecutor, Options},
+    kernels::{Caps, Variant, select, variants},
+    ops::{Op, Operand},
+    program::{Clock, Executor, ExecutorError, Program, TensorId},
+    rng, verify,
+};
+
+/// A sample runs for about so long: far longer than it takes to start and to hear of its end.
+const SAMPLE: Duration = Duration::from_millis(20);
+/// Runs in a sample at most.
+const RUNS: usize = 16;
+/// Samples of a variant at least, where it is not far behind, and at most.
+const SAMPLES: [usize; 2] = [3, 15];
+/// A variant that took so many times as long as the best in its first two runs is not run again.
+const FAR_BEHIND: f64 = 3.0;
+/// What the built-in choice must lose by before another takes its place: less is within the noise.
+const WORTH: f64 = 0.95;
+/// Values that fill larger operands over and over.
+const BLOCK: usize = 1 << 16;
+
+/// What a program leaves to choose.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The operation.
+    pub op: Op,
+    /// The first step that does it.
+    pub label: String,
+    /// How many steps do it in a training step and an evaluation.
+    pub steps: usize,
+    /// The variants that can, in the order of the table.
+    pub rows: Vec<&'static Variant>,
+    /// The one that is chosen without a measurement.
+    pub expected: &'static Variant,
+}
+
+/// What the variants of an operation took.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// Each variant that is right, with its median in microseconds.
+    pub times: Vec<(&'static Variant, f64)>,
+    /// The variants that could not be timed or that are wrong, with the reason.
+    pub failures: Vec<(&'static Variant, String)>,
+}
+
+impl Measured {
+    /// The fastest; `expected` unless that one is slower by more than noise. `None` where nothing was timed.
+    pub fn best(&self, expected: &'static Variant) -> Option<(&'static Variant, f64)> {
+        let best = *self.times.iter().min_by(|a, b| a.1.total_cmp(&b.1))?;
+        let known = self.times.iter().find(|(row, _)| std::ptr::eq(*row, expected));
+        Some(known.filter(|known| best.1 > WORTH * known.1).copied().unwrap_or(best))
+    }
+}
+
+/// The distinct operations of a program that more than one variant computes on such a device.
+pub fn jobs(program: &Program, caps: &Caps) -> Vec<Job> {
+    let mut jobs: Vec<Job> = Vec::new();
+    for step in &program.steps {
+        if let Some(known) = jobs.iter_mut().find(|job| job.op == step.op) {
+            known.steps += 1;
+            continue;
+        }
+        let rows = variants().filter(|row| row.op == step.op.name() && (row.supports)(&step.op, caps));
+        let rows: Vec<_> = rows.collect();
+        let (Ok(expected), true) = (select(&step.op, caps, &[]), rows.len() > 1) else { continue };
+        jobs.push(Job { op: step.op.clone(), label: step.label.clone(), steps: 1, rows, expected });
+    }
+    jobs
+}
+
+/// Checks each variant of a job against the reference, on the shape itself or on fewer images, and times those that
+/// are right for about `budget` in all. `None` where `stop` ended it.
+pub fn measure(adapter: &Adapter, job: &Job, budget: Duration, stop: &AtomicBool) -> Option<Measured> {
+    let mut measured = Measured { times: Vec::new(), failures: Vec::new() };
+    let caps = adapter.caps();
+    let small = smaller(&job.op);
+    let reference = verify::Reference::of(std::slice::from_ref(&small));
+    let mut best = f64::INFINITY;
+    for &row in &job.rows {
+        if stop.load(Ordering::Relaxed) {
+            return None;
+        }
+        let timed = match check(adapter, &caps, row, &small, &reference) {
+            Ok(()) => time(adapter, row, &job.op, budget / job.rows.len() as u32, best),
+            Err(why) => Err(why),
+        };
+        match timed {
+            Ok(microseconds) => {
+                best = best.min(microseconds);
+                measured.times.push((row, microseconds));
+            }
+            Err(why) => measured.failures.push((row, why)),
+        }
+    }
+    Some(measured)
+}
+
+fn check(
+    adapter: &Adapter,
+    caps: &Caps,
+    row: &'static Variant,
+    small: &Op,
+    reference: &verify::Reference,
+) -> Result<(), String> {
+    if !(row.supports)(small, caps) {
+        return Err(format!("it cannot be checked: it does not run {small:?}"));
+    }
+    let verdict = reference.hold(adapter, row, false, |_| true);
+    verdict.failures.into_iter().next().map_or(Ok(()), Err)
+}
+
+/// The median time of a variant in microseconds: by the device's own clock, or on the host over several runs in a
+/// submission. A software adapter's clock is the host's.
+fn time(
+    adapter: &Adapter,
+    row: &'static Variant,
+    op: &Op,
+    budget: Duration,
+    best: f64,
+) -> Result<f64, String> {
+    let mut program = Program::single(op.clone());
+    program.steps = vec![program.steps[0].clone(); RUNS];
+    let options = Options { timestamps: !adapter.info().software(), ..Options::default() };
+    let mut executor = GpuExecutor::open_with(adapter, program, &options, &|_, _| Ok(row))
+        .map_err(|error| error.to_string())?;
+    sample(&mut executor, op, budget, best).map_err(|error| error.to_string())
+}
+
+fn sample(executor: &mut GpuExecutor, op: &Op, budget: Duration, best: f64) -> Result<f64, ExecutorError> {
+    for (index, operand) in op.operands().iter().enumerate() {
+        executor.upload(TensorId(index), &contents(op, operand))?;
+    }
+    let mut run = |runs: usize| {
+        let microseconds = if executor.clock() == Clock::Device {
+            executor.time(0..runs)?.iter().map(|timed| timed.ns / 1e3).sum()
+        } else {
+            executor.wait()?;
+            let start = Instant::now();
+            executor.queue(0..runs)?;
+            executor.wait()?;
+            start.elapsed().as_secs_f64() * 1e6
+        };
+        Ok::<f64, ExecutorError>(microseconds / runs as f64)
+    };
+    // The first run is the driver's: it compiles.
+    run(1)?;
+    let start = Instant::now();
+    let first = run(1)?.min(run(1)?);
+    if first > FAR_BEHIND * best {
+        return Ok(first);
+    }
+    let runs = ((SAMPLE.as_secs_f64() * 1e6 / first.max(1.0)) as usize).clamp(1, RUNS);
+    let mut samples = Vec::new();
+    while samples.len() < SAMPLES[0] || (samples.len() < SAMPLES[1] && start.elapsed() < budget) {
+        samples.push(run(runs)?);
+    }
+    samples.sort_by(f64::total_cmp);
+    Ok(samples[samples.len() / 2])
+}
+
+/// Numbers that take neither special paths nor long to make. What is counted or indexed is as the checks have it.
+fn contents(op: &Op, operand: &Operand) -> Vec<u8> {
+    if operand.dtype != DType::F32 {
+        return verify::input(op, operand);
+    }
+    // Positive, because some operands are variances.
+    let block: Vec<f32> = rng::normal(7, 0, BLOCK, 1.0).iter().map(|v| v.abs() + 0.05).collect();
+    let all = block.iter().copied().cycle().take(operand.shape.elements());
+    all.flat_map(f32::to_ne_bytes).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::Relu;
+
+    #[test]
+    fn the_built_in_choice_stays_within_the_noise() {
+        let caps = Caps::WEBGPU;
+        let op = Op::from(Relu { len: 8 });
+        let rows: Vec<_> = variants().filter(|row| row.op == op.name()).collect();
+        let expected = select(&op, &caps, &[]).unwrap();
+        let other = rows.iter().copied().find(|row| !std::ptr::eq(*row, expected)).unwrap();
+        let best = |mine, others| {
+            let times = vec![(other, others), (expected, mine)];
+            Measured { times, failures: Vec::new() }.best(expected).unwrap().0.name
+        };
+        assert_eq!(best(100.0, 96.0), expected.name);
+        assert_eq!(best(100.0, 90.0), other.name);
+        let alone = Measured { times: vec![(other, 1.0)], failures: Vec::new() };
+        assert_eq!(alone.best(expected).unwrap().0.name, other.name, "the built-in choice is wrong here");
+    }
+}

@@ -1,0 +1,148 @@
+//! `--variant`, `vgg verify`, `vgg tune` and `--tuning`, as a person types them.
+//!
+//! Needs an adapter; a software one will do (`scripts/test` installs one). `VGG_SKIP_GPU=1` skips, visibly.
+
+#[path = "adapter/mod.rs"]
+mod adapter;
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+use adapter::adapter;
+use assert_cmd::cargo::cargo_bin;
+use tempfile::tempdir;
+use vgg_wgpu::{
+    gpu::{Options, Requirements},
+    kernels::{TABLE, Tuned},
+    ops::{Conv, ConvForward, Op},
+    program::Program,
+    tune::{self, Source},
+};
+
+const TINY: [&str; 8] = ["--recipe", "quick", "--width", "0.0625", "--hidden", "16", "-b", "4"];
+
+/// Runs a command with the cache folder in `folder`; its exit code, standard output and standard error.
+fn vgg(folder: &Path, args: &[&str]) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } = Command::new(cargo_bin("vgg"))
+        .current_dir(folder)
+        .env("XDG_CACHE_HOME", folder.join("cache"))
+        .args(args)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let [stdout, stderr] = [stdout, stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    assert!(!stderr.contains("panicked"), "{args:?}: {stderr}");
+    (status.code(), stdout, stderr)
+}
+
+fn with<'a>(command: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    [command].into_iter().chain(TINY).chain(more.iter().copied()).collect()
+}
+
+#[test]
+fn a_forced_variant_that_cannot_be_is_refused() {
+    let folder = tempdir().unwrap();
+    for (args, code, says) in [
+        (
+            with("train", &["--device", "cpu", "--variant", "conv.forward=tiled"]),
+            2,
+            "the CPU device, which has none",
+        ),
+        (vec!["verify", "--device", "cpu"], 2, "the CPU device has no kernels"),
+        (vec!["verify", "--op", "conv.foward"], 2, "conv.forward"),
+        (vec!["tune", "--seconds=-1"], 2, "--seconds"),
+    ] {
+        let (found, _, stderr) = vgg(folder.path(), &args);
+        assert!(found == Some(code) && stderr.contains(says), "{args:?}: {found:?} {stderr}");
+    }
+    let Some(adapter) = adapter() else { return };
+    let index = adapter.info().index.to_string();
+    let device = ["--device", &index];
+    for (variant, code, says) in [
+        ("conv.forward=magic", 2, "conv.forward has no variant magic; it has tiled"),
+        ("conv=tiled", 2, "no operation conv; there are"),
+        ("conv.forward", 2, "give an operation and a variant"),
+        // The first layer has one channel.
+        ("conv.forward=blocked", 1, "conv1_1.forward: conv.forward/blocked cannot run"),
+    ] {
+        let args = with("plan", &[device[0], device[1], "--variant", variant]);
+        let (found, _, stderr) = vgg(folder.path(), &args);
+        assert!(found == Some(code) && stderr.contains(says), "{variant}: {found:?} {stderr}");
+    }
+    let both = ["--variant", "conv.forward=blocked", "--variant", "conv.forward=tiled"];
+    let (code, _, stderr) = vgg(folder.path(), &with("plan", &[&device[..], &both].concat()));
+    assert_eq!(code, Some(0), "{stderr}");
+    let (code, _, stderr) =
+        vgg(folder.path(), &with("plan", &[device[0], device[1], "--tuning", "missing.toml"]));
+    assert!(code == Some(1) && stderr.contains("`vgg tune --tuning missing.toml` makes it"), "{stderr}");
+}
+
+#[test]
+fn verify_tells_what_it_checked() {
+    let Some(adapter) = adapter() else { return };
+    let index = adapter.info().index.to_string();
+    let folder = tempdir().unwrap();
+    let all = ["verify", "--device", &index, "--op", "relu.forward", "--quick"];
+    let (code, stdout, stderr) = vgg(folder.path(), &all);
+    assert_eq!(code, Some(0), "{stderr}");
+    let cells =
+        |name| stdout.lines().find(|l| l.contains(name)).unwrap().split_whitespace().collect::<Vec<_>>();
+    assert_eq!(cells("vec4"), ["relu.forward", "vec4", "2", "0.0", "%", "ok"]);
+    assert_eq!(cells("scalar"), ["relu.forward", "scalar", "4", "0.0", "%", "ok"]);
+    assert!(stdout.contains("all 2 variants are within tolerance"), "{stdout}");
+    let one = ["verify", "--device", &index, "--variant", "relu.forward=vec4"];
+    let (_, stdout, _) = vgg(folder.path(), &one);
+    assert!(stdout.contains("all 1 variants") && !stdout.contains("scalar"), "{stdout}");
+}
+
+#[test]
+fn tune_writes_what_the_next_run_takes() {
+    let Some(adapter) = adapter() else { return };
+    let index = adapter.info().index.to_string();
+    let folder = tempdir().unwrap();
+    let folder = folder.path();
+    let tune = ["--device", &index, "--op", "relu.forward", "--seconds", "0"];
+    let (code, stdout, stderr) = vgg(folder, &with("tune", &tune));
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stdout.contains("of 1; "), "{stdout}");
+    let tuning = folder.join("cache/vgg-wgpu/tuning");
+    let names: Vec<_> = fs::read_dir(&tuning).unwrap().map(|e| e.unwrap().path()).collect();
+    let [path] = names.as_slice() else { panic!("{names:?}") };
+
+    // A choice by hand that is not the built-in one, so that it shows.
+    let op = Op::from(ConvForward::plain(Conv { n: 4, h: 14, w: 14, c: 8, k: 8 }));
+    let other = if adapter.info().software() { "tiled" } else { "blocked" };
+    let more = format!(
+        "\n[[choice]]\nop = \"{}\"\nshape = \"{}\"\nvariant = \"{other}\"\nmicroseconds = {{}}\n",
+        op.name(),
+        Tuned::shape(&op)
+    );
+    fs::write(path, fs::read_to_string(path).unwrap() + &more).unwrap();
+    let note = "tuning    2 measured shapes from";
+    let device = ["--device", index.as_str()];
+    assert!(vgg(folder, &with("plan", &device)).2.contains(note));
+    let (_, _, stderr) = vgg(folder, &with("plan", &[&device[..], &["--tuning", "off"]].concat()));
+    assert!(!stderr.contains("tuning"), "{stderr}");
+
+    // The tiled kernel has workgroup memory, the blocked one has none.
+    let program = Program::single(op);
+    let workgroup_bytes =
+        |options: &Options| Requirements::of(&program, &adapter, options).unwrap().limits.workgroup_bytes;
+    let tuned = tune::load(&Source::File(path.clone()), adapter.info()).unwrap().tuned;
+    let measured = Options { tuned, ..Options::default() };
+    let variants = vec![("conv.forward".to_owned(), "tiled".to_owned())];
+    let forced = Options { variants, ..measured.clone() };
+    let software = adapter.info().software();
+    assert_eq!(workgroup_bytes(&Options::default()) > 0, !software);
+    assert_eq!(workgroup_bytes(&measured) > 0, software);
+    assert!(workgroup_bytes(&forced) > 0);
+
+    // A file that does not hold is said once, and the run goes on.
+    let text = fs::read_to_string(path).unwrap();
+    fs::write(path, text.replace(TABLE, "0123456789abcdef")).unwrap();
+    let (code, _, stderr) = vgg(folder, &with("plan", &device));
+    assert!(code == Some(0) && stderr.contains("ignored: it was measured with other kernels"), "{stderr}");
+}
