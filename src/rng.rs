@@ -3,6 +3,8 @@
 //! # Source
 //! Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3" (SC 2011), Philox4x32-10.
 
+use rayon::prelude::*;
+
 /// A counter word of each use of the generator, so that no two uses share a draw: the third of [`stream::INIT`] and
 /// [`stream::DROPOUT`], the fourth (behind a third of 0) of the others.
 pub mod stream {
@@ -15,6 +17,9 @@ pub mod stream {
     /// Shuffling of the training set.
     pub const SHUFFLE: u32 = 0x5348_5546;
 }
+
+/// Values that one task draws; a multiple of 4.
+const CHUNK: usize = 16 * 1024;
 
 const ROUNDS: usize = 10;
 const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
@@ -45,20 +50,24 @@ pub const fn key(seed: u64) -> [u32; 2] {
 ///
 /// `index` separates the parameters of one seed. Box-Muller in f64, rounded to f32 once.
 pub fn normal(seed: u64, index: u32, count: usize, std: f64) -> Vec<f32> {
-    let mut values = Vec::with_capacity(count.next_multiple_of(4));
-    for block in 0..count.div_ceil(4) {
-        let words = philox4x32([block as u32, (block >> 32) as u32, stream::INIT, index], key(seed));
-        for pair in words.chunks_exact(2) {
-            // (0, 1], so that the logarithm is finite.
-            let u1 = (f64::from(pair[0]) + 1.0) / 4_294_967_296.0;
-            let u2 = f64::from(pair[1]) / 4_294_967_296.0;
-            let radius = (-2.0 * u1.ln()).sqrt() * std;
-            let angle = std::f64::consts::TAU * u2;
-            values.push((radius * angle.cos()) as f32);
-            values.push((radius * angle.sin()) as f32);
+    let mut values = vec![0.0; count];
+    values.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, values)| {
+        for (block, four) in values.chunks_mut(4).enumerate() {
+            let block = chunk * (CHUNK / 4) + block;
+            let words = philox4x32([block as u32, (block >> 32) as u32, stream::INIT, index], key(seed));
+            let mut drawn = [0.0; 4];
+            for (pair, drawn) in words.chunks_exact(2).zip(drawn.chunks_exact_mut(2)) {
+                // (0, 1], so that the logarithm is finite.
+                let u1 = (f64::from(pair[0]) + 1.0) / 4_294_967_296.0;
+                let u2 = f64::from(pair[1]) / 4_294_967_296.0;
+                let radius = (-2.0 * u1.ln()).sqrt() * std;
+                let angle = std::f64::consts::TAU * u2;
+                drawn[0] = (radius * angle.cos()) as f32;
+                drawn[1] = (radius * angle.sin()) as f32;
+            }
+            four.copy_from_slice(&drawn[..four.len()]);
         }
-    }
-    values.truncate(count);
+    });
     values
 }
 
@@ -88,5 +97,21 @@ mod tests {
         assert!(mean.abs() < 3.0 * 0.5 / 316.0, "mean {mean}");
         assert!((var - 0.25).abs() < 3.0 * 0.25 * (2.0f64 / 100_001.0).sqrt(), "variance {var}");
         assert_ne!(normal(7, 4, 4, 0.5), values[..4], "another parameter has other draws");
+    }
+
+    #[test]
+    fn draws_do_not_depend_on_the_tasks() {
+        let count = CHUNK + 7;
+        let values = normal(5, 3, count, 2.0);
+        assert_eq!(values.len(), count);
+        for at in [0, 1, 2, CHUNK - 1, CHUNK, CHUNK + 1, CHUNK + 6] {
+            let words = philox4x32([(at / 4) as u32, 0, stream::INIT, 3], key(5));
+            let [u1, u2] = [words[at % 4 / 2 * 2], words[at % 4 / 2 * 2 + 1]].map(f64::from);
+            let radius = (-2.0 * ((u1 + 1.0) / 4_294_967_296.0).ln()).sqrt() * 2.0;
+            let angle = std::f64::consts::TAU * (u2 / 4_294_967_296.0);
+            let expected = radius * if at % 2 == 0 { angle.cos() } else { angle.sin() };
+            assert!((f64::from(values[at]) - expected).abs() <= 1e-6, "{at}: {} {expected}", values[at]);
+        }
+        assert_eq!(normal(5, 3, 10, 2.0), values[..10]);
     }
 }

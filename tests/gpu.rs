@@ -252,6 +252,8 @@ fn a_workspace_carries_data_between_the_dispatches_of_a_step() {
     let mut executor = open_with(&adapter, relu(777), &STAGED, &Options::default()).unwrap();
     assert_eq!(run(&mut executor, &input), rectified(&input));
     assert_eq!(executor.allocated_bytes(), 3 * 777 * 4);
+    executor.clear(TensorId(1)).unwrap();
+    assert_eq!(executor.read(TensorId(1)).unwrap(), [0; 777 * 4], "cleared behind what was queued");
 }
 
 #[test]

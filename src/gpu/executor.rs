@@ -247,6 +247,15 @@ impl GpuExecutor {
         }
     }
 
+    /// Refuses a tensor whose contents end with the step.
+    fn lasting(&self, tensor: TensorId) -> Result<(), ExecutorError> {
+        if self.program.tensor(tensor).role != Role::Transient {
+            return Ok(());
+        }
+        let message = "it shares its memory with others, so nothing can be uploaded to it".to_owned();
+        Err(ExecutorError::Device { step: self.name(tensor), message })
+    }
+
     fn slot(&self, tensor: TensorId) -> usize {
         self.slot_of[tensor.0]
     }
@@ -268,10 +277,7 @@ impl Executor for GpuExecutor {
         if expected != found {
             return Err(ExecutorError::Size { tensor: name, expected, found });
         }
-        if self.program.tensor(tensor).role == Role::Transient {
-            let message = "it shares its memory with others, so nothing can be uploaded to it".to_owned();
-            return Err(ExecutorError::Device { step: name, message });
-        }
+        self.lasting(tensor)?;
         let slot = self.slot(tensor);
         let mut at = 0;
         while at < data.len() {
@@ -282,6 +288,15 @@ impl Executor for GpuExecutor {
             self.uploads.take(&self.device, slot, at as u64, &data[at..at + bytes], &name)?;
             at += bytes;
         }
+        Ok(())
+    }
+
+    /// On the device: the zeros of an optimiser's memory would be twice the weights to carry.
+    fn clear(&mut self, tensor: TensorId) -> Result<(), ExecutorError> {
+        self.device.check("a clearing")?;
+        self.lasting(tensor)?;
+        let slot = self.slot(tensor);
+        self.submit("clear", |this, encoder| encoder.clear_buffer(&this.slots[slot], 0, None))?;
         Ok(())
     }
 

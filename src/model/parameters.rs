@@ -47,8 +47,9 @@ impl Layout {
         let (batch, rows, columns) = match (self, disk.dims()) {
             (Self::Conv, &[k, c, r, s]) => {
                 // [K, C, RS] -> [RS, C, K]: reversed extents, so K and RS change places around C.
-                for ki in 0..k {
-                    for ci in 0..c {
+                // The values of one input channel change in 9 rows at a time, which a cache holds.
+                for ci in 0..c {
+                    for ki in 0..k {
                         for rs in 0..r * s {
                             f((ki * c + ci) * r * s + rs, (rs * c + ci) * k + ki);
                         }

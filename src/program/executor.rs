@@ -45,6 +45,15 @@ pub trait Executor {
     /// to, except in the forward phase's inputs.
     fn upload(&mut self, tensor: TensorId, data: &[u8]) -> Result<(), ExecutorError>;
 
+    /// Fills a tensor with zeros.
+    ///
+    /// # Errors
+    /// As [`Executor::upload`].
+    fn clear(&mut self, tensor: TensorId) -> Result<(), ExecutorError> {
+        let bytes = self.program().tensor(tensor).bytes() as usize;
+        self.upload(tensor, &vec![0; bytes])
+    }
+
     /// Queues a range of [`Program::steps`]. May return before they are done.
     ///
     /// # Errors

@@ -79,7 +79,7 @@ impl Session {
         for index in 0..self.tensors.len() {
             let values = self.network.parameters[index].initial(seed, index);
             self.put(Part::Value(index), &values)?;
-            self.clear_moments(index, values.len())?;
+            self.clear_moments(index)?;
         }
         Ok(())
     }
@@ -93,7 +93,7 @@ impl Session {
         for index in 0..self.tensors.len() {
             let values = weights.values(index);
             self.put(Part::Value(index), &values)?;
-            self.clear_moments(index, values.len())?;
+            self.clear_moments(index)?;
         }
         Ok(())
     }
@@ -280,10 +280,10 @@ impl Session {
         Ok(floats(&bytes.ok_or(TrainError::NoAnswer)?))
     }
 
-    fn clear_moments(&mut self, parameter: usize, len: usize) -> Result<(), TrainError> {
+    fn clear_moments(&mut self, parameter: usize) -> Result<(), TrainError> {
         if self.tensors[parameter].trained.is_some() {
             for moment in 0..2 {
-                self.put(Part::Moment(parameter, moment), &vec![0.0; len])?;
+                self.executor.clear(self.tensor(Part::Moment(parameter, moment)))?;
             }
         }
         Ok(())
