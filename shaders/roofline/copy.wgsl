@@ -15,10 +15,11 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let first = grid_index(workgroup, workgroups) * 4u * WORKGROUP + local;
+    // LEN is a multiple of what a workgroup copies.
+    if first >= LEN {
+        return;
+    }
     for (var part = 0u; part < 4u; part++) {
-        let i = first + part * WORKGROUP;
-        if i < LEN {
-            output[i] = input[i];
-        }
+        output[first + part * WORKGROUP] = input[first + part * WORKGROUP];
     }
 }

@@ -39,6 +39,16 @@ pub(super) enum Command {
     Verify(Verify),
     /// List what can run here.
     Devices,
+    /// Measure training steps: time, images a second, forward, backward and update, start to first step.
+    ///
+    /// The steps are those of `vgg train` with the same flags; nothing is written. --steps says how many are
+    /// measured (20).
+    Bench(Bench),
+    /// Measure each layer and pass of a training step against what the device reaches at best.
+    ///
+    /// Takes the steps of `vgg train` with the same flags; --steps says how many (5): the median of each dispatch
+    /// counts.
+    Profile(Profile),
 }
 
 /// `vgg train`.
@@ -55,6 +65,10 @@ pub(super) struct Train {
     /// Continue an interrupted run bit for bit: a run directory, or its checkpoint.safetensors.
     #[arg(long, value_name = "DIR|FILE", conflicts_with = "recipe")]
     pub(super) resume: Option<PathBuf>,
+    /// Hand this one training step to the graphics debugger that the program was started by: RenderDoc, or Xcode
+    /// on macOS. docs/profiling.md shows how.
+    #[arg(long, value_name = "STEP")]
+    pub(super) capture: Option<u64>,
 }
 
 #[derive(Debug, Args)]
@@ -73,7 +87,7 @@ pub(super) struct DeviceFlag {
     pub(super) device: String,
 }
 
-/// Which GPU kernels to run with.
+/// Which GPU kernels to run with, and how.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Kernels")]
 pub(super) struct KernelFlags {
@@ -84,6 +98,16 @@ pub(super) struct KernelFlags {
     /// Measured choices: auto (what `vgg tune` wrote for this device, where it did), off, or a file of its kind.
     #[arg(long, default_value = "auto", value_name = "auto|off|FILE")]
     pub(super) tuning: Source,
+    /// Hand a step to a GPU in pieces that take less than this many milliseconds each, so that no watchdog of
+    /// the system ends it. The results are the same.
+    #[arg(long, default_value_t = 500.0, value_name = "MS", value_parser = milliseconds)]
+    pub(super) submit_budget_ms: f64,
+}
+
+fn milliseconds(text: &str) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|error| format!("{error}"))?;
+    // A day is more than any watchdog grants.
+    (value > 0.0 && value <= 86.4e6).then_some(value).ok_or_else(|| "give milliseconds above 0".to_owned())
 }
 
 /// Overrides of a recipe's keys; a flag that is absent leaves the recipe's value.
@@ -322,4 +346,54 @@ pub(super) struct GpuFlag {
     /// metal, dx12, a number or part of a name.
     #[arg(long, default_value = "auto", value_name = "DEVICE")]
     pub(super) device: String,
+}
+
+/// `vgg bench`.
+#[derive(Debug, Args)]
+pub(super) struct Bench {
+    #[command(flatten)]
+    pub(super) recipe: RecipeFlag,
+    #[command(flatten)]
+    pub(super) device: DeviceFlag,
+    #[command(flatten)]
+    pub(super) kernels: KernelFlags,
+    #[command(flatten)]
+    pub(super) settings: SettingFlags,
+    /// Steps before those that are measured; at least 3.
+    #[arg(long, default_value_t = 5, value_name = "STEPS")]
+    pub(super) warmup: u32,
+    /// Compare with an earlier result: what `vgg bench --json` printed.
+    #[arg(long, value_name = "FILE")]
+    pub(super) baseline: Option<PathBuf>,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// `vgg profile`.
+#[derive(Debug, Args)]
+pub(super) struct Profile {
+    #[command(flatten)]
+    pub(super) recipe: RecipeFlag,
+    #[command(flatten)]
+    pub(super) device: DeviceFlag,
+    #[command(flatten)]
+    pub(super) kernels: KernelFlags,
+    #[command(flatten)]
+    pub(super) settings: SettingFlags,
+    /// Steps before those that are measured.
+    #[arg(long, default_value_t = 2, value_name = "STEPS")]
+    pub(super) warmup: u32,
+    /// List every dispatch, not only what takes at least half a percent of the step.
+    #[arg(long)]
+    pub(super) all: bool,
+    /// Write the last step as a trace for ui.perfetto.dev or chrome://tracing.
+    #[arg(long, value_name = "FILE")]
+    pub(super) trace: Option<PathBuf>,
+    /// Draw the layers under the device's roofline, and where the time goes: an SVG picture.
+    #[arg(long, value_name = "FILE")]
+    pub(super) picture: Option<PathBuf>,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    pub(super) json: bool,
 }

@@ -9,9 +9,9 @@ use super::{
     table::bytes,
 };
 use crate::{
-    cpu::CpuExecutor,
+    cpu::{self, CpuExecutor},
     gpu::{self, Adapter, DeviceChoice, DeviceRequest, GpuExecutor, Options, Selection},
-    program::{DeviceLimits, Executor, Program},
+    program::{DeviceLimits, Executor, Program, Roofline},
 };
 
 /// How to come by a software adapter.
@@ -67,6 +67,12 @@ impl Device {
         &self.kernels.options
     }
 
+    /// The same, with changed options for the programs that are opened.
+    pub(super) fn with(mut self, change: impl FnOnce(&mut Options)) -> Self {
+        change(&mut self.kernels.options);
+        self
+    }
+
     /// The adapter, unless it is the CPU device.
     pub(super) fn adapter(&self) -> Option<&Adapter> {
         match &self.selection.device {
@@ -102,20 +108,38 @@ impl Device {
         })
     }
 
-    /// The device and why it was chosen, in one line; a line for each file of measured choices behind it.
-    pub(super) fn describe(&self) -> String {
-        let name = match self.adapter() {
-            Some(adapter) => {
-                let info = adapter.info();
-                let memory = info.memory_bytes.map_or_else(String::new, |m| format!(", {}", bytes(m)));
-                format!("{info}{memory}")
-            }
+    /// What it reaches at best, measured now.
+    pub(super) fn roofline(&self) -> Result<Roofline> {
+        Ok(match self.adapter() {
+            Some(adapter) => gpu::roofline(adapter)?,
+            None => cpu::roofline(),
+        })
+    }
+
+    /// The device's name.
+    pub(super) fn name(&self) -> String {
+        match self.adapter() {
+            Some(adapter) => adapter.info().to_string(),
             None => {
                 let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
                 format!("CPU, {threads} threads")
             }
-        };
-        let device = format!("device    {name} ({})", self.selection.reason);
+        }
+    }
+
+    /// The driver and its version; the processor's architecture for the CPU device.
+    pub(super) fn driver(&self) -> String {
+        match self.adapter() {
+            Some(adapter) => format!("{} {}", adapter.info().driver, adapter.info().driver_info),
+            None => std::env::consts::ARCH.to_owned(),
+        }
+    }
+
+    /// The device and why it was chosen, in one line; a line for each file of measured choices behind it.
+    pub(super) fn describe(&self) -> String {
+        let memory = self.adapter().and_then(|adapter| adapter.info().memory_bytes);
+        let memory = memory.map_or_else(String::new, |memory| format!(", {}", bytes(memory)));
+        let device = format!("device    {}{memory} ({})", self.name(), self.selection.reason);
         [device].iter().chain(&self.kernels.notes).cloned().collect::<Vec<_>>().join("\n")
     }
 }

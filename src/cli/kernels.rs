@@ -1,5 +1,7 @@
 //! Which kernels a command runs with: `--variant` and `--tuning`.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, bail};
 
 use super::{Usage, args};
@@ -19,6 +21,7 @@ pub(super) struct Kernels {
 
 /// Reads the flags; `None` is the CPU device, which has no kernels to choose from.
 pub(super) fn choose(flags: &args::KernelFlags, adapter: Option<&Adapter>) -> Result<Kernels> {
+    let submit_budget = Duration::from_secs_f64(flags.submit_budget_ms / 1e3);
     let Some(adapter) = adapter else {
         if let Some(flag) = flags.variant.first() {
             bail!(Usage(format!(
@@ -33,7 +36,7 @@ pub(super) fn choose(flags: &args::KernelFlags, adapter: Option<&Adapter>) -> Re
     let shapes = tuned.len();
     notes.extend(used.map(|path| format!("{shapes} measured shapes from {}", path.display())));
     let notes = notes.into_iter().map(|note| format!("tuning    {note}")).collect();
-    Ok(Kernels { options: Options { variants, tuned, ..Options::default() }, notes })
+    Ok(Kernels { options: Options { variants, tuned, submit_budget, ..Options::default() }, notes })
 }
 
 /// `OP=NAME` as pairs that exist.

@@ -1,14 +1,21 @@
 //! The `vgg` command: one file per subcommand. The only room that prints.
 
 mod args;
+mod bench;
+mod capture;
 mod confusion;
 mod device;
 mod devices;
 mod eval;
 mod kernels;
+mod measured;
 mod output;
 mod plan;
 mod predict;
+mod profile;
+mod profile_picture;
+mod profile_table;
+mod profile_trace;
 mod progress;
 mod summary;
 mod table;
@@ -72,6 +79,8 @@ fn run(cli: Cli) -> Result<u8> {
         Command::Tune(flags) => return tune::run(flags, cli.quiet),
         Command::Verify(flags) => return verify::run(flags, cli.quiet),
         Command::Devices => devices::run()?,
+        Command::Bench(flags) => bench::run(flags, cli.quiet)?,
+        Command::Profile(flags) => profile::run(flags, cli.quiet)?,
     }
     Ok(DONE)
 }

@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result};
 
 use super::{
-    DONE, FAILED, args,
+    DONE, FAILED, args, capture,
     device::Device,
     output::{note, print},
     plan::{self, Planned},
@@ -112,7 +112,15 @@ pub(super) fn run(flags: &args::Train, quiet: bool) -> Result<u8> {
     note(quiet, &describe(&config, &network));
     note(quiet, &describe_data(&config, &data));
     // What does not fit is refused while nothing is written.
-    loaders(&config, &data)?;
+    let [train, _] = loaders(&config, &data)?;
+    let device = match flags.capture {
+        Some(step) => {
+            let done = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.progress.step);
+            let last = config.total_steps(train.batches_per_epoch());
+            capture::prepare(device, step, done, last)?
+        }
+        None => device,
+    };
     let settings = config.settings(&*data.train, device.limits());
     let lowered = lower(&network, &settings)?;
     let planned =
@@ -136,6 +144,9 @@ pub(super) fn run(flags: &args::Train, quiet: bool) -> Result<u8> {
             Ok(FAILED)
         }
         Outcome::Finished(summary) => {
+            if let Some(step) = flags.capture {
+                note(quiet, &format!("captured  step {step}; the debugger has it"));
+            }
             print(&render(&summary, trainer.directory()))?;
             Ok(DONE)
         }

@@ -30,7 +30,7 @@ const TRIALS: usize = 3;
 /// [`OpenError`] where the driver refuses the device, its memory or a shader.
 pub fn roofline(adapter: &Adapter) -> Result<Roofline, OpenError> {
     let own = adapter.info().limits;
-    let copied = COPY_BYTES.min(own.binding_bytes).min(own.buffer_bytes) / 16 * 16;
+    let copied = COPY_BYTES.min(own.binding_bytes).min(own.buffer_bytes);
     let probes = [arithmetic(), copy(copied)];
     let most = probes.iter().map(|probe| probe.buffer_bytes).max().unwrap_or(0);
     let needs = AdapterLimits { buffer_bytes: most, binding_bytes: most, storage_buffers: 2, ..own };

@@ -32,14 +32,14 @@ pub fn arithmetic() -> Probe {
     }
 }
 
-/// A copy of so many bytes, a multiple of 16.
+/// A copy of so many bytes, rounded down to what whole workgroups copy.
 pub fn copy(bytes: u64) -> Probe {
-    let vectors = (bytes / 16) as usize;
+    let vectors = (bytes / 16) as usize / (4 * WORKGROUP) * (4 * WORKGROUP);
     let files =
         [include_str!("../../shaders/shared/grid.wgsl"), include_str!("../../shaders/roofline/copy.wgsl")];
     let source = Source::new(files).constant("WORKGROUP", WORKGROUP).constant("LEN", vectors);
     Probe {
-        dispatch: Dispatch::new("copy", source, vectors.div_ceil(4 * WORKGROUP) as u64),
+        dispatch: Dispatch::new("copy", source, (vectors / (4 * WORKGROUP)) as u64),
         buffer_bytes: 16 * vectors as u64,
         work: 32.0 * vectors as f64,
     }

@@ -101,7 +101,7 @@ impl Trainer {
         Ok(Self {
             info: ModelInfo::new(session.network(), &*data.train),
             schedule: Schedule::new(&config, steps_per_epoch),
-            total: config.steps.unwrap_or(all).min(all),
+            total: config.total_steps(train.batches_per_epoch()),
             progress: Progress { train_images: data.train.len(), ..Progress::default() },
             fresh: true,
             session,

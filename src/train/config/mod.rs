@@ -301,6 +301,12 @@ impl TrainConfig {
         }
     }
 
+    /// The optimiser steps of the whole run.
+    pub fn total_steps(&self, steps_per_epoch: usize) -> u64 {
+        let all = u64::from(self.epochs) * steps_per_epoch as u64;
+        self.steps.unwrap_or(all).min(all)
+    }
+
     /// How to lower the network for training on a data set.
     pub fn settings(&self, dataset: &dyn Dataset, limits: DeviceLimits) -> Settings {
         let normalization = dataset.normalization();

@@ -1,0 +1,262 @@
+//! `vgg bench`: how long training steps take.
+
+use std::{fmt::Write as _, fs, path::Path, time::Instant};
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{
+    args,
+    device::Device,
+    measured::{Measured, Spread},
+    output::{note, print},
+    table::{Align, bytes, table},
+};
+
+/// What the results are and how they are written; another number for another meaning.
+const SCHEMA: &str = "vgg-bench/1";
+
+/// Measured steps where `--steps` does not say.
+const STEPS: u64 = 20;
+
+/// As many steps fill the pipeline between host and device.
+const WARMUP: u32 = 3;
+
+/// Steps whose phases are measured, with a wait behind each.
+const PHASED: u64 = 10;
+
+/// Settings that make two step times incomparable.
+const SAME: [&str; 5] = ["data", "image_size", "width", "hidden", "batch_size"];
+
+/// The result of a run, as `--json` prints it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Figures {
+    schema: String,
+    version: String,
+    device: String,
+    driver: String,
+    recipe: String,
+    settings: Map<String, Value>,
+    parameters: usize,
+    steps: u64,
+    warmup: u32,
+    /// Between the ends of two steps, the host as far ahead as in a training.
+    step_ms: Spread,
+    images_per_second: Spread,
+    /// Of steps whose three parts are waited for.
+    forward_ms: Spread,
+    backward_ms: Spread,
+    update_ms: Spread,
+    start_to_first_step_s: f64,
+    start_s: Start,
+    memory_bytes: u64,
+}
+
+/// Where the time from the start to the end of the first step goes, in seconds.
+#[derive(Debug, Serialize, Deserialize)]
+struct Start {
+    device: f64,
+    data: f64,
+    opening: f64,
+    first_step: f64,
+}
+
+/// Runs `vgg bench`.
+pub(super) fn run(flags: &args::Bench, quiet: bool) -> Result<()> {
+    let begin = Instant::now();
+    // A baseline that cannot be used ends the command before it has measured for minutes.
+    let baseline = flags.baseline.as_deref().map(read).transpose()?;
+    let device = Device::choose(&flags.device.device, &flags.kernels)?;
+    let mut measured = Measured::open(&flags.recipe, device, &flags.settings, begin, quiet)?;
+    let settings = measured.settings()?;
+    if let (Some(baseline), Some(path)) = (&baseline, &flags.baseline) {
+        comparable(&settings, baseline, path)?;
+    }
+    let figures = measure(&mut measured, settings, flags.warmup.max(WARMUP), begin)?;
+    if let Some(baseline) = &baseline {
+        for difference in differences(&figures, baseline) {
+            note(quiet, &format!("baseline  {difference}"));
+        }
+    }
+    if flags.json {
+        let mut json = serde_json::to_value(&figures)?;
+        if let (Some(baseline), Value::Object(map)) = (&baseline, &mut json) {
+            let ratios: Map<String, Value> = ratios(&figures, baseline)
+                .map(|(name, _, _, ratio)| (name.to_owned(), ratio.into()))
+                .collect();
+            map.insert("faster_than_baseline".to_owned(), ratios.into());
+        }
+        return print(&format!("{json}\n"));
+    }
+    print(&render(&figures, baseline.as_ref())?)
+}
+
+fn measure(
+    measured: &mut Measured,
+    settings: Map<String, Value>,
+    warmup: u32,
+    begin: Instant,
+) -> Result<Figures> {
+    let Measured { measure, config, .. } = measured;
+    let steps = config.steps.unwrap_or(STEPS).max(1);
+    let opened = Instant::now();
+    measure.step()?;
+    measure.wait()?;
+    let (first_step, start_to_first_step_s) = (opened.elapsed().as_secs_f64(), begin.elapsed().as_secs_f64());
+    // A step that is queued returns when the device has ended one: from then on the time between two returns is a
+    // step's. The pipeline has to fill first.
+    for _ in 1..warmup {
+        measure.step()?;
+    }
+    let mut ends = vec![Instant::now()];
+    for _ in 0..steps {
+        measure.step()?;
+        ends.push(Instant::now());
+    }
+    measure.wait()?;
+    let times: Vec<f64> =
+        ends.windows(2).map(|pair| 1e3 * pair[1].duration_since(pair[0]).as_secs_f64()).collect();
+    let phases = (0..steps.min(PHASED)).map(|_| measure.step_by_phase()).collect::<Result<Vec<_>, _>>()?;
+    let phase = |index: usize| Spread::of(phases.iter().map(|seconds| 1e3 * seconds[index]));
+    let batch = config.batch_size as f64;
+    let [device, data, opening] = measured.seconds;
+    Ok(Figures {
+        schema: SCHEMA.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        device: measured.device.name(),
+        driver: measured.device.driver(),
+        recipe: config.recipe.clone(),
+        settings,
+        parameters: measured.parameters,
+        steps,
+        warmup,
+        images_per_second: Spread::of(times.iter().map(|ms| 1e3 * batch / ms)),
+        step_ms: Spread::of(times),
+        forward_ms: phase(0),
+        backward_ms: phase(1),
+        update_ms: phase(2),
+        start_to_first_step_s,
+        start_s: Start { device, data, opening, first_step },
+        memory_bytes: measure.executor().allocated_bytes(),
+    })
+}
+
+/// Reads an earlier result.
+fn read(path: &Path) -> Result<Figures> {
+    let text =
+        fs::read_to_string(path).with_context(|| format!("cannot read the baseline {}", path.display()))?;
+    let hint = "give a file that `vgg bench --json` of this version wrote";
+    let json: Value = serde_json::from_str(&text)
+        .with_context(|| format!("the baseline {} is no JSON; {hint}", path.display()))?;
+    match json.get("schema").and_then(Value::as_str) {
+        Some(SCHEMA) => {}
+        Some(other) => {
+            bail!("the baseline {} has the schema {other}, not {SCHEMA}; {hint}", path.display())
+        }
+        None => bail!("the baseline {} has no schema, not {SCHEMA}; {hint}", path.display()),
+    }
+    serde_json::from_value(json)
+        .with_context(|| format!("the baseline {} is not complete; {hint}", path.display()))
+}
+
+/// Refuses a baseline of another network or batch.
+fn comparable(settings: &Map<String, Value>, baseline: &Figures, path: &Path) -> Result<()> {
+    for key in SAME {
+        let (here, there) = (settings.get(key), baseline.settings.get(key));
+        if here != there {
+            bail!(
+                "the baseline {} was measured with {key} {}, not {}; give the same flags, or another baseline",
+                path.display(),
+                show(there),
+                show(here)
+            );
+        }
+    }
+    Ok(())
+}
+
+fn show(value: Option<&Value>) -> String {
+    value.map_or_else(|| "unset".to_owned(), ToString::to_string)
+}
+
+/// What else is not the same.
+fn differences(now: &Figures, baseline: &Figures) -> Vec<String> {
+    let mut all = Vec::new();
+    let mut compare = |what: &str, here: String, there: String| {
+        if here != there {
+            all.push(format!("{what}: {there} there, {here} here"));
+        }
+    };
+    compare("device", now.device.clone(), baseline.device.clone());
+    compare("driver", now.driver.clone(), baseline.driver.clone());
+    compare("version", now.version.clone(), baseline.version.clone());
+    let keys = now.settings.keys().chain(baseline.settings.keys().filter(|k| !now.settings.contains_key(*k)));
+    for key in keys {
+        compare(key, show(now.settings.get(key)), show(baseline.settings.get(key)));
+    }
+    all
+}
+
+/// Each time: name, now, then, and how many times faster it is now.
+fn ratios<'a>(
+    now: &'a Figures,
+    then: &'a Figures,
+) -> impl Iterator<Item = (&'static str, f64, f64, f64)> + use<'a> {
+    let pairs = [
+        ("step_ms", now.step_ms.median, then.step_ms.median),
+        ("forward_ms", now.forward_ms.median, then.forward_ms.median),
+        ("backward_ms", now.backward_ms.median, then.backward_ms.median),
+        ("update_ms", now.update_ms.median, then.update_ms.median),
+        ("start_to_first_step_s", now.start_to_first_step_s, then.start_to_first_step_s),
+    ];
+    pairs.into_iter().map(|(name, now, then)| (name, now, then, then / now))
+}
+
+fn render(figures: &Figures, baseline: Option<&Figures>) -> Result<String> {
+    let number = |value: f64| if value < 100.0 { format!("{value:.2}") } else { format!("{value:.0}") };
+    let row = |name: &str, spread: &Spread| {
+        let Spread { median, p25, p75, min, max } = *spread;
+        std::iter::once(name.to_owned()).chain([median, p25, p75, min, max].map(number)).collect::<Vec<_>>()
+    };
+    let rows = [
+        row("step, ms", &figures.step_ms),
+        row("  forward", &figures.forward_ms),
+        row("  backward", &figures.backward_ms),
+        row("  update", &figures.update_ms),
+        row("images/s", &figures.images_per_second),
+    ];
+    let columns = [
+        ("", Align::Left),
+        ("median", Align::Right),
+        ("25 %", Align::Right),
+        ("75 %", Align::Right),
+        ("min", Align::Right),
+        ("max", Align::Right),
+    ];
+    let mut text = table(&columns, &rows);
+    let Start { device, data, opening, first_step } = figures.start_s;
+    writeln!(text, "\nsteps                {} after {} of warm-up", figures.steps, figures.warmup)?;
+    writeln!(
+        text,
+        "start to first step  {:.2} s (device {device:.2}, data {data:.2}, opening {opening:.2}, step {first_step:.2})",
+        figures.start_to_first_step_s
+    )?;
+    writeln!(text, "memory               {}", bytes(figures.memory_bytes))?;
+    if let Some(baseline) = baseline {
+        let rows: Vec<Vec<String>> = ratios(figures, baseline)
+            .map(|(name, now, then, ratio)| {
+                vec![name.to_owned(), number(now), number(then), format!("{ratio:.2}x")]
+            })
+            .collect();
+        let columns = [
+            ("", Align::Left),
+            ("now", Align::Right),
+            ("baseline", Align::Right),
+            ("times as fast", Align::Right),
+        ];
+        text += "\n";
+        text += &table(&columns, &rows);
+    }
+    Ok(text)
+}

@@ -1,0 +1,120 @@
+//! Opening the training that `vgg bench` and `vgg profile` measure.
+
+use std::time::Instant;
+
+use anyhow::Result;
+
+use super::{
+    args,
+    device::Device,
+    output::note,
+    plan::{self, Planned},
+    train::{configure, describe, network},
+};
+use crate::{
+    program::lower,
+    train::{Measure, Session, TrainConfig},
+};
+
+/// What decides the numbers of a run, and not what its steps cost.
+const WITHOUT_COST: [&str; 4] = ["epochs", "steps", "output_dir", "recipe"];
+
+/// A training at its first step.
+pub(super) struct Measured {
+    pub(super) device: Device,
+    pub(super) config: TrainConfig,
+    pub(super) measure: Measure,
+    pub(super) parameters: usize,
+    /// Seconds to find the device, to read the data, and to plan, compile, allocate and fill in the weights.
+    pub(super) seconds: [f64; 3],
+}
+
+impl Measured {
+    /// Opens what `vgg train` would train with these flags.
+    pub(super) fn open(
+        recipe: &args::RecipeFlag,
+        device: Device,
+        settings: &args::SettingFlags,
+        begin: Instant,
+        quiet: bool,
+    ) -> Result<Self> {
+        let found = begin.elapsed().as_secs_f64();
+        note(quiet, &device.describe());
+        let config = configure(recipe, settings, device.is_hardware_gpu())?;
+        let data = config.data_source()?.open()?;
+        let read = begin.elapsed().as_secs_f64();
+        let network = network(&config, &data)?;
+        note(quiet, &describe(&config, &network));
+        let settings = config.settings(&*data.train, device.limits());
+        let lowered = lower(&network, &settings)?;
+        let memory = device.memory();
+        let planned = Planned { network: &network, settings, device: &device, memory, all: false };
+        plan::refuse_what_does_not_fit(&planned, &lowered.program)?;
+        let executor = device.open(lowered.program.clone())?;
+        let parameters = network.trained_values();
+        let session = Session::new(executor, &lowered, network);
+        let measure = Measure::new(session, config.clone(), &data)?;
+        let opened = begin.elapsed().as_secs_f64();
+        let seconds = [found, read - found, opened - read];
+        Ok(Self { device, config, measure, parameters, seconds })
+    }
+
+    /// The settings that the cost of a step may depend on.
+    pub(super) fn settings(&self) -> Result<serde_json::Map<String, serde_json::Value>> {
+        let mut settings = match serde_json::to_value(&self.config)? {
+            serde_json::Value::Object(map) => map,
+            _ => serde_json::Map::new(),
+        };
+        settings.retain(|key, _| !WITHOUT_COST.contains(&key.as_str()));
+        Ok(settings)
+    }
+}
+
+/// A value below which the fraction `rank` of the sorted values lies, by the nearest.
+fn quantile(sorted: &[f64], rank: f64) -> f64 {
+    let index = (rank * (sorted.len().max(1) - 1) as f64).round() as usize;
+    sorted.get(index).copied().unwrap_or(f64::NAN)
+}
+
+/// The middle of some values and how far they lie apart.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(super) struct Spread {
+    pub(super) median: f64,
+    pub(super) p25: f64,
+    pub(super) p75: f64,
+    pub(super) min: f64,
+    pub(super) max: f64,
+}
+
+impl Spread {
+    /// Of at least one value.
+    pub(super) fn of(values: impl IntoIterator<Item = f64>) -> Self {
+        let mut sorted: Vec<f64> = values.into_iter().collect();
+        sorted.sort_by(f64::total_cmp);
+        let at = |rank| quantile(&sorted, rank);
+        Self { median: median(&sorted), p25: at(0.25), p75: at(0.75), min: at(0.0), max: at(1.0) }
+    }
+}
+
+/// The middle of sorted values, or the mean of the two in the middle.
+pub(super) fn median(sorted: &[f64]) -> f64 {
+    let half = sorted.len() / 2;
+    match sorted.len() {
+        0 => f64::NAN,
+        n if n % 2 == 0 => f64::midpoint(sorted[half - 1], sorted[half]),
+        _ => sorted[half],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_spread_of_values() {
+        let spread = Spread::of([5.0, 1.0, 2.0, 4.0, 3.0]);
+        assert_eq!(spread, Spread { median: 3.0, p25: 2.0, p75: 4.0, min: 1.0, max: 5.0 });
+        assert_eq!(Spread::of([1.0, 2.0]).median, 1.5);
+        assert_eq!(Spread::of([7.0]), Spread { median: 7.0, p25: 7.0, p75: 7.0, min: 7.0, max: 7.0 });
+    }
+}

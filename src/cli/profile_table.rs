@@ -1,0 +1,94 @@
+//! The table of `vgg profile`.
+
+use super::{
+    profile::{Row, phase_name},
+    table::{Align, flops, table},
+};
+use crate::{program::Roofline, train::PHASES};
+
+/// Rows below this share of the step are summed up in one.
+const SMALL: f64 = 0.005;
+
+/// One line for each layer and pass; with `all` every one, and its dispatches where there are several.
+pub(super) fn render(rows: &[Row], roofline: &Roofline, batch: usize, all: bool) -> String {
+    let total: f64 = rows.iter().map(|row| row.ns).sum();
+    let shown = |row: &&Row| all || row.ns >= SMALL * total;
+    let mut lines = Vec::new();
+    for row in rows.iter().filter(shown) {
+        lines.push(line(row, total));
+        if all && row.dispatches.len() > 1 {
+            lines.extend(row.dispatches.iter().map(|(kernel, ns)| dispatch(kernel, *ns, total)));
+        }
+    }
+    let small: Vec<&Row> = rows.iter().filter(|row| !shown(row)).collect();
+    if !small.is_empty() {
+        let name = format!("{} smaller ones", small.len());
+        lines.push(sum(&name, &small, total));
+    }
+    for phase in PHASES {
+        let of_phase: Vec<&Row> = rows.iter().filter(|row| row.phase == phase).collect();
+        lines.push(sum(&format!("all of {}", phase_name(phase)), &of_phase, total));
+    }
+    lines.push(sum("the step", &rows.iter().collect::<Vec<_>>(), total));
+    let columns = [
+        ("layer and pass", Align::Left),
+        ("kernel", Align::Left),
+        ("ms", Align::Right),
+        ("of step", Align::Right),
+        ("FLOP", Align::Right),
+        ("TFLOP/s", Align::Right),
+        ("GB/s", Align::Right),
+        ("of roofline", Align::Right),
+    ];
+    format!(
+        "roofline  {:.3} TFLOP/s, {:.1} GB/s (measured just now)\n\n{}\n{:.1} images/s by the sum of all dispatches\n",
+        roofline.flops_per_second / 1e12,
+        roofline.bytes_per_second / 1e9,
+        table(&columns, &lines),
+        1e9 * batch as f64 / total
+    )
+}
+
+fn percent(value: f64) -> String {
+    format!("{value:.1} %")
+}
+
+fn milliseconds(ns: f64) -> String {
+    format!("{:.3}", ns / 1e6)
+}
+
+fn line(row: &Row, total: f64) -> Vec<String> {
+    // The operation is in the label already.
+    let kernel = row.kernel.rsplit_once('/').map_or(row.kernel.as_str(), |(_, variant)| variant);
+    let mut cells = rates(row.label.clone(), &[row], total);
+    cells[1] = kernel.to_owned();
+    cells
+}
+
+fn dispatch(kernel: &str, ns: f64, total: f64) -> Vec<String> {
+    let mut cells = vec![String::new(); 8];
+    cells[1] = format!("  {}", kernel.rsplit_once('/').map_or(kernel, |(_, variant)| variant));
+    cells[2] = milliseconds(ns);
+    cells[3] = percent(100.0 * ns / total);
+    cells
+}
+
+fn sum(name: &str, rows: &[&Row], total: f64) -> Vec<String> {
+    rates(name.to_owned(), rows, total)
+}
+
+fn rates(name: String, rows: &[&Row], total: f64) -> Vec<String> {
+    let add = |value: fn(&Row) -> f64| rows.iter().map(|row| value(row)).sum::<f64>();
+    let (ns, work, moved, best) = (add(|r| r.ns), add(|r| r.flops), add(|r| r.bytes), add(|r| r.best_ns));
+    let rate = |value: f64| if ns > 0.0 { value / ns } else { 0.0 };
+    vec![
+        name,
+        String::new(),
+        milliseconds(ns),
+        percent(100.0 * ns / total),
+        flops(work as u64),
+        format!("{:.4}", rate(work) / 1e3),
+        format!("{:.2}", rate(moved)),
+        percent(100.0 * rate(best)),
+    ]
+}
