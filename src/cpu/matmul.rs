@@ -81,6 +81,27 @@ pub(super) fn matmul<S: Scalar>(output: &mut [S], store: Store, lhs: Matrix<S>, 
     }
 }
 
+/// `[rows, columns]` to `[columns, rows]`, in tiles that are read and written in whole cache lines.
+pub(super) fn transpose<S: Scalar>(from: &[S], rows: usize, columns: usize, to: &mut [S]) {
+    const SIDE: usize = 16;
+    let mut tile = [[S::ZERO; SIDE]; SIDE];
+    for row in (0..rows).step_by(SIDE) {
+        let height = SIDE.min(rows - row);
+        for column in (0..columns).step_by(SIDE) {
+            let width = SIDE.min(columns - column);
+            for (r, line) in tile.iter_mut().enumerate().take(height) {
+                line[..width].copy_from_slice(&from[(row + r) * columns + column..][..width]);
+            }
+            for c in 0..width {
+                let line = &mut to[(column + c) * rows + row..][..height];
+                for (to, from) in line.iter_mut().zip(&tile) {
+                    *to = from[c];
+                }
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -25,7 +25,9 @@ mod roofline;
 mod scalar;
 mod scratch;
 mod simd;
+mod source;
 mod strips;
+mod winograd;
 
 use std::{collections::VecDeque, ops::Range};
 
@@ -136,7 +138,7 @@ impl<S: Scalar> CpuExecutor<S> {
         };
         let buffers: Vec<_> =
             plan.slots.iter().map(|s| Buffer::new(s.dtype, elements(s.bytes, s.dtype))).collect();
-        let sizes = program.steps.iter().map(|s| sizes(&s.op)).fold(Sizes::default(), Sizes::max);
+        let sizes = program.steps.iter().map(|s| sizes::<S>(&s.op)).fold(Sizes::default(), Sizes::max);
         let threads = rayon::current_num_threads();
         let scratch = Scratch::new(sizes, threads);
         let allocations = buffers.len() + Scratch::<S>::allocations(threads);
@@ -256,11 +258,11 @@ impl<S: Scalar> Executor for CpuExecutor<S> {
 }
 
 /// The scratch memory of an operation.
-fn sizes(op: &Op) -> Sizes {
+fn sizes<S: Scalar>(op: &Op) -> Sizes {
     match op {
-        Op::ConvForward(op) => conv::forward_sizes(op),
-        Op::ConvGradInput(op) => conv::grad_input_sizes(op),
-        Op::ConvGradWeight(op) => conv::grad_weight_sizes(op),
+        Op::ConvForward(op) => conv::forward_sizes::<S>(op),
+        Op::ConvGradInput(op) => conv::grad_input_sizes::<S>(op),
+        Op::ConvGradWeight(op) => conv::grad_weight_sizes::<S>(op),
         Op::GradBias(op) => bias::sizes(op),
         Op::BatchNormStatistics(op) => batch_norm::statistics_sizes(op),
         Op::BatchNormNormalize(op) => batch_norm::factor_sizes(op.channels, 3),

@@ -5,15 +5,11 @@ use std::{
     ops::{Add, AddAssign, Div, Mul, Neg, Sub},
 };
 
-mod sealed {
-    pub trait Sealed {}
-    impl Sealed for f32 {}
-    impl Sealed for f64 {}
-}
+use super::simd::Vectors;
 
 /// `f32`, the type of the device for machines without a GPU, or `f64`, the type of the reference.
 pub trait Scalar:
-    sealed::Sealed
+    Vectors
     + Copy
     + Debug
     + Default
@@ -32,6 +28,9 @@ pub trait Scalar:
     const ZERO: Self;
     /// 1.
     const ONE: Self;
+    /// Whether the executor takes fast algorithms whose rounding differs from the definitions': `f32` does, the
+    /// reference does not.
+    const FAST: bool;
 
     /// The nearest value to an `f64`.
     fn of(value: f64) -> Self;
@@ -47,10 +46,11 @@ pub trait Scalar:
 }
 
 macro_rules! scalar {
-    ($($t:ty)*) => {$(
+    ($($t:ty: $fast:literal)*) => {$(
         impl Scalar for $t {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
+            const FAST: bool = $fast;
 
             #[inline(always)]
             fn of(value: f64) -> Self {
@@ -75,4 +75,4 @@ macro_rules! scalar {
     )*};
 }
 
-scalar!(f32 f64);
+scalar!(f32: true f64: false);

@@ -1,0 +1,493 @@
+//! 3x3 convolution by Winograd's minimal filtering F(m x m, 3x3), for the device.
+//!
+//! `y = At [(G w Gt) * (Bt d B)] A` on tiles of `m + 2` by `m + 2` inputs and `m` by `m` outputs: a sum over channels of
+//! products at `(m + 2)^2` points, which is as many matrix products `[tiles, c] * [c, k]`. The gradient of the input is
+//! the convolution with the turned filters, that of the weights the transposed map: `Gt [V' * (A dy At)] G`.
+//!
+//! Where there are few tiles, tasks are slices of channels, and the transformed filters never leave a core's cache;
+//! otherwise tasks are groups of tiles. Both depend on shapes alone.
+
+mod forms;
+mod tiles;
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+use tiles::{Filters, Gather, GradFilters, Layout, Spread, padded};
+
+use super::{
+    CHUNK, Scalar,
+    matmul::{Matrix, Store, matmul},
+    scratch::{Lanes, Sizes},
+    source::Source,
+};
+use crate::ops::Conv;
+
+/// Scalars of the transformed tiles of a task, about.
+const TASK: usize = 192 * 1024;
+/// Up to so many tiles, tasks are slices of channels.
+const FEW: usize = 128;
+/// Output channels of a slice.
+const SLICE: usize = 64;
+/// Input channels whose transformed filters a slice works with at a time.
+const BLOCK: usize = 128;
+/// Rows of filters of a task of their own transform, and of the gradient by slices.
+const ROWS: usize = 16;
+/// Scalars that the partial sums of a gradient may take, about, and how many there are at most.
+const PARTIAL: usize = 4 << 20;
+const PARTS: usize = 16;
+
+/// How a convolution is cut into tiles.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plan {
+    conv: Conv,
+    /// Outputs a side of a tile.
+    m: usize,
+    /// Tiles along height and width.
+    tiles: [usize; 2],
+}
+
+/// Rows of tiles of some images: all rows where there are several images.
+struct Region {
+    images: Range<usize>,
+    rows: Range<usize>,
+}
+
+impl Plan {
+    /// The plan for a convolution that this is the faster way for.
+    pub fn new(conv: &Conv) -> Option<Self> {
+        let tiles = |m: usize| [conv.h, conv.w].map(|side| side.div_ceil(m));
+        let products = |m: usize| tiles(m).iter().product::<usize>() * (m + 2) * (m + 2);
+        let m = [4, 3, 2].into_iter().min_by_key(|&m| products(m))?;
+        let pays = 2 * products(m) <= 9 * conv.h * conv.w;
+        (pays && conv.c >= 8 && conv.k >= 8).then(|| Self { conv: *conv, m, tiles: tiles(m) })
+    }
+
+    /// Products for each pair of channels of a tile.
+    fn points(&self) -> usize {
+        (self.m + 2) * (self.m + 2)
+    }
+
+    fn image_tiles(&self) -> usize {
+        self.tiles[0] * self.tiles[1]
+    }
+
+    fn all_tiles(&self) -> usize {
+        self.conv.n * self.image_tiles()
+    }
+
+    fn few(&self) -> bool {
+        self.all_tiles() <= FEW
+    }
+
+    /// Scalars that a row of tiles takes, framed.
+    fn framed(&self) -> usize {
+        (self.m + 2) * (self.tiles[1] * self.m + 2) * padded(self.conv.c).max(padded(self.conv.k))
+    }
+
+    /// Scalars that the values of `tiles` tiles take, transformed.
+    fn spread(&self, tiles: usize, channels: usize) -> usize {
+        self.points() * tiles * padded(channels)
+    }
+
+    /// Images of a task, or rows of tiles of a task where that is less than an image.
+    fn task(&self) -> [usize; 2] {
+        let row = self.spread(self.tiles[1], self.conv.c + self.conv.k);
+        let rows = (TASK / row).max(1);
+        [(rows / self.tiles[0]).max(1), rows.min(self.tiles[0])]
+    }
+
+    fn task_tiles(&self) -> usize {
+        let [images, rows] = self.task();
+        images * rows * self.tiles[1]
+    }
+
+    /// How many tasks there are, and the regions of them.
+    fn tasks(&self) -> usize {
+        let [images, rows] = self.task();
+        self.conv.n.div_ceil(images) * self.tiles[0].div_ceil(rows)
+    }
+
+    fn region(&self, task: usize) -> Region {
+        let [images, rows] = self.task();
+        let each = self.tiles[0].div_ceil(rows);
+        let (image, row) = (task / each * images, task % each * rows);
+        Region {
+            images: image..(image + images).min(self.conv.n),
+            rows: row..(row + rows).min(self.tiles[0]),
+        }
+    }
+
+    fn parts(&self) -> usize {
+        (PARTIAL / (self.points() * self.conv.c * self.conv.k)).clamp(1, PARTS).min(self.tasks())
+    }
+
+    pub fn sizes(&self) -> Sizes {
+        let Conv { c, k, .. } = self.conv;
+        let points = self.points();
+        if self.few() {
+            let tiles = self.all_tiles();
+            let lane = points * SLICE * (tiles + BLOCK) + self.framed();
+            Sizes { lane, shared: self.spread(tiles, c) + self.conv.pixels() * k, ..Sizes::default() }
+        } else {
+            let tiles = self.task_tiles();
+            let lane = self.framed() + self.spread(tiles, c) + points * tiles * k;
+            Sizes { lane, shared: points * c * k, ..Sizes::default() }
+        }
+    }
+
+    pub fn grad_weight_sizes(&self) -> Sizes {
+        let Conv { c, k, .. } = self.conv;
+        let points = self.points();
+        if self.by_slices() {
+            let tiles = self.all_tiles();
+            let lane = self.framed().max(points * ROWS * k);
+            Sizes { lane, shared: self.spread(tiles, c) + self.spread(tiles, k), ..Sizes::default() }
+        } else {
+            let tiles = self.task_tiles();
+            let lane = self.framed() + self.spread(tiles, c) + self.spread(tiles, k);
+            Sizes { lane, shared: self.parts() * points * c * k, ..Sizes::default() }
+        }
+    }
+
+    /// Whether tasks of the gradient of the weights are slices of channels.
+    fn by_slices(&self) -> bool {
+        self.few() || PARTIAL / (self.points() * self.conv.c * self.conv.k) < 4
+    }
+}
+
+impl Region {
+    fn tiles(&self, plan: &Plan) -> usize {
+        self.images.len() * self.rows.len() * plan.tiles[1]
+    }
+}
+
+/// `source[n, h, w, c]`, `weight[3, 3, c, k]` to `output[n, h, w, k]`, and `bias[k]` added where there is one.
+pub(super) fn convolve<S: Scalar>(
+    plan: &Plan,
+    source: Source<S>,
+    weight: &[S],
+    bias: &[S],
+    output: &mut [S],
+    lanes: &Lanes<S>,
+    shared: &mut [S],
+) {
+    if plan.few() {
+        convolve_by_slices(plan, source, weight, bias, output, lanes, shared);
+    } else {
+        convolve_by_tiles(plan, source, weight, bias, output, lanes, shared);
+    }
+}
+
+fn convolve_by_tiles<S: Scalar>(
+    plan: &Plan,
+    source: Source<S>,
+    weight: &[S],
+    bias: &[S],
+    output: &mut [S],
+    lanes: &Lanes<S>,
+    shared: &mut [S],
+) {
+    let Conv { h, w, c, k, .. } = plan.conv;
+    let points = plan.points();
+    let filters = &mut shared[..points * c * k];
+    filters.par_chunks_mut(ROWS * points * k).enumerate().for_each(|(chunk, filters)| {
+        let rows = chunk * ROWS..chunk * ROWS + filters.len() / (points * k);
+        Filters { m: plan.m, weight, extents: [c, k], rows, columns: 0..k, points: filters }.run();
+    });
+    let filters = &*filters;
+    let [images, rows] = plan.task();
+    let each = plan.tiles[0].div_ceil(rows);
+    let part = if each > 1 { rows * plan.m * w * k } else { images * h * w * k };
+    output.par_chunks_mut(images * h * w * k).enumerate().for_each(|(group, output)| {
+        output.par_chunks_mut(part).enumerate().for_each(|(index, output)| {
+            let region = &plan.region(group * each + index);
+            let tiles = region.tiles(plan);
+            lanes.with(plan.framed() + plan.spread(tiles, c) + points * tiles * k, |room| {
+                let (framed, room) = room.split_at_mut(plan.framed());
+                let (spread, products) = room.split_at_mut(plan.spread(tiles, c));
+                let layout = Layout { point: tiles * padded(c), item: padded(c) };
+                let tile = Spread {
+                    plan,
+                    region,
+                    source,
+                    channels: c,
+                    gradient: false,
+                    framed,
+                    points: spread,
+                    layout,
+                };
+                tile.run();
+                for (p, products) in products.chunks_exact_mut(tiles * k).enumerate() {
+                    let tiles = Matrix::rows(&spread[p * layout.point..], tiles, c, layout.item);
+                    let filter = Matrix::rows(&filters[p * k..], c, k, points * k);
+                    matmul(products, Store::Replace, tiles, filter);
+                }
+                let layout = Layout { point: tiles * k, item: k };
+                Gather { plan, region, points: products, layout, bias, channels: k, output }.run();
+            });
+        });
+    });
+}
+
+/// Transforms all tiles to `points[tiles, t * t, channels]`.
+fn spread_all<S: Scalar>(
+    plan: &Plan,
+    source: Source<S>,
+    channels: usize,
+    gradient: bool,
+    points: &mut [S],
+    lanes: &Lanes<S>,
+) -> Layout {
+    let layout = Layout { point: padded(channels), item: plan.points() * padded(channels) };
+    points.par_chunks_mut(plan.image_tiles() * layout.item).enumerate().for_each(|(image, points)| {
+        let region = &Region { images: image..image + 1, rows: 0..plan.tiles[0] };
+        lanes.with(plan.framed(), |framed| {
+            Spread { plan, region, source, channels, gradient, framed, points, layout }.run();
+        });
+    });
+    layout
+}
+
+fn convolve_by_slices<S: Scalar>(
+    plan: &Plan,
+    source: Source<S>,
+    weight: &[S],
+    bias: &[S],
+    output: &mut [S],
+    lanes: &Lanes<S>,
+    shared: &mut [S],
+) {
+    let Conv { c, k, .. } = plan.conv;
+    let (points, tiles, pixels) = (plan.points(), plan.all_tiles(), plan.conv.pixels());
+    let (spread, slices) = shared.split_at_mut(plan.spread(tiles, c));
+    let layout = spread_all(plan, source, c, false, spread, lanes);
+    let (spread, slices) = (&*spread, &mut slices[..pixels * k]);
+    let all = &Region { images: 0..plan.conv.n, rows: 0..plan.tiles[0] };
+    slices.par_chunks_mut(pixels * SLICE).enumerate().for_each(|(slice, output)| {
+        let channels = output.len() / pixels;
+        let outputs = slice * SLICE..slice * SLICE + channels;
+        lanes.with(points * channels * (tiles + BLOCK), |room| {
+            let (products, filters) = room.split_at_mut(points * tiles * channels);
+            for first in (0..c).step_by(BLOCK) {
+                let inputs = first..(first + BLOCK).min(c);
+                let filters = &mut filters[..points * inputs.len() * channels];
+                let (rows, columns) = (inputs.clone(), outputs.clone());
+                Filters { m: plan.m, weight, extents: [c, k], rows, columns, points: &mut *filters }.run();
+                let store = if first > 0 { Store::Add } else { Store::Replace };
+                for (p, products) in products.chunks_exact_mut(tiles * channels).enumerate() {
+                    let from = &spread[p * layout.point + first..];
+                    let tiles = Matrix::rows(from, tiles, inputs.len(), layout.item);
+                    let filter = &filters[p * channels..];
+                    let filter = Matrix::rows(filter, inputs.len(), channels, points * channels);
+                    matmul(products, store, tiles, filter);
+                }
+            }
+            let bias = if bias.is_empty() { bias } else { &bias[outputs.clone()] };
+            let layout = Layout { point: tiles * channels, item: channels };
+            Gather { plan, region: all, points: products, layout, bias, channels, output }.run();
+        });
+    });
+    let slices = &*slices;
+    output.par_chunks_mut(CHUNK / k * k + k).enumerate().for_each(|(chunk, output)| {
+        for (row, output) in output.chunks_exact_mut(k).enumerate() {
+            let pixel = chunk * (CHUNK / k + 1) + row;
+            for (slice, part) in output.chunks_mut(SLICE).enumerate() {
+                let width = part.len();
+                part.copy_from_slice(&slices[slice * SLICE * pixels + pixel * width..][..width]);
+            }
+        }
+    });
+}
+
+/// `input[n, h, w, c]`, `grad_output[n, h, w, k]` to `grad_weight[3, 3, c, k]`, or `+=`.
+pub(super) fn grad_weight<S: Scalar>(
+    plan: &Plan,
+    [input, grad_output]: [Source<S>; 2],
+    accumulate: bool,
+    grad_weight: &mut [S],
+    lanes: &Lanes<S>,
+    shared: &mut [S],
+) {
+    let Conv { c, k, .. } = plan.conv;
+    let points = plan.points();
+    if plan.by_slices() {
+        let tiles = plan.all_tiles();
+        let (inputs, gradients) = shared.split_at_mut(plan.spread(tiles, c));
+        let gradients = &mut gradients[..plan.spread(tiles, k)];
+        let from = spread_all(plan, input, c, false, inputs, lanes);
+        let to = spread_all(plan, grad_output, k, true, gradients, lanes);
+        let (inputs, gradients) = (&*inputs, &*gradients);
+        tap_chunks(grad_weight, c * k, ROWS * k, |chunk, taps| {
+            let rows = taps[0].len() / k;
+            lanes.with(points * rows * k, |sums| {
+                for (p, sum) in sums.chunks_exact_mut(rows * k).enumerate() {
+                    let input = &inputs[p * from.point + chunk * ROWS..];
+                    let input = Matrix::rows(input, tiles, rows, from.item).transposed();
+                    let gradient = Matrix::rows(&gradients[p * to.point..], tiles, k, to.item);
+                    matmul(sum, Store::Replace, input, gradient);
+                }
+                let layout = Layout { point: rows * k, item: k };
+                GradFilters { m: plan.m, points: sums, layout, columns: k, accumulate, taps }.run();
+            });
+        });
+        return;
+    }
+    let (parts, tasks, size) = (plan.parts(), plan.tasks(), points * c * k);
+    let sums = &mut shared[..parts * size];
+    sums.par_chunks_mut(size).enumerate().for_each(|(part, sums)| {
+        for task in part * tasks / parts..(part + 1) * tasks / parts {
+            let store = if task > part * tasks / parts { Store::Add } else { Store::Replace };
+            let region = &plan.region(task);
+            let tiles = region.tiles(plan);
+            lanes.with(plan.framed() + plan.spread(tiles, c) + plan.spread(tiles, k), |room| {
+                let (framed, room) = room.split_at_mut(plan.framed());
+                let (inputs, gradients) = room.split_at_mut(plan.spread(tiles, c));
+                let from = Layout { point: tiles * padded(c), item: padded(c) };
+                let to = Layout { point: tiles * padded(k), item: padded(k) };
+                Spread {
+                    plan,
+                    region,
+                    source: input,
+                    channels: c,
+                    gradient: false,
+                    framed: &mut *framed,
+                    points: &mut *inputs,
+                    layout: from,
+                }
+                .run();
+                Spread {
+                    plan,
+                    region,
+                    source: grad_output,
+                    channels: k,
+                    gradient: true,
+                    framed,
+                    points: &mut *gradients,
+                    layout: to,
+                }
+                .run();
+                for (p, sum) in sums.chunks_exact_mut(c * k).enumerate() {
+                    let input = Matrix::rows(&inputs[p * from.point..], tiles, c, from.item).transposed();
+                    let gradient = Matrix::rows(&gradients[p * to.point..], tiles, k, to.item);
+                    matmul(sum, store, input, gradient);
+                }
+            });
+        }
+    });
+    let (total, rest) = sums.split_at_mut(size);
+    total.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, total)| {
+        for part in rest.chunks_exact(size) {
+            for (sum, &part) in total.iter_mut().zip(&part[chunk * CHUNK..]) {
+                *sum += part;
+            }
+        }
+    });
+    let total = &*total;
+    tap_chunks(grad_weight, c * k, ROWS * k, |chunk, taps| {
+        let points = &total[chunk * ROWS * k..];
+        let layout = Layout { point: c * k, item: k };
+        GradFilters { m: plan.m, points, layout, columns: k, accumulate, taps }.run();
+    });
+}
+
+/// Calls `work` with each chunk of the nine taps `[tap]` of `weight[9 * tap]`.
+fn tap_chunks<S: Scalar>(
+    weight: &mut [S],
+    tap: usize,
+    chunk: usize,
+    work: impl Fn(usize, [&mut [S]; 9]) + Sync,
+) {
+    let mut taps = weight.chunks_exact_mut(tap);
+    let [a, b, c, d, e, f, g, h, i] =
+        std::array::from_fn(|_| taps.next().expect("nine taps").par_chunks_mut(chunk));
+    (a, b, c, d, e, f, g, h, i)
+        .into_par_iter()
+        .enumerate()
+        .for_each(|(index, (a, b, c, d, e, f, g, h, i))| work(index, [a, b, c, d, e, f, g, h, i]));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        cpu::{conv, scratch::Scratch},
+        ops::{ConvForward, ConvGradInput, ConvGradWeight},
+        rng,
+    };
+
+    fn values(index: u32, len: usize) -> Vec<f64> {
+        rng::normal(1, index, len, 1.0).into_iter().map(f64::from).collect()
+    }
+
+    /// Both ways through each function with every size of tiles, against the matrix products over im2col, in f64: the
+    /// transforms are exact but for rounding.
+    #[test]
+    fn the_transforms_give_the_convolution_and_its_gradients() {
+        let shapes = [
+            (2, 2, 2, 8, 9),
+            (3, 3, 3, 17, 33),
+            (2, 3, 2, 130, 70),
+            (1, 7, 7, 16, 8),
+            (2, 14, 5, 31, 20),
+            (9, 28, 28, 8, 16),
+            (3, 30, 50, 12, 20),
+            (40, 7, 6, 140, 256),
+        ];
+        for (n, h, w, c, k) in shapes {
+            let conv = Conv { n, h, w, c, k };
+            let affine = [values(5, c), values(6, c), values(7, c), vec![f64::NAN; c]].concat();
+            let (mut x, mut affine, mut wt) = (values(1, n * h * w * c), affine, values(2, 9 * c * k));
+            let (mut bias, mut dy) = (values(3, k), values(4, n * h * w * k));
+            let (mut output, mut grad_affine) = (values(8, dy.len()), values(9, 5 * k));
+            let forward = ConvForward { conv, normalized: true, statistics: false };
+            let grad_input = ConvGradInput { conv, through: Some(0.5) };
+            let grad_weight =
+                ConvGradWeight { conv, normalized: true, through: Some(0.5), accumulate: false };
+            let (plan, reversed) =
+                (Plan::new(&conv).unwrap(), Plan::new(&Conv { c: k, k: c, ..conv }).unwrap());
+            let needs = conv::forward_sizes::<f64>(&forward)
+                .max(conv::grad_input_sizes::<f64>(&grad_input))
+                .max(conv::grad_weight_sizes::<f64>(&grad_weight))
+                .max(plan.sizes())
+                .max(reversed.sizes())
+                .max(plan.grad_weight_sizes());
+            let scratch = &mut Scratch::new(needs, rayon::current_num_threads());
+            let [mut y, mut y2] = [(); 2].map(|()| vec![f64::NAN; dy.len()]);
+            let [mut dx, mut dx2] = [(); 2].map(|()| vec![f64::NAN; x.len()]);
+            let [mut dw, mut dw2] = [(); 2].map(|()| vec![f64::NAN; wt.len()]);
+            let inputs = [&mut x[..], &mut affine, &mut wt, &mut bias];
+            conv::forward(&forward, inputs, &mut y, None, scratch);
+            conv::grad_input(&grad_input, [&mut dy, &mut output, &mut grad_affine], &wt, &mut dx, scratch);
+            let gradient = [&mut dy[..], &mut output, &mut grad_affine];
+            conv::grad_weight(&grad_weight, [&mut x, &mut affine], gradient, &mut dw, scratch);
+            // Turned by 180 degrees, channels exchanged.
+            let turned: Vec<f64> =
+                (0..9 * k * c).map(|i| wt[((8 - i / (k * c)) * c + i % c) * k + i / c % k]).collect();
+            scratch.shared.fill(f64::NAN);
+            let input = Source::Normalized { input: &x, affine: &affine };
+            let Scratch { lanes, shared, .. } = scratch;
+            let gradient = Source::gradient([&dy, &output, &grad_affine], Some(0.5));
+            convolve(&plan, input, &wt, &bias, &mut y2, lanes, shared);
+            convolve(&reversed, gradient, &turned, &[], &mut dx2, lanes, shared);
+            super::grad_weight(&plan, [input, gradient], false, &mut dw2, lanes, shared);
+            let mut twice = dw2.clone();
+            super::grad_weight(&plan, [input, gradient], true, &mut twice, lanes, shared);
+            let halves: Vec<f64> = twice.iter().map(|t| t / 2.0).collect();
+            // Sums of `terms` products of magnitude up to about 10, amplified at most 48 times along each axis: the
+            // largest row of |At| (|G| 1 * |Bt| 1) of F(4, 3).
+            let tolerance = |terms: usize| 1e-16 * 48.0 * 48.0 * 10.0 * (terms as f64).sqrt();
+            for (what, found, expected, terms) in [
+                ("output", &y2, &y, 9 * c),
+                ("grad_input", &dx2, &dx, 9 * k),
+                ("grad_weight", &dw2, &dw, n * h * w),
+                ("twice grad_weight", &halves, &dw, n * h * w),
+            ] {
+                for (found, expected) in found.iter().zip(expected) {
+                    let error = (found - expected).abs();
+                    assert!(error <= tolerance(terms), "{conv:?} {what}: {found} not {expected}");
+                }
+            }
+        }
+    }
+}

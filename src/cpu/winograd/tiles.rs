@@ -1,0 +1,367 @@
+//! Winograd's transforms in two dimensions, over tiles and filters.
+//!
+//! Loops over indices and no closures: see [`wide`].
+
+#![allow(clippy::needless_range_loop)]
+
+use std::{marker::PhantomData, ops::Range};
+
+use super::{
+    Plan, Region,
+    forms::{Form, Four, Three, Two},
+};
+use crate::cpu::{
+    Scalar,
+    simd::{Simd, Vector, WithSimd, wide},
+    source::Source,
+};
+
+/// Channels of a transformed tile: the next multiple of the widest register.
+pub(super) fn padded(channels: usize) -> usize {
+    channels.next_multiple_of(16)
+}
+
+/// Where transformed values lie: point `p` of item `i` begins at `p * point + i * item`.
+#[derive(Clone, Copy)]
+pub(super) struct Layout {
+    pub point: usize,
+    pub item: usize,
+}
+
+macro_rules! dispatch {
+    ($m:expr, $function:ident($($argument:expr),*)) => {
+        match $m {
+            2 => $function::<V, S, Two, 2, 4>($($argument),*),
+            3 => $function::<V, S, Three, 3, 5>($($argument),*),
+            _ => $function::<V, S, Four, 4, 6>($($argument),*),
+        }
+    };
+}
+
+/// Transforms the tiles of a region of an image to `points`.
+pub(super) struct Spread<'a, S> {
+    pub plan: &'a Plan,
+    pub region: &'a Region,
+    pub source: Source<'a, S>,
+    pub channels: usize,
+    /// The output's gradient, in tiles of m by m, or the input, in overlapping ones of m + 2 by m + 2.
+    pub gradient: bool,
+    /// Room for one row of tiles: [`Plan::framed`].
+    pub framed: &'a mut [S],
+    pub points: &'a mut [S],
+    pub layout: Layout,
+}
+
+impl<S: Scalar> Spread<'_, S> {
+    pub fn run(self) {
+        wide(self);
+    }
+}
+
+impl<S: Scalar> WithSimd for Spread<'_, S> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<V: Simd>(self, simd: V) {
+        let m = self.plan.m;
+        if self.gradient {
+            dispatch!(m, spread_gradient(simd, self));
+        } else {
+            dispatch!(m, spread_input(simd, self));
+        }
+    }
+}
+
+#[inline(always)]
+fn spread_input<V: Simd, S: Scalar, F: Form<M, T>, const M: usize, const T: usize>(simd: V, work: Spread<S>) {
+    spread::<V, S, (Input<F>, [(); M]), T, T>(simd, work, M, 1);
+}
+
+#[inline(always)]
+fn spread_gradient<V: Simd, S: Scalar, F: Form<M, T>, const M: usize, const T: usize>(
+    simd: V,
+    work: Spread<S>,
+) {
+    spread::<V, S, (GradOutput<F>, [(); T]), M, T>(simd, work, M, 0);
+}
+
+/// A transform in one dimension. A type and not a closure: closures are compiled for the oldest machine.
+trait Along<const A: usize, const T: usize> {
+    fn along<V: Simd, S: Scalar>(values: [Vector<V, S>; A]) -> [Vector<V, S>; T];
+}
+
+struct Input<F>(PhantomData<F>);
+struct GradOutput<F>(PhantomData<F>);
+
+impl<F: Form<M, T>, const M: usize, const T: usize> Along<T, T> for (Input<F>, [(); M]) {
+    #[inline(always)]
+    fn along<V: Simd, S: Scalar>(values: [Vector<V, S>; T]) -> [Vector<V, S>; T] {
+        F::input(values)
+    }
+}
+
+impl<F: Form<M, T>, const M: usize, const T: usize> Along<M, T> for (GradOutput<F>, [(); T]) {
+    #[inline(always)]
+    fn along<V: Simd, S: Scalar>(values: [Vector<V, S>; M]) -> [Vector<V, S>; T] {
+        F::grad_output(values)
+    }
+}
+
+/// `A` values a side become `T`, in tiles `m` apart, behind an edge of `edge` zeros.
+#[inline(always)]
+fn spread<V: Simd, S: Scalar, X: Along<A, T>, const A: usize, const T: usize>(
+    simd: V,
+    work: Spread<S>,
+    m: usize,
+    edge: usize,
+) {
+    let Spread { plan, region, source, channels, framed, points, layout, .. } = work;
+    let (tiles, padded) = (plan.tiles[1], padded(channels));
+    let columns = (tiles - 1) * m + A;
+    let mut item = 0;
+    for image in region.images.clone() {
+        for row in region.rows.clone() {
+            frame(plan, source, channels, image, row * m, edge, [A, columns], framed);
+            for tile in 0..tiles {
+                for c in (0..padded).step_by(S::lanes::<V>()) {
+                    let mut lines = [[Vector::splat(simd, S::ZERO); T]; A];
+                    for r in 0..A {
+                        let at = (r * columns + tile * m) * padded + c;
+                        let mut line = [Vector::splat(simd, S::ZERO); A];
+                        for s in 0..A {
+                            line[s] = Vector::load(simd, &framed[at + s * padded..]);
+                        }
+                        lines[r] = X::along(line);
+                    }
+                    for s in 0..T {
+                        let column = X::along(column(simd, &lines, s));
+                        for r in 0..T {
+                            let at = (r * T + s) * layout.point + item * layout.item + c;
+                            column[r].store(&mut points[at..]);
+                        }
+                    }
+                }
+                item += 1;
+            }
+        }
+    }
+}
+
+/// Column `s`.
+#[inline(always)]
+fn column<V: Simd, S: Scalar, const R: usize, const C: usize>(
+    simd: V,
+    lines: &[[Vector<V, S>; C]; R],
+    s: usize,
+) -> [Vector<V, S>; R] {
+    let mut column = [Vector::splat(simd, S::ZERO); R];
+    for r in 0..R {
+        column[r] = lines[r][s];
+    }
+    column
+}
+
+/// Copies `[rows, columns]` pixels of an image into a frame of zeros; `edge` is where the image's begin.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+fn frame<S: Scalar>(
+    plan: &Plan,
+    source: Source<S>,
+    channels: usize,
+    image: usize,
+    first: usize,
+    edge: usize,
+    [rows, columns]: [usize; 2],
+    framed: &mut [S],
+) {
+    let (h, w, padded) = (plan.conv.h, plan.conv.w, padded(channels));
+    let inside = w.min(columns - edge);
+    for (r, line) in framed.chunks_exact_mut(columns * padded).take(rows).enumerate() {
+        let y = first + r;
+        if y < edge || y - edge >= h {
+            line.fill(S::ZERO);
+            continue;
+        }
+        line[..edge * padded].fill(S::ZERO);
+        line[(edge + inside) * padded..].fill(S::ZERO);
+        let line = &mut line[edge * padded..][..inside * padded];
+        source.read(channels, (image * h + y - edge) * w, padded, line);
+    }
+}
+
+/// Transforms the products of a region's tiles back to `output`, which begins at the region's first pixel.
+pub(super) struct Gather<'a, S> {
+    pub plan: &'a Plan,
+    pub region: &'a Region,
+    pub points: &'a [S],
+    pub layout: Layout,
+    /// One for each channel, or nothing.
+    pub bias: &'a [S],
+    pub channels: usize,
+    pub output: &'a mut [S],
+}
+
+impl<S: Scalar> Gather<'_, S> {
+    pub fn run(self) {
+        wide(self);
+    }
+}
+
+impl<S: Scalar> WithSimd for Gather<'_, S> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<V: Simd>(self, simd: V) {
+        dispatch!(self.plan.m, gather(simd, self));
+    }
+}
+
+#[inline(always)]
+fn gather<V: Simd, S: Scalar, F: Form<M, T>, const M: usize, const T: usize>(simd: V, work: Gather<S>) {
+    let Gather { plan, region, points, layout, bias, channels, output } = work;
+    let (h, w) = (plan.conv.h, plan.conv.w);
+    let mut item = 0;
+    for image in 0..region.images.len() {
+        for row in region.rows.clone() {
+            let from = image * h + (row - region.rows.start) * M;
+            let rows = M.min(h - row * M);
+            for tile in 0..plan.tiles[1] {
+                let columns = M.min(w - tile * M);
+                for c in (0..channels).step_by(S::lanes::<V>()) {
+                    let lanes = S::lanes::<V>().min(channels - c);
+                    let mut lines = [[Vector::splat(simd, S::ZERO); M]; T];
+                    for r in 0..T {
+                        let mut line = [Vector::splat(simd, S::ZERO); T];
+                        for s in 0..T {
+                            let at = (r * T + s) * layout.point + item * layout.item + c;
+                            line[s] = Vector::load(simd, &points[at..][..lanes]);
+                        }
+                        lines[r] = F::output(line);
+                    }
+                    let bias = match bias {
+                        [] => Vector::splat(simd, S::ZERO),
+                        bias => Vector::load(simd, &bias[c..][..lanes]),
+                    };
+                    for s in 0..columns {
+                        let column = F::output(column(simd, &lines, s));
+                        for r in 0..rows {
+                            let pixel = (from + r) * w + tile * M + s;
+                            (column[r] + bias).store(&mut output[pixel * channels + c..][..lanes]);
+                        }
+                    }
+                }
+                item += 1;
+            }
+        }
+    }
+}
+
+/// Transforms filters `weight[9, all rows, all columns]` to `points[rows, t * t, columns]`.
+pub(super) struct Filters<'a, S> {
+    pub m: usize,
+    pub weight: &'a [S],
+    /// All rows and columns.
+    pub extents: [usize; 2],
+    pub rows: Range<usize>,
+    pub columns: Range<usize>,
+    pub points: &'a mut [S],
+}
+
+impl<S: Scalar> Filters<'_, S> {
+    pub fn run(self) {
+        wide(self);
+    }
+}
+
+impl<S: Scalar> WithSimd for Filters<'_, S> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<V: Simd>(self, simd: V) {
+        dispatch!(self.m, filters(simd, self));
+    }
+}
+
+#[inline(always)]
+fn filters<V: Simd, S: Scalar, F: Form<M, T>, const M: usize, const T: usize>(simd: V, work: Filters<S>) {
+    let Filters { weight, extents: [all, stride], rows, columns, points, .. } = work;
+    let width = columns.len();
+    for (item, row) in rows.enumerate() {
+        for at in (0..width).step_by(S::lanes::<V>()) {
+            let lanes = S::lanes::<V>().min(width - at);
+            let mut lines = [[Vector::splat(simd, S::ZERO); T]; 3];
+            for r in 0..3 {
+                let mut line = [Vector::splat(simd, S::ZERO); 3];
+                for s in 0..3 {
+                    let at = ((3 * r + s) * all + row) * stride + columns.start + at;
+                    line[s] = Vector::load(simd, &weight[at..][..lanes]);
+                }
+                lines[r] = F::filter(line);
+            }
+            for s in 0..T {
+                let values = F::filter(column(simd, &lines, s));
+                for r in 0..T {
+                    let at = (item * T * T + r * T + s) * width + at;
+                    values[r].store(&mut points[at..][..lanes]);
+                }
+            }
+        }
+    }
+}
+
+/// Transforms gradients `points` of filters back to `taps`, each `[rows, columns]`.
+pub(super) struct GradFilters<'a, S> {
+    pub m: usize,
+    pub points: &'a [S],
+    pub layout: Layout,
+    pub columns: usize,
+    /// Adds to what `taps` hold.
+    pub accumulate: bool,
+    pub taps: [&'a mut [S]; 9],
+}
+
+impl<S: Scalar> GradFilters<'_, S> {
+    pub fn run(self) {
+        wide(self);
+    }
+}
+
+impl<S: Scalar> WithSimd for GradFilters<'_, S> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<V: Simd>(self, simd: V) {
+        dispatch!(self.m, grad_filters(simd, self));
+    }
+}
+
+#[inline(always)]
+fn grad_filters<V: Simd, S: Scalar, F: Form<M, T>, const M: usize, const T: usize>(
+    simd: V,
+    work: GradFilters<S>,
+) {
+    let GradFilters { points, layout, columns, accumulate, taps, .. } = work;
+    for item in 0..taps[0].len() / columns {
+        for at in (0..columns).step_by(S::lanes::<V>()) {
+            let lanes = S::lanes::<V>().min(columns - at);
+            let mut lines = [[Vector::splat(simd, S::ZERO); 3]; T];
+            for r in 0..T {
+                let mut line = [Vector::splat(simd, S::ZERO); T];
+                for s in 0..T {
+                    let at = (r * T + s) * layout.point + item * layout.item + at;
+                    line[s] = Vector::load(simd, &points[at..][..lanes]);
+                }
+                lines[r] = F::grad_filter(line);
+            }
+            for s in 0..3 {
+                let values = F::grad_filter(column(simd, &lines, s));
+                for r in 0..3 {
+                    let to = &mut taps[3 * r + s][item * columns + at..][..lanes];
+                    let before =
+                        if accumulate { Vector::load(simd, to) } else { Vector::splat(simd, S::ZERO) };
+                    (values[r] + before).store(to);
+                }
+            }
+        }
+    }
+}
