@@ -16,7 +16,7 @@ use vgg_wgpu::{
     cpu::CpuExecutor,
     model::VggConfig,
     ops::{Adam, Control},
-    program::{DeviceLimits, Executor, Lowered, Mode, Pass, Program, Settings, Step, lower},
+    program::{DeviceLimits, Executor, Lowered, Mode, Pass, Precision, Program, Settings, Step, lower},
 };
 
 fn main() {
@@ -42,6 +42,7 @@ fn main() {
         mean: vec![0.1307],
         std: vec![0.3081],
         mode: Mode::Train(adam),
+        precision: Precision::F32,
         limits: DeviceLimits::NONE,
     };
     let lowered = lower(&network, &settings).expect("a program");

@@ -7,6 +7,9 @@ use std::fmt;
 pub enum DType {
     /// 32-bit IEEE 754 float. The CPU executor computes these in its own scalar type.
     F32,
+    /// 16-bit IEEE 754 float, as memory only: everything computes in a wider type. The CPU executor holds these, too, in
+    /// its own scalar type.
+    F16,
     /// 32-bit unsigned integer: labels, the control block.
     U32,
     /// Bytes: images as they come from the data set. On a GPU four travel in one `u32`, lowest byte first.
@@ -18,6 +21,7 @@ impl DType {
     pub const fn bytes(self) -> usize {
         match self {
             Self::F32 | Self::U32 => 4,
+            Self::F16 => 2,
             Self::U8 => 1,
         }
     }
@@ -27,6 +31,7 @@ impl fmt::Display for DType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::F32 => "f32",
+            Self::F16 => "f16",
             Self::U32 => "u32",
             Self::U8 => "u8",
         })

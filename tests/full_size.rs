@@ -9,7 +9,7 @@ use vgg_wgpu::{
     gpu::{GpuExecutor, Options},
     model::{Network, VggConfig},
     ops::{Adam, Control},
-    program::{Executor, Lowered, Mode, Pass, Settings, TensorId, lower},
+    program::{Executor, Lowered, Mode, Pass, Precision, Settings, TensorId, lower},
     rng,
 };
 
@@ -67,6 +67,7 @@ fn the_papers_network_trains_a_step_in_slices() {
         mean: vec![0.1307],
         std: vec![0.3081],
         mode: Mode::Train(ADAM),
+        precision: Precision::F32,
         limits: adapter.limits(),
     };
     let lowered = lower(&network, &settings).unwrap();

@@ -18,7 +18,7 @@ use vgg_wgpu::{
         ConvGradWeight, CrossEntropy, CrossEntropyGrad, Dropout, GradBias, Linear, LinearGradInput,
         LinearGradWeight, MaxPool, MaxPoolForward, MaxPoolGrad, Metrics, PrepareImages, Relu, ReluGrad,
     },
-    program::{DeviceLimits, Executor, Mode, Pass, Settings, lower},
+    program::{DeviceLimits, Executor, Mode, Pass, Precision, Settings, lower},
     shape::Shape,
 };
 
@@ -371,7 +371,15 @@ fn network<S: Scalar>(gradient: f64, check_update: bool) {
     let [batch, h, w, _] = golden.0["images"].0.dims().try_into().unwrap();
     let [mean, std] = MEAN_STD.map(|v| vec![v]);
     let mode = Mode::Train(ADAM);
-    let settings = Settings { batch, source: [h, w], mean, std, mode, limits: DeviceLimits::NONE };
+    let settings = Settings {
+        batch,
+        source: [h, w],
+        mean,
+        std,
+        mode,
+        precision: Precision::F32,
+        limits: DeviceLimits::NONE,
+    };
     let lowered = lower(&network, &settings).unwrap();
     let inputs = lowered.inputs;
     let mut executor = CpuExecutor::<S>::new(lowered.program.clone());

@@ -4,7 +4,7 @@ use std::mem::offset_of;
 
 use vgg_wgpu::{
     kernels::{Caps, select},
-    ops::{Adam, Control},
+    ops::{Adam, Control, LossScale, ScaleGradient},
     shader::reflect,
 };
 
@@ -27,6 +27,29 @@ fn control_is_the_same_on_both_sides() {
         ("bias_correction1", offset_of!(Control, bias_correction1)),
         ("bias_correction2", offset_of!(Control, bias_correction2)),
         ("reserved", offset_of!(Control, reserved)),
+    ];
+    assert_eq!(members, expected);
+}
+
+#[test]
+fn loss_scale_is_the_same_on_both_sides() {
+    let op = ScaleGradient { len: 4 }.into();
+    let row = select(&op, &Caps::WEBGPU, &[]).unwrap();
+    let wgsl = (row.build)(&op, &Caps::WEBGPU).dispatches[0].source.assemble();
+    let structs = reflect(&wgsl).unwrap().structs;
+    let state = structs.iter().find(|s| s.name == "LossScale").expect("the shader declares LossScale");
+    assert_eq!(state.size as usize, size_of::<LossScale>());
+    let members: Vec<(&str, usize)> =
+        state.members.iter().map(|m| (m.name.as_str(), m.offset as usize)).collect();
+    let expected = [
+        ("scale", offset_of!(LossScale, scale)),
+        ("good", offset_of!(LossScale, good)),
+        ("unscale", offset_of!(LossScale, unscale)),
+        ("skip", offset_of!(LossScale, skip)),
+        ("bias_correction1", offset_of!(LossScale, bias_correction1)),
+        ("bias_correction2", offset_of!(LossScale, bias_correction2)),
+        ("skipped", offset_of!(LossScale, skipped)),
+        ("reserved", offset_of!(LossScale, reserved)),
     ];
     assert_eq!(members, expected);
 }

@@ -3,18 +3,19 @@
 use vgg_wgpu::{
     model::VggConfig,
     ops::{Access, Adam},
-    program::{DeviceLimits, Lowered, MemoryPlan, Mode, Pass, Phase, Role, Settings, lower},
+    program::{DeviceLimits, Lowered, MemoryPlan, Mode, Pass, Phase, Precision, Role, Settings, lower},
 };
 
 const ADAM: Adam = Adam { len: 0, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 };
 const MIB: u64 = 1 << 20;
 /// llvmpipe's limits, and WebGPU's defaults.
-const SMALL: DeviceLimits = DeviceLimits { binding_bytes: 128 * MIB, offset_alignment: 256 };
+const SMALL: DeviceLimits = DeviceLimits { binding_bytes: 128 * MIB, offset_alignment: 256, f16: true };
 
 fn lowered(side: usize, batch: usize, mode: Mode, limits: DeviceLimits) -> Lowered {
     let network = VggConfig { image_size: [side, side], ..VggConfig::default() }.network().unwrap();
     let (mean, std) = (vec![0.1307], vec![0.3081]);
-    lower(&network, &Settings { batch, source: [28, 28], mean, std, mode, limits }).unwrap()
+    lower(&network, &Settings { batch, source: [28, 28], mean, std, mode, precision: Precision::F32, limits })
+        .unwrap()
 }
 
 #[test]
@@ -127,4 +128,33 @@ fn evaluation_alone_needs_no_gradients() {
     assert!(program.steps.iter().all(|s| s.phase == Phase::Evaluate && !s.op.name().contains("grad")));
     assert!(program.tensors.iter().all(|t| !matches!(t.role, Role::Gradient | Role::OptimizerState)));
     assert!(program.pass(Pass::Train).is_empty());
+}
+
+#[test]
+fn mixed_precision_halves_what_lives_between_the_steps_and_needs_f16() {
+    let network = VggConfig { image_size: [28, 28], ..VggConfig::default() }.network().unwrap();
+    let settings = |precision, limits| Settings {
+        batch: 64,
+        source: [28, 28],
+        mean: vec![0.1307],
+        std: vec![0.3081],
+        mode: Mode::Train(ADAM),
+        precision,
+        limits,
+    };
+    let transient = |precision| {
+        let program = lower(&network, &settings(precision, SMALL)).unwrap().program;
+        program.validate().unwrap();
+        let plan = MemoryPlan::new(&program);
+        let slots = plan.slots.iter().filter(|s| program.tensor(s.tensors[0]).role == Role::Transient);
+        slots.map(|s| s.bytes).sum::<u64>()
+    };
+    // The copies of the weights come on top: 2 bytes for each of 33.6 million at most.
+    let [full, mixed] = [Precision::F32, Precision::Mixed].map(transient);
+    assert!(mixed <= full / 2 + 2 * 33_645_514, "{mixed} of {full}");
+    let error = lower(&network, &settings(Precision::Mixed, DeviceLimits::NONE)).unwrap_err().to_string();
+    assert!(
+        error.contains("--precision mixed needs 16-bit floats") && error.contains("--precision f32"),
+        "{error}"
+    );
 }

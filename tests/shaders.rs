@@ -13,9 +13,12 @@ use vgg_wgpu::{
     verify::cases,
 };
 
-/// Devices that between them run every row: the smallest there may be, and a software adapter with subgroups.
+/// The smallest device there may be, with 16-bit floats.
+const SMALLEST: Caps = Caps { f16: true, ..Caps::WEBGPU };
+
+/// Devices that between them run every row: the smallest, and a software adapter with subgroups.
 static DEVICES: [Caps; 2] =
-    [Caps::WEBGPU, Caps { class: DeviceClass::Software, subgroup_sizes: Some([8, 8]), ..Caps::WEBGPU }];
+    [SMALLEST, Caps { class: DeviceClass::Software, subgroup_sizes: Some([8, 8]), ..SMALLEST }];
 
 /// The cases that a row supports, each with a device.
 fn pairs(variant: &Variant) -> Vec<(Op, &'static Caps)> {
@@ -53,7 +56,8 @@ fn shaders() -> Vec<(String, String)> {
 fn validate(name: &str, wgsl: &str) -> (naga::Module, ModuleInfo) {
     let module =
         naga::front::wgsl::parse_str(wgsl).unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(wgsl)));
-    let mut validator = Validator::new(ValidationFlags::all(), Capabilities::SUBGROUP);
+    let mut validator =
+        Validator::new(ValidationFlags::all(), Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16);
     validator.subgroup_stages(ShaderStages::COMPUTE).subgroup_operations(SubgroupOperationSet::all());
     let info = validator.validate(&module).unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(wgsl)));
     (module, info)
@@ -63,14 +67,14 @@ fn validate(name: &str, wgsl: &str) -> (naga::Module, ModuleInfo) {
 fn every_shader_translates_to_every_api() {
     for (name, wgsl) in shaders() {
         let (module, info) = validate(&name, &wgsl);
-        // Subgroup operations need MSL 2.4 and shader model 6.0; both are below what wgpu uses.
+        // Subgroup operations need MSL 2.4 and 16-bit floats shader model 6.2; both are below what wgpu uses.
         let options =
             msl::Options { lang_version: (2, 4), fake_missing_bindings: true, ..msl::Options::default() };
         msl::write_string(&module, &info, &options, &msl::PipelineOptions::default())
             .unwrap_or_else(|e| panic!("{name}: MSL: {e}"));
         let mut text = String::new();
         let options = hlsl::Options {
-            shader_model: hlsl::ShaderModel::V6_0,
+            shader_model: hlsl::ShaderModel::V6_2,
             fake_missing_bindings: true,
             ..hlsl::Options::default()
         };
@@ -110,17 +114,17 @@ fn every_shader_is_valid_spirv() {
 #[test]
 fn every_case_has_a_row_on_the_smallest_device() {
     for op in Op::NAMES.iter().flat_map(|name| cases(name)) {
-        let row = select(&op, &Caps::WEBGPU, &[]).unwrap();
-        let kernel = (row.build)(&op, &Caps::WEBGPU);
+        let row = select(&op, &SMALLEST, &[]).unwrap();
+        let kernel = (row.build)(&op, &SMALLEST);
         for workspace in &kernel.workspaces {
-            assert!(workspace.bytes <= Caps::WEBGPU.binding_bytes, "{op:?} {workspace:?}");
+            assert!(workspace.bytes <= SMALLEST.binding_bytes, "{op:?} {workspace:?}");
         }
         for dispatch in kernel.dispatches {
             let interface = reflect(&dispatch.source.assemble()).unwrap();
             let invocations: u32 = interface.workgroup_size.iter().product();
-            assert!(invocations <= Caps::WEBGPU.workgroup_invocations, "{op:?}");
-            assert!(interface.workgroup_bytes <= Caps::WEBGPU.workgroup_bytes, "{op:?}");
-            assert!(interface.bindings.len() as u32 <= Caps::WEBGPU.storage_buffers, "{op:?}");
+            assert!(invocations <= SMALLEST.workgroup_invocations, "{op:?}");
+            assert!(interface.workgroup_bytes <= SMALLEST.workgroup_bytes, "{op:?}");
+            assert!(interface.bindings.len() as u32 <= SMALLEST.storage_buffers, "{op:?}");
         }
     }
 }

@@ -14,7 +14,7 @@ use vgg_wgpu::{
     gpu::{Adapter, GpuExecutor, Options},
     model::{LayerKind, Network, Parameter, VggConfig},
     ops::{Adam, Control},
-    program::{DeviceLimits, Executor, Lowered, Mode, Pass, Program, Settings, TensorId, lower},
+    program::{DeviceLimits, Executor, Lowered, Mode, Pass, Precision, Program, Settings, TensorId, lower},
 };
 
 const BATCH: usize = 8;
@@ -40,7 +40,11 @@ fn network() -> Network {
 fn lowered(network: &Network, limits: DeviceLimits) -> Lowered {
     let (mean, std) = (vec![0.1307], vec![0.3081]);
     let mode = Mode::Train(ADAM);
-    lower(network, &Settings { batch: BATCH, source: [SIDE, SIDE], mean, std, mode, limits }).unwrap()
+    lower(
+        network,
+        &Settings { batch: BATCH, source: [SIDE, SIDE], mean, std, mode, precision: Precision::F32, limits },
+    )
+    .unwrap()
 }
 
 /// Words that look random, the same in every run.

@@ -6,10 +6,10 @@
 // Numerics     f32
 // Where        in front of kernels that do not read back through batch norm and ReLU themselves
 
-@group(0) @binding(0) var<storage, read> input: array<elem>;
+@group(0) @binding(0) var<storage, read> input: array<stored>;
 @group(0) @binding(1) var<storage, read> grad_affine: array<elem>;
-@group(0) @binding(2) var<storage, read> grad_output: array<elem>;
-@group(0) @binding(3) var<storage, read_write> grad_input: array<elem>;
+@group(0) @binding(2) var<storage, read> grad_output: array<stored>;
+@group(0) @binding(3) var<storage, read_write> grad_input: array<stored>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -30,8 +30,8 @@ fn main(
     let slope = grad_affine[4u * C + c];
     for (var row = first; row < min(first + CHUNK, ROWS); row++) {
         let at = row * C + c;
-        let centered = input[at] - mean;
-        let g = passed(centered * scale + shift, grad_output[at]);
-        grad_input[at] = scale * g - (offset + slope * centered);
+        let centered = elem(input[at]) - mean;
+        let g = passed(centered * scale + shift, elem(grad_output[at]));
+        grad_input[at] = stored(scale * g - (offset + slope * centered));
     }
 }

@@ -6,9 +6,9 @@
 // Who          one invocation an elem of channels and one chunk of CHUNK rows; lanes lie along the channels
 // Numerics     f32; inv_std is taken out of the sum
 
-@group(0) @binding(0) var<storage, read> input: array<elem>;
+@group(0) @binding(0) var<storage, read> input: array<stored>;
 @group(0) @binding(1) var<storage, read> affine: array<elem>;
-@group(0) @binding(2) var<storage, read> grad_output: array<elem>;
+@group(0) @binding(2) var<storage, read> grad_output: array<stored>;
 @group(0) @binding(3) var<storage, read_write> workspace: array<elem>;
 
 @compute @workgroup_size(WORKGROUP)
@@ -29,8 +29,8 @@ fn main(
     var plain = elem(0.0);
     var weighted = elem(0.0);
     for (var row = chunk * CHUNK; row < min(chunk * CHUNK + CHUNK, ROWS); row++) {
-        let centered = input[row * C + c] - mean;
-        let g = passed(centered * scale + shift, grad_output[row * C + c]);
+        let centered = elem(input[row * C + c]) - mean;
+        let g = passed(centered * scale + shift, elem(grad_output[row * C + c]));
         plain += g;
         weighted += g * centered;
     }

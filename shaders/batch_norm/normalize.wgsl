@@ -6,9 +6,9 @@
 // Numerics     f32; the difference is taken before the scale, so that a large mean does not cancel; NaN stays NaN
 // Source       Ioffe and Szegedy (2015)
 
-@group(0) @binding(0) var<storage, read> input: array<elem>;
+@group(0) @binding(0) var<storage, read> input: array<stored>;
 @group(0) @binding(1) var<storage, read> affine: array<elem>;
-@group(0) @binding(2) var<storage, read_write> output: array<elem>;
+@group(0) @binding(2) var<storage, read_write> output: array<stored>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -26,7 +26,7 @@ fn main(
     let scale = affine[C + c];
     let shift = affine[2u * C + c];
     for (var row = first; row < min(first + CHUNK, ROWS); row++) {
-        let y = (input[row * C + c] - mean) * scale + shift;
-        output[row * C + c] = select(y, elem(0.0), (y < elem(0.0)) & bools(RELU));
+        let y = (elem(input[row * C + c]) - mean) * scale + shift;
+        output[row * C + c] = stored(select(y, elem(0.0), (y < elem(0.0)) & bools(RELU)));
     }
 }

@@ -6,7 +6,7 @@
 //              formula: E[x^2] - mean^2 would cancel
 // Source       Chan, Golub, LeVeque: "Updating formulae and a pairwise algorithm for computing sample variances" (1979)
 
-@group(0) @binding(0) var<storage, read> input: array<elem>;
+@group(0) @binding(0) var<storage, read> input: array<stored>;
 @group(0) @binding(1) var<storage, read_write> workspace: array<elem>;
 
 const BLOCK: u32 = 8u;
@@ -32,7 +32,7 @@ fn main(
         var values: array<elem, BLOCK>;
         var sum = elem(0.0);
         for (var r = 0u; r < rows; r++) {
-            values[r] = input[(row + r) * C + c];
+            values[r] = elem(input[(row + r) * C + c]);
             sum += values[r];
         }
         let block_mean = sum / f32(rows);

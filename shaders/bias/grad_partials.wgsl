@@ -3,7 +3,7 @@
 // Buffers      grad_output [ROWS, C] and workspace [CHUNKS, C], as `elem` along C
 // Who          one invocation an elem of channels and one chunk of CHUNK rows; lanes lie along the channels
 
-@group(0) @binding(0) var<storage, read> grad_output: array<elem>;
+@group(0) @binding(0) var<storage, read> grad_output: array<stored>;
 @group(0) @binding(1) var<storage, read_write> workspace: array<elem>;
 
 @compute @workgroup_size(WORKGROUP)
@@ -20,7 +20,7 @@ fn main(
     }
     var sum = elem(0.0);
     for (var row = chunk * CHUNK; row < min(chunk * CHUNK + CHUNK, ROWS); row++) {
-        sum += grad_output[row * C + c];
+        sum += elem(grad_output[row * C + c]);
     }
     workspace[chunk * C + c] = sum;
 }

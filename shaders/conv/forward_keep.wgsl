@@ -3,8 +3,8 @@
 // Buffers      bias [OUT]; output [IMAGES, H, W, OUT]; as `elem`, of which a pixel has COLUMNS
 
 @group(0) @binding(2) var<storage, read> bias: array<elem>;
-@group(0) @binding(3) var<storage, read_write> output: array<elem>;
+@group(0) @binding(3) var<storage, read_write> output: array<stored>;
 
 fn keep(i: u32, sum: elem) {
-    output[i] = sum + bias[i % COLUMNS];
+    output[i] = stored(sum + bias[i % COLUMNS]);
 }

@@ -10,10 +10,10 @@
 // Where        software adapters with subgroups of a known size: 32 pixels and 64 channels need 12 loads for 8192
 //              multiply-adds. On llvmpipe three to ten times the blocked kernel
 
-@group(0) @binding(0) var<storage, read> input: array<part>;
-@group(0) @binding(1) var<storage, read> weight: array<columns>;
+@group(0) @binding(0) var<storage, read> input: array<stored_part>;
+@group(0) @binding(1) var<storage, read> weight: array<stored_columns>;
 @group(0) @binding(2) var<storage, read> bias: array<columns>;
-@group(0) @binding(3) var<storage, read_write> output: array<columns>;
+@group(0) @binding(3) var<storage, read_write> output: array<stored_columns>;
 
 const PIXELS: u32 = IMAGES * H * W;
 const PARTS: u32 = IN / PART;
@@ -60,14 +60,14 @@ fn main(
                 var x: Rows;
                 for (var b = 0u; b < BLOCKED; b++) {
                     if inside[b] {
-                        x[b] = input[base[b] + c];
+                        x[b] = widen(input[base[b] + c]);
                     }
                 }
                 var w: Weights;
                 // Rows innermost: their cache lines differ, so that the misses overlap.
                 for (var v = 0u; v < V; v++) {
                     for (var i = 0u; i < PART; i++) {
-                        w[i][v] = weight[at + i * STRIDE + v];
+                        w[i][v] = columns(weight[at + i * STRIDE + v]);
                     }
                 }
                 multiply_add(&sums, &x, &w);
@@ -78,7 +78,7 @@ fn main(
     for (var row = 0u; row < ROWS; row++) {
         if pixel + row < PIXELS {
             for (var v = 0u; v < V; v++) {
-                output[(pixel + row) * STRIDE + k + v] = sums[row][v];
+                output[(pixel + row) * STRIDE + k + v] = stored_columns(sums[row][v]);
             }
         }
     }

@@ -6,8 +6,8 @@
 // Who          see shared/matmul_tiled.wgsl
 // Where        any number of channels, the first layer's single one included
 
-@group(0) @binding(0) var<storage, read> input: array<f32>;
-@group(0) @binding(1) var<storage, read> weight: array<f32>;
+@group(0) @binding(0) var<storage, read> input: array<word>;
+@group(0) @binding(1) var<storage, read> weight: array<word>;
 
 fn load_a(row: u32, k: u32) -> f32 {
     let tap = k / IN;
@@ -18,12 +18,12 @@ fn load_a(row: u32, k: u32) -> f32 {
         return 0.0;
     }
     let image = row / (W * H);
-    return input[((image * H + h - 1u) * W + w - 1u) * IN + k % IN];
+    return f32(input[((image * H + h - 1u) * W + w - 1u) * IN + k % IN]);
 }
 
 fn load_b(k: u32, column: u32) -> f32 {
     if k >= K || column >= N {
         return 0.0;
     }
-    return weight[k * N + column];
+    return f32(weight[k * N + column]);
 }

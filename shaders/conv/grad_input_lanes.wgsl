@@ -9,9 +9,9 @@
 // Numerics     each result is summed tap by tap in a fixed order
 // Where        as conv/forward_lanes.wgsl
 
-@group(0) @binding(0) var<storage, read> grad_output: array<part>;
-@group(0) @binding(1) var<storage, read> weight: array<part>;
-@group(0) @binding(2) var<storage, read_write> grad_input: array<columns>;
+@group(0) @binding(0) var<storage, read> grad_output: array<stored_part>;
+@group(0) @binding(1) var<storage, read> weight: array<stored_part>;
+@group(0) @binding(2) var<storage, read_write> grad_input: array<stored_columns>;
 
 const PIXELS: u32 = IMAGES * H * W;
 const PARTS: u32 = OUT / PART;
@@ -53,13 +53,13 @@ fn main(
                 var x: Rows;
                 for (var b = 0u; b < BLOCKED; b++) {
                     if inside[b] {
-                        x[b] = grad_output[base[b] + k];
+                        x[b] = widen(grad_output[base[b] + k]);
                     }
                 }
                 var w: Weights;
                 for (var v = 0u; v < V; v++) {
                     for (var j = 0u; j < WIDTH; j++) {
-                        let along = weight[at + (v * WIDTH + j) * PARTS + k];
+                        let along = widen(weight[at + (v * WIDTH + j) * PARTS + k]);
                         for (var i = 0u; i < PART; i++) {
                             w[i][v][j] = along[i];
                         }
@@ -72,7 +72,7 @@ fn main(
     for (var row = 0u; row < ROWS; row++) {
         if pixel + row < PIXELS {
             for (var v = 0u; v < V; v++) {
-                grad_input[(pixel + row) * STRIDE + c + v] = sums[row][v];
+                grad_input[(pixel + row) * STRIDE + c + v] = stored_columns(sums[row][v]);
             }
         }
     }

@@ -6,8 +6,8 @@
 // Buffers      grad_output [IMAGES, H, W, OUT]; weight [3, 3, IN, OUT]; conv/grad_input_keep.wgsl has the result
 // Who          see shared/matmul_tiled.wgsl
 
-@group(0) @binding(0) var<storage, read> grad_output: array<f32>;
-@group(0) @binding(1) var<storage, read> weight: array<f32>;
+@group(0) @binding(0) var<storage, read> grad_output: array<word>;
+@group(0) @binding(1) var<storage, read> weight: array<word>;
 
 fn load_a(row: u32, k: u32) -> f32 {
     let tap = k / OUT;
@@ -18,12 +18,12 @@ fn load_a(row: u32, k: u32) -> f32 {
         return 0.0;
     }
     let image = row / (W * H);
-    return grad_output[((image * H + h - 1u) * W + w - 1u) * OUT + k % OUT];
+    return f32(grad_output[((image * H + h - 1u) * W + w - 1u) * OUT + k % OUT]);
 }
 
 fn load_b(k: u32, column: u32) -> f32 {
     if k >= K || column >= N {
         return 0.0;
     }
-    return weight[(k / OUT * N + column) * OUT + k % OUT];
+    return f32(weight[(k / OUT * N + column) * OUT + k % OUT]);
 }

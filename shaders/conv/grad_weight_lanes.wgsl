@@ -11,8 +11,8 @@
 // Numerics     four pixels are added first, then to the sum; pixels in order within a split
 // Where        as conv/forward_lanes.wgsl: 12 loads for 8192 multiply-adds
 
-@group(0) @binding(0) var<storage, read> input: array<part>;
-@group(0) @binding(1) var<storage, read> grad_output: array<columns>;
+@group(0) @binding(0) var<storage, read> input: array<stored_part>;
+@group(0) @binding(1) var<storage, read> grad_output: array<stored_columns>;
 
 const PIXELS: u32 = IMAGES * H * W;
 const SPLIT: u32 = (PIXELS + SPLITS - 1u) / SPLITS;
@@ -62,10 +62,10 @@ fn main(
         for (var p = 0u; p < STEP; p++) {
             if inside[p] {
                 if mine {
-                    x[p] = input[(pixel + p + r * W + s - W - 1u) * PARTS + c + lane];
+                    x[p] = widen(input[(pixel + p + r * W + s - W - 1u) * PARTS + c + lane]);
                 }
                 for (var v = 0u; v < V; v++) {
-                    g[p][v] = grad_output[(pixel + p) * STRIDE + k + v];
+                    g[p][v] = columns(grad_output[(pixel + p) * STRIDE + k + v]);
                 }
             }
         }

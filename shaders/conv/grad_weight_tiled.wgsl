@@ -6,8 +6,8 @@
 // Buffers      input [IMAGES, H, W, IN]; grad_output [IMAGES, H, W, OUT]; conv/grad_weight_keep.wgsl has the result
 // Who          see shared/matmul_tiled.wgsl; shared/merge_splits.wgsl adds the splits in order
 
-@group(0) @binding(0) var<storage, read> input: array<f32>;
-@group(0) @binding(1) var<storage, read> grad_output: array<f32>;
+@group(0) @binding(0) var<storage, read> input: array<word>;
+@group(0) @binding(1) var<storage, read> grad_output: array<word>;
 
 fn load_a(row: u32, k: u32) -> f32 {
     let tap = row / IN;
@@ -18,12 +18,12 @@ fn load_a(row: u32, k: u32) -> f32 {
         return 0.0;
     }
     let image = k / (W * H);
-    return input[((image * H + h - 1u) * W + w - 1u) * IN + row % IN];
+    return f32(input[((image * H + h - 1u) * W + w - 1u) * IN + row % IN]);
 }
 
 fn load_b(k: u32, column: u32) -> f32 {
     if k >= K || column >= N {
         return 0.0;
     }
-    return grad_output[k * N + column];
+    return f32(grad_output[k * N + column]);
 }

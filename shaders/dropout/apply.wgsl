@@ -8,8 +8,8 @@
 //              runs this kernel on the gradient
 
 @group(0) @binding(0) var<storage, read> control: Control;
-@group(0) @binding(1) var<storage, read> input: array<f32>;
-@group(0) @binding(2) var<storage, read_write> output: array<f32>;
+@group(0) @binding(1) var<storage, read> input: array<stored>;
+@group(0) @binding(2) var<storage, read_write> output: array<stored>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -18,16 +18,15 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let block = grid_index(workgroup, workgroups) * WORKGROUP + local;
-    let len = arrayLength(&output);
-    if block * 4u >= len {
+    if block * 4u >= LEN {
         return;
     }
     let counter = vec4(FIRST_BLOCK + block, control.step, STREAM, LAYER);
     let words = philox4x32(counter, vec2(control.seed_low, control.seed_high));
     for (var lane = 0u; lane < 4u; lane++) {
         let i = block * 4u + lane;
-        if i < len {
-            output[i] = select(0.0, input[i] * SCALE, words[lane] >= THRESHOLD);
+        if i < LEN {
+            output[i] = stored(select(0.0, f32(input[i]) * SCALE, words[lane] >= THRESHOLD));
         }
     }
 }

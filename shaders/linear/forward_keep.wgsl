@@ -4,8 +4,8 @@
 //              LANES values, of which an image's slice has COLUMNS
 
 @group(0) @binding(2) var<storage, read> bias: array<elem>;
-@group(0) @binding(3) var<storage, read_write> output: array<elem>;
+@group(0) @binding(3) var<storage, read_write> output: array<stored>;
 
 fn keep(i: u32, sum: elem) {
-    output[i / COLUMNS * (TOTAL / LANES) + FIRST / LANES + i % COLUMNS] = sum + bias[i % COLUMNS];
+    output[i / COLUMNS * (TOTAL / LANES) + FIRST / LANES + i % COLUMNS] = stored(sum + bias[i % COLUMNS]);
 }

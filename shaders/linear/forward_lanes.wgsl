@@ -9,10 +9,10 @@
 // Numerics     each result is summed in order by one subgroup
 // Where        software adapters with subgroups of a known size
 
-@group(0) @binding(0) var<storage, read> input: array<part>;
-@group(0) @binding(1) var<storage, read> weight: array<part>;
+@group(0) @binding(0) var<storage, read> input: array<stored_part>;
+@group(0) @binding(1) var<storage, read> weight: array<stored_part>;
 @group(0) @binding(2) var<storage, read> bias: array<columns>;
-@group(0) @binding(3) var<storage, read_write> output: array<columns>;
+@group(0) @binding(3) var<storage, read_write> output: array<stored_columns>;
 
 const PARTS: u32 = IN / PART;
 const BLOCKS: u32 = (IMAGES + ROWS - 1u) / ROWS;
@@ -40,13 +40,13 @@ fn main(
         for (var b = 0u; b < BLOCKED; b++) {
             let n = image + b * LANES + lane;
             if n < IMAGES {
-                x[b] = input[n * PARTS + i];
+                x[b] = widen(input[n * PARTS + i]);
             }
         }
         var w: Weights;
         for (var v = 0u; v < V; v++) {
             for (var j = 0u; j < WIDTH; j++) {
-                let along = weight[((o + v) * WIDTH + j) * PARTS + i];
+                let along = widen(weight[((o + v) * WIDTH + j) * PARTS + i]);
                 for (var p = 0u; p < PART; p++) {
                     w[p][v][j] = along[p];
                 }
@@ -57,7 +57,7 @@ fn main(
     for (var row = 0u; row < ROWS; row++) {
         if image + row < IMAGES {
             for (var v = 0u; v < V; v++) {
-                output[((image + row) * TOTAL + FIRST) / WIDTH + o + v] = sums[row][v];
+                output[((image + row) * TOTAL + FIRST) / WIDTH + o + v] = stored_columns(sums[row][v]);
             }
         }
     }

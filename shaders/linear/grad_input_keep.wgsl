@@ -2,12 +2,12 @@
 //
 // Buffers      grad_input [IMAGES, IN] as `elem`
 
-@group(0) @binding(3) var<storage, read_write> grad_input: array<elem>;
+@group(0) @binding(3) var<storage, read_write> grad_input: array<stored>;
 
 fn keep(i: u32, sum: elem) {
     if ACCUMULATE {
-        grad_input[i] += sum;
+        grad_input[i] = stored(elem(grad_input[i]) + sum);
     } else {
-        grad_input[i] = sum;
+        grad_input[i] = stored(sum);
     }
 }

@@ -8,9 +8,9 @@
 // Numerics     each result is summed in order by one subgroup
 // Where        software adapters with subgroups of a known size
 
-@group(0) @binding(0) var<storage, read> grad_output: array<part>;
-@group(0) @binding(1) var<storage, read> weight: array<columns>;
-@group(0) @binding(2) var<storage, read_write> grad_input: array<columns>;
+@group(0) @binding(0) var<storage, read> grad_output: array<stored_part>;
+@group(0) @binding(1) var<storage, read> weight: array<stored_columns>;
+@group(0) @binding(2) var<storage, read_write> grad_input: array<stored_columns>;
 
 const STRIDE: u32 = IN / WIDTH;
 const BLOCKS: u32 = (IMAGES + ROWS - 1u) / ROWS;
@@ -33,14 +33,14 @@ fn main(
         for (var b = 0u; b < BLOCKED; b++) {
             let n = image + b * LANES + lane;
             if n < IMAGES {
-                x[b] = grad_output[(n * TOTAL + FIRST) / PART + o];
+                x[b] = widen(grad_output[(n * TOTAL + FIRST) / PART + o]);
             }
         }
         var w: Weights;
         // Rows innermost: their cache lines differ, so that the misses overlap.
         for (var v = 0u; v < V; v++) {
             for (var p = 0u; p < PART; p++) {
-                w[p][v] = weight[(o * PART + p) * STRIDE + i + v];
+                w[p][v] = columns(weight[(o * PART + p) * STRIDE + i + v]);
             }
         }
         multiply_add(&sums, &x, &w);
@@ -50,9 +50,9 @@ fn main(
             for (var v = 0u; v < V; v++) {
                 let at = (image + row) * STRIDE + i + v;
                 if ACCUMULATE {
-                    grad_input[at] += sums[row][v];
+                    grad_input[at] = stored_columns(columns(grad_input[at]) + sums[row][v]);
                 } else {
-                    grad_input[at] = sums[row][v];
+                    grad_input[at] = stored_columns(sums[row][v]);
                 }
             }
         }

@@ -3,19 +3,19 @@
 // Buffers      grad_output [M, TOTAL]; weight [K, N]; linear/grad_input_keep.wgsl has the result
 // Who          see shared/matmul_tiled.wgsl
 
-@group(0) @binding(0) var<storage, read> grad_output: array<f32>;
-@group(0) @binding(1) var<storage, read> weight: array<f32>;
+@group(0) @binding(0) var<storage, read> grad_output: array<word>;
+@group(0) @binding(1) var<storage, read> weight: array<word>;
 
 fn load_a(row: u32, k: u32) -> f32 {
     if row >= M || k >= K {
         return 0.0;
     }
-    return grad_output[row * TOTAL + FIRST + k];
+    return f32(grad_output[row * TOTAL + FIRST + k]);
 }
 
 fn load_b(k: u32, column: u32) -> f32 {
     if k >= K || column >= N {
         return 0.0;
     }
-    return weight[k * N + column];
+    return f32(weight[k * N + column]);
 }

@@ -8,8 +8,8 @@
 // Numerics     four images are added first, then to the sum
 // Where        software adapters with subgroups of a known size; with few images the stores are the cost
 
-@group(0) @binding(0) var<storage, read> input: array<columns>;
-@group(0) @binding(1) var<storage, read> grad_output: array<part>;
+@group(0) @binding(0) var<storage, read> input: array<stored_columns>;
+@group(0) @binding(1) var<storage, read> grad_output: array<stored_part>;
 @group(0) @binding(2) var<storage, read_write> grad_weight: array<columns>;
 
 // Images that are loaded together.
@@ -41,10 +41,10 @@ fn main(
         for (var p = 0u; p < STEP; p++) {
             if n + p < IMAGES {
                 if mine {
-                    g[p] = grad_output[((n + p) * TOTAL + FIRST) / PART + o + lane];
+                    g[p] = widen(grad_output[((n + p) * TOTAL + FIRST) / PART + o + lane]);
                 }
                 for (var v = 0u; v < V; v++) {
-                    x[p][v] = input[(n + p) * STRIDE + i + v];
+                    x[p][v] = columns(input[(n + p) * STRIDE + i + v]);
                 }
             }
         }

@@ -15,12 +15,12 @@ fn choose(n: u32, p: u32, q: u32, c: u32) -> Choice {
     let vectors = activation(c);
     let top = p * STRIDE_H;
     let left = q * STRIDE_W;
-    var best = activated(input[((n * H + top) * W + left) * C + c], vectors);
+    var best = activated(elem(input[((n * H + top) * W + left) * C + c]), vectors);
     var best_at = index(top * W + left);
     for (var r = 0u; r < KERNEL; r++) {
         for (var s = 0u; s < KERNEL; s++) {
             let at = (top + r) * W + left + s;
-            let x = activated(input[(n * H * W + at) * C + c], vectors);
+            let x = activated(elem(input[(n * H * W + at) * C + c]), vectors);
             let wins = (!is_nan(best) & (x > best)) | is_nan(x);
             best = select(best, x, wins);
             best_at = select(best_at, index(at), wins);

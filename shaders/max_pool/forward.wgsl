@@ -4,8 +4,8 @@
 // Who          one invocation an elem of the output; the grid covers N P Q C
 // Numerics     exact; a NaN in the window is its maximum, as in PyTorch
 
-@group(0) @binding(0) var<storage, read> input: array<elem>;
-@group(0) @binding(1) var<storage, read_write> output: array<elem>;
+@group(0) @binding(0) var<storage, read> input: array<stored>;
+@group(0) @binding(1) var<storage, read_write> output: array<stored>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -21,5 +21,5 @@ fn main(
     let q = i / C % Q;
     let p = i / (C * Q) % P;
     let n = i / (C * Q * P);
-    output[i] = choose(n, p, q, c).best;
+    output[i] = stored(choose(n, p, q, c).best);
 }

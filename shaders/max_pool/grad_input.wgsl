@@ -6,9 +6,9 @@
 //              covers N H W C; what a window chose is found again
 // Numerics     at most (KERNEL / STRIDE)^2 terms, added in row-major order of the windows
 
-@group(0) @binding(0) var<storage, read> input: array<elem>;
-@group(0) @binding(1) var<storage, read> grad_output: array<elem>;
-@group(0) @binding(2) var<storage, read_write> grad_input: array<elem>;
+@group(0) @binding(0) var<storage, read> input: array<stored>;
+@group(0) @binding(1) var<storage, read> grad_output: array<stored>;
+@group(0) @binding(2) var<storage, read_write> grad_input: array<stored>;
 
 // The first window along an axis that covers a position.
 fn first_window(at: u32, stride: u32) -> u32 {
@@ -34,8 +34,8 @@ fn main(
     for (var p = first_window(h, STRIDE_H); p < min(h / STRIDE_H + 1u, P); p++) {
         for (var q = first_window(w, STRIDE_W); q < min(w / STRIDE_W + 1u, Q); q++) {
             let at = ((n * P + p) * Q + q) * C + c;
-            sum += select(elem(0.0), grad_output[at], choose(n, p, q, c).at == here);
+            sum += select(elem(0.0), elem(grad_output[at]), choose(n, p, q, c).at == here);
         }
     }
-    grad_input[i] = sum;
+    grad_input[i] = stored(sum);
 }

@@ -10,7 +10,7 @@
 
 @group(0) @binding(0) var<storage, read> images: array<u32>;
 @group(0) @binding(1) var<storage, read> transforms: array<f32>;
-@group(0) @binding(2) var<storage, read_write> output: array<f32>;
+@group(0) @binding(2) var<storage, read_write> output: array<stored>;
 
 // A source pixel in units of 0 to 1; 0 outside the image.
 fn pixel(n: u32, y: i32, x: i32, c: u32) -> f32 {
@@ -49,6 +49,6 @@ fn main(
     for (var c = 0u; c < C; c++) {
         let upper = mix(pixel(n, y0, x0, c), pixel(n, y0, x0 + 1, c), fx);
         let lower = mix(pixel(n, y0 + 1, x0, c), pixel(n, y0 + 1, x0 + 1, c), fx);
-        output[i * C + c] = (mix(upper, lower, fy) - MEAN[c]) / STD[c];
+        output[i * C + c] = stored((mix(upper, lower, fy) - MEAN[c]) / STD[c]);
     }
 }

@@ -5,8 +5,8 @@
 // Numerics     exact; NaN stays NaN
 // Where        memory-bound; the next step up is to apply it where the next kernel loads
 
-@group(0) @binding(0) var<storage, read> input: array<elem>;
-@group(0) @binding(1) var<storage, read_write> output: array<elem>;
+@group(0) @binding(0) var<storage, read> input: array<stored>;
+@group(0) @binding(1) var<storage, read_write> output: array<stored>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -15,9 +15,9 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
-    if i >= arrayLength(&output) {
+    if i >= LEN {
         return;
     }
-    let x = input[i];
-    output[i] = select(x, elem(0.0), x < elem(0.0));
+    let x = elem(input[i]);
+    output[i] = stored(select(x, elem(0.0), x < elem(0.0)));
 }

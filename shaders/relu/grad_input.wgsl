@@ -5,9 +5,9 @@
 // Numerics     exact; where input is NaN the gradient is 0
 // Source       the paper's torch.max(x, 0) gives ties half the gradient (AT_ZERO = 0.5); PyTorch's ReLU 0
 
-@group(0) @binding(0) var<storage, read> input: array<elem>;
-@group(0) @binding(1) var<storage, read> grad_output: array<elem>;
-@group(0) @binding(2) var<storage, read_write> grad_input: array<elem>;
+@group(0) @binding(0) var<storage, read> input: array<stored>;
+@group(0) @binding(1) var<storage, read> grad_output: array<stored>;
+@group(0) @binding(2) var<storage, read_write> grad_input: array<stored>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -16,11 +16,11 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
-    if i >= arrayLength(&grad_input) {
+    if i >= LEN {
         return;
     }
-    let x = input[i];
-    let g = grad_output[i];
+    let x = elem(input[i]);
+    let g = elem(grad_output[i]);
     let not_above = select(elem(0.0), AT_ZERO * g, x == elem(0.0));
-    grad_input[i] = select(not_above, g, x > elem(0.0));
+    grad_input[i] = stored(select(not_above, g, x > elem(0.0)));
 }

@@ -150,6 +150,10 @@ pub(super) struct SettingFlags {
     /// L2 penalty.
     #[arg(long, value_name = "FACTOR")]
     weight_decay: Option<f64>,
+    /// What activations and their gradients are stored as: f32, or mixed (f16 with f32 sums, weights and update; half the
+    /// memory; needs a GPU with 16-bit floats).
+    #[arg(long, value_enum)]
+    precision: Option<PrecisionFlag>,
     /// How the learning rate changes: constant, step (by --lr-gamma every --lr-step-size epochs), cosine.
     #[arg(long, value_enum)]
     lr_scheduler: Option<SchedulerFlag>,
@@ -189,6 +193,13 @@ enum SemanticsFlag {
 #[serde(rename_all = "lowercase")]
 enum OptimizerFlag {
     Adam,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+enum PrecisionFlag {
+    F32,
+    Mixed,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, ValueEnum)]

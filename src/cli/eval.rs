@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     data::{DataSource, Dataset, Loader},
-    program::{Mode, Settings, lower},
+    program::{Mode, Precision, Settings, lower},
     train::{ModelInfo, Session, Weights},
 };
 
@@ -31,6 +31,7 @@ pub(super) fn open_session(
         mean: normalization.mean,
         std: normalization.std,
         mode: Mode::Evaluate,
+        precision: Precision::F32,
         limits: device.limits(),
     };
     let lowered = lower(&weights.network, &settings)?;

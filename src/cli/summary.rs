@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     model::{Layer, LayerKind, Network},
-    program::{DeviceLimits, Mode, Settings, lower},
+    program::{DeviceLimits, Mode, Precision, Settings, lower},
 };
 
 /// What the paper says of the network's size.
@@ -30,6 +30,7 @@ fn render(network: &Network) -> Result<String> {
         mean: vec![0.0; network.config.channels],
         std: vec![1.0; network.config.channels],
         mode: Mode::Evaluate,
+        precision: Precision::F32,
         limits: DeviceLimits::NONE,
     };
     let program = lower(network, &settings)?.program;

@@ -11,10 +11,13 @@
 mod adam;
 mod batch_norm;
 mod bias;
+mod buffer;
+mod cast;
 mod conv;
 mod cross_entropy;
 mod dropout;
 mod linear;
+mod loss_scale;
 mod matmul;
 mod max_pool;
 mod metrics;
@@ -31,78 +34,20 @@ mod winograd;
 
 use std::{collections::VecDeque, ops::Range};
 
+use adam::Corrections;
+use buffer::{Argument, Buffer};
 pub use roofline::roofline;
 pub use scalar::Scalar;
 use scratch::{Scratch, Sizes};
 
 use crate::{
     dtype::DType,
-    ops::{Control, Op},
+    ops::Op,
     program::{Executor, ExecutorError, MemoryPlan, Program, Role, Step, TensorId},
 };
 
 /// Elements that one task of an elementwise operation works on; a multiple of 4.
 const CHUNK: usize = 16 * 1024;
-
-/// The contents of a slot.
-#[derive(Clone, Debug)]
-enum Buffer<S> {
-    Scalars(Vec<S>),
-    Words(Vec<u32>),
-    Bytes(Vec<u8>),
-}
-
-impl<S: Scalar> Buffer<S> {
-    fn new(dtype: DType, elements: usize) -> Self {
-        match dtype {
-            DType::F32 => Self::Scalars(vec![S::ZERO; elements]),
-            DType::U32 => Self::Words(vec![0; elements]),
-            DType::U8 => Self::Bytes(vec![0; elements]),
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Scalars(values) => size_of_val(values.as_slice()),
-            Self::Words(values) => size_of_val(values.as_slice()),
-            Self::Bytes(values) => values.len(),
-        }
-    }
-}
-
-/// An argument of a step: part of a buffer.
-struct Argument<'a, S> {
-    buffer: &'a mut Buffer<S>,
-    offset: usize,
-    len: usize,
-}
-
-impl<'a, S: Scalar> Argument<'a, S> {
-    fn scalars(self) -> &'a mut [S] {
-        match self.buffer {
-            Buffer::Scalars(values) => &mut values[self.offset..][..self.len],
-            _ => unreachable!("the program was validated"),
-        }
-    }
-
-    fn words(self) -> &'a mut [u32] {
-        match self.buffer {
-            Buffer::Words(values) => &mut values[self.offset..][..self.len],
-            _ => unreachable!("the program was validated"),
-        }
-    }
-
-    fn bytes(self) -> &'a mut [u8] {
-        match self.buffer {
-            Buffer::Bytes(values) => &mut values[self.offset..][..self.len],
-            _ => unreachable!("the program was validated"),
-        }
-    }
-
-    fn control(self) -> Control {
-        bytemuck::pod_read_unaligned(bytemuck::cast_slice(self.words()))
-    }
-}
 
 /// Runs a program on the CPU, computing in `S`.
 ///
@@ -145,23 +90,27 @@ impl<S: Scalar> CpuExecutor<S> {
         Self { program, plan, buffers, scratch, allocations, answers: VecDeque::new() }
     }
 
-    /// Replaces the contents of a tensor of type [`DType::F32`] at full precision.
+    /// Replaces the contents of a tensor of type [`DType::F32`] or [`DType::F16`] at full precision.
     ///
     /// # Errors
     /// As [`Executor::upload`]; and where the tensor is not of that type.
     pub fn write_scalars(&mut self, tensor: TensorId, values: &[S]) -> Result<(), ExecutorError> {
-        self.uploadable(tensor, values.len() * DType::F32.bytes())?;
+        self.uploadable(tensor, values.len() * self.program.tensor(tensor).dtype.bytes())?;
         match &mut self.buffers[self.plan.slot_of[tensor.0]] {
-            Buffer::Scalars(buffer) => buffer[..values.len()].copy_from_slice(values),
+            Buffer::Scalars(buffer) | Buffer::Halves(buffer) => {
+                buffer[..values.len()].copy_from_slice(values)
+            }
             _ => return Err(self.refuse(tensor, "it does not hold scalars")),
         }
         Ok(())
     }
 
-    /// The contents of a tensor of type [`DType::F32`] at full precision; nothing where it is of another type.
+    /// The contents of a tensor of type [`DType::F32`] or [`DType::F16`] at full precision; nothing where it is of another type.
     pub fn read_scalars(&self, tensor: TensorId) -> Vec<S> {
         match &self.buffers[self.plan.slot_of[tensor.0]] {
-            Buffer::Scalars(buffer) => buffer[..self.program.tensor(tensor).shape.elements()].to_vec(),
+            Buffer::Scalars(buffer) | Buffer::Halves(buffer) => {
+                buffer[..self.program.tensor(tensor).shape.elements()].to_vec()
+            }
             _ => Vec::new(),
         }
     }
@@ -190,19 +139,7 @@ impl<S: Scalar> Executor for CpuExecutor<S> {
 
     fn upload(&mut self, tensor: TensorId, data: &[u8]) -> Result<(), ExecutorError> {
         self.uploadable(tensor, data.len())?;
-        match &mut self.buffers[self.plan.slot_of[tensor.0]] {
-            Buffer::Scalars(values) => {
-                for (value, bytes) in values.iter_mut().zip(data.chunks_exact(4)) {
-                    *value = S::of(f64::from(bytemuck::pod_read_unaligned::<f32>(bytes)));
-                }
-            }
-            Buffer::Words(words) => {
-                for (word, bytes) in words.iter_mut().zip(data.chunks_exact(4)) {
-                    *word = bytemuck::pod_read_unaligned(bytes);
-                }
-            }
-            Buffer::Bytes(bytes) => bytes[..data.len()].copy_from_slice(data),
-        }
+        self.buffers[self.plan.slot_of[tensor.0]].take(data);
         Ok(())
     }
 
@@ -228,13 +165,7 @@ impl<S: Scalar> Executor for CpuExecutor<S> {
 
     fn read(&mut self, tensor: TensorId) -> Result<Vec<u8>, ExecutorError> {
         let elements = self.program.tensor(tensor).shape.elements();
-        Ok(match &self.buffers[self.plan.slot_of[tensor.0]] {
-            Buffer::Scalars(values) => {
-                values[..elements].iter().flat_map(|v| (v.f64() as f32).to_ne_bytes()).collect()
-            }
-            Buffer::Words(words) => bytemuck::cast_slice(&words[..elements]).to_vec(),
-            Buffer::Bytes(bytes) => bytes[..elements].to_vec(),
-        })
+        Ok(self.buffers[self.plan.slot_of[tensor.0]].give(elements))
     }
 
     fn request(&mut self, tensor: TensorId) -> Result<(), ExecutorError> {
@@ -260,6 +191,7 @@ impl<S: Scalar> Executor for CpuExecutor<S> {
 /// The scratch memory of an operation.
 fn sizes<S: Scalar>(op: &Op) -> Sizes {
     match op {
+        Op::Half(half) => sizes::<S>(half.op()),
         Op::ConvForward(op) => conv::forward_sizes::<S>(op),
         Op::ConvGradInput(op) => conv::grad_input_sizes::<S>(op),
         Op::ConvGradWeight(op) => conv::grad_weight_sizes::<S>(op),
@@ -283,7 +215,12 @@ fn sizes<S: Scalar>(op: &Op) -> Sizes {
         | Op::CrossEntropy(_)
         | Op::CrossEntropyGrad(_)
         | Op::Metrics(_)
-        | Op::Adam(_) => Sizes::default(),
+        | Op::Adam(_)
+        | Op::ScaledAdam(_)
+        | Op::Cast(_)
+        | Op::ScaleGradient(_)
+        | Op::FiniteCheck(_)
+        | Op::LossScaleUpdate(_) => Sizes::default(),
     }
 }
 
@@ -315,7 +252,8 @@ fn execute<S: Scalar>(step: &Step, slot_of: &[usize], buffers: &mut [Buffer<S>],
             $(let $name = bind!(@ $kind $name);)*
         };
     }
-    match &step.op {
+    match step.op.plain() {
+        Op::Half(_) => unreachable!("a plain operation"),
         Op::PrepareImages(op) => {
             bind!(images: b, transforms: f, output: f);
             prepare::images(op, images, transforms, output);
@@ -460,7 +398,29 @@ fn execute<S: Scalar>(step: &Step, slot_of: &[usize], buffers: &mut [Buffer<S>],
         }
         Op::Adam(op) => {
             bind!(control: c, gradient: f, parameter: f, m: f, v: f);
-            adam::update(op, &control, gradient, parameter, m, v);
+            adam::update(op, &Corrections::of(&control), gradient, parameter, m, v);
+        }
+        Op::ScaledAdam(op) => {
+            bind!(control: c, loss_scale: f, gradient: f, parameter: f, m: f, v: f);
+            if let Some(corrections) = loss_scale::corrections(&control, loss_scale) {
+                adam::update(&op.0, &corrections, gradient, parameter, m, v);
+            }
+        }
+        Op::Cast(_) => {
+            bind!(input: f, output: f);
+            cast::convert(input, output);
+        }
+        Op::ScaleGradient(_) => {
+            bind!(loss_scale: f, gradient: f);
+            loss_scale::apply(loss_scale, gradient);
+        }
+        Op::FiniteCheck(_) => {
+            bind!(gradient: f, overflow: u);
+            loss_scale::check(gradient, overflow);
+        }
+        Op::LossScaleUpdate(op) => {
+            bind!(overflow: u, loss_scale: f);
+            loss_scale::update(op, overflow, loss_scale);
         }
     }
 }

@@ -182,7 +182,11 @@ impl Adapter {
     pub fn limits(&self) -> DeviceLimits {
         let limits = &self.info.limits;
         // A buffer is never larger than its limit either, but slices of a tensor live in one buffer all the same.
-        DeviceLimits { binding_bytes: limits.binding_bytes, offset_alignment: limits.offset_alignment.into() }
+        DeviceLimits {
+            binding_bytes: limits.binding_bytes,
+            offset_alignment: limits.offset_alignment.into(),
+            f16: self.info.features.f16,
+        }
     }
 }
 

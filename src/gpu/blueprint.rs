@@ -75,6 +75,8 @@ pub(super) struct Blueprint {
     pub workspaces: Vec<Workspace>,
     /// The least limits that hold the program.
     pub limits: AdapterLimits,
+    /// Whether shaders use 16-bit floats.
+    pub f16: bool,
 }
 
 impl Blueprint {
@@ -101,7 +103,8 @@ impl Blueprint {
         drafter.memory();
         let Drafter { plan, shaders, needs, workspaces, info, .. } = drafter;
         if needs.problems.is_empty() {
-            Ok(Self { plan, shaders, steps, workspaces, limits: needs.limits(&info.limits) })
+            let f16 = shaders.iter().any(|shader| shader.interface.f16);
+            Ok(Self { plan, shaders, steps, workspaces, limits: needs.limits(&info.limits), f16 })
         } else {
             Err(OpenError::DoesNotFit { adapter: info.to_string(), problems: needs.problems })
         }

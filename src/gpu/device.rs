@@ -40,10 +40,16 @@ pub(super) struct Device {
 
 impl Device {
     /// Opens a device with just these limits (and WebGPU's defaults where the program asks for less), and with
-    /// timestamps where they are wanted and to be had.
-    pub fn open(adapter: &Adapter, needs: &AdapterLimits, timestamps: bool) -> Result<Self, OpenError> {
+    /// timestamps where they are wanted and to be had, and 16-bit floats where shaders use them.
+    pub fn open(
+        adapter: &Adapter,
+        needs: &AdapterLimits,
+        timestamps: bool,
+        f16: bool,
+    ) -> Result<Self, OpenError> {
         let name = adapter.info().to_string();
         let mut features = wgpu::Features::SUBGROUP & adapter.raw.features();
+        features.set(wgpu::Features::SHADER_F16, f16);
         if timestamps && adapter.info().features.timestamps {
             features |= wgpu::Features::TIMESTAMP_QUERY;
         }

@@ -117,7 +117,7 @@ impl GpuExecutor {
         choose: Choose,
     ) -> Result<Self, OpenError> {
         let blueprint = Blueprint::new(&program, adapter, choose)?;
-        let device = Device::open(adapter, &blueprint.limits, options.timestamps)?;
+        let device = Device::open(adapter, &blueprint.limits, options.timestamps, blueprint.f16)?;
         let pipelines = compile(&device, &blueprint.shaders, options.checked)?;
         let slots = slots(&device, &program, &blueprint)?;
         let workspaces = workspaces(&device, &blueprint)?;

@@ -2,10 +2,11 @@
 
 use super::{
     Kernel, Variant,
-    parts::{Chunks, Elem, Merge, WORKSPACE, dispatch, single, source, unpack},
+    parts::{Chunks, Elem, Merge, WORKSPACE, dispatch, single, source, stored, unpack},
     speed,
 };
 use crate::{
+    dtype::DType,
     ops::{BatchNormGradInput, BatchNormNormalize, BatchNormStatistics, Op},
     shader::Source,
 };
@@ -36,29 +37,31 @@ pub(super) const VARIANTS: &[Variant] = &[
         op: "batch_norm.statistics",
         name: "vec4",
         speed: speed::general,
-        supports: |op, _| matches!(op, Op::BatchNormStatistics(norm) if norm.channels.is_multiple_of(4)),
-        build: |op, _| statistics(unpack!(op, BatchNormStatistics), Elem::Vec4, Merge::Tree),
+        supports: |op, caps| matches!(stored(op, caps), Some(Op::BatchNormStatistics(norm)) if norm.channels.is_multiple_of(4)),
+        build: |op, _| statistics(unpack!(op, BatchNormStatistics), op.storage(), Elem::Vec4, Merge::Tree),
     },
     Variant {
         op: "batch_norm.statistics",
         name: "scalar",
         speed: speed::general,
-        supports: |op, _| matches!(op, Op::BatchNormStatistics(_)),
-        build: |op, _| statistics(unpack!(op, BatchNormStatistics), Elem::Scalar, Merge::Tree),
+        supports: |op, caps| matches!(stored(op, caps), Some(Op::BatchNormStatistics(_))),
+        build: |op, _| statistics(unpack!(op, BatchNormStatistics), op.storage(), Elem::Scalar, Merge::Tree),
     },
     Variant {
         op: "batch_norm.statistics",
         name: "vec4_serial",
         speed: speed::on_software,
-        supports: |op, _| matches!(op, Op::BatchNormStatistics(norm) if norm.channels.is_multiple_of(4)),
-        build: |op, _| statistics(unpack!(op, BatchNormStatistics), Elem::Vec4, Merge::Serial),
+        supports: |op, caps| matches!(stored(op, caps), Some(Op::BatchNormStatistics(norm)) if norm.channels.is_multiple_of(4)),
+        build: |op, _| statistics(unpack!(op, BatchNormStatistics), op.storage(), Elem::Vec4, Merge::Serial),
     },
     Variant {
         op: "batch_norm.statistics",
         name: "scalar_serial",
         speed: speed::on_software,
-        supports: |op, _| matches!(op, Op::BatchNormStatistics(_)),
-        build: |op, _| statistics(unpack!(op, BatchNormStatistics), Elem::Scalar, Merge::Serial),
+        supports: |op, caps| matches!(stored(op, caps), Some(Op::BatchNormStatistics(_))),
+        build: |op, _| {
+            statistics(unpack!(op, BatchNormStatistics), op.storage(), Elem::Scalar, Merge::Serial)
+        },
     },
     Variant {
         op: "batch_norm.running",
@@ -87,42 +90,42 @@ pub(super) const VARIANTS: &[Variant] = &[
         op: "batch_norm.normalize",
         name: "vec4",
         speed: speed::general,
-        supports: |op, _| matches!(op, Op::BatchNormNormalize(norm) if norm.channels.is_multiple_of(4)),
-        build: |op, _| normalize(unpack!(op, BatchNormNormalize), Elem::Vec4),
+        supports: |op, caps| matches!(stored(op, caps), Some(Op::BatchNormNormalize(norm)) if norm.channels.is_multiple_of(4)),
+        build: |op, _| normalize(unpack!(op, BatchNormNormalize), op.storage(), Elem::Vec4),
     },
     Variant {
         op: "batch_norm.normalize",
         name: "scalar",
         speed: speed::general,
-        supports: |op, _| matches!(op, Op::BatchNormNormalize(_)),
-        build: |op, _| normalize(unpack!(op, BatchNormNormalize), Elem::Scalar),
+        supports: |op, caps| matches!(stored(op, caps), Some(Op::BatchNormNormalize(_))),
+        build: |op, _| normalize(unpack!(op, BatchNormNormalize), op.storage(), Elem::Scalar),
     },
     Variant {
         op: "batch_norm.grad_statistics",
         name: "vec4",
         speed: speed::general,
-        supports: |op, _| matches!(op, Op::BatchNormGradStatistics(norm) if norm.channels.is_multiple_of(4)),
+        supports: |op, caps| matches!(stored(op, caps), Some(Op::BatchNormGradStatistics(norm)) if norm.channels.is_multiple_of(4)),
         build: |op, _| grad_statistics(op, Elem::Vec4, Merge::Tree),
     },
     Variant {
         op: "batch_norm.grad_statistics",
         name: "scalar",
         speed: speed::general,
-        supports: |op, _| matches!(op, Op::BatchNormGradStatistics(_)),
+        supports: |op, caps| matches!(stored(op, caps), Some(Op::BatchNormGradStatistics(_))),
         build: |op, _| grad_statistics(op, Elem::Scalar, Merge::Tree),
     },
     Variant {
         op: "batch_norm.grad_statistics",
         name: "vec4_serial",
         speed: speed::on_software,
-        supports: |op, _| matches!(op, Op::BatchNormGradStatistics(norm) if norm.channels.is_multiple_of(4)),
+        supports: |op, caps| matches!(stored(op, caps), Some(Op::BatchNormGradStatistics(norm)) if norm.channels.is_multiple_of(4)),
         build: |op, _| grad_statistics(op, Elem::Vec4, Merge::Serial),
     },
     Variant {
         op: "batch_norm.grad_statistics",
         name: "scalar_serial",
         speed: speed::on_software,
-        supports: |op, _| matches!(op, Op::BatchNormGradStatistics(_)),
+        supports: |op, caps| matches!(stored(op, caps), Some(Op::BatchNormGradStatistics(_))),
         build: |op, _| grad_statistics(op, Elem::Scalar, Merge::Serial),
     },
     Variant {
@@ -146,24 +149,24 @@ pub(super) const VARIANTS: &[Variant] = &[
         op: "batch_norm.grad_input",
         name: "vec4",
         speed: speed::general,
-        supports: |op, _| matches!(op, Op::BatchNormGradInput(norm) if norm.channels.is_multiple_of(4)),
-        build: |op, _| grad_input(unpack!(op, BatchNormGradInput), Elem::Vec4),
+        supports: |op, caps| matches!(stored(op, caps), Some(Op::BatchNormGradInput(norm)) if norm.channels.is_multiple_of(4)),
+        build: |op, _| grad_input(unpack!(op, BatchNormGradInput), op.storage(), Elem::Vec4),
     },
     Variant {
         op: "batch_norm.grad_input",
         name: "scalar",
         speed: speed::general,
-        supports: |op, _| matches!(op, Op::BatchNormGradInput(_)),
-        build: |op, _| grad_input(unpack!(op, BatchNormGradInput), Elem::Scalar),
+        supports: |op, caps| matches!(stored(op, caps), Some(Op::BatchNormGradInput(_))),
+        build: |op, _| grad_input(unpack!(op, BatchNormGradInput), op.storage(), Elem::Scalar),
     },
 ];
 
 /// A row for the statistics, as dispatches of other kernels.
-pub(super) fn statistics(norm: &BatchNormStatistics, elem: Elem, how: Merge) -> Kernel {
+pub(super) fn statistics(norm: &BatchNormStatistics, storage: DType, elem: Elem, how: Merge) -> Kernel {
     let chunks = Chunks::of(norm.rows);
     let vectors = norm.channels / elem.lanes();
     let partials =
-        elem.alias(source(&[STATISTICS_PARTIALS])).constant("C", vectors).constant("ROWS", norm.rows);
+        elem.over(storage, source(&[STATISTICS_PARTIALS])).constant("C", vectors).constant("ROWS", norm.rows);
     let merge = chunks.merge(how, elem, norm.channels, STATISTICS_MERGE, |source| {
         source.constant("ROWS", norm.rows).constant("ROWS_BEFORE", norm.rows_before)
     });
@@ -177,10 +180,10 @@ fn relu_slope(relu: Option<f32>, file: &'static str) -> Source {
 }
 
 /// A row for the normalisation, as dispatches of other kernels.
-pub(super) fn normalize(norm: &BatchNormNormalize, elem: Elem) -> Kernel {
+pub(super) fn normalize(norm: &BatchNormNormalize, storage: DType, elem: Elem) -> Kernel {
     let vectors = norm.channels / elem.lanes();
     let source = elem
-        .alias(source(&[NORMALIZE]))
+        .over(storage, source(&[NORMALIZE]))
         .constant("ROWS", norm.rows)
         .constant("C", vectors)
         .constant("CHUNK", CHUNK)
@@ -192,8 +195,10 @@ fn grad_statistics(op: &Op, elem: Elem, how: Merge) -> Kernel {
     let norm = unpack!(op, BatchNormGradStatistics);
     let chunks = Chunks::of(norm.rows);
     let vectors = norm.channels / elem.lanes();
-    let partials =
-        elem.alias(relu_slope(norm.relu, GRAD_PARTIALS)).constant("C", vectors).constant("ROWS", norm.rows);
+    let partials = elem
+        .over(op.storage(), relu_slope(norm.relu, GRAD_PARTIALS))
+        .constant("C", vectors)
+        .constant("ROWS", norm.rows);
     let merge = chunks
         .merge(how, elem, norm.channels, GRAD_MERGE, |source| source.flag("ACCUMULATE", norm.accumulate));
     Kernel::new(vec![dispatch("partials", chunks.constants(partials), vectors * chunks.count), merge])
@@ -201,10 +206,10 @@ fn grad_statistics(op: &Op, elem: Elem, how: Merge) -> Kernel {
 }
 
 /// A row for the gradient of the input, as dispatches of other kernels.
-pub(super) fn grad_input(norm: &BatchNormGradInput, elem: Elem) -> Kernel {
+pub(super) fn grad_input(norm: &BatchNormGradInput, storage: DType, elem: Elem) -> Kernel {
     let vectors = norm.channels / elem.lanes();
     let source = elem
-        .alias(relu_slope(norm.relu, GRAD_INPUT))
+        .over(storage, relu_slope(norm.relu, GRAD_INPUT))
         .constant("ROWS", norm.rows)
         .constant("C", vectors)
         .constant("CHUNK", CHUNK);

@@ -2,7 +2,7 @@
 
 use super::{
     Kernel, Variant,
-    parts::{Chunks, Elem, Merge, WORKSPACE, dispatch, source, unpack},
+    parts::{Chunks, Elem, Merge, WORKSPACE, dispatch, source, stored, unpack},
     speed,
 };
 use crate::ops::Op;
@@ -18,28 +18,28 @@ pub(super) const VARIANTS: &[Variant] = &[
         op: "bias.grad",
         name: "vec4",
         speed: speed::general,
-        supports: |op, _| matches!(op, Op::GradBias(bias) if bias.channels.is_multiple_of(4)),
+        supports: |op, caps| matches!(stored(op, caps), Some(Op::GradBias(bias)) if bias.channels.is_multiple_of(4)),
         build: |op, _| grad(op, Elem::Vec4, Merge::Tree),
     },
     Variant {
         op: "bias.grad",
         name: "scalar",
         speed: speed::general,
-        supports: |op, _| matches!(op, Op::GradBias(_)),
+        supports: |op, caps| matches!(stored(op, caps), Some(Op::GradBias(_))),
         build: |op, _| grad(op, Elem::Scalar, Merge::Tree),
     },
     Variant {
         op: "bias.grad",
         name: "vec4_serial",
         speed: speed::on_software,
-        supports: |op, _| matches!(op, Op::GradBias(bias) if bias.channels.is_multiple_of(4)),
+        supports: |op, caps| matches!(stored(op, caps), Some(Op::GradBias(bias)) if bias.channels.is_multiple_of(4)),
         build: |op, _| grad(op, Elem::Vec4, Merge::Serial),
     },
     Variant {
         op: "bias.grad",
         name: "scalar_serial",
         speed: speed::on_software,
-        supports: |op, _| matches!(op, Op::GradBias(_)),
+        supports: |op, caps| matches!(stored(op, caps), Some(Op::GradBias(_))),
         build: |op, _| grad(op, Elem::Scalar, Merge::Serial),
     },
 ];
@@ -48,8 +48,9 @@ fn grad(op: &Op, elem: Elem, how: Merge) -> Kernel {
     let bias = unpack!(op, GradBias);
     let chunks = Chunks::of(bias.rows);
     let vectors = bias.channels / elem.lanes();
-    let partials =
-        chunks.constants(elem.alias(source(&[PARTIALS])).constant("ROWS", bias.rows).constant("C", vectors));
+    let partials = chunks.constants(
+        elem.over(op.storage(), source(&[PARTIALS])).constant("ROWS", bias.rows).constant("C", vectors),
+    );
     let merge =
         chunks.merge(how, elem, bias.channels, MERGE, |source| source.flag("ACCUMULATE", bias.accumulate));
     Kernel::new(vec![dispatch("partials", partials, vectors * chunks.count), merge])

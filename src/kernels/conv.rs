@@ -4,10 +4,11 @@ use super::{
     Caps, Dispatch, Kernel, Variant, batch_norm,
     lanes::Lanes,
     matmul::{Matmul, merge_splits},
-    parts::{Elem, Merge, WORKSPACE, dispatch, single, source, unpack},
+    parts::{Elem, Merge, WORKSPACE, dispatch, single, source, stored, unpack},
     speed,
 };
 use crate::{
+    dtype::DType,
     ops::{
         BatchNormGradInput, BatchNormNormalize, BatchNormStatistics, Conv, ConvForward, ConvGradWeight, Op,
     },
@@ -33,30 +34,32 @@ pub(super) const VARIANTS: &[Variant] = &[
         op: "conv.forward",
         name: "tiled",
         speed: speed::general,
-        supports: |op, caps| matches!(op, Op::ConvForward(_)) && Matmul::fits(caps),
+        supports: |op, caps| matches!(stored(op, caps), Some(Op::ConvForward(_))) && Matmul::fits(caps),
         build: |op, caps| {
+            let storage = op.storage();
             let op = unpack!(op, ConvForward);
             let conv = &op.conv;
             let (m, n, k) = (conv.pixels(), conv.k, 9 * conv.c);
             let splits = Matmul::tile_splits(caps, m, n, k);
             let product = Matmul { m, n, k, splits, a_along_k: true, b_along_k: false };
             let keep = FORWARD_KEEP;
-            let kernel =
-                product.kernel(FORWARD_TILED, keep, n.is_multiple_of(4), |source| shape(conv, source));
-            surrounded(op, Merge::Tree, kernel)
+            let kernel = product
+                .kernel(storage, FORWARD_TILED, keep, n.is_multiple_of(4), |source| shape(conv, source));
+            surrounded(op, Merge::Tree, storage, kernel)
         },
     },
     Variant {
         op: "conv.forward",
         name: "lanes",
         speed: speed::on_software,
-        supports: |op, caps| matches!(op, Op::ConvForward(op) if Lanes::fit(caps, op.conv.k)),
+        supports: |op, caps| matches!(stored(op, caps), Some(Op::ConvForward(op)) if Lanes::fit(caps, op.conv.k)),
         build: |op, _| {
+            let storage = op.storage();
             let op = unpack!(op, ConvForward);
             let conv = &op.conv;
             let lanes = Lanes::of(conv.pixels(), conv.k, conv.c, &[]);
-            let kernel = only(lanes.rows("", shape(conv, lanes.rows_source(FORWARD_LANES))));
-            surrounded(op, Merge::Serial, kernel)
+            let kernel = only(lanes.rows("", shape(conv, lanes.rows_source(storage, FORWARD_LANES))));
+            surrounded(op, Merge::Serial, storage, kernel)
         },
     },
     Variant {
@@ -68,37 +71,39 @@ pub(super) const VARIANTS: &[Variant] = &[
             let op = unpack!(op, ConvForward);
             let conv = &op.conv;
             let source = shape(conv, source(&[FORWARD_BLOCKED]));
-            surrounded(op, Merge::Serial, single(source, conv.k / 8 * conv.pixels().div_ceil(4)))
+            surrounded(op, Merge::Serial, DType::F32, single(source, conv.k / 8 * conv.pixels().div_ceil(4)))
         },
     },
     Variant {
         op: "conv.grad_input",
         name: "tiled",
         speed: speed::general,
-        supports: |op, caps| matches!(op, Op::ConvGradInput(_)) && Matmul::fits(caps),
+        supports: |op, caps| matches!(stored(op, caps), Some(Op::ConvGradInput(_))) && Matmul::fits(caps),
         build: |op, caps| {
+            let storage = op.storage();
             let op = unpack!(op, ConvGradInput);
             let conv = &op.conv;
             let (m, n, k) = (conv.pixels(), conv.c, 9 * conv.k);
             let splits = Matmul::tile_splits(caps, m, n, k);
             let product = Matmul { m, n, k, splits, a_along_k: true, b_along_k: true };
             let keep = GRAD_INPUT_KEEP;
-            let kernel =
-                product.kernel(GRAD_INPUT_TILED, keep, n.is_multiple_of(4), |source| shape(conv, source));
-            read_back(false, op.through, conv, kernel)
+            let kernel = product
+                .kernel(storage, GRAD_INPUT_TILED, keep, n.is_multiple_of(4), |source| shape(conv, source));
+            read_back((false, op.through), conv, storage, kernel)
         },
     },
     Variant {
         op: "conv.grad_input",
         name: "lanes",
         speed: speed::on_software,
-        supports: |op, caps| matches!(op, Op::ConvGradInput(op) if Lanes::fit(caps, op.conv.c)),
+        supports: |op, caps| matches!(stored(op, caps), Some(Op::ConvGradInput(op)) if Lanes::fit(caps, op.conv.c)),
         build: |op, _| {
+            let storage = op.storage();
             let op = unpack!(op, ConvGradInput);
             let conv = &op.conv;
             let lanes = Lanes::of(conv.pixels(), conv.c, conv.k, &[]);
-            let kernel = only(lanes.rows("", shape(conv, lanes.rows_source(GRAD_INPUT_LANES))));
-            read_back(false, op.through, conv, kernel)
+            let kernel = only(lanes.rows("", shape(conv, lanes.rows_source(storage, GRAD_INPUT_LANES))));
+            read_back((false, op.through), conv, storage, kernel)
         },
     },
     Variant {
@@ -111,31 +116,33 @@ pub(super) const VARIANTS: &[Variant] = &[
             let conv = &op.conv;
             let source = shape(conv, source(&[GRAD_INPUT_BLOCKED]));
             let kernel = single(source, conv.c / 8 * conv.pixels().div_ceil(4));
-            read_back(false, op.through, conv, kernel)
+            read_back((false, op.through), conv, DType::F32, kernel)
         },
     },
     Variant {
         op: "conv.grad_weight",
         name: "tiled",
         speed: speed::general,
-        supports: |op, caps| matches!(op, Op::ConvGradWeight(_)) && Matmul::fits(caps),
+        supports: |op, caps| matches!(stored(op, caps), Some(Op::ConvGradWeight(_))) && Matmul::fits(caps),
         build: |op, caps| {
+            let storage = op.storage();
             let op = unpack!(op, ConvGradWeight);
             let conv = &op.conv;
             let (m, n, k) = (9 * conv.c, conv.k, conv.pixels());
             let splits = Matmul::tile_splits(caps, m, n, k);
             let product = Matmul { m, n, k, splits, a_along_k: false, b_along_k: false };
-            let kernel = product.kernel(GRAD_WEIGHT_TILED, GRAD_WEIGHT_KEEP, n.is_multiple_of(4), |source| {
-                shape(conv, source).flag("ACCUMULATE", op.accumulate)
-            });
-            read_back(op.normalized, op.through, conv, kernel)
+            let kernel =
+                product.kernel(storage, GRAD_WEIGHT_TILED, GRAD_WEIGHT_KEEP, n.is_multiple_of(4), |source| {
+                    shape(conv, source).flag("ACCUMULATE", op.accumulate)
+                });
+            read_back((op.normalized, op.through), conv, storage, kernel)
         },
     },
     Variant {
         op: "conv.grad_weight",
         name: "lanes",
         speed: speed::on_software,
-        supports: |op, caps| matches!(op, Op::ConvGradWeight(op) if Lanes::fit(caps, op.conv.k)),
+        supports: |op, caps| matches!(stored(op, caps), Some(Op::ConvGradWeight(op)) if Lanes::fit(caps, op.conv.k)),
         build: grad_weight_lanes,
     },
     Variant {
@@ -155,7 +162,7 @@ pub(super) const VARIANTS: &[Variant] = &[
                 Matmul::splits(caps, blocks.div_ceil(8), 4 * 9 * conv.c * conv.k, conv.n * conv.h, 1);
             let source = shape(conv, source(&[GRAD_WEIGHT_BLOCKED])).constant("SPLITS", splits);
             let kernel = split_grad_weight(op, splits, dispatch("partials", source, blocks * splits));
-            read_back(op.normalized, op.through, conv, kernel)
+            read_back((op.normalized, op.through), conv, DType::F32, kernel)
         },
     },
 ];
@@ -170,13 +177,13 @@ fn shape(conv: &Conv, source: Source) -> Source {
 }
 
 /// A kernel that reads a plain `input`, with batch norm and ReLU in front of it as a dispatch of their own.
-pub(super) fn activated(normalized: bool, conv: &Conv, mut kernel: Kernel) -> Kernel {
+pub(super) fn activated(normalized: bool, conv: &Conv, storage: DType, mut kernel: Kernel) -> Kernel {
     if !normalized {
         return kernel;
     }
     let op = BatchNormNormalize { rows: conv.pixels(), channels: conv.c, relu: true };
-    let mut front =
-        batch_norm::normalize(&op, Elem::of(conv.c)).workspace("activated", 4 * op.rows * op.channels);
+    let mut front = batch_norm::normalize(&op, storage, Elem::of(conv.c))
+        .workspace("activated", storage.bytes() * op.rows * op.channels);
     front.dispatches[0].label = "activate";
     front.dispatches[0].rebind = &[("output", "activated")];
     for dispatch in &mut kernel.dispatches {
@@ -187,14 +194,19 @@ pub(super) fn activated(normalized: bool, conv: &Conv, mut kernel: Kernel) -> Ke
 
 /// A kernel that reads a plain `input` and a plain `grad_output`, with the dispatches in front of it that make them: batch
 /// norm and ReLU of the input, and their backward pass for the gradient.
-pub(super) fn read_back(normalized: bool, through: Option<f32>, conv: &Conv, kernel: Kernel) -> Kernel {
-    let mut kernel = activated(normalized, conv, kernel);
+pub(super) fn read_back(
+    (normalized, through): (bool, Option<f32>),
+    conv: &Conv,
+    storage: DType,
+    kernel: Kernel,
+) -> Kernel {
+    let mut kernel = activated(normalized, conv, storage, kernel);
     if through.is_none() {
         return kernel;
     }
     let op = BatchNormGradInput { rows: conv.pixels(), channels: conv.k, relu: through };
-    let mut front =
-        batch_norm::grad_input(&op, Elem::of(conv.k)).workspace("gradient", 4 * op.rows * op.channels);
+    let mut front = batch_norm::grad_input(&op, storage, Elem::of(conv.k))
+        .workspace("gradient", storage.bytes() * op.rows * op.channels);
     front.dispatches[0].label = "gradient";
     front.dispatches[0].rebind = &[("input", "output"), ("grad_input", "gradient")];
     // `activated` has its own in front.
@@ -208,14 +220,14 @@ pub(super) fn read_back(normalized: bool, through: Option<f32>, conv: &Conv, ker
 }
 
 /// A kernel that computes the plain convolution, with what comes before and after it as dispatches of their own.
-pub(super) fn surrounded(op: &ConvForward, merge: Merge, kernel: Kernel) -> Kernel {
+pub(super) fn surrounded(op: &ConvForward, merge: Merge, storage: DType, kernel: Kernel) -> Kernel {
     let conv = &op.conv;
-    let kernel = activated(op.normalized, conv, kernel);
+    let kernel = activated(op.normalized, conv, storage, kernel);
     if !op.statistics {
         return kernel;
     }
     let statistics = BatchNormStatistics { rows: conv.pixels(), channels: conv.k, rows_before: 0 };
-    let mut behind = batch_norm::statistics(&statistics, Elem::of(conv.k), merge);
+    let mut behind = batch_norm::statistics(&statistics, storage, Elem::of(conv.k), merge);
     for (dispatch, label) in behind.dispatches.iter_mut().zip(["statistics", "statistics_merge"]) {
         dispatch.label = label;
         dispatch.rebind = &[("input", "output")];
@@ -230,20 +242,21 @@ fn only(dispatch: Dispatch) -> Kernel {
 /// The first dispatch writes each split's weights to the workspace; the second adds them in order.
 fn split_grad_weight(op: &ConvGradWeight, splits: usize, partials: Dispatch) -> Kernel {
     let len = 9 * op.conv.c * op.conv.k;
-    let merge = merge_splits(GRAD_WEIGHT_KEEP, Elem::Vec4, len, splits);
+    let merge = merge_splits(GRAD_WEIGHT_KEEP, Elem::Vec4, DType::F32, len, splits);
     let merge = Dispatch { source: merge.source.flag("ACCUMULATE", op.accumulate), ..merge };
     Kernel::new(vec![partials, merge]).workspace(WORKSPACE, 4 * len * splits)
 }
 
 /// Splits only as far as the device needs pieces of work; without splits the results go where they belong.
 fn grad_weight_lanes(op: &Op, caps: &Caps) -> Kernel {
+    let storage = op.storage();
     let op = unpack!(op, ConvGradWeight);
     let conv = &op.conv;
     let lanes = Lanes::of(1, conv.k, conv.c, &[]);
     let blocks = 9 * lanes.outer_blocks();
     let splits = lanes.splits(caps, blocks, 4 * 9 * conv.c * conv.k, conv.pixels());
     let front = if splits > 1 { GRAD_WEIGHT_PARTIAL } else { GRAD_WEIGHT_KEEP };
-    let source = shape(conv, lanes.source(&[front, GRAD_WEIGHT_LANES]))
+    let source = shape(conv, lanes.source(storage, &[front, GRAD_WEIGHT_LANES]))
         .constant("SPLITS", splits)
         .flag("ACCUMULATE", op.accumulate);
     let dispatch = Dispatch::new("partials", source, (blocks * splits) as u64);
@@ -252,5 +265,5 @@ fn grad_weight_lanes(op: &Op, caps: &Caps) -> Kernel {
     } else {
         only(Dispatch { label: "", ..dispatch })
     };
-    read_back(op.normalized, op.through, conv, kernel)
+    read_back((op.normalized, op.through), conv, storage, kernel)
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Variant,
-    parts::{CONTROL, PHILOX, single, source, unpack},
+    parts::{CONTROL, Elem, PHILOX, single, source, stored, unpack},
     speed,
 };
 use crate::{ops::Op, rng};
@@ -13,10 +13,12 @@ pub(super) const VARIANTS: &[Variant] = &[Variant {
     op: "dropout.apply",
     name: "philox",
     speed: speed::general,
-    supports: |op, _| matches!(op, Op::Dropout(dropout) if dropout.offset % 4 == 0),
+    supports: |op, caps| matches!(stored(op, caps), Some(Op::Dropout(dropout)) if dropout.offset % 4 == 0),
     build: |op, _| {
         let dropout = unpack!(op, Dropout);
-        let source = source(&[CONTROL, PHILOX, APPLY])
+        let source = Elem::Scalar
+            .over(op.storage(), source(&[CONTROL, PHILOX, APPLY]))
+            .constant("LEN", dropout.len)
             .constant("FIRST_BLOCK", dropout.offset / 4)
             .constant("STREAM", rng::stream::DROPOUT as usize)
             .constant("LAYER", dropout.layer as usize)

@@ -1,9 +1,11 @@
 //! Products in the registers of one subgroup, whose lanes hand their rows round: what software adapters run best.
 
 use super::{Caps, Dispatch, parts::GRID};
-use crate::shader::Source;
+use crate::{dtype::DType, shader::Source};
 
 const LANES: &str = include_str!("../../shaders/shared/lanes.wgsl");
+const PART: &str = include_str!("../../shaders/shared/lanes_part.wgsl");
+const PART_SINGLE: &str = include_str!("../../shaders/shared/lanes_part_single.wgsl");
 
 /// Invocations of a subgroup, and of a workgroup. llvmpipe's subgroups have 8.
 const SIZE: usize = 8;
@@ -53,19 +55,27 @@ impl Lanes {
         }
     }
 
-    /// A source with the constants and aliases of `shaders/shared/lanes.wgsl`.
-    pub(super) fn source(self, files: &[&'static str]) -> Source {
-        let columns = if self.width == 4 { "vec4<f32>" } else { "vec2<f32>" };
-        let mut all = vec![GRID];
+    /// A source with the constants and aliases of `shaders/shared/lanes.wgsl`; large operands are stored as f32 or f16.
+    pub(super) fn source(self, storage: DType, files: &[&'static str]) -> Source {
+        let name = |scalar: &str, lanes: usize| match lanes {
+            1 => scalar.to_owned(),
+            lanes => format!("vec{lanes}<{scalar}>"),
+        };
+        let scalar = if storage == DType::F16 { "f16" } else { "f32" };
+        let columns = name("f32", self.width);
+        let mut all = vec![GRID, if self.part == 4 { PART } else { PART_SINGLE }];
         all.extend(files);
-        Source::new(all)
+        let source = Source::new(all)
             .constant("LANES", SIZE)
             .constant("V", self.vectors)
             .constant("WIDTH", self.width)
             .constant("PART", self.part)
             .alias("part", if self.part == 4 { "vec4<f32>" } else { "array<f32, 1>" })
-            .alias("columns", columns)
-            .alias("elem", columns)
+            .alias("stored_part", &name(scalar, self.part))
+            .alias("columns", &columns)
+            .alias("stored_columns", &name(scalar, self.width))
+            .alias("elem", &columns);
+        if storage == DType::F16 { source.enable("f16") } else { source }
     }
 
     fn column_blocks(self) -> usize {
@@ -73,8 +83,8 @@ impl Lanes {
     }
 
     /// As [`Lanes::source`] for kernels whose lanes hold rows of the result.
-    pub(super) fn rows_source(self, file: &'static str) -> Source {
-        self.source(&[LANES, file]).constant("BLOCKED", self.blocked)
+    pub(super) fn rows_source(self, storage: DType, file: &'static str) -> Source {
+        self.source(storage, &[LANES, file]).constant("BLOCKED", self.blocked)
     }
 
     /// A dispatch over blocks of rows and columns.

@@ -4,7 +4,7 @@ use super::{
     Dispatch, Kernel, Variant,
     lanes::Lanes,
     matmul::Matmul,
-    parts::{single, source, unpack},
+    parts::{single, source, stored, unpack},
     speed,
 };
 use crate::{
@@ -30,14 +30,15 @@ pub(super) const VARIANTS: &[Variant] = &[
         op: "linear.forward",
         name: "tiled",
         speed: speed::general,
-        supports: |op, caps| matches!(op, Op::Linear(_)) && Matmul::fits(caps),
+        supports: |op, caps| matches!(stored(op, caps), Some(Op::Linear(_))) && Matmul::fits(caps),
         build: |op, caps| {
+            let storage = op.storage();
             let linear = unpack!(op, Linear);
             let (m, n, k) = (linear.n, linear.outputs, linear.inputs);
             let splits = Matmul::tile_splits(caps, m, n, k);
             let product = Matmul { m, n, k, splits, a_along_k: true, b_along_k: true };
             let quads = [n, linear.first, linear.total].iter().all(|v| v.is_multiple_of(4));
-            product.kernel(FORWARD_TILED, FORWARD_KEEP, quads, |source| slice(linear, source))
+            product.kernel(storage, FORWARD_TILED, FORWARD_KEEP, quads, |source| slice(linear, source))
         },
     },
     Variant {
@@ -46,12 +47,13 @@ pub(super) const VARIANTS: &[Variant] = &[
         speed: speed::on_software,
         supports: |op, caps| {
             let fours = |l: &Linear| l.first.is_multiple_of(4) && l.total.is_multiple_of(4);
-            matches!(op, Op::Linear(linear) if Lanes::fit(caps, linear.outputs) && fours(linear))
+            matches!(stored(op, caps), Some(Op::Linear(linear)) if Lanes::fit(caps, linear.outputs) && fours(linear))
         },
         build: |op, _| {
+            let storage = op.storage();
             let linear = unpack!(op, Linear);
             let lanes = Lanes::of(linear.n, linear.outputs, linear.inputs, &[]);
-            only(lanes.rows("", shape(linear, lanes.rows_source(FORWARD_LANES))))
+            only(lanes.rows("", shape(linear, lanes.rows_source(storage, FORWARD_LANES))))
         },
     },
     Variant {
@@ -71,14 +73,15 @@ pub(super) const VARIANTS: &[Variant] = &[
         op: "linear.grad_input",
         name: "tiled",
         speed: speed::general,
-        supports: |op, caps| matches!(op, Op::LinearGradInput(_)) && Matmul::fits(caps),
+        supports: |op, caps| matches!(stored(op, caps), Some(Op::LinearGradInput(_))) && Matmul::fits(caps),
         build: |op, caps| {
+            let storage = op.storage();
             let op = unpack!(op, LinearGradInput);
             let LinearGradInput(linear) = op;
             let (m, n, k) = (linear.n, linear.inputs, linear.outputs);
             let splits = Matmul::tile_splits(caps, m, n, k);
             let product = Matmul { m, n, k, splits, a_along_k: true, b_along_k: false };
-            product.kernel(GRAD_INPUT_TILED, GRAD_INPUT_KEEP, n.is_multiple_of(4), |source| {
+            product.kernel(storage, GRAD_INPUT_TILED, GRAD_INPUT_KEEP, n.is_multiple_of(4), |source| {
                 slice(linear, source).flag("ACCUMULATE", op.accumulate())
             })
         },
@@ -87,14 +90,15 @@ pub(super) const VARIANTS: &[Variant] = &[
         op: "linear.grad_input",
         name: "lanes",
         speed: speed::on_software,
-        supports: |op, caps| matches!(op, Op::LinearGradInput(LinearGradInput(l)) if Lanes::fit(caps, l.inputs)),
+        supports: |op, caps| matches!(stored(op, caps), Some(Op::LinearGradInput(LinearGradInput(l))) if Lanes::fit(caps, l.inputs)),
         build: |op, _| {
+            let storage = op.storage();
             let op = unpack!(op, LinearGradInput);
             let LinearGradInput(linear) = op;
             let strides = [linear.first, linear.total];
             let lanes = Lanes::of(linear.n, linear.inputs, linear.outputs, &strides);
-            let source =
-                shape(linear, lanes.rows_source(GRAD_INPUT_LANES)).flag("ACCUMULATE", op.accumulate());
+            let source = shape(linear, lanes.rows_source(storage, GRAD_INPUT_LANES))
+                .flag("ACCUMULATE", op.accumulate());
             only(lanes.rows("", source))
         },
     },
@@ -118,12 +122,13 @@ pub(super) const VARIANTS: &[Variant] = &[
         op: "linear.grad_weight",
         name: "tiled",
         speed: speed::general,
-        supports: |op, caps| matches!(op, Op::LinearGradWeight(_)) && Matmul::fits(caps),
+        supports: |op, caps| matches!(stored(op, caps), Some(Op::LinearGradWeight(_))) && Matmul::fits(caps),
         build: |op, _| {
+            let storage = op.storage();
             let LinearGradWeight(linear) = unpack!(op, LinearGradWeight);
             let (m, n, k) = (linear.outputs, linear.inputs, linear.n);
             let product = Matmul { m, n, k, splits: 1, a_along_k: false, b_along_k: false };
-            product.kernel(GRAD_WEIGHT_TILED, GRAD_WEIGHT_KEEP, n.is_multiple_of(4), |source| {
+            product.kernel(storage, GRAD_WEIGHT_TILED, GRAD_WEIGHT_KEEP, n.is_multiple_of(4), |source| {
                 slice(linear, source)
             })
         },
@@ -132,11 +137,12 @@ pub(super) const VARIANTS: &[Variant] = &[
         op: "linear.grad_weight",
         name: "lanes",
         speed: speed::on_software,
-        supports: |op, caps| matches!(op, Op::LinearGradWeight(LinearGradWeight(l)) if Lanes::fit(caps, l.inputs)),
+        supports: |op, caps| matches!(stored(op, caps), Some(Op::LinearGradWeight(LinearGradWeight(l))) if Lanes::fit(caps, l.inputs)),
         build: |op, _| {
+            let storage = op.storage();
             let LinearGradWeight(linear) = unpack!(op, LinearGradWeight);
             let lanes = Lanes::of(1, linear.inputs, linear.outputs, &[linear.first, linear.total]);
-            let source = shape(linear, lanes.source(&[GRAD_WEIGHT_LANES]));
+            let source = shape(linear, lanes.source(storage, &[GRAD_WEIGHT_LANES]));
             only(Dispatch::new("", source, lanes.outer_blocks() as u64))
         },
     },

@@ -4,7 +4,7 @@ use super::{
     Caps, Dispatch, Kernel,
     parts::{Elem, GRID, WORKSPACE, dispatch, source},
 };
-use crate::shader::Source;
+use crate::{dtype::DType, shader::Source};
 
 const TILED: &str = include_str!("../../shaders/shared/matmul_tiled.wgsl");
 const STORE: &str = include_str!("../../shaders/shared/matmul_store.wgsl");
@@ -63,9 +63,10 @@ impl Matmul {
 
     /// The kernel: in one dispatch, or split and merged. `loads` declares the operands and their loads, `keep` the
     /// result; `finish` adds the constants of the operation. `quads`: whether rows of the result, as the operation
-    /// lays them, are multiples of 4.
+    /// lays them, are multiples of 4. Operands and results are stored as `storage`, the gradients of weights excepted.
     pub(super) fn kernel(
         self,
+        storage: DType,
         loads: &'static str,
         keep: &'static str,
         quads: bool,
@@ -80,16 +81,17 @@ impl Matmul {
             .constant("K", self.k)
             .constant("SPLITS", self.splits)
             .flag("A_ALONG_K", self.a_along_k)
-            .flag("B_ALONG_K", self.b_along_k);
-        let source = if split { source } else { columns(Elem::Scalar, self.n, source) };
+            .flag("B_ALONG_K", self.b_along_k)
+            .alias("word", if storage == DType::F16 { "f16" } else { "f32" });
+        let source = columns(Elem::Scalar.over(storage, source), Elem::Scalar, self.n);
         let label = if split { "partials" } else { "" };
         let workgroups = (Self::tiles(self.m, self.n) * self.splits) as u64;
         let mut dispatches = vec![Dispatch::new(label, finish(source), workgroups)];
         let len = self.m * self.n;
         if split {
             let elem = if quads { Elem::Vec4 } else { Elem::Scalar };
-            let merge = merge_splits(keep, elem, len, self.splits);
-            dispatches.push(Dispatch { source: finish(columns_only(elem, self.n, merge.source)), ..merge });
+            let merge = merge_splits(keep, elem, storage, len, self.splits);
+            dispatches.push(Dispatch { source: finish(columns(merge.source, elem, self.n)), ..merge });
         }
         let kernel = Kernel::new(dispatches);
         if split { kernel.workspace(WORKSPACE, 4 * len * self.splits) } else { kernel }
@@ -97,17 +99,20 @@ impl Matmul {
 }
 
 /// What the files that keep results know of their rows.
-fn columns(elem: Elem, n: usize, source: Source) -> Source {
-    columns_only(elem, n, elem.alias(source))
-}
-
-fn columns_only(elem: Elem, n: usize, source: Source) -> Source {
+fn columns(source: Source, elem: Elem, n: usize) -> Source {
     source.constant("COLUMNS", n / elem.lanes()).constant("LANES", elem.lanes())
 }
 
 /// The dispatch that adds the parts of a split result in order; `keep` declares where sums go.
-pub(super) fn merge_splits(keep: &'static str, elem: Elem, len: usize, splits: usize) -> Dispatch {
+pub(super) fn merge_splits(
+    keep: &'static str,
+    elem: Elem,
+    storage: DType,
+    len: usize,
+    splits: usize,
+) -> Dispatch {
     let len = len / elem.lanes();
-    let source = elem.alias(source(&[keep, MERGE_SPLITS])).constant("LEN", len).constant("SPLITS", splits);
+    let source =
+        elem.over(storage, source(&[keep, MERGE_SPLITS])).constant("LEN", len).constant("SPLITS", splits);
     dispatch("merge", source, len)
 }

@@ -2,10 +2,11 @@
 
 use super::{
     Kernel, Variant,
-    parts::{Elem, read, single, source, unpack},
+    parts::{Elem, read, single, source, stored, unpack},
     speed,
 };
 use crate::{
+    dtype::DType,
     ops::{MaxPool, Op},
     shader::Source,
 };
@@ -19,35 +20,35 @@ pub(super) const VARIANTS: &[Variant] = &[
         op: "max_pool.forward",
         name: "vec4",
         speed: speed::general,
-        supports: |op, _| matches!(op, Op::MaxPoolForward(op) if op.pool.c % 4 == 0),
+        supports: |op, caps| matches!(stored(op, caps), Some(Op::MaxPoolForward(op)) if op.pool.c % 4 == 0),
         build: |op, _| forward(op, Elem::Vec4),
     },
     Variant {
         op: "max_pool.forward",
         name: "scalar",
         speed: speed::general,
-        supports: |op, _| matches!(op, Op::MaxPoolForward(_)),
+        supports: |op, caps| matches!(stored(op, caps), Some(Op::MaxPoolForward(_))),
         build: |op, _| forward(op, Elem::Scalar),
     },
     Variant {
         op: "max_pool.grad_input",
         name: "vec4",
         speed: speed::general,
-        supports: |op, _| matches!(op, Op::MaxPoolGrad(op) if op.pool.c % 4 == 0),
+        supports: |op, caps| matches!(stored(op, caps), Some(Op::MaxPoolGrad(op)) if op.pool.c % 4 == 0),
         build: |op, _| grad_input(op, Elem::Vec4),
     },
     Variant {
         op: "max_pool.grad_input",
         name: "scalar",
         speed: speed::general,
-        supports: |op, _| matches!(op, Op::MaxPoolGrad(_)),
+        supports: |op, caps| matches!(stored(op, caps), Some(Op::MaxPoolGrad(_))),
         build: |op, _| grad_input(op, Elem::Scalar),
     },
 ];
 
-fn pooling(pool: &MaxPool, normalized: bool, file: &'static str, elem: Elem) -> Source {
+fn pooling(pool: &MaxPool, normalized: bool, file: &'static str, elem: Elem, storage: DType) -> Source {
     let [p, q] = pool.output_size();
-    elem.alias(source(&[read(normalized), CHOOSE, file]))
+    elem.over(storage, source(&[read(normalized), CHOOSE, file]))
         .constant("N", pool.n)
         .constant("H", pool.h)
         .constant("W", pool.w)
@@ -60,14 +61,14 @@ fn pooling(pool: &MaxPool, normalized: bool, file: &'static str, elem: Elem) -> 
 }
 
 fn forward(op: &Op, elem: Elem) -> Kernel {
-    let op = unpack!(op, MaxPoolForward);
+    let (storage, op) = (op.storage(), unpack!(op, MaxPoolForward));
     let [p, q] = op.pool.output_size();
-    let source = pooling(&op.pool, op.normalized, FORWARD, elem);
+    let source = pooling(&op.pool, op.normalized, FORWARD, elem, storage);
     single(source, op.pool.n * p * q * op.pool.c / elem.lanes())
 }
 
 fn grad_input(op: &Op, elem: Elem) -> Kernel {
-    let op = unpack!(op, MaxPoolGrad);
+    let (storage, op) = (op.storage(), unpack!(op, MaxPoolGrad));
     let MaxPool { n, h, w, c, .. } = op.pool;
-    single(pooling(&op.pool, op.normalized, GRAD_INPUT, elem), n * h * w * c / elem.lanes())
+    single(pooling(&op.pool, op.normalized, GRAD_INPUT, elem, storage), n * h * w * c / elem.lanes())
 }

@@ -7,12 +7,14 @@ mod adam;
 mod batch_norm;
 mod bias;
 mod caps;
+mod cast;
 mod choose;
 mod conv;
 mod cross_entropy;
 mod dropout;
 mod lanes;
 mod linear;
+mod loss_scale;
 mod matmul;
 mod max_pool;
 mod metrics;
@@ -143,6 +145,8 @@ pub fn variants() -> impl Iterator<Item = &'static Variant> {
         cross_entropy::VARIANTS,
         metrics::VARIANTS,
         adam::VARIANTS,
+        cast::VARIANTS,
+        loss_scale::VARIANTS,
     ]
     .into_iter()
     .flatten()

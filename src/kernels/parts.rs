@@ -1,7 +1,7 @@
 //! What the rows of the table are put together from.
 
-use super::{Dispatch, Kernel};
-use crate::shader::Source;
+use super::{Caps, Dispatch, Kernel};
+use crate::{dtype::DType, ops::Op, shader::Source};
 
 const READ_PLAIN: &str = include_str!("../../shaders/shared/read_plain.wgsl");
 const READ_NORMALIZED: &str = include_str!("../../shaders/shared/read_normalized.wgsl");
@@ -19,19 +19,26 @@ pub(super) const WORKSPACE: &str = "workspace";
 
 pub(super) const GRID: &str = include_str!("../../shaders/shared/grid.wgsl");
 pub(super) const CONTROL: &str = include_str!("../../shaders/shared/control.wgsl");
+pub(super) const LOSS_SCALE: &str = include_str!("../../shaders/shared/loss_scale.wgsl");
 pub(super) const PHILOX: &str = include_str!("../../shaders/shared/philox.wgsl");
 pub(super) const REDUCE: &str = include_str!("../../shaders/shared/reduce.wgsl");
 
 /// The operation that a row is for. The table never hands a row another one.
 macro_rules! unpack {
     ($op:expr, $variant:ident) => {{
-        let crate::ops::Op::$variant(op) = $op else {
+        let crate::ops::Op::$variant(op) = $op.plain() else {
             unreachable!("a row for {} got {}", stringify!($variant), $op.name())
         };
         op
     }};
 }
 pub(super) use unpack;
+
+/// What an operation computes, whatever its operands are stored as, where the device can store them so: for rows that take
+/// both f32 and f16.
+pub(super) fn stored<'a>(op: &'a Op, caps: &Caps) -> Option<&'a Op> {
+    (op.storage() == DType::F32 || caps.f16).then(|| op.plain())
+}
 
 /// A source with the constants that every kernel has.
 pub(super) fn source(files: &[&'static str]) -> Source {
@@ -65,11 +72,24 @@ impl Elem {
 
     /// Tells a source what `elem`, `index` and `bools` are.
     pub(super) fn alias(self, source: Source) -> Source {
+        self.over(DType::F32, source)
+    }
+
+    /// As [`Elem::alias`] for kernels whose large operands are stored as f32 or f16, which they declare as `stored`.
+    pub(super) fn over(self, storage: DType, source: Source) -> Source {
+        let half = storage == DType::F16;
+        let source = if half { source.enable("f16") } else { source };
         match self {
-            Self::Scalar => source.alias("elem", "f32").alias("index", "u32").alias("bools", "bool"),
-            Self::Vec4 => {
-                source.alias("elem", "vec4<f32>").alias("index", "vec4<u32>").alias("bools", "vec4<bool>")
-            }
+            Self::Scalar => source
+                .alias("elem", "f32")
+                .alias("stored", if half { "f16" } else { "f32" })
+                .alias("index", "u32")
+                .alias("bools", "bool"),
+            Self::Vec4 => source
+                .alias("elem", "vec4<f32>")
+                .alias("stored", if half { "vec4<f16>" } else { "vec4<f32>" })
+                .alias("index", "vec4<u32>")
+                .alias("bools", "vec4<bool>"),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Variant,
-    parts::{single, source, unpack},
+    parts::{Elem, single, source, stored, unpack},
     speed,
 };
 use crate::ops::Op;
@@ -13,10 +13,11 @@ pub(super) const VARIANTS: &[Variant] = &[Variant {
     op: "prepare.images",
     name: "pixel",
     speed: speed::general,
-    supports: |op, _| matches!(op, Op::PrepareImages(_)),
+    supports: |op, caps| matches!(stored(op, caps), Some(Op::PrepareImages(_))),
     build: |op, _| {
         let prepare = unpack!(op, PrepareImages);
-        let source = source(&[IMAGES])
+        let source = Elem::Scalar
+            .over(op.storage(), source(&[IMAGES]))
             .constant("N", prepare.n)
             .constant("H", prepare.source[0])
             .constant("W", prepare.source[1])

@@ -2,7 +2,7 @@
 
 use super::{
     Kernel, Variant,
-    parts::{Elem, single, source, unpack},
+    parts::{Elem, single, source, stored, unpack},
     speed,
 };
 use crate::ops::Op;
@@ -15,38 +15,41 @@ pub(super) const VARIANTS: &[Variant] = &[
         op: "relu.forward",
         name: "vec4",
         speed: speed::general,
-        supports: |op, _| matches!(op, Op::Relu(relu) if relu.len % 4 == 0),
+        supports: |op, caps| matches!(stored(op, caps), Some(Op::Relu(relu)) if relu.len % 4 == 0),
         build: |op, _| forward(op, Elem::Vec4),
     },
     Variant {
         op: "relu.forward",
         name: "scalar",
         speed: speed::general,
-        supports: |op, _| matches!(op, Op::Relu(_)),
+        supports: |op, caps| matches!(stored(op, caps), Some(Op::Relu(_))),
         build: |op, _| forward(op, Elem::Scalar),
     },
     Variant {
         op: "relu.grad_input",
         name: "vec4",
         speed: speed::general,
-        supports: |op, _| matches!(op, Op::ReluGrad(relu) if relu.len % 4 == 0),
+        supports: |op, caps| matches!(stored(op, caps), Some(Op::ReluGrad(relu)) if relu.len % 4 == 0),
         build: |op, _| grad_input(op, Elem::Vec4),
     },
     Variant {
         op: "relu.grad_input",
         name: "scalar",
         speed: speed::general,
-        supports: |op, _| matches!(op, Op::ReluGrad(_)),
+        supports: |op, caps| matches!(stored(op, caps), Some(Op::ReluGrad(_))),
         build: |op, _| grad_input(op, Elem::Scalar),
     },
 ];
 
 fn forward(op: &Op, elem: Elem) -> Kernel {
     let relu = unpack!(op, Relu);
-    single(elem.alias(source(&[FORWARD])), relu.len / elem.lanes())
+    let len = relu.len / elem.lanes();
+    single(elem.over(op.storage(), source(&[FORWARD])).constant("LEN", len), len)
 }
 
 fn grad_input(op: &Op, elem: Elem) -> Kernel {
     let relu = unpack!(op, ReluGrad);
-    single(elem.alias(source(&[GRAD_INPUT])).float("AT_ZERO", relu.at_zero), relu.len / elem.lanes())
+    let len = relu.len / elem.lanes();
+    let source = elem.over(op.storage(), source(&[GRAD_INPUT])).constant("LEN", len);
+    single(source.float("AT_ZERO", relu.at_zero), len)
 }

@@ -9,11 +9,14 @@
 mod adam;
 mod batch_norm;
 mod bias;
+mod cast;
 mod control;
 mod conv;
 mod cross_entropy;
 mod dropout;
+mod half;
 mod linear;
+mod loss_scale;
 mod max_pool;
 mod metrics;
 mod prepare;
@@ -25,11 +28,14 @@ pub use batch_norm::{
     BatchNormRunning, BatchNormStatistics,
 };
 pub use bias::GradBias;
+pub use cast::Cast;
 pub use control::Control;
 pub use conv::{Conv, ConvForward, ConvGradInput, ConvGradWeight};
 pub use cross_entropy::{CrossEntropy, CrossEntropyGrad};
 pub use dropout::Dropout;
+pub use half::Half;
 pub use linear::{Linear, LinearGradInput, LinearGradWeight};
+pub use loss_scale::{FiniteCheck, LossScale, LossScaleUpdate, ScaleGradient, ScaledAdam};
 pub use max_pool::{MaxPool, MaxPoolForward, MaxPoolGrad};
 pub use metrics::Metrics;
 pub use prepare::PrepareImages;
@@ -107,7 +113,11 @@ macro_rules! ops {
     ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
         /// One operation with its attributes and shapes.
         #[derive(Clone, Debug, PartialEq)]
-        pub enum Op { $($(#[$doc])* $variant($variant),)* }
+        pub enum Op {
+            $($(#[$doc])* $variant($variant),)*
+            /// Any of the others with its large operands in f16.
+            Half(Half),
+        }
 
         impl Op {
             /// The names of all operations.
@@ -115,17 +125,17 @@ macro_rules! ops {
 
             /// The operation's name, `<op>.<pass>`, as in labels, `--variant` and the folders of `shaders/`.
             pub fn name(&self) -> &'static str {
-                match self { $(Self::$variant(_) => $name,)* }
+                match self { $(Self::$variant(_) => $name,)* Self::Half(half) => half.op().name() }
             }
 
             /// The named operands, in the order in which a step lists its arguments.
             pub fn operands(&self) -> Vec<Operand> {
-                match self { $(Self::$variant(op) => op.operands(),)* }
+                match self { $(Self::$variant(op) => op.operands(),)* Self::Half(half) => half.operands() }
             }
 
             /// The floating-point operations of one run: two per multiply-add, one per element elsewhere.
             pub fn flops(&self) -> u64 {
-                match self { $(Self::$variant(op) => op.flops(),)* }
+                match self { $(Self::$variant(op) => op.flops(),)* Self::Half(half) => half.op().flops() }
             }
         }
 
@@ -184,9 +194,29 @@ ops! {
     Metrics = "metrics.accumulate",
     /// One step of Adam.
     Adam = "adam.update",
+    /// One step of Adam on gradients that carry the loss's scale.
+    ScaledAdam = "adam.scaled_update",
+    /// Another type for the same values.
+    Cast = "cast.convert",
+    /// The scale of the loss on its gradient.
+    ScaleGradient = "loss_scale.apply",
+    /// Whether a gradient is finite.
+    FiniteCheck = "loss_scale.check",
+    /// The scale of the next step.
+    LossScaleUpdate = "loss_scale.update",
 }
 
 impl Op {
+    /// What it computes, whatever its operands are stored as.
+    pub fn plain(&self) -> &Op {
+        if let Self::Half(half) = self { half.op() } else { self }
+    }
+
+    /// The type that its large operands are stored as.
+    pub fn storage(&self) -> DType {
+        if matches!(self, Self::Half(_)) { DType::F16 } else { DType::F32 }
+    }
+
     /// The bytes that one run moves at least: every operand read or written once.
     pub fn bytes(&self) -> u64 {
         let touched = |o: &Operand| o.bytes() * if o.access == Access::ReadWrite { 2 } else { 1 };

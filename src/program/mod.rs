@@ -13,7 +13,7 @@ mod slices;
 use std::ops::Range;
 
 pub use executor::{Clock, Executor, ExecutorError, Timed, time_by_the_host};
-pub use lower::{Inputs, LowerError, Lowered, Mode, ParameterTensors, Settings, lower};
+pub use lower::{Inputs, LowerError, Lowered, Mode, ParameterTensors, Precision, Settings, lower};
 pub use memory::{MemoryPlan, Slot};
 pub use roofline::Roofline;
 pub use slices::DeviceLimits;

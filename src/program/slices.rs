@@ -11,11 +11,13 @@ pub struct DeviceLimits {
     pub binding_bytes: u64,
     /// Where a bound part may begin: a multiple of this many bytes.
     pub offset_alignment: u64,
+    /// Whether tensors can be f16.
+    pub f16: bool,
 }
 
 impl DeviceLimits {
     /// No limits: the CPU device.
-    pub const NONE: Self = Self { binding_bytes: u64::MAX, offset_alignment: 4 };
+    pub const NONE: Self = Self { binding_bytes: u64::MAX, offset_alignment: 4, f16: false };
 
     /// Splits `count` equal items into consecutive ranges, so that each range of each tensor fits one binding
     /// and begins where bindings may begin.
@@ -64,7 +66,7 @@ mod tests {
     use super::*;
 
     const MIB: u64 = 1 << 20;
-    const LIMITS: DeviceLimits = DeviceLimits { binding_bytes: 128 * MIB, offset_alignment: 256 };
+    const LIMITS: DeviceLimits = DeviceLimits { binding_bytes: 128 * MIB, offset_alignment: 256, f16: false };
 
     #[test]
     fn what_fits_stays_whole() {

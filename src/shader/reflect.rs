@@ -55,6 +55,10 @@ pub struct Interface {
     pub bindings: Vec<Binding>,
     /// All named structs.
     pub structs: Vec<Struct>,
+    /// 16-bit floats are used.
+    pub f16: bool,
+    /// Matrices that a subgroup holds together are used.
+    pub cooperative_matrices: bool,
 }
 
 /// A shader that cannot be used.
@@ -99,11 +103,14 @@ pub fn reflect(wgsl: &str) -> Result<Interface, ReflectError> {
         return Err(ReflectError::EntryPoint { found });
     };
     let main = info.get_entry_point(index);
+    let has = |test: &dyn Fn(&TypeInner) -> bool| module.types.iter().any(|(_, ty)| test(&ty.inner));
     Ok(Interface {
         workgroup_size: module.entry_points[index].workgroup_size,
         workgroup_bytes: workgroup_bytes(&module, main),
         bindings: bindings(&module, main)?,
         structs: structs(&module),
+        f16: has(&|inner| inner.scalar() == Some(naga::Scalar::F16)),
+        cooperative_matrices: has(&|inner| matches!(inner, TypeInner::CooperativeMatrix { .. })),
     })
 }
 

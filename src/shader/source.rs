@@ -16,6 +16,12 @@ impl Source {
         Self { prelude: String::new(), files: files.into() }
     }
 
+    /// Adds `enable extension;`, which stands in front of everything else.
+    pub fn enable(mut self, extension: &str) -> Self {
+        self.prelude.insert_str(0, &format!("enable {extension};\n"));
+        self
+    }
+
     /// Adds `const NAME: u32 = value;`.
     pub fn constant(mut self, name: &str, value: usize) -> Self {
         self.prelude += &format!("const {name}: u32 = {value}u;\n");

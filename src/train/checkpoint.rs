@@ -10,10 +10,17 @@ use super::{
     store::{self, Entry, TensorFile},
     weights::{self, Description, FORMAT_VERSION, Kind, ModelInfo, Weights, WeightsError},
 };
-use crate::model::{Network, VggConfig};
+use crate::{
+    model::{Network, VggConfig},
+    ops::LossScale,
+    program::Precision,
+};
 
 /// The prefixes of Adam's two moments.
 const MOMENTS: [&str; 2] = ["optimizer.m.", "optimizer.v."];
+
+/// The state of the loss's scaling, in runs of mixed precision.
+const LOSS_SCALE: &str = "optimizer.loss_scale";
 
 /// How far a run has come.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -83,7 +90,8 @@ impl Checkpoint {
             return Err(damaged("its model is not that of its configuration".into()));
         }
         // A network that cannot be built is Weights::check's error.
-        let more = vgg.network().map(|network| moments(&network)).unwrap_or_default();
+        let mut more = vgg.network().map(|network| moments(&network)).unwrap_or_default();
+        more.extend(loss_scale(&config));
         let weights = Weights::check(file, model, &more, |_| false)?;
         Ok(Self { weights, config, progress })
     }
@@ -92,6 +100,12 @@ impl Checkpoint {
     pub fn moments(&self, parameter: usize) -> [Vec<f32>; 2] {
         let name = &self.weights.network.parameters[parameter].name;
         MOMENTS.map(|prefix| self.weights.file.f32s(&format!("{prefix}{name}")))
+    }
+
+    /// The state of the loss's scaling, where the run has mixed precision.
+    pub fn loss_scale(&self) -> Option<LossScale> {
+        let mixed = self.config.precision == Precision::Mixed;
+        mixed.then(|| bytemuck::pod_read_unaligned(bytemuck::cast_slice(&self.weights.file.f32s(LOSS_SCALE))))
     }
 }
 
@@ -102,6 +116,8 @@ pub(super) enum Part {
     Value(usize),
     /// A moment, 0 or 1, of a parameter.
     Moment(usize, usize),
+    /// The state of the loss's scaling.
+    LossScale,
 }
 
 /// Writes weights (without `run`) or a checkpoint; `read` gives each part in disk order.
@@ -133,9 +149,12 @@ pub(super) fn write<E: From<store::StoreError>>(
     let mut parts: Vec<Part> = (0..network.parameters.len()).map(Part::Value).collect();
     let mut entries = counters.clone();
     entries.extend(weights::values(network));
-    if run.is_some() {
+    if let Some((config, _)) = run {
         entries.extend(moments(network));
         parts.extend((0..2).flat_map(|moment| trained().map(move |index| Part::Moment(index, moment))));
+        let loss_scale = loss_scale(config);
+        parts.extend(loss_scale.iter().map(|_| Part::LossScale));
+        entries.extend(loss_scale);
     }
     store::write(path, &metadata, &entries, |index| match index.checked_sub(counters.len()) {
         None => Ok((step as i64).to_le_bytes().to_vec()),
@@ -150,4 +169,8 @@ fn moments(network: &Network) -> Vec<Entry> {
         .iter()
         .flat_map(|prefix| trained().map(move |p| (format!("{prefix}{}", p.name), p.shape.dims())));
     entries.map(|(name, shape)| Entry::f32(name, shape)).collect()
+}
+
+fn loss_scale(config: &TrainConfig) -> Option<Entry> {
+    (config.precision == Precision::Mixed).then(|| Entry::f32(LOSS_SCALE.to_owned(), &[LossScale::LEN]))
 }

@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     data::{Batch, Loader},
-    model::Network,
-    ops::{Control, Metrics},
+    model::{Network, Parameter},
+    ops::{Control, LossScale, Metrics},
     program::{Executor, ExecutorError, Inputs, Lowered, ParameterTensors, Pass, TensorId},
 };
 
@@ -26,6 +26,7 @@ pub struct Session {
     executor: Box<dyn Executor>,
     inputs: Inputs,
     tensors: Vec<ParameterTensors>,
+    loss_scale: Option<TensorId>,
     network: Network,
 }
 
@@ -53,7 +54,13 @@ impl Evaluation {
 impl Session {
     /// Takes the executor of a lowered network. Its parameters hold nothing yet.
     pub fn new(executor: Box<dyn Executor>, lowered: &Lowered, network: Network) -> Self {
-        Self { executor, inputs: lowered.inputs, tensors: lowered.parameters.clone(), network }
+        Self {
+            executor,
+            inputs: lowered.inputs,
+            tensors: lowered.parameters.clone(),
+            loss_scale: lowered.loss_scale,
+            network,
+        }
     }
 
     /// The network.
@@ -81,7 +88,7 @@ impl Session {
             self.put(Part::Value(index), &values)?;
             self.clear_moments(index)?;
         }
-        Ok(())
+        self.set_loss_scale(LossScale::initial())
     }
 
     /// Takes a file's weights and clears the optimiser's memory.
@@ -95,7 +102,7 @@ impl Session {
             self.put(Part::Value(index), &values)?;
             self.clear_moments(index)?;
         }
-        Ok(())
+        self.set_loss_scale(LossScale::initial())
     }
 
     /// Takes a checkpoint's weights and optimiser state.
@@ -108,7 +115,7 @@ impl Session {
                 }
             }
         }
-        Ok(())
+        checkpoint.loss_scale().map_or(Ok(()), |state| self.set_loss_scale(state))
     }
 
     /// The values of a parameter as they are on the device, in disk order.
@@ -283,36 +290,62 @@ impl Session {
     fn clear_moments(&mut self, parameter: usize) -> Result<(), TrainError> {
         if self.tensors[parameter].trained.is_some() {
             for moment in 0..2 {
-                self.executor.clear(self.tensor(Part::Moment(parameter, moment)))?;
+                let (tensor, _) = self.tensor(Part::Moment(parameter, moment));
+                self.executor.clear(tensor)?;
             }
         }
         Ok(())
     }
 
-    fn tensor(&self, part: Part) -> TensorId {
+    /// The state of the loss's scaling as it is on the device; `None` without mixed precision.
+    ///
+    /// # Errors
+    /// [`TrainError::Executor`].
+    pub fn loss_scale(&mut self) -> Result<Option<LossScale>, TrainError> {
+        let Some(tensor) = self.loss_scale else { return Ok(None) };
+        Ok(Some(bytemuck::pod_read_unaligned(&self.executor.read(tensor)?)))
+    }
+
+    /// Replaces the state of the loss's scaling; does nothing without mixed precision.
+    ///
+    /// # Errors
+    /// [`TrainError::Executor`].
+    pub fn set_loss_scale(&mut self, state: LossScale) -> Result<(), TrainError> {
+        let values: [f32; LossScale::LEN] = bytemuck::cast(state);
+        if self.loss_scale.is_some() { self.put(Part::LossScale, &values) } else { Ok(()) }
+    }
+
+    /// The tensor, and the parameter whose order on disk it has.
+    fn tensor(&self, part: Part) -> (TensorId, Option<&Parameter>) {
+        let of = |index: usize| Some(&self.network.parameters[index]);
         match part {
-            Part::Value(index) => self.tensors[index].value,
+            Part::Value(index) => (self.tensors[index].value, of(index)),
             Part::Moment(index, moment) => {
                 let [_, m, v] = self.tensors[index].trained.expect("moments are those of trained parameters");
-                [m, v][moment]
+                ([m, v][moment], of(index))
             }
+            Part::LossScale => (self.loss_scale.expect("asked for in mixed precision only"), None),
         }
     }
 
     /// Uploads values in disk order.
     fn put(&mut self, part: Part, values: &[f32]) -> Result<(), TrainError> {
-        let (Part::Value(index) | Part::Moment(index, _)) = part;
-        let parameter = &self.network.parameters[index];
-        let device = parameter.layout.to_device(&parameter.shape, values);
-        Ok(self.executor.upload(self.tensor(part), bytemuck::cast_slice(&device))?)
+        let (tensor, parameter) = self.tensor(part);
+        let device = match parameter {
+            Some(parameter) => &parameter.layout.to_device(&parameter.shape, values),
+            None => values,
+        };
+        Ok(self.executor.upload(tensor, bytemuck::cast_slice(device))?)
     }
 
     /// Reads values in disk order.
     pub(super) fn get(&mut self, part: Part) -> Result<Vec<f32>, TrainError> {
-        let (Part::Value(index) | Part::Moment(index, _)) = part;
-        let values = floats(&self.executor.read(self.tensor(part))?);
-        let parameter = &self.network.parameters[index];
-        Ok(parameter.layout.to_disk(&parameter.shape, &values))
+        let (tensor, _) = self.tensor(part);
+        let values = floats(&self.executor.read(tensor)?);
+        Ok(match self.tensor(part).1 {
+            Some(parameter) => parameter.layout.to_disk(&parameter.shape, &values),
+            None => values,
+        })
     }
 
     fn same_network(&self, weights: &Weights) -> Result<(), TrainError> {

@@ -1,6 +1,6 @@
 //! The shapes that every kernel is held against: those of VGG16 at small batches, and awkward ones.
 
-use crate::ops::*;
+use crate::{dtype::DType, ops::*};
 
 /// Height, width, input and output channels. Sides of one, odd sides, H != W, channels that are no multiple of 4 or
 /// of 8, one and three channels, more channels than a tile, and the layers of VGG16 at 28 px.
@@ -74,8 +74,12 @@ const POOLS: &[MaxPool] = &[
 
 const EPS: f32 = 1e-5;
 
+fn adam_of(len: usize, weight_decay: f32) -> Adam {
+    Adam { len, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay }
+}
+
 fn adam(len: usize, weight_decay: f32) -> Op {
-    Adam { len, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay }.into()
+    adam_of(len, weight_decay).into()
 }
 
 fn convs(make: impl Fn(Conv) -> Op) -> Vec<Op> {
@@ -107,8 +111,24 @@ fn prepare(n: usize, source: [usize; 2], output: [usize; 2], channels: usize) ->
     PrepareImages { n, source, output, mean: mean[..channels].into(), std: std[..channels].into() }.into()
 }
 
-/// The cases of an operation, by its name as [`Op::NAMES`] has it.
+/// Elements up to which a case is repeated with operands of f16.
+const HALVES: usize = 1 << 20;
+
+/// The cases of an operation, by its name as [`Op::NAMES`] has it, those with f16 operands included.
 pub fn cases(op: &str) -> Vec<Op> {
+    let mut cases = plain(op);
+    let small = |op: &&Op| op.operands().iter().all(|o| o.shape.elements() <= HALVES);
+    let halves = cases.iter().filter(small).filter(|op| !matches!(op, Op::Cast(_))).map(half);
+    let halves: Vec<Op> = halves.filter(|op| op.operands().iter().any(|o| o.dtype == DType::F16)).collect();
+    cases.extend(halves);
+    cases
+}
+
+fn half(op: &Op) -> Op {
+    Half::new(op.clone()).into()
+}
+
+fn plain(op: &str) -> Vec<Op> {
     match op {
         "prepare.images" => vec![
             prepare(3, [28, 28], [28, 28], 1),
@@ -201,6 +221,18 @@ pub fn cases(op: &str) -> Vec<Op> {
             [[1, 2], [7, 10], [200, 33]].map(|[n, classes]| Metrics { n, classes }.into()).into()
         }
         "adam.update" => LENGTHS[..7].iter().flat_map(|&len| [adam(len, 0.0), adam(len, 0.01)]).collect(),
+        "adam.scaled_update" => {
+            LENGTHS[..7].iter().map(|&len| ScaledAdam(adam_of(len, 0.01)).into()).collect()
+        }
+        "cast.convert" => [(DType::F32, DType::F16), (DType::F16, DType::F32)]
+            .into_iter()
+            .flat_map(|(from, to)| LENGTHS[..7].iter().map(move |&len| Cast { len, from, to }.into()))
+            .collect(),
+        "loss_scale.apply" => LENGTHS[..7].iter().map(|&len| ScaleGradient { len }.into()).collect(),
+        "loss_scale.check" => LENGTHS[..7].iter().map(|&len| FiniteCheck { len }.into()).collect(),
+        "loss_scale.update" => [1, 6, 7]
+            .map(|growth_interval| LossScaleUpdate { beta1: 0.9, beta2: 0.999, growth_interval }.into())
+            .into(),
         other => unreachable!("{other} is no operation, or has no cases"),
     }
 }

@@ -1,8 +1,10 @@
 //! Inputs that can fail a test: outliers, ties, equal channels, large means, exact and negative zeros.
 
+use half::f16;
+
 use crate::{
     dtype::DType,
-    ops::{Control, Op, Operand},
+    ops::{Control, LossScale, Op, Operand},
     rng,
 };
 
@@ -33,7 +35,27 @@ pub fn bytes(op: &Op, operand: &Operand) -> Vec<u8> {
             let classes = classes(op) as u32;
             bytemuck::cast_slice(&(0..count as u32).map(|n| n * 7 % classes).collect::<Vec<_>>()).to_vec()
         }
+        // Clear before gradients are looked at; before the update set in one case of three.
+        ("overflow", _) => {
+            let set = matches!(op, Op::LossScaleUpdate(update) if update.growth_interval == 6);
+            u32::from(set).to_ne_bytes().to_vec()
+        }
+        ("loss_scale", _) => {
+            let taken = !matches!(op, Op::ScaledAdam(adam) if adam.0.len == 255);
+            let state = LossScale {
+                scale: 1024.0,
+                good: 6.0,
+                unscale: 1.0 / 512.0,
+                skip: f32::from(!taken),
+                bias_correction1: 0.521_703_1,
+                bias_correction2: 0.006_979_035,
+                skipped: 3.0,
+                reserved: 0.0,
+            };
+            bytemuck::bytes_of(&state).to_vec()
+        }
         (_, DType::F32) => bytemuck::cast_slice(&floats(op, operand)).to_vec(),
+        (_, DType::F16) => floats(op, operand).iter().flat_map(|&v| f16::from_f32(v).to_ne_bytes()).collect(),
         (name, dtype) => unreachable!("no input for {name} {dtype}"),
     }
 }
@@ -50,10 +72,20 @@ fn random(operand: &Operand, index: u32) -> Vec<f32> {
 }
 
 fn floats(op: &Op, operand: &Operand) -> Vec<f32> {
+    let op = op.plain();
     let index = operand.name.bytes().fold(0, |sum, b| sum * 31 + u32::from(b));
     let mut values = random(operand, index);
     let channels = operand.shape.dims().last().copied().unwrap_or(1);
     match operand.name {
+        // What is not finite stands first, last, or nowhere.
+        "gradient" if matches!(op, Op::FiniteCheck(_)) => {
+            let len = values.len();
+            match len % 3 {
+                1 => values[len - 1] = f32::NAN,
+                2 => values[0] = f32::NEG_INFINITY,
+                _ => values[0] = f32::MAX,
+            }
+        }
         "variance" | "batch_var" | "running_var" | "v" => values.iter_mut().for_each(|v| *v = v.abs() + 0.05),
         "transforms" => transforms(&mut values),
         "probs" => softmax(&mut values, channels),

@@ -1,5 +1,7 @@
 //! Runs cases in f64 on the CPU, then a row of the table on a device, and compares.
 
+use half::f16;
+
 use super::{compare::check, inputs, tolerance::tolerance};
 use crate::{
     cpu::CpuExecutor,
@@ -112,6 +114,7 @@ fn padding(operand: &Operand) -> Vec<u8> {
     let value = if operand.access == Access::Read { f32::NAN } else { SENTINEL };
     match operand.dtype {
         DType::F32 | DType::U32 => value.to_ne_bytes().repeat(PADDING / 4),
+        DType::F16 => f16::from_f32(value).to_ne_bytes().repeat(PADDING / 2),
         DType::U8 => vec![255; PADDING],
     }
 }
@@ -120,6 +123,7 @@ fn fill(executor: &mut dyn Executor, op: &Op, tensors: &[TensorId]) -> Result<()
     for (operand, &tensor) in op.operands().iter().zip(tensors) {
         let inside = match (operand.access, operand.dtype) {
             // What is only written must not matter.
+            (Access::Write, DType::F16) => f16::NAN.to_ne_bytes().repeat(operand.shape.elements()),
             (Access::Write, _) => f32::NAN.to_ne_bytes().repeat(operand.shape.elements()),
             _ => inputs::bytes(op, operand),
         };
@@ -149,9 +153,9 @@ fn on_cpu(op: &Op) -> Results {
         let mut all = Vec::new();
         for (operand, tensor) in written(op).zip(results(op, &tensors[0])) {
             all.push(match operand.dtype {
-                DType::F32 => {
-                    let all = cpu.read_scalars(tensor);
-                    all[PADDING / 4..all.len() - PADDING / 4].to_vec()
+                DType::F32 | DType::F16 => {
+                    let (all, padding) = (cpu.read_scalars(tensor), PADDING / operand.dtype.bytes());
+                    stored(&all[padding..all.len() - padding], operand.dtype)
                 }
                 _ => inside(&cpu.read(tensor)?, operand.dtype),
             });
@@ -161,10 +165,17 @@ fn on_cpu(op: &Op) -> Results {
     run(&mut cpu).expect("the CPU runs whatever has tensors of the right sizes")
 }
 
+/// Values as a type holds them, but for their rounding: the reference does not round, and what is beyond f16 is infinite.
+fn stored(values: &[f64], dtype: DType) -> Vec<f64> {
+    let beyond = |v: f64| dtype == DType::F16 && f16::from_f64(v).is_infinite();
+    values.iter().map(|&v| if beyond(v) { v * f64::INFINITY } else { v }).collect()
+}
+
 fn inside(bytes: &[u8], dtype: DType) -> Vec<f64> {
     let bytes = &bytes[PADDING..bytes.len() - PADDING];
     match dtype {
         DType::F32 => bytemuck::pod_collect_to_vec::<u8, f32>(bytes).into_iter().map(f64::from).collect(),
+        DType::F16 => bytes.as_chunks::<2>().0.iter().map(|b| f16::from_ne_bytes(*b).into()).collect(),
         _ => bytemuck::pod_collect_to_vec::<u8, u32>(bytes).into_iter().map(f64::from).collect(),
     }
 }

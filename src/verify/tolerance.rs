@@ -6,16 +6,69 @@ use crate::{
     ops::{ConvGradInput, ConvGradWeight, LinearGradInput, LinearGradWeight, Op, Operand},
 };
 
+/// f16 rounds by half a unit in the last of its 11 digits.
+const HALF_EPSILON: f64 = 1.0 / 2048.0;
+/// A device may take numbers below the smallest normal f16 for 0.
+const HALF_TINY: f64 = 1.0 / 16_384.0;
+
+/// What f32 may do to each result, and f16 where it is stored.
+pub(super) fn tolerance(op: &Op, operand: &Operand) -> Tolerance {
+    let computed = f32_tolerance(op.plain(), operand);
+    if op.storage() != DType::F16 && operand.dtype != DType::F16 {
+        return computed;
+    }
+    let read = read_tolerance(op.plain()) + statistics_tolerance(op.plain(), operand);
+    let written = if operand.dtype == DType::F16 { HALF_EPSILON } else { 0.0 };
+    Tolerance {
+        absolute: (computed.absolute + read) * (1.0 + written) + HALF_TINY,
+        relative: computed.relative + written,
+    }
+}
+
+/// What a product's operands lose where they are rounded to f16 behind what they are read through: each term by up to two
+/// roundings of its own size. Random signs leave the root of the number of terms; the factor 8 is for the tails, and the
+/// largest term stands apart.
+fn read_tolerance(op: &Op) -> f64 {
+    let sum = |terms: usize, magnitude: f64, largest: f64| {
+        2.0 * HALF_EPSILON * (8.0 * (terms as f64).sqrt() * magnitude + largest)
+    };
+    match op {
+        Op::ConvForward(op) if op.normalized => sum(9 * op.conv.c, 4.0, 4.0 * 150.0),
+        Op::ConvGradInput(ConvGradInput { conv, through: Some(_) }) => sum(9 * conv.k, 12.0, 12.0 * 150.0),
+        Op::ConvGradWeight(ConvGradWeight { conv, normalized, through, .. })
+            if *normalized || through.is_some() =>
+        {
+            let steep = if *normalized { 4.0 } else { 1.0 } * if through.is_some() { 12.0 } else { 1.0 };
+            sum(conv.pixels(), steep, steep * 200.0)
+        }
+        _ => 0.0,
+    }
+}
+
+/// The statistics of a convolution are those of its rounded results, which are at most the outlier's term and five times
+/// the root of the number of terms; the variance sees an error twice, times the distance from the mean.
+fn statistics_tolerance(op: &Op, operand: &Operand) -> f64 {
+    let Op::ConvForward(op) = op else { return 0.0 };
+    let steep = if op.normalized { 4.0 } else { 1.0 };
+    let largest = steep * (150.0 + 5.0 * (9.0 * op.conv.c as f64).sqrt());
+    let read = read_tolerance(&Op::from(*op));
+    match operand.name {
+        "batch_mean" => HALF_EPSILON * largest,
+        "batch_var" => 2.0 * largest * (HALF_EPSILON * largest + read),
+        _ => 0.0,
+    }
+}
+
 /// What f32 may do to each result. Sums: [`Tolerance::sum`] of their length and the magnitude of a term; the rest:
 /// a few roundings of the largest value on the way.
-pub(super) fn tolerance(op: &Op, operand: &Operand) -> Tolerance {
+fn f32_tolerance(op: &Op, operand: &Operand) -> Tolerance {
     let eps = f64::from(f32::EPSILON);
     let relative = |roundings: f64, magnitude: f64| Tolerance {
         absolute: roundings * eps * magnitude,
         relative: roundings * eps,
     };
     match op {
-        _ if operand.dtype != DType::F32 => Tolerance::EXACT,
+        _ if ![DType::F32, DType::F16].contains(&operand.dtype) => Tolerance::EXACT,
         // Inputs and the vectors of `affine` have few digits, so that batch norm is exact.
         Op::Relu(_) | Op::MaxPoolForward(_) => Tolerance::EXACT,
         // One product with a power of two, or the sum of at most four gradients.
@@ -69,6 +122,10 @@ pub(super) fn tolerance(op: &Op, operand: &Operand) -> Tolerance {
         Op::CrossEntropyGrad(_) => relative(4.0, 1.0),
         Op::Metrics(metrics) => Tolerance::sum(eps, metrics.n, 2.0),
         // The parameter moves by learning_rate / sqrt(correction2) at most some tens of times.
-        Op::Adam(_) => relative(8.0, 1.0),
+        Op::Adam(_) | Op::ScaledAdam(_) => relative(8.0, 1.0),
+        // Nothing is rounded here to anything but f16.
+        Op::Cast(_) | Op::ScaleGradient(_) => Tolerance::EXACT,
+        Op::LossScaleUpdate(_) => relative(2.0, 0.0),
+        Op::FiniteCheck(_) | Op::Half(_) => unreachable!("it writes integers; it is no plain operation"),
     }
 }

@@ -9,7 +9,7 @@ use vgg_wgpu::{
     dtype::DType,
     model::{Network, VggConfig},
     ops::{Adam, Control, Op},
-    program::{DeviceLimits, Executor, Lowered, Mode, Pass, Program, Settings, TensorId, lower},
+    program::{DeviceLimits, Executor, Lowered, Mode, Pass, Precision, Program, Settings, TensorId, lower},
     shape::Shape,
     verify::check,
 };
@@ -37,7 +37,7 @@ pub fn largest(values: &[f64]) -> f64 {
 /// Fills a tensor of any type from `f64` values.
 pub fn write<S: Scalar>(executor: &mut CpuExecutor<S>, tensor: TensorId, values: &[f64]) {
     match executor.program().tensor(tensor).dtype {
-        DType::F32 => {
+        DType::F32 | DType::F16 => {
             let scalars: Vec<S> = values.iter().map(|&v| S::of(v)).collect();
             executor.write_scalars(tensor, &scalars)
         }
@@ -53,7 +53,7 @@ pub fn write<S: Scalar>(executor: &mut CpuExecutor<S>, tensor: TensorId, values:
 /// The contents of a tensor of any type, as `f64`.
 pub fn read<S: Scalar>(executor: &mut CpuExecutor<S>, tensor: TensorId) -> Vec<f64> {
     match executor.program().tensor(tensor).dtype {
-        DType::F32 => executor.read_scalars(tensor).into_iter().map(Scalar::f64).collect(),
+        DType::F32 | DType::F16 => executor.read_scalars(tensor).into_iter().map(Scalar::f64).collect(),
         DType::U32 => {
             let bytes = executor.read(tensor).unwrap();
             bytes.chunks_exact(4).map(|b| f64::from(bytemuck::pod_read_unaligned::<u32>(b))).collect()
@@ -124,7 +124,8 @@ pub fn fixture<S: Scalar>(config: VggConfig, batch: usize, limits: DeviceLimits)
     let network = config.network().unwrap();
     let [mean, std] = MEAN_STD.map(|v| vec![v; network.config.channels]);
     let source = network.config.image_size;
-    let settings = Settings { batch, source, mean, std, mode: Mode::Train(ADAM), limits };
+    let settings =
+        Settings { batch, source, mean, std, mode: Mode::Train(ADAM), precision: Precision::F32, limits };
     let lowered = lower(&network, &settings).unwrap();
     let mut executor = CpuExecutor::<S>::new(lowered.program.clone());
     for (index, parameter) in network.parameters.iter().enumerate() {

@@ -432,7 +432,7 @@ fn the_whole_network() {
 #[test]
 fn slices_change_nothing() {
     let config = VggConfig { hidden: Some(512), ..small() };
-    let limits = DeviceLimits { binding_bytes: 50_000, offset_alignment: 16 };
+    let limits = DeviceLimits { binding_bytes: 50_000, offset_alignment: 16, ..DeviceLimits::NONE };
     let mut sliced = fixture::<f64>(config.clone(), 4, limits);
     for label in
         ["conv1_1.forward[", "bn1_1.statistics[", "pool1.forward[", "conv1_2.grad_weight[", "fc2.grad_input["]

@@ -9,7 +9,7 @@ use crate::{
     model::{Layer, LayerKind},
     ops::{
         BatchNormGradAffine, BatchNormGradInput, BatchNormGradStatistics, ConvGradInput, ConvGradWeight,
-        CrossEntropyGrad, GradBias, LinearGradInput, LinearGradWeight, MaxPoolGrad, ReluGrad,
+        CrossEntropyGrad, GradBias, LinearGradInput, LinearGradWeight, MaxPoolGrad, Op, ReluGrad, ScaledAdam,
     },
 };
 
@@ -43,10 +43,13 @@ impl<'a> Lowering<'a> {
         let logits = self.transient("loss.grad_logits".into(), [n, classes].into(), DType::F32);
         let args = [control, probs, labels, logits].map(|t| self.whole(t)).to_vec();
         self.step(Phase::Backward, "loss.grad_input".into(), CrossEntropyGrad { n, classes }, args);
+        self.scale(logits);
         let mut grad = Grad::plain(logits);
         for (index, record) in tape.iter().enumerate().rev() {
             let before = index.checked_sub(1).map(|before| tape[before].layer.kind);
             let relu = tape.get(index + 1).is_some_and(|next| next.output.affine().is_some());
+            let name = format!("{}.grad_output", record.layer.name);
+            grad.tensor = self.cast(Phase::Backward, &name, grad.tensor, self.dtype(record.output.tensor))?;
             grad = match (record.layer.kind, before) {
                 // A batch norm has taken it in.
                 (LayerKind::Relu, _) if record.input.pending.is_some() => continue,
@@ -68,9 +71,9 @@ impl<'a> Lowering<'a> {
         Ok(())
     }
 
-    /// A tensor for the gradient of a layer's input.
-    fn grad_input(&mut self, layer: &Layer) -> TensorId {
-        self.batched(format!("{}.grad_input", layer.name), &layer.input, DType::F32)
+    /// A tensor for the gradient of a layer's input, of the type of `input`.
+    fn grad_input(&mut self, layer: &Layer, input: TensorId) -> TensorId {
+        self.batched(format!("{}.grad_input", layer.name), &layer.input, self.dtype(input))
     }
 
     /// The gradients of gamma and beta, and what the gradient of the input is read through. `relu`: whether the batch
@@ -118,7 +121,7 @@ impl<'a> Lowering<'a> {
     ) -> Result<Grad, LowerError> {
         let Through { output: input, grad_affine, at_zero } = through;
         let (pixels, channels) = pixels_channels(layer);
-        let grad_input = self.grad_input(layer);
+        let grad_input = self.grad_input(layer, input);
         for range in self.split_images(&layer.name, &[input, grad_output, grad_input])? {
             let op =
                 BatchNormGradInput { rows: range.len() * pixels, channels, relu: relu.then_some(at_zero) };
@@ -138,7 +141,7 @@ impl<'a> Lowering<'a> {
     fn chain_backward(&mut self, record: &Record<'a>, grad_output: TensorId) -> Result<Grad, LowerError> {
         let Record { layer, input, .. } = *record;
         let (name, n, phase) = (&layer.name, self.settings.batch, Phase::Backward);
-        let grad_input = self.grad_input(layer);
+        let grad_input = self.grad_input(layer, input.tensor);
         match layer.kind {
             LayerKind::Relu => {
                 let len = self.program.tensor(input.tensor).shape.elements();
@@ -181,7 +184,7 @@ impl<'a> Lowering<'a> {
         let (pixels, channels) = pixels_channels(layer);
         let through = grad.through.map(|t| t.at_zero);
         // Nothing asks for the gradient of the images.
-        let grad_input = passes_on.then(|| self.grad_input(layer));
+        let grad_input = passes_on.then(|| self.grad_input(layer, input.tensor));
         let tensors = [Some(input.tensor), Some(grad.tensor), grad.through.map(|t| t.output), grad_input];
         let tensors: Vec<TensorId> = tensors.into_iter().flatten().collect();
         for range in self.split_images(name, &tensors)? {
@@ -206,7 +209,7 @@ impl<'a> Lowering<'a> {
             }
             if let Some(grad_input) = grad_input {
                 let mut args = grad_output;
-                args.extend([self.parameter(weight), self.images(grad_input, &range)]);
+                args.extend([self.whole(self.weight(weight)), self.images(grad_input, &range)]);
                 let op = ConvGradInput { conv, through };
                 self.step(phase, label(name, "grad_input", &range, n), op, args);
             }
@@ -224,7 +227,7 @@ impl<'a> Lowering<'a> {
         let (layer, input) = (record.layer, record.input.tensor);
         let (name, n, phase) = (&layer.name, self.settings.batch, Phase::Backward);
         let features = layer.output.elements();
-        let grad_input = self.grad_input(layer);
+        let grad_input = self.grad_input(layer, input);
         for (op, range) in self.linear_slices(layer, weight)? {
             let [gradient, ..] = self.parameters[weight].trained.expect("trained in the backward pass");
             let args =
@@ -232,7 +235,7 @@ impl<'a> Lowering<'a> {
             self.step(phase, label(name, "grad_weight", &range, features), LinearGradWeight(op), args);
             let args = vec![
                 self.whole(grad_output),
-                self.items(self.parameters[weight].value, features, &range),
+                self.items(self.weight(weight), features, &range),
                 self.whole(grad_input),
             ];
             self.step(phase, label(name, "grad_input", &range, features), LinearGradInput(op), args);
@@ -244,15 +247,21 @@ impl<'a> Lowering<'a> {
     }
 
     pub(super) fn update(&mut self, adam: Adam) -> Result<(), LowerError> {
+        self.decide(adam)?;
         for (index, parameter) in self.network.parameters.iter().enumerate() {
             let ParameterTensors { value, trained: Some([gradient, m, v]) } = self.parameters[index] else {
                 continue;
             };
             let len = parameter.shape.elements();
             for range in self.split(&parameter.name, len, &[value])? {
+                let adam = Adam { len: range.len(), ..adam };
+                let op: Op = match self.scaling {
+                    Some(_) => ScaledAdam(adam).into(),
+                    None => adam.into(),
+                };
                 let mut args = vec![self.whole(self.inputs.control)];
+                args.extend(self.scaling.map(|scaling| self.whole(scaling.state)));
                 args.extend([gradient, value, m, v].map(|t| self.items(t, len, &range)));
-                let op = Adam { len: range.len(), ..adam };
                 self.step(Phase::Update, label(&parameter.name, "update", &range, len), op, args);
             }
         }

@@ -25,7 +25,10 @@ impl<'a> Lowering<'a> {
             if phase == Phase::Evaluate && matches!(layer.kind, LayerKind::Dropout { .. }) {
                 continue;
             }
-            let input = self.readable(phase, tag, layer, current)?;
+            let mut input = self.readable(phase, tag, layer, current)?;
+            if index + 1 == layers.len() {
+                input = self.widened(phase, tag, layer, input)?;
+            }
             let name = format!("{tag}{}", layer.name);
             let output = match (layer.kind, input.pending) {
                 (LayerKind::Conv { weight }, _) => {
@@ -71,7 +74,7 @@ impl<'a> Lowering<'a> {
         }
         let n = self.settings.batch;
         let name = format!("{tag}{}.input", layer.name);
-        let output = self.batched(name.clone(), &layer.input, DType::F32);
+        let output = self.batched(name.clone(), &layer.input, self.dtype(value.tensor));
         let elements = layer.input.elements();
         let channels = self.program.tensor(affine).shape.elements() / 4;
         for range in self.split_images(&name, &[value.tensor, output])? {
@@ -86,7 +89,7 @@ impl<'a> Lowering<'a> {
     fn prepare(&mut self, phase: Phase, tag: &str) -> Result<TensorId, LowerError> {
         let [h, w] = self.network.config.image_size;
         let shape = [h, w, self.network.config.channels].into();
-        let output = self.batched(format!("{tag}input"), &shape, DType::F32);
+        let output = self.batched(format!("{tag}input"), &shape, self.activations());
         let Inputs { images, transforms, .. } = self.inputs;
         for range in self.split_images("the network's input", &[output, images, transforms])? {
             let op = PrepareImages {
@@ -117,8 +120,9 @@ impl<'a> Lowering<'a> {
         input: Value,
         statistics: bool,
     ) -> Result<(TensorId, Option<[TensorId; 2]>), LowerError> {
-        let output = self.batched(format!("{name}.output"), &layer.output, DType::F32);
+        let output = self.batched(format!("{name}.output"), &layer.output, self.dtype(input.tensor));
         let ranges = self.split_images(&name, &[input.tensor, output])?;
+        self.copy_weight(phase, &name, weight, input)?;
         let statistics =
             (statistics && ranges.len() == 1).then(|| self.batch_vectors(&name, pixels_channels(layer).1));
         for range in ranges {
@@ -129,7 +133,11 @@ impl<'a> Lowering<'a> {
             };
             let mut args = vec![self.images(input.tensor, &range)];
             args.extend(input.affine().map(|affine| self.whole(affine)));
-            args.extend([self.parameter(weight), self.parameter(weight + 1), self.images(output, &range)]);
+            args.extend([
+                self.whole(self.weight(weight)),
+                self.parameter(weight + 1),
+                self.images(output, &range),
+            ]);
             args.extend(statistics.iter().flatten().map(|&t| self.whole(t)));
             self.step(phase, label(&name, "forward", &range, self.settings.batch), op, args);
         }
@@ -149,7 +157,7 @@ impl<'a> Lowering<'a> {
         input: Value,
     ) -> Result<TensorId, LowerError> {
         let n = self.settings.batch;
-        let output = self.batched(format!("{name}.output"), &layer.output, DType::F32);
+        let output = self.batched(format!("{name}.output"), &layer.output, self.dtype(input.tensor));
         match layer.kind {
             LayerKind::Relu => {
                 let len = self.program.tensor(input.tensor).shape.elements();
@@ -172,11 +180,12 @@ impl<'a> Lowering<'a> {
                 self.dropout(phase, &name, "forward", index, input.tensor, output)?;
             }
             LayerKind::Linear { weight } => {
+                self.copy_weight(phase, &name, weight, input)?;
                 for (op, range) in self.linear_slices(layer, weight)? {
                     let features = op.total;
                     let args = vec![
                         self.whole(input.tensor),
-                        self.items(self.parameters[weight].value, features, &range),
+                        self.items(self.weight(weight), features, &range),
                         self.items(self.parameters[weight + 1].value, features, &range),
                         self.whole(output),
                     ];
@@ -280,7 +289,8 @@ impl<'a> Lowering<'a> {
         weight: usize,
     ) -> Result<Vec<(Linear, Range<usize>)>, LowerError> {
         let (inputs, total) = (layer.input.elements(), layer.output.elements());
-        let tensors = [self.parameters[weight].value, self.parameters[weight + 1].value];
+        let [value, bias] = [weight, weight + 1].map(|index| self.parameters[index].value);
+        let tensors = [value, self.weight(weight), bias];
         let ranges = self.split(&format!("{}.weight", layer.name), total, &tensors)?;
         let slice = |range: Range<usize>| {
             (

@@ -2,18 +2,32 @@
 
 mod backward;
 mod forward;
+mod mixed;
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{DeviceLimits, Phase, Program, Role, Step, Tensor, TensorId, View};
 use crate::{
     dtype::DType,
     model::{Layer, Network},
-    ops::{Adam, Control, Conv, MaxPool, Metrics, Op},
+    ops::{Adam, Control, Conv, Half, LossScale, MaxPool, Metrics, Op},
     shape::Shape,
 };
+
+/// What activations, their gradients and the weights that products read are stored as. Everything computes in f32.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// f32.
+    #[default]
+    F32,
+    /// f16; the weights that the optimiser trains, statistics, the last layer, loss and update stay f32, and the loss is
+    /// scaled.
+    Mixed,
+}
 
 /// What the program is for.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,6 +51,8 @@ pub struct Settings {
     pub std: Vec<f32>,
     /// What the program is for.
     pub mode: Mode,
+    /// What tensors are stored as.
+    pub precision: Precision,
     /// The limits of the device.
     pub limits: DeviceLimits,
 }
@@ -78,6 +94,8 @@ pub struct Lowered {
     pub inputs: Inputs,
     /// One entry for each of [`Network::parameters`], in that order.
     pub parameters: Vec<ParameterTensors>,
+    /// The state of the loss's scaling, [`LossScale`], where training has mixed precision.
+    pub loss_scale: Option<TensorId>,
 }
 
 /// A program that cannot be made for a device.
@@ -99,6 +117,12 @@ pub enum LowerError {
     /// A batch of no images.
     #[error("batch size 0: a step needs at least one image. Try --batch-size 64")]
     EmptyBatch,
+    /// Mixed precision where there are no 16-bit floats.
+    #[error(
+        "--precision mixed needs 16-bit floats in shaders, which this device lacks (`vgg devices` shows which have f16). \
+         Use --precision f32"
+    )]
+    NoF16,
     /// The network's channels differ from those of the normalisation.
     #[error("the images have {found} channels, but the network takes {expected}")]
     Channels {
@@ -122,6 +146,9 @@ pub fn lower(network: &Network, settings: &Settings) -> Result<Lowered, LowerErr
     if found != expected {
         return Err(LowerError::Channels { found, expected });
     }
+    if settings.precision == Precision::Mixed && !settings.limits.f16 {
+        return Err(LowerError::NoF16);
+    }
     let mut lowering = Lowering::new(network, settings);
     if let Mode::Train(adam) = settings.mode {
         let tape = lowering.forward(Phase::Forward)?;
@@ -129,9 +156,9 @@ pub fn lower(network: &Network, settings: &Settings) -> Result<Lowered, LowerErr
         lowering.update(adam)?;
     }
     lowering.forward(Phase::Evaluate)?;
-    let Lowering { program, inputs, parameters, .. } = lowering;
+    let Lowering { program, inputs, parameters, scaling, .. } = lowering;
     debug_assert_eq!(program.validate(), Ok(()));
-    Ok(Lowered { program, inputs, parameters })
+    Ok(Lowered { program, inputs, parameters, loss_scale: scaling.map(|s| s.state) })
 }
 
 /// What a layer passes on: a tensor, or how to read one.
@@ -167,6 +194,16 @@ struct Lowering<'a> {
     program: Program,
     inputs: Inputs,
     parameters: Vec<ParameterTensors>,
+    /// The f16 copy of a parameter that the running pass reads, by its index.
+    copies: Vec<Option<TensorId>>,
+    scaling: Option<Scaling>,
+}
+
+/// The tensors of the loss's scaling.
+#[derive(Clone, Copy)]
+struct Scaling {
+    state: TensorId,
+    overflow: TensorId,
 }
 
 impl<'a> Lowering<'a> {
@@ -207,7 +244,17 @@ impl<'a> Lowering<'a> {
                 }
             })
             .collect();
-        Self { network, settings, program, inputs, parameters }
+        let scaled = trains && settings.precision == Precision::Mixed;
+        let scaling = scaled.then(|| Scaling {
+            state: add("loss_scale", [LossScale::LEN].into(), DType::F32, Role::OptimizerState),
+            overflow: add("loss_scale.overflow", [1].into(), DType::U32, Role::OptimizerState),
+        });
+        let copies = vec![None; network.parameters.len()];
+        Self { network, settings, program, inputs, parameters, copies, scaling }
+    }
+
+    fn dtype(&self, tensor: TensorId) -> DType {
+        self.program.tensor(tensor).dtype
     }
 
     fn transient(&mut self, name: String, shape: Shape, dtype: DType) -> TensorId {
@@ -256,8 +303,14 @@ impl<'a> Lowering<'a> {
         self.split(what, self.settings.batch, tensors)
     }
 
+    /// Adds a step. Where its arguments are f16, so are the operation's operands.
     fn step(&mut self, phase: Phase, label: String, op: impl Into<Op>, args: Vec<View>) {
-        self.program.steps.push(Step { op: op.into(), args, label, phase });
+        let mut op = op.into();
+        let half = args.iter().any(|view| self.dtype(view.tensor) == DType::F16);
+        if half && !matches!(op, Op::Cast(_)) {
+            op = Half::new(op).into();
+        }
+        self.program.steps.push(Step { op, args, label, phase });
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
     data::{DataSource, Dataset},
     model::{PoolStride, Semantics, VggConfig},
     ops::Adam,
-    program::{DeviceLimits, Mode, Settings},
+    program::{DeviceLimits, Mode, Precision, Settings},
 };
 
 /// The recipes inside the program: name and text.
@@ -93,6 +93,8 @@ pub struct TrainConfig {
     pub beta2: f64,
     /// Adam's addition to the denominator.
     pub eps: f64,
+    /// What activations and their gradients are stored as.
+    pub precision: Precision,
     /// How the learning rate changes.
     pub lr_scheduler: LrScheduler,
     /// Epochs between two falls of the `step` schedule.
@@ -133,6 +135,7 @@ impl Default for TrainConfig {
             beta1: 0.9,
             beta2: 0.999,
             eps: 1e-8,
+            precision: Precision::F32,
             lr_scheduler: LrScheduler::Constant,
             lr_step_size: 2,
             lr_gamma: 0.1,
@@ -316,6 +319,7 @@ impl TrainConfig {
             mean: normalization.mean.clone(),
             std: normalization.std.clone(),
             mode: Mode::Train(self.adam()),
+            precision: self.precision,
             limits,
         }
     }

@@ -1,0 +1,11 @@
+// The state of the loss's scaling; the same struct as ops::LossScale.
+struct LossScale {
+    scale: f32,
+    good: f32,
+    unscale: f32,
+    skip: f32,
+    bias_correction1: f32,
+    bias_correction2: f32,
+    skipped: f32,
+    reserved: f32,
+}

@@ -1,0 +1,129 @@
+//! Dynamic scaling of the loss, wholly on the device.
+//!
+//! Gradients of activations that are stored as f16 would underflow; so the loss's gradient is multiplied by a scale, which
+//! the update divides out again. A step whose gradients overflow is not taken, and the scale is halved; it is doubled after
+//! a number of steps that were good.
+//!
+//! # Source
+//! Micikevicius et al.: "Mixed precision training" (2018).
+
+use bytemuck::{Pod, Zeroable};
+
+use super::{Adam, DType, Operand};
+
+/// The state of the scaling, as one small tensor of f32.
+///
+/// `shaders/shared/loss_scale.wgsl` declares the same struct; a test compares the two.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+pub struct LossScale {
+    /// What the next step multiplies the loss's gradient by: a power of two.
+    pub scale: f32,
+    /// Good steps since the scale last changed.
+    pub good: f32,
+    /// What takes the scale out of this step's gradients.
+    pub unscale: f32,
+    /// 1 where this step is not taken, else 0.
+    pub skip: f32,
+    /// Adam's `1 - beta1^t`, `t` being the steps that were taken.
+    pub bias_correction1: f32,
+    /// Adam's `1 - beta2^t`.
+    pub bias_correction2: f32,
+    /// Steps that were not taken.
+    pub skipped: f32,
+    /// Nothing; fills the block up.
+    pub reserved: f32,
+}
+
+impl LossScale {
+    /// The number of values.
+    pub const LEN: usize = size_of::<Self>() / 4;
+    /// Good steps after which the scale is doubled.
+    pub const GROWTH_INTERVAL: u32 = 2000;
+    /// The scale stays within these.
+    pub const RANGE: [f32; 2] = [1.0 / 16_384.0, 16_777_216.0];
+
+    /// The state before the first step.
+    pub fn initial() -> Self {
+        Self { scale: 65_536.0, ..Self::zeroed() }
+    }
+
+    fn operand() -> Operand {
+        Operand::read("loss_scale", [Self::LEN])
+    }
+}
+
+/// `gradient *= scale`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ScaleGradient {
+    /// Elements.
+    pub len: usize,
+}
+
+impl ScaleGradient {
+    pub(super) fn operands(&self) -> Vec<Operand> {
+        vec![LossScale::operand(), Operand::update("gradient", [self.len])]
+    }
+
+    pub(super) fn flops(&self) -> u64 {
+        self.len as u64
+    }
+}
+
+/// `overflow = 1` where an element of `gradient` is infinite or not a number; else it stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FiniteCheck {
+    /// Elements.
+    pub len: usize,
+}
+
+impl FiniteCheck {
+    pub(super) fn operands(&self) -> Vec<Operand> {
+        vec![Operand::read("gradient", [self.len]), Operand::update("overflow", [1]).of(DType::U32)]
+    }
+
+    pub(super) fn flops(&self) -> u64 {
+        self.len as u64
+    }
+}
+
+/// Decides whether the step is taken, and the scale of the next one; clears `overflow`.
+///
+/// `unscale = 1 / scale` of this step. On overflow: `skip = 1`, `scale /= 2`, `good = 0`. Else `skip = 0`,
+/// `correction = 1 - beta + beta * correction`, which is `1 - beta^t` without cancellation, and `scale *= 2` after
+/// `growth_interval` good steps.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LossScaleUpdate {
+    /// Adam's decay of the first moment.
+    pub beta1: f32,
+    /// Adam's decay of the second moment.
+    pub beta2: f32,
+    /// Good steps after which the scale is doubled.
+    pub growth_interval: u32,
+}
+
+impl LossScaleUpdate {
+    pub(super) fn operands(&self) -> Vec<Operand> {
+        vec![Operand::update("overflow", [1]).of(DType::U32), Operand::update("loss_scale", [LossScale::LEN])]
+    }
+
+    pub(super) fn flops(&self) -> u64 {
+        8
+    }
+}
+
+/// [`Adam`] on `gradient * unscale` and with the corrections of [`LossScale`]; nothing changes where `skip` is 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ScaledAdam(pub Adam);
+
+impl ScaledAdam {
+    pub(super) fn operands(&self) -> Vec<Operand> {
+        let mut operands = self.0.operands();
+        operands.insert(1, LossScale::operand());
+        operands
+    }
+
+    pub(super) fn flops(&self) -> u64 {
+        self.0.flops() + self.0.len as u64
+    }
+}

@@ -1,0 +1,98 @@
+//! What mixed precision adds: f16 copies of weights, the last layer in f32, the loss's scaling.
+
+use super::{Adam, DType, LowerError, Lowering, Phase, Precision, Scaling, TensorId, Value, label};
+use crate::{
+    model::Layer,
+    ops::{Cast, FiniteCheck, LossScale, LossScaleUpdate, ScaleGradient},
+};
+
+impl Lowering<'_> {
+    /// The type of activations.
+    pub(super) fn activations(&self) -> DType {
+        match self.settings.precision {
+            Precision::F32 => DType::F32,
+            Precision::Mixed => DType::F16,
+        }
+    }
+
+    /// A tensor in a type: itself, or a copy.
+    pub(super) fn cast(
+        &mut self,
+        phase: Phase,
+        name: &str,
+        tensor: TensorId,
+        to: DType,
+    ) -> Result<TensorId, LowerError> {
+        let from = self.dtype(tensor);
+        if from == to {
+            return Ok(tensor);
+        }
+        let shape = self.program.tensor(tensor).shape.clone();
+        let len = shape.elements();
+        let copy = self.transient(name.to_owned(), shape, to);
+        for range in self.split(name, len, &[tensor, copy])? {
+            let args = [tensor, copy].map(|t| self.items(t, len, &range)).to_vec();
+            let op = Cast { len: range.len(), from, to };
+            self.step(phase, label(name, "convert", &range, len), op, args);
+        }
+        Ok(copy)
+    }
+
+    /// The input of the layer that gives the logits: it stays f32, as the loss does.
+    pub(super) fn widened(
+        &mut self,
+        phase: Phase,
+        tag: &str,
+        layer: &Layer,
+        input: Value,
+    ) -> Result<Value, LowerError> {
+        let tensor = self.cast(phase, &format!("{tag}{}.input", layer.name), input.tensor, DType::F32)?;
+        Ok(Value { tensor, ..input })
+    }
+
+    /// Makes the copy of a weight that this pass reads beside a layer's input, where that is f16.
+    pub(super) fn copy_weight(
+        &mut self,
+        phase: Phase,
+        name: &str,
+        weight: usize,
+        input: Value,
+    ) -> Result<(), LowerError> {
+        let value = self.parameters[weight].value;
+        let copy = self.cast(phase, &format!("{name}.weight"), value, self.dtype(input.tensor))?;
+        self.copies[weight] = (copy != value).then_some(copy);
+        Ok(())
+    }
+
+    /// The tensor of a weight that products read.
+    pub(super) fn weight(&self, weight: usize) -> TensorId {
+        self.copies[weight].unwrap_or(self.parameters[weight].value)
+    }
+
+    /// Multiplies the loss's gradient by the scale.
+    pub(super) fn scale(&mut self, gradient: TensorId) {
+        let Some(Scaling { state, .. }) = self.scaling else { return };
+        let len = self.program.tensor(gradient).shape.elements();
+        let args = [state, gradient].map(|t| self.whole(t)).to_vec();
+        self.step(Phase::Backward, "loss.scale".into(), ScaleGradient { len }, args);
+    }
+
+    /// Looks at all gradients and decides whether the step is taken.
+    pub(super) fn decide(&mut self, adam: Adam) -> Result<(), LowerError> {
+        let Some(Scaling { state, overflow }) = self.scaling else { return Ok(()) };
+        for (index, parameter) in self.network.parameters.iter().enumerate() {
+            let Some([gradient, ..]) = self.parameters[index].trained else { continue };
+            let len = parameter.shape.elements();
+            for range in self.split(&parameter.name, len, &[gradient])? {
+                let args = vec![self.items(gradient, len, &range), self.whole(overflow)];
+                let op = FiniteCheck { len: range.len() };
+                self.step(Phase::Update, label(&parameter.name, "check", &range, len), op, args);
+            }
+        }
+        let (beta1, beta2) = (adam.beta1, adam.beta2);
+        let op = LossScaleUpdate { beta1, beta2, growth_interval: LossScale::GROWTH_INTERVAL };
+        let args = [overflow, state].map(|t| self.whole(t)).to_vec();
+        self.step(Phase::Update, "loss_scale.update".into(), op, args);
+        Ok(())
+    }
+}
