@@ -48,6 +48,9 @@ struct Figures {
     forward_ms: Spread,
     backward_ms: Spread,
     update_ms: Spread,
+    /// Mean loss of the first step's images, and of the images of the last measured step.
+    first_loss: f64,
+    last_loss: f64,
     start_to_first_step_s: f64,
     start_s: Start,
     memory_bytes: u64,
@@ -104,6 +107,7 @@ fn measure(
     measure.step()?;
     measure.wait()?;
     let (first_step, start_to_first_step_s) = (opened.elapsed().as_secs_f64(), begin.elapsed().as_secs_f64());
+    let first_loss = measure.loss()?;
     // A step that is queued returns when the device has ended one: from then on the time between two returns is a
     // step's. The pipeline has to fill first.
     for _ in 1..warmup {
@@ -117,6 +121,7 @@ fn measure(
     measure.wait()?;
     let times: Vec<f64> =
         ends.windows(2).map(|pair| 1e3 * pair[1].duration_since(pair[0]).as_secs_f64()).collect();
+    let last_loss = measure.loss()?;
     let phases = (0..steps.min(PHASED)).map(|_| measure.step_by_phase()).collect::<Result<Vec<_>, _>>()?;
     let phase = |index: usize| Spread::of(phases.iter().map(|seconds| 1e3 * seconds[index]));
     let batch = config.batch_size as f64;
@@ -136,6 +141,8 @@ fn measure(
         forward_ms: phase(0),
         backward_ms: phase(1),
         update_ms: phase(2),
+        first_loss,
+        last_loss,
         start_to_first_step_s,
         start_s: Start { device, data, opening, first_step },
         memory_bytes: measure.executor().allocated_bytes(),
@@ -216,7 +223,7 @@ fn ratios<'a>(
 fn render(figures: &Figures, baseline: Option<&Figures>) -> Result<String> {
     let number = |value: f64| if value < 100.0 { format!("{value:.2}") } else { format!("{value:.0}") };
     let row = |name: &str, spread: &Spread| {
-        let Spread { median, p25, p75, min, max } = *spread;
+        let Spread { median, p25, p75, min, max, .. } = *spread;
         std::iter::once(name.to_owned()).chain([median, p25, p75, min, max].map(number)).collect::<Vec<_>>()
     };
     let rows = [

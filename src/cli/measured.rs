@@ -79,6 +79,7 @@ fn quantile(sorted: &[f64], rank: f64) -> f64 {
 /// The middle of some values and how far they lie apart.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(super) struct Spread {
+    pub(super) mean: f64,
     pub(super) median: f64,
     pub(super) p25: f64,
     pub(super) p75: f64,
@@ -92,7 +93,8 @@ impl Spread {
         let mut sorted: Vec<f64> = values.into_iter().collect();
         sorted.sort_by(f64::total_cmp);
         let at = |rank| quantile(&sorted, rank);
-        Self { median: median(&sorted), p25: at(0.25), p75: at(0.75), min: at(0.0), max: at(1.0) }
+        let mean = sorted.iter().sum::<f64>() / sorted.len() as f64;
+        Self { mean, median: median(&sorted), p25: at(0.25), p75: at(0.75), min: at(0.0), max: at(1.0) }
     }
 }
 
@@ -113,8 +115,11 @@ mod tests {
     #[test]
     fn the_spread_of_values() {
         let spread = Spread::of([5.0, 1.0, 2.0, 4.0, 3.0]);
-        assert_eq!(spread, Spread { median: 3.0, p25: 2.0, p75: 4.0, min: 1.0, max: 5.0 });
+        assert_eq!(spread, Spread { mean: 3.0, median: 3.0, p25: 2.0, p75: 4.0, min: 1.0, max: 5.0 });
         assert_eq!(Spread::of([1.0, 2.0]).median, 1.5);
-        assert_eq!(Spread::of([7.0]), Spread { median: 7.0, p25: 7.0, p75: 7.0, min: 7.0, max: 7.0 });
+        assert_eq!(
+            Spread::of([7.0]),
+            Spread { mean: 7.0, median: 7.0, p25: 7.0, p75: 7.0, min: 7.0, max: 7.0 }
+        );
     }
 }

@@ -68,6 +68,14 @@ impl Measure {
         Ok(self.session.executor_mut().wait()?)
     }
 
+    /// The mean loss of the last step's images; waits for it.
+    ///
+    /// # Errors
+    /// [`TrainError`].
+    pub fn loss(&mut self) -> Result<f64, TrainError> {
+        self.session.batch_loss()
+    }
+
     /// Takes the next training step and waits for each of its [`PHASES`]: seconds of each.
     ///
     /// # Errors

@@ -250,6 +250,12 @@ impl Session {
         &mut *self.executor
     }
 
+    /// The mean loss of the images of the last batch; waits for it.
+    pub(super) fn batch_loss(&mut self) -> Result<f64, TrainError> {
+        let losses = floats(&self.executor.read(self.inputs.loss)?);
+        Ok(losses.iter().copied().map(f64::from).sum::<f64>() / losses.len() as f64)
+    }
+
     /// What the device has summed since it was last asked; waits for it and leaves it there.
     pub(super) fn metrics(&mut self) -> Result<[f32; 4], TrainError> {
         Ok(four(&self.executor.read(self.inputs.metrics)?))
