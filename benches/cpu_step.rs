@@ -2,9 +2,9 @@
 //!
 //!     cargo bench --bench cpu_step -- --batch 64 --width 0.25 --hidden 512 --steps 5 [--side 28] [--by-op]
 //!
-//! Prints one line a step: images per second. With `--serve` it runs one step for each line on standard input,
-//! which lets `scripts/compare_cpu.py` take turns with PyTorch. With `--by-op` it runs each operation of the step
-//! alone and prints where the time goes.
+//! Prints one line a step: images per second. With `--serve` it takes turns as the peers of `scripts/compare
+//! --cpu-time` do: a JSON object after the first step, then one more for each line `N` on standard input, after N
+//! steps. With `--by-op` it runs each operation of the step alone and prints where the time goes.
 
 use std::{
     collections::BTreeMap,
@@ -53,7 +53,7 @@ fn main() {
     }
     inputs(&mut executor, &lowered, batch);
     let mut steps = 0;
-    let mut step = || {
+    let mut step = |executor: &mut CpuExecutor<f32>| {
         steps += 1;
         let control = Control {
             step: steps,
@@ -66,19 +66,27 @@ fn main() {
         executor.upload(lowered.inputs.control, bytemuck::bytes_of(&control)).expect("a control block");
         let start = Instant::now();
         executor.run(Pass::Train).expect("a step");
-        batch as f64 / start.elapsed().as_secs_f64()
+        start.elapsed().as_secs_f64()
     };
     if flag("--by-op") {
         return by_op(&lowered.program);
     }
-    step();
+    let mut turn = |steps: usize| {
+        let seconds: f64 = (0..steps).map(|_| step(&mut executor)).sum();
+        let losses = executor.read(lowered.inputs.loss).expect("losses");
+        let losses: &[f32] = bytemuck::cast_slice(&losses);
+        (seconds, losses.iter().sum::<f32>() / batch as f32)
+    };
+    let say = |(seconds, loss): (f64, f32)| println!(r#"{{"seconds": {seconds}, "loss": {loss}}}"#);
+    let first = turn(1);
     if flag("--serve") {
-        for _ in stdin().lock().lines() {
-            println!("{}", step());
+        say(first);
+        for line in stdin().lock().lines() {
+            say(turn(line.expect("a line").parse().expect("a number of steps")));
         }
     } else {
         for _ in 0..value("--steps", 5.0) as usize {
-            println!("{:.1} images/s", step());
+            println!("{:.1} images/s", batch as f64 / turn(1).0);
         }
     }
 }

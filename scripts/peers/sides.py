@@ -1,0 +1,194 @@
+"""The sides of `scripts/compare`: this program and its peers, each a process that takes turns."""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+TORCH = "torch==2.15.0"
+
+
+class Failure(Exception):
+    """A side that cannot go on, and why."""
+
+
+class Skip(Exception):
+    """A peer that this machine does not have, and what to do about it."""
+
+
+def say(text):
+    print(f"compare: {text}", file=sys.stderr, flush=True)
+
+
+def tail(file):
+    """The last line that says something, of a process's standard error."""
+    file.seek(0)
+    lines = [line.strip() for line in file.read().splitlines() if line.strip()]
+    return lines[-1][:300] if lines else "no message"
+
+
+def read_json(text, whose):
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise Failure(f"{whose} printed no JSON: {text[:200]!r}") from None
+
+
+class Ours:
+    """This program: a process a turn, `vgg bench`. It restarts its training each time; what it learns is checked apart."""
+
+    def __init__(self, name, binary, flags, batch, limit):
+        self.name, self.batch, self.limit = name, batch, limit
+        self.command = [str(binary), "--quiet", "bench", "--json", *flags]
+        self.facts, self.losses, self.starts, self.phases = {}, [], [], []
+
+    def start(self):
+        """One step, to see that it can."""
+        self.turn(1)
+        self.phases.clear()
+
+    def run(self, steps):
+        with tempfile.TemporaryFile("w+") as errors:
+            command = [*self.command, "--steps", str(steps)]
+            try:
+                done = subprocess.run(
+                    command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True,
+                    timeout=self.limit)
+            except subprocess.TimeoutExpired:
+                raise Failure(f"no answer within {self.limit:.0f} s") from None
+            if done.returncode:
+                raise Failure(f"exit code {done.returncode}: {tail(errors)}")
+        return read_json(done.stdout, self.name)
+
+    def turn(self, steps):
+        """Seconds of a step."""
+        answer = self.run(steps)
+        self.facts = {name: answer[name] for name in ("device", "driver", "parameters", "memory_bytes")}
+        self.starts.append(answer["start_to_first_step_s"])
+        self.losses = [answer["first_loss"], answer["last_loss"]]
+        self.phases.append([answer[f"{phase}_ms"]["median"] for phase in ("forward", "backward", "update")])
+        return answer["step_ms"]["mean"] / 1000
+
+    def close(self):
+        """Nothing is open between turns."""
+
+
+class Peer:
+    """A process that stays: it prints a JSON line after its first step, then one for each turn asked for. Between its
+    turns it is stopped, so that threads that wait by spinning cost the others nothing."""
+
+    def __init__(self, name, command, batch, limit, cpu_time=False):
+        self.name, self.batch, self.limit, self.cpu_time = name, batch, limit, cpu_time
+        self.command = [str(word) for word in command]
+        self.facts, self.losses, self.starts, self.phases = {}, [], [], []
+        self.process = None
+
+    def start(self):
+        self.errors = tempfile.TemporaryFile("w+")
+        started = time.perf_counter()
+        self.process = subprocess.Popen(
+            self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True)
+        self.facts = self.answer()
+        self.starts.append(time.perf_counter() - started)
+        self.losses.append(self.facts["loss"])
+        self.process.send_signal(signal.SIGSTOP)
+
+    def answer(self):
+        late = threading.Timer(self.limit, self.process.kill)
+        late.start()
+        line = self.process.stdout.readline()
+        waited = not late.is_alive()
+        late.cancel()
+        if line:
+            return read_json(line, self.name)
+        code = self.process.wait()
+        if waited:
+            raise Failure(f"no answer within {self.limit:.0f} s")
+        raise Failure(f"exit code {code}: {tail(self.errors)}")
+
+    def cpu_seconds(self):
+        tasks = pathlib.Path(f"/proc/{self.process.pid}/task").iterdir()
+        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+    def ask(self, steps):
+        self.process.stdin.write(f"{steps}\n")
+        self.process.stdin.flush()
+        return self.answer()
+
+    def turn(self, steps):
+        """Seconds of a step. One step, which is not counted, brings threads and caches back."""
+        self.process.send_signal(signal.SIGCONT)
+        self.ask(1)
+        before = self.cpu_seconds() if self.cpu_time else 0
+        answer = self.ask(steps)
+        seconds = self.cpu_seconds() - before if self.cpu_time else answer["seconds"]
+        self.process.send_signal(signal.SIGSTOP)
+        self.losses.append(answer["loss"])
+        self.facts["memory_bytes"] = answer.get("memory_bytes")
+        return seconds / steps
+
+    def close(self):
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+def our_binary(given):
+    if given:
+        return given.resolve()
+    say("cargo build --release")
+    if subprocess.run(["cargo", "build", "--release", "--quiet"], cwd=ROOT).returncode:
+        raise SystemExit(1)
+    return TARGET / "release" / "vgg"
+
+
+def cpu_step():
+    """The benchmark of the CPU executor, which takes turns as a peer does."""
+    command = ["cargo", "bench", "--quiet", "--bench", "cpu_step", "--no-run", "--message-format", "json"]
+    say(" ".join(command[:6]))
+    build = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    if build.returncode:
+        raise SystemExit(1)
+    built = [json.loads(line).get("executable") for line in build.stdout.splitlines()]
+    return next(path for path in built if path and "cpu_step" in path)
+
+
+def torch_python():
+    """A Python that has PyTorch: this one, or that of an environment under target/, which is made where needed."""
+    has_torch = [sys.executable, "-c", "import torch"]
+    if subprocess.run(has_torch, stderr=subprocess.DEVNULL).returncode == 0:
+        return sys.executable
+    folder = TARGET / "peers" / "venv"
+    python = folder / "bin" / "python"
+    if not python.exists() or subprocess.run([python, *has_torch[1:]], stderr=subprocess.DEVNULL).returncode:
+        say(f"pip install {TORCH} into {folder}")
+        made = subprocess.run([sys.executable, "-m", "venv", folder]).returncode == 0
+        if not made or subprocess.run([python, "-m", "pip", "install", "--quiet", TORCH, "numpy"]).returncode:
+            raise Skip(f"PyTorch is not installed, and `pip install {TORCH}` failed")
+    return str(python)
+
+
+def has_cuda(python):
+    test = "import sys, torch; sys.exit(not torch.cuda.is_available())"
+    return subprocess.run([python, "-c", test], stderr=subprocess.DEVNULL).returncode == 0
+
+
+def burn_binary(given):
+    if given:
+        return given.resolve()
+    if not shutil.which("cargo"):
+        raise Skip("there is no cargo to build scripts/peers/burn; --burn-binary takes one built elsewhere")
+    target = TARGET / "peers" / "burn"
+    say("cargo build --release in scripts/peers/burn (a quarter of an hour the first time)")
+    command = ["cargo", "build", "--release", "--quiet", "--locked", "--target-dir", str(target)]
+    if subprocess.run(command, cwd=ROOT / "scripts" / "peers" / "burn").returncode:
+        raise Skip("cargo could not build scripts/peers/burn")
+    return target / "release" / "vgg-burn"
