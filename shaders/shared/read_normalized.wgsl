@@ -1,12 +1,12 @@
-// How a kernel reads its input: through batch norm and ReLU, relu((x - mean) scale + shift); NaN stays NaN. `C` is the
-// number of elems of channels.
+// How a kernel reads its input: through batch norm and ReLU, relu((x - mean) scale + shift); NaN stays NaN. `VECTORS`
+// is the number of elems of channels.
 //
-// Buffers      affine [4, C] as `elem`: mean, scale, shift, inverse standard deviation
+// Buffers      affine [4, VECTORS] as `elem`: mean, scale, shift, inverse standard deviation
 
 @group(0) @binding(7) var<storage, read> affine: array<elem>;
 
 fn activation(c: u32) -> array<elem, 3> {
-    return array<elem, 3>(affine[c], affine[C + c], affine[2u * C + c]);
+    return array<elem, 3>(affine[c], affine[VECTORS + c], affine[2u * VECTORS + c]);
 }
 
 fn activated(x: elem, vectors: array<elem, 3>) -> elem {

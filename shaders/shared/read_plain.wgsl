@@ -1,4 +1,4 @@
-// How a kernel reads its input: as it is. `C` is the number of elems of channels.
+// How a kernel reads its input: as it is.
 fn activation(c: u32) -> array<elem, 3> {
     return array<elem, 3>();
 }

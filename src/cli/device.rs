@@ -5,13 +5,16 @@ use anyhow::{Result, bail};
 use super::{
     Usage, args,
     kernels::{self, Kernels},
+    output::note,
     plan,
     table::bytes,
 };
 use crate::{
     cpu::{self, CpuExecutor},
+    dtype::DType,
     gpu::{self, Adapter, DeviceChoice, DeviceRequest, GpuExecutor, Options, Selection},
     program::{DeviceLimits, Executor, Program, Roofline},
+    verify::matrix_units,
 };
 
 /// How to come by a software adapter.
@@ -100,12 +103,20 @@ impl Device {
         }
     }
 
-    /// Opens a program.
+    /// Opens a program. Where it has f16, the matrix units are tried first, and left alone with a note where they fail.
     pub(super) fn open(&self, program: Program) -> Result<Box<dyn Executor>> {
-        Ok(match self.adapter() {
-            Some(adapter) => Box::new(GpuExecutor::open(adapter, program, self.options())?),
-            None => Box::new(CpuExecutor::<f32>::new(program)),
-        })
+        let Some(adapter) = self.adapter() else { return Ok(Box::new(CpuExecutor::<f32>::new(program))) };
+        let half = program.steps.iter().any(|step| step.op.storage() == DType::F16);
+        let tried = if half { matrix_units(adapter) } else { Ok(()) };
+        if let Err(failure) = tried {
+            note(
+                false,
+                &format!("kernels   f16 without matrix units, which fail their self-test: {failure}"),
+            );
+            let adapter = adapter.clone().without_matrix_units();
+            return Ok(Box::new(GpuExecutor::open(&adapter, program, self.options())?));
+        }
+        Ok(Box::new(GpuExecutor::open(adapter, program, self.options())?))
     }
 
     /// What it reaches at best, measured now.

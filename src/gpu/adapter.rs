@@ -85,7 +85,7 @@ pub struct AdapterFeatures {
     pub subgroup_sizes: Option<[u32; 2]>,
     /// Timestamps at the borders of passes.
     pub timestamps: bool,
-    /// Matrix units that the shading language reaches.
+    /// Matrix units that multiply 16 x 16 x 16 f16 to f32 and that the shading language reaches.
     pub cooperative_matrix: bool,
 }
 
@@ -143,6 +143,12 @@ impl Adapter {
         &self.info
     }
 
+    /// The same adapter, its matrix units left alone.
+    pub fn without_matrix_units(mut self) -> Self {
+        self.info.features.cooperative_matrix = false;
+        self
+    }
+
     /// The same adapter with lower limits, to see how a program runs on a smaller one. Limits are never raised.
     pub fn limited(mut self, lower: impl FnOnce(&mut AdapterLimits)) -> Self {
         let real = self.info.limits;
@@ -170,6 +176,8 @@ impl Adapter {
                 DeviceKind::Virtual | DeviceKind::Other => DeviceClass::Unknown,
             },
             f16: self.info.features.f16,
+            cooperative_matrices: self.info.features.cooperative_matrix
+                && self.info.features.subgroup_sizes == Some([32; 2]),
             subgroup_sizes: self.info.features.subgroup_sizes,
             binding_bytes: limits.binding_bytes,
             workgroup_bytes: limits.workgroup_bytes,
@@ -280,10 +288,19 @@ fn describe(raw: &wgpu::Adapter, info: wgpu::AdapterInfo, backend: Backend) -> D
             f16: has(wgpu::Features::SHADER_F16),
             subgroup_sizes: subgroups,
             timestamps: has(wgpu::Features::TIMESTAMP_QUERY),
-            cooperative_matrix: has(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX),
+            cooperative_matrix: has(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX) && multiplies_f16(raw),
         },
         memory_bytes: memory_bytes(raw),
     }
+}
+
+/// Whether the matrix units take 16 x 16 x 16 f16 and give f32.
+fn multiplies_f16(adapter: &wgpu::Adapter) -> bool {
+    use wgpu::CooperativeScalarType::{F16, F32};
+    adapter
+        .cooperative_matrix_properties()
+        .iter()
+        .any(|p| [p.m_size, p.n_size, p.k_size] == [16; 3] && (p.ab_type, p.cr_type) == (F16, F32))
 }
 
 /// The size of the largest heap that is local to the device.

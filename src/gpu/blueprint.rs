@@ -77,6 +77,8 @@ pub(super) struct Blueprint {
     pub limits: AdapterLimits,
     /// Whether shaders use 16-bit floats.
     pub f16: bool,
+    /// Whether shaders use cooperative matrices.
+    pub cooperative_matrices: bool,
 }
 
 impl Blueprint {
@@ -104,7 +106,16 @@ impl Blueprint {
         let Drafter { plan, shaders, needs, workspaces, info, .. } = drafter;
         if needs.problems.is_empty() {
             let f16 = shaders.iter().any(|shader| shader.interface.f16);
-            Ok(Self { plan, shaders, steps, workspaces, limits: needs.limits(&info.limits), f16 })
+            let cooperative_matrices = shaders.iter().any(|shader| shader.interface.cooperative_matrices);
+            Ok(Self {
+                plan,
+                shaders,
+                steps,
+                workspaces,
+                limits: needs.limits(&info.limits),
+                f16,
+                cooperative_matrices,
+            })
         } else {
             Err(OpenError::DoesNotFit { adapter: info.to_string(), problems: needs.problems })
         }

@@ -38,26 +38,40 @@ pub(super) struct Device {
     allocations: AtomicUsize,
 }
 
+/// What a device is opened with, besides limits.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Wanted {
+    /// Timestamps, where they are to be had.
+    pub timestamps: bool,
+    /// 16-bit floats in shaders.
+    pub f16: bool,
+    /// Matrices that a subgroup holds together.
+    pub cooperative_matrices: bool,
+}
+
 impl Device {
     /// Opens a device with just these limits (and WebGPU's defaults where the program asks for less), and with
-    /// timestamps where they are wanted and to be had, and 16-bit floats where shaders use them.
-    pub fn open(
-        adapter: &Adapter,
-        needs: &AdapterLimits,
-        timestamps: bool,
-        f16: bool,
-    ) -> Result<Self, OpenError> {
+    /// what is wanted besides.
+    pub fn open(adapter: &Adapter, needs: &AdapterLimits, wanted: Wanted) -> Result<Self, OpenError> {
         let name = adapter.info().to_string();
         let mut features = wgpu::Features::SUBGROUP & adapter.raw.features();
-        features.set(wgpu::Features::SHADER_F16, f16);
-        if timestamps && adapter.info().features.timestamps {
+        features.set(wgpu::Features::SHADER_F16, wanted.f16);
+        features.set(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX, wanted.cooperative_matrices);
+        let experimental = if wanted.cooperative_matrices {
+            // SAFETY: what is experimental is how wgpu and its shader compiler handle cooperative matrices; the kernels that
+            // use them are held against f64 on this device before a program runs on them.
+            unsafe { wgpu::ExperimentalFeatures::enabled() }
+        } else {
+            wgpu::ExperimentalFeatures::disabled()
+        };
+        if wanted.timestamps && adapter.info().features.timestamps {
             features |= wgpu::Features::TIMESTAMP_QUERY;
         }
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("vgg-wgpu"),
             required_features: features,
             required_limits: limits(&adapter.raw.limits(), needs),
-            experimental_features: wgpu::ExperimentalFeatures::disabled(),
+            experimental_features: experimental,
             // Tensors are large enough for memory of their own; blocks for many small ones would lie idle.
             memory_hints: wgpu::MemoryHints::MemoryUsage,
             trace: wgpu::Trace::Off,

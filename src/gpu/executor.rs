@@ -12,7 +12,7 @@ use super::{
     buffers::{slots, workspaces},
     capture,
     compile::{Pipeline, compile},
-    device::Device,
+    device::{Device, Wanted},
     dispatches::{Dispatches, Recorded},
     error::OpenError,
     pace::{Pace, Run},
@@ -117,7 +117,12 @@ impl GpuExecutor {
         choose: Choose,
     ) -> Result<Self, OpenError> {
         let blueprint = Blueprint::new(&program, adapter, choose)?;
-        let device = Device::open(adapter, &blueprint.limits, options.timestamps, blueprint.f16)?;
+        let wanted = Wanted {
+            timestamps: options.timestamps,
+            f16: blueprint.f16,
+            cooperative_matrices: blueprint.cooperative_matrices,
+        };
+        let device = Device::open(adapter, &blueprint.limits, wanted)?;
         let pipelines = compile(&device, &blueprint.shaders, options.checked)?;
         let slots = slots(&device, &program, &blueprint)?;
         let workspaces = workspaces(&device, &blueprint)?;

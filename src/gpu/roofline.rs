@@ -6,7 +6,7 @@ use super::{
     adapter::{Adapter, AdapterLimits},
     blueprint::{Shader, fold},
     compile::compile,
-    device::Device,
+    device::{Device, Wanted},
     error::OpenError,
 };
 use crate::{
@@ -34,7 +34,7 @@ pub fn roofline(adapter: &Adapter) -> Result<Roofline, OpenError> {
     let probes = [arithmetic(), copy(copied)];
     let most = probes.iter().map(|probe| probe.buffer_bytes).max().unwrap_or(0);
     let needs = AdapterLimits { buffer_bytes: most, binding_bytes: most, storage_buffers: 2, ..own };
-    let device = Device::open(adapter, &needs, false, false)?;
+    let device = Device::open(adapter, &needs, Wanted::default())?;
     let [flops_per_second, bytes_per_second] =
         [rate(&device, &own, &probes[0])?, rate(&device, &own, &probes[1])?];
     Ok(Roofline { flops_per_second, bytes_per_second })

@@ -20,6 +20,8 @@ pub struct Caps {
     pub class: DeviceClass,
     /// 16-bit floats in shaders and buffers.
     pub f16: bool,
+    /// Matrix units that multiply 16 x 16 x 16 f16 to f32 in subgroups of 32.
+    pub cooperative_matrices: bool,
     /// Smallest and largest subgroup size; `None` without subgroup operations.
     pub subgroup_sizes: Option<[u32; 2]>,
     /// The largest part of a buffer that can be bound, in bytes.
@@ -37,6 +39,7 @@ impl Caps {
     pub const WEBGPU: Self = Self {
         class: DeviceClass::Unknown,
         f16: false,
+        cooperative_matrices: false,
         subgroup_sizes: None,
         binding_bytes: 128 << 20,
         workgroup_bytes: 16 << 10,

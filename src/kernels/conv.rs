@@ -1,10 +1,10 @@
 //! Rows for [`crate::ops::ConvForward`] and its gradients.
 
 use super::{
-    Caps, Dispatch, Kernel, Variant, batch_norm,
+    Caps, Dispatch, Kernel, Variant, batch_norm, cooperative,
     lanes::Lanes,
     matmul::{Matmul, merge_splits},
-    parts::{Elem, Merge, WORKSPACE, dispatch, single, source, stored, unpack},
+    parts::{Elem, Merge, WORKSPACE, dispatch, read, single, source, stored, unpack},
     speed,
 };
 use crate::{
@@ -26,10 +26,22 @@ const GRAD_WEIGHT_BLOCKED: &str = include_str!("../../shaders/conv/grad_weight_b
 const FORWARD_LANES: &str = include_str!("../../shaders/conv/forward_lanes.wgsl");
 const GRAD_INPUT_LANES: &str = include_str!("../../shaders/conv/grad_input_lanes.wgsl");
 const GRAD_WEIGHT_LANES: &str = include_str!("../../shaders/conv/grad_weight_lanes.wgsl");
+const FORWARD_COOPERATIVE: &str = include_str!("../../shaders/conv/forward_cooperative.wgsl");
+const GRAD_INPUT_COOPERATIVE: &str = include_str!("../../shaders/conv/grad_input_cooperative.wgsl");
+const GRAD_WEIGHT_COOPERATIVE: &str = include_str!("../../shaders/conv/grad_weight_cooperative.wgsl");
 const GRAD_WEIGHT_PARTIAL: &str = include_str!("../../shaders/conv/grad_weight_partial.wgsl");
 const GRAD_WEIGHT_KEEP: &str = include_str!("../../shaders/conv/grad_weight_keep.wgsl");
 
 pub(super) const VARIANTS: &[Variant] = &[
+    Variant {
+        op: "conv.forward",
+        name: "cooperative",
+        speed: speed::on_matrix_units,
+        supports: |op, caps| {
+            cooperative::fits(op, caps) && matches!(op.plain(), Op::ConvForward(op) if fours(&op.conv))
+        },
+        build: forward_cooperative,
+    },
     Variant {
         op: "conv.forward",
         name: "tiled",
@@ -76,6 +88,15 @@ pub(super) const VARIANTS: &[Variant] = &[
     },
     Variant {
         op: "conv.grad_input",
+        name: "cooperative",
+        speed: speed::on_matrix_units,
+        supports: |op, caps| {
+            cooperative::fits(op, caps) && matches!(op.plain(), Op::ConvGradInput(op) if fours(&op.conv))
+        },
+        build: grad_input_cooperative,
+    },
+    Variant {
+        op: "conv.grad_input",
         name: "tiled",
         speed: speed::general,
         supports: |op, caps| matches!(stored(op, caps), Some(Op::ConvGradInput(_))) && Matmul::fits(caps),
@@ -118,6 +139,15 @@ pub(super) const VARIANTS: &[Variant] = &[
             let kernel = single(source, conv.c / 8 * conv.pixels().div_ceil(4));
             read_back((false, op.through), conv, DType::F32, kernel)
         },
+    },
+    Variant {
+        op: "conv.grad_weight",
+        name: "cooperative",
+        speed: speed::on_matrix_units,
+        supports: |op, caps| {
+            cooperative::fits(op, caps) && matches!(op.plain(), Op::ConvGradWeight(op) if fours(&op.conv))
+        },
+        build: grad_weight_cooperative,
     },
     Variant {
         op: "conv.grad_weight",
@@ -266,4 +296,45 @@ fn grad_weight_lanes(op: &Op, caps: &Caps) -> Kernel {
         only(Dispatch { label: "", ..dispatch })
     };
     read_back((op.normalized, op.through), conv, storage, kernel)
+}
+
+/// Whether channels can be moved in fours.
+fn fours(conv: &Conv) -> bool {
+    conv.c.is_multiple_of(4) && conv.k.is_multiple_of(4)
+}
+
+fn forward_cooperative(op: &Op, caps: &Caps) -> Kernel {
+    let op = unpack!(op, ConvForward);
+    let conv = &op.conv;
+    let (m, n, k) = (conv.pixels(), conv.k, 9 * conv.c);
+    let splits = cooperative::splits(caps, m, n, k);
+    let product = Matmul { m, n, k, splits, a_along_k: true, b_along_k: false };
+    let loads = [read(op.normalized), FORWARD_COOPERATIVE];
+    let finish = |source| shape(conv, source).constant("VECTORS", conv.c / 4);
+    let kernel = cooperative::kernel(product, &loads, FORWARD_KEEP, finish);
+    surrounded(&ConvForward { normalized: false, ..*op }, Merge::Tree, DType::F16, kernel)
+}
+
+fn grad_input_cooperative(op: &Op, caps: &Caps) -> Kernel {
+    let op = unpack!(op, ConvGradInput);
+    let conv = &op.conv;
+    let (m, n, k) = (conv.pixels(), conv.c, 9 * conv.k);
+    let splits = cooperative::splits(caps, m, n, k);
+    let product = Matmul { m, n, k, splits, a_along_k: true, b_along_k: true };
+    let finish = |source| shape(conv, source);
+    let kernel = cooperative::kernel(product, &[GRAD_INPUT_COOPERATIVE], GRAD_INPUT_KEEP, finish);
+    read_back((false, op.through), conv, DType::F16, kernel)
+}
+
+fn grad_weight_cooperative(op: &Op, caps: &Caps) -> Kernel {
+    let op = unpack!(op, ConvGradWeight);
+    let conv = &op.conv;
+    let (m, n, k) = (9 * conv.c, conv.k, conv.pixels());
+    let splits = cooperative::splits(caps, m, n, k);
+    let product = Matmul { m, n, k, splits, a_along_k: false, b_along_k: false };
+    let loads = [read(op.normalized), GRAD_WEIGHT_COOPERATIVE];
+    let finish =
+        |source| shape(conv, source).constant("VECTORS", conv.c / 4).flag("ACCUMULATE", op.accumulate);
+    let kernel = cooperative::kernel(product, &loads, GRAD_WEIGHT_KEEP, finish);
+    read_back((false, op.through), conv, DType::F16, kernel)
 }

@@ -1,7 +1,7 @@
 //! Rows for [`crate::ops::Linear`] and its gradients.
 
 use super::{
-    Dispatch, Kernel, Variant,
+    Caps, Dispatch, Kernel, Variant, cooperative,
     lanes::Lanes,
     matmul::Matmul,
     parts::{single, source, stored, unpack},
@@ -15,6 +15,9 @@ use crate::{
 const FORWARD_LANES: &str = include_str!("../../shaders/linear/forward_lanes.wgsl");
 const GRAD_INPUT_LANES: &str = include_str!("../../shaders/linear/grad_input_lanes.wgsl");
 const GRAD_WEIGHT_LANES: &str = include_str!("../../shaders/linear/grad_weight_lanes.wgsl");
+const FORWARD_COOPERATIVE: &str = include_str!("../../shaders/linear/forward_cooperative.wgsl");
+const GRAD_INPUT_COOPERATIVE: &str = include_str!("../../shaders/linear/grad_input_cooperative.wgsl");
+const GRAD_WEIGHT_COOPERATIVE: &str = include_str!("../../shaders/linear/grad_weight_cooperative.wgsl");
 const FORWARD_KEEP: &str = include_str!("../../shaders/linear/forward_keep.wgsl");
 const GRAD_INPUT_KEEP: &str = include_str!("../../shaders/linear/grad_input_keep.wgsl");
 const GRAD_WEIGHT_KEEP: &str = include_str!("../../shaders/linear/grad_weight_keep.wgsl");
@@ -26,6 +29,15 @@ const GRAD_WEIGHT_TILED: &str = include_str!("../../shaders/linear/grad_weight_t
 const GRAD_WEIGHT_BLOCKED: &str = include_str!("../../shaders/linear/grad_weight_blocked.wgsl");
 
 pub(super) const VARIANTS: &[Variant] = &[
+    Variant {
+        op: "linear.forward",
+        name: "cooperative",
+        speed: speed::on_matrix_units,
+        supports: |op, caps| {
+            cooperative::fits(op, caps) && matches!(op.plain(), Op::Linear(linear) if fours(linear))
+        },
+        build: forward_cooperative,
+    },
     Variant {
         op: "linear.forward",
         name: "tiled",
@@ -68,6 +80,16 @@ pub(super) const VARIANTS: &[Variant] = &[
                 linear.outputs.div_ceil(4) * linear.n.div_ceil(8),
             )
         },
+    },
+    Variant {
+        op: "linear.grad_input",
+        name: "cooperative",
+        speed: speed::on_matrix_units,
+        supports: |op, caps| {
+            cooperative::fits(op, caps)
+                && matches!(op.plain(), Op::LinearGradInput(LinearGradInput(linear)) if fours(linear))
+        },
+        build: grad_input_cooperative,
     },
     Variant {
         op: "linear.grad_input",
@@ -117,6 +139,16 @@ pub(super) const VARIANTS: &[Variant] = &[
             let source = shape(linear, source(&[GRAD_INPUT_BLOCKED])).flag("ACCUMULATE", op.accumulate());
             single(source, linear.inputs / 4 * linear.n.div_ceil(8))
         },
+    },
+    Variant {
+        op: "linear.grad_weight",
+        name: "cooperative",
+        speed: speed::on_matrix_units,
+        supports: |op, caps| {
+            cooperative::fits(op, caps)
+                && matches!(op.plain(), Op::LinearGradWeight(LinearGradWeight(linear)) if fours(linear))
+        },
+        build: grad_weight_cooperative,
     },
     Variant {
         op: "linear.grad_weight",
@@ -176,4 +208,35 @@ fn only(dispatch: Dispatch) -> Kernel {
 
 fn slice(linear: &Linear, source: Source) -> Source {
     source.constant("FIRST", linear.first).constant("TOTAL", linear.total)
+}
+
+/// Whether features can be moved in fours.
+fn fours(linear: &Linear) -> bool {
+    [linear.inputs, linear.outputs, linear.first, linear.total].iter().all(|v| v.is_multiple_of(4))
+}
+
+fn forward_cooperative(op: &Op, caps: &Caps) -> Kernel {
+    let linear = unpack!(op, Linear);
+    let (m, n, k) = (linear.n, linear.outputs, linear.inputs);
+    let splits = cooperative::splits(caps, m, n, k);
+    let product = Matmul { m, n, k, splits, a_along_k: true, b_along_k: true };
+    cooperative::kernel(product, &[FORWARD_COOPERATIVE], FORWARD_KEEP, |source| slice(linear, source))
+}
+
+fn grad_input_cooperative(op: &Op, caps: &Caps) -> Kernel {
+    let op = unpack!(op, LinearGradInput);
+    let LinearGradInput(linear) = op;
+    let (m, n, k) = (linear.n, linear.inputs, linear.outputs);
+    let splits = cooperative::splits(caps, m, n, k);
+    let product = Matmul { m, n, k, splits, a_along_k: true, b_along_k: false };
+    let finish = |source| slice(linear, source).flag("ACCUMULATE", op.accumulate());
+    cooperative::kernel(product, &[GRAD_INPUT_COOPERATIVE], GRAD_INPUT_KEEP, finish)
+}
+
+fn grad_weight_cooperative(op: &Op, _: &Caps) -> Kernel {
+    let LinearGradWeight(linear) = unpack!(op, LinearGradWeight);
+    let (m, n, k) = (linear.outputs, linear.inputs, linear.n);
+    let product = Matmul { m, n, k, splits: 1, a_along_k: false, b_along_k: false };
+    let finish = |source| slice(linear, source);
+    cooperative::kernel(product, &[GRAD_WEIGHT_COOPERATIVE], GRAD_WEIGHT_KEEP, finish)
 }

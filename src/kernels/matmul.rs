@@ -99,7 +99,7 @@ impl Matmul {
 }
 
 /// What the files that keep results know of their rows.
-fn columns(source: Source, elem: Elem, n: usize) -> Source {
+pub(super) fn columns(source: Source, elem: Elem, n: usize) -> Source {
     source.constant("COLUMNS", n / elem.lanes()).constant("LANES", elem.lanes())
 }
 

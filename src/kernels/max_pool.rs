@@ -53,6 +53,7 @@ fn pooling(pool: &MaxPool, normalized: bool, file: &'static str, elem: Elem, sto
         .constant("H", pool.h)
         .constant("W", pool.w)
         .constant("C", pool.c / elem.lanes())
+        .constant("VECTORS", pool.c / elem.lanes())
         .constant("P", p)
         .constant("Q", q)
         .constant("KERNEL", pool.kernel)

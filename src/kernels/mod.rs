@@ -10,6 +10,7 @@ mod caps;
 mod cast;
 mod choose;
 mod conv;
+mod cooperative;
 mod cross_entropy;
 mod dropout;
 mod lanes;
@@ -122,6 +123,11 @@ pub mod speed {
     /// The measure of the others: a row that any device runs well.
     pub fn general(_: &Op, _: &Caps) -> u32 {
         100
+    }
+
+    /// Rows on matrix units: several times the arithmetic of the others.
+    pub fn on_matrix_units(_: &Op, _: &Caps) -> u32 {
+        300
     }
 
     /// Barrier-free rows without workgroup memory: three times the general one on a software adapter (measured on

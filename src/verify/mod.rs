@@ -5,10 +5,12 @@
 mod cases;
 mod compare;
 mod inputs;
+mod matrix_units;
 mod reference;
 mod tolerance;
 
 pub use cases::cases;
 pub use compare::{Tolerance, check};
 pub use inputs::bytes as input;
+pub use matrix_units::matrix_units;
 pub use reference::{Reference, Verdict};

@@ -18,6 +18,10 @@ fn walk(name: &str) {
     let cases = cases(name);
     let reference = Reference::of(&cases);
     for row in variants().filter(|v| v.op == name) {
+        if row.name == "cooperative" && !caps.cooperative_matrices {
+            eprintln!("{}/{}: this device has no matrix units, so it is not run", row.op, row.name);
+            continue;
+        }
         for (checked, mode) in [(false, "release"), (true, "checked")] {
             let verdict = reference.hold(&adapter, row, checked, |op| (row.supports)(op, &caps));
             let title = format!("{}/{} ({mode})", row.op, row.name);

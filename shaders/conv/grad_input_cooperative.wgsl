@@ -1,0 +1,31 @@
+// conv.grad_input, cooperative:
+//   grad_input[n, h, w, c] = sum over r, s, k of grad_output[n, h + 1 - r, w + 1 - s, k] weight[r, s, c, k]
+//
+// Implicit GEMM: M = N H W pixels, N = IN, K = 9 OUT with the tap outermost.
+//
+// Buffers      grad_output [IMAGES, H, W, OUT] and weight [3, 3, IN, OUT] as vec4<f16> along OUT: IN and OUT are multiples of
+//              4; conv/grad_input_keep.wgsl has the result
+// Who          see shared/matmul_cooperative.wgsl
+// Where        as conv/forward_cooperative.wgsl
+
+@group(0) @binding(0) var<storage, read> grad_output: array<stored>;
+@group(0) @binding(1) var<storage, read> weight: array<stored>;
+
+fn load_a(row: u32, k: u32) -> stored {
+    let tap = k / OUT;
+    let h = row / W % H + 2u - tap / 3u;
+    let w = row % W + 2u - tap % 3u;
+    // h and w are shifted by one: 0 is the padding above, H + 1 the padding below.
+    if row >= M || h == 0u || h > H || w == 0u || w > W {
+        return stored();
+    }
+    let pixel = (row / (W * H) * H + h - 1u) * W + w - 1u;
+    return grad_output[(pixel * OUT + k % OUT) / 4u];
+}
+
+fn load_b(k: u32, column: u32) -> stored {
+    if column >= N {
+        return stored();
+    }
+    return weight[((k / OUT * N + column) * OUT + k % OUT) / 4u];
+}

@@ -1,0 +1,32 @@
+// conv.grad_weight, cooperative:
+//   grad_weight[r, s, c, k] = sum over n, h, w of input[n, h + r - 1, w + s - 1, c] grad_output[n, h, w, k]
+//
+// Implicit GEMM: M = 9 IN, N = OUT, K = N H W pixels. K is long and the result small, so K is split.
+//
+// Buffers      input [IMAGES, H, W, IN], read as shared/read_*.wgsl says, and grad_output [IMAGES, H, W, OUT] as vec4<f16>
+//              along the channels: IN and OUT are multiples of 4; conv/grad_weight_keep.wgsl has the result
+// Who          see shared/matmul_cooperative.wgsl; shared/merge_splits.wgsl adds the splits in order
+// Where        as conv/forward_cooperative.wgsl
+
+@group(0) @binding(0) var<storage, read> input: array<stored>;
+@group(0) @binding(1) var<storage, read> grad_output: array<stored>;
+
+fn load_a(row: u32, k: u32) -> stored {
+    let tap = row / IN;
+    let h = k / W % H + tap / 3u;
+    let w = k % W + tap % 3u;
+    // h and w are shifted by one: 0 is the padding above, H + 1 the padding below.
+    if row >= M || h == 0u || h > H || w == 0u || w > W {
+        return stored();
+    }
+    let c = row % IN / 4u;
+    let pixel = (k / (W * H) * H + h - 1u) * W + w - 1u;
+    return stored(activated(elem(input[pixel * (IN / 4u) + c]), activation(c)));
+}
+
+fn load_b(k: u32, column: u32) -> stored {
+    if column >= N {
+        return stored();
+    }
+    return grad_output[(k * N + column) / 4u];
+}

@@ -1,0 +1,23 @@
+// linear.grad_weight, cooperative: grad_weight[o, i] = sum over n of grad_output[n, FIRST + o] input[n, i]
+//
+// Buffers      grad_output [K, TOTAL] and input [K, N] as vec4<f16>: K is the images, M, N, FIRST and TOTAL are multiples of
+//              4; linear/grad_weight_keep.wgsl has the result
+// Who          see shared/matmul_cooperative.wgsl
+// Where        as linear/forward_cooperative.wgsl
+
+@group(0) @binding(0) var<storage, read> input: array<stored>;
+@group(0) @binding(1) var<storage, read> grad_output: array<stored>;
+
+fn load_a(row: u32, k: u32) -> stored {
+    if row >= M {
+        return stored();
+    }
+    return grad_output[(k * TOTAL + FIRST + row) / 4u];
+}
+
+fn load_b(k: u32, column: u32) -> stored {
+    if column >= N {
+        return stored();
+    }
+    return input[(k * N + column) / 4u];
+}

@@ -1,0 +1,168 @@
+// A matrix product on matrix units: put(row, column, split) = sum over k of a(row, k) * b(k, column), f16 to f32
+//
+// The files in front of this one declare the buffers and say what the matrices are: load_a(row, k) and load_b(k, column)
+// give four f16 that lie together in memory, along k where A_ALONG_K or B_ALONG_K is set, else along the rows or the
+// columns, and 0 beyond the edges; put(row, column, split, values) takes four results of a row. M, N, K are the extents,
+// multiples of 4 along what lies together; SPLITS parts of K are worked by different workgroups.
+//
+// Who          one workgroup of 8 subgroups of 32 a TILE x TILE tile of the result, one subgroup 64 x 32 of it: 4 x 2
+//              named sums of 16 x 16, as matrices cannot be in arrays. Slabs of SLAB along k pass through workgroup memory;
+//              the next slab is on its way in registers while this one is multiplied; the grid covers the tiles times
+//              SPLITS. Results pass through workgroup memory, because a matrix has no elements
+// Banks        a line of a slab is 16 bytes longer than its contents, so that the eight lines which a matrix load touches
+//              together begin in different banks; lines stay multiples of the 16 bytes that such loads ask for
+// Numerics     products are exact in f32; the order of the sums inside a 16 x 16 x 16 block is the hardware's, across blocks
+//              that of k
+// Where        GPUs with subgroups of 32 that multiply 16 x 16 x 16 f16 to f32, behind a self-test
+
+const TILE: u32 = 128u;
+const SLAB: u32 = 32u;
+const TILES_M: u32 = (M + TILE - 1u) / TILE;
+const TILES_N: u32 = (N + TILE - 1u) / TILE;
+// Each part of K is a whole number of slabs.
+const PART: u32 = (K + SPLITS * SLAB - 1u) / (SPLITS * SLAB) * SLAB;
+const INVOCATIONS: u32 = 256u;
+// Vectors of four that an invocation moves a slab.
+const MOVES: u32 = TILE * SLAB / 4u / INVOCATIONS;
+
+// A slab is lines of vectors along what lies together: [TILE][SLAB] along k, else [SLAB][TILE].
+const A_LINE: u32 = select(TILE, SLAB, A_ALONG_K) / 4u;
+const B_LINE: u32 = select(TILE, SLAB, B_ALONG_K) / 4u;
+const A_PITCH: u32 = A_LINE + 2u;
+const B_PITCH: u32 = B_LINE + 2u;
+
+var<workgroup> slab_a: array<vec4<f16>, TILE * SLAB / 4u / A_LINE * A_PITCH>;
+var<workgroup> slab_b: array<vec4<f16>, TILE * SLAB / 4u / B_LINE * B_PITCH>;
+var<workgroup> results: array<f32, 8u * 256u>;
+
+alias Left = coop_mat16x16<f16, A>;
+alias Right = coop_mat16x16<f16, B>;
+alias Sum = coop_mat16x16<f32, C>;
+alias Moved = array<vec4<f16>, MOVES>;
+
+fn fetch_a(row0: u32, k0: u32, end: u32, local: u32) -> Moved {
+    var moved: Moved;
+    for (var j = 0u; j < MOVES; j++) {
+        let i = j * INVOCATIONS + local;
+        let line = i / A_LINE;
+        let along = i % A_LINE * 4u;
+        let k = k0 + select(line, along, A_ALONG_K);
+        if k < end {
+            moved[j] = load_a(row0 + select(along, line, A_ALONG_K), k);
+        }
+    }
+    return moved;
+}
+
+fn fetch_b(column0: u32, k0: u32, end: u32, local: u32) -> Moved {
+    var moved: Moved;
+    for (var j = 0u; j < MOVES; j++) {
+        let i = j * INVOCATIONS + local;
+        let line = i / B_LINE;
+        let along = i % B_LINE * 4u;
+        let k = k0 + select(line, along, B_ALONG_K);
+        if k < end {
+            moved[j] = load_b(k, column0 + select(along, line, B_ALONG_K));
+        }
+    }
+    return moved;
+}
+
+// The 16 x 16 block of a slab that begins at (row, k) or (k, column).
+fn left(row: u32, k: u32) -> Left {
+    if A_ALONG_K {
+        return coopLoadT<Left>(&slab_a[row * A_PITCH + k / 4u], A_PITCH);
+    }
+    return coopLoad<Left>(&slab_a[k * A_PITCH + row / 4u], A_PITCH);
+}
+
+fn right(k: u32, column: u32) -> Right {
+    if B_ALONG_K {
+        return coopLoad<Right>(&slab_b[column * B_PITCH + k / 4u], B_PITCH);
+    }
+    return coopLoadT<Right>(&slab_b[k * B_PITCH + column / 4u], B_PITCH);
+}
+
+// Hands a block of results on; `row` and `column` are where it begins. All invocations must call it together.
+fn hand_on(sum: Sum, row: u32, column: u32, split: u32, subgroup: u32, lane: u32) {
+    coopStoreT(sum, &results[subgroup * 256u], 16u);
+    workgroupBarrier();
+    for (var half = 0u; half < 2u; half++) {
+        let r = lane / 4u + half * 8u;
+        let c = lane % 4u * 4u;
+        let at = subgroup * 256u + r * 16u + c;
+        if row + r < M && column + c < N {
+            put(row + r, column + c, split, vec4(results[at], results[at + 1u], results[at + 2u], results[at + 3u]));
+        }
+    }
+    workgroupBarrier();
+}
+
+@compute @workgroup_size(INVOCATIONS)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+    @builtin(subgroup_id) subgroup: u32,
+    @builtin(subgroup_invocation_id) lane: u32,
+) {
+    // As shared/grid.wgsl has it: the validator takes only this for uniform, and matrices need uniform control flow.
+    let group = workgroup.y * workgroups.x + workgroup.x;
+    if group >= TILES_M * TILES_N * SPLITS {
+        return;
+    }
+    let row0 = group / TILES_N % TILES_M * TILE;
+    let column0 = group % TILES_N * TILE;
+    let split = group / (TILES_M * TILES_N);
+    let end = min(split * PART + PART, K);
+    // Where the subgroup's part of the tile begins.
+    let my_row = subgroup / 4u * 64u;
+    let my_column = subgroup % 4u * 32u;
+    var s00 = Sum();
+    var s01 = Sum();
+    var s10 = Sum();
+    var s11 = Sum();
+    var s20 = Sum();
+    var s21 = Sum();
+    var s30 = Sum();
+    var s31 = Sum();
+    var next_a = fetch_a(row0, split * PART, end, local);
+    var next_b = fetch_b(column0, split * PART, end, local);
+    for (var k0 = split * PART; k0 < end; k0 += SLAB) {
+        for (var j = 0u; j < MOVES; j++) {
+            let i = j * INVOCATIONS + local;
+            slab_a[i / A_LINE * A_PITCH + i % A_LINE] = next_a[j];
+            slab_b[i / B_LINE * B_PITCH + i % B_LINE] = next_b[j];
+        }
+        workgroupBarrier();
+        next_a = fetch_a(row0, k0 + SLAB, end, local);
+        next_b = fetch_b(column0, k0 + SLAB, end, local);
+        for (var k = 0u; k < SLAB; k += 16u) {
+            let b0 = right(k, my_column);
+            let b1 = right(k, my_column + 16u);
+            let a0 = left(my_row, k);
+            s00 = coopMultiplyAdd(a0, b0, s00);
+            s01 = coopMultiplyAdd(a0, b1, s01);
+            let a1 = left(my_row + 16u, k);
+            s10 = coopMultiplyAdd(a1, b0, s10);
+            s11 = coopMultiplyAdd(a1, b1, s11);
+            let a2 = left(my_row + 32u, k);
+            s20 = coopMultiplyAdd(a2, b0, s20);
+            s21 = coopMultiplyAdd(a2, b1, s21);
+            let a3 = left(my_row + 48u, k);
+            s30 = coopMultiplyAdd(a3, b0, s30);
+            s31 = coopMultiplyAdd(a3, b1, s31);
+        }
+        workgroupBarrier();
+    }
+    let row = row0 + my_row;
+    let column = column0 + my_column;
+    hand_on(s00, row, column, split, subgroup, lane);
+    hand_on(s01, row, column + 16u, split, subgroup, lane);
+    hand_on(s10, row + 16u, column, split, subgroup, lane);
+    hand_on(s11, row + 16u, column + 16u, split, subgroup, lane);
+    hand_on(s20, row + 32u, column, split, subgroup, lane);
+    hand_on(s21, row + 32u, column + 16u, split, subgroup, lane);
+    hand_on(s30, row + 48u, column, split, subgroup, lane);
+    hand_on(s31, row + 48u, column + 16u, split, subgroup, lane);
+}

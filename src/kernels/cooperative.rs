@@ -1,0 +1,70 @@
+//! The matrix product on matrix units that convolutions and linear layers share.
+
+use super::{
+    Caps, Dispatch, Kernel,
+    matmul::{Matmul, columns, merge_splits},
+    parts::{Elem, GRID, WORKSPACE},
+};
+use crate::{dtype::DType, ops::Op, shader::Source};
+
+const COOPERATIVE: &str = include_str!("../../shaders/shared/matmul_cooperative.wgsl");
+const PUT: &str = include_str!("../../shaders/shared/cooperative_put.wgsl");
+const PUT_PARTIAL: &str = include_str!("../../shaders/shared/cooperative_put_partial.wgsl");
+
+/// Side of a tile, as in the shader.
+const TILE: usize = 128;
+/// Invocations of a workgroup, as in the shader.
+const INVOCATIONS: u32 = 256;
+/// Bytes of workgroup memory, as in the shader: two slabs of at most 128 lines of 40 f16, and 8 blocks of 16 x 16 results.
+const WORKGROUP_BYTES: u32 = 2 * 128 * 40 * 2 + 8 * 16 * 16 * 4;
+/// The least part of the inner dimension that is worth a workgroup.
+const LEAST_PART: usize = 512;
+
+/// Whether the operands of an operation are f16 and a device multiplies them.
+pub(super) fn fits(op: &Op, caps: &Caps) -> bool {
+    op.storage() == DType::F16
+        && caps.f16
+        && caps.cooperative_matrices
+        && caps.workgroup_invocations >= INVOCATIONS
+        && caps.workgroup_bytes >= WORKGROUP_BYTES
+}
+
+/// In how many parts to work the inner dimension of an `m` x `n` result.
+pub(super) fn splits(caps: &Caps, m: usize, n: usize, k: usize) -> usize {
+    Matmul::splits(caps, m.div_ceil(TILE) * n.div_ceil(TILE), 4 * m * n, k, LEAST_PART)
+}
+
+/// The kernel: in one dispatch, or split and merged. `loads` declare the operands and their loads, `keep` the result;
+/// `finish` adds the constants of the operation. `n` is a multiple of 4.
+pub(super) fn kernel(
+    product: Matmul,
+    loads: &[&'static str],
+    keep: &'static str,
+    finish: impl Fn(Source) -> Source,
+) -> Kernel {
+    let Matmul { m, n, k, splits, a_along_k, b_along_k } = product;
+    let split = splits > 1;
+    let mut files = vec![GRID];
+    files.extend(loads);
+    files.extend(if split { vec![PUT_PARTIAL] } else { vec![keep, PUT] });
+    files.push(COOPERATIVE);
+    let source = Elem::Vec4
+        .over(DType::F16, Source::new(files))
+        .enable("wgpu_cooperative_matrix")
+        .constant("M", m)
+        .constant("N", n)
+        .constant("K", k)
+        .constant("SPLITS", splits)
+        .flag("A_ALONG_K", a_along_k)
+        .flag("B_ALONG_K", b_along_k);
+    let workgroups = (m.div_ceil(TILE) * n.div_ceil(TILE) * splits) as u64;
+    let label = if split { "partials" } else { "" };
+    let source = finish(columns(source, Elem::Vec4, n));
+    let mut dispatches = vec![Dispatch::new(label, source, workgroups)];
+    if split {
+        let merge = merge_splits(keep, Elem::Vec4, DType::F16, m * n, splits);
+        dispatches.push(Dispatch { source: finish(columns(merge.source, Elem::Vec4, n)), ..merge });
+    }
+    let kernel = Kernel::new(dispatches);
+    if split { kernel.workspace(WORKSPACE, 4 * m * n * splits) } else { kernel }
+}
