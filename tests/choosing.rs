@@ -47,7 +47,7 @@ fn a_forced_variant_that_cannot_be_is_refused() {
     let folder = tempdir().unwrap();
     for (args, code, says) in [
         (
-            with("train", &["--device", "cpu", "--variant", "conv.forward=tiled"]),
+            with("train", &["--device", "cpu", "--variant", "conv.forward=tiled_64x64"]),
             2,
             "the CPU device, which has none",
         ),
@@ -63,7 +63,7 @@ fn a_forced_variant_that_cannot_be_is_refused() {
     let device = ["--device", &index];
     for (variant, code, says) in [
         ("conv.forward=magic", 2, "conv.forward has no variant magic; it has tiled"),
-        ("conv=tiled", 2, "no operation conv; there are"),
+        ("conv=lanes", 2, "no operation conv; there are"),
         ("conv.forward", 2, "give an operation and a variant"),
         // The first layer has one channel.
         ("conv.forward=blocked", 1, "conv1_1.forward: conv.forward/blocked cannot run"),
@@ -72,7 +72,7 @@ fn a_forced_variant_that_cannot_be_is_refused() {
         let (found, _, stderr) = vgg(folder.path(), &args);
         assert!(found == Some(code) && stderr.contains(says), "{variant}: {found:?} {stderr}");
     }
-    let both = ["--variant", "conv.forward=blocked", "--variant", "conv.forward=tiled"];
+    let both = ["--variant", "conv.forward=blocked", "--variant", "conv.forward=tiled_64x64"];
     let (code, _, stderr) = vgg(folder.path(), &with("plan", &[&device[..], &both].concat()));
     assert_eq!(code, Some(0), "{stderr}");
     let (code, _, stderr) =
@@ -114,7 +114,7 @@ fn tune_writes_what_the_next_run_takes() {
 
     // A choice by hand that is not the built-in one, so that it shows.
     let op = Op::from(ConvForward::plain(Conv { n: 4, h: 14, w: 14, c: 8, k: 8 }));
-    let other = if adapter.info().software() { "tiled" } else { "blocked" };
+    let other = if adapter.info().software() { "tiled_64x64" } else { "blocked" };
     let more = format!(
         "\n[[choice]]\nop = \"{}\"\nshape = \"{}\"\nvariant = \"{other}\"\nmicroseconds = {{}}\n",
         op.name(),
@@ -133,7 +133,7 @@ fn tune_writes_what_the_next_run_takes() {
         |options: &Options| Requirements::of(&program, &adapter, options).unwrap().limits.workgroup_bytes;
     let tuned = tune::load(&Source::File(path.clone()), adapter.info()).unwrap().tuned;
     let measured = Options { tuned, ..Options::default() };
-    let variants = vec![("conv.forward".to_owned(), "tiled".to_owned())];
+    let variants = vec![("conv.forward".to_owned(), "tiled_64x64".to_owned())];
     let forced = Options { variants, ..measured.clone() };
     let software = adapter.info().software();
     assert_eq!(workgroup_bytes(&Options::default()) > 0, !software);

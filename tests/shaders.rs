@@ -16,7 +16,8 @@ use vgg_wgpu::{
 /// The smallest device there may be, with 16-bit floats.
 const SMALLEST: Caps = Caps { f16: true, ..Caps::WEBGPU };
 
-/// Devices that between them run every row: the smallest, a software adapter with subgroups, and one with matrix units.
+/// Devices that between them run every row: the smallest, a software adapter with subgroups, and one with matrix units
+/// and room for the largest tiles.
 static DEVICES: [Caps; 3] = [
     SMALLEST,
     Caps { class: DeviceClass::Software, subgroup_sizes: Some([8, 8]), ..SMALLEST },

@@ -1,29 +1,31 @@
 // conv.forward, tiled: output[n, h, w, k] = bias[k] + sum over r, s, c of input[n, h + r - 1, w + s - 1, c] weight[r, s, c, k]
 //
-// Implicit GEMM: M = N H W pixels, N = OUT, K = 9 IN with the tap outermost. im2col is never materialised.
+// Implicit GEMM: M = N H W pixels, N = OUT, K = 9 IN with the tap outermost. im2col is never materialised. Where IN is a
+// multiple of 4, four values of K are channels of one tap: one load, one test for the padding.
 //
-// Buffers      input [IMAGES, H, W, IN]; weight [3, 3, IN, OUT]; conv/forward_keep.wgsl has the others
+// Buffers      input [IMAGES, H, W, IN] through shared/input_*.wgsl; weight [3, 3, IN, OUT] as `weight_stored`;
+//              conv/forward_keep.wgsl has the others
 // Who          see shared/matmul_tiled.wgsl
-// Where        any number of channels, the first layer's single one included
+// Where        any number of channels
 
-@group(0) @binding(0) var<storage, read> input: array<word>;
-@group(0) @binding(1) var<storage, read> weight: array<word>;
+@group(0) @binding(1) var<storage, read> weight: array<weight_stored>;
 
-fn load_a(row: u32, k: u32) -> f32 {
+fn a(row: u32, k: u32) -> input_elem {
     let tap = k / IN;
+    let c = k % IN;
+    // Shifted by one: 0 is the padding above, H + 1 the padding below.
     let h = row / W % H + tap / 3u;
     let w = row % W + tap % 3u;
-    // h and w are shifted by one: 0 is the padding above, H + 1 the padding below.
     if row >= M || k >= K || h == 0u || h > H || w == 0u || w > W {
-        return 0.0;
+        return input_elem(0.0);
     }
-    let image = row / (W * H);
-    return f32(input[((image * H + h - 1u) * W + w - 1u) * IN + k % IN]);
+    let pixel = row + tap / 3u * W + tap % 3u - W - 1u;
+    return input_at((pixel * IN + c) / INPUT_LANES, c / INPUT_LANES);
 }
 
-fn load_b(k: u32, column: u32) -> f32 {
+fn b(k: u32, column: u32) -> weight_elem {
     if k >= K || column >= N {
-        return 0.0;
+        return weight_elem(0.0);
     }
-    return f32(weight[k * N + column]);
+    return weight_elem(weight[(k * N + column) / WEIGHT_LANES]);
 }

@@ -3,27 +3,28 @@
 //
 // Implicit GEMM: M = N H W pixels, N = IN, K = 9 OUT with the tap outermost.
 //
-// Buffers      grad_output [IMAGES, H, W, OUT]; weight [3, 3, IN, OUT]; conv/grad_input_keep.wgsl has the result
+// Buffers      grad_output [IMAGES, H, W, OUT] through shared/gradient_*.wgsl; weight [3, 3, IN, OUT] as `weight_stored`;
+//              conv/grad_input_keep.wgsl has the result
 // Who          see shared/matmul_tiled.wgsl
 
-@group(0) @binding(0) var<storage, read> grad_output: array<word>;
-@group(0) @binding(1) var<storage, read> weight: array<word>;
+@group(0) @binding(1) var<storage, read> weight: array<weight_stored>;
 
-fn load_a(row: u32, k: u32) -> f32 {
+fn a(row: u32, k: u32) -> grad_elem {
     let tap = k / OUT;
+    let c = k % OUT;
+    // Shifted by one, and against the tap: 0 is the padding above, H + 1 the padding below.
     let h = row / W % H + 2u - tap / 3u;
     let w = row % W + 2u - tap % 3u;
-    // h and w are shifted by one: 0 is the padding above, H + 1 the padding below.
     if row >= M || k >= K || h == 0u || h > H || w == 0u || w > W {
-        return 0.0;
+        return grad_elem(0.0);
     }
-    let image = row / (W * H);
-    return f32(grad_output[((image * H + h - 1u) * W + w - 1u) * OUT + k % OUT]);
+    let pixel = row + W + 1u - tap / 3u * W - tap % 3u;
+    return gradient_at((pixel * OUT + c) / GRAD_LANES, c / GRAD_LANES);
 }
 
-fn load_b(k: u32, column: u32) -> f32 {
+fn b(k: u32, column: u32) -> weight_elem {
     if k >= K || column >= N {
-        return 0.0;
+        return weight_elem(0.0);
     }
-    return f32(weight[(k / OUT * N + column) * OUT + k % OUT]);
+    return weight_elem(weight[((k / OUT * N + column) * OUT + k % OUT) / WEIGHT_LANES]);
 }

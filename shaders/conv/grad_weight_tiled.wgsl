@@ -3,27 +3,26 @@
 //
 // Implicit GEMM: M = 9 IN, N = OUT, K = N H W pixels. K is long and the result small, so K is split.
 //
-// Buffers      input [IMAGES, H, W, IN]; grad_output [IMAGES, H, W, OUT]; conv/grad_weight_keep.wgsl has the result
+// Buffers      input [IMAGES, H, W, IN] through shared/input_*.wgsl; grad_output [IMAGES, H, W, OUT] through
+//              shared/gradient_*.wgsl; conv/grad_weight_keep.wgsl has the result
 // Who          see shared/matmul_tiled.wgsl; shared/merge_splits.wgsl adds the splits in order
 
-@group(0) @binding(0) var<storage, read> input: array<word>;
-@group(0) @binding(1) var<storage, read> grad_output: array<word>;
-
-fn load_a(row: u32, k: u32) -> f32 {
+fn a(row: u32, k: u32) -> input_elem {
     let tap = row / IN;
+    let c = row % IN;
+    // Shifted by one: 0 is the padding above, H + 1 the padding below.
     let h = k / W % H + tap / 3u;
     let w = k % W + tap % 3u;
-    // h and w are shifted by one: 0 is the padding above, H + 1 the padding below.
     if row >= M || k >= K || h == 0u || h > H || w == 0u || w > W {
-        return 0.0;
+        return input_elem(0.0);
     }
-    let image = k / (W * H);
-    return f32(input[((image * H + h - 1u) * W + w - 1u) * IN + row % IN]);
+    let pixel = k + tap / 3u * W + tap % 3u - W - 1u;
+    return input_at((pixel * IN + c) / INPUT_LANES, c / INPUT_LANES);
 }
 
-fn load_b(k: u32, column: u32) -> f32 {
+fn b(k: u32, column: u32) -> grad_elem {
     if k >= K || column >= N {
-        return 0.0;
+        return grad_elem(0.0);
     }
-    return f32(grad_output[k * N + column]);
+    return gradient_at((k * N + column) / GRAD_LANES, column / GRAD_LANES);
 }

@@ -1,21 +1,21 @@
 // linear.forward, tiled: output[n, FIRST + o] = bias[o] + sum over i of input[n, i] weight[o, i]
 //
-// Buffers      input [M, K]; weight [N, K]; linear/forward_keep.wgsl has the others
+// Buffers      input [M, K] as `input_stored`; weight [N, K] as `weight_stored`; linear/forward_keep.wgsl has the others
 // Who          see shared/matmul_tiled.wgsl
 
-@group(0) @binding(0) var<storage, read> input: array<word>;
-@group(0) @binding(1) var<storage, read> weight: array<word>;
+@group(0) @binding(0) var<storage, read> input: array<input_stored>;
+@group(0) @binding(1) var<storage, read> weight: array<weight_stored>;
 
-fn load_a(row: u32, k: u32) -> f32 {
+fn a(row: u32, k: u32) -> input_elem {
     if row >= M || k >= K {
-        return 0.0;
+        return input_elem(0.0);
     }
-    return f32(input[row * K + k]);
+    return input_elem(input[(row * K + k) / INPUT_LANES]);
 }
 
-fn load_b(k: u32, column: u32) -> f32 {
+fn b(k: u32, column: u32) -> weight_elem {
     if k >= K || column >= N {
-        return 0.0;
+        return weight_elem(0.0);
     }
-    return f32(weight[column * K + k]);
+    return weight_elem(weight[(column * K + k) / WEIGHT_LANES]);
 }

@@ -1,21 +1,22 @@
 // linear.grad_input, tiled: grad_input[n, i] = sum over o of grad_output[n, FIRST + o] weight[o, i]
 //
-// Buffers      grad_output [M, TOTAL]; weight [K, N]; linear/grad_input_keep.wgsl has the result
+// Buffers      grad_output [M, TOTAL] as `grad_stored`; weight [K, N] as `weight_stored`; linear/grad_input_keep.wgsl has the
+//              result
 // Who          see shared/matmul_tiled.wgsl
 
-@group(0) @binding(0) var<storage, read> grad_output: array<word>;
-@group(0) @binding(1) var<storage, read> weight: array<word>;
+@group(0) @binding(0) var<storage, read> grad_output: array<grad_stored>;
+@group(0) @binding(1) var<storage, read> weight: array<weight_stored>;
 
-fn load_a(row: u32, k: u32) -> f32 {
+fn a(row: u32, k: u32) -> grad_elem {
     if row >= M || k >= K {
-        return 0.0;
+        return grad_elem(0.0);
     }
-    return f32(grad_output[row * TOTAL + FIRST + k]);
+    return grad_elem(grad_output[(row * TOTAL + FIRST + k) / GRAD_LANES]);
 }
 
-fn load_b(k: u32, column: u32) -> f32 {
+fn b(k: u32, column: u32) -> weight_elem {
     if k >= K || column >= N {
-        return 0.0;
+        return weight_elem(0.0);
     }
-    return f32(weight[k * N + column]);
+    return weight_elem(weight[(k * N + column) / WEIGHT_LANES]);
 }

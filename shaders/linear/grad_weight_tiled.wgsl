@@ -1,21 +1,22 @@
 // linear.grad_weight, tiled: grad_weight[o, i] = sum over n of grad_output[n, FIRST + o] input[n, i]
 //
-// Buffers      input [K, N]; grad_output [K, TOTAL]; linear/grad_weight_keep.wgsl has the result
+// Buffers      input [K, N] as `input_stored`; grad_output [K, TOTAL] as `grad_stored`; linear/grad_weight_keep.wgsl has the
+//              result
 // Who          see shared/matmul_tiled.wgsl
 
-@group(0) @binding(0) var<storage, read> input: array<word>;
-@group(0) @binding(1) var<storage, read> grad_output: array<word>;
+@group(0) @binding(0) var<storage, read> input: array<input_stored>;
+@group(0) @binding(1) var<storage, read> grad_output: array<grad_stored>;
 
-fn load_a(row: u32, k: u32) -> f32 {
+fn a(row: u32, k: u32) -> grad_elem {
     if row >= M || k >= K {
-        return 0.0;
+        return grad_elem(0.0);
     }
-    return f32(grad_output[k * TOTAL + FIRST + row]);
+    return grad_elem(grad_output[(k * TOTAL + FIRST + row) / GRAD_LANES]);
 }
 
-fn load_b(k: u32, column: u32) -> f32 {
+fn b(k: u32, column: u32) -> input_elem {
     if k >= K || column >= N {
-        return 0.0;
+        return input_elem(0.0);
     }
-    return f32(input[k * N + column]);
+    return input_elem(input[(k * N + column) / INPUT_LANES]);
 }

@@ -1,7 +1,7 @@
-// A product whose K is split: its results are parts, workspace [SPLITS, M, N], that shared/merge_splits.wgsl adds.
+// A product whose K is split: its results are parts, workspace [SPLITS, M, N] as `elem`, that shared/merge_splits.wgsl adds.
 
-@group(0) @binding(4) var<storage, read_write> workspace: array<f32>;
+@group(0) @binding(4) var<storage, read_write> workspace: array<elem>;
 
-fn store(row: u32, column: u32, split: u32, value: f32) {
-    workspace[(split * M + row) * N + column] = value;
+fn keep(i: u32, sum: elem) {
+    workspace[i] = sum;
 }

@@ -1,29 +1,90 @@
-// A matrix product, tile by tile through workgroup memory: store(row, column) = sum over k of a(row, k) * b(k, column)
+// A matrix product, tile by tile through workgroup memory: result(row, column) = sum over k of a(row, k) * b(k, column)
 //
-// The files in front of this one declare the buffers and say what the matrices are: load_a(row, k), load_b(k, column)
-// and store(row, column, split, value); load_a and load_b give 0 beyond the edges. M, N, K are the extents; SPLITS parts
-// of K are worked by different workgroups, and store gets the number of the part. A_ALONG_K and B_ALONG_K say whether
-// neighbours in memory are neighbours in k, so that neighbouring invocations load neighbouring words.
+// The files in front of this one declare the buffers and say what the matrices are: load_a(row, k) and load_b(k, column)
+// give four neighbours as a vec4, along k where A_ALONG_K (B_ALONG_K), else along the rows (columns), and 0 beyond the
+// edges; store(row, column, split, values) takes four columns of a result. M, N, K are the extents; SPLITS parts of K are
+// worked by different workgroups. statistics(...) sees the finished tile.
 //
-// Who          one workgroup of 16x16 a TILE x TILE tile of the result, 4x4 results an invocation; slabs of SLAB along k
-//              pass through workgroup memory; the grid covers the tiles times SPLITS
+// Who          one workgroup a TILE_M x TILE_N tile of the result. An invocation has QUADS_M x QUADS_N quads of 4x4
+//              results, a half of the tile apart, so that neighbours read neighbouring vec4 of a slab: with 2x2 quads 4
+//              vec4 loads from workgroup memory serve 64 multiply-adds, 16 bytes a 16 multiply-adds, and take 64 registers
+//              for the sums, 16 for a step's operands and 4 to 12 for the next slab. Slabs of SLAB along k lie twice in
+//              workgroup memory: while one is worked the next is loaded to registers and put into the other, so that a
+//              slab costs one barrier. The grid covers the tiles times SPLITS
+// Traffic      a slab loads (TILE_M + TILE_N) SLAB values for TILE_M TILE_N SLAB multiply-adds: at 128 x 128 one byte of
+//              the caches an 16 multiply-adds, at 64 x 64 half as many
 // Numerics     each result is summed in order of k by one invocation
-// Where        hardware GPUs, any extents; software adapters want the blocked kernels
+// Source       the tiling of every library's product; Volkov and Demmel, "Benchmarking GPUs to tune dense linear algebra"
+//              (2008), for sums in registers
+// Where        hardware GPUs, any extents; software adapters want kernels without workgroup memory
 
-const TILE: u32 = 64u;
-const SLAB: u32 = 16u;
-const TILES_M: u32 = (M + TILE - 1u) / TILE;
-const TILES_N: u32 = (N + TILE - 1u) / TILE;
+const INVOCATIONS_M: u32 = TILE_M / (4u * QUADS_M);
+const INVOCATIONS_N: u32 = TILE_N / (4u * QUADS_N);
+const INVOCATIONS: u32 = INVOCATIONS_M * INVOCATIONS_N;
+const TILES_M: u32 = (M + TILE_M - 1u) / TILE_M;
+const TILES_N: u32 = (N + TILE_N - 1u) / TILE_N;
 // Each part of K is a whole number of slabs.
 const PART: u32 = (K + SPLITS * SLAB - 1u) / (SPLITS * SLAB) * SLAB;
 
 // A row of a slab in vec4, one more than the tile's: so that stores along k spread over the banks.
-const PITCH: u32 = TILE / 4u + 1u;
+const PITCH_A: u32 = TILE_M / 4u + 1u;
+const PITCH_B: u32 = TILE_N / 4u + 1u;
+// vec4 of a slab, and how many of them an invocation loads.
+const COUNT_A: u32 = TILE_M * SLAB / 4u;
+const COUNT_B: u32 = TILE_N * SLAB / 4u;
+const LOADS_A: u32 = (COUNT_A + INVOCATIONS - 1u) / INVOCATIONS;
+const LOADS_B: u32 = (COUNT_B + INVOCATIONS - 1u) / INVOCATIONS;
 
-var<workgroup> slab_a: array<vec4<f32>, SLAB * PITCH>;
-var<workgroup> slab_b: array<vec4<f32>, SLAB * PITCH>;
+var<workgroup> slab_a: array<vec4<f32>, 2u * SLAB * PITCH_A>;
+var<workgroup> slab_b: array<vec4<f32>, 2u * SLAB * PITCH_B>;
 
-@compute @workgroup_size(256)
+// Where vec4 `i` of a slab lies: along the tile and along k.
+fn place(i: u32, tile: u32, along_k: bool) -> vec2<u32> {
+    if along_k {
+        return vec2(i / (SLAB / 4u), i % (SLAB / 4u) * 4u);
+    }
+    return vec2(i % (tile / 4u) * 4u, i / (tile / 4u));
+}
+
+fn put_a(i: u32, half: u32, values: vec4<f32>) {
+    let at = place(i, TILE_M, A_ALONG_K);
+    let first = (half * SLAB + at.y) * PITCH_A + at.x / 4u;
+    if A_ALONG_K {
+        slab_a[first][at.x % 4u] = values.x;
+        slab_a[first + PITCH_A][at.x % 4u] = values.y;
+        slab_a[first + 2u * PITCH_A][at.x % 4u] = values.z;
+        slab_a[first + 3u * PITCH_A][at.x % 4u] = values.w;
+    } else {
+        slab_a[first] = values;
+    }
+}
+
+fn put_b(i: u32, half: u32, values: vec4<f32>) {
+    let at = place(i, TILE_N, B_ALONG_K);
+    let first = (half * SLAB + at.y) * PITCH_B + at.x / 4u;
+    if B_ALONG_K {
+        slab_b[first][at.x % 4u] = values.x;
+        slab_b[first + PITCH_B][at.x % 4u] = values.y;
+        slab_b[first + 2u * PITCH_B][at.x % 4u] = values.z;
+        slab_b[first + 3u * PITCH_B][at.x % 4u] = values.w;
+    } else {
+        slab_b[first] = values;
+    }
+}
+
+// A quad with the outer product of four rows and four columns added.
+fn add(quad: mat4x4<f32>, a: vec4<f32>, b: vec4<f32>) -> mat4x4<f32> {
+    return mat4x4<f32>(quad[0] + a.x * b, quad[1] + a.y * b, quad[2] + a.z * b, quad[3] + a.w * b);
+}
+
+fn store_quad(row: u32, column: u32, split: u32, quad: mat4x4<f32>) {
+    store(row, column, split, quad[0]);
+    store(row + 1u, column, split, quad[1]);
+    store(row + 2u, column, split, quad[2]);
+    store(row + 3u, column, split, quad[3]);
+}
+
+@compute @workgroup_size(INVOCATIONS)
 fn main(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(num_workgroups) workgroups: vec3<u32>,
@@ -33,38 +94,85 @@ fn main(
     if group >= TILES_M * TILES_N * SPLITS {
         return;
     }
-    let row0 = group / TILES_N % TILES_M * TILE;
-    let column0 = group % TILES_N * TILE;
+    let row0 = group / TILES_N % TILES_M * TILE_M;
+    let column0 = group % TILES_N * TILE_N;
     let split = group / (TILES_M * TILES_N);
-    let my_row = local / 16u * 4u;
-    let my_column = local % 16u * 4u;
+    let mine_m = local / INVOCATIONS_N;
+    let mine_n = local % INVOCATIONS_N;
     let end = min(split * PART + PART, K);
-    var sums: array<vec4<f32>, 4>;
-    for (var k0 = split * PART; k0 < end; k0 += SLAB) {
-        for (var i = local; i < SLAB * TILE; i += 256u) {
-            let ka = select(i / TILE, i % SLAB, A_ALONG_K);
-            let ra = select(i % TILE, i / SLAB, A_ALONG_K);
-            slab_a[ka * PITCH + ra / 4u][ra % 4u] = load_a(row0 + ra, k0 + ka);
-            let kb = select(i / TILE, i % SLAB, B_ALONG_K);
-            let cb = select(i % TILE, i / SLAB, B_ALONG_K);
-            slab_b[kb * PITCH + cb / 4u][cb % 4u] = load_b(k0 + kb, column0 + cb);
-        }
-        workgroupBarrier();
-        for (var k = 0u; k < SLAB; k++) {
-            let a = slab_a[k * PITCH + local / 16u];
-            let b = slab_b[k * PITCH + local % 16u];
-            sums[0] += a.x * b;
-            sums[1] += a.y * b;
-            sums[2] += a.z * b;
-            sums[3] += a.w * b;
-        }
-        workgroupBarrier();
-    }
-    for (var r = 0u; r < 4u; r++) {
-        for (var c = 0u; c < 4u; c++) {
-            if row0 + my_row + r < M && column0 + my_column + c < N {
-                store(row0 + my_row + r, column0 + my_column + c, split, sums[r][c]);
+    var next_a: array<vec4<f32>, LOADS_A>;
+    var next_b: array<vec4<f32>, LOADS_B>;
+    var q00 = mat4x4<f32>();
+    var q01 = mat4x4<f32>();
+    var q10 = mat4x4<f32>();
+    var q11 = mat4x4<f32>();
+    // One turn more than there are slabs: the first only loads.
+    var half = 0u;
+    for (var k0 = split * PART; k0 < end + SLAB; k0 += SLAB) {
+        let more = k0 < end;
+        if more {
+            for (var i = 0u; i < LOADS_A; i++) {
+                let at = place(local + i * INVOCATIONS, TILE_M, A_ALONG_K);
+                if local + i * INVOCATIONS < COUNT_A {
+                    next_a[i] = load_a(row0 + at.x, k0 + at.y);
+                }
+            }
+            for (var i = 0u; i < LOADS_B; i++) {
+                let at = place(local + i * INVOCATIONS, TILE_N, B_ALONG_K);
+                if local + i * INVOCATIONS < COUNT_B {
+                    next_b[i] = load_b(k0 + at.y, column0 + at.x);
+                }
             }
         }
+        if k0 > split * PART {
+            for (var k = 0u; k < SLAB; k++) {
+                let at_a = ((1u - half) * SLAB + k) * PITCH_A + mine_m;
+                let at_b = ((1u - half) * SLAB + k) * PITCH_B + mine_n;
+                let a0 = slab_a[at_a];
+                let b0 = slab_b[at_b];
+                // With one quad the same as the first.
+                let a1 = slab_a[at_a + (QUADS_M - 1u) * INVOCATIONS_M];
+                let b1 = slab_b[at_b + (QUADS_N - 1u) * INVOCATIONS_N];
+                q00 = add(q00, a0, b0);
+                if QUADS_N == 2u {
+                    q01 = add(q01, a0, b1);
+                }
+                if QUADS_M == 2u {
+                    q10 = add(q10, a1, b0);
+                    if QUADS_N == 2u {
+                        q11 = add(q11, a1, b1);
+                    }
+                }
+            }
+        }
+        if more {
+            for (var i = 0u; i < LOADS_A; i++) {
+                if local + i * INVOCATIONS < COUNT_A {
+                    put_a(local + i * INVOCATIONS, half, next_a[i]);
+                }
+            }
+            for (var i = 0u; i < LOADS_B; i++) {
+                if local + i * INVOCATIONS < COUNT_B {
+                    put_b(local + i * INVOCATIONS, half, next_b[i]);
+                }
+            }
+        }
+        workgroupBarrier();
+        half = 1u - half;
     }
+    let row = row0 + mine_m * 4u;
+    let column = column0 + mine_n * 4u;
+    let down = TILE_M / 2u;
+    let right = TILE_N / 2u;
+    store_quad(row, column, split, q00);
+    if QUADS_N == 2u {
+        store_quad(row, column + right, split, q01);
+    }
+    if QUADS_M == 2u {
+        store_quad(row + down, column, split, q10);
+        if QUADS_N == 2u {
+            store_quad(row + down, column + right, split, q11);
+        }
+    }
+    finish(row0, column0, mine_m, mine_n, q00, q01, q10, q11);
 }

@@ -91,7 +91,7 @@ pub(super) struct DeviceFlag {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Kernels")]
 pub(super) struct KernelFlags {
-    /// Force a kernel variant, as conv.forward=tiled; `vgg verify` lists them. May be given again; of several for one
+    /// Force a kernel variant, as conv.forward=tiled_64x64; `vgg verify` lists them. May be given again; of several for one
     /// operation the first that can compute a shape is taken.
     #[arg(long, value_name = "OP=NAME")]
     pub(super) variant: Vec<String>,
@@ -343,7 +343,7 @@ pub(super) struct Verify {
     /// Only this operation; may be given again.
     #[arg(long, value_name = "OP", value_parser = PossibleValuesParser::new(Op::NAMES))]
     pub(super) op: Vec<String>,
-    /// Only this variant, as conv.forward=tiled; may be given again.
+    /// Only this variant, as conv.forward=tiled_64x64; may be given again.
     #[arg(long, value_name = "OP=NAME")]
     pub(super) variant: Vec<String>,
     /// A few small shapes of each variant instead of all.

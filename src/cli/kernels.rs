@@ -44,7 +44,9 @@ pub(super) fn pairs(variants: &[String]) -> Result<Vec<(String, String)>> {
     let mut pairs = Vec::new();
     for flag in variants {
         let Some((op, name)) = flag.split_once('=') else {
-            bail!(Usage(format!("--variant {flag}: give an operation and a variant, as conv.forward=tiled")));
+            bail!(Usage(format!(
+                "--variant {flag}: give an operation and a variant, as conv.forward=tiled_64x64"
+            )));
         };
         pairs.push((op.trim().to_owned(), name.trim().to_owned()));
     }

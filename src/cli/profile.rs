@@ -26,7 +26,7 @@ pub(super) struct Row {
     /// As `conv3_2.forward`.
     pub(super) label: String,
     pub(super) phase: Phase,
-    /// What computed it, as `conv.forward/tiled`.
+    /// What computed it, as `conv.forward/tiled_64x64`.
     pub(super) kernel: String,
     /// Each of its dispatches: the kernel's own label and the nanoseconds.
     pub(super) dispatches: Vec<(String, f64)>,

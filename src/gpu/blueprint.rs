@@ -40,7 +40,7 @@ pub(super) struct Bound {
 /// One dispatch with all that it needs.
 #[derive(Debug)]
 pub(super) struct PlannedDispatch {
-    /// As `conv.grad_weight/tiled.merge`.
+    /// As `conv.grad_weight/tiled_64x64.merge`.
     pub kernel: String,
     /// Index in [`Blueprint::shaders`].
     pub shader: usize,
@@ -51,7 +51,7 @@ pub(super) struct PlannedDispatch {
 #[derive(Debug)]
 pub(super) struct PlannedStep {
     pub label: String,
-    /// As `conv.grad_weight/tiled`.
+    /// As `conv.grad_weight/tiled_64x64`.
     pub kernel: String,
     pub dispatches: Vec<PlannedDispatch>,
 }
@@ -59,7 +59,7 @@ pub(super) struct PlannedStep {
 /// A shader that some dispatches share.
 #[derive(Debug)]
 pub(super) struct Shader {
-    /// As `conv.grad_weight/tiled.partials`.
+    /// As `conv.grad_weight/lanes.partials`.
     pub label: String,
     pub wgsl: String,
     pub interface: Interface,

@@ -17,7 +17,7 @@ use crate::program::Program;
 pub(super) struct Recorded {
     /// Index in [`Program::steps`].
     pub step: usize,
-    /// As `conv.grad_weight/tiled.merge`.
+    /// As `conv.grad_weight/tiled_64x64.merge`.
     pub kernel: String,
     /// As [`pace::cost`].
     pub cost: f64,
@@ -33,7 +33,7 @@ pub(super) struct Dispatches {
     pub all: Vec<Recorded>,
     /// Where in them each step begins, and their number behind the last.
     pub begins: Vec<usize>,
-    /// What computes each step, as `conv.forward/tiled`.
+    /// What computes each step, as `conv.forward/tiled_64x64`.
     pub kernels: Vec<String>,
 }
 

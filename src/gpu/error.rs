@@ -27,7 +27,7 @@ pub enum OpenError {
     /// A kernel that breaks the contract between shaders and host.
     #[error("kernel {kernel} of {step}: {message}")]
     Kernel {
-        /// The kernel, as `conv.forward/tiled`.
+        /// The kernel, as `conv.forward/lanes`.
         kernel: String,
         /// The first step that uses it.
         step: String,

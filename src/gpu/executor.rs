@@ -38,7 +38,7 @@ pub struct Options {
     /// Keeps naga's bounds checks, its bounding of loops and the zeroing of workgroup memory. Slower by far, and no
     /// kernel here needs it: for tests.
     pub checked: bool,
-    /// Operations and the variants that they must use, in the order of preference, as `("conv.forward", "tiled")`.
+    /// Operations and the variants that they must use, in the order of preference, as `("conv.forward", "tiled_64x64")`.
     pub variants: Vec<(String, String)>,
     /// The variants that were measured to be the fastest on this device.
     pub tuned: Tuned,

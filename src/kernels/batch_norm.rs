@@ -1,7 +1,7 @@
 //! Rows for the operations of batch normalisation.
 
 use super::{
-    Kernel, Variant,
+    Dispatch, Kernel, Variant,
     parts::{Chunks, Elem, Merge, WORKSPACE, dispatch, single, source, stored, unpack},
     speed,
 };
@@ -167,11 +167,21 @@ pub(super) fn statistics(norm: &BatchNormStatistics, storage: DType, elem: Elem,
     let vectors = norm.channels / elem.lanes();
     let partials =
         elem.over(storage, source(&[STATISTICS_PARTIALS])).constant("C", vectors).constant("ROWS", norm.rows);
-    let merge = chunks.merge(how, elem, norm.channels, STATISTICS_MERGE, |source| {
-        source.constant("ROWS", norm.rows).constant("ROWS_BEFORE", norm.rows_before)
-    });
+    let merge = statistics_merge(norm, chunks, elem, how);
     Kernel::new(vec![dispatch("partials", chunks.constants(partials), vectors * chunks.count), merge])
         .workspace(WORKSPACE, 4 * 2 * chunks.count * norm.channels)
+}
+
+/// The dispatch that merges the (mean, M2) of chunks.
+pub(super) fn statistics_merge(
+    norm: &BatchNormStatistics,
+    chunks: Chunks,
+    elem: Elem,
+    how: Merge,
+) -> Dispatch {
+    chunks.merge(how, elem, norm.channels, STATISTICS_MERGE, |source| {
+        source.constant("ROWS", norm.rows).constant("ROWS_BEFORE", norm.rows_before)
+    })
 }
 
 /// A source with a file that knows the ReLU behind the normalisation.

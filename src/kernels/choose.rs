@@ -144,21 +144,24 @@ mod tests {
         let conv = Op::from(ConvForward::plain(Conv { n: 1, h: 4, w: 4, c: 8, k: 8 }));
         let odd = Op::from(ConvForward::plain(Conv { n: 1, h: 4, w: 4, c: 1, k: 8 }));
         let software = Caps { class: DeviceClass::Software, ..Caps::WEBGPU };
-        assert_eq!(select(&conv, &Caps::WEBGPU, &[]).unwrap().name, "tiled");
+        assert_eq!(select(&conv, &Caps::WEBGPU, &[]).unwrap().name, "tiled_128x64");
         assert_eq!(select(&conv, &software, &[]).unwrap().name, "blocked");
-        assert_eq!(select(&odd, &software, &[]).unwrap().name, "tiled");
+        assert_eq!(select(&odd, &software, &[]).unwrap().name, "tiled_128x64");
         let lanes = Caps { subgroup_sizes: Some([8, 8]), ..software.clone() };
         let wide = Op::from(ConvForward::plain(Conv { n: 1, h: 4, w: 4, c: 1, k: 32 }));
         assert_eq!(select(&wide, &lanes, &[]).unwrap().name, "lanes");
         assert_eq!(select(&conv, &lanes, &[]).unwrap().name, "blocked");
-        let tiled = forced("conv.forward", "tiled");
-        assert_eq!(select(&conv, &software, &tiled).unwrap().name, "tiled");
+        let tiled = forced("conv.forward", "tiled_64x64");
+        assert_eq!(select(&conv, &software, &tiled).unwrap().name, "tiled_64x64");
         let error = select(&odd, &software, &forced("conv.forward", "blocked")).unwrap_err().to_string();
-        assert!(error.contains("conv.forward/blocked cannot run") && error.contains("tiled can"), "{error}");
+        assert!(
+            error.contains("conv.forward/blocked cannot run") && error.contains("tiled_128x32 can"),
+            "{error}"
+        );
         let error = select(&conv, &software, &forced("conv.forward", "magic")).unwrap_err().to_string();
         assert!(error.contains("magic") && error.contains("tiled"), "{error}");
         let relu = Op::from(Relu { len: 3 });
-        let error = select(&relu, &software, &forced("conv", "tiled")).unwrap_err().to_string();
+        let error = select(&relu, &software, &forced("conv", "tiled_64x64")).unwrap_err().to_string();
         assert!(error.contains("no operation conv;"), "{error}");
     }
 
@@ -173,13 +176,13 @@ mod tests {
         }
         let name = |op, forced: &[(String, String)], tuned| choose(op, &caps, forced, tuned).unwrap().name;
         let untuned = Tuned::default();
-        assert_eq!(name(&conv, &[], &untuned), "tiled");
+        assert_eq!(name(&conv, &[], &untuned), "tiled_128x64");
         assert_eq!(name(&conv, &[], &tuned), "blocked");
-        assert_eq!(name(&odd, &[], &tuned), "tiled", "what cannot run is not taken");
-        assert_eq!(name(&conv, &forced("conv.forward", "tiled"), &tuned), "tiled");
+        assert_eq!(name(&odd, &[], &tuned), "tiled_128x64", "what cannot run is not taken");
+        assert_eq!(name(&conv, &forced("conv.forward", "tiled_64x64"), &tuned), "tiled_64x64");
         assert_eq!(name(&conv, &forced("relu.forward", "scalar"), &tuned), "blocked", "another operation");
-        let both = [forced("conv.forward", "blocked"), forced("conv.forward", "tiled")].concat();
-        assert_eq!(name(&odd, &both, &tuned), "tiled", "forced in the order of preference");
+        let both = [forced("conv.forward", "blocked"), forced("conv.forward", "tiled_64x64")].concat();
+        assert_eq!(name(&odd, &both, &tuned), "tiled_64x64", "forced in the order of preference");
         assert_eq!(name(&conv, &both, &untuned), "blocked");
     }
 

@@ -15,13 +15,8 @@ use crate::{
     shader::Source,
 };
 
-const FORWARD_TILED: &str = include_str!("../../shaders/conv/forward_tiled.wgsl");
 const FORWARD_BLOCKED: &str = include_str!("../../shaders/conv/forward_blocked.wgsl");
-const FORWARD_KEEP: &str = include_str!("../../shaders/conv/forward_keep.wgsl");
-const GRAD_INPUT_KEEP: &str = include_str!("../../shaders/conv/grad_input_keep.wgsl");
-const GRAD_INPUT_TILED: &str = include_str!("../../shaders/conv/grad_input_tiled.wgsl");
 const GRAD_INPUT_BLOCKED: &str = include_str!("../../shaders/conv/grad_input_blocked.wgsl");
-const GRAD_WEIGHT_TILED: &str = include_str!("../../shaders/conv/grad_weight_tiled.wgsl");
 const GRAD_WEIGHT_BLOCKED: &str = include_str!("../../shaders/conv/grad_weight_blocked.wgsl");
 const FORWARD_LANES: &str = include_str!("../../shaders/conv/forward_lanes.wgsl");
 const GRAD_INPUT_LANES: &str = include_str!("../../shaders/conv/grad_input_lanes.wgsl");
@@ -30,7 +25,9 @@ const FORWARD_COOPERATIVE: &str = include_str!("../../shaders/conv/forward_coope
 const GRAD_INPUT_COOPERATIVE: &str = include_str!("../../shaders/conv/grad_input_cooperative.wgsl");
 const GRAD_WEIGHT_COOPERATIVE: &str = include_str!("../../shaders/conv/grad_weight_cooperative.wgsl");
 const GRAD_WEIGHT_PARTIAL: &str = include_str!("../../shaders/conv/grad_weight_partial.wgsl");
-const GRAD_WEIGHT_KEEP: &str = include_str!("../../shaders/conv/grad_weight_keep.wgsl");
+pub(super) const FORWARD_KEEP: &str = include_str!("../../shaders/conv/forward_keep.wgsl");
+pub(super) const GRAD_INPUT_KEEP: &str = include_str!("../../shaders/conv/grad_input_keep.wgsl");
+pub(super) const GRAD_WEIGHT_KEEP: &str = include_str!("../../shaders/conv/grad_weight_keep.wgsl");
 
 pub(super) const VARIANTS: &[Variant] = &[
     Variant {
@@ -41,24 +38,6 @@ pub(super) const VARIANTS: &[Variant] = &[
             cooperative::fits(op, caps) && matches!(op.plain(), Op::ConvForward(op) if fours(&op.conv))
         },
         build: forward_cooperative,
-    },
-    Variant {
-        op: "conv.forward",
-        name: "tiled",
-        speed: speed::general,
-        supports: |op, caps| matches!(stored(op, caps), Some(Op::ConvForward(_))) && Matmul::fits(caps),
-        build: |op, caps| {
-            let storage = op.storage();
-            let op = unpack!(op, ConvForward);
-            let conv = &op.conv;
-            let (m, n, k) = (conv.pixels(), conv.k, 9 * conv.c);
-            let splits = Matmul::tile_splits(caps, m, n, k);
-            let product = Matmul { m, n, k, splits, a_along_k: true, b_along_k: false };
-            let keep = FORWARD_KEEP;
-            let kernel = product
-                .kernel(storage, FORWARD_TILED, keep, n.is_multiple_of(4), |source| shape(conv, source));
-            surrounded(op, Merge::Tree, storage, kernel)
-        },
     },
     Variant {
         op: "conv.forward",
@@ -94,24 +73,6 @@ pub(super) const VARIANTS: &[Variant] = &[
             cooperative::fits(op, caps) && matches!(op.plain(), Op::ConvGradInput(op) if fours(&op.conv))
         },
         build: grad_input_cooperative,
-    },
-    Variant {
-        op: "conv.grad_input",
-        name: "tiled",
-        speed: speed::general,
-        supports: |op, caps| matches!(stored(op, caps), Some(Op::ConvGradInput(_))) && Matmul::fits(caps),
-        build: |op, caps| {
-            let storage = op.storage();
-            let op = unpack!(op, ConvGradInput);
-            let conv = &op.conv;
-            let (m, n, k) = (conv.pixels(), conv.c, 9 * conv.k);
-            let splits = Matmul::tile_splits(caps, m, n, k);
-            let product = Matmul { m, n, k, splits, a_along_k: true, b_along_k: true };
-            let keep = GRAD_INPUT_KEEP;
-            let kernel = product
-                .kernel(storage, GRAD_INPUT_TILED, keep, n.is_multiple_of(4), |source| shape(conv, source));
-            read_back((false, op.through), conv, storage, kernel)
-        },
     },
     Variant {
         op: "conv.grad_input",
@@ -151,25 +112,6 @@ pub(super) const VARIANTS: &[Variant] = &[
     },
     Variant {
         op: "conv.grad_weight",
-        name: "tiled",
-        speed: speed::general,
-        supports: |op, caps| matches!(stored(op, caps), Some(Op::ConvGradWeight(_))) && Matmul::fits(caps),
-        build: |op, caps| {
-            let storage = op.storage();
-            let op = unpack!(op, ConvGradWeight);
-            let conv = &op.conv;
-            let (m, n, k) = (9 * conv.c, conv.k, conv.pixels());
-            let splits = Matmul::tile_splits(caps, m, n, k);
-            let product = Matmul { m, n, k, splits, a_along_k: false, b_along_k: false };
-            let kernel =
-                product.kernel(storage, GRAD_WEIGHT_TILED, GRAD_WEIGHT_KEEP, n.is_multiple_of(4), |source| {
-                    shape(conv, source).flag("ACCUMULATE", op.accumulate)
-                });
-            read_back((op.normalized, op.through), conv, storage, kernel)
-        },
-    },
-    Variant {
-        op: "conv.grad_weight",
         name: "lanes",
         speed: speed::on_software,
         supports: |op, caps| matches!(stored(op, caps), Some(Op::ConvGradWeight(op)) if Lanes::fit(caps, op.conv.k)),
@@ -197,7 +139,7 @@ pub(super) const VARIANTS: &[Variant] = &[
     },
 ];
 
-fn shape(conv: &Conv, source: Source) -> Source {
+pub(super) fn shape(conv: &Conv, source: Source) -> Source {
     source
         .constant("IMAGES", conv.n)
         .constant("H", conv.h)
@@ -251,8 +193,12 @@ pub(super) fn read_back(
 
 /// A kernel that computes the plain convolution, with what comes before and after it as dispatches of their own.
 pub(super) fn surrounded(op: &ConvForward, merge: Merge, storage: DType, kernel: Kernel) -> Kernel {
+    measured(op, merge, storage, activated(op.normalized, &op.conv, storage, kernel))
+}
+
+/// A kernel that gives no statistics of the output, with dispatches behind it that do.
+pub(super) fn measured(op: &ConvForward, merge: Merge, storage: DType, kernel: Kernel) -> Kernel {
     let conv = &op.conv;
-    let kernel = activated(op.normalized, conv, storage, kernel);
     if !op.statistics {
         return kernel;
     }
@@ -308,7 +254,7 @@ fn forward_cooperative(op: &Op, caps: &Caps) -> Kernel {
     let conv = &op.conv;
     let (m, n, k) = (conv.pixels(), conv.k, 9 * conv.c);
     let splits = cooperative::splits(caps, m, n, k);
-    let product = Matmul { m, n, k, splits, a_along_k: true, b_along_k: false };
+    let product = cooperative::Product { m, n, k, splits, a_along_k: true, b_along_k: false };
     let loads = [read(op.normalized), FORWARD_COOPERATIVE];
     let finish = |source| shape(conv, source).constant("VECTORS", conv.c / 4);
     let kernel = cooperative::kernel(product, &loads, FORWARD_KEEP, finish);
@@ -320,7 +266,7 @@ fn grad_input_cooperative(op: &Op, caps: &Caps) -> Kernel {
     let conv = &op.conv;
     let (m, n, k) = (conv.pixels(), conv.c, 9 * conv.k);
     let splits = cooperative::splits(caps, m, n, k);
-    let product = Matmul { m, n, k, splits, a_along_k: true, b_along_k: true };
+    let product = cooperative::Product { m, n, k, splits, a_along_k: true, b_along_k: true };
     let finish = |source| shape(conv, source);
     let kernel = cooperative::kernel(product, &[GRAD_INPUT_COOPERATIVE], GRAD_INPUT_KEEP, finish);
     read_back((false, op.through), conv, DType::F16, kernel)
@@ -331,7 +277,7 @@ fn grad_weight_cooperative(op: &Op, caps: &Caps) -> Kernel {
     let conv = &op.conv;
     let (m, n, k) = (9 * conv.c, conv.k, conv.pixels());
     let splits = cooperative::splits(caps, m, n, k);
-    let product = Matmul { m, n, k, splits, a_along_k: false, b_along_k: false };
+    let product = cooperative::Product { m, n, k, splits, a_along_k: false, b_along_k: false };
     let loads = [read(op.normalized), GRAD_WEIGHT_COOPERATIVE];
     let finish =
         |source| shape(conv, source).constant("VECTORS", conv.c / 4).flag("ACCUMULATE", op.accumulate);

@@ -2,7 +2,7 @@
 
 use super::{
     Caps, Dispatch, Kernel,
-    matmul::{Matmul, columns, merge_splits},
+    matmul::{Matmul, merge_splits},
     parts::{Elem, GRID, WORKSPACE},
 };
 use crate::{dtype::DType, ops::Op, shader::Source};
@@ -34,15 +34,29 @@ pub(super) fn splits(caps: &Caps, m: usize, n: usize, k: usize) -> usize {
     Matmul::splits(caps, m.div_ceil(TILE) * n.div_ceil(TILE), 4 * m * n, k, LEAST_PART)
 }
 
+/// The extents of a product and which way its matrices lie.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Product {
+    pub(super) m: usize,
+    pub(super) n: usize,
+    pub(super) k: usize,
+    /// Parts of `k` that are worked apart.
+    pub(super) splits: usize,
+    /// Whether neighbours of the left matrix in memory are neighbours in `k`.
+    pub(super) a_along_k: bool,
+    /// The same of the right matrix.
+    pub(super) b_along_k: bool,
+}
+
 /// The kernel: in one dispatch, or split and merged. `loads` declare the operands and their loads, `keep` the result;
 /// `finish` adds the constants of the operation. `n` is a multiple of 4.
 pub(super) fn kernel(
-    product: Matmul,
+    product: Product,
     loads: &[&'static str],
     keep: &'static str,
     finish: impl Fn(Source) -> Source,
 ) -> Kernel {
-    let Matmul { m, n, k, splits, a_along_k, b_along_k } = product;
+    let Product { m, n, k, splits, a_along_k, b_along_k } = product;
     let split = splits > 1;
     let mut files = vec![GRID];
     files.extend(loads);
@@ -59,11 +73,11 @@ pub(super) fn kernel(
         .flag("B_ALONG_K", b_along_k);
     let workgroups = (m.div_ceil(TILE) * n.div_ceil(TILE) * splits) as u64;
     let label = if split { "partials" } else { "" };
-    let source = finish(columns(source, Elem::Vec4, n));
+    let source = finish(Elem::Vec4.columns(n, source));
     let mut dispatches = vec![Dispatch::new(label, source, workgroups)];
     if split {
         let merge = merge_splits(keep, Elem::Vec4, DType::F16, m * n, splits);
-        dispatches.push(Dispatch { source: finish(columns(merge.source, Elem::Vec4, n)), ..merge });
+        dispatches.push(Dispatch { source: finish(Elem::Vec4.columns(n, merge.source)), ..merge });
     }
     let kernel = Kernel::new(dispatches);
     if split { kernel.workspace(WORKSPACE, 4 * m * n * splits) } else { kernel }

@@ -3,7 +3,6 @@
 use super::{
     Caps, Dispatch, Kernel, Variant, cooperative,
     lanes::Lanes,
-    matmul::Matmul,
     parts::{single, source, stored, unpack},
     speed,
 };
@@ -18,14 +17,11 @@ const GRAD_WEIGHT_LANES: &str = include_str!("../../shaders/linear/grad_weight_l
 const FORWARD_COOPERATIVE: &str = include_str!("../../shaders/linear/forward_cooperative.wgsl");
 const GRAD_INPUT_COOPERATIVE: &str = include_str!("../../shaders/linear/grad_input_cooperative.wgsl");
 const GRAD_WEIGHT_COOPERATIVE: &str = include_str!("../../shaders/linear/grad_weight_cooperative.wgsl");
-const FORWARD_KEEP: &str = include_str!("../../shaders/linear/forward_keep.wgsl");
-const GRAD_INPUT_KEEP: &str = include_str!("../../shaders/linear/grad_input_keep.wgsl");
-const GRAD_WEIGHT_KEEP: &str = include_str!("../../shaders/linear/grad_weight_keep.wgsl");
-const FORWARD_TILED: &str = include_str!("../../shaders/linear/forward_tiled.wgsl");
+pub(super) const FORWARD_KEEP: &str = include_str!("../../shaders/linear/forward_keep.wgsl");
+pub(super) const GRAD_INPUT_KEEP: &str = include_str!("../../shaders/linear/grad_input_keep.wgsl");
+pub(super) const GRAD_WEIGHT_KEEP: &str = include_str!("../../shaders/linear/grad_weight_keep.wgsl");
 const FORWARD_BLOCKED: &str = include_str!("../../shaders/linear/forward_blocked.wgsl");
-const GRAD_INPUT_TILED: &str = include_str!("../../shaders/linear/grad_input_tiled.wgsl");
 const GRAD_INPUT_BLOCKED: &str = include_str!("../../shaders/linear/grad_input_blocked.wgsl");
-const GRAD_WEIGHT_TILED: &str = include_str!("../../shaders/linear/grad_weight_tiled.wgsl");
 const GRAD_WEIGHT_BLOCKED: &str = include_str!("../../shaders/linear/grad_weight_blocked.wgsl");
 
 pub(super) const VARIANTS: &[Variant] = &[
@@ -37,21 +33,6 @@ pub(super) const VARIANTS: &[Variant] = &[
             cooperative::fits(op, caps) && matches!(op.plain(), Op::Linear(linear) if fours(linear))
         },
         build: forward_cooperative,
-    },
-    Variant {
-        op: "linear.forward",
-        name: "tiled",
-        speed: speed::general,
-        supports: |op, caps| matches!(stored(op, caps), Some(Op::Linear(_))) && Matmul::fits(caps),
-        build: |op, caps| {
-            let storage = op.storage();
-            let linear = unpack!(op, Linear);
-            let (m, n, k) = (linear.n, linear.outputs, linear.inputs);
-            let splits = Matmul::tile_splits(caps, m, n, k);
-            let product = Matmul { m, n, k, splits, a_along_k: true, b_along_k: true };
-            let quads = [n, linear.first, linear.total].iter().all(|v| v.is_multiple_of(4));
-            product.kernel(storage, FORWARD_TILED, FORWARD_KEEP, quads, |source| slice(linear, source))
-        },
     },
     Variant {
         op: "linear.forward",
@@ -90,23 +71,6 @@ pub(super) const VARIANTS: &[Variant] = &[
                 && matches!(op.plain(), Op::LinearGradInput(LinearGradInput(linear)) if fours(linear))
         },
         build: grad_input_cooperative,
-    },
-    Variant {
-        op: "linear.grad_input",
-        name: "tiled",
-        speed: speed::general,
-        supports: |op, caps| matches!(stored(op, caps), Some(Op::LinearGradInput(_))) && Matmul::fits(caps),
-        build: |op, caps| {
-            let storage = op.storage();
-            let op = unpack!(op, LinearGradInput);
-            let LinearGradInput(linear) = op;
-            let (m, n, k) = (linear.n, linear.inputs, linear.outputs);
-            let splits = Matmul::tile_splits(caps, m, n, k);
-            let product = Matmul { m, n, k, splits, a_along_k: true, b_along_k: false };
-            product.kernel(storage, GRAD_INPUT_TILED, GRAD_INPUT_KEEP, n.is_multiple_of(4), |source| {
-                slice(linear, source).flag("ACCUMULATE", op.accumulate())
-            })
-        },
     },
     Variant {
         op: "linear.grad_input",
@@ -152,21 +116,6 @@ pub(super) const VARIANTS: &[Variant] = &[
     },
     Variant {
         op: "linear.grad_weight",
-        name: "tiled",
-        speed: speed::general,
-        supports: |op, caps| matches!(stored(op, caps), Some(Op::LinearGradWeight(_))) && Matmul::fits(caps),
-        build: |op, _| {
-            let storage = op.storage();
-            let LinearGradWeight(linear) = unpack!(op, LinearGradWeight);
-            let (m, n, k) = (linear.outputs, linear.inputs, linear.n);
-            let product = Matmul { m, n, k, splits: 1, a_along_k: false, b_along_k: false };
-            product.kernel(storage, GRAD_WEIGHT_TILED, GRAD_WEIGHT_KEEP, n.is_multiple_of(4), |source| {
-                slice(linear, source)
-            })
-        },
-    },
-    Variant {
-        op: "linear.grad_weight",
         name: "lanes",
         speed: speed::on_software,
         supports: |op, caps| matches!(stored(op, caps), Some(Op::LinearGradWeight(LinearGradWeight(l))) if Lanes::fit(caps, l.inputs)),
@@ -206,7 +155,7 @@ fn only(dispatch: Dispatch) -> Kernel {
     Kernel::new(vec![dispatch])
 }
 
-fn slice(linear: &Linear, source: Source) -> Source {
+pub(super) fn slice(linear: &Linear, source: Source) -> Source {
     source.constant("FIRST", linear.first).constant("TOTAL", linear.total)
 }
 
@@ -219,7 +168,7 @@ fn forward_cooperative(op: &Op, caps: &Caps) -> Kernel {
     let linear = unpack!(op, Linear);
     let (m, n, k) = (linear.n, linear.outputs, linear.inputs);
     let splits = cooperative::splits(caps, m, n, k);
-    let product = Matmul { m, n, k, splits, a_along_k: true, b_along_k: true };
+    let product = cooperative::Product { m, n, k, splits, a_along_k: true, b_along_k: true };
     cooperative::kernel(product, &[FORWARD_COOPERATIVE], FORWARD_KEEP, |source| slice(linear, source))
 }
 
@@ -228,7 +177,7 @@ fn grad_input_cooperative(op: &Op, caps: &Caps) -> Kernel {
     let LinearGradInput(linear) = op;
     let (m, n, k) = (linear.n, linear.inputs, linear.outputs);
     let splits = cooperative::splits(caps, m, n, k);
-    let product = Matmul { m, n, k, splits, a_along_k: true, b_along_k: false };
+    let product = cooperative::Product { m, n, k, splits, a_along_k: true, b_along_k: false };
     let finish = |source| slice(linear, source).flag("ACCUMULATE", op.accumulate());
     cooperative::kernel(product, &[GRAD_INPUT_COOPERATIVE], GRAD_INPUT_KEEP, finish)
 }
@@ -236,7 +185,7 @@ fn grad_input_cooperative(op: &Op, caps: &Caps) -> Kernel {
 fn grad_weight_cooperative(op: &Op, _: &Caps) -> Kernel {
     let LinearGradWeight(linear) = unpack!(op, LinearGradWeight);
     let (m, n, k) = (linear.outputs, linear.inputs, linear.n);
-    let product = Matmul { m, n, k, splits: 1, a_along_k: false, b_along_k: false };
+    let product = cooperative::Product { m, n, k, splits: 1, a_along_k: false, b_along_k: false };
     let finish = |source| slice(linear, source);
     cooperative::kernel(product, &[GRAD_WEIGHT_COOPERATIVE], GRAD_WEIGHT_KEEP, finish)
 }

@@ -1,52 +1,157 @@
 //! The tiled matrix product that convolutions and linear layers share.
 
 use super::{
-    Caps, Dispatch, Kernel,
-    parts::{Elem, GRID, WORKSPACE, dispatch, source},
+    Caps, DeviceClass, Dispatch, Kernel, batch_norm,
+    parts::{Chunks, Elem, GRID, Merge, WORKSPACE, dispatch, source},
 };
-use crate::{dtype::DType, shader::Source};
+use crate::{dtype::DType, ops::BatchNormStatistics, shader::Source};
 
 const TILED: &str = include_str!("../../shaders/shared/matmul_tiled.wgsl");
-const STORE: &str = include_str!("../../shaders/shared/matmul_store.wgsl");
+const A: [&str; 2] = [
+    include_str!("../../shaders/shared/matmul_a_quads.wgsl"),
+    include_str!("../../shaders/shared/matmul_a_ones.wgsl"),
+];
+const B: [&str; 2] = [
+    include_str!("../../shaders/shared/matmul_b_quads.wgsl"),
+    include_str!("../../shaders/shared/matmul_b_ones.wgsl"),
+];
+const STORE: [&str; 2] = [
+    include_str!("../../shaders/shared/matmul_store_quads.wgsl"),
+    include_str!("../../shaders/shared/matmul_store_ones.wgsl"),
+];
+const PLAIN: &str = include_str!("../../shaders/shared/matmul_plain.wgsl");
+const STATISTICS: &str = include_str!("../../shaders/shared/matmul_statistics.wgsl");
 const PARTIAL: &str = include_str!("../../shaders/shared/matmul_partial.wgsl");
 const MERGE_SPLITS: &str = include_str!("../../shaders/shared/merge_splits.wgsl");
 
-/// Side of a tile, as in the shader.
-const TILE: usize = 64;
-/// Invocations of a workgroup, as in the shader.
-const INVOCATIONS: u32 = 256;
-/// Bytes of workgroup memory, as in the shader: two slabs of 16 x 68 floats.
-const WORKGROUP_BYTES: u32 = 2 * 16 * 68 * 4;
-
+/// Depth of a slab: the channels of one tap that a tile works at a time.
+const SLAB: usize = 8;
 /// Workgroups that keep a large GPU busy.
 const ENOUGH_WORKGROUPS: usize = 512;
 /// Bytes of split results at most.
 const MOST_WORKSPACE: usize = 64 << 20;
 
-/// The extents of a product and which way its matrices lie.
+/// The shape of a tile: rows and columns of the result, and the quads of 4x4 of them that an invocation sums.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Matmul {
+pub(super) struct Tile {
     pub(super) m: usize,
     pub(super) n: usize,
-    pub(super) k: usize,
+    quads_m: usize,
+    quads_n: usize,
+    /// Percent of the smallest tile's speed on a large GPU where it is full.
+    full: u32,
+}
+
+/// 256 invocations of 8x8 results: the wide layers.
+pub(super) const TILE_128X128: Tile = Tile { m: 128, n: 128, quads_m: 2, quads_n: 2, full: 160 };
+/// 128 invocations of 8x8: up to 64 channels.
+pub(super) const TILE_128X64: Tile = Tile { m: 128, n: 64, quads_m: 2, quads_n: 2, full: 140 };
+/// 128 invocations of 8x4: few rows, and GPUs with few registers.
+pub(super) const TILE_64X64: Tile = Tile { m: 64, n: 64, quads_m: 2, quads_n: 1, full: 110 };
+/// 128 invocations of 8x4: narrow layers.
+pub(super) const TILE_128X32: Tile = Tile { m: 128, n: 32, quads_m: 2, quads_n: 1, full: 100 };
+
+impl Tile {
+    fn invocations(self) -> usize {
+        self.m / (4 * self.quads_m) * (self.n / (4 * self.quads_n))
+    }
+
+    /// Two slabs of each matrix, as in the shader.
+    fn workgroup_bytes(self) -> usize {
+        2 * SLAB * 16 * (self.m / 4 + 1 + self.n / 4 + 1)
+    }
+
+    /// Whether a device has room for it.
+    pub(super) fn fits(self, caps: &Caps) -> bool {
+        caps.workgroup_invocations as usize >= self.invocations()
+            && caps.workgroup_bytes as usize >= self.workgroup_bytes()
+    }
+
+    /// Tiles of an `m` x `n` result.
+    fn count(self, m: usize, n: usize) -> usize {
+        m.div_ceil(self.m) * n.div_ceil(self.n)
+    }
+
+    /// In how many parts to work `k`.
+    pub(super) fn splits(self, caps: &Caps, [m, n, k]: [usize; 3]) -> usize {
+        Matmul::splits(caps, self.count(m, n), 4 * m * n, k, 256)
+    }
+
+    /// What to expect of it: its own speed, less the part of the tiles beyond the edges, less what a large GPU stands
+    /// idle where there are few tiles. GPUs that share the CPU's memory have fewer registers and want smaller tiles.
+    pub(super) fn speed(self, caps: &Caps, extents @ [m, n, _]: [usize; 3]) -> u32 {
+        let full = match caps.class {
+            // Workgroup memory does not pay there; the order is that of GPUs.
+            DeviceClass::Software => self.full / 4,
+            DeviceClass::Integrated => 100 + (self.full - 100) / 4,
+            DeviceClass::Discrete | DeviceClass::Unknown => self.full,
+        };
+        let tiles = self.count(m, n);
+        let used = (m * n) as f64 / (tiles * self.m * self.n) as f64;
+        let workgroups = (tiles * self.splits(caps, extents)) as f64;
+        let busy = (workgroups / (ENOUGH_WORKGROUPS / 2) as f64).min(1.0);
+        // Few workgroups still overlap their own loads and sums; and the worst of tiles is ahead of a kernel that was
+        // made for software.
+        35 + (f64::from(full) * used * (0.5 + 0.5 * busy)) as u32
+    }
+}
+
+/// The rows of an operation, one for each shape of tile. `extents` gives `[m, n, k]` for operations that it knows.
+macro_rules! tiled_rows {
+    ($op:literal, $extents:path, $build:path) => {
+        &[
+            $crate::kernels::matmul::tiled_row!($op, "tiled_128x128", TILE_128X128, $extents, $build),
+            $crate::kernels::matmul::tiled_row!($op, "tiled_128x64", TILE_128X64, $extents, $build),
+            $crate::kernels::matmul::tiled_row!($op, "tiled_64x64", TILE_64X64, $extents, $build),
+            $crate::kernels::matmul::tiled_row!($op, "tiled_128x32", TILE_128X32, $extents, $build),
+        ]
+    };
+}
+pub(super) use tiled_rows;
+
+macro_rules! tiled_row {
+    ($op:literal, $name:literal, $tile:ident, $extents:path, $build:path) => {
+        $crate::kernels::Variant {
+            op: $op,
+            name: $name,
+            supports: |op, caps| {
+                $crate::kernels::parts::stored(op, caps).and_then($extents).is_some()
+                    && $crate::kernels::matmul::$tile.fits(caps)
+            },
+            speed: |op, caps| {
+                $extents(op.plain()).map_or(0, |extents| $crate::kernels::matmul::$tile.speed(caps, extents))
+            },
+            build: |op, caps| $build(op, $crate::kernels::matmul::$tile, caps),
+        }
+    };
+}
+pub(super) use tiled_row;
+
+/// One matrix of a product.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Side {
+    /// What is loaded at a time.
+    pub(super) elem: Elem,
+    /// Whether neighbours in memory are neighbours in `k`.
+    pub(super) along_k: bool,
+}
+
+/// A product `m` x `n` of length `k`, and which way its matrices lie.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Matmul {
+    pub(super) extents: [usize; 3],
+    pub(super) tile: Tile,
     /// Parts of `k` that are worked apart.
     pub(super) splits: usize,
-    /// Whether neighbours of the left matrix in memory are neighbours in `k`.
-    pub(super) a_along_k: bool,
-    /// The same of the right matrix.
-    pub(super) b_along_k: bool,
+    pub(super) a: Side,
+    pub(super) b: Side,
+    /// What rows of the result are a multiple of, as the operation lays them.
+    pub(super) elem: Elem,
+    /// As what operands and results are stored, the gradients of weights excepted.
+    pub(super) storage: DType,
 }
 
 impl Matmul {
-    /// Whether a device has room for the tile.
-    pub(super) fn fits(caps: &Caps) -> bool {
-        caps.workgroup_invocations >= INVOCATIONS && caps.workgroup_bytes >= WORKGROUP_BYTES
-    }
-
-    fn tiles(m: usize, n: usize) -> usize {
-        m.div_ceil(TILE) * n.div_ceil(TILE)
-    }
-
     /// In how many parts to work `k`, given the pieces of work that a part makes and the least `k` of a part.
     pub(super) fn splits(caps: &Caps, pieces: usize, result_bytes: usize, k: usize, least: usize) -> usize {
         let room =
@@ -56,51 +161,82 @@ impl Matmul {
         wanted.min(k.div_ceil(least)).min(room).max(1)
     }
 
-    /// As [`Matmul::splits`] for tiles of an `m` x `n` result.
-    pub(super) fn tile_splits(caps: &Caps, m: usize, n: usize, k: usize) -> usize {
-        Self::splits(caps, Self::tiles(m, n), 4 * m * n, k, 256)
+    /// Whether a tile can give the statistics of its columns.
+    pub(super) fn gives_statistics(&self) -> bool {
+        self.splits == 1 && self.extents[1].is_multiple_of(4)
     }
 
-    /// The kernel: in one dispatch, or split and merged. `loads` declares the operands and their loads, `keep` the
-    /// result; `finish` adds the constants of the operation. `quads`: whether rows of the result, as the operation
-    /// lays them, are multiples of 4. Operands and results are stored as `storage`, the gradients of weights excepted.
+    /// The kernel: in one dispatch, or split and merged. `loads` declare the operands and their loads, `keep` the result;
+    /// `finish` adds the constants of the operation.
     pub(super) fn kernel(
-        self,
-        storage: DType,
-        loads: &'static str,
+        &self,
+        loads: &[&'static str],
         keep: &'static str,
-        quads: bool,
         finish: impl Fn(Source) -> Source,
     ) -> Kernel {
-        let split = self.splits > 1;
-        let files =
-            if split { vec![GRID, loads, PARTIAL, TILED] } else { vec![GRID, loads, keep, STORE, TILED] };
-        let source = Source::new(files)
-            .constant("M", self.m)
-            .constant("N", self.n)
-            .constant("K", self.k)
-            .constant("SPLITS", self.splits)
-            .flag("A_ALONG_K", self.a_along_k)
-            .flag("B_ALONG_K", self.b_along_k)
-            .alias("word", if storage == DType::F16 { "f16" } else { "f32" });
-        let source = columns(Elem::Scalar.over(storage, source), Elem::Scalar, self.n);
-        let label = if split { "partials" } else { "" };
-        let workgroups = (Self::tiles(self.m, self.n) * self.splits) as u64;
-        let mut dispatches = vec![Dispatch::new(label, finish(source), workgroups)];
-        let len = self.m * self.n;
-        if split {
-            let elem = if quads { Elem::Vec4 } else { Elem::Scalar };
-            let merge = merge_splits(keep, elem, storage, len, self.splits);
-            dispatches.push(Dispatch { source: finish(columns(merge.source, elem, self.n)), ..merge });
+        let [m, n, _] = self.extents;
+        if self.splits == 1 {
+            let source = self.source(loads, &[keep], PLAIN, self.elem);
+            return Kernel::new(vec![self.dispatch("", finish(source))]);
         }
-        let kernel = Kernel::new(dispatches);
-        if split { kernel.workspace(WORKSPACE, 4 * len * self.splits) } else { kernel }
+        let partials = self.source(loads, &[PARTIAL], PLAIN, Elem::of(n));
+        let merge = merge_splits(keep, self.elem, self.storage, m * n, self.splits);
+        let source = finish(self.elem.columns(n, merge.source));
+        let merge = Dispatch { source, ..merge };
+        Kernel::new(vec![self.dispatch("partials", finish(partials)), merge])
+            .workspace(WORKSPACE, 4 * m * n * self.splits)
     }
-}
 
-/// What the files that keep results know of their rows.
-pub(super) fn columns(source: Source, elem: Elem, n: usize) -> Source {
-    source.constant("COLUMNS", n / elem.lanes()).constant("LANES", elem.lanes())
+    /// The kernel of a product that gives the mean and the variance of each column too.
+    pub(super) fn kernel_with_statistics(
+        &self,
+        loads: &[&'static str],
+        keep: &'static str,
+        finish: impl Fn(Source) -> Source,
+    ) -> Kernel {
+        let [m, n, _] = self.extents;
+        let source = self.source(loads, &[keep], STATISTICS, self.elem);
+        let chunks = Chunks { rows: self.tile.m, count: m.div_ceil(self.tile.m) };
+        let norm = BatchNormStatistics { rows: m, channels: n, rows_before: 0 };
+        let merge = batch_norm::statistics_merge(&norm, chunks, Elem::of(n), Merge::Tree);
+        let merge = Dispatch { label: "statistics_merge", ..merge };
+        Kernel::new(vec![self.dispatch("", finish(source)), merge])
+            .workspace(WORKSPACE, 4 * 2 * chunks.count * n)
+    }
+
+    fn dispatch(&self, label: &'static str, source: Source) -> Dispatch {
+        let [m, n, _] = self.extents;
+        Dispatch::new(label, source, (self.tile.count(m, n) * self.splits) as u64)
+    }
+
+    fn source(
+        &self,
+        loads: &[&'static str],
+        keep: &[&'static str],
+        behind: &'static str,
+        elem: Elem,
+    ) -> Source {
+        let pick = |files: [&'static str; 2], elem: Elem| files[usize::from(elem == Elem::Scalar)];
+        let mut files = vec![GRID];
+        files.extend(loads);
+        files.extend([pick(A, self.a.elem), pick(B, self.b.elem)]);
+        files.extend(keep);
+        files.extend([pick(STORE, elem), behind, TILED]);
+        let ([m, n, k], tile) = (self.extents, self.tile);
+        let source = Source::new(files)
+            .constant("M", m)
+            .constant("N", n)
+            .constant("K", k)
+            .constant("SPLITS", self.splits)
+            .constant("TILE_M", tile.m)
+            .constant("TILE_N", tile.n)
+            .constant("QUADS_M", tile.quads_m)
+            .constant("QUADS_N", tile.quads_n)
+            .constant("SLAB", SLAB)
+            .flag("A_ALONG_K", self.a.along_k)
+            .flag("B_ALONG_K", self.b.along_k);
+        elem.columns(n, elem.over(self.storage, source))
+    }
 }
 
 /// The dispatch that adds the parts of a split result in order; `keep` declares where sums go.

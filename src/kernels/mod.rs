@@ -10,11 +10,13 @@ mod caps;
 mod cast;
 mod choose;
 mod conv;
+mod conv_tiled;
 mod cooperative;
 mod cross_entropy;
 mod dropout;
 mod lanes;
 mod linear;
+mod linear_tiled;
 mod loss_scale;
 mod matmul;
 mod max_pool;
@@ -141,12 +143,18 @@ pub mod speed {
 pub fn variants() -> impl Iterator<Item = &'static Variant> {
     [
         prepare::VARIANTS,
+        conv_tiled::FORWARD_VARIANTS,
+        conv_tiled::GRAD_INPUT_VARIANTS,
+        conv_tiled::GRAD_WEIGHT_VARIANTS,
         conv::VARIANTS,
         bias::VARIANTS,
         batch_norm::VARIANTS,
         relu::VARIANTS,
         max_pool::VARIANTS,
         dropout::VARIANTS,
+        linear_tiled::FORWARD_VARIANTS,
+        linear_tiled::GRAD_INPUT_VARIANTS,
+        linear_tiled::GRAD_WEIGHT_VARIANTS,
         linear::VARIANTS,
         cross_entropy::VARIANTS,
         metrics::VARIANTS,

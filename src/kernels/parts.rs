@@ -70,6 +70,23 @@ impl Elem {
         }
     }
 
+    /// Tells a source what `<operand>_elem` is, how many values it has, and as what it is stored: `<operand>_stored`.
+    pub(super) fn named(self, storage: DType, operand: &str, source: Source) -> Source {
+        let (target, half) = match self {
+            Self::Scalar => ("f32", "f16"),
+            Self::Vec4 => ("vec4<f32>", "vec4<f16>"),
+        };
+        source
+            .alias(&format!("{operand}_elem"), target)
+            .alias(&format!("{operand}_stored"), if storage == DType::F16 { half } else { target })
+            .constant(&format!("{}_LANES", operand.to_uppercase()), self.lanes())
+    }
+
+    /// Tells a source how many `elem`s a row of `n` values has.
+    pub(super) fn columns(self, n: usize, source: Source) -> Source {
+        source.constant("COLUMNS", n / self.lanes()).constant("LANES", self.lanes())
+    }
+
     /// Tells a source what `elem`, `index` and `bools` are.
     pub(super) fn alias(self, source: Source) -> Source {
         self.over(DType::F32, source)

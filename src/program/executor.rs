@@ -22,7 +22,7 @@ pub struct Timed {
     pub step: usize,
     /// Which dispatch of that step.
     pub dispatch: usize,
-    /// What ran, as `conv.grad_weight/tiled.merge`.
+    /// What ran, as `conv.grad_weight/tiled_64x64.merge`.
     pub kernel: String,
     /// When it began, in nanoseconds since the first.
     pub begin_ns: f64,
@@ -89,7 +89,7 @@ pub trait Executor {
         Clock::Host
     }
 
-    /// What computes a step, as `conv.forward/tiled`.
+    /// What computes a step, as `conv.forward/tiled_64x64`.
     fn kernel(&self, step: usize) -> String;
 
     /// A tensor's contents after everything queued so far; waits for it.

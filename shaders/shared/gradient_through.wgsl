@@ -1,0 +1,19 @@
+// How a kernel reads the gradient of an output: back through ReLU and batch norm, scale g - (offset + slope (output - mean)),
+// where g is grad_output, times ReLU's slope at (output - mean) scale + shift, which is AT_ZERO at exactly 0.
+//
+// Buffers      grad_output, output as `grad_stored`; grad_affine [5, GRAD_C] (mean, scale, shift, offset, slope) as
+//              `grad_elem` along the channels
+
+@group(0) @binding(5) var<storage, read> grad_output: array<grad_stored>;
+@group(0) @binding(8) var<storage, read> output: array<grad_stored>;
+@group(0) @binding(9) var<storage, read> grad_affine: array<grad_elem>;
+
+fn gradient_at(i: u32, c: u32) -> grad_elem {
+    let zero = grad_elem(0.0);
+    let centered = grad_elem(output[i]) - grad_affine[c];
+    let scale = grad_affine[GRAD_C + c];
+    let y = centered * scale + grad_affine[2u * GRAD_C + c];
+    let behind = grad_elem(grad_output[i]);
+    let g = select(select(zero, AT_ZERO * behind, y == zero), behind, y > zero);
+    return scale * g - (grad_affine[3u * GRAD_C + c] + grad_affine[4u * GRAD_C + c] * centered);
+}

@@ -1,0 +1,66 @@
+// Behind a tile of shared/matmul_tiled.wgsl: mean and M2 (the sum of squared deviations) of each of its columns, bias
+// included. N is a multiple of 4.
+//
+// Buffers      workspace [TILES_M, 2, N] as vec4: what batch_norm/statistics_merge*.wgsl merges, a tile's rows being a chunk
+// Who          the workgroup of a tile; sums pass through the slabs, which nothing needs any more
+// Numerics     the rows of an invocation first, then the invocations in order; squares are about the tile's own mean.
+//              Rows beyond M are 0 in the sums and left out of the squares. The bias moves the mean and nothing else
+
+@group(0) @binding(4) var<storage, read_write> workspace: array<vec4<f32>>;
+
+fn column_sum(quad: mat4x4<f32>) -> vec4<f32> {
+    return (quad[0] + quad[1]) + (quad[2] + quad[3]);
+}
+
+fn column_squares(quad: mat4x4<f32>, mean: vec4<f32>, row: u32) -> vec4<f32> {
+    let d0 = select(vec4(0.0), quad[0] - mean, row < M);
+    let d1 = select(vec4(0.0), quad[1] - mean, row + 1u < M);
+    let d2 = select(vec4(0.0), quad[2] - mean, row + 2u < M);
+    let d3 = select(vec4(0.0), quad[3] - mean, row + 3u < M);
+    return (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3);
+}
+
+// The sum of `mine` over the invocations that hold the same columns; the same for all of them.
+fn tile_sum(mine_m: u32, mine_n: u32, mine: vec4<f32>) -> vec4<f32> {
+    workgroupBarrier();
+    slab_a[mine_m * INVOCATIONS_N + mine_n] = mine;
+    workgroupBarrier();
+    var sum = vec4(0.0);
+    for (var i = 0u; i < INVOCATIONS_M; i++) {
+        sum += slab_a[i * INVOCATIONS_N + mine_n];
+    }
+    return sum;
+}
+
+fn column_statistics(
+    row0: u32, column: u32, mine_m: u32, mine_n: u32, upper: mat4x4<f32>, lower: mat4x4<f32>,
+) {
+    let rows = f32(min(TILE_M, M - row0));
+    var sum = column_sum(upper);
+    if QUADS_M == 2u {
+        sum += column_sum(lower);
+    }
+    let mean = tile_sum(mine_m, mine_n, sum) / rows;
+    let row = row0 + mine_m * 4u;
+    var squares = column_squares(upper, mean, row);
+    if QUADS_M == 2u {
+        squares += column_squares(lower, mean, row + TILE_M / 2u);
+    }
+    let m2 = tile_sum(mine_m, mine_n, squares);
+    if mine_m == 0u && column < N {
+        let at = (row0 / TILE_M * 2u * N + column) / 4u;
+        workspace[at] = mean + bias[column / 4u];
+        workspace[at + N / 4u] = m2;
+    }
+}
+
+fn finish(
+    row0: u32, column0: u32, mine_m: u32, mine_n: u32,
+    q00: mat4x4<f32>, q01: mat4x4<f32>, q10: mat4x4<f32>, q11: mat4x4<f32>,
+) {
+    let column = column0 + mine_n * 4u;
+    column_statistics(row0, column, mine_m, mine_n, q00, q10);
+    if QUADS_N == 2u {
+        column_statistics(row0, column + TILE_N / 2u, mine_m, mine_n, q01, q11);
+    }
+}

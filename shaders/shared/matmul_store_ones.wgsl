@@ -1,0 +1,13 @@
+// The results of shared/matmul_tiled.wgsl one by one; keep(i, value) of the file in front puts them where they belong.
+fn store_one(row: u32, column: u32, split: u32, value: f32) {
+    if row < M && column < N {
+        keep((split * M + row) * N + column, value);
+    }
+}
+
+fn store(row: u32, column: u32, split: u32, values: vec4<f32>) {
+    store_one(row, column, split, values.x);
+    store_one(row, column + 1u, split, values.y);
+    store_one(row, column + 2u, split, values.z);
+    store_one(row, column + 3u, split, values.w);
+}

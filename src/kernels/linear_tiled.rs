@@ -1,0 +1,72 @@
+//! Tiled rows for [`crate::ops::Linear`] and its gradients.
+
+use super::{
+    Caps, Kernel, Variant, linear,
+    matmul::{Matmul, Side, Tile, tiled_rows},
+    parts::{Elem, unpack},
+};
+use crate::ops::{Linear, LinearGradInput, LinearGradWeight, Op};
+
+const FORWARD: &str = include_str!("../../shaders/linear/forward_tiled.wgsl");
+const GRAD_INPUT: &str = include_str!("../../shaders/linear/grad_input_tiled.wgsl");
+const GRAD_WEIGHT: &str = include_str!("../../shaders/linear/grad_weight_tiled.wgsl");
+
+pub(super) const FORWARD_VARIANTS: &[Variant] = tiled_rows!("linear.forward", extents, forward);
+pub(super) const GRAD_INPUT_VARIANTS: &[Variant] = tiled_rows!("linear.grad_input", extents, grad_input);
+pub(super) const GRAD_WEIGHT_VARIANTS: &[Variant] = tiled_rows!("linear.grad_weight", extents, grad_weight);
+
+/// `[m, n, k]` of the product.
+fn extents(op: &Op) -> Option<[usize; 3]> {
+    match op {
+        Op::Linear(l) => Some([l.n, l.outputs, l.inputs]),
+        Op::LinearGradInput(LinearGradInput(l)) => Some([l.n, l.inputs, l.outputs]),
+        Op::LinearGradWeight(LinearGradWeight(l)) => Some([l.outputs, l.inputs, l.n]),
+        _ => None,
+    }
+}
+
+/// What may be loaded of a row of features: a slice of all of them, so that each of these must be a multiple of it.
+fn features(linear: &Linear) -> Elem {
+    let fours = [linear.outputs, linear.first, linear.total].iter().all(|v| v.is_multiple_of(4));
+    if fours { Elem::Vec4 } else { Elem::Scalar }
+}
+
+fn forward(op: &Op, tile: Tile, caps: &Caps) -> Kernel {
+    let storage = op.storage();
+    let linear = unpack!(op, Linear);
+    let side = Side { elem: Elem::of(linear.inputs), along_k: true };
+    let extents = [linear.n, linear.outputs, linear.inputs];
+    let splits = tile.splits(caps, extents);
+    let product = Matmul { extents, tile, splits, a: side, b: side, elem: features(linear), storage };
+    product.kernel(&[FORWARD], linear::FORWARD_KEEP, |source| {
+        side.elem.named(storage, "weight", side.elem.named(storage, "input", linear::slice(linear, source)))
+    })
+}
+
+fn grad_input(op: &Op, tile: Tile, caps: &Caps) -> Kernel {
+    let storage = op.storage();
+    let op = unpack!(op, LinearGradInput);
+    let LinearGradInput(linear) = op;
+    let a = Side { elem: features(linear), along_k: true };
+    let b = Side { elem: Elem::of(linear.inputs), along_k: false };
+    let extents = [linear.n, linear.inputs, linear.outputs];
+    let splits = tile.splits(caps, extents);
+    let product = Matmul { extents, tile, splits, a, b, elem: b.elem, storage };
+    product.kernel(&[GRAD_INPUT], linear::GRAD_INPUT_KEEP, |source| {
+        b.elem
+            .named(storage, "weight", a.elem.named(storage, "grad", linear::slice(linear, source)))
+            .flag("ACCUMULATE", op.accumulate())
+    })
+}
+
+fn grad_weight(op: &Op, tile: Tile, _: &Caps) -> Kernel {
+    let storage = op.storage();
+    let LinearGradWeight(linear) = unpack!(op, LinearGradWeight);
+    let a = Side { elem: features(linear), along_k: false };
+    let b = Side { elem: Elem::of(linear.inputs), along_k: false };
+    let extents = [linear.outputs, linear.inputs, linear.n];
+    let product = Matmul { extents, tile, splits: 1, a, b, elem: b.elem, storage };
+    product.kernel(&[GRAD_WEIGHT], linear::GRAD_WEIGHT_KEEP, |source| {
+        b.elem.named(storage, "input", a.elem.named(storage, "grad", linear::slice(linear, source)))
+    })
+}
