@@ -90,7 +90,7 @@ fn verify_tells_what_it_checked() {
     assert_eq!(code, Some(0), "{stderr}");
     let cells =
         |name| stdout.lines().find(|l| l.contains(name)).unwrap().split_whitespace().collect::<Vec<_>>();
-    assert_eq!(cells("vec4"), ["relu.forward", "vec4", "2", "0.0", "%", "ok"]);
+    assert_eq!(cells("vec4"), ["relu.forward", "vec4", "4", "0.0", "%", "ok"]);
     assert_eq!(cells("scalar"), ["relu.forward", "scalar", "4", "0.0", "%", "ok"]);
     assert!(stdout.contains("all 2 variants are within tolerance"), "{stdout}");
     let one = ["verify", "--device", &index, "--variant", "relu.forward=vec4"];
