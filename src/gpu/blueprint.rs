@@ -264,7 +264,8 @@ impl Drafter<'_> {
         let mut bound: Vec<(Bound, bool)> = Vec::new();
         for b in &self.shaders[shader].interface.bindings {
             let name = dispatch.bound(&b.name);
-            let (place, offset, bytes) = if let Some(own) = kernel.workspaces.iter().find(|w| w.name == name)
+            let (place, mut offset, mut bytes) = if let Some(own) =
+                kernel.workspaces.iter().find(|w| w.name == name)
             {
                 let place = self.workspaces.iter().position(|w| w.name == name).expect("entered by `step`");
                 (Place::Workspace(place), 0, padded(own.bytes))
@@ -283,6 +284,13 @@ impl Drafter<'_> {
                 let (offset, bytes) = self.range(step.args[position]);
                 (Place::Slot(self.plan.slot_of[step.args[position].tensor.0]), offset, bytes)
             };
+            if let Some(part) = dispatch.parts.iter().find(|part| part.name == name) {
+                if part.offset_bytes + part.bytes > bytes {
+                    let end = part.offset_bytes + part.bytes;
+                    return Err(format!("it binds `{name}` up to byte {end}; there are {bytes}"));
+                }
+                (offset, bytes) = (offset + part.offset_bytes, padded(part.bytes));
+            }
             if let Some((other, _)) = bound.iter().find(|(o, w)| o.place == place && (*w || b.writable)) {
                 return Err(format!(
                     "bindings {} and {} are parts of one buffer, and one of them is written",

@@ -26,6 +26,7 @@ mod prepare;
 mod relu;
 pub mod roofline;
 mod tuned;
+mod winograd;
 
 pub use caps::{Caps, DeviceClass};
 pub use choose::{SelectError, choose, exist, select};
@@ -46,12 +47,32 @@ pub struct Dispatch {
     pub workgroups: u64,
     /// Bindings that do not have the name of what they bind: (binding, operand or workspace).
     pub rebind: &'static [(&'static str, &'static str)],
+    /// What is bound in part only; the rest is bound whole.
+    pub parts: Vec<Part>,
+}
+
+/// The part of an operand or a workspace that a dispatch binds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The operand or workspace.
+    pub name: &'static str,
+    /// Where it begins: a multiple of 256, the most that a device may ask for.
+    pub offset_bytes: u64,
+    /// How much of it.
+    pub bytes: u64,
+}
+
+impl Part {
+    /// A part of something that consists of words of four bytes.
+    pub fn words(name: &'static str, offset: usize, words: usize) -> Self {
+        Self { name, offset_bytes: 4 * offset as u64, bytes: 4 * words as u64 }
+    }
 }
 
 impl Dispatch {
     /// A dispatch whose bindings have the names of what they bind.
     pub fn new(label: &'static str, source: Source, workgroups: u64) -> Self {
-        Self { label, source, workgroups, rebind: &[] }
+        Self { label, source, workgroups, rebind: &[], parts: Vec::new() }
     }
 
     /// The operand or workspace that a binding binds.
@@ -147,6 +168,7 @@ pub fn variants() -> impl Iterator<Item = &'static Variant> {
         conv_tiled::GRAD_INPUT_VARIANTS,
         conv_tiled::GRAD_WEIGHT_VARIANTS,
         conv::VARIANTS,
+        winograd::VARIANTS,
         bias::VARIANTS,
         batch_norm::VARIANTS,
         relu::VARIANTS,

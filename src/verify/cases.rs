@@ -23,6 +23,10 @@ const CONVS: &[[usize; 5]] = &[
     [1, 5, 4, 3, 32],
     [3, 3, 5, 48, 96],
     [1, 9, 11, 6, 16],
+    // More images than one chunk of Winograd's workspaces takes on a software adapter.
+    [13, 28, 28, 4, 64],
+    // More images than one chunk of Winograd's workspaces takes.
+    [13, 28, 28, 48, 64],
 ];
 
 /// Rows and channels.

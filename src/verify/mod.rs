@@ -8,6 +8,7 @@ mod inputs;
 mod matrix_units;
 mod reference;
 mod tolerance;
+mod winograd;
 
 pub use cases::cases;
 pub use compare::{Tolerance, check};

@@ -2,7 +2,7 @@
 
 use half::f16;
 
-use super::{compare::check, inputs, tolerance::tolerance};
+use super::{compare::check, inputs, tolerance::tolerance, winograd::amplified};
 use crate::{
     cpu::CpuExecutor,
     dtype::DType,
@@ -70,7 +70,8 @@ impl Reference {
         for ((op, expected), actual) in cases.into_iter().zip(&actual) {
             for ((operand, expected), bytes) in written(op).zip(expected).zip(actual) {
                 let held = sentinels(&operand, bytes).and_then(|()| {
-                    let (actual, tolerance) = (inside(bytes, operand.dtype), tolerance(op, &operand));
+                    let actual = inside(bytes, operand.dtype);
+                    let tolerance = amplified(row, op, &operand, tolerance(op, &operand));
                     check(operand.name, &operand.shape, &actual, expected, tolerance)
                 });
                 match held {

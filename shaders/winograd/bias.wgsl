@@ -1,0 +1,9 @@
+// Winograd, output transform: what is added.
+//
+// Buffers      bias [C] as `elem`
+
+@group(0) @binding(2) var<storage, read> biases: array<elem>;
+
+fn bias(c: u32) -> elem {
+    return biases[c];
+}

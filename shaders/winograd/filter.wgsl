@@ -1,0 +1,36 @@
+// Winograd, filter transform: points[i, j, row, column] = (G g Gt)[i, j] of the 3x3 filter of a row and a column
+//
+// The file in front says which: `tap(t, row, column)` is the filter's t-th value, 0 beyond the weights' extents.
+//
+// Buffers      points [POINTS, POINTS, ROWS, COLUMNS] as `elem` along the columns, which the product reads as its right side
+// Who          one invocation a row and an elem of columns, which vary fastest; the grid covers ROWS COLUMNS
+
+@group(0) @binding(1) var<storage, read_write> points: array<elem>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let index = grid_index(workgroup, workgroups) * WORKGROUP + local;
+    let column = index % COLUMNS;
+    let row = index / COLUMNS;
+    if row >= ROWS {
+        return;
+    }
+    var rows: array<Points, 3>;
+    for (var r = 0u; r < 3u; r++) {
+        var g: Filter;
+        for (var s = 0u; s < 3u; s++) {
+            g[s] = tap(r * 3u + s, row, column);
+        }
+        rows[r] = filter_at_points(g);
+    }
+    for (var j = 0u; j < POINTS; j++) {
+        var at = filter_at_points(Filter(rows[0][j], rows[1][j], rows[2][j]));
+        for (var i = 0u; i < POINTS; i++) {
+            points[((i * POINTS + j) * ROWS + row) * COLUMNS + column] = at[i];
+        }
+    }
+}

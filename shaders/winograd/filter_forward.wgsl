@@ -1,0 +1,12 @@
+// Winograd, filters of the forward pass: rows are input channels, columns output channels.
+//
+// Buffers      weight [3, 3, IN, OUT] as `elem`, of which a row has OUT
+
+@group(0) @binding(0) var<storage, read> weight: array<elem>;
+
+fn tap(t: u32, row: u32, column: u32) -> elem {
+    if row >= IN || column >= OUT {
+        return elem(0.0);
+    }
+    return weight[(t * IN + row) * OUT + column];
+}

@@ -1,0 +1,17 @@
+// Winograd, filters of the gradient for the input: turned by half a turn; rows are output channels, columns four input
+// channels.
+//
+// Buffers      weight [3, 3, IN, OUT]
+
+@group(0) @binding(0) var<storage, read> weight: array<f32>;
+
+fn tap(t: u32, row: u32, column: u32) -> vec4<f32> {
+    var g = vec4<f32>(0.0);
+    for (var i = 0u; i < 4u; i++) {
+        let c = column * 4u + i;
+        if c < IN && row < OUT {
+            g[i] = weight[((8u - t) * IN + c) * OUT + row];
+        }
+    }
+    return g;
+}

@@ -1,0 +1,43 @@
+// Winograd, transform of the weights' gradient: grad_weight[r, s, c, k] = (Gt m G)[r, s] of the POINTS x POINTS sums of a
+// pair of channels
+//
+// Buffers      points [SPLITS, POINTS, POINTS, ROWS, COLUMNS] as `elem` along the output channels; the result is declared by
+//              the file in front with fn keep(i, sum), [3, 3, IN, OUT] as `elem`
+// Who          one invocation an input channel and an elem of output channels, which vary fastest; the grid covers IN OUT
+// Numerics     the splits are added in order, then transformed
+
+@group(0) @binding(0) var<storage, read> points: array<elem>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let index = grid_index(workgroup, workgroups) * WORKGROUP + local;
+    let k = index % OUT;
+    let c = index / OUT;
+    if c >= IN {
+        return;
+    }
+    var rows: array<Filter, POINTS>;
+    for (var i = 0u; i < POINTS; i++) {
+        var m: Points;
+        for (var j = 0u; j < POINTS; j++) {
+            for (var split = 0u; split < SPLITS; split++) {
+                m[j] += points[(((split * POINTS + i) * POINTS + j) * ROWS + c) * COLUMNS + k];
+            }
+        }
+        rows[i] = filter_of_points(m);
+    }
+    for (var s = 0u; s < 3u; s++) {
+        var m: Points;
+        for (var i = 0u; i < POINTS; i++) {
+            m[i] = rows[i][s];
+        }
+        var g = filter_of_points(m);
+        for (var r = 0u; r < 3u; r++) {
+            keep(((r * 3u + s) * IN + c) * OUT + k, g[r]);
+        }
+    }
+}

@@ -1,0 +1,13 @@
+// Winograd, what is transformed: the input, as shared/read_*.wgsl in front of this file says.
+//
+// Buffers      input [IMAGES, H, W, C] as `elem`
+
+@group(0) @binding(0) var<storage, read> input: array<elem>;
+
+fn vectors_of(c: u32) -> array<elem, 3> {
+    return activation(c);
+}
+
+fn value(at: u32, vectors: array<elem, 3>) -> elem {
+    return activated(input[at], vectors);
+}

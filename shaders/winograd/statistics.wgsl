@@ -1,0 +1,50 @@
+// Winograd, output transform: (count, mean, M2) of each segment's outputs, for winograd/statistics_merge*.wgsl.
+//
+// Buffers      partials [SEGMENTS, 3, C] as `elem`
+// Numerics     a tile is reduced in registers about its own mean and merged into the segment by Chan's formula
+
+@group(0) @binding(3) var<storage, read_write> partials: array<elem>;
+
+struct Moments {
+    count: f32,
+    mean: elem,
+    m2: elem,
+}
+
+// Of a tile, `rows` x `columns` are inside the image, or all where that is more.
+fn observe(moments: ptr<function, Moments>, values: ptr<function, array<Outputs, OUTPUTS>>, rows: u32, columns: u32) {
+    var sum = elem(0.0);
+    for (var i = 0u; i < OUTPUTS; i++) {
+        for (var j = 0u; j < OUTPUTS; j++) {
+            if i < rows && j < columns {
+                sum += (*values)[i][j];
+            }
+        }
+    }
+    let count = f32(min(rows, OUTPUTS) * min(columns, OUTPUTS));
+    let mean = sum / count;
+    var m2 = elem(0.0);
+    for (var i = 0u; i < OUTPUTS; i++) {
+        for (var j = 0u; j < OUTPUTS; j++) {
+            if i < rows && j < columns {
+                let deviation = (*values)[i][j] - mean;
+                m2 += deviation * deviation;
+            }
+        }
+    }
+    let before = *moments;
+    let total = before.count + count;
+    let delta = mean - before.mean;
+    let share = count / total;
+    *moments = Moments(
+        total,
+        before.mean + delta * share,
+        before.m2 + m2 + delta * delta * (before.count * share),
+    );
+}
+
+fn report(segment: u32, c: u32, moments: Moments) {
+    partials[segment * 3u * C + c] = elem(moments.count);
+    partials[(segment * 3u + 1u) * C + c] = moments.mean;
+    partials[(segment * 3u + 2u) * C + c] = moments.m2;
+}

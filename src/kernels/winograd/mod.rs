@@ -1,0 +1,139 @@
+//! Winograd rows for [`crate::ops::ConvForward`] and its gradients: transforms of tiles and filters, batched products,
+//! a transform back.
+//!
+//! `winograd4` is F(4x4, 3x3) with 36 products for 16 outputs, `winograd2` F(2x2, 3x3) with 16 for 4; `_lanes` are
+//! those of software adapters. A batch is worked in chunks of images whose workspaces fit a budget. What stands before
+//! and after a convolution happens in the transforms: no pass over an activation is added.
+
+mod plan;
+mod products;
+mod transforms;
+
+use plan::{Family, Pass, Winograd};
+use transforms::{ImageRange, Segments};
+
+use super::{Caps, Dispatch, Kernel, Variant, lanes::Lanes, matmul::Matmul, parts::unpack};
+use crate::ops::{Conv, ConvForward, ConvGradInput, ConvGradWeight, Op};
+
+/// The workspaces: tiles of inputs and of outputs at the points of the transform, and filters.
+const INPUTS: &str = "winograd_input";
+const OUTPUTS: &str = "winograd_output";
+const FILTERS: &str = "winograd_filter";
+
+const TILED4: Winograd = Winograd { outputs: 4, family: Family::Tiled };
+const TILED2: Winograd = Winograd { outputs: 2, family: Family::Tiled };
+const LANES4: Winograd = Winograd { outputs: 4, family: Family::Lanes };
+const LANES2: Winograd = Winograd { outputs: 2, family: Family::Lanes };
+
+macro_rules! row {
+    ($op:literal, $variant:ident, $name:literal, $winograd:ident, $build:ident, $pass:expr) => {
+        Variant {
+            op: $op,
+            name: $name,
+            supports: |op, caps| matches!(op, Op::$variant(op) if $winograd.fits(&op.conv, caps)),
+            speed: |op, caps| $winograd.speed(&unpack!(op, $variant).conv, caps, $pass),
+            build: |op, caps| $winograd.$build(unpack!(op, $variant), caps),
+        }
+    };
+}
+
+pub(super) const VARIANTS: &[Variant] = &[
+    row!("conv.forward", ConvForward, "winograd4", TILED4, forward, Pass::Forward),
+    row!("conv.forward", ConvForward, "winograd2", TILED2, forward, Pass::Forward),
+    row!("conv.forward", ConvForward, "winograd4_lanes", LANES4, forward, Pass::Forward),
+    row!("conv.forward", ConvForward, "winograd2_lanes", LANES2, forward, Pass::Forward),
+    row!("conv.grad_input", ConvGradInput, "winograd4", TILED4, grad_input, Pass::GradInput),
+    row!("conv.grad_input", ConvGradInput, "winograd2", TILED2, grad_input, Pass::GradInput),
+    row!("conv.grad_input", ConvGradInput, "winograd4_lanes", LANES4, grad_input, Pass::GradInput),
+    row!("conv.grad_input", ConvGradInput, "winograd2_lanes", LANES2, grad_input, Pass::GradInput),
+    row!("conv.grad_weight", ConvGradWeight, "winograd4", TILED4, grad_weight, Pass::GradWeight),
+    row!("conv.grad_weight", ConvGradWeight, "winograd2", TILED2, grad_weight, Pass::GradWeight),
+    row!("conv.grad_weight", ConvGradWeight, "winograd4_lanes", LANES4, grad_weight, Pass::GradWeight),
+    row!("conv.grad_weight", ConvGradWeight, "winograd2_lanes", LANES2, grad_weight, Pass::GradWeight),
+];
+
+impl Winograd {
+    fn fits(self, conv: &Conv, caps: &Caps) -> bool {
+        let able = match self.family {
+            Family::Tiled => Matmul::fits(caps),
+            Family::Lanes => Lanes::fit(caps, self.padded(conv.k)),
+        };
+        able && self.chunks(conv, caps).is_some()
+    }
+
+    /// The images of each chunk.
+    fn ranges(self, conv: &Conv, caps: &Caps) -> (ImageRange, Vec<ImageRange>) {
+        let chunks = self.chunks(conv, caps).expect("`supports` asked for them");
+        let ranges = (0..chunks.count).map(|chunk| {
+            let first = chunk * chunks.images;
+            ImageRange { first, count: chunks.images.min(conv.n - first) }
+        });
+        let ranges: Vec<_> = ranges.collect();
+        (ranges[0], ranges)
+    }
+
+    fn forward(self, op: &ConvForward, caps: &Caps) -> Kernel {
+        let conv = &op.conv;
+        let (largest, ranges) = self.ranges(conv, caps);
+        let elem = self.elem(caps, conv.k);
+        let segments = Segments::of(caps, self.tiles(conv, largest.count), conv.k / elem.lanes());
+        let mut dispatches = vec![self.filters(conv)];
+        for (chunk, &images) in ranges.iter().enumerate() {
+            let tiles = self.tiles(conv, images.count);
+            dispatches.push(self.inputs(conv, caps, images, op.normalized));
+            dispatches.push(self.product(
+                tiles,
+                conv.k,
+                conv.c,
+                &[("left", INPUTS), ("right", FILTERS), ("product", OUTPUTS)],
+            ));
+            dispatches.push(self.outputs(op, caps, images, segments, chunk));
+        }
+        let mut kernel = self.kernel(conv, largest.count, dispatches);
+        if op.statistics {
+            let all = ranges.iter().map(|images| segments.within(self.tiles(conv, images.count))).sum();
+            kernel = segments.merged(caps, conv.k, all, ranges.len(), kernel);
+        }
+        kernel
+    }
+
+    fn grad_input(self, op: &ConvGradInput, caps: &Caps) -> Kernel {
+        let conv = &op.conv;
+        let (largest, ranges) = self.ranges(conv, caps);
+        let mut dispatches = vec![self.turned_filters(conv)];
+        for &images in &ranges {
+            let tiles = self.tiles(conv, images.count);
+            dispatches.push(self.grad_outputs(conv, caps, images, op.through, false));
+            dispatches.push(self.product(
+                tiles,
+                conv.c,
+                conv.k,
+                &[("left", OUTPUTS), ("right", FILTERS), ("product", INPUTS)],
+            ));
+            dispatches.push(self.grad_inputs(conv, caps, images));
+        }
+        self.kernel(conv, largest.count, dispatches)
+    }
+
+    fn grad_weight(self, op: &ConvGradWeight, caps: &Caps) -> Kernel {
+        let conv = &op.conv;
+        let (largest, ranges) = self.ranges(conv, caps);
+        let splits = self.splits(caps, conv, self.tiles(conv, largest.count));
+        let mut dispatches = Vec::new();
+        for (chunk, &images) in ranges.iter().enumerate() {
+            dispatches.push(self.inputs(conv, caps, images, op.normalized));
+            dispatches.push(self.grad_outputs(conv, caps, images, op.through, true));
+            dispatches.push(self.outer_product(conv, self.tiles(conv, images.count), splits, chunk > 0));
+        }
+        dispatches.push(self.grad_filters(op, splits));
+        self.kernel(conv, largest.count, dispatches).workspace(FILTERS, 4 * splits * self.filter_words(conv))
+    }
+
+    /// With the workspaces that all passes have.
+    fn kernel(self, conv: &Conv, images: usize, dispatches: Vec<Dispatch>) -> Kernel {
+        Kernel::new(dispatches)
+            .workspace(INPUTS, 4 * self.words(conv, images, conv.c))
+            .workspace(OUTPUTS, 4 * self.words(conv, images, conv.k))
+            .workspace(FILTERS, 4 * self.filter_words(conv))
+    }
+}

@@ -1,0 +1,284 @@
+//! The dispatches around the products: to the points of the transform and back.
+
+use super::{FILTERS, INPUTS, OUTPUTS, plan::Winograd};
+use crate::{
+    kernels::{
+        Caps, Dispatch, Kernel, Part,
+        parts::{Elem, WORKSPACE, dispatch, read, source},
+    },
+    ops::{Conv, ConvForward, ConvGradWeight},
+    shader::Source,
+};
+
+const F4: &str = include_str!("../../../shaders/winograd/f4.wgsl");
+const F2: &str = include_str!("../../../shaders/winograd/f2.wgsl");
+const RELU_SLOPE: &str = include_str!("../../../shaders/shared/relu_slope.wgsl");
+const READ_INPUT: &str = include_str!("../../../shaders/winograd/read_input.wgsl");
+const READ_GRADIENT: &str = include_str!("../../../shaders/winograd/read_gradient.wgsl");
+const READ_GRADIENT_THROUGH: &str = include_str!("../../../shaders/winograd/read_gradient_through.wgsl");
+const INPUT: &str = include_str!("../../../shaders/winograd/input.wgsl");
+const GRAD_OUTPUT: &str = include_str!("../../../shaders/winograd/grad_output.wgsl");
+const FILTER: &str = include_str!("../../../shaders/winograd/filter.wgsl");
+const FILTER_FORWARD: &str = include_str!("../../../shaders/winograd/filter_forward.wgsl");
+const FILTER_TURNED: &str = include_str!("../../../shaders/winograd/filter_turned.wgsl");
+const GRAD_FILTER: &str = include_str!("../../../shaders/winograd/grad_filter.wgsl");
+const GRAD_WEIGHT_KEEP: &str = include_str!("../../../shaders/conv/grad_weight_keep.wgsl");
+const OUTPUT: &str = include_str!("../../../shaders/winograd/output.wgsl");
+const BIAS: &str = include_str!("../../../shaders/winograd/bias.wgsl");
+const NO_BIAS: &str = include_str!("../../../shaders/winograd/no_bias.wgsl");
+const STATISTICS: &str = include_str!("../../../shaders/winograd/statistics.wgsl");
+const NO_STATISTICS: &str = include_str!("../../../shaders/winograd/no_statistics.wgsl");
+const STATISTICS_MERGE: &str = include_str!("../../../shaders/winograd/statistics_merge.wgsl");
+const STATISTICS_MERGE_SERIAL: &str = include_str!("../../../shaders/winograd/statistics_merge_serial.wgsl");
+
+/// Images that are worked together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ImageRange {
+    pub(super) first: usize,
+    pub(super) count: usize,
+}
+
+impl ImageRange {
+    /// Their part of an operand of so many channels.
+    fn part(self, name: &'static str, conv: &Conv, channels: usize) -> Part {
+        let image = conv.h * conv.w * channels;
+        Part::words(name, self.first * image, self.count * image)
+    }
+}
+
+/// Tiles in a row, whose outputs one invocation computes and takes the statistics of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Segments {
+    /// Tiles in a segment; the last may have fewer.
+    size: usize,
+    /// Segments of a full chunk of images.
+    count: usize,
+}
+
+impl Segments {
+    /// Invocations that keep a large GPU busy, or a software adapter.
+    const ENOUGH: [usize; 2] = [1 << 16, 1 << 10];
+    /// Tiles of a segment at most.
+    const MOST: usize = 16;
+
+    /// For the tiles of a chunk and its elems of channels.
+    pub(super) fn of(caps: &Caps, tiles: usize, vectors: usize) -> Self {
+        let enough = Self::ENOUGH[usize::from(caps.software())];
+        let size = (tiles * vectors / enough).clamp(1, Self::MOST);
+        Self { size, count: tiles.div_ceil(size) }
+    }
+
+    /// How many in a chunk of so many tiles.
+    pub(super) fn within(self, tiles: usize) -> usize {
+        tiles.div_ceil(self.size)
+    }
+
+    /// Words of a chunk's statistics: each chunk's begin where a binding can.
+    fn stride(self, channels: usize) -> usize {
+        (3 * self.count * channels).next_multiple_of(64)
+    }
+
+    /// A kernel with the dispatch that merges the statistics of all segments of all chunks.
+    pub(super) fn merged(
+        self,
+        caps: &Caps,
+        channels: usize,
+        all: usize,
+        chunks: usize,
+        mut kernel: Kernel,
+    ) -> Kernel {
+        let stride = self.stride(channels);
+        let elem = if caps.software() { Elem::of(channels) } else { Elem::Scalar };
+        let vectors = channels / elem.lanes();
+        let file = if caps.software() { STATISTICS_MERGE_SERIAL } else { STATISTICS_MERGE };
+        let source = elem
+            .alias(source(&[file]))
+            .constant("C", vectors)
+            .constant("SEGMENTS", self.count)
+            .constant("STRIDE", stride / elem.lanes())
+            .constant("ALL", all);
+        let mut merge = dispatch("statistics", source, vectors);
+        if !caps.software() {
+            merge.workgroups = channels as u64;
+        }
+        merge.rebind = &[("partials", WORKSPACE)];
+        kernel.dispatches.push(merge);
+        kernel.workspace(WORKSPACE, 4 * stride * chunks)
+    }
+}
+
+impl Winograd {
+    /// What an invocation of the transforms holds: 36 vectors of four would leave a GPU few invocations at a time.
+    pub(super) fn elem(self, caps: &Caps, channels: usize) -> Elem {
+        if caps.software() || self.outputs == 2 { Elem::of(channels) } else { Elem::Scalar }
+    }
+
+    /// Tiles of some images.
+    pub(super) fn tiles(self, conv: &Conv, images: usize) -> usize {
+        let [h, w] = self.grid(conv);
+        images * h * w
+    }
+
+    fn source(self, elem: Elem, files: &[&'static str]) -> Source {
+        let mut all = vec![if self.outputs == 4 { F4 } else { F2 }];
+        all.extend(files);
+        elem.alias(source(&all))
+    }
+
+    /// A source that goes over the tiles of some images, with their channels.
+    fn over_tiles(
+        self,
+        conv: &Conv,
+        images: usize,
+        channels: usize,
+        elem: Elem,
+        files: &[&'static str],
+    ) -> Source {
+        let [h, w] = self.grid(conv);
+        self.source(elem, files)
+            .constant("H", conv.h)
+            .constant("W", conv.w)
+            .constant("TILES_H", h)
+            .constant("TILES_W", w)
+            .constant("TILES", images * h * w)
+            .constant("C", channels / elem.lanes())
+            .constant("PADDED", self.padded(channels) / elem.lanes())
+    }
+
+    fn to_points(
+        self,
+        label: &'static str,
+        conv: &Conv,
+        caps: &Caps,
+        images: ImageRange,
+        (name, channels): (&'static str, usize),
+        files: &[&'static str],
+    ) -> Dispatch {
+        let elem = self.elem(caps, channels);
+        let source = self.over_tiles(conv, images.count, channels, elem, files);
+        let invocations = self.tiles(conv, images.count) * self.padded(channels) / elem.lanes();
+        let mut dispatch = dispatch(label, source, invocations);
+        dispatch.parts.push(images.part(name, conv, channels));
+        dispatch
+    }
+
+    /// The tiles of the input.
+    pub(super) fn inputs(self, conv: &Conv, caps: &Caps, images: ImageRange, normalized: bool) -> Dispatch {
+        let files = [read(normalized), READ_INPUT, INPUT];
+        let dispatch = self.to_points("inputs", conv, caps, images, ("input", conv.c), &files);
+        Dispatch { rebind: &[("points", INPUTS)], ..dispatch }
+    }
+
+    /// The tiles of the output's gradient: as the input of a convolution, or as the filter of one of the input.
+    pub(super) fn grad_outputs(
+        self,
+        conv: &Conv,
+        caps: &Caps,
+        images: ImageRange,
+        through: Option<f32>,
+        as_filter: bool,
+    ) -> Dispatch {
+        let file = if as_filter { GRAD_OUTPUT } else { INPUT };
+        let operand = ("grad_output", conv.k);
+        let mut dispatch = match through {
+            None => self.to_points("grad_outputs", conv, caps, images, operand, &[READ_GRADIENT, file]),
+            Some(at_zero) => {
+                let files = [RELU_SLOPE, READ_GRADIENT_THROUGH, file];
+                let mut dispatch = self.to_points("grad_outputs", conv, caps, images, operand, &files);
+                dispatch.source = dispatch.source.flag("RELU", true).float("AT_ZERO", at_zero);
+                dispatch.parts.push(images.part("output", conv, conv.k));
+                dispatch
+            }
+        };
+        dispatch.rebind = &[("points", OUTPUTS)];
+        dispatch
+    }
+
+    /// The filters of the forward pass.
+    pub(super) fn filters(self, conv: &Conv) -> Dispatch {
+        let elem = Elem::of(conv.k);
+        let source = self.source(elem, &[FILTER_FORWARD, FILTER]);
+        self.filters_of(conv, conv.k / elem.lanes(), [conv.c, conv.k], elem, source)
+    }
+
+    /// The filters of the gradient for the input.
+    pub(super) fn turned_filters(self, conv: &Conv) -> Dispatch {
+        let source = self.source(Elem::Vec4, &[FILTER_TURNED, FILTER]);
+        self.filters_of(conv, conv.k, [conv.k, conv.c], Elem::Vec4, source)
+    }
+
+    fn filters_of(self, conv: &Conv, out: usize, sides: [usize; 2], elem: Elem, source: Source) -> Dispatch {
+        let [rows, columns] = [self.padded(sides[0]), self.padded(sides[1]) / elem.lanes()];
+        let source = source
+            .constant("IN", conv.c)
+            .constant("OUT", out)
+            .constant("ROWS", rows)
+            .constant("COLUMNS", columns);
+        Dispatch { rebind: &[("points", FILTERS)], ..dispatch("filters", source, rows * columns) }
+    }
+
+    fn of_points(
+        self,
+        conv: &Conv,
+        caps: &Caps,
+        images: ImageRange,
+        segments: Segments,
+        (name, channels): (&'static str, usize),
+        finish: [&'static str; 2],
+    ) -> Dispatch {
+        let elem = self.elem(caps, channels);
+        let count = segments.within(self.tiles(conv, images.count));
+        let source = self
+            .over_tiles(conv, images.count, channels, elem, &[finish[0], finish[1], OUTPUT])
+            .constant("SEGMENT", segments.size)
+            .constant("SEGMENTS", count);
+        let mut dispatch = dispatch("outputs", source, channels / elem.lanes() * count);
+        dispatch.parts.push(images.part(name, conv, channels));
+        dispatch
+    }
+
+    /// The output of the `chunk`-th images, and its statistics.
+    pub(super) fn outputs(
+        self,
+        op: &ConvForward,
+        caps: &Caps,
+        images: ImageRange,
+        segments: Segments,
+        chunk: usize,
+    ) -> Dispatch {
+        let conv = &op.conv;
+        let finish = [BIAS, if op.statistics { STATISTICS } else { NO_STATISTICS }];
+        let mut dispatch = self.of_points(conv, caps, images, segments, ("output", conv.k), finish);
+        dispatch.rebind = &[("points", OUTPUTS), ("biases", "bias"), ("partials", WORKSPACE)];
+        if op.statistics {
+            let stride = segments.stride(conv.k);
+            dispatch.parts.push(Part::words(WORKSPACE, chunk * stride, stride));
+        }
+        dispatch
+    }
+
+    /// The gradient for the input.
+    pub(super) fn grad_inputs(self, conv: &Conv, caps: &Caps, images: ImageRange) -> Dispatch {
+        let vectors = conv.c / self.elem(caps, conv.c).lanes();
+        let segments = Segments::of(caps, self.tiles(conv, images.count), vectors);
+        let to = ("grad_input", conv.c);
+        let dispatch = self.of_points(conv, caps, images, segments, to, [NO_BIAS, NO_STATISTICS]);
+        Dispatch { rebind: &[("points", INPUTS), ("output", "grad_input")], ..dispatch }
+    }
+
+    /// The gradient for the weights, from the sums of the products over all tiles.
+    pub(super) fn grad_filters(self, op: &ConvGradWeight, splits: usize) -> Dispatch {
+        let conv = &op.conv;
+        let elem = Elem::of(conv.k);
+        let columns = conv.k / elem.lanes();
+        let source = self
+            .source(elem, &[GRAD_WEIGHT_KEEP, GRAD_FILTER])
+            .constant("IN", conv.c)
+            .constant("OUT", columns)
+            .constant("ROWS", self.padded(conv.c))
+            .constant("COLUMNS", self.padded(conv.k) / elem.lanes())
+            .constant("SPLITS", splits)
+            .flag("ACCUMULATE", op.accumulate);
+        Dispatch { rebind: &[("points", FILTERS)], ..dispatch("filters", source, conv.c * columns) }
+    }
+}

@@ -1,0 +1,160 @@
+//! What Winograd's transforms do to rounding.
+//!
+//! In one dimension `y = At [(G g) * (Bt d)]`. Inputs `d` and filters `g` are independent and of variance 1; each of the
+//! products `m_i` then has variance `|G_i|^2 |B_i|^2`, and f32 leaves an error in proportion to its deviation. An output
+//! gets the sum of those errors by its row of `At`: the variance of the error of output `y` is in proportion to
+//! `sum over i of At_yi^2 |G_i|^2 |B_i|^2`, where a plain sum of three products has 3. Two dimensions square the quotient
+//! of variances, and so turn it into that of deviations. The gradient for the weights is the transposed algorithm:
+//! `dg = Gt [(A dy) * (Bt d)]`, beside sums of as many products as a tile has outputs.
+//!
+//! Outliers: a plain sum meets the product of two in one result, where it is expected; a tile of Winograd's has it in its
+//! products, and its rounding in every result. One input `d_m` and one value of a filter `g_t` leave the variance
+//! `sum over i of At_yi^2 G_it^2 Bt_im^2` in output `y`.
+
+use super::compare::Tolerance;
+use crate::{
+    kernels::Variant,
+    ops::{Op, Operand},
+};
+
+/// The matrices of an algorithm, by rows: `B` transposed, `G`, and `A` (not transposed).
+struct Matrices {
+    b: &'static [&'static [f64]],
+    g: &'static [[f64; 3]],
+    a: &'static [&'static [f64]],
+}
+
+/// F(4, 3) at the points 0, 1, -1, 2, -2, infinity.
+const F4: Matrices = Matrices {
+    b: &[
+        &[4.0, 0.0, -5.0, 0.0, 1.0, 0.0],
+        &[0.0, -4.0, -4.0, 1.0, 1.0, 0.0],
+        &[0.0, 4.0, -4.0, -1.0, 1.0, 0.0],
+        &[0.0, -2.0, -1.0, 2.0, 1.0, 0.0],
+        &[0.0, 2.0, -1.0, -2.0, 1.0, 0.0],
+        &[0.0, 4.0, 0.0, -5.0, 0.0, 1.0],
+    ],
+    g: &[
+        [1.0 / 4.0, 0.0, 0.0],
+        [-1.0 / 6.0, -1.0 / 6.0, -1.0 / 6.0],
+        [-1.0 / 6.0, 1.0 / 6.0, -1.0 / 6.0],
+        [1.0 / 24.0, 1.0 / 12.0, 1.0 / 6.0],
+        [1.0 / 24.0, -1.0 / 12.0, 1.0 / 6.0],
+        [0.0, 0.0, 1.0],
+    ],
+    a: &[
+        &[1.0, 0.0, 0.0, 0.0],
+        &[1.0, 1.0, 1.0, 1.0],
+        &[1.0, -1.0, 1.0, -1.0],
+        &[1.0, 2.0, 4.0, 8.0],
+        &[1.0, -2.0, 4.0, -8.0],
+        &[0.0, 0.0, 0.0, 1.0],
+    ],
+};
+
+/// F(2, 3) at the points 0, 1, -1, infinity.
+const F2: Matrices = Matrices {
+    b: &[&[1.0, 0.0, -1.0, 0.0], &[0.0, 1.0, 1.0, 0.0], &[0.0, -1.0, 1.0, 0.0], &[0.0, 1.0, 0.0, -1.0]],
+    g: &[[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]],
+    a: &[&[1.0, 0.0], &[1.0, 1.0], &[1.0, -1.0], &[0.0, -1.0]],
+};
+
+fn squares(row: &[f64]) -> f64 {
+    row.iter().map(|v| v * v).sum()
+}
+
+/// The product of the two outliers of the inputs, before batch norm.
+const OUTLIERS: f64 = 50.0 * 50.0;
+
+impl Matrices {
+    /// The algorithm or its transpose as what goes back to the results, and what the other operand goes through; each
+    /// by rows, with columns by result and by the operand's value.
+    fn sides(&self, transposed: bool) -> [Vec<&[f64]>; 2] {
+        let filter = self.g.iter().map(|row| &row[..]).collect();
+        let outputs = self.a.to_vec();
+        if transposed { [filter, outputs] } else { [outputs, filter] }
+    }
+
+    /// The largest over the results, the values of the other operand and those of the input.
+    fn worst(
+        &self,
+        transposed: bool,
+        other: impl Fn(&[f64], usize) -> f64,
+        input: impl Fn(&[f64], usize) -> f64,
+    ) -> f64 {
+        let [back, across] = self.sides(transposed);
+        let mut worst = 0.0;
+        for result in 0..back[0].len() {
+            for value in 0..across[0].len() {
+                for at in 0..self.b.len() {
+                    let rows = back.iter().zip(&across).zip(self.b);
+                    let variance = rows.map(|((back, across), b)| {
+                        back[result] * back[result] * other(across, value) * input(b, at)
+                    });
+                    worst = f64::max(worst, variance.sum());
+                }
+            }
+        }
+        worst
+    }
+
+    /// The deviation of the error of the worst result in two dimensions, over that of a plain sum.
+    fn deviation(&self, transposed: bool) -> f64 {
+        let plain = if transposed { self.a[0].len() } else { 3 };
+        self.worst(transposed, |row, _| squares(row), |row, _| squares(row)) / plain as f64
+    }
+
+    /// The deviation that one product of an input and a value of the other operand leaves in the worst result, in two
+    /// dimensions.
+    fn of_one_product(&self, transposed: bool) -> f64 {
+        self.worst(transposed, |row, at| row[at] * row[at], |row, at| row[at] * row[at])
+    }
+}
+
+/// A tolerance of the plain sums as a row needs it: more where its algorithm amplifies rounding.
+pub(super) fn amplified(row: &Variant, op: &Op, operand: &Operand, plain: Tolerance) -> Tolerance {
+    let matrices = match row.name {
+        "winograd4" | "winograd4_lanes" => F4,
+        "winograd2" | "winograd2_lanes" => F2,
+        _ => return plain,
+    };
+    // The magnitude that `plain` counts with: the terms of a sum, and what an outlier adds.
+    let (transposed, magnitude) = match op {
+        Op::ConvForward(op) => (false, 9 * op.conv.c + 150),
+        Op::ConvGradInput(op) => (false, 9 * op.conv.k + 150),
+        Op::ConvGradWeight(op) => (true, op.conv.pixels() + 200),
+        _ => return plain,
+    };
+    let outliers = matrices.of_one_product(transposed) * OUTLIERS / magnitude as f64;
+    // The statistics are of many results, of which a tile's worth has the outliers' rounding.
+    let outliers = if operand.name.starts_with("batch_") { 0.0 } else { outliers };
+    Tolerance { absolute: plain.absolute * (matrices.deviation(transposed) + outliers), ..plain }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The matrices are those of a convolution: without rounding, the algorithm gives the plain sums.
+    #[test]
+    fn the_matrices_convolve() {
+        for Matrices { b, g, a } in [F4, F2] {
+            let points = || b.iter().zip(g).zip(a);
+            for index in 0..a[0].len() * 3 * b.len() {
+                let (y, tap, d) = (index / b.len() / 3, index / b.len() % 3, index % b.len());
+                let sum: f64 = points().map(|((b, g), a)| a[y] * g[tap] * b[d]).sum();
+                let expected = if d == y + tap { 1.0 } else { 0.0 };
+                assert!((sum - expected).abs() < 1e-12, "output {y}, tap {tap}, input {d}: {sum}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_worst_outputs_are_as_the_shaders_say() {
+        let near = |a: f64, b: f64| assert!((a / b - 1.0).abs() < 0.02, "{a} {b}");
+        near(F4.deviation(false), 31.4);
+        near(F4.deviation(true), 24.2);
+        near(F2.deviation(false), 5.0 / 3.0);
+        near(F2.deviation(true), 2.0);
+    }
+}
