@@ -12,7 +12,7 @@ mod transforms;
 use plan::{Family, Pass, Winograd};
 use transforms::{ImageRange, Segments};
 
-use super::{Caps, Dispatch, Kernel, Variant, lanes::Lanes, matmul::Matmul, parts::unpack};
+use super::{Caps, Dispatch, Kernel, Variant, lanes::Lanes, parts::unpack};
 use crate::ops::{Conv, ConvForward, ConvGradInput, ConvGradWeight, Op};
 
 /// The workspaces: tiles of inputs and of outputs at the points of the transform, and filters.
@@ -55,7 +55,7 @@ pub(super) const VARIANTS: &[Variant] = &[
 impl Winograd {
     fn fits(self, conv: &Conv, caps: &Caps) -> bool {
         let able = match self.family {
-            Family::Tiled => Matmul::fits(caps),
+            Family::Tiled => products::Tile::fits(caps),
             Family::Lanes => Lanes::fit(caps, self.padded(conv.k)),
         };
         able && self.chunks(conv, caps).is_some()

@@ -5,6 +5,7 @@ use super::{
     plan::{Family, Winograd},
 };
 use crate::{
+    dtype::DType,
     kernels::{Caps, Dispatch, lanes::Lanes, matmul::Matmul, parts::GRID},
     ops::Conv,
     shader::Source,
@@ -16,7 +17,7 @@ const TILED: &str = include_str!("../../../shaders/winograd/product_tiled.wgsl")
 
 /// A tile of a product through workgroup memory.
 #[derive(Clone, Copy, Debug)]
-struct Tile {
+pub(super) struct Tile {
     m: usize,
     n: usize,
     slab: usize,
@@ -30,6 +31,11 @@ impl Tile {
             (true, false) => Self { m: 128, n: 64, slab: 8 },
             _ => Self { m: 64, n: 64, slab: 16 },
         }
+    }
+
+    /// Whether a device has room for any of them: 256 invocations, and at most 16 x 34 vec4 of slabs.
+    pub(super) fn fits(caps: &Caps) -> bool {
+        caps.workgroup_invocations >= 256 && caps.workgroup_bytes >= 16 * 34 * 16
     }
 
     fn count(self, m: usize, n: usize) -> usize {
@@ -71,7 +77,7 @@ impl Winograd {
             Family::Lanes => {
                 let lanes = Lanes::of(tiles, n, k, &[]);
                 let source = lanes
-                    .rows_source(LANES)
+                    .rows_source(DType::F32, LANES)
                     .constant("PRODUCTS", self.products())
                     .constant("M", tiles)
                     .constant("N", n)
@@ -120,7 +126,7 @@ impl Winograd {
             }
             Family::Lanes => {
                 let lanes = Lanes::of(1, n, m, &[]);
-                let source = lanes.source(&[OUTER_LANES]);
+                let source = lanes.source(DType::F32, &[OUTER_LANES]);
                 let source = source.constant("M", m).constant("N", n).constant("K", tiles);
                 (source, lanes.outer_blocks())
             }
