@@ -116,8 +116,12 @@ impl Winograd {
         }
     }
 
-    /// By arithmetic, not measured: the transforms move as many bytes as products of 64 channels take time for.
+    /// By arithmetic, not measured: the transforms move as many bytes as products of 64 channels take time for. Few
+    /// channels or pixels leave the products' tiles empty.
     fn speed_on_gpu(self, conv: &Conv) -> u32 {
+        if conv.c.min(conv.k) < 32 || conv.pixels() < 4096 {
+            return 0;
+        }
         let narrow = conv.c.min(conv.k) as f64;
         (100.0 * self.saving(conv) * narrow / (narrow + 64.0)) as u32
     }

@@ -142,6 +142,7 @@ impl Winograd {
             .constant("TILES_W", w)
             .constant("TILES", images * h * w)
             .constant("C", channels / elem.lanes())
+            .constant("VECTORS", channels / elem.lanes())
             .constant("PADDED", self.padded(channels) / elem.lanes())
     }
 
