@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     config::TrainConfig,
     metrics::{Row, Sums},
+    probe::LayerRow,
     store::{self, Entry, TensorFile},
     weights::{self, Description, FORMAT_VERSION, Kind, ModelInfo, Weights, WeightsError},
 };
@@ -46,6 +47,9 @@ pub struct Progress {
     /// The epochs so far.
     #[serde(default)]
     pub history: Vec<Row>,
+    /// The layers at the end of each of them.
+    #[serde(default)]
+    pub layers: Vec<LayerRow>,
 }
 
 /// The metadata of a checkpoint.

@@ -6,6 +6,7 @@ use super::{
     TrainError,
     checkpoint::{Checkpoint, Part},
     metrics::Sums,
+    probe::{self, LayerRow},
     weights::Weights,
 };
 use crate::{
@@ -37,9 +38,29 @@ pub struct Evaluation {
     pub sums: Sums,
     /// `confusion[label][answer]` counts images.
     pub confusion: Vec<Vec<u64>>,
+    /// The [`Evaluation::HARD`] images of the highest loss, the worst first.
+    pub hardest: Vec<Hard>,
+}
+
+/// An image of an evaluation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hard {
+    /// Its index in the data set.
+    pub image: usize,
+    /// Its class.
+    pub label: usize,
+    /// What the network says.
+    pub answer: usize,
+    /// The probability that the network gives to its answer.
+    pub probability: f32,
+    /// The loss.
+    pub loss: f32,
 }
 
 impl Evaluation {
+    /// How many of the images of the highest loss are kept.
+    pub const HARD: usize = 25;
+
     /// Mean loss.
     pub fn loss(&self) -> f64 {
         self.sums.mean_loss()
@@ -139,7 +160,7 @@ impl Session {
     ) -> Result<Evaluation, TrainError> {
         let classes = self.network.config.classes;
         let mut confusion = vec![vec![0; classes]; classes];
-        let mut sums = Sums::default();
+        let (mut sums, mut hardest) = (Sums::default(), Vec::new());
         let mut count = |batch: &Batch, probs: &[f32], losses: &[f32]| {
             for ((probs, &label), &loss) in
                 probs.chunks_exact(classes).zip(&batch.labels).zip(losses).take(batch.valid)
@@ -148,8 +169,17 @@ impl Session {
                 confusion[label as usize][answer] += 1;
                 sums.loss += f64::from(loss);
                 sums.correct += u64::from(answer == label as usize);
+                hardest.push(Hard {
+                    image: sums.images as usize,
+                    label: label as usize,
+                    answer,
+                    probability: probs[answer],
+                    loss,
+                });
                 sums.images += 1;
             }
+            hardest.sort_by(|a, b| b.loss.total_cmp(&a.loss).then(a.image.cmp(&b.image)));
+            hardest.truncate(Evaluation::HARD);
         };
         let batches = loader.epoch(0, 0)?;
         let of = batches.len();
@@ -167,7 +197,7 @@ impl Session {
         if let Some(last) = waiting {
             count(&last, &self.answer()?, &self.answer()?);
         }
-        Ok(Evaluation { sums, confusion })
+        Ok(Evaluation { sums, confusion, hardest })
     }
 
     /// As [`Session::evaluate`], but only the device's sums; `None` where `stop` ended it.
@@ -222,6 +252,12 @@ impl Session {
             probs.extend(answer.chunks_exact(classes).take(valid).map(<[f32]>::to_vec));
         }
         Ok(probs)
+    }
+
+    /// Evaluates a batch and looks at its layers.
+    pub(super) fn probe(&mut self, batch: &Batch, epoch: u32) -> Result<Vec<LayerRow>, TrainError> {
+        self.upload_batch(batch, Control::default())?;
+        Ok(probe::probe(&mut *self.executor, batch.valid, epoch)?)
     }
 
     /// Uploads a batch and runs a pass over it; `control` is completed by the batch's own.

@@ -275,10 +275,16 @@ impl Trainer {
             images_per_second: trained.images as f64 / self.progress.epoch_seconds,
             seconds: self.progress.seconds,
         };
+        let layers = match self.test.epoch(0, 0)?.next() {
+            Some(batch) => self.session.probe(&batch, row.epoch)?,
+            None => Vec::new(),
+        };
         // An epoch that `--steps` had ended before gives way to its longer self.
         self.progress.history.retain(|earlier| earlier.epoch != row.epoch);
         let is_best = best(&self.progress.history).is_none_or(|best| row.test_accuracy > best.test_accuracy);
         self.progress.history.push(row);
+        self.progress.layers.retain(|earlier| earlier.epoch != row.epoch);
+        self.progress.layers.extend(layers);
         if self.progress.batch == self.train.batches_per_epoch() {
             self.progress.epoch += 1;
             self.progress.batch = 0;
