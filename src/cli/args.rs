@@ -65,6 +65,9 @@ pub(super) struct Train {
     /// Continue an interrupted run bit for bit: a run directory, or its checkpoint.safetensors.
     #[arg(long, value_name = "DIR|FILE", conflicts_with = "recipe")]
     pub(super) resume: Option<PathBuf>,
+    /// Write event files for TensorBoard into the run directory.
+    #[arg(long)]
+    pub(super) tensorboard: bool,
     /// Hand this one training step to the graphics debugger that the program was started by: RenderDoc, or Xcode
     /// on macOS. docs/profiling.md shows how.
     #[arg(long, value_name = "STEP")]

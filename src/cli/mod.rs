@@ -17,6 +17,7 @@ mod profile_picture;
 mod profile_table;
 mod profile_trace;
 mod progress;
+mod report;
 mod summary;
 mod table;
 mod train;

@@ -16,6 +16,7 @@ use super::{
     output::{note, print},
     plan::{self, Planned},
     progress::Progress,
+    report::Report,
     summary,
     table::{Align, duration, table, thousands},
 };
@@ -23,7 +24,10 @@ use crate::{
     data::DataSets,
     model::Network,
     program::lower,
-    train::{Checkpoint, Flags, Outcome, RunDirectory, Session, Summary, TrainConfig, Trainer, loaders},
+    train::{
+        Checkpoint, Event, Flags, Observer, Outcome, RunDirectory, Session, Summary, TensorBoard,
+        TrainConfig, Trainer, loaders,
+    },
 };
 
 /// The paper's results after its tenth epoch.
@@ -100,7 +104,8 @@ fn describe_data(config: &TrainConfig, data: &DataSets) -> String {
 pub(super) fn run(flags: &args::Train, quiet: bool) -> Result<u8> {
     let stop = stop_on_signals()?;
     let device = Device::choose(&flags.device.device, &flags.kernels)?;
-    note(quiet, &device.describe());
+    let description = device.describe();
+    note(quiet, &description);
     let resume = flags.resume.as_deref().map(RunDirectory::checkpoint_of).transpose()?;
     let checkpoint = resume.as_deref().map(Checkpoint::read).transpose()?;
     let config = match &checkpoint {
@@ -132,13 +137,14 @@ pub(super) fn run(flags: &args::Train, quiet: bool) -> Result<u8> {
     };
     let executor = device.open(lowered.program.clone())?;
     let session = Session::new(executor, &lowered, network);
-    let mut trainer = Trainer::new(session, config, &data, directory)?;
+    let board = flags.tensorboard.then(|| TensorBoard::create(directory.path())).transpose()?;
+    let mut trainer = Trainer::new(session, config.clone(), &data, directory)?;
     if let Some(checkpoint) = &checkpoint {
         trainer.restore(checkpoint)?;
     }
     drop(checkpoint);
-    let mut progress = Progress::new(quiet);
-    match trainer.run(&stop, &mut progress)? {
+    let outcome = observe(&mut trainer, &stop, quiet, board)?;
+    match outcome {
         Outcome::Interrupted { checkpoint } => {
             note(quiet, &format!("go on with: vgg train --resume {}", checkpoint.display()));
             Ok(FAILED)
@@ -147,10 +153,51 @@ pub(super) fn run(flags: &args::Train, quiet: bool) -> Result<u8> {
             if let Some(step) = flags.capture {
                 note(quiet, &format!("captured  step {step}; the debugger has it"));
             }
-            print(&render(&summary, trainer.directory()))?;
+            let page = report(&mut trainer, &config, &data, &description)?;
+            print(&(render(&summary, trainer.directory().path()) + &page))?;
             Ok(DONE)
         }
     }
+}
+
+/// Trains to the end, telling a person, and TensorBoard where it was asked for.
+fn observe(
+    trainer: &mut Trainer,
+    stop: &AtomicBool,
+    quiet: bool,
+    mut board: Option<TensorBoard>,
+) -> Result<Outcome> {
+    let mut progress = Progress::new(quiet);
+    let outcome = trainer.run(stop, &mut |event: &Event<'_>| {
+        progress.event(event);
+        if let Some(board) = &mut board {
+            board.event(event);
+        }
+    })?;
+    board.map_or(Ok(()), TensorBoard::finish)?;
+    Ok(outcome)
+}
+
+/// Evaluates the last weights and writes `report.html`; gives the line that says where.
+fn report(trainer: &mut Trainer, config: &TrainConfig, data: &DataSets, device: &str) -> Result<String> {
+    let [_, test] = loaders(config, data)?;
+    let evaluation = trainer.session().evaluate(&test, |_, _| {})?;
+    let filters = trainer.session().values(0)?;
+    let network = trainer.session().network().clone();
+    let progress = trainer.progress();
+    let html = Report {
+        title: &trainer.title(),
+        device,
+        config,
+        network: &network,
+        history: &progress.history,
+        layers: &progress.layers,
+        evaluation: &evaluation,
+        test: &*data.test,
+        filters: &filters,
+    }
+    .html()?;
+    Ok(format!("report     {}\n", trainer.directory().write_report(&html)?.display()))
 }
 
 /// The first Ctrl-C or SIGTERM asks the run to stop, the second ends the process.

@@ -18,6 +18,7 @@ mod report;
 mod schedule;
 mod session;
 mod store;
+mod tensorboard;
 mod trainer;
 mod weights;
 
@@ -34,5 +35,6 @@ pub use report::{RunDirectory, RunError};
 pub use schedule::Schedule;
 pub use session::{Evaluation, Hard, Session};
 pub use store::StoreError;
+pub use tensorboard::TensorBoard;
 pub use trainer::{Outcome, Trainer, loaders};
 pub use weights::{FORMAT_VERSION, ModelInfo, Weights, WeightsError};

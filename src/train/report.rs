@@ -53,8 +53,8 @@ pub enum RunError {
     },
 }
 
-/// A directory that holds a run: `config.toml`, `metrics.csv`, `curves.svg`, `checkpoint.safetensors`,
-/// `best.safetensors`. Every file in it is whole at all times.
+/// A directory that holds a run: `config.toml`, `metrics.csv`, `curves.svg`, `report.html`,
+/// `checkpoint.safetensors`, `best.safetensors`. Every file in it is whole at all times.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunDirectory {
     path: PathBuf,
@@ -135,6 +135,16 @@ impl RunDirectory {
 
     fn write_config(&self, config: &TrainConfig) -> Result<(), FileError> {
         write_text(&self.path.join("config.toml"), &format!("{MARK}\n{}", config.to_toml()))
+    }
+
+    /// Writes `report.html`; gives its path.
+    ///
+    /// # Errors
+    /// [`FileError`] where the system refuses.
+    pub fn write_report(&self, html: &str) -> Result<PathBuf, FileError> {
+        let path = self.path.join("report.html");
+        write_text(&path, html)?;
+        Ok(path)
     }
 
     /// Writes `metrics.csv` and `curves.svg`.

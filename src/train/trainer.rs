@@ -156,8 +156,8 @@ impl Trainer {
     }
 
     /// The run directory.
-    pub fn directory(&self) -> &Path {
-        self.directory.path()
+    pub fn directory(&self) -> &RunDirectory {
+        &self.directory
     }
 
     /// Trains to the end, or until `stop` is set, which is looked at before every step.
@@ -329,7 +329,8 @@ impl Trainer {
         Ok(self.directory.write_history(&self.title(), &self.progress.history)?)
     }
 
-    fn title(&self) -> String {
+    /// What the run trains, for pictures and reports.
+    pub fn title(&self) -> String {
         let [h, w] = self.info.image_size;
         let width = match self.info.width {
             1.0 => String::new(),
