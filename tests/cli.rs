@@ -76,7 +76,7 @@ fn help_is_there_and_wrong_words_are_usage_errors() {
     }
     fail(folder.path(), &["trian"], 2, &["trian", "train"]);
     fail(folder.path(), &["train", "--epoch", "3"], 2, &["--epoch", "--epochs"]);
-    fail(folder.path(), &["predict"], 2, &["--weights"]);
+    fail(folder.path(), &["predict"], 2, &["IMAGE"]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::PossibleValuesParser};
 use serde::Serialize;
 
-use crate::{ops::Op, tune::Source};
+use crate::{model::Architecture, ops::Op, tune::Source};
 
 /// Train and run VGG image classifiers from first principles on any GPU.
 ///
@@ -25,10 +25,18 @@ pub(super) struct Cli {
 pub(super) enum Command {
     /// Train a network.
     Train(Train),
+    /// Compare the paper's VGG with torchvision's on the same data and seed: one table, one picture.
+    ///
+    /// The first has batch norm and pooling with adaptive stride, the second neither, but adaptive average pooling to
+    /// 7x7 in front of the classifier. Both are trained with the flags of `vgg train`, or loaded; the second needs at
+    /// least 32 px, and then both have them.
+    Compare(super::compare::Flags),
     /// Measure a trained network on a data set's test images: loss, accuracy, confusion matrix.
     Eval(Eval),
     /// Classify pictures: PNG or JPEG of any size and colour.
     Predict(Predict),
+    /// Write a trained network for other programs: ONNX, or safetensors under torchvision's names.
+    Export(super::export::Flags),
     /// Show a network layer by layer: output shape, parameters, FLOP.
     Summary(Summary),
     /// Show the memory and the limits that a training needs against those that the device has.
@@ -120,7 +128,10 @@ pub(super) struct SettingFlags {
     /// Data set: mnist (built in), or mnist:DIR for the four files elsewhere.
     #[arg(long, value_name = "SET")]
     data: Option<String>,
-    /// Side of the network's input in pixels; the images are resized to it. At least 24.
+    /// Which VGG.
+    #[arg(long, value_parser = PossibleValuesParser::new(Architecture::all().map(Architecture::name)))]
+    model: Option<String>,
+    /// Side of the network's input in pixels; the images are resized to it. At least 24, or 32 with --pool-stride fixed.
     #[arg(long, value_name = "PIXELS")]
     image_size: Option<u32>,
     /// Factor on the width of every layer; 1 is the paper's.
@@ -135,6 +146,20 @@ pub(super) struct SettingFlags {
     /// Whose rule decides where the paper's code and PyTorch differ.
     #[arg(long, value_enum)]
     semantics: Option<SemanticsFlag>,
+    /// Stride of the pooling layers.
+    #[arg(long, value_enum)]
+    pool_stride: Option<PoolStrideFlag>,
+    /// Side of the image that adaptive average pooling gives the classifier; 0 leaves the layer out, 7 is
+    /// torchvision's.
+    #[arg(long, value_name = "PIXELS")]
+    avgpool: Option<u32>,
+    /// Begin with the weights of this file (fine-tuning): torchvision's or timm's as safetensors, or a run's. Weights for
+    /// three channels are summed for one; where the classes are others in number the last layer begins anew.
+    #[arg(long, value_name = "FILE")]
+    weights: Option<String>,
+    /// Layers that stay as --weights has them.
+    #[arg(long, value_enum)]
+    freeze: Option<FreezeFlag>,
     /// Passes over the training images.
     #[arg(long)]
     epochs: Option<u32>,
@@ -194,6 +219,24 @@ enum SemanticsFlag {
 
 #[derive(Clone, Copy, Debug, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
+enum FreezeFlag {
+    /// All layers are trained.
+    None,
+    /// Everything in front of the classifier stays; its batch norms use their running statistics.
+    Features,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+enum PoolStrideFlag {
+    /// 2, but 1 along a side of at most 3 pixels: the paper's.
+    Adaptive,
+    /// Always 2: torchvision's.
+    Fixed,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
 enum OptimizerFlag {
     Adam,
 }
@@ -228,7 +271,8 @@ pub(super) struct Eval {
     /// Images a step.
     #[arg(short, long, default_value_t = 64, value_name = "IMAGES")]
     pub(super) batch_size: usize,
-    /// Where the picture of the confusion matrix goes; unset, confusion.svg beside the weights.
+    /// Where the picture of the confusion matrix goes; unset, confusion.svg beside the weights; in
+    /// this folder for those inside the program.
     #[arg(long, value_name = "FILE")]
     pub(super) confusion: Option<PathBuf>,
     /// Print one JSON object instead of text, and write no picture unless --confusion names one.
@@ -238,9 +282,10 @@ pub(super) struct Eval {
 
 #[derive(Debug, Args)]
 pub(super) struct WeightsFlag {
-    /// Weights of a trained network: best.safetensors or checkpoint.safetensors of a run, or torchvision's.
+    /// Weights of a trained network: best.safetensors or checkpoint.safetensors of a run, or torchvision's or timm's as
+    /// safetensors. Unset, those inside the program, trained by the quick recipe.
     #[arg(long, value_name = "FILE")]
-    pub(super) weights: PathBuf,
+    pub(super) weights: Option<PathBuf>,
     /// Side of the network's input, for weights that do not say it.
     #[arg(long, value_name = "PIXELS")]
     pub(super) image_size: Option<usize>,

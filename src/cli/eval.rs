@@ -44,14 +44,22 @@ pub(super) fn open_session(
     Ok(session)
 }
 
-/// Reads the weights that the flags name.
-pub(super) fn read_weights(flags: &args::WeightsFlag) -> Result<Weights> {
-    Ok(Weights::read(&flags.weights, flags.image_size.map(|side| [side; 2]))?)
+/// Reads the weights that the flags name, or those inside the program, and says so.
+pub(super) fn read_weights(flags: &args::WeightsFlag, quiet: bool) -> Result<Weights> {
+    let size = flags.image_size.map(|side| [side; 2]);
+    let Some(path) = &flags.weights else {
+        note(
+            quiet,
+            "weights   inside the program, trained by the quick recipe (assets/weights); --weights FILE takes others",
+        );
+        return Ok(Weights::builtin()?);
+    };
+    Ok(Weights::read(path, size)?)
 }
 
 /// Runs `vgg eval`.
 pub(super) fn run(flags: &args::Eval, quiet: bool) -> Result<()> {
-    let weights = read_weights(&flags.weights)?;
+    let weights = read_weights(&flags.weights, quiet)?;
     let source: DataSource = flags.data.parse()?;
     let device = Device::choose(&flags.device.device, &flags.kernels)?;
     note(quiet, &device.describe());
@@ -101,7 +109,8 @@ pub(super) fn run(flags: &args::Eval, quiet: bool) -> Result<()> {
 }
 
 fn default_picture(flags: &args::Eval) -> PathBuf {
-    flags.weights.weights.with_file_name("confusion.svg")
+    let beside = |path: &PathBuf| path.with_file_name("confusion.svg");
+    flags.weights.weights.as_ref().map_or_else(|| PathBuf::from("confusion.svg"), beside)
 }
 
 fn check(info: &ModelInfo, test: &dyn Dataset, data: &str) -> Result<()> {

@@ -3,10 +3,12 @@
 mod args;
 mod bench;
 mod capture;
+mod compare;
 mod confusion;
 mod device;
 mod devices;
 mod eval;
+mod export;
 mod kernels;
 mod measured;
 mod output;
@@ -73,8 +75,10 @@ fn quiet_mesa() {
 fn run(cli: Cli) -> Result<u8> {
     match &cli.command {
         Command::Train(flags) => return train::run(flags, cli.quiet),
+        Command::Compare(flags) => return compare::run(flags, cli.quiet),
         Command::Eval(flags) => eval::run(flags, cli.quiet)?,
         Command::Predict(flags) => predict::run(flags, cli.quiet)?,
+        Command::Export(flags) => export::run(flags, cli.quiet)?,
         Command::Summary(flags) => train::summary(flags)?,
         Command::Plan(flags) => train::plan(flags, cli.quiet)?,
         Command::Tune(flags) => return tune::run(flags, cli.quiet),

@@ -20,7 +20,7 @@ const BATCH: usize = 16;
 
 /// Runs `vgg predict`. Pictures that cannot be read are named, the others are classified all the same.
 pub(super) fn run(flags: &args::Predict, quiet: bool) -> Result<()> {
-    let weights = eval::read_weights(&flags.weights)?;
+    let weights = eval::read_weights(&flags.weights, quiet)?;
     let device = Device::choose(&flags.device.device, &flags.kernels)?;
     note(quiet, &device.describe());
     let info = &weights.info;

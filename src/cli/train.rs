@@ -23,9 +23,9 @@ use super::{
 use crate::{
     data::DataSets,
     model::Network,
-    program::lower,
+    program::{Lowered, lower},
     train::{
-        Checkpoint, Event, Flags, Observer, Outcome, RunDirectory, Session, Summary, TensorBoard,
+        Checkpoint, Event, Flags, Observer, Outcome, Pretrained, RunDirectory, Session, Summary, TensorBoard,
         TrainConfig, Trainer, loaders,
     },
 };
@@ -81,10 +81,11 @@ pub(super) fn network(config: &TrainConfig, data: &DataSets) -> Result<Network> 
 pub(super) fn describe(config: &TrainConfig, network: &Network) -> String {
     let [h, w] = network.config.image_size;
     format!(
-        "model     VGG16 with batch norm, {}x{h}x{w}, width {}, {} parameters (recipe {})",
+        "model     {}, {}x{h}x{w}, width {}, {} parameters (recipe {})",
+        network.config.model,
         network.config.channels,
         config.width,
-        thousands(network.trained_values()),
+        thousands(network.values()),
         config.recipe,
     )
 }
@@ -98,6 +99,22 @@ fn describe_data(config: &TrainConfig, data: &DataSets) -> String {
         config.batch_size,
         config.epochs,
     )
+}
+
+fn read_pretrained(path: &str, network: &Network, quiet: bool) -> Result<Pretrained> {
+    let pretrained = Pretrained::read(Path::new(path), network)?;
+    note(quiet, &format!("weights   {path}"));
+    for line in &pretrained.notes {
+        note(quiet, &format!("          {line}"));
+    }
+    let trained = network.parameters.iter().filter(|p| p.trained()).map(|p| p.shape.elements()).sum();
+    if trained != network.values() {
+        note(
+            quiet,
+            &format!("          {} parameters are trained, the others are frozen", thousands(trained)),
+        );
+    }
+    Ok(pretrained)
 }
 
 /// Runs `vgg train`; the exit code says whether it came to its end.
@@ -116,6 +133,10 @@ pub(super) fn run(flags: &args::Train, quiet: bool) -> Result<u8> {
     let network = network(&config, &data)?;
     note(quiet, &describe(&config, &network));
     note(quiet, &describe_data(&config, &data));
+    let pretrained = match (&config.weights, &checkpoint) {
+        (Some(path), None) => Some(read_pretrained(path, &network, quiet)?),
+        _ => None,
+    };
     // What does not fit is refused while nothing is written.
     let [train, _] = loaders(&config, &data)?;
     let device = match flags.capture {
@@ -126,23 +147,21 @@ pub(super) fn run(flags: &args::Train, quiet: bool) -> Result<u8> {
         }
         None => device,
     };
-    let settings = config.settings(&*data.train, device.limits());
-    let lowered = lower(&network, &settings)?;
-    let planned =
-        Planned { network: &network, settings, device: &device, memory: device.memory(), all: false };
-    plan::refuse_what_does_not_fit(&planned, &lowered.program)?;
+    let opening = Opening::plan(&config, &data, network, &device)?;
     let directory = match &resume {
         Some(path) => RunDirectory::resume(path, &config)?,
         None => RunDirectory::create(&config)?,
     };
-    let executor = device.open(lowered.program.clone())?;
-    let session = Session::new(executor, &lowered, network);
+    let session = opening.open()?;
     let board = flags.tensorboard.then(|| TensorBoard::create(directory.path())).transpose()?;
     let mut trainer = Trainer::new(session, config.clone(), &data, directory)?;
     if let Some(checkpoint) = &checkpoint {
         trainer.restore(checkpoint)?;
     }
-    drop(checkpoint);
+    if let Some(pretrained) = &pretrained {
+        trainer.begin_with(pretrained)?;
+    }
+    drop((checkpoint, pretrained));
     let outcome = observe(&mut trainer, &stop, quiet, board)?;
     match outcome {
         Outcome::Interrupted { checkpoint } => {
@@ -198,6 +217,36 @@ fn report(trainer: &mut Trainer, config: &TrainConfig, data: &DataSets, device: 
     }
     .html()?;
     Ok(format!("report     {}\n", trainer.directory().write_report(&html)?.display()))
+}
+
+/// A training that fits its device, before anything is allocated.
+pub(super) struct Opening<'a> {
+    device: &'a Device,
+    lowered: Lowered,
+    network: Network,
+}
+
+impl<'a> Opening<'a> {
+    /// Plans the training and refuses what does not fit.
+    pub(super) fn plan(
+        config: &TrainConfig,
+        data: &DataSets,
+        network: Network,
+        device: &'a Device,
+    ) -> Result<Self> {
+        let settings = config.settings(&*data.train, device.limits());
+        let lowered = lower(&network, &settings)?;
+        let memory = device.memory();
+        let planned = Planned { network: &network, settings, device, memory, all: false };
+        plan::refuse_what_does_not_fit(&planned, &lowered.program)?;
+        Ok(Self { device, lowered, network })
+    }
+
+    /// Allocates it on the device.
+    pub(super) fn open(self) -> Result<Session> {
+        let executor = self.device.open(self.lowered.program.clone())?;
+        Ok(Session::new(executor, &self.lowered, self.network))
+    }
 }
 
 /// The first Ctrl-C or SIGTERM asks the run to stop, the second ends the process.

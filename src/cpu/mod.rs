@@ -9,6 +9,7 @@
 //! results are the same bit for bit on any number of threads.
 
 mod adam;
+mod avg_pool;
 mod batch_norm;
 mod bias;
 mod buffer;
@@ -210,6 +211,8 @@ fn sizes<S: Scalar>(op: &Op) -> Sizes {
         | Op::ReluGrad(_)
         | Op::MaxPoolForward(_)
         | Op::MaxPoolGrad(_)
+        | Op::AvgPool(_)
+        | Op::AvgPoolGrad(_)
         | Op::Dropout(_)
         | Op::LinearGradWeight(_)
         | Op::CrossEntropy(_)
@@ -367,6 +370,14 @@ fn execute<S: Scalar>(step: &Step, slot_of: &[usize], buffers: &mut [Buffer<S>],
         Op::MaxPoolGrad(op) => {
             bind!(input: f, grad_output: f, grad_input: f);
             max_pool::grad_input(&op.pool, input, None, grad_output, grad_input);
+        }
+        Op::AvgPool(op) => {
+            bind!(input: f, output: f);
+            avg_pool::forward(op, input, output);
+        }
+        Op::AvgPoolGrad(op) => {
+            bind!(grad_output: f, grad_input: f);
+            avg_pool::grad_input(&op.0, grad_output, grad_input);
         }
         Op::Dropout(op) => {
             bind!(control: c, input: f, output: f);

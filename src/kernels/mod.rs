@@ -4,6 +4,7 @@
 //! dispatches) for given shapes. Nothing here knows of wgpu: [`Caps`] are plain facts about a device.
 
 mod adam;
+mod avg_pool;
 mod batch_norm;
 mod bias;
 mod caps;
@@ -173,6 +174,7 @@ pub fn variants() -> impl Iterator<Item = &'static Variant> {
         batch_norm::VARIANTS,
         relu::VARIANTS,
         max_pool::VARIANTS,
+        avg_pool::VARIANTS,
         dropout::VARIANTS,
         linear_tiled::FORWARD_VARIANTS,
         linear_tiled::GRAD_INPUT_VARIANTS,

@@ -7,6 +7,7 @@
 //! Activations are `[N, H, W, C]`, convolution weights `[R, S, C, K]`, linear weights `[out, in]`.
 
 mod adam;
+mod avg_pool;
 mod batch_norm;
 mod bias;
 mod cast;
@@ -23,6 +24,7 @@ mod prepare;
 mod relu;
 
 pub use adam::Adam;
+pub use avg_pool::{AvgPool, AvgPoolGrad};
 pub use batch_norm::{
     BatchNormAffine, BatchNormGradAffine, BatchNormGradInput, BatchNormGradStatistics, BatchNormNormalize,
     BatchNormRunning, BatchNormStatistics,
@@ -178,6 +180,10 @@ ops! {
     MaxPoolForward = "max_pool.forward",
     /// Its gradient, gathered from the windows that chose a pixel.
     MaxPoolGrad = "max_pool.grad_input",
+    /// Adaptive average pooling.
+    AvgPool = "avg_pool.forward",
+    /// Its gradient.
+    AvgPoolGrad = "avg_pool.grad_input",
     /// Dropout; the gradient is the same operation on the gradient.
     Dropout = "dropout.apply",
     /// Fully connected layer.

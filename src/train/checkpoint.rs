@@ -149,7 +149,7 @@ pub(super) fn write<E: From<store::StoreError>>(
     let metadata = metadata.expect("metadata are tables of TOML values");
     let counters = weights::counters(network);
     let trained =
-        || network.parameters.iter().enumerate().filter(|(_, p)| p.trainable).map(|(index, _)| index);
+        || network.parameters.iter().enumerate().filter(|(_, p)| p.trained()).map(|(index, _)| index);
     let mut parts: Vec<Part> = (0..network.parameters.len()).map(Part::Value).collect();
     let mut entries = counters.clone();
     entries.extend(weights::values(network));
@@ -168,7 +168,7 @@ pub(super) fn write<E: From<store::StoreError>>(
 
 /// The entries of both moments, the first of all parameters and then the second.
 fn moments(network: &Network) -> Vec<Entry> {
-    let trained = || network.parameters.iter().filter(|p| p.trainable);
+    let trained = || network.parameters.iter().filter(|p| p.trained());
     let entries = MOMENTS
         .iter()
         .flat_map(|prefix| trained().map(move |p| (format!("{prefix}{}", p.name), p.shape.dims())));

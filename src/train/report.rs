@@ -39,6 +39,12 @@ pub enum RunError {
         /// What was found.
         file: &'static str,
     },
+    /// Another comparison's results are there.
+    #[error("{path} holds another comparison (compare.md); give another --output-dir")]
+    Compared {
+        /// The directory.
+        path: PathBuf,
+    },
     /// A `config.toml` that no run has written.
     #[error("{path} holds a config.toml that is not a run's; give another --output-dir")]
     Foreign {
@@ -151,6 +157,19 @@ impl RunDirectory {
     pub(super) fn write_history(&self, title: &str, rows: &[Row]) -> Result<(), FileError> {
         write_text(&self.path.join("metrics.csv"), &to_csv(rows))?;
         write_text(&self.path.join("curves.svg"), &curves::svg(title, rows))
+    }
+}
+
+/// Makes the directory of a comparison: a fresh `runs/compare`, or the one that the user named, which must hold none.
+///
+/// # Errors
+/// [`RunError`].
+pub fn comparison_directory(named: Option<&Path>) -> Result<PathBuf, RunError> {
+    let Some(path) = named else { return fresh(Path::new("runs"), "compare") };
+    make_all(path)?;
+    match path.join("compare.md").exists() {
+        true => Err(RunError::Compared { path: path.to_owned() }),
+        false => Ok(path.to_owned()),
     }
 }
 

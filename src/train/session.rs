@@ -7,6 +7,7 @@ use super::{
     checkpoint::{Checkpoint, Part},
     metrics::Sums,
     probe::{self, LayerRow},
+    pretrained::Pretrained,
     weights::Weights,
 };
 use crate::{
@@ -104,22 +105,29 @@ impl Session {
     /// # Errors
     /// [`TrainError::Executor`].
     pub fn initialize(&mut self, seed: u64) -> Result<(), TrainError> {
-        for index in 0..self.tensors.len() {
-            let values = self.network.parameters[index].initial(seed, index);
-            self.put(Part::Value(index), &values)?;
-            self.clear_moments(index)?;
-        }
-        self.set_loss_scale(LossScale::initial())
+        self.begin(|index, parameter| parameter.initial(seed, index))
+    }
+
+    /// Takes the first values of a file, and those of the seed where the file has none; clears the optimiser's memory.
+    ///
+    /// # Errors
+    /// [`TrainError::Executor`].
+    pub fn begin_with(&mut self, pretrained: &Pretrained, seed: u64) -> Result<(), TrainError> {
+        self.begin(|index, parameter| pretrained.values(index, parameter, seed))
     }
 
     /// Takes a file's weights and clears the optimiser's memory.
     ///
     /// # Errors
-    /// [`TrainError::OtherNetwork`] where they are another network's; [`TrainError::Executor`].
+    /// As [`Weights::fits`]; [`TrainError::Executor`].
     pub fn load(&mut self, weights: &Weights) -> Result<(), TrainError> {
-        self.same_network(weights)?;
+        weights.fits(&self.network)?;
+        self.begin(|index, _| weights.values(index))
+    }
+
+    fn begin(&mut self, values: impl Fn(usize, &Parameter) -> Vec<f32>) -> Result<(), TrainError> {
         for index in 0..self.tensors.len() {
-            let values = weights.values(index);
+            let values = values(index, &self.network.parameters[index]);
             self.put(Part::Value(index), &values)?;
             self.clear_moments(index)?;
         }
@@ -388,20 +396,6 @@ impl Session {
             Some(parameter) => parameter.layout.to_disk(&parameter.shape, &values),
             None => values,
         })
-    }
-
-    fn same_network(&self, weights: &Weights) -> Result<(), TrainError> {
-        let (own, other) = (&self.network.parameters, &weights.network.parameters);
-        let differ = own.iter().zip(other).find(|(a, b)| (&a.name, &a.shape) != (&b.name, &b.shape));
-        match differ {
-            None => Ok(()),
-            Some((own, other)) => Err(TrainError::OtherNetwork {
-                path: weights.file.path().to_owned(),
-                tensor: own.name.clone(),
-                found: other.shape.clone(),
-                expected: own.shape.clone(),
-            }),
-        }
     }
 }
 

@@ -14,39 +14,10 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use prost::Message;
-
-use super::{Event, Observer, StepEvent, files::FileError, metrics::Row};
+use super::{Event, Observer, StepEvent, files::FileError, metrics::Row, proto::Message};
 
 /// Optimiser steps between two points of the curves by steps.
 const STEPS_PER_POINT: u64 = 10;
-
-#[derive(Clone, PartialEq, Message)]
-struct Record {
-    #[prost(double, tag = "1")]
-    wall_time: f64,
-    #[prost(int64, tag = "2")]
-    step: i64,
-    #[prost(string, optional, tag = "3")]
-    file_version: Option<String>,
-    #[prost(message, optional, tag = "5")]
-    summary: Option<Summary>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Summary {
-    #[prost(message, repeated, tag = "1")]
-    value: Vec<Value>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Value {
-    #[prost(string, tag = "1")]
-    tag: String,
-    /// Not dropped where it is 0.
-    #[prost(float, optional, tag = "2")]
-    simple_value: Option<f32>,
-}
 
 /// Writes a run's curves for TensorBoard: loss, accuracy, learning rate and images per second by steps, and the figures of
 /// each epoch.
@@ -68,7 +39,7 @@ impl TensorBoard {
         let path = directory.join(format!("events.out.tfevents.{seconds}.vgg.{process}.0"));
         let file = File::create(&path).map_err(|error| FileError::new("write", &path, error))?;
         let mut new = Self { path, file: BufWriter::new(file), failed: None };
-        new.record(0, Some("brain.Event:2".into()), &[]);
+        new.record(0, Some("brain.Event:2"), &[]);
         Ok(new)
     }
 
@@ -84,15 +55,20 @@ impl TensorBoard {
         }
     }
 
-    fn record(&mut self, step: u64, file_version: Option<String>, scalars: &[(&str, f64)]) {
+    fn record(&mut self, step: u64, file_version: Option<&str>, scalars: &[(&str, f64)]) {
         if self.failed.is_some() {
             return;
         }
-        let value = |&(tag, value): &(&str, f64)| Value { tag: tag.into(), simple_value: Some(value as f32) };
-        let summary = Summary { value: scalars.iter().map(value).collect() };
-        let summary = (!scalars.is_empty()).then_some(summary);
-        let event = Record { wall_time: now(), step: step as i64, file_version, summary };
-        let written = self.file.write_all(&framed(&event.encode_to_vec()));
+        let mut event = Message::new().double(1, now()).int(2, step);
+        if let Some(version) = file_version {
+            event = event.text(3, version);
+        }
+        let value = |&(tag, value): &(&str, f64)| Message::new().text(1, tag).float(2, value as f32);
+        if !scalars.is_empty() {
+            let summary = scalars.iter().fold(Message::new(), |summary, s| summary.message(1, &value(s)));
+            event = event.message(5, &summary);
+        }
+        let written = self.file.write_all(&framed(event.encoded()));
         self.failed = written.err();
     }
 
@@ -146,7 +122,35 @@ fn framed(data: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use prost::Message as _;
+
     use super::*;
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    struct Record {
+        #[prost(double, tag = "1")]
+        wall_time: f64,
+        #[prost(int64, tag = "2")]
+        step: i64,
+        #[prost(string, optional, tag = "3")]
+        file_version: Option<String>,
+        #[prost(message, optional, tag = "5")]
+        summary: Option<Summary>,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    struct Summary {
+        #[prost(message, repeated, tag = "1")]
+        value: Vec<Value>,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    struct Value {
+        #[prost(string, tag = "1")]
+        tag: String,
+        #[prost(float, optional, tag = "2")]
+        simple_value: Option<f32>,
+    }
 
     /// The records of a file; panics where a length or a checksum is wrong.
     fn records(mut bytes: &[u8]) -> Vec<Record> {

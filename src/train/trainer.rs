@@ -11,10 +11,11 @@ use super::{
     checkpoint::{self, Checkpoint, Part, Progress},
     config::TrainConfig,
     metrics::{Row, Sums, best},
+    pretrained::Pretrained,
     report::RunDirectory,
     schedule::Schedule,
     session::{Readings, STEPS_PER_READING, Session},
-    weights::{ModelInfo, Weights},
+    weights::ModelInfo,
 };
 use crate::{
     data::{Augmentation, Batch, DataSets, Loader},
@@ -135,12 +136,12 @@ impl Trainer {
         Ok(())
     }
 
-    /// Begins with these weights in place of the seed's.
+    /// Begins with these weights, and the seed's where there are none.
     ///
     /// # Errors
-    /// As [`Session::load`].
-    pub fn load(&mut self, weights: &Weights) -> Result<(), TrainError> {
-        self.session.load(weights)?;
+    /// As [`Session::begin_with`].
+    pub fn begin_with(&mut self, pretrained: &Pretrained) -> Result<(), TrainError> {
+        self.session.begin_with(pretrained, self.config.seed)?;
         self.fresh = false;
         Ok(())
     }
@@ -336,7 +337,7 @@ impl Trainer {
             1.0 => String::new(),
             width => format!(", width {width}"),
         };
-        format!("VGG16 on {}, {h} x {w} px{width}", self.train.dataset().name())
+        format!("{} on {}, {h} x {w} px{width}", self.info.model, self.train.dataset().name())
     }
 
     fn finite(&self, what: &'static str, value: f64) -> Result<(), TrainError> {

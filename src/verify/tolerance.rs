@@ -81,6 +81,13 @@ fn f32_tolerance(op: &Op, operand: &Operand) -> Tolerance {
         // One product with a power of two, or the sum of at most four gradients.
         Op::ReluGrad(_) | Op::Dropout(_) => relative(1.0, 0.0),
         Op::MaxPoolGrad(_) => relative(4.0, 4.0),
+        // A sum of normal values with an outlier of 50, divided by the number of terms.
+        Op::AvgPool(_) => relative(8.0, 50.0),
+        // At most one share of each of up to nine windows, the outlier in one; more where the output is the larger.
+        Op::AvgPoolGrad(op) => {
+            let [p, q] = op.0.output;
+            relative(16.0, 50.0 + (p * q / (op.0.h * op.0.w)) as f64)
+        }
         // Positions of up to 61 pixels carry an error of 4 eps each, times a slope of up to 1 / 0.22 a pixel.
         Op::PrepareImages(_) => relative(8.0, 61.0 / 0.22),
         // Terms are products of normal values; the outlier of 50 stands in one of them.

@@ -80,7 +80,7 @@ impl Report<'_> {
             ("test loss", format!("{:.4}", last.test_loss)),
             ("data", format!("{}, {} test images", self.config.data, thousands(self.test.len()))),
             ("input", format!("{} x {h} x {w}", self.network.config.channels)),
-            ("parameters", thousands(self.network.trained_values())),
+            ("parameters", thousands(self.network.values())),
             (
                 "time",
                 format!(

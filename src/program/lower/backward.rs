@@ -1,15 +1,16 @@
 //! The backward pass along the tape, and the optimiser.
 
 use super::{
-    Adam, Inputs, LowerError, Lowering, ParameterTensors, Phase, Record, TensorId, conv, label,
+    Adam, Inputs, LowerError, Lowering, ParameterTensors, Phase, Record, TensorId, avg_pool, conv, label,
     pixels_channels, pool,
 };
 use crate::{
     dtype::DType,
     model::{Layer, LayerKind},
     ops::{
-        BatchNormGradAffine, BatchNormGradInput, BatchNormGradStatistics, ConvGradInput, ConvGradWeight,
-        CrossEntropyGrad, GradBias, LinearGradInput, LinearGradWeight, MaxPoolGrad, Op, ReluGrad, ScaledAdam,
+        AvgPoolGrad, BatchNormGradAffine, BatchNormGradInput, BatchNormGradStatistics, ConvGradInput,
+        ConvGradWeight, CrossEntropyGrad, GradBias, LinearGradInput, LinearGradWeight, MaxPoolGrad, Op,
+        ReluGrad, ScaledAdam,
     },
 };
 
@@ -45,7 +46,12 @@ impl<'a> Lowering<'a> {
         self.step(Phase::Backward, "loss.grad_input".into(), CrossEntropyGrad { n, classes }, args);
         self.scale(logits);
         let mut grad = Grad::plain(logits);
-        for (index, record) in tape.iter().enumerate().rev() {
+        // Below the first layer that is trained nothing asks for a gradient.
+        let trained = |record: &Record<'_>| {
+            record.layer.kind.first_parameter().is_some_and(|index| self.network.parameters[index].trained())
+        };
+        let first = tape.iter().position(trained).unwrap_or(tape.len());
+        for (index, record) in tape.iter().enumerate().skip(first).rev() {
             let before = index.checked_sub(1).map(|before| tape[before].layer.kind);
             let relu = tape.get(index + 1).is_some_and(|next| next.output.affine().is_some());
             let name = format!("{}.grad_output", record.layer.name);
@@ -53,7 +59,7 @@ impl<'a> Lowering<'a> {
             grad = match (record.layer.kind, before) {
                 // A batch norm has taken it in.
                 (LayerKind::Relu, _) if record.input.pending.is_some() => continue,
-                (LayerKind::Conv { weight }, _) => self.conv_backward(record, weight, grad, index > 0)?,
+                (LayerKind::Conv { weight }, _) => self.conv_backward(record, weight, grad, index > first)?,
                 (_, None) => unreachable!("the first layer is a convolution"),
                 (LayerKind::BatchNorm { gamma }, Some(LayerKind::Conv { weight })) if relu => {
                     let through =
@@ -64,7 +70,9 @@ impl<'a> Lowering<'a> {
                     let through = self.batch_norm_statistics(record, gamma, relu, grad.tensor, None)?;
                     self.batch_norm_grad_input(record.layer, relu, grad.tensor, through)?
                 }
-                (LayerKind::Linear { weight }, _) => self.linear_backward(record, weight, grad.tensor)?,
+                (LayerKind::Linear { weight }, _) => {
+                    self.linear_backward(record, weight, grad.tensor, index > first)?
+                }
                 _ => self.chain_backward(record, grad.tensor)?,
             };
         }
@@ -162,6 +170,13 @@ impl<'a> Lowering<'a> {
                     self.step(phase, label(name, "grad_input", &range, n), op, args);
                 }
             }
+            LayerKind::AvgPool => {
+                for range in self.split_images(name, &[grad_output, grad_input])? {
+                    let args = [grad_output, grad_input].map(|t| self.images(t, &range)).to_vec();
+                    let op = AvgPoolGrad(avg_pool(layer, range.len()));
+                    self.step(phase, label(name, "grad_input", &range, n), op, args);
+                }
+            }
             LayerKind::Dropout { index } => {
                 self.dropout(phase, name, "grad_input", index, grad_output, grad_input)?;
             }
@@ -183,7 +198,6 @@ impl<'a> Lowering<'a> {
         let (name, n, phase) = (&layer.name, self.settings.batch, Phase::Backward);
         let (pixels, channels) = pixels_channels(layer);
         let through = grad.through.map(|t| t.at_zero);
-        // Nothing asks for the gradient of the images.
         let grad_input = passes_on.then(|| self.grad_input(layer, input.tensor));
         let tensors = [Some(input.tensor), Some(grad.tensor), grad.through.map(|t| t.output), grad_input];
         let tensors: Vec<TensorId> = tensors.into_iter().flatten().collect();
@@ -223,27 +237,31 @@ impl<'a> Lowering<'a> {
         record: &Record<'a>,
         weight: usize,
         grad_output: TensorId,
+        passes_on: bool,
     ) -> Result<Grad, LowerError> {
         let (layer, input) = (record.layer, record.input.tensor);
         let (name, n, phase) = (&layer.name, self.settings.batch, Phase::Backward);
         let features = layer.output.elements();
-        let grad_input = self.grad_input(layer, input);
+        let grad_input = passes_on.then(|| self.grad_input(layer, input));
         for (op, range) in self.linear_slices(layer, weight)? {
             let [gradient, ..] = self.parameters[weight].trained.expect("trained in the backward pass");
             let args =
                 vec![self.whole(input), self.whole(grad_output), self.items(gradient, features, &range)];
             self.step(phase, label(name, "grad_weight", &range, features), LinearGradWeight(op), args);
-            let args = vec![
-                self.whole(grad_output),
-                self.items(self.weight(weight), features, &range),
-                self.whole(grad_input),
-            ];
-            self.step(phase, label(name, "grad_input", &range, features), LinearGradInput(op), args);
+            if let Some(grad_input) = grad_input {
+                let args = vec![
+                    self.whole(grad_output),
+                    self.items(self.weight(weight), features, &range),
+                    self.whole(grad_input),
+                ];
+                self.step(phase, label(name, "grad_input", &range, features), LinearGradInput(op), args);
+            }
         }
         let op = GradBias { rows: n, channels: features, accumulate: false };
         let args = vec![self.whole(grad_output), self.gradient(weight + 1)];
         self.step(phase, format!("{name}.grad_bias"), op, args);
-        Ok(Grad::plain(grad_input))
+        // The first layer's is not read.
+        Ok(Grad::plain(grad_input.unwrap_or(grad_output)))
     }
 
     pub(super) fn update(&mut self, adam: Adam) -> Result<(), LowerError> {

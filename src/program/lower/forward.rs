@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use super::{
-    Inputs, LowerError, Lowering, Phase, Record, TensorId, Value, conv, label, pixels_channels, pool,
+    Inputs, LowerError, Lowering, Phase, Record, TensorId, Value, avg_pool, conv, label, pixels_channels,
+    pool,
 };
 use crate::{
     dtype::DType,
@@ -34,7 +35,7 @@ impl<'a> Lowering<'a> {
                 (LayerKind::Conv { weight }, _) => {
                     let normalized_next = matches!(
                         layers.get(index + 1).map(|l| l.kind),
-                        Some(LayerKind::BatchNorm { .. }) if phase == Phase::Forward
+                        Some(LayerKind::BatchNorm { gamma }) if self.takes_statistics(phase, gamma)
                     );
                     let (output, statistics) =
                         self.conv(phase, name, layer, weight, input, normalized_next)?;
@@ -176,6 +177,13 @@ impl<'a> Lowering<'a> {
                     self.step(phase, label(&name, "forward", &range, n), op, args);
                 }
             }
+            LayerKind::AvgPool => {
+                for range in self.split_images(&name, &[input.tensor, output])? {
+                    let args = [input.tensor, output].map(|t| self.images(t, &range)).to_vec();
+                    let op = avg_pool(layer, range.len());
+                    self.step(phase, label(&name, "forward", &range, n), op, args);
+                }
+            }
             LayerKind::Dropout { index } => {
                 self.dropout(phase, &name, "forward", index, input.tensor, output)?;
             }
@@ -212,7 +220,7 @@ impl<'a> Lowering<'a> {
         let (pixels, channels) = pixels_channels(layer);
         let config = &self.network.config;
         let (eps, momentum) = (config.batch_norm_eps, config.batch_norm_momentum);
-        let [mean, variance] = if phase == Phase::Evaluate {
+        let [mean, variance] = if !self.takes_statistics(phase, gamma) {
             [self.parameters[gamma + 2].value, self.parameters[gamma + 3].value]
         } else {
             let batch = match batch {
@@ -240,6 +248,11 @@ impl<'a> Lowering<'a> {
         ];
         self.step(phase, format!("{name}.affine"), BatchNormAffine { channels, eps }, args);
         Ok(Value { tensor: input, pending: Some((affine, false)) })
+    }
+
+    /// Whether a batch norm normalises by its batch: in training, unless it is frozen.
+    fn takes_statistics(&self, phase: Phase, gamma: usize) -> bool {
+        phase == Phase::Forward && self.network.parameters[gamma].trained()
     }
 
     fn statistics(

@@ -12,8 +12,8 @@ use thiserror::Error;
 use super::{DeviceLimits, Phase, Program, Role, Step, Tensor, TensorId, View};
 use crate::{
     dtype::DType,
-    model::{Layer, Network},
-    ops::{Adam, Control, Conv, Half, LossScale, MaxPool, Metrics, Op},
+    model::{Layer, Network, Training},
+    ops::{Adam, AvgPool, Control, Conv, Half, LossScale, MaxPool, Metrics, Op},
     shape::Shape,
 };
 
@@ -233,8 +233,11 @@ impl<'a> Lowering<'a> {
                 let mut add =
                     |suffix: &str, role| add(&format!("{}{suffix}", p.name), shape.clone(), DType::F32, role);
                 ParameterTensors {
-                    value: add("", if p.trainable { Role::Parameter } else { Role::Statistic }),
-                    trained: (trains && p.trainable).then(|| {
+                    value: add(
+                        "",
+                        if p.training == Training::Statistic { Role::Statistic } else { Role::Parameter },
+                    ),
+                    trained: (trains && p.trained()).then(|| {
                         [
                             add(".grad", Role::Gradient),
                             add(".m", Role::OptimizerState),
@@ -335,6 +338,11 @@ fn pixels_channels(layer: &Layer) -> (usize, usize) {
 fn conv(layer: &Layer, n: usize) -> Conv {
     let ([h, w, c], [.., k]) = (image(&layer.input), image(&layer.output));
     Conv { n, h, w, c, k }
+}
+
+fn avg_pool(layer: &Layer, n: usize) -> AvgPool {
+    let ([h, w, c], [p, q, _]) = (image(&layer.input), image(&layer.output));
+    AvgPool { n, h, w, c, output: [p, q] }
 }
 
 fn pool(layer: &Layer, n: usize, stride: [usize; 2]) -> MaxPool {

@@ -63,6 +63,9 @@ pub enum ConfigError {
         /// What is allowed.
         range: &'static str,
     },
+    /// Values that cannot go together.
+    #[error("{0}")]
+    Combination(&'static str),
     /// The network cannot be built.
     #[error(transparent)]
     Network(#[from] NetworkError),

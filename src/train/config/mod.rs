@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     data::{DataSource, Dataset},
-    model::{PoolStride, Semantics, VggConfig},
+    model::{Architecture, Freeze, PoolStride, Semantics, VggConfig},
     ops::Adam,
     program::{DeviceLimits, Mode, Precision, Settings},
 };
@@ -61,6 +61,8 @@ pub struct TrainConfig {
     pub recipe: String,
     /// The data set, as [`DataSource`] reads it.
     pub data: String,
+    /// Which network of the family.
+    pub model: Architecture,
     /// Side of the network's input, in pixels.
     pub image_size: usize,
     /// Factor on every layer's width.
@@ -74,6 +76,13 @@ pub struct TrainConfig {
     pub semantics: Semantics,
     /// The stride of the pooling layers.
     pub pool_stride: PoolStride,
+    /// Side of the image that adaptive average pooling gives the classifier; 0 leaves the layer out.
+    pub avgpool: usize,
+    /// A file of weights to begin with in place of the seed's; `None`: the seed's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<String>,
+    /// Layers that are not trained.
+    pub freeze: Freeze,
     /// Images a step.
     pub batch_size: usize,
     /// Passes over the training images.
@@ -120,12 +129,16 @@ impl Default for TrainConfig {
         Self {
             recipe: "report".into(),
             data: "mnist".into(),
+            model: Architecture::Vgg16Bn,
             image_size: 224,
             width: 1.0,
             hidden: None,
             dropout: 0.5,
             semantics: Semantics::Paper,
             pool_stride: PoolStride::Adaptive,
+            avgpool: 0,
+            weights: None,
+            freeze: Freeze::None,
             batch_size: 64,
             epochs: 10,
             steps: None,
@@ -265,8 +278,14 @@ impl TrainConfig {
 
     /// Every key there is.
     pub fn keys() -> Vec<String> {
-        let all =
-            Self { hidden: Some(1), steps: Some(1), output_dir: Some(String::new()), ..Self::default() };
+        let text = Some(String::new());
+        let all = Self {
+            hidden: Some(1),
+            steps: Some(1),
+            weights: text.clone(),
+            output_dir: text,
+            ..Self::default()
+        };
         all.table().keys().cloned().collect()
     }
 
@@ -281,6 +300,7 @@ impl TrainConfig {
     /// The network for images of `channels` channels and `classes` classes.
     pub fn vgg(&self, channels: usize, classes: usize) -> VggConfig {
         VggConfig {
+            model: self.model,
             image_size: [self.image_size; 2],
             channels,
             classes,
@@ -289,6 +309,8 @@ impl TrainConfig {
             dropout: self.dropout as f32,
             semantics: self.semantics,
             pool_stride: self.pool_stride,
+            avgpool: self.avgpool,
+            freeze: self.freeze,
             ..VggConfig::default()
         }
     }

@@ -1,12 +1,13 @@
 //! The range of each value.
 
 use super::{ConfigError, TrainConfig};
+use crate::model::Freeze;
 
 impl TrainConfig {
     /// Checks every value, alone and together.
     ///
     /// # Errors
-    /// [`ConfigError::Range`], [`ConfigError::Network`] or [`ConfigError::Data`] with the first value that is out
+    /// [`ConfigError::Range`], [`ConfigError::Combination`], [`ConfigError::Network`] or [`ConfigError::Data`] with the first value that is out
     /// of range, and what is allowed.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let check = |key, value: &dyn ToString, ok: bool, range| {
@@ -38,6 +39,12 @@ impl TrainConfig {
         check("seed", &c.seed, seed_ok, "0 to 9223372036854775807")?;
         let directory = c.output_dir.as_deref().unwrap_or("runs");
         check("output_dir", &directory, !directory.is_empty(), "the path of a directory")?;
+        if c.freeze != Freeze::None && c.weights.is_none() {
+            return Err(ConfigError::Combination(
+                "freeze keeps layers as they are, but without weights they would stay random; give --weights FILE with --freeze \
+                 features",
+            ));
+        }
         c.data_source()?;
         // Channels and classes are the data set's; image size, width, hidden and dropout are checked by these.
         c.vgg(1, 10).network()?;
