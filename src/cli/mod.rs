@@ -4,6 +4,7 @@ mod args;
 mod bench;
 mod capture;
 mod confusion;
+mod data;
 mod device;
 mod devices;
 mod eval;

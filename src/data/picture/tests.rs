@@ -4,8 +4,8 @@ use image::{DynamicImage, GrayAlphaImage, ImageBuffer, Luma, LumaA, Rgb, Rgba, R
 
 use super::*;
 
-const DIGIT: Wanted = Wanted { height: 28, width: 28, channels: 1, polarity: None };
-const COLOUR: Wanted = Wanted { height: 4, width: 6, channels: 3, polarity: None };
+const DIGIT: Wanted = Wanted { height: 28, width: 28, channels: 1, polarity: None, resize: None };
+const COLOUR: Wanted = Wanted { height: 4, width: 6, channels: 3, polarity: None, resize: None };
 
 fn encode(picture: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
@@ -146,7 +146,7 @@ fn a_photograph_is_turned_upright() {
     let mut exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0".to_vec();
     let mut segment = vec![0xff, 0xe1, 0, exif.len() as u8 + 2];
     segment.append(&mut exif);
-    let lying = image::imageops::rotate270(&bar(255, 0));
+    let lying = imageops::rotate270(&bar(255, 0));
     let mut jpeg = encode(lying, ImageFormat::Jpeg);
     jpeg.splice(2..2, segment);
     let picture = decode("photo", &jpeg, &DIGIT).unwrap();
@@ -229,7 +229,7 @@ fn a_picture_without_ink_is_refused() {
 #[test]
 fn forms_that_no_network_has_are_refused() {
     for (height, width, channels) in [(0, 28, 1), (28, 0, 3), (28, 28, 2), (28, 28, 0)] {
-        let wanted = Wanted { height, width, channels, polarity: None };
+        let wanted = Wanted { height, width, channels, polarity: None, resize: None };
         let error = decode("bar", &png(bar(0, 255)), &wanted).unwrap_err();
         assert!(matches!(error, PictureError::Wanted { .. }), "{error}");
     }
