@@ -11,7 +11,9 @@ use image::imageops::{self, FilterType};
 use image::{DynamicImage, GrayImage, ImageFormat, Luma, Rgb, RgbImage};
 use vgg_wgpu::data::idx::Part;
 use vgg_wgpu::data::picture::{self, Polarity, Wanted};
-use vgg_wgpu::data::{Augmentation, DataError, DataSets, DataSource, IdxDataset, IdxError, Loader, Options, mnist};
+use vgg_wgpu::data::{
+    Augmentation, DataError, DataSets, DataSource, IdxDataset, IdxError, Loader, Options, mnist,
+};
 
 static MNIST: LazyLock<DataSets> = LazyLock::new(|| DataSource::Mnist.open(&Options::new(28)).unwrap());
 
@@ -157,7 +159,8 @@ fn a_small_set_feeds_a_loader() {
     let sets = IdxDataset::open(dir.path()).unwrap();
     assert_eq!((sets.train.len(), sets.test.len(), sets.train.classes()), (12, 5, 3));
     let loader = Loader::train(sets.train, 4, 1, Augmentation::new(10.0, 0.05).unwrap()).unwrap();
-    let mut seen: Vec<u8> = loader.epoch(0, 0).unwrap().flat_map(|batch| batch.unwrap().images).step_by(6).collect();
+    let mut seen: Vec<u8> =
+        loader.epoch(0, 0).unwrap().flat_map(|batch| batch.unwrap().images).step_by(6).collect();
     seen.sort_unstable();
     assert_eq!(seen, (0..12).map(|image| image * 10).collect::<Vec<u8>>());
     assert_eq!(

@@ -12,8 +12,22 @@ use assert_cmd::cargo::cargo_bin;
 use tempfile::{TempDir, tempdir};
 
 const TINY: [&str; 16] = [
-    "train", "--device", "cpu", "--recipe", "quick", "--image-size", "24", "--width", "0.0625", "--hidden", "16",
-    "--batch-size", "8", "--epochs", "3", "--lr=0.002",
+    "train",
+    "--device",
+    "cpu",
+    "--recipe",
+    "quick",
+    "--image-size",
+    "24",
+    "--width",
+    "0.0625",
+    "--hidden",
+    "16",
+    "--batch-size",
+    "8",
+    "--epochs",
+    "3",
+    "--lr=0.002",
 ];
 
 fn run(folder: &Path, args: &[&str]) -> Output {
@@ -172,6 +186,5 @@ fn settings_that_cannot_mean_anything_are_refused() {
     fail(dir.path(), &with(&train(&folder), &["--resize-size", "23"]), 2, &["resize_size", "23"]);
     fail(dir.path(), &train(&["--random-crop", "5000"]), 2, &["random_crop", "5000"]);
     fail(dir.path(), &train(&["--hflip=perhaps"]), 2, &["perhaps"]);
-    fail(dir.path(), &with(&train(&folder), &["--batch-size", "49"]), 2, &["--batch-size"]);
     assert!(!dir.path().join("runs").exists(), "something was written");
 }

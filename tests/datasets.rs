@@ -53,15 +53,22 @@ fn idx_set(dir: &Path, names: [&str; 4], n: u8, first: u8) {
     }
 }
 
-const MNIST: [&str; 4] =
-    ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
+const MNIST: [&str; 4] = [
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+];
 
 #[test]
 fn fashion_mnist_has_names_and_constants_and_any_idx_set_its_own() {
     let dir = tempdir().unwrap();
     idx_set(dir.path(), MNIST, 10, 0);
     let set = open("fashion-mnist", dir.path()).unwrap().test;
-    assert_eq!((set.name(), set.classes(), set.class_names()[9].as_str()), ("fashion-mnist", 10, "ankle boot"));
+    assert_eq!(
+        (set.name(), set.classes(), set.class_names()[9].as_str()),
+        ("fashion-mnist", 10, "ankle boot")
+    );
     assert_eq!((set.normalization().mean[0], set.normalization().std[0]), (0.2860, 0.3530));
     assert_eq!(set.image(3).unwrap(), [3, 13, 23, 33]);
 
@@ -191,7 +198,10 @@ fn a_folder_is_its_classes_and_files_in_order() {
     fs::write(dir.path().join("train/cat/.hidden.png"), "no picture").unwrap();
     fs::rename(dir.path().join("train/cat/00000.png"), dir.path().join("train/cat/00000.PNG")).unwrap();
     let DataSets { train, test } = open("folder", dir.path()).unwrap();
-    assert_eq!((train.len(), test.len(), train.class_names()), (12, 6, &["cat", "dog"].map(String::from)[..]));
+    assert_eq!(
+        (train.len(), test.len(), train.class_names()),
+        (12, 6, &["cat", "dog"].map(String::from)[..])
+    );
     assert_eq!((train.height(), train.width(), train.channels(), train.crops()), (8, 8, 3, true));
     assert_eq!((train.label(5), train.label(6)), (0, 1));
     // "cat" was the second of `pets`, its third image has the seed 5; 8 x 8 is seen as it is.
@@ -237,7 +247,8 @@ fn grey_and_transparent_pictures_become_colour() {
 fn an_evaluation_sees_the_centre() {
     let dir = pets();
     let bright = |x: u32, y: u32| (15..25).contains(&x) && (5..15).contains(&y);
-    let picture = image::RgbImage::from_fn(40, 20, |x, y| image::Rgb([if bright(x, y) { 250 } else { 10 }; 3]));
+    let picture =
+        image::RgbImage::from_fn(40, 20, |x, y| image::Rgb([if bright(x, y) { 250 } else { 10 }; 3]));
     picture.save(dir.path().join("val/cat/00000.png")).unwrap();
     let see = |resize| open_with("folder", dir.path(), Options { resize, ..Options::new(8) }).unwrap().test;
     // The largest square is 20 x 20, of which the bright half lies in the middle.
@@ -279,7 +290,11 @@ fn damage(dir: &Path) -> [PathBuf; 3] {
 fn damaged_files_are_named_or_left_out() {
     let dir = pets();
     let damaged = damage(dir.path()).map(|path| path.display().to_string());
-    refused("folder", dir.path(), &["3 damaged images", "--skip-corrupt", &damaged[0], &damaged[1], &damaged[2]]);
+    refused(
+        "folder",
+        dir.path(),
+        &["3 damaged images", "--skip-corrupt", &damaged[0], &damaged[1], &damaged[2]],
+    );
     let skip = || Options { skip_corrupt: true, ..Options::new(8) };
     let DataSets { train, test } = open_with("folder", dir.path(), skip()).unwrap();
     assert_eq!((train.len(), test.len(), train.skipped().len(), test.skipped().len()), (10, 5, 2, 1));
@@ -321,8 +336,12 @@ fn what_was_found_out_is_kept_while_the_files_stay() {
     assert_eq!(open().normalization(), healed.normalization());
     assert_eq!(scans.load(Ordering::SeqCst), 3);
     // A cache that cannot be written to costs the time only.
-    let nowhere = Options { cache: Some(PathBuf::from("/proc/nowhere")), skip_corrupt: true, ..Options::new(8) };
-    assert_eq!(open_with("folder", dir.path(), nowhere).unwrap().train.normalization(), healed.normalization());
+    let nowhere =
+        Options { cache: Some(PathBuf::from("/proc/nowhere")), skip_corrupt: true, ..Options::new(8) };
+    assert_eq!(
+        open_with("folder", dir.path(), nowhere).unwrap().train.normalization(),
+        healed.normalization()
+    );
 }
 
 fn files(dir: &Path) -> Vec<PathBuf> {

@@ -30,7 +30,11 @@ pub(super) fn open_source(source: &DataSource, options: Options<'_>, quiet: bool
         if !skipped.is_empty() {
             note(
                 quiet,
-                &format!("data      {} damaged {half} images left out:\n  {}", skipped.len(), skipped.join("\n  ")),
+                &format!(
+                    "data      {} damaged {half} images left out:\n  {}",
+                    skipped.len(),
+                    skipped.join("\n  ")
+                ),
             );
         }
     }

@@ -56,11 +56,8 @@ pub(super) fn run(flags: &args::Eval, quiet: bool) -> Result<()> {
     let device = Device::choose(&flags.device.device, &flags.kernels)?;
     note(quiet, &device.describe());
     let [side, _] = weights.info.image_size;
-    let options = Options {
-        resize: weights.info.resize_size,
-        skip_corrupt: flags.skip_corrupt,
-        ..Options::new(side)
-    };
+    let options =
+        Options { resize: weights.info.resize_size, skip_corrupt: flags.skip_corrupt, ..Options::new(side) };
     let test = data::open_source(&source, options, quiet)?.test;
     check(&weights.info, &*test, &flags.data)?;
     if weights.info.class_names != test.class_names() {

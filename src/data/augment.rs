@@ -47,11 +47,6 @@ impl Augmentation {
         Self { resized_crop, ..self }
     }
 
-    /// Whether it shows random parts.
-    pub const fn crops(&self) -> bool {
-        self.resized_crop
-    }
-
     /// Also mirrors every second image, left for right.
     pub const fn flip(self, flip: bool) -> Self {
         Self { flip, ..self }
@@ -107,9 +102,7 @@ impl Augmentation {
         if self.padding > 0 {
             let [right, down, ..] = self::words(seed, epoch, sample, 1);
             let bound = 2 * u64::from(self.padding) + 1;
-            let shift = |word: u32| {
-                f64::from(self.padding) - ((u64::from(word) * bound) >> 32) as f64
-            };
+            let shift = |word: u32| f64::from(self.padding) - ((u64::from(word) * bound) >> 32) as f64;
             inverse = then(inverse, [1.0, shift(right), 1.0, shift(down)]);
         }
         if self.flip && words[3] & 1 == 1 {
@@ -227,7 +220,10 @@ mod tests {
         assert_eq!(mirrored + kept, 2000);
         // Four standard deviations.
         assert!((911..=1089).contains(&mirrored), "{mirrored}");
-        assert_ne!(all[..64], (0..64).map(|i| augmentation.inverse_affine(3, 1, i, 8, 10)).collect::<Vec<_>>());
+        assert_ne!(
+            all[..64],
+            (0..64).map(|i| augmentation.inverse_affine(3, 1, i, 8, 10)).collect::<Vec<_>>()
+        );
     }
 
     /// All moves by -4 to 4 pixels along both axes come up about as often.

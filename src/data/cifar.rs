@@ -131,7 +131,9 @@ pub enum CifarError {
         record: usize,
     },
     /// A label is not a class.
-    #[error("{file}: record {index} has the label {label}, but {set} has {classes} classes, counted from 0; is this another set?")]
+    #[error(
+        "{file}: record {index} has the label {label}, but {set} has {classes} classes, counted from 0; is this another set?"
+    )]
     Label {
         /// The file.
         file: String,
@@ -226,12 +228,7 @@ fn missing(set: Cifar, dir: &Path, file: &'static str) -> CifarError {
 }
 
 /// Adds a file's records.
-fn records(
-    set: Cifar,
-    path: &Path,
-    images: &mut Vec<u8>,
-    labels: &mut Vec<u8>,
-) -> Result<(), CifarError> {
+fn records(set: Cifar, path: &Path, images: &mut Vec<u8>, labels: &mut Vec<u8>) -> Result<(), CifarError> {
     let file = path.display().to_string();
     let record = set.labels() + 3 * PLANE;
     let io = |error| CifarError::Io { file: file.clone(), error };

@@ -83,10 +83,7 @@ mod tests {
     fn the_centre_is_what_resizing_and_cutting_leave() {
         let rectangle = |top, left, height, width| Rectangle { top, left, height, width };
         // 500 x 375 resized to 256 along the shorter side is 341 x 256; 224 of 256 is 328 of 375.
-        assert_eq!(
-            Rectangle::centred([375, 500], [224, 224], Some(256)),
-            rectangle(23, 86, 328, 328)
-        );
+        assert_eq!(Rectangle::centred([375, 500], [224, 224], Some(256)), rectangle(23, 86, 328, 328));
         assert_eq!(Rectangle::centred([375, 500], [224, 224], None), rectangle(0, 62, 375, 375));
         assert_eq!(Rectangle::centred([32, 32], [32, 32], None), rectangle(0, 0, 32, 32));
         assert_eq!(Rectangle::centred([1, 900], [224, 224], Some(256)), rectangle(0, 449, 1, 1));

@@ -22,7 +22,7 @@ use super::{DataError, DataSets, IdxDataset};
 /// [`DataError`] where there is no split or more than one, a file is missing or damaged, or the mapping does not fit.
 pub(super) fn open(path: &Path) -> Result<DataSets, DataError> {
     let (dir, split) = split(path)?;
-    let files = idx::read_parts(|part| {
+    let mut files = idx::read_parts(|part| {
         let half = match part {
             Part::TrainImages | Part::TrainLabels => "train",
             Part::TestImages | Part::TestLabels => "test",
@@ -31,11 +31,12 @@ pub(super) fn open(path: &Path) -> Result<DataSets, DataError> {
             IdxKind::Images => "images-idx3",
             IdxKind::Labels => "labels-idx1",
         };
-        let file = IdxFile::open(&idx::find(&dir, &format!("{split}-{half}-{kind}-ubyte"))?, part.kind())?;
-        Ok::<_, idx::IdxError>(match part.kind() {
-            IdxKind::Images => exchanged(file),
-            IdxKind::Labels => file,
-        })
+        let path = idx::find(&dir, &format!("{split}-{half}-{kind}-ubyte"))?;
+        let mut file = IdxFile::open(&path, part.kind())?;
+        if file.kind() == IdxKind::Images {
+            exchange(&mut file);
+        }
+        Ok::<_, idx::IdxError>(file)
     })?;
     let mapping = dir.join(format!("{split}-mapping.txt"));
     let labels = || files.iter().filter(|file| file.kind() == IdxKind::Labels);
@@ -52,13 +53,9 @@ pub(super) fn open(path: &Path) -> Result<DataSets, DataError> {
             return Err(DataError::BelowMapping { file, index, label, first });
         }
     }
-    let files = files.map(|file| match file.kind() {
-        IdxKind::Images => file,
-        IdxKind::Labels => {
-            let labels: Vec<u8> = file.values().iter().map(|label| label - first).collect();
-            file.with_values(&labels)
-        }
-    });
+    for file in files.iter_mut().filter(|file| file.kind() == IdxKind::Labels) {
+        file.values_mut().iter_mut().for_each(|label| *label -= first);
+    }
     Ok(IdxDataset::pair(&split, files, names, None)?)
 }
 
@@ -90,18 +87,20 @@ fn split(path: &Path) -> Result<(PathBuf, String), DataError> {
     }
 }
 
-/// Images with rows and columns exchanged.
-fn exchanged(file: IdxFile) -> IdxFile {
+/// Exchanges the rows and columns of each image.
+fn exchange(file: &mut IdxFile) {
     let (height, width) = file.image_size();
     // Square images only, as EMNIST's are: the header's sizes stay right.
     if height != width {
-        return file;
+        return;
     }
-    let images = file.values().chunks_exact(height * width);
-    let values: Vec<u8> = images
-        .flat_map(|image| (0..height * width).map(move |i| image[i % width * width + i / width]))
-        .collect();
-    file.with_values(&values)
+    for image in file.values_mut().chunks_exact_mut(height * width) {
+        for y in 0..height {
+            for x in 0..y {
+                image.swap(y * width + x, x * width + y);
+            }
+        }
+    }
 }
 
 /// The first class's label, and the name of each class.

@@ -25,7 +25,8 @@ pub fn planes(picture: &RgbImage) -> Vec<u8> {
 /// CIFAR-10 in its binary version: `records` images in each of the six files, classes in turn.
 pub fn cifar10(dir: &Path, records: usize) {
     fs::create_dir_all(dir).unwrap();
-    let names = ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"];
+    let names =
+        ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"];
     for (file, name) in names.into_iter().enumerate() {
         let mut bytes = Vec::new();
         for record in 0..records {

@@ -25,7 +25,9 @@ pub enum FolderError {
         error: std::io::Error,
     },
     /// There is nothing to tell apart.
-    #[error("{root}: {found} class folders, but at least 2 are needed; give each class a folder of its own there")]
+    #[error(
+        "{root}: {found} class folders, but at least 2 are needed; give each class a folder of its own there"
+    )]
     FewClasses {
         /// The half's folder.
         root: String,
@@ -67,7 +69,9 @@ pub enum FolderError {
         list: String,
     },
     /// Nothing of a class is left.
-    #[error("{class}: all of its images are damaged; put sound ones there, or remove the folder from both halves")]
+    #[error(
+        "{class}: all of its images are damaged; put sound ones there, or remove the folder from both halves"
+    )]
     AllDamaged {
         /// The class's folder.
         class: String,

@@ -201,12 +201,7 @@ impl Dataset for FolderDataset {
         &self.class_names
     }
 
-    fn read(
-        &self,
-        index: usize,
-        crop: Crop<'_>,
-        pixels: &mut [u8],
-    ) -> Result<(), picture::PictureError> {
+    fn read(&self, index: usize, crop: Crop<'_>, pixels: &mut [u8]) -> Result<(), picture::PictureError> {
         let picture = picture::open_rgb(&self.images[index].path)?;
         let source = [picture.height(), picture.width()].map(|side| side as usize);
         let part = crop(source).unwrap_or_else(|| Rectangle::centred(source, self.size, self.resize));

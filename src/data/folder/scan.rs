@@ -1,7 +1,6 @@
 //! A look at every image of a folder: the mean and the deviation of the training pixels, and the damaged files.
 
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -150,9 +149,9 @@ fn keep(path: &Path, scanned: &Scanned) -> std::io::Result<()> {
     let text = text.map_err(std::io::Error::other)?;
     fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
     let temporary: PathBuf = path.with_extension(format!("{}.tmp", std::process::id()));
-    let mut file = fs::File::create(&temporary)?;
-    file.write_all(text.as_bytes())?;
-    fs::rename(&temporary, path)
+    fs::write(&temporary, text).and_then(|()| fs::rename(&temporary, path)).inspect_err(|_| {
+        let _ = fs::remove_file(&temporary);
+    })
 }
 
 #[cfg(test)]

@@ -144,11 +144,8 @@ impl IdxFile {
         &self.bytes[self.kind.header_bytes()..]
     }
 
-    /// The same with other values, as many as before.
-    pub(in crate::data) fn with_values(mut self, values: &[u8]) -> Self {
-        let header = self.kind.header_bytes();
-        self.bytes[header..].copy_from_slice(values);
-        self
+    pub(in crate::data) fn values_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.kind.header_bytes()..]
     }
 
     pub(super) fn expect(&self, kind: IdxKind) -> Result<(), IdxError> {

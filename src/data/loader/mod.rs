@@ -51,6 +51,8 @@ pub struct Loader {
 struct Training {
     seed: u64,
     augmentation: Augmentation,
+    /// What of it the device does: all of it, but where the set crops.
+    transform: Augmentation,
 }
 
 impl Loader {
@@ -68,7 +70,8 @@ impl Loader {
             let (name, len) = (dataset.name().to_owned(), dataset.len());
             return Err(LoaderError::BatchLargerThanSet { name, len, batch });
         }
-        Self::new(dataset, batch, Some(Training { seed, augmentation }))
+        let transform = if dataset.crops() { augmentation.resized_crop(false) } else { augmentation };
+        Self::new(dataset, batch, Some(Training { seed, augmentation, transform }))
     }
 
     /// All images in their own order, the last batch filled up to `batch` images.
@@ -192,7 +195,7 @@ impl Loader {
             .zip(samples)
             .filter_map(|(pixels, &sample)| {
                 let crop = |size| {
-                    let Training { seed, augmentation } = self.training?;
+                    let Training { seed, augmentation, .. } = self.training?;
                     augmentation.crop(seed, epoch, sample, size)
                 };
                 self.dataset.read(sample as usize, &crop, pixels).err()
@@ -207,9 +210,8 @@ impl Loader {
         for &sample in samples {
             labels.push(self.dataset.label(sample as usize));
             transforms.extend(match self.training {
-                Some(Training { seed, augmentation }) => {
-                    let cropped = augmentation.resized_crop(augmentation.crops() && !self.dataset.crops());
-                    cropped.inverse_affine(seed, epoch, sample, height, width)
+                Some(Training { seed, transform, .. }) => {
+                    transform.inverse_affine(seed, epoch, sample, height, width)
                 }
                 None => IDENTITY,
             });

@@ -105,7 +105,8 @@ fn an_evaluation_holds_every_image_in_order_and_says_how_many_are_real() {
     assert_eq!(last.images[12..], [6, 6, 6, 6, 6, 6, 0, 0, 0, 0, 0, 0]);
     assert_eq!(last.transforms, IDENTITY.repeat(4));
 
-    let one: Vec<Batch> = Loader::evaluate(numbers(3), 8).unwrap().epoch(0, 0).unwrap().map(Result::unwrap).collect();
+    let one: Vec<Batch> =
+        Loader::evaluate(numbers(3), 8).unwrap().epoch(0, 0).unwrap().map(Result::unwrap).collect();
     assert_eq!((one.len(), one[0].valid, one[0].images.len()), (1, 3, 48));
 }
 
