@@ -281,7 +281,7 @@ fn pytorch_loads_the_weights() {
     let data = runs::data();
     let mut session = runs::session(&config, &data, |executor, _| executor);
     session.load(&weights).unwrap();
-    let bytes: Vec<u8> = (0..12).flat_map(|index| data.test.image(index).to_vec()).collect();
+    let bytes: Vec<u8> = (0..12).flat_map(|index| data.test.image(index).unwrap()).collect();
     let probs: Vec<f32> = session.predict(&bytes).unwrap().concat();
     // The images have the network's size, so preparing them is normalisation alone.
     let images: Vec<f32> = bytes.iter().map(|&byte| (f32::from(byte) / 255.0 - 0.2) / 0.25).collect();

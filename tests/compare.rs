@@ -120,7 +120,7 @@ fn the_weights_inside_the_program_are_a_trained_networks() {
     assert!(stderr.starts_with("weights   inside the program, trained by the quick recipe"), "{stderr}");
 
     let test = mnist::builtin().unwrap().test;
-    let image = GrayImage::from_raw(28, 28, test.image(0).to_vec()).unwrap();
+    let image = GrayImage::from_raw(28, 28, test.image(0).unwrap()).unwrap();
     image.save(here.join("digit.png")).unwrap();
     let [stdout, stderr] = succeed(here, "predict --device cpu --top 1 digit.png");
     assert!(stdout.starts_with(&format!("digit.png: {} (", test.label(0))), "{stdout}");

@@ -46,7 +46,7 @@ fn begin(executor: &mut dyn Executor, network: &Network, lowered: &Lowered, scal
         executor.upload(tensors.value, bytemuck::cast_slice(&values)).unwrap();
     }
     let data = runs::data().train;
-    let images: Vec<u8> = (0..BATCH).flat_map(|index| data.image(index).to_vec()).collect();
+    let images: Vec<u8> = (0..BATCH).flat_map(|index| data.image(index).unwrap()).collect();
     let labels: Vec<u32> = (0..BATCH).map(|index| data.label(index)).collect();
     let inputs = lowered.inputs;
     executor.upload(inputs.images, &images).unwrap();

@@ -125,7 +125,8 @@ fn milliseconds(text: &str) -> Result<f64, String> {
 #[derive(Debug, Args, Serialize)]
 #[command(next_help_heading = "Settings (each overrides the recipe's)")]
 pub(super) struct SettingFlags {
-    /// Data set: mnist (built in), or mnist:DIR for the four files elsewhere.
+    /// Data set: mnist (built in), or mnist, fashion-mnist, emnist, idx, cifar10, cifar100 or folder with `:DIR` behind;
+    /// a folder has pictures in DIR/train/CLASS/ and DIR/val/CLASS/.
     #[arg(long, value_name = "SET")]
     data: Option<String>,
     /// Which VGG.
@@ -200,6 +201,21 @@ pub(super) struct SettingFlags {
     /// Move training images by up to this fraction of their side along both axes.
     #[arg(long, value_name = "FRACTION")]
     translate: Option<f64>,
+    /// Show random parts of training images, 8 to 100 % of their area, at full size.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    random_resized_crop: Option<bool>,
+    /// Mirror every second training image, at random.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    hflip: Option<bool>,
+    /// Move training images by up to this many whole pixels along both axes (CIFAR: 4).
+    #[arg(long, value_name = "PIXELS")]
+    random_crop: Option<u32>,
+    /// Image folders: resize the shorter side to this before the input is cut from the centre (ImageNet: 256).
+    #[arg(long, value_name = "PIXELS")]
+    resize_size: Option<u32>,
+    /// Image folders: leave damaged files out instead of refusing them.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    skip_corrupt: Option<bool>,
     /// Seed of the initial weights, the shuffling, the dropout and the augmentation.
     #[arg(long)]
     seed: Option<u64>,
@@ -265,9 +281,13 @@ pub(super) struct Eval {
     pub(super) device: DeviceFlag,
     #[command(flatten)]
     pub(super) kernels: KernelFlags,
-    /// Data set: mnist (built in), or mnist:DIR for the four files elsewhere.
+    /// Data set: mnist (built in), or mnist, fashion-mnist, emnist, idx, cifar10, cifar100 or folder with `:DIR` behind;
+    /// a folder has pictures in DIR/train/CLASS/ and DIR/val/CLASS/.
     #[arg(long, default_value = "mnist", value_name = "SET")]
     pub(super) data: String,
+    /// Image folders: leave damaged files out instead of refusing them.
+    #[arg(long)]
+    pub(super) skip_corrupt: bool,
     /// Images a step.
     #[arg(short, long, default_value_t = 64, value_name = "IMAGES")]
     pub(super) batch_size: usize,

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use super::{
-    DONE, FAILED, Usage, args,
+    DONE, FAILED, Usage, args, data,
     device::Device,
     measured::Spread,
     output::{note, print},
@@ -94,7 +94,7 @@ pub(super) fn run(flags: &Flags, quiet: bool) -> Result<u8> {
         bail!(Usage(text.to_owned()));
     }
     let sides = sides(config, flags, quiet)?;
-    let data = sides[0].config.data_source()?.open()?;
+    let data = data::open(&sides[0].config, quiet)?;
     // All that can be wrong is found before anything is written: both networks fit, and the weights are theirs.
     for side in &sides {
         let network = network(&side.config, &data)?;

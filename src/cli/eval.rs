@@ -6,13 +6,13 @@ use anyhow::{Context, Result, bail};
 use indicatif::ProgressBar;
 
 use super::{
-    args, confusion,
+    args, confusion, data,
     device::Device,
     output::{note, print},
     plan::{self, Planned},
 };
 use crate::{
-    data::{DataSource, Dataset, Loader},
+    data::{DataSource, Dataset, Loader, Options},
     program::{Mode, Precision, Settings, lower},
     train::{ModelInfo, Session, Weights},
 };
@@ -63,8 +63,15 @@ pub(super) fn run(flags: &args::Eval, quiet: bool) -> Result<()> {
     let source: DataSource = flags.data.parse()?;
     let device = Device::choose(&flags.device.device, &flags.kernels)?;
     note(quiet, &device.describe());
-    let test = source.open()?.test;
+    let [side, _] = weights.info.image_size;
+    let options =
+        Options { resize: weights.info.resize_size, skip_corrupt: flags.skip_corrupt, ..Options::new(side) };
+    let test = data::open_source(&source, options, quiet)?.test;
     check(&weights.info, &*test, &flags.data)?;
+    if weights.info.class_names != test.class_names() {
+        let (known, set) = (listed(&weights.info.class_names), listed(test.class_names()));
+        note(quiet, &format!("note      the weights name their classes {known}, the data {set}"));
+    }
     // A batch beyond the set would only be padding.
     let batch = flags.batch_size.min(test.len());
     let loader = Loader::evaluate(Arc::clone(&test), batch)?;
@@ -83,16 +90,22 @@ pub(super) fn run(flags: &args::Eval, quiet: bool) -> Result<()> {
             "images": test.len(),
             "loss": loss,
             "accuracy": accuracy,
+            "top5_accuracy": evaluation.top5_accuracy(),
+            "skipped": test.skipped(),
             "classes": names,
             "confusion": evaluation.confusion,
         });
         print(&format!("{json}\n"))?;
     } else {
-        let head = format!(
-            "test images   {}\ntest loss     {loss:.4}\ntest accuracy {:.2} %\n\n",
+        let mut head = format!(
+            "test images   {}\ntest loss     {loss:.4}\ntest accuracy {:.2} %\n",
             test.len(),
             100.0 * accuracy
         );
+        if let Some(top5) = evaluation.top5_accuracy() {
+            head += &format!("among top 5   {:.2} %\n", 100.0 * top5);
+        }
+        head += "\n";
         print(&(head + &confusion::render(&evaluation.confusion, names)))?;
     }
     // The figures are out before a picture that cannot be written ends the command.
@@ -106,6 +119,12 @@ pub(super) fn run(flags: &args::Eval, quiet: bool) -> Result<()> {
         note(quiet, &format!("confusion matrix as a picture: {}", path.display()));
     }
     Ok(())
+}
+
+/// The first names of a list.
+fn listed(names: &[String]) -> String {
+    let first = names.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if names.len() > 5 { first + ", ..." } else { first }
 }
 
 fn default_picture(flags: &args::Eval) -> PathBuf {

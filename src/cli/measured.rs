@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::Result;
 
 use super::{
-    args,
+    args, data,
     device::Device,
     output::note,
     train::{Opening, configure, describe, network},
@@ -37,7 +37,7 @@ impl Measured {
         let found = begin.elapsed().as_secs_f64();
         note(quiet, &device.describe());
         let config = configure(recipe, settings, device.is_hardware_gpu())?;
-        let data = config.data_source()?.open()?;
+        let data = data::open(&config, quiet)?;
         let read = begin.elapsed().as_secs_f64();
         let network = network(&config, &data)?;
         note(quiet, &describe(&config, &network));

@@ -5,6 +5,7 @@ mod bench;
 mod capture;
 mod compare;
 mod confusion;
+mod data;
 mod device;
 mod devices;
 mod eval;

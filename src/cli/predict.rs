@@ -30,7 +30,13 @@ pub(super) fn run(flags: &args::Predict, quiet: bool) -> Result<()> {
         InkFlag::Dark => Some(Polarity::DarkOnLight),
         InkFlag::Light => Some(Polarity::LightOnDark),
     };
-    let wanted = Wanted { height: height as u32, width: width as u32, channels: info.channels, polarity };
+    let wanted = Wanted {
+        height: height as u32,
+        width: width as u32,
+        channels: info.channels,
+        polarity,
+        resize: info.resize_size,
+    };
     let mut failures = Vec::new();
     let mut pictures = Vec::new();
     for path in &flags.images {

@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result};
 
 use super::{
-    DONE, FAILED, args, capture,
+    DONE, FAILED, args, capture, data,
     device::Device,
     output::{note, print},
     plan::{self, Planned},
@@ -54,8 +54,14 @@ pub(super) fn configure(
 pub(super) fn summary(flags: &args::Summary) -> Result<()> {
     let recipe = flags.recipe.recipe.as_deref().unwrap_or("report");
     let config = TrainConfig::recipe(recipe)?.with(&overrides(&flags.settings)?)?;
-    // Every data set that there is has one channel and ten classes.
-    summary::run(&config.vgg(flags.channels.unwrap_or(1), flags.classes.unwrap_or(10)).network()?)
+    let (channels, classes) = match (flags.channels, flags.classes) {
+        (Some(channels), Some(classes)) => (channels, classes),
+        (channels, classes) => {
+            let train = data::open(&config, true)?.train;
+            (channels.unwrap_or(train.channels()), classes.unwrap_or(train.classes()))
+        }
+    };
+    summary::run(&config.vgg(channels, classes).network()?)
 }
 
 /// Runs `vgg plan`.
@@ -63,7 +69,7 @@ pub(super) fn plan(flags: &args::Plan, quiet: bool) -> Result<()> {
     let device = Device::choose(&flags.device.device, &flags.kernels)?;
     note(quiet, &device.describe());
     let config = configure(&flags.recipe, &flags.settings, device.is_hardware_gpu())?;
-    let data = config.data_source()?.open()?;
+    let data = data::open(&config, quiet)?;
     let network = network(&config, &data)?;
     note(quiet, &describe(&config, &network));
     let memory = match flags.memory {
@@ -129,7 +135,7 @@ pub(super) fn run(flags: &args::Train, quiet: bool) -> Result<u8> {
         Some(checkpoint) => checkpoint.config.resumed_with(&overrides(&flags.settings)?)?,
         None => configure(&flags.recipe, &flags.settings, device.is_hardware_gpu())?,
     };
-    let data = config.data_source()?.open()?;
+    let data = data::open(&config, quiet)?;
     let network = network(&config, &data)?;
     note(quiet, &describe(&config, &network));
     note(quiet, &describe_data(&config, &data));

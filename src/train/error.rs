@@ -108,6 +108,12 @@ pub enum TrainError {
         /// Images now.
         now: usize,
     },
+    /// The training set has other classes or pixels than the one the run began with.
+    #[error(
+        "the run was started on images with other class names or another mean and deviation; give the same --data, \
+         with the files as they were"
+    )]
+    OtherImages,
     /// A run of more steps than can be counted.
     #[error(
         "{epochs} epochs of {steps_per_epoch} steps are more than 4294967295 steps; give fewer --epochs or a larger --batch-size"

@@ -6,8 +6,8 @@ use super::{
     TrainError,
     checkpoint::{Checkpoint, Part},
     metrics::Sums,
-    probe::{self, LayerRow},
     pretrained::Pretrained,
+    probe::{self, LayerRow},
     weights::Weights,
 };
 use crate::{
@@ -37,6 +37,8 @@ pub struct Session {
 pub struct Evaluation {
     /// Loss and correct answers.
     pub sums: Sums,
+    /// Images whose class is among the five most probable.
+    pub top5: u64,
     /// `confusion[label][answer]` counts images.
     pub confusion: Vec<Vec<u64>>,
     /// The [`Evaluation::HARD`] images of the highest loss, the worst first.
@@ -70,6 +72,11 @@ impl Evaluation {
     /// Fraction of correct answers.
     pub fn accuracy(&self) -> f64 {
         self.sums.accuracy()
+    }
+
+    /// Fraction of images whose class is among the five most probable; `None` where there are no more than five.
+    pub fn top5_accuracy(&self) -> Option<f64> {
+        (self.confusion.len() > 5).then(|| self.top5 as f64 / self.sums.images as f64)
     }
 }
 
@@ -168,7 +175,7 @@ impl Session {
     ) -> Result<Evaluation, TrainError> {
         let classes = self.network.config.classes;
         let mut confusion = vec![vec![0; classes]; classes];
-        let (mut sums, mut hardest) = (Sums::default(), Vec::new());
+        let (mut sums, mut top5, mut hardest) = (Sums::default(), 0, Vec::new());
         let mut count = |batch: &Batch, probs: &[f32], losses: &[f32]| {
             for ((probs, &label), &loss) in
                 probs.chunks_exact(classes).zip(&batch.labels).zip(losses).take(batch.valid)
@@ -177,6 +184,7 @@ impl Session {
                 confusion[label as usize][answer] += 1;
                 sums.loss += f64::from(loss);
                 sums.correct += u64::from(answer == label as usize);
+                top5 += u64::from(rank(probs, label as usize) < 5);
                 hardest.push(Hard {
                     image: sums.images as usize,
                     label: label as usize,
@@ -194,6 +202,7 @@ impl Session {
         // One batch is asked for before the answer of the one before it is waited for.
         let mut waiting: Option<Batch> = None;
         for (done, batch) in batches.enumerate() {
+            let batch = batch?;
             self.run_batch(&batch, Pass::Evaluate, Control::default())?;
             self.executor.request(self.inputs.probs)?;
             self.executor.request(self.inputs.loss)?;
@@ -205,7 +214,7 @@ impl Session {
         if let Some(last) = waiting {
             count(&last, &self.answer()?, &self.answer()?);
         }
-        Ok(Evaluation { sums, confusion, hardest })
+        Ok(Evaluation { sums, top5, confusion, hardest })
     }
 
     /// As [`Session::evaluate`], but only the device's sums; `None` where `stop` ended it.
@@ -224,7 +233,7 @@ impl Session {
                 self.drain(&mut readings)?;
                 return Ok(None);
             }
-            self.run_batch(&batch, Pass::Evaluate, Control::default())?;
+            self.run_batch(&batch?, Pass::Evaluate, Control::default())?;
             if (index + 1) % STEPS_PER_READING == 0 || index + 1 == of {
                 self.take_reading(&mut readings)?;
             }
@@ -413,6 +422,12 @@ fn argmax(values: &[f32]) -> usize {
     (0..values.len()).fold(0, better)
 }
 
+/// How many classes come before this one: those more probable, and equals with a lower index.
+fn rank(probs: &[f32], class: usize) -> usize {
+    let own = probs[class];
+    probs.iter().enumerate().filter(|&(index, &p)| p > own || (p == own && index < class)).count()
+}
+
 /// Copies, as the bytes need not lie at a multiple of four.
 fn floats(bytes: &[u8]) -> Vec<f32> {
     bytes.as_chunks::<4>().0.iter().map(|word| f32::from_ne_bytes(*word)).collect()
@@ -420,4 +435,17 @@ fn floats(bytes: &[u8]) -> Vec<f32> {
 
 fn four(bytes: &[u8]) -> [f32; 4] {
     bytemuck::pod_read_unaligned(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rank_counts_what_comes_before() {
+        let probs = [0.1, 0.3, 0.2, 0.3, 0.05, 0.05];
+        let ranks: Vec<usize> = (0..6).map(|class| rank(&probs, class)).collect();
+        assert_eq!(ranks, [3, 0, 2, 1, 4, 5]);
+        assert_eq!((argmax(&probs), rank(&probs, argmax(&probs))), (1, 0));
+    }
 }

@@ -53,6 +53,8 @@ pub struct Trainer {
     total: u64,
     /// Whether the parameters have no values yet.
     fresh: bool,
+    /// The part of the running epoch's time that was spent waiting for batches.
+    loading: f64,
 }
 
 /// What makes the batches of a run: of its training, and of its evaluations.
@@ -60,7 +62,10 @@ pub struct Trainer {
 /// # Errors
 /// [`TrainError`] where the data and the batch do not fit.
 pub fn loaders(config: &TrainConfig, data: &DataSets) -> Result<[Loader; 2], TrainError> {
-    let augmentation = Augmentation::new(config.rotate as f32, config.translate as f32)?;
+    let augmentation = Augmentation::new(config.rotate as f32, config.translate as f32)?
+        .resized_crop(config.random_resized_crop)
+        .flip(config.hflip)
+        .crop_padded(config.random_crop);
     let train = Loader::train(data.train.clone(), config.batch_size, config.seed, augmentation)?;
     Ok([train, Loader::evaluate(data.test.clone(), config.batch_size)?])
 }
@@ -100,11 +105,15 @@ impl Trainer {
             return Err(TrainError::TooLong { epochs: config.epochs, steps_per_epoch });
         }
         Ok(Self {
-            info: ModelInfo::new(session.network(), &*data.train),
+            info: ModelInfo {
+                resize_size: config.resize_size,
+                ..ModelInfo::new(session.network(), &*data.train)
+            },
             schedule: Schedule::new(&config, steps_per_epoch),
             total: config.total_steps(train.batches_per_epoch()),
             progress: Progress { train_images: data.train.len(), ..Progress::default() },
             fresh: true,
+            loading: 0.0,
             session,
             train,
             test,
@@ -117,12 +126,15 @@ impl Trainer {
     ///
     /// # Errors
     /// [`TrainError::Over`] where nothing is left to do, [`TrainError::OtherData`] where the training set has another
-    /// size, [`TrainError::OtherNetwork`], [`TrainError::Executor`].
+    /// size, [`TrainError::OtherImages`], [`TrainError::OtherNetwork`], [`TrainError::Executor`].
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), TrainError> {
         let progress = &checkpoint.progress;
         let (before, now) = (progress.train_images, self.progress.train_images);
         if before != now {
             return Err(TrainError::OtherData { before, now });
+        }
+        if checkpoint.weights.info != self.info {
+            return Err(TrainError::OtherImages);
         }
         let (step, of) = (progress.step, self.total);
         let evaluated = progress.history.last().is_some_and(|row| row.step == step);
@@ -218,7 +230,7 @@ impl Trainer {
             if stopped {
                 break;
             }
-            let Some(batch) = batches.next() else { break };
+            let Some(batch) = batches.next().transpose()? else { break };
             self.step(&batch)?;
             batches.recycle(batch);
             if self.progress.batch.is_multiple_of(STEPS_PER_READING) || self.progress.batch == steps_per_epoch
@@ -239,6 +251,7 @@ impl Trainer {
             }));
         }
         self.session.drain(&mut readings)?;
+        self.loading = batches.waited().as_secs_f64() / start.elapsed().as_secs_f64();
         self.progress.device = self.session.metrics()?;
         self.progress.sums = readings.sums;
         self.progress.epoch_seconds = before + start.elapsed().as_secs_f64();
@@ -277,7 +290,7 @@ impl Trainer {
             seconds: self.progress.seconds,
         };
         let layers = match self.test.epoch(0, 0)?.next() {
-            Some(batch) => self.session.probe(&batch, row.epoch)?,
+            Some(batch) => self.session.probe(&batch?, row.epoch)?,
             None => Vec::new(),
         };
         // An epoch that `--steps` had ended before gives way to its longer self.
@@ -300,7 +313,7 @@ impl Trainer {
         }
         let checkpoint = self.write_checkpoint()?;
         self.write_history()?;
-        observer.event(&Event::EpochDone { row: &row, best: is_best });
+        observer.event(&Event::EpochDone { row: &row, best: is_best, loading: self.loading });
         observer.event(&Event::Saved(&checkpoint));
         Ok(())
     }

@@ -105,6 +105,10 @@ pub struct ModelInfo {
     pub std: Vec<f32>,
     /// The name of each class.
     pub class_names: Vec<String>,
+    /// What the shorter side of a picture is resized to before the input is cut from its centre; without it, nothing
+    /// is cut off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resize_size: Option<usize>,
 }
 
 impl ModelInfo {
@@ -127,6 +131,7 @@ impl ModelInfo {
             mean: normalization.mean.clone(),
             std: normalization.std.clone(),
             class_names: dataset.class_names().to_vec(),
+            resize_size: None,
         }
     }
 
@@ -208,6 +213,7 @@ impl ModelInfo {
             mean,
             std,
             class_names: (0..classes).map(|class| class.to_string()).collect(),
+            resize_size: None,
         })
     }
 }

@@ -126,7 +126,7 @@ impl Report<'_> {
         let (test, names) = (self.test, self.test.class_names());
         for hard in hardest {
             let size = [test.height(), test.width()];
-            let url = pictures::data_url(test.image(hard.image), size, test.channels())?;
+            let url = pictures::data_url(&test.image(hard.image)?, size, test.channels())?;
             let (label, answer) = (escape(&names[hard.label]), escape(&names[hard.answer]));
             *page += &format!(
                 "<figure><img src=\"{url}\" alt=\"test image {}\"><figcaption>{label}, seen as {answer} ({:.1} %)<br>loss {:.2}, image {}</figcaption></figure>\n",

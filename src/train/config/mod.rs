@@ -116,6 +116,17 @@ pub struct TrainConfig {
     pub rotate: f64,
     /// Training images are moved at random by up to this fraction of their size.
     pub translate: f64,
+    /// Training images are shown as random parts of them.
+    pub random_resized_crop: bool,
+    /// Every second training image is mirrored.
+    pub hflip: bool,
+    /// Training images are moved at random by up to this many whole pixels.
+    pub random_crop: u32,
+    /// What the shorter side of a folder's pictures is resized to; `None`: the image size.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resize_size: Option<usize>,
+    /// Damaged files of a folder are left out; if not, they are an error.
+    pub skip_corrupt: bool,
     /// Seeds the first weights, the order of the images, augmentation and dropout.
     pub seed: u64,
     /// The run directory; `None`: a fresh `runs/<recipe>`.
@@ -155,6 +166,11 @@ impl Default for TrainConfig {
             lr_warmup_epochs: 0.0,
             rotate: 0.0,
             translate: 0.0,
+            random_resized_crop: false,
+            hflip: false,
+            random_crop: 0,
+            resize_size: None,
+            skip_corrupt: false,
             seed: 0,
             output_dir: None,
         }
@@ -283,6 +299,7 @@ impl TrainConfig {
             hidden: Some(1),
             steps: Some(1),
             weights: text.clone(),
+            resize_size: Some(1),
             output_dir: text,
             ..Self::default()
         };

@@ -1,7 +1,7 @@
 //! The range of each value.
 
 use super::{ConfigError, TrainConfig};
-use crate::model::Freeze;
+use crate::{data::DataSource, model::Freeze};
 
 impl TrainConfig {
     /// Checks every value, alone and together.
@@ -35,6 +35,13 @@ impl TrainConfig {
         check("lr_warmup_epochs", &warmup, warmup_ok, "0 to the number of epochs")?;
         check("rotate", &c.rotate, (0.0..=180.0).contains(&c.rotate), "0 to 180 degrees")?;
         check("translate", &c.translate, (0.0..=1.0).contains(&c.translate), "0 to 1")?;
+        check("random_crop", &c.random_crop, c.random_crop <= 4096, "0 to 4096 pixels")?;
+        let resize = c.resize_size.unwrap_or(c.image_size);
+        let resize_ok = (c.image_size..=16_384).contains(&resize);
+        check("resize_size", &resize, resize_ok || c.resize_size.is_none(), "image_size to 16384")?;
+        let folder = matches!(c.data_source()?, DataSource::Folder(_));
+        let unset = "unset unless the data are a folder of pictures";
+        check("resize_size", &resize, folder || c.resize_size.is_none(), unset)?;
         let seed_ok = i64::try_from(c.seed).is_ok();
         check("seed", &c.seed, seed_ok, "0 to 9223372036854775807")?;
         let directory = c.output_dir.as_deref().unwrap_or("runs");
@@ -45,7 +52,6 @@ impl TrainConfig {
                  features",
             ));
         }
-        c.data_source()?;
         // Channels and classes are the data set's; image size, width, hidden and dropout are checked by these.
         c.vgg(1, 10).network()?;
         Ok(())
