@@ -262,12 +262,16 @@ fn cross_entropy<S: Scalar>() {
         let control = control(&ADAM, 1, 0, valid, 0.0);
         // The logits are exact; a loss of 1000 is rounded once more than in f64.
         let tolerance = Tolerance { absolute: 4.0 * f64::EPSILON, relative: 1e-13 + 2.0 * epsilon::<S>() };
-        let out = run_op::<S>(CrossEntropy { n, classes }, control, &[get("logits"), get("labels")]);
+        let out = run_op::<S>(
+            CrossEntropy { n, classes, label_smoothing: 0.0 },
+            control,
+            &[get("logits"), get("labels")],
+        );
         golden.compare(&case, "loss", &out["loss"], tolerance);
         // Probabilities below the range of f32 are 0.
         let small = Tolerance { absolute: if size_of::<S>() == 4 { 1e-44 } else { 0.0 }, ..tolerance };
         golden.compare(&case, "probs", &out["probs"], Tolerance { absolute: small.absolute, ..tolerance });
-        let op = CrossEntropyGrad { n, classes };
+        let op = CrossEntropyGrad { n, classes, label_smoothing: 0.0 };
         let out = run_op::<S>(op, control, &[get("probs"), get("labels")]);
         let absolute = Tolerance { absolute: 2.0 * epsilon::<S>(), ..tolerance };
         golden.compare(&case, "grad_logits", &out["grad_logits"], absolute);
@@ -370,7 +374,7 @@ fn network<S: Scalar>(gradient: f64, check_update: bool) {
     let network = config.network().unwrap();
     let [batch, h, w, _] = golden.0["images"].0.dims().try_into().unwrap();
     let [mean, std] = MEAN_STD.map(|v| vec![v]);
-    let mode = Mode::Train(ADAM);
+    let mode = Mode::Train(ADAM.into());
     let settings = Settings {
         batch,
         source: [h, w],
@@ -419,7 +423,7 @@ fn network<S: Scalar>(gradient: f64, check_update: bool) {
             parameter.layout.to_disk(&parameter.shape, &values).into_iter().map(f64::from).collect()
         };
         let name = &parameter.name;
-        if let Some([grad, ..]) = tensors.trained {
+        if let Some(grad) = tensors.gradient {
             let expected = golden.get("grad", name);
             // The bias in front of a batch norm has the gradient 0, of which only rounding errors are left; they
             // are those of sums of gradients of the size of its weights' gradients.
@@ -433,7 +437,7 @@ fn network<S: Scalar>(gradient: f64, check_update: bool) {
                 tolerance,
             );
         }
-        if tensors.trained.is_none() || check_update {
+        if tensors.gradient.is_none() || check_update {
             let tolerance = Tolerance { absolute: gradient, relative: rounded + gradient };
             let after = golden.get("after", name);
             compare(

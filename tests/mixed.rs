@@ -29,7 +29,7 @@ fn lowered(limits: DeviceLimits) -> (Network, Lowered) {
         source: [28, 28],
         mean,
         std,
-        mode: Mode::Train(ADAM),
+        mode: Mode::Train(ADAM.into()),
         precision: Precision::Mixed,
         limits,
     };
@@ -70,8 +70,9 @@ fn state(executor: &mut dyn Executor, lowered: &Lowered) -> LossScale {
 
 /// The bytes of every parameter and of its moments.
 fn weights(executor: &mut dyn Executor, lowered: &Lowered) -> Vec<Vec<u8>> {
-    let tensors = lowered.parameters.iter().filter_map(|p| p.trained.map(|[_, m, v]| [p.value, m, v]));
-    tensors.flatten().map(|tensor| executor.read(tensor).unwrap()).collect()
+    let trained = lowered.parameters.iter().filter(|p| p.gradient.is_some());
+    let tensors = trained.flat_map(|p| [p.value].into_iter().chain(p.state.iter().copied()));
+    tensors.map(|tensor| executor.read(tensor).unwrap()).collect()
 }
 
 fn open(adapter: &Adapter, lowered: &Lowered) -> GpuExecutor {
@@ -100,7 +101,7 @@ fn a_step_is_that_of_f64_but_for_rounding() {
     assert!((found - expected).abs() <= LOSS_TOLERANCE, "loss {found}, f64 {expected}");
     assert_eq!(state(&mut gpu, &lowered), state(&mut truth, &lowered));
     for (parameter, tensors) in network.parameters.iter().zip(&lowered.parameters) {
-        let Some([gradient, ..]) = tensors.trained else { continue };
+        let Some(gradient) = tensors.gradient else { continue };
         let [expected, found] = [&mut truth as &mut dyn Executor, &mut gpu]
             .map(|executor| bytemuck::pod_collect_to_vec::<u8, f32>(&executor.read(gradient).unwrap()));
         let error = rms(expected.iter().zip(&found).map(|(a, b)| f64::from(a - b)));

@@ -371,12 +371,16 @@ fn cross_entropy() {
     let labels = [4.0, 0.0, 2.0, 1.0];
     let value = |logits: &[f64]| {
         let given: [(&str, &[f64]); 2] = [("logits", logits), ("labels", &labels)];
-        let [loss] = run(CrossEntropy { n, classes }, &given, ["loss"]);
+        let [loss] = run(CrossEntropy { n, classes, label_smoothing: 0.0 }, &given, ["loss"]);
         loss[..3].iter().sum::<f64>() / 3.0
     };
-    let [probs] = run(CrossEntropy { n, classes }, &[("logits", &logits), ("labels", &labels)], ["probs"]);
+    let [probs] = run(
+        CrossEntropy { n, classes, label_smoothing: 0.0 },
+        &[("logits", &logits), ("labels", &labels)],
+        ["probs"],
+    );
     let given: [(&str, &[f64]); 2] = [("probs", &probs), ("labels", &labels)];
-    let [gradient] = run(CrossEntropyGrad { n, classes }, &given, ["grad_logits"]);
+    let [gradient] = run(CrossEntropyGrad { n, classes, label_smoothing: 0.0 }, &given, ["grad_logits"]);
     let expected = central_differences(&logits, value);
     compare("cross-entropy", &[n, classes].into(), &gradient, &expected, TOLERANCE);
 }
@@ -401,7 +405,7 @@ fn the_whole_network() {
         mean_loss(&mut net);
         let parameters = net.lowered.parameters.clone();
         for (index, tensors) in parameters.iter().enumerate() {
-            let Some([gradient, ..]) = tensors.trained else { continue };
+            let Some(gradient) = tensors.gradient else { continue };
             let name = net.network.parameters[index].name.clone();
             let gradient = read(&mut net.executor, gradient);
             let mut values = read(&mut net.executor, tensors.value);
