@@ -1,6 +1,8 @@
 //! What the tests of several files share: comparing numbers, running one operation, running a small network.
 
-#![allow(dead_code, reason = "no test file uses all of it")]
+#![allow(dead_code, unused_macros, reason = "no test file uses all of it")]
+
+mod golden;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +16,8 @@ use vgg_wgpu::{
     verify::check,
 };
 
+#[allow(unused_imports, reason = "golden vectors are not for all test files")]
+pub(crate) use golden::{Golden, both, golden_network};
 pub use vgg_wgpu::verify::Tolerance;
 
 /// As [`check`], and panics with what differs.
