@@ -235,8 +235,11 @@ fn schedules() {
 fn clipping_and_the_loss_scale() {
     let before = Golden::load("network");
     let sgd = Sgd { len: 0, momentum: 0.9, nesterov: false, weight_decay: 1e-3, scaled: false };
-    let rules: [Rule; 3] =
-        [sgd.into(), Sgd { momentum: 0.0, ..sgd }.into(), Adam { decoupled: true, ..ADAM }.into()];
+    let rules: [Rule; 3] = [
+        sgd.into(),
+        Sgd { momentum: 0.0, ..sgd }.into(),
+        Adam { decoupled: true, weight_decay: 0.1, ..ADAM }.into(),
+    ];
     for rule in rules {
         let training = Training { clip_grad_norm: Some(0.5), average: Some(0.5), ..Training::from(rule) };
         let [plain, mixed] = [Precision::F32, Precision::Mixed].map(|precision| {
@@ -304,7 +307,8 @@ fn the_best_weights_and_evaluations_are_those_of_the_average() {
     let [best_tensors, all] = [&best, &checkpoint].map(|path| runs::tensors(path));
     for (name, bytes) in best_tensors.iter().filter(|(name, _)| !name.ends_with("num_batches_tracked")) {
         assert!(bytes == &all[&format!("ema.{name}")], "{name} is not the average");
-        assert!(bytes != &all[name], "{name} is not averaged");
+        // Biases in front of a batch norm stay 0.
+        assert!(bytes != &all[name] || name.ends_with(".bias"), "{name} is not averaged");
     }
     let names: Vec<&String> = all.keys().filter(|name| name.starts_with("optimizer.")).collect();
     assert!(names.iter().all(|name| name.starts_with("optimizer.velocity.")), "{names:?}");

@@ -269,7 +269,7 @@ fn plain(op: &str) -> Vec<Op> {
         }
         // Below and above the norm, whose square the inputs have as 81.
         "clip.apply" => lengths(|len| {
-            [(4.5, false), (1.0, true), (20.0, false)]
+            [(4.5, false), (0.01, true), (20.0, false), (20.0, true)]
                 .map(|(max_norm, scaled)| ClipGradient { len, max_norm, scaled }.into())
         }),
         "cast.convert" => [(DType::F32, DType::F16), (DType::F16, DType::F32)]
