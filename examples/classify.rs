@@ -18,8 +18,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let weights = Weights::read(Path::new(weights), None)?;
     let info = &weights.info;
     let [height, width] = if info.channels == 1 { [28, 28] } else { info.image_size };
-    let wanted =
-        Wanted { height: height as u32, width: width as u32, channels: info.channels, polarity: None };
+    let (channels, resize) = (info.channels, info.resize_size);
+    let wanted = Wanted { height: height as u32, width: width as u32, channels, polarity: None, resize };
 
     // A network in evaluation becomes a program, which an executor runs: one picture a step.
     let device = gpu::select(&DeviceRequest::Auto)?.device;

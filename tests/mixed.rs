@@ -31,7 +31,7 @@ fn lowered(limits: DeviceLimits) -> (Network, Lowered) {
         source: [28, 28],
         mean,
         std,
-        mode: Mode::Train(ADAM),
+        mode: Mode::Train(ADAM.into()),
         precision: Precision::Mixed,
         limits,
     };
@@ -76,8 +76,9 @@ fn state(executor: &mut dyn Executor, lowered: &Lowered) -> LossScale {
 
 /// The bytes of every parameter and of its moments.
 fn weights(executor: &mut dyn Executor, lowered: &Lowered) -> Vec<Vec<u8>> {
-    let tensors = lowered.parameters.iter().filter_map(|p| p.trained.map(|[_, m, v]| [p.value, m, v]));
-    tensors.flatten().map(|tensor| executor.read(tensor).unwrap()).collect()
+    let trained = lowered.parameters.iter().filter(|p| p.gradient.is_some());
+    let tensors = trained.flat_map(|p| [p.value].into_iter().chain(p.state.iter().copied()));
+    tensors.map(|tensor| executor.read(tensor).unwrap()).collect()
 }
 
 fn open(adapter: &Adapter, lowered: &Lowered) -> GpuExecutor {
@@ -163,7 +164,7 @@ fn a_step_is_as_near_to_f64_as_an_ideal_one() {
     };
     compare("loss", lowered.inputs.loss);
     for (parameter, tensors) in network.parameters.iter().zip(&lowered.parameters) {
-        if let Some([gradient, ..]) = tensors.trained {
+        if let Some(gradient) = tensors.gradient {
             compare(&parameter.name, gradient);
         }
     }

@@ -170,31 +170,56 @@ pub(super) struct SettingFlags {
     /// End the run after this many optimiser steps in all.
     #[arg(long)]
     steps: Option<u64>,
-    /// Optimiser.
+    /// Optimiser: adam, adamw (weight decay apart from the gradient), sgd (with --momentum).
     #[arg(long, value_enum)]
     opt: Option<OptimizerFlag>,
     /// Learning rate.
     #[arg(long, value_name = "RATE")]
     lr: Option<f64>,
-    /// L2 penalty.
+    /// Weight decay, on every parameter.
     #[arg(long, value_name = "FACTOR")]
     weight_decay: Option<f64>,
+    /// Momentum of --opt sgd; unset, 0.9.
+    #[arg(long, value_name = "FACTOR")]
+    momentum: Option<f64>,
+    /// Nesterov's momentum for --opt sgd.
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    nesterov: Option<bool>,
     /// What activations and their gradients are stored as: f32, or mixed (f16 with f32 sums, weights and update; half the
     /// memory; needs a GPU with 16-bit floats).
     #[arg(long, value_enum)]
     precision: Option<PrecisionFlag>,
-    /// How the learning rate changes: constant, step (by --lr-gamma every --lr-step-size epochs), cosine.
+    /// How the learning rate changes: constant, step (by --lr-gamma every --lr-step-size epochs), multistep (by --lr-gamma
+    /// at each of --lr-milestones), cosine.
     #[arg(long, value_enum)]
     lr_scheduler: Option<SchedulerFlag>,
     /// Epochs between two steps of the step schedule.
     #[arg(long, value_name = "EPOCHS")]
     lr_step_size: Option<u32>,
-    /// Factor of the step schedule.
+    /// Epochs after which the multistep schedule falls, as 30,60,80.
+    #[arg(long, value_name = "EPOCH,...", value_delimiter = ',')]
+    lr_milestones: Option<Vec<u32>>,
+    /// Factor of each fall of the step and multistep schedules.
     #[arg(long, value_name = "FACTOR")]
     lr_gamma: Option<f64>,
     /// Epochs of linear warm-up; may be a fraction.
     #[arg(long, value_name = "EPOCHS")]
     lr_warmup_epochs: Option<f64>,
+    /// Spread this part of each training image's target evenly over all classes. The test loss is without.
+    #[arg(long, value_name = "FRACTION")]
+    label_smoothing: Option<f64>,
+    /// Scale gradients down so that the norm of all together does not exceed this.
+    #[arg(long, value_name = "NORM")]
+    clip_grad_norm: Option<f64>,
+    /// Average the weights over the steps; evaluations and best.safetensors are those of the average.
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    model_ema: Option<bool>,
+    /// What stays of the average in each step; unset, 0.999.
+    #[arg(long, value_name = "DECAY")]
+    model_ema_decay: Option<f64>,
+    /// End the run after this many epochs without a higher test accuracy.
+    #[arg(long, value_name = "EPOCHS")]
+    patience: Option<u32>,
     /// Rotate training images by up to this many degrees either way.
     #[arg(long, value_name = "DEGREES")]
     rotate: Option<f64>,
@@ -255,6 +280,8 @@ enum PoolStrideFlag {
 #[serde(rename_all = "lowercase")]
 enum OptimizerFlag {
     Adam,
+    Adamw,
+    Sgd,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, ValueEnum)]
@@ -269,6 +296,7 @@ enum PrecisionFlag {
 enum SchedulerFlag {
     Constant,
     Step,
+    Multistep,
     Cosine,
 }
 

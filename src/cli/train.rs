@@ -289,8 +289,15 @@ fn render(summary: &Summary, directory: &Path) -> String {
         ("paper (epoch 10)", Align::Right),
     ];
     let mut text = table(&columns, &rows);
+    text += "\n";
+    if let Some(epochs) = summary.early {
+        text += &format!(
+            "ended      early, after epoch {}: {epochs} epochs without a higher test accuracy (--patience)\n",
+            summary.last.epoch
+        );
+    }
     text += &format!(
-        "\ntime       {}, {:.0} training images/s\n",
+        "time       {}, {:.0} training images/s\n",
         duration(summary.seconds),
         summary.images_per_second
     );

@@ -4,12 +4,14 @@
 //! dispatches) for given shapes. Nothing here knows of wgpu: [`Caps`] are plain facts about a device.
 
 mod adam;
+mod average;
 mod avg_pool;
 mod batch_norm;
 mod bias;
 mod caps;
 mod cast;
 mod choose;
+mod clip;
 mod conv;
 mod conv_tiled;
 mod cooperative;
@@ -26,6 +28,7 @@ mod parts;
 mod prepare;
 mod relu;
 pub mod roofline;
+mod sgd;
 mod tuned;
 mod winograd;
 
@@ -183,6 +186,9 @@ pub fn variants() -> impl Iterator<Item = &'static Variant> {
         cross_entropy::VARIANTS,
         metrics::VARIANTS,
         adam::VARIANTS,
+        sgd::VARIANTS,
+        average::VARIANTS,
+        clip::VARIANTS,
         cast::VARIANTS,
         loss_scale::VARIANTS,
     ]

@@ -98,6 +98,25 @@ pub enum TrainError {
         /// What would make the run longer.
         flag: &'static str,
     },
+    /// The run has ended early.
+    #[error(
+        "the run ended after epoch {epoch}, the test accuracy not having risen for {stale} epochs; to go on, give a \
+         --patience above {stale} with --resume"
+    )]
+    OutOfPatience {
+        /// The last epoch.
+        epoch: u32,
+        /// Epochs since the best.
+        stale: u32,
+    },
+    /// A checkpoint of a run with another optimiser.
+    #[error("the run to be resumed has {before}, but this one {now}; the optimiser's memory does not fit")]
+    OtherOptimizer {
+        /// The checkpoint's.
+        before: String,
+        /// This run's.
+        now: String,
+    },
     /// The training set is not the one the run began with.
     #[error(
         "the run was started on {before} training images, but the data set has {now}; give the same --data"

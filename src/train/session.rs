@@ -135,8 +135,7 @@ impl Session {
     fn begin(&mut self, values: impl Fn(usize, &Parameter) -> Vec<f32>) -> Result<(), TrainError> {
         for index in 0..self.tensors.len() {
             let values = values(index, &self.network.parameters[index]);
-            self.put(Part::Value(index), &values)?;
-            self.clear_moments(index)?;
+            self.place(index, &values)?;
         }
         self.set_loss_scale(LossScale::initial())
     }
@@ -145,10 +144,11 @@ impl Session {
     pub(super) fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), TrainError> {
         self.load(&checkpoint.weights)?;
         for index in 0..self.tensors.len() {
-            if self.tensors[index].trained.is_some() {
-                for (moment, values) in checkpoint.moments(index).iter().enumerate() {
-                    self.put(Part::Moment(index, moment), values)?;
-                }
+            for (place, values) in checkpoint.state(index).iter().enumerate() {
+                self.put(Part::State(index, place), values)?;
+            }
+            if let Some(values) = checkpoint.average(index) {
+                self.put(Part::Average(index), &values)?;
             }
         }
         checkpoint.loss_scale().map_or(Ok(()), |state| self.set_loss_scale(state))
@@ -346,12 +346,14 @@ impl Session {
         Ok(floats(&bytes.ok_or(TrainError::NoAnswer)?))
     }
 
-    fn clear_moments(&mut self, parameter: usize) -> Result<(), TrainError> {
-        if self.tensors[parameter].trained.is_some() {
-            for moment in 0..2 {
-                let (tensor, _) = self.tensor(Part::Moment(parameter, moment));
-                self.executor.clear(tensor)?;
-            }
+    /// Gives a parameter a value, which is its average too, and clears what the optimiser remembers of it.
+    fn place(&mut self, parameter: usize, values: &[f32]) -> Result<(), TrainError> {
+        self.put(Part::Value(parameter), values)?;
+        if self.tensors[parameter].average.is_some() {
+            self.put(Part::Average(parameter), values)?;
+        }
+        for &tensor in &self.tensors[parameter].state {
+            self.executor.clear(tensor)?;
         }
         Ok(())
     }
@@ -379,9 +381,9 @@ impl Session {
         let of = |index: usize| Some(&self.network.parameters[index]);
         match part {
             Part::Value(index) => (self.tensors[index].value, of(index)),
-            Part::Moment(index, moment) => {
-                let [_, m, v] = self.tensors[index].trained.expect("moments are those of trained parameters");
-                ([m, v][moment], of(index))
+            Part::State(index, place) => (self.tensors[index].state[place], of(index)),
+            Part::Average(index) => {
+                (self.tensors[index].average.expect("asked for where there are averages only"), of(index))
             }
             Part::LossScale => (self.loss_scale.expect("asked for in mixed precision only"), None),
         }

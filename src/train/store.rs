@@ -165,6 +165,11 @@ impl TensorFile {
         &self.path
     }
 
+    /// Whether the name of any tensor begins so.
+    pub fn has_prefix(&self, prefix: &str) -> bool {
+        self.tensors.keys().any(|name| name.starts_with(prefix))
+    }
+
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
         self.tensors.get(name).map(|(entry, _)| entry.shape.as_slice())
     }

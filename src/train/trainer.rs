@@ -10,7 +10,7 @@ use super::{
     Event, Observer, StepEvent, Summary, TrainError,
     checkpoint::{self, Checkpoint, Part, Progress},
     config::TrainConfig,
-    metrics::{Row, Sums, best},
+    metrics::{Row, Sums, best, stale_epochs},
     pretrained::Pretrained,
     report::RunDirectory,
     schedule::Schedule,
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     data::{Augmentation, Batch, DataSets, Loader},
-    ops::Control,
+    ops::{Control, Rule},
     program::Pass,
     rng,
 };
@@ -126,7 +126,8 @@ impl Trainer {
     ///
     /// # Errors
     /// [`TrainError::Over`] where nothing is left to do, [`TrainError::OtherData`] where the training set has another
-    /// size, [`TrainError::OtherImages`], [`TrainError::OtherNetwork`], [`TrainError::Executor`].
+    /// size, [`TrainError::OtherImages`], [`TrainError::OtherNetwork`], [`TrainError::OtherOptimizer`],
+    /// [`TrainError::OutOfPatience`] where the run ended early, [`TrainError::Executor`].
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), TrainError> {
         let progress = &checkpoint.progress;
         let (before, now) = (progress.train_images, self.progress.train_images);
@@ -136,11 +137,19 @@ impl Trainer {
         if checkpoint.weights.info != self.info {
             return Err(TrainError::OtherImages);
         }
+        let [before, now] = [&checkpoint.config, &self.config].map(remembers);
+        if before != now {
+            return Err(TrainError::OtherOptimizer { before, now });
+        }
         let (step, of) = (progress.step, self.total);
         let evaluated = progress.history.last().is_some_and(|row| row.step == step);
         if step > of || (step == of && evaluated) {
             let by_steps = self.config.steps.is_some_and(|steps| steps == of);
             return Err(TrainError::Over { step, of, flag: if by_steps { "--steps" } else { "--epochs" } });
+        }
+        let stale = stale_epochs(&progress.history);
+        if evaluated && self.out_of_patience(stale) {
+            return Err(TrainError::OutOfPatience { epoch: progress.epoch, stale });
         }
         self.session.restore(checkpoint)?;
         self.progress = progress.clone();
@@ -207,12 +216,17 @@ impl Trainer {
                 return Ok(Outcome::Interrupted { checkpoint });
             };
             self.end_epoch(tested, &start, observer)?;
-            if self.progress.step == self.total {
+            if self.progress.step == self.total || self.out_of_patience(stale_epochs(&self.progress.history))
+            {
                 let summary = self.summary(&start);
                 observer.event(&Event::Finished(&summary));
                 return Ok(Outcome::Finished(summary));
             }
         }
+    }
+
+    fn out_of_patience(&self, stale: u32) -> bool {
+        self.config.patience.is_some_and(|patience| stale >= patience)
     }
 
     /// Trains from where the running epoch is to its end or the run's; says whether `stop` ended it before.
@@ -334,7 +348,8 @@ impl Trainer {
     fn write(&mut self, path: &Path, whole: bool) -> Result<(), TrainError> {
         let run = whole.then_some((&self.config, &self.progress));
         let network = self.session.network().clone();
-        checkpoint::write(path, &network, &self.info, self.progress.step, run, |part: Part| {
+        let (step, averaged) = (self.progress.step, self.config.model_ema);
+        checkpoint::write(path, &network, &self.info, step, averaged, run, |part: Part| {
             self.session.get(part)
         })
     }
@@ -367,8 +382,19 @@ impl Trainer {
         let (last, best) = (history[history.len() - 1], *best(history).unwrap_or(&history[0]));
         let seconds = self.progress.train_seconds + self.progress.epoch_seconds;
         let images = self.progress.step as f64 * self.config.batch_size as f64;
-        Summary { last, best, seconds: start.seconds(), images_per_second: images / seconds }
+        let early = (self.progress.step < self.total).then(|| stale_epochs(history));
+        Summary { last, best, early, seconds: start.seconds(), images_per_second: images / seconds }
     }
+}
+
+/// What a run's checkpoint has besides weights, in words.
+fn remembers(config: &TrainConfig) -> String {
+    let momentum = match config.rule() {
+        Rule::Sgd(sgd) if !sgd.has_velocity() => " without momentum",
+        _ => "",
+    };
+    let average = if config.model_ema { " and --model-ema" } else { "" };
+    format!("--opt {}{momentum}{average}", config.opt.word())
 }
 
 /// When this process began, and what the run had taken before.

@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use super::{
     TrainError,
+    checkpoint::AVERAGE,
     store::{self, Entry, StoreError, TensorFile},
 };
 use crate::{
@@ -262,11 +263,14 @@ pub struct Weights {
     /// The network.
     pub network: Network,
     pub(super) file: TensorFile,
+    /// What stands in front of the parameters' names in the file.
+    prefix: &'static str,
 }
 
 impl Weights {
     /// Reads a file of weights or a checkpoint, and checks every tensor's name, shape, type and values. Names are
-    /// torchvision's or timm's; floats may be f32, f16 or bf16.
+    /// torchvision's or timm's; floats may be f32, f16 or bf16. Of a checkpoint whose run averages its weights, it takes the
+    /// average, as the run's own evaluations do.
     ///
     /// `image_size` is for files that PyTorch wrote, which do not tell it; without it, it is 224 where FC1 sees 7x7
     /// pixels, 28 where it sees one, and else 32 times their side. For other files it must be the file's own.
@@ -293,7 +297,16 @@ impl Weights {
             None => (ModelInfo::inferred(&file, image_size)?, Kind::Weights),
         };
         let ignored = |name: &str| kind == Kind::Checkpoint && name.starts_with("optimizer.");
-        Self::check(file, info, &[], ignored)
+        let averaged = kind == Kind::Checkpoint && file.has_prefix(AVERAGE);
+        // A network that cannot be built is Weights::check's error.
+        let more = info
+            .vgg()
+            .network()
+            .ok()
+            .filter(|_| averaged)
+            .map(|network| averages(&network).collect::<Vec<_>>());
+        let weights = Self::check(file, info, &more.unwrap_or_default(), ignored)?;
+        Ok(Self { prefix: if averaged { AVERAGE } else { "" }, ..weights })
     }
 
     /// Checks the tensors against the network of `info`, `more` beside it.
@@ -318,12 +331,12 @@ impl Weights {
         );
         let expected: Vec<Entry> = values(&network).into_iter().chain(more.iter().cloned()).collect();
         file.check(&what, &expected, &counters(&network), ignored)?;
-        Ok(Self { info, network, file })
+        Ok(Self { info, network, file, prefix: "" })
     }
 
     /// The values of a parameter in disk order, by its index in [`Network::parameters`].
     pub fn values(&self, parameter: usize) -> Vec<f32> {
-        self.file.f32s(&self.network.parameters[parameter].name)
+        self.file.f32s(&format!("{}{}", self.prefix, self.network.parameters[parameter].name))
     }
 
     /// Checks that they are weights of such a network.
@@ -412,6 +425,11 @@ pub fn write_weights(path: &Path, weights: &Weights, dtype: DType) -> Result<(),
 /// The entries of all parameters, in the network's order.
 pub(super) fn values(network: &Network) -> Vec<Entry> {
     network.parameters.iter().map(|p| Entry::f32(p.name.clone(), p.shape.dims())).collect()
+}
+
+/// The entries of the averages of all parameters.
+pub(super) fn averages(network: &Network) -> impl Iterator<Item = Entry> {
+    values(network).into_iter().map(|entry| Entry { name: format!("{AVERAGE}{}", entry.name), ..entry })
 }
 
 /// The entries of batch normalisation's `num_batches_tracked`, which PyTorch counts and nothing here reads.

@@ -37,7 +37,7 @@ fn standard<S: Scalar>(tolerance: f64) {
     let mean = loss.iter().sum::<f64>() / loss.len() as f64;
     compare("loss", &[1].into(), &[mean], &golden.0["loss"].1, Tolerance::relative(tolerance));
     for (parameter, tensors) in net.network.parameters.iter().zip(&net.lowered.parameters) {
-        let [grad, ..] = tensors.trained.unwrap();
+        let grad = tensors.gradient.unwrap();
         let values: Vec<f32> = read(&mut net.executor, grad).into_iter().map(|v| v as f32).collect();
         let actual: Vec<f64> =
             parameter.layout.to_disk(&parameter.shape, &values).into_iter().map(f64::from).collect();

@@ -406,14 +406,16 @@ fn cross_entropy() {
     let (n, classes) = (4, 5);
     let logits = normal(1, n * classes);
     let labels = [4.0, 0.0, 2.0, 1.0];
-    let value = |logits: &[f64]| {
-        let given: [(&str, &[f64]); 2] = [("logits", logits), ("labels", &labels)];
-        let [loss] = run(CrossEntropy { n, classes }, &given, ["loss"]);
-        loss[..3].iter().sum::<f64>() / 3.0
-    };
-    let [probs] = run(CrossEntropy { n, classes }, &[("logits", &logits), ("labels", &labels)], ["probs"]);
-    let given: [(&str, &[f64]); 2] = [("probs", &probs), ("labels", &labels)];
-    let [gradient] = run(CrossEntropyGrad { n, classes }, &given, ["grad_logits"]);
-    let expected = central_differences(&logits, value);
-    compare("cross-entropy", &[n, classes].into(), &gradient, &expected, TOLERANCE);
+    for label_smoothing in [0.0, 0.1, 0.75] {
+        let forward = CrossEntropy { n, classes, label_smoothing };
+        let value = |logits: &[f64]| {
+            let [loss] = run(forward, &[("logits", logits), ("labels", &labels)], ["loss"]);
+            loss[..3].iter().sum::<f64>() / 3.0
+        };
+        let [probs] = run(forward, &[("logits", &logits), ("labels", &labels)], ["probs"]);
+        let op = CrossEntropyGrad { n, classes, label_smoothing };
+        let [gradient] = run(op, &[("probs", &probs), ("labels", &labels)], ["grad_logits"]);
+        let expected = central_differences(&logits, value);
+        compare("cross-entropy", &[n, classes].into(), &gradient, &expected, TOLERANCE);
+    }
 }

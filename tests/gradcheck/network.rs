@@ -42,7 +42,7 @@ fn the_whole_network() {
         mean_loss(&mut net);
         let parameters = net.lowered.parameters.clone();
         for (index, tensors) in parameters.iter().enumerate() {
-            let Some([gradient, ..]) = tensors.trained else { continue };
+            let Some(gradient) = tensors.gradient else { continue };
             let name = net.network.parameters[index].name.clone();
             let gradient = read(&mut net.executor, gradient);
             let mut values = read(&mut net.executor, tensors.value);
@@ -121,8 +121,8 @@ fn frozen_features_stay_and_cost_nothing() {
     // Against central differences: forwards, too, the frozen batch norms normalise by the running statistics.
     mean_loss(&mut net);
     let bias = net.network.parameters.iter().position(|p| p.name == "classifier.0.bias").unwrap();
-    let tensors = net.lowered.parameters[bias];
-    let gradient = read(&mut net.executor, tensors.trained.unwrap()[0]);
+    let tensors = &net.lowered.parameters[bias];
+    let gradient = read(&mut net.executor, tensors.gradient.unwrap());
     let mut values = read(&mut net.executor, tensors.value);
     let mut expected = Vec::new();
     for at in 0..values.len() {

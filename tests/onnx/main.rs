@@ -166,7 +166,7 @@ fn the_shipped_weights_are_exported() {
     }
     let images: Vec<u8> = {
         let test = mnist::builtin().unwrap().test;
-        (0..24).flat_map(|index| test.image(index).to_vec()).collect()
+        (0..24).flat_map(|index| test.image(index).unwrap()).collect()
     };
     let weights = Weights::builtin().unwrap();
     let expected = answers(&weights, &images, 24);

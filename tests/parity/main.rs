@@ -76,7 +76,7 @@ parity! {
     dropout: "dropout.apply";
     linear: "linear.forward", "linear.grad_input", "linear.grad_weight";
     loss: "cross_entropy.forward", "cross_entropy.grad_input", "metrics.accumulate";
-    adam: "adam.update", "adam.scaled_update";
+    optimizers: "adam.update", "sgd.update", "average.update", "clip.square_sum", "clip.apply";
     cast: "cast.convert";
     loss_scale: "loss_scale.apply", "loss_scale.check", "loss_scale.update";
 }

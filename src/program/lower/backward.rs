@@ -1,16 +1,14 @@
-//! The backward pass along the tape, and the optimiser.
+//! The backward pass along the tape.
 
 use super::{
-    Adam, Inputs, LowerError, Lowering, ParameterTensors, Phase, Record, TensorId, avg_pool, conv, label,
-    pixels_channels, pool,
+    Inputs, LowerError, Lowering, Phase, Record, TensorId, avg_pool, conv, label, pixels_channels, pool,
 };
 use crate::{
     dtype::DType,
     model::{Layer, LayerKind},
     ops::{
         AvgPoolGrad, BatchNormGradAffine, BatchNormGradInput, BatchNormGradStatistics, ConvGradInput,
-        ConvGradWeight, CrossEntropyGrad, GradBias, LinearGradInput, LinearGradWeight, MaxPoolGrad, Op,
-        ReluGrad, ScaledAdam,
+        ConvGradWeight, CrossEntropyGrad, GradBias, LinearGradInput, LinearGradWeight, MaxPoolGrad, ReluGrad,
     },
 };
 
@@ -38,12 +36,13 @@ impl Grad {
 }
 
 impl<'a> Lowering<'a> {
-    pub(super) fn backward(&mut self, tape: &[Record<'a>]) -> Result<(), LowerError> {
+    pub(super) fn backward(&mut self, tape: &[Record<'a>], label_smoothing: f32) -> Result<(), LowerError> {
         let (n, classes) = (self.settings.batch, self.network.config.classes);
         let Inputs { control, labels, probs, .. } = self.inputs;
         let logits = self.transient("loss.grad_logits".into(), [n, classes].into(), DType::F32);
         let args = [control, probs, labels, logits].map(|t| self.whole(t)).to_vec();
-        self.step(Phase::Backward, "loss.grad_input".into(), CrossEntropyGrad { n, classes }, args);
+        let op = CrossEntropyGrad { n, classes, label_smoothing };
+        self.step(Phase::Backward, "loss.grad_input".into(), op, args);
         self.scale(logits);
         let mut grad = Grad::plain(logits);
         // Below the first layer that is trained nothing asks for a gradient.
@@ -244,7 +243,7 @@ impl<'a> Lowering<'a> {
         let features = layer.output.elements();
         let grad_input = passes_on.then(|| self.grad_input(layer, input));
         for (op, range) in self.linear_slices(layer, weight)? {
-            let [gradient, ..] = self.parameters[weight].trained.expect("trained in the backward pass");
+            let gradient = self.gradient(weight).tensor;
             let args =
                 vec![self.whole(input), self.whole(grad_output), self.items(gradient, features, &range)];
             self.step(phase, label(name, "grad_weight", &range, features), LinearGradWeight(op), args);
@@ -262,27 +261,5 @@ impl<'a> Lowering<'a> {
         self.step(phase, format!("{name}.grad_bias"), op, args);
         // The first layer's is not read.
         Ok(Grad::plain(grad_input.unwrap_or(grad_output)))
-    }
-
-    pub(super) fn update(&mut self, adam: Adam) -> Result<(), LowerError> {
-        self.decide(adam)?;
-        for (index, parameter) in self.network.parameters.iter().enumerate() {
-            let ParameterTensors { value, trained: Some([gradient, m, v]) } = self.parameters[index] else {
-                continue;
-            };
-            let len = parameter.shape.elements();
-            for range in self.split(&parameter.name, len, &[value])? {
-                let adam = Adam { len: range.len(), ..adam };
-                let op: Op = match self.scaling {
-                    Some(_) => ScaledAdam(adam).into(),
-                    None => adam.into(),
-                };
-                let mut args = vec![self.whole(self.inputs.control)];
-                args.extend(self.scaling.map(|scaling| self.whole(scaling.state)));
-                args.extend([gradient, value, m, v].map(|t| self.items(t, len, &range)));
-                self.step(Phase::Update, label(&parameter.name, "update", &range, len), op, args);
-            }
-        }
-        Ok(())
     }
 }

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::{
-    Inputs, LowerError, Lowering, Phase, Record, TensorId, Value, avg_pool, conv, label, pixels_channels,
-    pool,
+    Inputs, LowerError, Lowering, Mode, Phase, Record, TensorId, Value, avg_pool, conv, label,
+    pixels_channels, pool,
 };
 use crate::{
     dtype::DType,
@@ -194,7 +194,7 @@ impl<'a> Lowering<'a> {
                     let args = vec![
                         self.whole(input.tensor),
                         self.items(self.weight(weight), features, &range),
-                        self.items(self.parameters[weight + 1].value, features, &range),
+                        self.items(self.reads[weight + 1], features, &range),
                         self.whole(output),
                     ];
                     self.step(phase, label(&name, "forward", &range, features), op, args);
@@ -221,7 +221,7 @@ impl<'a> Lowering<'a> {
         let config = &self.network.config;
         let (eps, momentum) = (config.batch_norm_eps, config.batch_norm_momentum);
         let [mean, variance] = if !self.takes_statistics(phase, gamma) {
-            [self.parameters[gamma + 2].value, self.parameters[gamma + 3].value]
+            [self.reads[gamma + 2], self.reads[gamma + 3]]
         } else {
             let batch = match batch {
                 Some(batch) => batch,
@@ -302,7 +302,7 @@ impl<'a> Lowering<'a> {
         weight: usize,
     ) -> Result<Vec<(Linear, Range<usize>)>, LowerError> {
         let (inputs, total) = (layer.input.elements(), layer.output.elements());
-        let [value, bias] = [weight, weight + 1].map(|index| self.parameters[index].value);
+        let [value, bias] = [weight, weight + 1].map(|index| self.reads[index]);
         let tensors = [value, self.weight(weight), bias];
         let ranges = self.split(&format!("{}.weight", layer.name), total, &tensors)?;
         let slice = |range: Range<usize>| {
@@ -318,7 +318,13 @@ impl<'a> Lowering<'a> {
         let (n, classes) = (self.settings.batch, self.network.config.classes);
         let Inputs { control, labels, metrics, loss, probs, .. } = self.inputs;
         let args = [logits, labels, loss, probs].map(|t| self.whole(t)).to_vec();
-        self.step(phase, format!("{tag}loss.forward"), CrossEntropy { n, classes }, args);
+        // An evaluation tells the loss itself.
+        let label_smoothing = match &self.settings.mode {
+            Mode::Train(training) if phase == Phase::Forward => training.label_smoothing,
+            _ => 0.0,
+        };
+        let op = CrossEntropy { n, classes, label_smoothing };
+        self.step(phase, format!("{tag}loss.forward"), op, args);
         let args = [control, loss, probs, labels, metrics].map(|t| self.whole(t)).to_vec();
         self.step(phase, format!("{tag}metrics.accumulate"), Metrics { n, classes }, args);
     }

@@ -3,6 +3,7 @@
 mod backward;
 mod forward;
 mod mixed;
+mod update;
 
 use std::ops::Range;
 
@@ -12,8 +13,8 @@ use thiserror::Error;
 use super::{DeviceLimits, Phase, Program, Role, Step, Tensor, TensorId, View};
 use crate::{
     dtype::DType,
-    model::{Layer, Network, Training},
-    ops::{Adam, AvgPool, Control, Conv, Half, LossScale, MaxPool, Metrics, Op},
+    model::{self, Layer, Network},
+    ops::{AvgPool, Control, Conv, Half, LossScale, MaxPool, Metrics, Op, Rule},
     shape::Shape,
 };
 
@@ -29,11 +30,31 @@ pub enum Precision {
     Mixed,
 }
 
+/// How a training step goes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Training {
+    /// The rule by which parameters follow their gradients.
+    pub rule: Rule,
+    /// The part of the target that is spread evenly over all classes; evaluation does not have it.
+    pub label_smoothing: f32,
+    /// The norm of all gradients together that is not exceeded.
+    pub clip_grad_norm: Option<f32>,
+    /// The decay of an average of parameters and running statistics, which evaluation then reads in their place.
+    pub average: Option<f32>,
+}
+
+impl<T: Into<Rule>> From<T> for Training {
+    /// The rule and nothing else.
+    fn from(rule: T) -> Self {
+        Self { rule: rule.into(), label_smoothing: 0.0, clip_grad_norm: None, average: None }
+    }
+}
+
 /// What the program is for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Mode {
-    /// Training steps and evaluation. The optimiser's constants; its `len` is not looked at.
-    Train(Adam),
+    /// Training steps and evaluation.
+    Train(Training),
     /// Evaluation only: no gradients, no optimiser state.
     Evaluate,
 }
@@ -77,12 +98,16 @@ pub struct Inputs {
 }
 
 /// The tensors of one parameter of the network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParameterTensors {
     /// The values.
     pub value: TensorId,
-    /// The gradient and Adam's two moments, where the program trains it.
-    pub trained: Option<[TensorId; 3]>,
+    /// The gradient, where the program trains it.
+    pub gradient: Option<TensorId>,
+    /// What the optimiser remembers of it, in the order of [`Rule::state`].
+    pub state: Vec<TensorId>,
+    /// The average over the steps, where the program takes one.
+    pub average: Option<TensorId>,
 }
 
 /// A network as a program, with the tensors that a host needs to know.
@@ -150,11 +175,12 @@ pub fn lower(network: &Network, settings: &Settings) -> Result<Lowered, LowerErr
         return Err(LowerError::NoF16);
     }
     let mut lowering = Lowering::new(network, settings);
-    if let Mode::Train(adam) = settings.mode {
+    if let Mode::Train(training) = settings.mode {
         let tape = lowering.forward(Phase::Forward)?;
-        lowering.backward(&tape)?;
-        lowering.update(adam)?;
+        lowering.backward(&tape, training.label_smoothing)?;
+        lowering.update(&training)?;
     }
+    lowering.reads = lowering.parameters.iter().map(|p| p.average.unwrap_or(p.value)).collect();
     lowering.forward(Phase::Evaluate)?;
     let Lowering { program, inputs, parameters, scaling, .. } = lowering;
     debug_assert_eq!(program.validate(), Ok(()));
@@ -194,6 +220,8 @@ struct Lowering<'a> {
     program: Program,
     inputs: Inputs,
     parameters: Vec<ParameterTensors>,
+    /// What the running pass reads as a parameter, by its index: the values, or their average.
+    reads: Vec<TensorId>,
     /// The f16 copy of a parameter that the running pass reads, by its index.
     copies: Vec<Option<TensorId>>,
     scaling: Option<Scaling>,
@@ -224,36 +252,36 @@ impl<'a> Lowering<'a> {
             loss: add("loss", [n].into(), DType::F32, Role::Output),
             probs: add("probs", [n, classes].into(), DType::F32, Role::Output),
         };
-        let trains = matches!(settings.mode, Mode::Train(_));
-        let parameters = network
+        let training = match &settings.mode {
+            Mode::Train(training) => Some(training),
+            Mode::Evaluate => None,
+        };
+        let parameters: Vec<ParameterTensors> = network
             .parameters
             .iter()
             .map(|p| {
                 let shape = p.layout.device_shape(&p.shape);
                 let mut add =
                     |suffix: &str, role| add(&format!("{}{suffix}", p.name), shape.clone(), DType::F32, role);
-                ParameterTensors {
-                    value: add(
-                        "",
-                        if p.training == Training::Statistic { Role::Statistic } else { Role::Parameter },
-                    ),
-                    trained: (trains && p.trained()).then(|| {
-                        [
-                            add(".grad", Role::Gradient),
-                            add(".m", Role::OptimizerState),
-                            add(".v", Role::OptimizerState),
-                        ]
-                    }),
-                }
+                let statistic = p.training == model::Training::Statistic;
+                let value = add("", if statistic { Role::Statistic } else { Role::Parameter });
+                let trained = training.filter(|_| p.trained());
+                let gradient = trained.map(|_| add(".grad", Role::Gradient));
+                let state = trained.map_or(&[][..], |training| training.rule.state());
+                let state = state.iter().map(|name| add(&format!(".{name}"), Role::OptimizerState)).collect();
+                let average =
+                    training.and_then(|training| training.average).map(|_| add(".average", Role::Average));
+                ParameterTensors { value, gradient, state, average }
             })
             .collect();
-        let scaled = trains && settings.precision == Precision::Mixed;
+        let scaled = training.is_some() && settings.precision == Precision::Mixed;
         let scaling = scaled.then(|| Scaling {
             state: add("loss_scale", [LossScale::LEN].into(), DType::F32, Role::OptimizerState),
             overflow: add("loss_scale.overflow", [1].into(), DType::U32, Role::OptimizerState),
         });
         let copies = vec![None; network.parameters.len()];
-        Self { network, settings, program, inputs, parameters, copies, scaling }
+        let reads = parameters.iter().map(|p| p.value).collect();
+        Self { network, settings, program, inputs, parameters, reads, copies, scaling }
     }
 
     fn dtype(&self, tensor: TensorId) -> DType {
@@ -286,13 +314,12 @@ impl<'a> Lowering<'a> {
     }
 
     fn parameter(&self, index: usize) -> View {
-        self.whole(self.parameters[index].value)
+        self.whole(self.reads[index])
     }
 
     fn gradient(&self, index: usize) -> View {
-        let [gradient, ..] =
-            self.parameters[index].trained.expect("the backward pass runs for trained parameters");
-        self.whole(gradient)
+        let gradient = self.parameters[index].gradient;
+        self.whole(gradient.expect("the backward pass runs for trained parameters"))
     }
 
     /// Splits `count` items of the tensors into ranges that can be bound.
