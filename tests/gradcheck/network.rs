@@ -121,7 +121,7 @@ fn frozen_features_stay_and_cost_nothing() {
     // Against central differences: forwards, too, the frozen batch norms normalise by the running statistics.
     mean_loss(&mut net);
     let bias = net.network.parameters.iter().position(|p| p.name == "classifier.0.bias").unwrap();
-    let tensors = &net.lowered.parameters[bias];
+    let tensors = net.lowered.parameters[bias].clone();
     let gradient = read(&mut net.executor, tensors.gradient.unwrap());
     let mut values = read(&mut net.executor, tensors.value);
     let mut expected = Vec::new();
