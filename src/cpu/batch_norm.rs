@@ -30,8 +30,9 @@ pub(super) fn factor_sizes(channels: usize, factors: usize) -> Sizes {
 /// # Numerics
 /// Two passes over each piece of rows in `S`: their mean, then the distances `d` from it and their squares, which gives
 /// the mean `mean + sum(d) / rows` and squared distances `sum(d^2) - sum(d)^2 / rows` from that one, so that the first
-/// mean's rounding does not count (Chan, Golub and LeVeque's corrected two-pass algorithm). `S` adds along
-/// columns of long rows only, so that their error is at most that of [`reduce::total`]. The pieces are merged in f64 by the same authors' formula, and so is what earlier slices of the batch left.
+/// mean's rounding does not count (Chan, Golub and LeVeque's corrected two-pass algorithm). `S` adds down the columns of
+/// long rows only, with at most the error of [`reduce::total`]. The pieces are merged in f64 by the same authors'
+/// formula, and so is what earlier slices of the batch left.
 pub(super) fn statistics<S: Scalar>(
     op: &BatchNormStatistics,
     input: &[S],
