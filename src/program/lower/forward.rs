@@ -13,6 +13,7 @@ use crate::{
         BatchNormAffine, BatchNormNormalize, BatchNormRunning, BatchNormStatistics, ConvForward,
         CrossEntropy, Dropout, Linear, MaxPoolForward, Metrics, PrepareImages, Relu,
     },
+    shape::Shape,
 };
 
 impl<'a> Lowering<'a> {
@@ -23,7 +24,7 @@ impl<'a> Lowering<'a> {
         let mut batch = None;
         let layers = &self.network.layers;
         for (index, layer) in layers.iter().enumerate() {
-            if phase == Phase::Evaluate && matches!(layer.kind, LayerKind::Dropout { .. }) {
+            if !self.learns(phase) && matches!(layer.kind, LayerKind::Dropout { .. }) {
                 continue;
             }
             let mut input = self.readable(phase, tag, layer, current)?;
@@ -64,7 +65,7 @@ impl<'a> Lowering<'a> {
         layer: &Layer,
         value: Value,
     ) -> Result<Value, LowerError> {
-        let Some((affine, relu)) = value.pending else { return Ok(value) };
+        let Some((_, relu)) = value.pending else { return Ok(value) };
         let reads = match layer.kind {
             LayerKind::Conv { .. } | LayerKind::MaxPool { .. } => relu,
             LayerKind::Relu => !relu,
@@ -73,10 +74,21 @@ impl<'a> Lowering<'a> {
         if reads {
             return Ok(value);
         }
+        Ok(Value::plain(self.applied(phase, format!("{tag}{}.input", layer.name), &layer.input, value)?))
+    }
+
+    /// A value `[N, shape]` with the batch norm and the ReLU that are still to be applied.
+    pub(super) fn applied(
+        &mut self,
+        phase: Phase,
+        name: String,
+        shape: &Shape,
+        value: Value,
+    ) -> Result<TensorId, LowerError> {
+        let Some((affine, relu)) = value.pending else { return Ok(value.tensor) };
         let n = self.settings.batch;
-        let name = format!("{tag}{}.input", layer.name);
-        let output = self.batched(name.clone(), &layer.input, self.dtype(value.tensor));
-        let elements = layer.input.elements();
+        let output = self.batched(name.clone(), shape, self.dtype(value.tensor));
+        let elements = shape.elements();
         let channels = self.program.tensor(affine).shape.elements() / 4;
         for range in self.split_images(&name, &[value.tensor, output])? {
             let op = BatchNormNormalize { rows: range.len() * elements / channels, channels, relu };
@@ -84,7 +96,7 @@ impl<'a> Lowering<'a> {
                 vec![self.images(value.tensor, &range), self.whole(affine), self.images(output, &range)];
             self.step(phase, label(&name, "normalize", &range, n), op, args);
         }
-        Ok(Value::plain(output))
+        Ok(output)
     }
 
     fn prepare(&mut self, phase: Phase, tag: &str) -> Result<TensorId, LowerError> {
@@ -250,9 +262,14 @@ impl<'a> Lowering<'a> {
         Ok(Value { tensor: input, pending: Some((affine, false)) })
     }
 
+    /// Whether a pass is a training step's.
+    fn learns(&self, phase: Phase) -> bool {
+        phase == Phase::Forward && matches!(self.settings.mode, Mode::Train(_))
+    }
+
     /// Whether a batch norm normalises by its batch: in training, unless it is frozen.
     fn takes_statistics(&self, phase: Phase, gamma: usize) -> bool {
-        phase == Phase::Forward && self.network.parameters[gamma].trained()
+        self.learns(phase) && self.network.parameters[gamma].trained()
     }
 
     fn statistics(

@@ -1,11 +1,14 @@
 //! From a network to a program: forwards along the layers, backwards along the tape.
 
 mod backward;
+mod explain;
 mod forward;
 mod mixed;
 mod update;
 
 use std::ops::Range;
+
+pub use explain::Explained;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -57,6 +60,8 @@ pub enum Mode {
     Train(Training),
     /// Evaluation only: no gradients, no optimiser state.
     Evaluate,
+    /// Evaluation, and what each class asks of a layer: the index of a ReLU behind a convolution in [`Network::layers`].
+    Explain(usize),
 }
 
 /// How a network is to be lowered.
@@ -121,6 +126,8 @@ pub struct Lowered {
     pub parameters: Vec<ParameterTensors>,
     /// The state of the loss's scaling, [`LossScale`], where training has mixed precision.
     pub loss_scale: Option<TensorId>,
+    /// The tensors of [`Mode::Explain`].
+    pub explained: Option<Explained>,
 }
 
 /// A program that cannot be made for a device.
@@ -175,16 +182,24 @@ pub fn lower(network: &Network, settings: &Settings) -> Result<Lowered, LowerErr
         return Err(LowerError::NoF16);
     }
     let mut lowering = Lowering::new(network, settings);
-    if let Mode::Train(training) = settings.mode {
-        let tape = lowering.forward(Phase::Forward)?;
-        lowering.backward(&tape, training.label_smoothing)?;
-        lowering.update(&training)?;
+    let mut explained = None;
+    match settings.mode {
+        Mode::Train(training) => {
+            let tape = lowering.forward(Phase::Forward)?;
+            lowering.backward(&tape, training.label_smoothing)?;
+            lowering.update(&training)?;
+        }
+        Mode::Explain(layer) => {
+            let tape = lowering.forward(Phase::Forward)?;
+            explained = Some(lowering.explain(&tape, layer)?);
+        }
+        Mode::Evaluate => {}
     }
     lowering.reads = lowering.parameters.iter().map(|p| p.average.unwrap_or(p.value)).collect();
     lowering.forward(Phase::Evaluate)?;
     let Lowering { program, inputs, parameters, scaling, .. } = lowering;
     debug_assert_eq!(program.validate(), Ok(()));
-    Ok(Lowered { program, inputs, parameters, loss_scale: scaling.map(|s| s.state) })
+    Ok(Lowered { program, inputs, parameters, loss_scale: scaling.map(|s| s.state), explained })
 }
 
 /// What a layer passes on: a tensor, or how to read one.
@@ -254,7 +269,7 @@ impl<'a> Lowering<'a> {
         };
         let training = match &settings.mode {
             Mode::Train(training) => Some(training),
-            Mode::Evaluate => None,
+            Mode::Evaluate | Mode::Explain(_) => None,
         };
         let parameters: Vec<ParameterTensors> = network
             .parameters
