@@ -17,12 +17,13 @@ use crate::{
     train::{ModelInfo, Session, Weights},
 };
 
-/// Opens a session that evaluates `weights` in batches of `batch` images of the given size.
+/// Opens a session that evaluates, or explains with, `weights` in batches of `batch` images of the given size.
 pub(super) fn open_session(
     weights: &Weights,
     device: &Device,
     batch: usize,
     source: [usize; 2],
+    mode: Mode,
 ) -> Result<Session> {
     let normalization = weights.info.normalization();
     let settings = Settings {
@@ -30,7 +31,7 @@ pub(super) fn open_session(
         source,
         mean: normalization.mean,
         std: normalization.std,
-        mode: Mode::Evaluate,
+        mode,
         precision: Precision::F32,
         limits: device.limits(),
     };
@@ -75,7 +76,7 @@ pub(super) fn run(flags: &args::Eval, quiet: bool) -> Result<()> {
     // A batch beyond the set would only be padding.
     let batch = flags.batch_size.min(test.len());
     let loader = Loader::evaluate(Arc::clone(&test), batch)?;
-    let mut session = open_session(&weights, &device, batch, [test.height(), test.width()])?;
+    let mut session = open_session(&weights, &device, batch, [test.height(), test.width()], Mode::Evaluate)?;
     let bar = if quiet || flags.json { ProgressBar::hidden() } else { ProgressBar::new(0) };
     let evaluation = session.evaluate(&loader, |done, of| {
         bar.set_length(of as u64);

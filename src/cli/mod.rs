@@ -9,6 +9,7 @@ mod data;
 mod device;
 mod devices;
 mod eval;
+mod explain;
 mod export;
 mod kernels;
 mod measured;
@@ -79,6 +80,7 @@ fn run(cli: Cli) -> Result<u8> {
         Command::Compare(flags) => return compare::run(flags, cli.quiet),
         Command::Eval(flags) => eval::run(flags, cli.quiet)?,
         Command::Predict(flags) => predict::run(flags, cli.quiet)?,
+        Command::Explain(flags) => explain::run(flags, cli.quiet)?,
         Command::Export(flags) => export::run(flags, cli.quiet)?,
         Command::Summary(flags) => train::summary(flags)?,
         Command::Plan(flags) => train::plan(flags, cli.quiet)?,

@@ -3,6 +3,7 @@
 use half::f16;
 use serde::{Deserialize, Serialize};
 
+use super::session::floats;
 use crate::{
     dtype::DType,
     ops::Op,
@@ -124,8 +125,4 @@ pub(super) fn probe(
     }
     executor.queue(next..pass.end)?;
     Ok(rows)
-}
-
-fn floats(bytes: &[u8]) -> Vec<f32> {
-    bytes.as_chunks::<4>().0.iter().map(|word| f32::from_ne_bytes(*word)).collect()
 }

@@ -14,7 +14,7 @@ use crate::{
     data::{Batch, Loader},
     model::{Network, Parameter},
     ops::{Control, LossScale, Metrics},
-    program::{Executor, ExecutorError, Inputs, Lowered, ParameterTensors, Pass, TensorId},
+    program::{Executor, ExecutorError, Explained, Inputs, Lowered, ParameterTensors, Pass, TensorId},
 };
 
 /// Steps between two requests for the device's sums.
@@ -29,6 +29,7 @@ pub struct Session {
     inputs: Inputs,
     tensors: Vec<ParameterTensors>,
     loss_scale: Option<TensorId>,
+    explained: Option<Explained>,
     network: Network,
 }
 
@@ -88,6 +89,7 @@ impl Session {
             inputs: lowered.inputs,
             tensors: lowered.parameters.clone(),
             loss_scale: lowered.loss_scale,
+            explained: lowered.explained,
             network,
         }
     }
@@ -298,6 +300,11 @@ impl Session {
         Ok(())
     }
 
+    /// The tensors of an explanation, where the program is one's.
+    pub(super) fn explained(&self) -> Option<Explained> {
+        self.explained
+    }
+
     /// The executor, to run parts of a step and to measure them.
     pub(super) fn executor_mut(&mut self) -> &mut dyn Executor {
         &mut *self.executor
@@ -419,7 +426,7 @@ pub(super) struct Readings {
 }
 
 /// The first of the largest.
-fn argmax(values: &[f32]) -> usize {
+pub(super) fn argmax(values: &[f32]) -> usize {
     let better = |best: usize, index: usize| if values[index] > values[best] { index } else { best };
     (0..values.len()).fold(0, better)
 }
@@ -431,7 +438,7 @@ fn rank(probs: &[f32], class: usize) -> usize {
 }
 
 /// Copies, as the bytes need not lie at a multiple of four.
-fn floats(bytes: &[u8]) -> Vec<f32> {
+pub(super) fn floats(bytes: &[u8]) -> Vec<f32> {
     bytes.as_chunks::<4>().0.iter().map(|word| f32::from_ne_bytes(*word)).collect()
 }
 
