@@ -53,7 +53,7 @@ fn convolutions(program: &Program) -> Vec<Convolution> {
                     // Another slice of its images.
                     Some(convolution) => convolution.last = index,
                     None => found.push(Convolution {
-                        layer: step.label.split('.').next().unwrap_or_default().to_owned(),
+                        layer: layer_of(&step.label).to_owned(),
                         output,
                         norm: None,
                         last: index,
@@ -73,6 +73,12 @@ fn convolutions(program: &Program) -> Vec<Convolution> {
         }
     }
     found
+}
+
+/// `conv3_2` of `evaluate.conv3_2.forward`.
+fn layer_of(label: &str) -> &str {
+    let label = label.strip_prefix("evaluate.").unwrap_or(label);
+    label.split('.').next().unwrap_or(label)
 }
 
 /// Runs an evaluation of the batch that was uploaded last, and looks at the first `images` of it behind each
@@ -125,4 +131,52 @@ pub(super) fn probe(
     }
     executor.queue(next..pass.end)?;
     Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        cpu::CpuExecutor,
+        model::VggConfig,
+        program::{DeviceLimits, Mode, Precision, Settings, lower},
+    };
+
+    /// A channel whose shift is far below 0 is dead, one whose shift is far above sets nothing to 0.
+    #[test]
+    fn dead_channels_are_counted() {
+        let config =
+            VggConfig { image_size: [28, 28], width: 0.0625, hidden: Some(8), ..VggConfig::default() };
+        let network = config.network().unwrap();
+        let settings = Settings {
+            batch: 3,
+            source: [28, 28],
+            mean: vec![0.1],
+            std: vec![0.3],
+            mode: Mode::Evaluate,
+            precision: Precision::F32,
+            limits: DeviceLimits::NONE,
+        };
+        let lowered = lower(&network, &settings).unwrap();
+        let mut executor = CpuExecutor::<f32>::new(lowered.program.clone());
+        for (index, parameter) in network.parameters.iter().enumerate() {
+            let mut values = parameter.initial(1, index);
+            match parameter.name.as_str() {
+                "features.1.bias" => values.copy_from_slice(&[-1e6, 1e6, 1e6, 1e6]),
+                "features.1.running_mean" => values.fill(-2.0),
+                "features.1.running_var" => values.fill(0.25),
+                _ => {}
+            }
+            let values = parameter.layout.to_device(&parameter.shape, &values);
+            executor.upload(lowered.parameters[index].value, bytemuck::cast_slice(&values)).unwrap();
+        }
+        executor.upload(lowered.inputs.images, &[90; 3 * 784]).unwrap();
+        let rows = probe(&mut executor, 2, 7).unwrap();
+        let layers: Vec<&str> = rows.iter().map(|row| row.layer.as_str()).collect();
+        assert_eq!((layers[0], layers[1], layers[12], layers.len()), ("conv1_1", "conv1_2", "conv5_3", 13));
+        let first = &rows[0];
+        assert_eq!((first.epoch, first.dead, first.zero), (7, 0.25, 0.25));
+        assert_eq!((first.running_mean, first.running_var), (Some(2.0), Some(0.25)));
+        assert!(rows.iter().all(|row| (0.0..=1.0).contains(&row.zero) && row.dead <= row.zero));
+    }
 }
