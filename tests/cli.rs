@@ -76,7 +76,7 @@ fn help_is_there_and_wrong_words_are_usage_errors() {
     }
     fail(folder.path(), &["trian"], 2, &["trian", "train"]);
     fail(folder.path(), &["train", "--epoch", "3"], 2, &["--epoch", "--epochs"]);
-    fail(folder.path(), &["predict"], 2, &["--weights"]);
+    fail(folder.path(), &["predict"], 2, &["IMAGE"]);
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_run_leaves_its_files_and_its_weights_answer() {
 /// Any size and colour; the ink is detected and stated, or forced.
 fn predictions(folder: &Path, weights: &str) {
     let test = mnist::builtin().unwrap().test;
-    let digit = GrayImage::from_raw(28, 28, test.image(0).to_vec()).unwrap();
+    let digit = GrayImage::from_raw(28, 28, test.image(0).unwrap()).unwrap();
     digit.save(folder.join("digit.png")).unwrap();
     let large = image::imageops::resize(&digit, 150, 150, image::imageops::FilterType::Triangle);
     let mut page = RgbImage::from_pixel(400, 300, image::Rgb([240, 235, 220]));

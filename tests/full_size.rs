@@ -61,7 +61,7 @@ fn the_papers_network_trains_a_step_in_slices() {
     let Some(adapter) = adapter() else { return };
     let adapter = adapter.limited(|limits| limits.binding_bytes = limits.binding_bytes.min(BINDING));
     let network = VggConfig::default().network().unwrap();
-    assert_eq!(network.trained_values(), 134_308_810);
+    assert_eq!(network.values(), 134_308_810);
     let settings = Settings {
         batch: BATCH,
         source: [28, 28],

@@ -4,6 +4,8 @@
 //! that the type and the length of the sums allow.
 
 mod common;
+#[path = "golden/standard.rs"]
+mod standard;
 
 use common::{
     ADAM, Fixture, Golden, Tolerance, both, compare, control, epsilon, golden_network, largest, read, run_op,
@@ -11,15 +13,16 @@ use common::{
 use vgg_wgpu::{
     cpu::{CpuExecutor, Scalar},
     ops::{
-        Adam, BatchNormAffine, BatchNormGradAffine, BatchNormGradInput, BatchNormGradStatistics,
-        BatchNormNormalize, BatchNormRunning, BatchNormStatistics, Control, Conv, ConvForward, ConvGradInput,
-        ConvGradWeight, CrossEntropy, CrossEntropyGrad, Dropout, GradBias, Linear, LinearGradInput,
-        LinearGradWeight, MaxPool, MaxPoolForward, MaxPoolGrad, Metrics, PrepareImages, Relu, ReluGrad,
+        Adam, AvgPool, AvgPoolGrad, BatchNormAffine, BatchNormGradAffine, BatchNormGradInput,
+        BatchNormGradStatistics, BatchNormNormalize, BatchNormRunning, BatchNormStatistics, Control, Conv,
+        ConvForward, ConvGradInput, ConvGradWeight, CrossEntropy, CrossEntropyGrad, Dropout, GradBias,
+        Linear, LinearGradInput, LinearGradWeight, MaxPool, MaxPoolForward, MaxPoolGrad, Metrics,
+        PrepareImages, Relu, ReluGrad,
     },
     program::{Executor, Pass, Precision},
 };
 
-both!(conv batch_norm relu max_pool linear cross_entropy adam prepare);
+both!(conv batch_norm relu max_pool avg_pool linear cross_entropy adam prepare);
 
 fn conv<S: Scalar>() {
     let golden = Golden::load("conv");
@@ -157,6 +160,20 @@ fn max_pool<S: Scalar>() {
         let out = run_op::<S>(op, Control::default(), &[get("input"), get("grad_output")]);
         // At most four windows cover a pixel.
         golden.compare(&case, "grad_input", &out["grad_input"], Tolerance::sum(epsilon::<S>(), 4, 4.0));
+    }
+}
+
+fn avg_pool<S: Scalar>() {
+    let golden = Golden::load("avg_pool");
+    for case in golden.cases() {
+        let [n, h, w, c] = golden.dims(&case, "input");
+        let [_, p, q, _] = golden.dims::<4>(&case, "output");
+        let pool = AvgPool { n, h, w, c, output: [p, q] };
+        let get = |name| (name, golden.get(&case, name));
+        let out = run_op::<S>(pool, Control::default(), &[get("input")]);
+        golden.compare(&case, "output", &out["output"], Tolerance::sum(epsilon::<S>(), h * w, 1.0));
+        let out = run_op::<S>(AvgPoolGrad(pool), Control::default(), &[get("grad_output")]);
+        golden.compare(&case, "grad_input", &out["grad_input"], Tolerance::sum(epsilon::<S>(), p * q, 4.0));
     }
 }
 

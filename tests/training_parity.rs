@@ -179,7 +179,7 @@ fn tolerance(network: &Network, parameter: &Parameter, what: &str, size: f64) ->
         "state" => 1e-5,
         // Adam moves a value by about the rate; those whose gradient is nearly 0 may go either way.
         _ if noise => 2.5 * rate,
-        _ if parameter.trainable => 0.6 * rate,
+        _ if parameter.trained() => 0.6 * rate,
         _ => 1e-5 * size.max(1.0),
     }
 }

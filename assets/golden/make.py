@@ -10,6 +10,7 @@ linear weights [out, in]. Tensors are named <case>.<operand>; the shapes of the 
 layout instead; it is rounded to float32 to stay small, and its inputs are exact in float32. `training.safetensors`
 has twenty steps from there with all that a step can have, and `optimizers.safetensors` twenty of a softmax
 regression for each optimiser and each thing beside it; `schedules.safetensors` has learning rates.
+`standard.safetensors` has the gradients of a small VGG11 without batch norm and with adaptive average pooling likewise.
 """
 
 import pathlib
@@ -136,6 +137,20 @@ def max_pool():
             f"{case}.grad_output": nhwc(dy), f"{case}.grad_input": nhwc(x.grad),
         }
     save("max_pool", out)
+
+
+def avg_pool():
+    out = {}
+    cases = {"same": (1, 3, 2, 2, 3, 2), "divides": (2, 6, 4, 3, 3, 2), "overlaps": (2, 5, 9, 4, 2, 7), "repeats": (1, 1, 2, 3, 7, 3),
+             "one": (2, 3, 4, 1, 1, 1)}
+    for case, (n, h, w, c, *size) in cases.items():
+        x = leaf(n, c, h, w)
+        y = F.adaptive_avg_pool2d(x, size)
+        dy = randn(*y.shape)
+        y.backward(dy)
+        out |= {f"{case}.input": nhwc(x), f"{case}.output": nhwc(y), f"{case}.grad_output": nhwc(dy),
+                f"{case}.grad_input": nhwc(x.grad)}
+    save("avg_pool", out)
 
 
 def linear():
@@ -299,6 +314,35 @@ def network():
     save("network", out)
 
 
+def standard():
+    """A VGG11 as torchvision's, a sixteenth wide, 64 px, pooled to 3x3."""
+    layers, channels = [], 3
+    for block in [(8,), (8,), (16, 16), (32, 32), (32, 32)]:
+        for width in block:
+            layers += [torch.nn.Conv2d(channels, width, 3, padding=1), torch.nn.ReLU()]
+            channels = width
+        layers.append(torch.nn.MaxPool2d(2, 2))
+    model = torch.nn.Module()
+    model.features = torch.nn.Sequential(*layers)
+    model.classifier = torch.nn.Sequential(
+        torch.nn.Linear(channels * 9, 16), torch.nn.ReLU(), torch.nn.Dropout(0.0),
+        torch.nn.Linear(16, 16), torch.nn.ReLU(), torch.nn.Dropout(0.0), torch.nn.Linear(16, 5))
+    pool = torch.nn.AdaptiveAvgPool2d((3, 3))
+    with torch.no_grad():
+        for tensor in model.state_dict().values():
+            # Large enough that the signal comes through.
+            tensor.copy_((tensor * 2.2).float().double())
+    images = torch.randint(0, 256, (4, 3, 64, 64), dtype=torch.uint8)
+    labels = torch.randint(0, 5, (4,))
+    x = (images.double() / 255 - f32(0.1307)) / f32(0.3081)
+    loss = F.cross_entropy(model.classifier(pool(model.features(x)).flatten(1)), labels)
+    loss.backward()
+    out = {"images": nhwc(images), "labels": labels.numpy().astype(np.uint32), "loss": loss.detach().view(1)}
+    out |= {f"before.{k}": v.detach().float() for k, v in model.state_dict().items()}
+    out |= {f"grad.{k}": p.grad.float() for k, p in model.named_parameters()}
+    save("standard", out)
+
+
 STEPS = 20
 
 
@@ -425,6 +469,6 @@ def schedules():
     save("schedules", out)
 
 
-for make in [conv, batch_norm, relu, max_pool, linear, cross_entropy, adam, prepare, dropout, network, optimizers,
-             training, schedules]:
+for make in [conv, batch_norm, relu, max_pool, linear, cross_entropy, adam, prepare, dropout, network, avg_pool, standard,
+             optimizers, training, schedules]:
     make()

@@ -12,14 +12,14 @@ pub(super) fn sizes(op: &SquareSum) -> Sizes {
 /// The sum of the squares of `gradient[len]` into `squares[1]`.
 ///
 /// # Numerics
-/// In f64, whose range squares of f32 do not leave: each chunk in order, then the chunks in order.
-pub(super) fn square_sum<S: Scalar>(op: &SquareSum, gradient: &[S], squares: &mut [S], sums: &mut [f64]) {
+/// In f64, each chunk in order, rounded once; then the chunks in order.
+pub(super) fn square_sum<S: Scalar>(op: &SquareSum, gradient: &[S], squares: &mut [S], sums: &mut [S]) {
     let sums = &mut sums[..gradient.len().div_ceil(CHUNK)];
     sums.par_iter_mut().zip(gradient.par_chunks(CHUNK)).for_each(|(sum, chunk)| {
-        *sum = chunk.iter().map(|g| g.f64() * g.f64()).sum();
+        *sum = S::of(chunk.iter().map(|g| g.f64() * g.f64()).sum());
     });
     let before = if op.accumulate { squares[0].f64() } else { 0.0 };
-    squares[0] = S::of(before + sums.iter().sum::<f64>());
+    squares[0] = S::of(before + sums.iter().map(|sum| sum.f64()).sum::<f64>());
 }
 
 /// `gradient *= min(1, max_norm / (sqrt(squares) * unscale + eps))`.

@@ -10,6 +10,7 @@
 
 mod adam;
 mod average;
+mod avg_pool;
 mod batch_norm;
 mod bias;
 mod buffer;
@@ -214,6 +215,8 @@ fn sizes<S: Scalar>(op: &Op) -> Sizes {
         | Op::ReluGrad(_)
         | Op::MaxPoolForward(_)
         | Op::MaxPoolGrad(_)
+        | Op::AvgPool(_)
+        | Op::AvgPoolGrad(_)
         | Op::Dropout(_)
         | Op::LinearGradWeight(_)
         | Op::CrossEntropy(_)
@@ -373,6 +376,14 @@ fn execute<S: Scalar>(step: &Step, slot_of: &[usize], buffers: &mut [Buffer<S>],
         Op::MaxPoolGrad(op) => {
             bind!(input: f, grad_output: f, grad_input: f);
             max_pool::grad_input(&op.pool, input, None, grad_output, grad_input);
+        }
+        Op::AvgPool(op) => {
+            bind!(input: f, output: f);
+            avg_pool::forward(op, input, output);
+        }
+        Op::AvgPoolGrad(op) => {
+            bind!(grad_output: f, grad_input: f);
+            avg_pool::grad_input(&op.0, grad_output, grad_input);
         }
         Op::Dropout(op) => {
             bind!(control: c, input: f, output: f);

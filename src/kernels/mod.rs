@@ -5,6 +5,7 @@
 
 mod adam;
 mod average;
+mod avg_pool;
 mod batch_norm;
 mod bias;
 mod caps;
@@ -176,6 +177,7 @@ pub fn variants() -> impl Iterator<Item = &'static Variant> {
         batch_norm::VARIANTS,
         relu::VARIANTS,
         max_pool::VARIANTS,
+        avg_pool::VARIANTS,
         dropout::VARIANTS,
         linear_tiled::FORWARD_VARIANTS,
         linear_tiled::GRAD_INPUT_VARIANTS,

@@ -8,6 +8,7 @@
 
 mod adam;
 mod average;
+mod avg_pool;
 mod batch_norm;
 mod bias;
 mod cast;
@@ -28,6 +29,7 @@ mod sgd;
 
 pub use adam::Adam;
 pub use average::Average;
+pub use avg_pool::{AvgPool, AvgPoolGrad};
 pub use batch_norm::{
     BatchNormAffine, BatchNormGradAffine, BatchNormGradInput, BatchNormGradStatistics, BatchNormNormalize,
     BatchNormRunning, BatchNormStatistics,
@@ -186,6 +188,10 @@ ops! {
     MaxPoolForward = "max_pool.forward",
     /// Its gradient, gathered from the windows that chose a pixel.
     MaxPoolGrad = "max_pool.grad_input",
+    /// Adaptive average pooling.
+    AvgPool = "avg_pool.forward",
+    /// Its gradient.
+    AvgPoolGrad = "avg_pool.grad_input",
     /// Dropout; the gradient is the same operation on the gradient.
     Dropout = "dropout.apply",
     /// Fully connected layer.

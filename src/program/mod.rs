@@ -13,7 +13,9 @@ mod slices;
 use std::ops::Range;
 
 pub use executor::{Clock, Executor, ExecutorError, Timed, time_by_the_host};
-pub use lower::{Inputs, LowerError, Lowered, Mode, ParameterTensors, Precision, Settings, Training, lower};
+pub use lower::{
+    Explained, Inputs, LowerError, Lowered, Mode, ParameterTensors, Precision, Settings, Training, lower,
+};
 pub use memory::{MemoryPlan, Slot};
 pub use roofline::Roofline;
 pub use slices::DeviceLimits;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     config::TrainConfig,
     metrics::{Row, Sums},
+    probe::LayerRow,
     store::{self, Entry, TensorFile},
     weights::{self, Description, FORMAT_VERSION, Kind, ModelInfo, Weights, WeightsError},
 };
@@ -47,6 +48,9 @@ pub struct Progress {
     /// The epochs so far.
     #[serde(default)]
     pub history: Vec<Row>,
+    /// The layers at the end of each of them.
+    #[serde(default)]
+    pub layers: Vec<LayerRow>,
 }
 
 /// The metadata of a checkpoint.
@@ -101,7 +105,7 @@ impl Checkpoint {
     /// [`Rule::state`](crate::ops::Rule::state) lists it.
     pub fn state(&self, parameter: usize) -> Vec<Vec<f32>> {
         let parameter = &self.weights.network.parameters[parameter];
-        let names = if parameter.trainable { self.config.rule().state() } else { &[] };
+        let names = if parameter.trained() { self.config.rule().state() } else { &[] };
         names.iter().map(|kind| self.weights.file.f32s(&state_name(kind, &parameter.name))).collect()
     }
 
@@ -158,7 +162,7 @@ pub(super) fn write<E: From<store::StoreError>>(
     let metadata = metadata.expect("metadata are tables of TOML values");
     let counters = weights::counters(network);
     let trained =
-        || network.parameters.iter().enumerate().filter(|(_, p)| p.trainable).map(|(index, _)| index);
+        || network.parameters.iter().enumerate().filter(|(_, p)| p.trained()).map(|(index, _)| index);
     let all = 0..network.parameters.len();
     let value = if averaged && run.is_none() { Part::Average } else { Part::Value };
     let mut parts: Vec<Part> = all.clone().map(value).collect();
@@ -188,7 +192,7 @@ fn state_name(kind: &str, parameter: &str) -> String {
 
 /// The entries of all that the optimiser remembers, kind by kind, and of the averages.
 fn state(network: &Network, config: &TrainConfig) -> Vec<Entry> {
-    let trained = || network.parameters.iter().filter(|p| p.trainable);
+    let trained = || network.parameters.iter().filter(|p| p.trained());
     let kinds = config.rule().state().iter();
     let entry = |name, shape: &Shape| Entry::f32(name, shape.dims());
     let mut entries: Vec<Entry> =

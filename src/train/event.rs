@@ -33,6 +33,8 @@ pub enum Event<'a> {
         row: &'a Row,
         /// Whether no earlier epoch had a higher or the same test accuracy.
         best: bool,
+        /// The part of the epoch's training time that this process has waited for batches.
+        loading: f64,
     },
     /// A checkpoint was written.
     Saved(&'a Path),

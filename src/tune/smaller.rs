@@ -36,6 +36,7 @@ fn half(op: &Op) -> Option<Op> {
         Op::ReluGrad(op) => &mut op.len,
         Op::MaxPoolForward(op) => &mut op.pool.n,
         Op::MaxPoolGrad(op) => &mut op.pool.n,
+        Op::AvgPool(op) | Op::AvgPoolGrad(AvgPoolGrad(op)) => &mut op.n,
         Op::Dropout(op) => &mut op.len,
         Op::Linear(linear)
         | Op::LinearGradInput(LinearGradInput(linear))

@@ -76,6 +76,17 @@ const POOLS: &[MaxPool] = &[
     MaxPool { n: 1, h: 2, w: 2, c: 1, kernel: 2, stride: [2, 2] },
 ];
 
+/// Sizes that divide and that do not, the identity, and outputs larger than the input.
+const AVG_POOLS: &[AvgPool] = &[
+    AvgPool { n: 2, h: 7, w: 7, c: 16, output: [7, 7] },
+    AvgPool { n: 3, h: 1, w: 1, c: 12, output: [7, 7] },
+    AvgPool { n: 2, h: 14, w: 14, c: 8, output: [7, 7] },
+    AvgPool { n: 1, h: 10, w: 3, c: 5, output: [7, 7] },
+    AvgPool { n: 2, h: 9, w: 13, c: 3, output: [2, 5] },
+    AvgPool { n: 1, h: 5, w: 4, c: 4, output: [1, 1] },
+    AvgPool { n: 1, h: 2, w: 1, c: 1, output: [3, 1] },
+];
+
 const EPS: f32 = 1e-5;
 
 fn adams(len: usize) -> Vec<Op> {
@@ -244,6 +255,8 @@ fn plain(op: &str) -> Vec<Op> {
             .collect(),
         "max_pool.forward" => pools(|pool, normalized| MaxPoolForward { pool, normalized }.into()),
         "max_pool.grad_input" => pools(|pool, normalized| MaxPoolGrad { pool, normalized }.into()),
+        "avg_pool.forward" => AVG_POOLS.iter().map(|&pool| pool.into()).collect(),
+        "avg_pool.grad_input" => AVG_POOLS.iter().map(|&pool| AvgPoolGrad(pool).into()).collect(),
         "dropout.apply" => LENGTHS[..7]
             .iter()
             .map(|&len| Dropout { len, offset: 4 * (len % 3), rate: 0.3, layer: 2 }.into())

@@ -126,18 +126,20 @@ pub struct Fixture<S: Scalar> {
 /// A program and its executor for images of the network's size, with initial parameters and one batch of
 /// deterministic images and labels.
 pub fn fixture<S: Scalar>(config: VggConfig, batch: usize, limits: DeviceLimits) -> Fixture<S> {
+    fixture_of(config, batch, limits, Mode::Train(ADAM.into()))
+}
+
+/// As [`fixture`], for any mode.
+pub fn fixture_of<S: Scalar>(
+    config: VggConfig,
+    batch: usize,
+    limits: DeviceLimits,
+    mode: Mode,
+) -> Fixture<S> {
     let network = config.network().unwrap();
     let [mean, std] = MEAN_STD.map(|v| vec![v; network.config.channels]);
     let source = network.config.image_size;
-    let settings = Settings {
-        batch,
-        source,
-        mean,
-        std,
-        mode: Mode::Train(ADAM.into()),
-        precision: Precision::F32,
-        limits,
-    };
+    let settings = Settings { batch, source, mean, std, mode, precision: Precision::F32, limits };
     let lowered = lower(&network, &settings).unwrap();
     let mut executor = CpuExecutor::<S>::new(lowered.program.clone());
     for (index, parameter) in network.parameters.iter().enumerate() {

@@ -72,6 +72,7 @@ parity! {
     batch_norm_backward: "batch_norm.grad_statistics", "batch_norm.grad_affine", "batch_norm.grad_input";
     relu: "relu.forward", "relu.grad_input";
     max_pool: "max_pool.forward", "max_pool.grad_input";
+    avg_pool: "avg_pool.forward", "avg_pool.grad_input";
     dropout: "dropout.apply";
     linear: "linear.forward", "linear.grad_input", "linear.grad_weight";
     loss: "cross_entropy.forward", "cross_entropy.grad_input", "metrics.accumulate";

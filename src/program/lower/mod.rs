@@ -1,11 +1,14 @@
 //! From a network to a program: forwards along the layers, backwards along the tape.
 
 mod backward;
+mod explain;
 mod forward;
 mod mixed;
 mod update;
 
 use std::ops::Range;
+
+pub use explain::Explained;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -13,8 +16,8 @@ use thiserror::Error;
 use super::{DeviceLimits, Phase, Program, Role, Step, Tensor, TensorId, View};
 use crate::{
     dtype::DType,
-    model::{Layer, Network},
-    ops::{Control, Conv, Half, LossScale, MaxPool, Metrics, Op, Rule},
+    model::{self, Layer, Network},
+    ops::{AvgPool, Control, Conv, Half, LossScale, MaxPool, Metrics, Op, Rule},
     shape::Shape,
 };
 
@@ -57,6 +60,8 @@ pub enum Mode {
     Train(Training),
     /// Evaluation only: no gradients, no optimiser state.
     Evaluate,
+    /// Evaluation, and what each class asks of a layer: the index of a ReLU behind a convolution in [`Network::layers`].
+    Explain(usize),
 }
 
 /// How a network is to be lowered.
@@ -121,6 +126,8 @@ pub struct Lowered {
     pub parameters: Vec<ParameterTensors>,
     /// The state of the loss's scaling, [`LossScale`], where training has mixed precision.
     pub loss_scale: Option<TensorId>,
+    /// The tensors of [`Mode::Explain`].
+    pub explained: Option<Explained>,
 }
 
 /// A program that cannot be made for a device.
@@ -175,16 +182,24 @@ pub fn lower(network: &Network, settings: &Settings) -> Result<Lowered, LowerErr
         return Err(LowerError::NoF16);
     }
     let mut lowering = Lowering::new(network, settings);
-    if let Mode::Train(training) = settings.mode {
-        let tape = lowering.forward(Phase::Forward)?;
-        lowering.backward(&tape, training.label_smoothing)?;
-        lowering.update(&training)?;
+    let mut explained = None;
+    match settings.mode {
+        Mode::Train(training) => {
+            let tape = lowering.forward(Phase::Forward)?;
+            lowering.backward(&tape, training.label_smoothing)?;
+            lowering.update(&training)?;
+        }
+        Mode::Explain(layer) => {
+            let tape = lowering.forward(Phase::Forward)?;
+            explained = Some(lowering.explain(&tape, layer)?);
+        }
+        Mode::Evaluate => {}
     }
     lowering.reads = lowering.parameters.iter().map(|p| p.average.unwrap_or(p.value)).collect();
     lowering.forward(Phase::Evaluate)?;
     let Lowering { program, inputs, parameters, scaling, .. } = lowering;
     debug_assert_eq!(program.validate(), Ok(()));
-    Ok(Lowered { program, inputs, parameters, loss_scale: scaling.map(|s| s.state) })
+    Ok(Lowered { program, inputs, parameters, loss_scale: scaling.map(|s| s.state), explained })
 }
 
 /// What a layer passes on: a tensor, or how to read one.
@@ -254,7 +269,7 @@ impl<'a> Lowering<'a> {
         };
         let training = match &settings.mode {
             Mode::Train(training) => Some(training),
-            Mode::Evaluate => None,
+            Mode::Evaluate | Mode::Explain(_) => None,
         };
         let parameters: Vec<ParameterTensors> = network
             .parameters
@@ -263,8 +278,9 @@ impl<'a> Lowering<'a> {
                 let shape = p.layout.device_shape(&p.shape);
                 let mut add =
                     |suffix: &str, role| add(&format!("{}{suffix}", p.name), shape.clone(), DType::F32, role);
-                let value = add("", if p.trainable { Role::Parameter } else { Role::Statistic });
-                let trained = training.filter(|_| p.trainable);
+                let statistic = p.training == model::Training::Statistic;
+                let value = add("", if statistic { Role::Statistic } else { Role::Parameter });
+                let trained = training.filter(|_| p.trained());
                 let gradient = trained.map(|_| add(".grad", Role::Gradient));
                 let state = trained.map_or(&[][..], |training| training.rule.state());
                 let state = state.iter().map(|name| add(&format!(".{name}"), Role::OptimizerState)).collect();
@@ -364,6 +380,11 @@ fn pixels_channels(layer: &Layer) -> (usize, usize) {
 fn conv(layer: &Layer, n: usize) -> Conv {
     let ([h, w, c], [.., k]) = (image(&layer.input), image(&layer.output));
     Conv { n, h, w, c, k }
+}
+
+fn avg_pool(layer: &Layer, n: usize) -> AvgPool {
+    let ([h, w, c], [p, q, _]) = (image(&layer.input), image(&layer.output));
+    AvgPool { n, h, w, c, output: [p, q] }
 }
 
 fn pool(layer: &Layer, n: usize, stride: [usize; 2]) -> MaxPool {

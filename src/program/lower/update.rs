@@ -35,7 +35,7 @@ impl<'a> Lowering<'a> {
 
     /// The parameters that have a gradient, with their indices.
     fn trained(&self) -> impl Iterator<Item = (usize, &'a Parameter)> + use<'a> {
-        self.network.parameters.iter().enumerate().filter(|(_, parameter)| parameter.trainable)
+        self.network.parameters.iter().enumerate().filter(|(_, parameter)| parameter.trained())
     }
 
     /// A parameter in ranges that can be bound, each beside the number of all its elements.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     data::{DataSource, Dataset},
-    model::{PoolStride, Semantics, VggConfig},
+    model::{Architecture, Freeze, PoolStride, Semantics, VggConfig},
     ops::{Adam, Rule, Sgd},
     program::{DeviceLimits, Mode, Precision, Settings, Training},
 };
@@ -90,6 +90,8 @@ pub struct TrainConfig {
     pub recipe: String,
     /// The data set, as [`DataSource`] reads it.
     pub data: String,
+    /// Which network of the family.
+    pub model: Architecture,
     /// Side of the network's input, in pixels.
     pub image_size: usize,
     /// Factor on every layer's width.
@@ -103,6 +105,13 @@ pub struct TrainConfig {
     pub semantics: Semantics,
     /// The stride of the pooling layers.
     pub pool_stride: PoolStride,
+    /// Side of the image that adaptive average pooling gives the classifier; 0 leaves the layer out.
+    pub avgpool: usize,
+    /// A file of weights to begin with in place of the seed's; `None`: the seed's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<String>,
+    /// Layers that are not trained.
+    pub freeze: Freeze,
     /// Images a step.
     pub batch_size: usize,
     /// Passes over the training images.
@@ -156,6 +165,17 @@ pub struct TrainConfig {
     pub rotate: f64,
     /// Training images are moved at random by up to this fraction of their size.
     pub translate: f64,
+    /// Training images are shown as random parts of them.
+    pub random_resized_crop: bool,
+    /// Every second training image is mirrored.
+    pub hflip: bool,
+    /// Training images are moved at random by up to this many whole pixels.
+    pub random_crop: u32,
+    /// What the shorter side of a folder's pictures is resized to; `None`: the image size.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resize_size: Option<usize>,
+    /// Damaged files of a folder are left out; if not, they are an error.
+    pub skip_corrupt: bool,
     /// Seeds the first weights, the order of the images, augmentation and dropout.
     pub seed: u64,
     /// The run directory; `None`: a fresh `runs/<recipe>`.
@@ -169,12 +189,16 @@ impl Default for TrainConfig {
         Self {
             recipe: "report".into(),
             data: "mnist".into(),
+            model: Architecture::Vgg16Bn,
             image_size: 224,
             width: 1.0,
             hidden: None,
             dropout: 0.5,
             semantics: Semantics::Paper,
             pool_stride: PoolStride::Adaptive,
+            avgpool: 0,
+            weights: None,
+            freeze: Freeze::None,
             batch_size: 64,
             epochs: 10,
             steps: None,
@@ -199,6 +223,11 @@ impl Default for TrainConfig {
             patience: None,
             rotate: 0.0,
             translate: 0.0,
+            random_resized_crop: false,
+            hflip: false,
+            random_crop: 0,
+            resize_size: None,
+            skip_corrupt: false,
             seed: 0,
             output_dir: None,
         }
@@ -322,6 +351,7 @@ impl TrainConfig {
 
     /// Every key there is.
     pub fn keys() -> Vec<String> {
+        let text = Some(String::new());
         let all = Self {
             hidden: Some(1),
             steps: Some(1),
@@ -329,7 +359,9 @@ impl TrainConfig {
             clip_grad_norm: Some(1.0),
             model_ema_decay: Some(0.0),
             patience: Some(1),
-            output_dir: Some(String::new()),
+            weights: text.clone(),
+            resize_size: Some(1),
+            output_dir: text,
             ..Self::default()
         };
         all.table().keys().cloned().collect()
@@ -346,6 +378,7 @@ impl TrainConfig {
     /// The network for images of `channels` channels and `classes` classes.
     pub fn vgg(&self, channels: usize, classes: usize) -> VggConfig {
         VggConfig {
+            model: self.model,
             image_size: [self.image_size; 2],
             channels,
             classes,
@@ -354,6 +387,8 @@ impl TrainConfig {
             dropout: self.dropout as f32,
             semantics: self.semantics,
             pool_stride: self.pool_stride,
+            avgpool: self.avgpool,
+            freeze: self.freeze,
             ..VggConfig::default()
         }
     }

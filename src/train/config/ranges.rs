@@ -1,12 +1,13 @@
 //! The range of each value.
 
 use super::{ConfigError, LrScheduler, Optimizer, TrainConfig};
+use crate::{data::DataSource, model::Freeze};
 
 impl TrainConfig {
     /// Checks every value, alone and together.
     ///
     /// # Errors
-    /// [`ConfigError::Range`], [`ConfigError::Network`] or [`ConfigError::Data`] with the first value that is out
+    /// [`ConfigError::Range`], [`ConfigError::Together`], [`ConfigError::Network`] or [`ConfigError::Data`] with the first value that is out
     /// of range, and what is allowed.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let check = |key, value: &dyn ToString, ok: bool, range| {
@@ -44,12 +45,18 @@ impl TrainConfig {
         check("lr_warmup_epochs", &warmup, warmup_ok, "0 to the number of epochs")?;
         check("rotate", &c.rotate, (0.0..=180.0).contains(&c.rotate), "0 to 180 degrees")?;
         check("translate", &c.translate, (0.0..=1.0).contains(&c.translate), "0 to 1")?;
+        check("random_crop", &c.random_crop, c.random_crop <= 4096, "0 to 4096 pixels")?;
+        let resize = c.resize_size.unwrap_or(c.image_size);
+        let resize_ok = (c.image_size..=16_384).contains(&resize);
+        check("resize_size", &resize, resize_ok || c.resize_size.is_none(), "image_size to 16384")?;
+        let folder = matches!(c.data_source()?, DataSource::Folder(_));
+        let unset = "unset unless the data are a folder of pictures";
+        check("resize_size", &resize, folder || c.resize_size.is_none(), unset)?;
         let seed_ok = i64::try_from(c.seed).is_ok();
         check("seed", &c.seed, seed_ok, "0 to 9223372036854775807")?;
         let directory = c.output_dir.as_deref().unwrap_or("runs");
         check("output_dir", &directory, !directory.is_empty(), "the path of a directory")?;
         self.validate_together()?;
-        c.data_source()?;
         // Channels and classes are the data set's; image size, width, hidden and dropout are checked by these.
         c.vgg(1, 10).network()?;
         Ok(())
@@ -75,6 +82,12 @@ impl TrainConfig {
             (
                 self.nesterov && momentum == 0.0,
                 "nesterov is true, but momentum is 0: give a momentum above 0, or leave nesterov out".into(),
+            ),
+            (
+                self.freeze != Freeze::None && self.weights.is_none(),
+                "freeze keeps layers as they are, but without weights they would stay random; give --weights FILE with \
+                 --freeze features"
+                    .into(),
             ),
             (
                 !multistep && !milestones.is_empty(),

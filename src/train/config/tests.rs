@@ -55,7 +55,7 @@ fn unknown_keys_lead_to_the_nearest() {
         let error = fails(&format!("{key} = 1"));
         assert_eq!(error, format!("recipe test.toml: unknown key {key:?}; did you mean {meant:?}?"));
     }
-    assert!(fails("xyzzy = 1").contains("the keys are batch_size, "), "{}", fails("xyzzy = 1"));
+    assert!(fails("xyzzy = 1").contains("the keys are avgpool, "), "{}", fails("xyzzy = 1"));
     let mut flags = Flags::new();
     flags.insert("epoch".into(), 1.into());
     assert!(TrainConfig::default().with(&flags).unwrap_err().to_string().contains("\"epochs\""));
