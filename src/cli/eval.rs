@@ -17,12 +17,13 @@ use crate::{
     train::{ModelInfo, Session, Weights},
 };
 
-/// Opens a session that evaluates `weights` in batches of `batch` images of the given size.
+/// Opens a session that evaluates, or explains with, `weights` in batches of `batch` images of the given size.
 pub(super) fn open_session(
     weights: &Weights,
     device: &Device,
     batch: usize,
     source: [usize; 2],
+    mode: Mode,
 ) -> Result<Session> {
     let normalization = weights.info.normalization();
     let settings = Settings {
@@ -30,7 +31,7 @@ pub(super) fn open_session(
         source,
         mean: normalization.mean,
         std: normalization.std,
-        mode: Mode::Evaluate,
+        mode,
         precision: Precision::F32,
         limits: device.limits(),
     };
@@ -44,14 +45,22 @@ pub(super) fn open_session(
     Ok(session)
 }
 
-/// Reads the weights that the flags name.
-pub(super) fn read_weights(flags: &args::WeightsFlag) -> Result<Weights> {
-    Ok(Weights::read(&flags.weights, flags.image_size.map(|side| [side; 2]))?)
+/// Reads the weights that the flags name, or those inside the program, and says so.
+pub(super) fn read_weights(flags: &args::WeightsFlag, quiet: bool) -> Result<Weights> {
+    let size = flags.image_size.map(|side| [side; 2]);
+    let Some(path) = &flags.weights else {
+        note(
+            quiet,
+            "weights   inside the program, trained by the quick recipe (assets/weights); --weights FILE takes others",
+        );
+        return Ok(Weights::builtin()?);
+    };
+    Ok(Weights::read(path, size)?)
 }
 
 /// Runs `vgg eval`.
 pub(super) fn run(flags: &args::Eval, quiet: bool) -> Result<()> {
-    let weights = read_weights(&flags.weights)?;
+    let weights = read_weights(&flags.weights, quiet)?;
     let source: DataSource = flags.data.parse()?;
     let device = Device::choose(&flags.device.device, &flags.kernels)?;
     note(quiet, &device.describe());
@@ -67,7 +76,7 @@ pub(super) fn run(flags: &args::Eval, quiet: bool) -> Result<()> {
     // A batch beyond the set would only be padding.
     let batch = flags.batch_size.min(test.len());
     let loader = Loader::evaluate(Arc::clone(&test), batch)?;
-    let mut session = open_session(&weights, &device, batch, [test.height(), test.width()])?;
+    let mut session = open_session(&weights, &device, batch, [test.height(), test.width()], Mode::Evaluate)?;
     let bar = if quiet || flags.json { ProgressBar::hidden() } else { ProgressBar::new(0) };
     let evaluation = session.evaluate(&loader, |done, of| {
         bar.set_length(of as u64);
@@ -120,7 +129,8 @@ fn listed(names: &[String]) -> String {
 }
 
 fn default_picture(flags: &args::Eval) -> PathBuf {
-    flags.weights.weights.with_file_name("confusion.svg")
+    let beside = |path: &PathBuf| path.with_file_name("confusion.svg");
+    flags.weights.weights.as_ref().map_or_else(|| PathBuf::from("confusion.svg"), beside)
 }
 
 fn check(info: &ModelInfo, test: &dyn Dataset, data: &str) -> Result<()> {

@@ -4,11 +4,14 @@
 //! dispatches) for given shapes. Nothing here knows of wgpu: [`Caps`] are plain facts about a device.
 
 mod adam;
+mod average;
+mod avg_pool;
 mod batch_norm;
 mod bias;
 mod caps;
 mod cast;
 mod choose;
+mod clip;
 mod conv;
 mod conv_tiled;
 mod cooperative;
@@ -25,6 +28,7 @@ mod parts;
 mod prepare;
 mod relu;
 pub mod roofline;
+mod sgd;
 mod tuned;
 mod winograd;
 
@@ -173,6 +177,7 @@ pub fn variants() -> impl Iterator<Item = &'static Variant> {
         batch_norm::VARIANTS,
         relu::VARIANTS,
         max_pool::VARIANTS,
+        avg_pool::VARIANTS,
         dropout::VARIANTS,
         linear_tiled::FORWARD_VARIANTS,
         linear_tiled::GRAD_INPUT_VARIANTS,
@@ -181,6 +186,9 @@ pub fn variants() -> impl Iterator<Item = &'static Variant> {
         cross_entropy::VARIANTS,
         metrics::VARIANTS,
         adam::VARIANTS,
+        sgd::VARIANTS,
+        average::VARIANTS,
+        clip::VARIANTS,
         cast::VARIANTS,
         loss_scale::VARIANTS,
     ]

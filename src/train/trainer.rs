@@ -10,15 +10,16 @@ use super::{
     Event, Observer, StepEvent, Summary, TrainError,
     checkpoint::{self, Checkpoint, Part, Progress},
     config::TrainConfig,
-    metrics::{Row, Sums, best},
+    metrics::{Row, Sums, best, stale_epochs},
+    pretrained::Pretrained,
     report::RunDirectory,
     schedule::Schedule,
     session::{Readings, STEPS_PER_READING, Session},
-    weights::{ModelInfo, Weights},
+    weights::ModelInfo,
 };
 use crate::{
     data::{Augmentation, Batch, DataSets, Loader},
-    ops::Control,
+    ops::{Control, Rule},
     program::Pass,
     rng,
 };
@@ -125,7 +126,8 @@ impl Trainer {
     ///
     /// # Errors
     /// [`TrainError::Over`] where nothing is left to do, [`TrainError::OtherData`] where the training set has another
-    /// size, [`TrainError::OtherImages`], [`TrainError::OtherNetwork`], [`TrainError::Executor`].
+    /// size, [`TrainError::OtherImages`], [`TrainError::OtherNetwork`], [`TrainError::OtherOptimizer`],
+    /// [`TrainError::OutOfPatience`] where the run ended early, [`TrainError::Executor`].
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), TrainError> {
         let progress = &checkpoint.progress;
         let (before, now) = (progress.train_images, self.progress.train_images);
@@ -135,11 +137,19 @@ impl Trainer {
         if checkpoint.weights.info != self.info {
             return Err(TrainError::OtherImages);
         }
+        let [before, now] = [&checkpoint.config, &self.config].map(remembers);
+        if before != now {
+            return Err(TrainError::OtherOptimizer { before, now });
+        }
         let (step, of) = (progress.step, self.total);
         let evaluated = progress.history.last().is_some_and(|row| row.step == step);
         if step > of || (step == of && evaluated) {
             let by_steps = self.config.steps.is_some_and(|steps| steps == of);
             return Err(TrainError::Over { step, of, flag: if by_steps { "--steps" } else { "--epochs" } });
+        }
+        let stale = stale_epochs(&progress.history);
+        if evaluated && self.out_of_patience(stale) {
+            return Err(TrainError::OutOfPatience { epoch: progress.epoch, stale });
         }
         self.session.restore(checkpoint)?;
         self.progress = progress.clone();
@@ -147,12 +157,12 @@ impl Trainer {
         Ok(())
     }
 
-    /// Begins with these weights in place of the seed's.
+    /// Begins with these weights, and the seed's where there are none.
     ///
     /// # Errors
-    /// As [`Session::load`].
-    pub fn load(&mut self, weights: &Weights) -> Result<(), TrainError> {
-        self.session.load(weights)?;
+    /// As [`Session::begin_with`].
+    pub fn begin_with(&mut self, pretrained: &Pretrained) -> Result<(), TrainError> {
+        self.session.begin_with(pretrained, self.config.seed)?;
         self.fresh = false;
         Ok(())
     }
@@ -168,8 +178,8 @@ impl Trainer {
     }
 
     /// The run directory.
-    pub fn directory(&self) -> &Path {
-        self.directory.path()
+    pub fn directory(&self) -> &RunDirectory {
+        &self.directory
     }
 
     /// Trains to the end, or until `stop` is set, which is looked at before every step.
@@ -206,12 +216,17 @@ impl Trainer {
                 return Ok(Outcome::Interrupted { checkpoint });
             };
             self.end_epoch(tested, &start, observer)?;
-            if self.progress.step == self.total {
+            if self.progress.step == self.total || self.out_of_patience(stale_epochs(&self.progress.history))
+            {
                 let summary = self.summary(&start);
                 observer.event(&Event::Finished(&summary));
                 return Ok(Outcome::Finished(summary));
             }
         }
+    }
+
+    fn out_of_patience(&self, stale: u32) -> bool {
+        self.config.patience.is_some_and(|patience| stale >= patience)
     }
 
     /// Trains from where the running epoch is to its end or the run's; says whether `stop` ended it before.
@@ -288,10 +303,16 @@ impl Trainer {
             images_per_second: trained.images as f64 / self.progress.epoch_seconds,
             seconds: self.progress.seconds,
         };
+        let layers = match self.test.epoch(0, 0)?.next() {
+            Some(batch) => self.session.probe(&batch?, row.epoch)?,
+            None => Vec::new(),
+        };
         // An epoch that `--steps` had ended before gives way to its longer self.
         self.progress.history.retain(|earlier| earlier.epoch != row.epoch);
         let is_best = best(&self.progress.history).is_none_or(|best| row.test_accuracy > best.test_accuracy);
         self.progress.history.push(row);
+        self.progress.layers.retain(|earlier| earlier.epoch != row.epoch);
+        self.progress.layers.extend(layers);
         if self.progress.batch == self.train.batches_per_epoch() {
             self.progress.epoch += 1;
             self.progress.batch = 0;
@@ -327,7 +348,8 @@ impl Trainer {
     fn write(&mut self, path: &Path, whole: bool) -> Result<(), TrainError> {
         let run = whole.then_some((&self.config, &self.progress));
         let network = self.session.network().clone();
-        checkpoint::write(path, &network, &self.info, self.progress.step, run, |part: Part| {
+        let (step, averaged) = (self.progress.step, self.config.model_ema);
+        checkpoint::write(path, &network, &self.info, step, averaged, run, |part: Part| {
             self.session.get(part)
         })
     }
@@ -336,13 +358,14 @@ impl Trainer {
         Ok(self.directory.write_history(&self.title(), &self.progress.history)?)
     }
 
-    fn title(&self) -> String {
+    /// What the run trains, for pictures and reports.
+    pub fn title(&self) -> String {
         let [h, w] = self.info.image_size;
         let width = match self.info.width {
             1.0 => String::new(),
             width => format!(", width {width}"),
         };
-        format!("VGG16 on {}, {h} x {w} px{width}", self.train.dataset().name())
+        format!("{} on {}, {h} x {w} px{width}", self.info.model, self.train.dataset().name())
     }
 
     fn finite(&self, what: &'static str, value: f64) -> Result<(), TrainError> {
@@ -359,8 +382,19 @@ impl Trainer {
         let (last, best) = (history[history.len() - 1], *best(history).unwrap_or(&history[0]));
         let seconds = self.progress.train_seconds + self.progress.epoch_seconds;
         let images = self.progress.step as f64 * self.config.batch_size as f64;
-        Summary { last, best, seconds: start.seconds(), images_per_second: images / seconds }
+        let early = (self.progress.step < self.total).then(|| stale_epochs(history));
+        Summary { last, best, early, seconds: start.seconds(), images_per_second: images / seconds }
     }
+}
+
+/// What a run's checkpoint has besides weights, in words.
+fn remembers(config: &TrainConfig) -> String {
+    let momentum = match config.rule() {
+        Rule::Sgd(sgd) if !sgd.has_velocity() => " without momentum",
+        _ => "",
+    };
+    let average = if config.model_ema { " and --model-ema" } else { "" };
+    format!("--opt {}{momentum}{average}", config.opt.word())
 }
 
 /// When this process began, and what the run had taken before.
