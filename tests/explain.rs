@@ -147,11 +147,11 @@ fn the_layers_of_a_batch_are_looked_at() {
     let mut net = fixture_of::<f64>(config.clone(), 1, DeviceLimits::NONE, Mode::Evaluate);
     let (lowered, parameters) = (net.lowered.clone(), network.parameters.clone());
     for (index, parameter) in parameters.iter().enumerate() {
-        // The first layer: one channel that is always 0 and three that never are.
+        // The first layer: one channel that is always 0 and seven that never are.
         let values: &[f64] = match parameter.name.as_str() {
-            "features.1.bias" => &[-1e6, 1e6, 1e6, 1e6],
-            "features.1.running_mean" => &[-2.0; 4],
-            "features.1.running_var" => &[0.25; 4],
+            "features.1.bias" => &[-1e6, 1e6, 1e6, 1e6, 1e6, 1e6, 1e6, 1e6],
+            "features.1.running_mean" => &[-2.0; 8],
+            "features.1.running_var" => &[0.25; 8],
             _ => continue,
         };
         write(&mut net.executor, lowered.parameters[index].value, values);
@@ -169,7 +169,7 @@ fn the_layers_of_a_batch_are_looked_at() {
     let layers: Vec<&str> = rows.iter().map(|row| row.layer.as_str()).collect();
     assert_eq!((layers[0], layers[1], layers[12], layers.len()), ("conv1_1", "conv1_2", "conv5_3", 13));
     let first = &rows[0];
-    assert_eq!((first.epoch, first.dead, first.zero), (7, 0.25, 0.25));
+    assert_eq!((first.epoch, first.dead, first.zero), (7, 0.125, 0.125));
     assert_eq!((first.running_mean, first.running_var), (Some(2.0), Some(0.25)));
     assert!(rows.iter().all(|row| (0.0..=1.0).contains(&row.zero) && row.dead <= row.zero));
 }
