@@ -10,6 +10,7 @@ mod caps;
 mod cast;
 mod choose;
 mod conv;
+mod conv_direct;
 mod conv_tiled;
 mod cooperative;
 mod cross_entropy;
@@ -174,6 +175,7 @@ pub fn variants() -> impl Iterator<Item = &'static Variant> {
         conv_tiled::GRAD_INPUT_VARIANTS,
         conv_tiled::GRAD_WEIGHT_VARIANTS,
         conv::VARIANTS,
+        conv_direct::VARIANTS,
         winograd::VARIANTS,
         bias::VARIANTS,
         batch_norm::VARIANTS,
