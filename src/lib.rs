@@ -6,6 +6,7 @@
 //! [`data`] feeds it and [`train`] drives it; [`verify`] holds the kernels of a device
 //! against the CPU, and [`tune`] finds the fastest. ARCHITECTURE.md tells how the parts depend on each other.
 
+pub mod cache;
 pub mod cli;
 pub mod cpu;
 pub mod data;

@@ -6,7 +6,7 @@
 use rayon::prelude::*;
 
 /// A counter word of each use of the generator, so that no two uses share a draw: the third of [`stream::INIT`] and
-/// [`stream::DROPOUT`], the fourth (behind a third of 0) of the others.
+/// [`stream::DROPOUT`], the fourth (behind a small third) of the others.
 pub mod stream {
     /// Initial weights; the fourth word is the parameter's index.
     pub const INIT: u32 = 0x494e_4954;

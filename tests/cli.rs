@@ -76,7 +76,7 @@ fn help_is_there_and_wrong_words_are_usage_errors() {
     }
     fail(folder.path(), &["trian"], 2, &["trian", "train"]);
     fail(folder.path(), &["train", "--epoch", "3"], 2, &["--epoch", "--epochs"]);
-    fail(folder.path(), &["predict"], 2, &["--weights"]);
+    fail(folder.path(), &["predict"], 2, &["IMAGE"]);
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_run_leaves_its_files_and_its_weights_answer() {
 /// Any size and colour; the ink is detected and stated, or forced.
 fn predictions(folder: &Path, weights: &str) {
     let test = mnist::builtin().unwrap().test;
-    let digit = GrayImage::from_raw(28, 28, test.image(0).to_vec()).unwrap();
+    let digit = GrayImage::from_raw(28, 28, test.image(0).unwrap()).unwrap();
     digit.save(folder.join("digit.png")).unwrap();
     let large = image::imageops::resize(&digit, 150, 150, image::imageops::FilterType::Triangle);
     let mut page = RgbImage::from_pixel(400, 300, image::Rgb([240, 235, 220]));
@@ -343,4 +343,43 @@ fn a_terminated_run_goes_on_bit_for_bit() {
         csv.lines().map(|line| line.split(',').take(7).collect::<Vec<_>>().join(",")).collect::<Vec<_>>()
     };
     assert_eq!(timeless("whole"), timeless("parts"));
+}
+
+/// Flags of optimisers and schedules as torchvision's script has them, and what they cost in memory.
+#[test]
+fn optimisers_are_chosen_by_flags() {
+    let folder = tempdir().unwrap();
+    let flags = "--opt sgd --momentum 0.8 --nesterov --weight-decay 1e-4 --lr-scheduler multistep --lr-milestones 1,2 \
+                 --label-smoothing 0.1 --clip-grad-norm 1 --model-ema --model-ema-decay 0.9 --patience 2 --steps 2 \
+                 --output-dir run";
+    let flags: Vec<&str> = flags.split_whitespace().collect();
+    succeed(folder.path(), &tiny(&flags));
+    let written = fs::read_to_string(folder.path().join("run/config.toml")).unwrap();
+    for line in [
+        "opt = \"sgd\"",
+        "momentum = 0.8",
+        "nesterov = true",
+        "lr_milestones = [1, 2]",
+        "label_smoothing = 0.1",
+        "clip_grad_norm = 1.0",
+        "model_ema = true",
+        "patience = 2",
+    ] {
+        assert!(written.contains(line), "{line}: {written}");
+    }
+    fail(folder.path(), &tiny(&["--nesterov"]), 2, &["nesterov is true", "--opt sgd"]);
+
+    let state = |more: &[&'static str]| -> String {
+        let plan = ["plan", "--device", "cpu", "--recipe", "quick"];
+        let output = succeed(folder.path(), &[&plan[..], more].concat());
+        let text = text(&output.stdout);
+        let row = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
+        let [state, average] = ["optimiser state", "weight average"]
+            .map(|name| row(name)[name.len()..].split_whitespace().next().unwrap().to_owned());
+        format!("{state} {average}")
+    };
+    // 58 trained tensors and 26 running statistics.
+    assert_eq!(state(&[]), "116 0");
+    assert_eq!(state(&["--opt", "sgd"]), "58 0");
+    assert_eq!(state(&["--opt", "sgd", "--momentum", "0", "--model-ema"]), "0 84");
 }

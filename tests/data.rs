@@ -11,9 +11,11 @@ use image::imageops::{self, FilterType};
 use image::{DynamicImage, GrayImage, ImageFormat, Luma, Rgb, RgbImage};
 use vgg_wgpu::data::idx::Part;
 use vgg_wgpu::data::picture::{self, Polarity, Wanted};
-use vgg_wgpu::data::{Augmentation, DataError, DataSets, DataSource, IdxDataset, IdxError, Loader, mnist};
+use vgg_wgpu::data::{
+    Augmentation, DataError, DataSets, DataSource, IdxDataset, IdxError, Loader, Options, mnist,
+};
 
-static MNIST: LazyLock<DataSets> = LazyLock::new(|| DataSource::Mnist.open().unwrap());
+static MNIST: LazyLock<DataSets> = LazyLock::new(|| DataSource::Mnist.open(&Options::new(28)).unwrap());
 
 fn asset(part: Part) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/mnist").join(format!("{}.gz", part.stem()))
@@ -50,7 +52,7 @@ fn the_built_in_set_is_mnist() {
         let mut seen = [0; 10];
         (0..len).for_each(|index| seen[set.label(index) as usize] += 1);
         assert_eq!(seen, counts);
-        assert_eq!(set.image(len - 1).len(), 784);
+        assert_eq!(set.image(len - 1).unwrap().len(), 784);
         assert_eq!((set.normalization().mean[0], set.normalization().std[0]), (0.1307, 0.3081));
     }
     // The first training image is a 5, the first test image a 7.
@@ -68,10 +70,10 @@ fn a_directory_may_hold_each_file_in_any_spelling() {
     fs::copy(asset(Part::TestLabels), at("t10k-labels.idx1-ubyte")).unwrap();
 
     let source: DataSource = format!("mnist:{}", dir.path().display()).parse().unwrap();
-    let sets = source.open().unwrap();
+    let sets = source.open(&Options::new(28)).unwrap();
     assert_eq!((sets.train.len(), sets.test.len()), (60_000, 10_000));
     for index in [0, 1234, 9999] {
-        assert_eq!(sets.test.image(index), MNIST.test.image(index));
+        assert_eq!(sets.test.image(index).unwrap(), MNIST.test.image(index).unwrap());
         assert_eq!(sets.train.label(index), MNIST.train.label(index));
     }
 }
@@ -106,7 +108,7 @@ fn a_set_that_is_not_mnist_fails_its_checksum() {
     let text = error.to_string();
     assert!(text.contains("a25bea736e30d166cdddb491f175f624") && text.contains("not the original"), "{text}");
     // The same directory opens where nobody claims that it is MNIST.
-    let sets = IdxDataset::open(dir.path(), 10).unwrap();
+    let sets = IdxDataset::open(dir.path()).unwrap();
     assert_eq!(sets.train.label(0), MNIST.train.label(0) ^ 1);
     let normalization = sets.test.normalization();
     // 0.1306604762738429 and 0.30810780385646264, by numpy.
@@ -136,7 +138,7 @@ fn damaged_and_swapped_files_are_told_apart() {
 
     // The test images with the training labels: both sound, not of one set.
     fs::copy(asset(Part::TestImages), &images).unwrap();
-    let error = IdxDataset::open(dir.path(), 10).unwrap_err();
+    let error = IdxDataset::open(dir.path()).unwrap_err();
     assert!(matches!(error, IdxError::Counts { images: 10_000, labels: 60_000, .. }), "{error}");
 }
 
@@ -154,17 +156,15 @@ fn a_small_set_feeds_a_loader() {
         };
         fs::write(dir.path().join(part.stem()), bytes).unwrap();
     }
-    let error = IdxDataset::open(dir.path(), 2).unwrap_err();
-    assert!(matches!(error, IdxError::Label { index: 2, label: 2, classes: 2, .. }), "{error}");
-
-    let sets = IdxDataset::open(dir.path(), 3).unwrap();
+    let sets = IdxDataset::open(dir.path()).unwrap();
     assert_eq!((sets.train.len(), sets.test.len(), sets.train.classes()), (12, 5, 3));
     let loader = Loader::train(sets.train, 4, 1, Augmentation::new(10.0, 0.05).unwrap()).unwrap();
-    let mut seen: Vec<u8> = loader.epoch(0, 0).unwrap().flat_map(|batch| batch.images).step_by(6).collect();
+    let mut seen: Vec<u8> =
+        loader.epoch(0, 0).unwrap().flat_map(|batch| batch.unwrap().images).step_by(6).collect();
     seen.sort_unstable();
     assert_eq!(seen, (0..12).map(|image| image * 10).collect::<Vec<u8>>());
     assert_eq!(
-        Loader::evaluate(sets.test, 4).unwrap().epoch(0, 0).unwrap().map(|b| b.valid).sum::<usize>(),
+        Loader::evaluate(sets.test, 4).unwrap().epoch(0, 0).unwrap().map(|b| b.unwrap().valid).sum::<usize>(),
         5
     );
 }
@@ -176,6 +176,7 @@ fn an_epoch_of_mnist_covers_the_set() {
     let mut counts = BTreeMap::new();
     let mut batches = loader.epoch(0, 0).unwrap();
     while let Some(batch) = batches.next() {
+        let batch = batch.unwrap();
         batch.labels.iter().for_each(|&label| *counts.entry(label).or_insert(0) += 1);
         batches.recycle(batch);
     }
@@ -214,7 +215,7 @@ fn difference(found: &[u8], original: &[u8]) -> f64 {
 
 #[test]
 fn digits_on_a_page_come_back_nearly_as_they_were() {
-    let wanted = Wanted { height: 28, width: 28, channels: 1, polarity: None };
+    let wanted = Wanted { height: 28, width: 28, channels: 1, polarity: None, resize: None };
     for (paper, ink, format, polarity) in [
         ([0; 3], [255; 3], ImageFormat::Png, Polarity::LightOnDark),
         ([255; 3], [0; 3], ImageFormat::Png, Polarity::DarkOnLight),
@@ -224,12 +225,12 @@ fn digits_on_a_page_come_back_nearly_as_they_were() {
     ] {
         let mut sum = 0.0;
         for index in 0..40 {
-            let original = MNIST.test.image(index);
+            let original = &MNIST.test.image(index).unwrap();
             let mut bytes = Cursor::new(Vec::new());
             page(original, paper, ink).write_to(&mut bytes, format).unwrap();
             let found = picture::decode("page", bytes.get_ref(), &wanted).unwrap();
             assert_eq!((found.polarity, found.framed), (Some(polarity), true));
-            let to = |other: usize| difference(&found.pixels, MNIST.test.image(other));
+            let to = |other: usize| difference(&found.pixels, &MNIST.test.image(other).unwrap());
             let error = to(index);
             let others = (0..40).filter(|&other| other != index);
             let other = others.min_by(|&a, &b| f64::total_cmp(&to(a), &to(b))).unwrap();

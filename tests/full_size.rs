@@ -13,7 +13,8 @@ use vgg_wgpu::{
     rng,
 };
 
-const ADAM: Adam = Adam { len: 0, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 };
+const ADAM: Adam =
+    Adam { len: 0, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, decoupled: false, scaled: false };
 const BATCH: usize = 2;
 /// What a device binds at most here: less than two images of 64 channels, so that images are sliced like FC1.
 const BINDING: u64 = 16 << 20;
@@ -60,13 +61,13 @@ fn the_papers_network_trains_a_step_in_slices() {
     let Some(adapter) = adapter() else { return };
     let adapter = adapter.limited(|limits| limits.binding_bytes = limits.binding_bytes.min(BINDING));
     let network = VggConfig::default().network().unwrap();
-    assert_eq!(network.trained_values(), 134_308_810);
+    assert_eq!(network.values(), 134_308_810);
     let settings = Settings {
         batch: BATCH,
         source: [28, 28],
         mean: vec![0.1307],
         std: vec![0.3081],
-        mode: Mode::Train(ADAM),
+        mode: Mode::Train(ADAM.into()),
         precision: Precision::F32,
         limits: adapter.limits(),
     };
@@ -76,7 +77,7 @@ fn the_papers_network_trains_a_step_in_slices() {
         "nothing is sliced"
     );
     let fc1 = network.parameters.iter().position(|p| p.name == "classifier.0.weight").unwrap();
-    let gradient = |index: usize| lowered.parameters[index].trained.unwrap()[0];
+    let gradient = |index: usize| lowered.parameters[index].gradient.unwrap();
     let looked_at = [
         // Sixteen layers of sums of up to 25,088 terms, each off by about sqrt(terms) eps / 2: some 1e-5 each.
         ("loss", lowered.inputs.loss, 1e-4),

@@ -4,95 +4,25 @@
 //! that the type and the length of the sums allow.
 
 mod common;
+#[path = "golden/standard.rs"]
+mod standard;
 
-use std::{collections::BTreeMap, path::Path};
-
-use common::{ADAM, MEAN_STD, Tolerance, compare, control, epsilon, largest, read, run_op, write};
-use safetensors::{Dtype, SafeTensors};
+use common::{
+    ADAM, Fixture, Golden, Tolerance, both, compare, control, epsilon, golden_network, largest, read, run_op,
+};
 use vgg_wgpu::{
     cpu::{CpuExecutor, Scalar},
-    model::{Semantics, VggConfig},
     ops::{
-        Adam, BatchNormAffine, BatchNormGradAffine, BatchNormGradInput, BatchNormGradStatistics,
-        BatchNormNormalize, BatchNormRunning, BatchNormStatistics, Control, Conv, ConvForward, ConvGradInput,
-        ConvGradWeight, CrossEntropy, CrossEntropyGrad, Dropout, GradBias, Linear, LinearGradInput,
-        LinearGradWeight, MaxPool, MaxPoolForward, MaxPoolGrad, Metrics, PrepareImages, Relu, ReluGrad,
+        Adam, AvgPool, AvgPoolGrad, BatchNormAffine, BatchNormGradAffine, BatchNormGradInput,
+        BatchNormGradStatistics, BatchNormNormalize, BatchNormRunning, BatchNormStatistics, Control, Conv,
+        ConvForward, ConvGradInput, ConvGradWeight, CrossEntropy, CrossEntropyGrad, Dropout, GradBias,
+        Linear, LinearGradInput, LinearGradWeight, MaxPool, MaxPoolForward, MaxPoolGrad, Metrics,
+        PrepareImages, Relu, ReluGrad,
     },
-    program::{DeviceLimits, Executor, Mode, Pass, Precision, Settings, lower},
-    shape::Shape,
+    program::{Executor, Pass, Precision},
 };
 
-/// A file of golden tensors.
-struct Golden(BTreeMap<String, (Shape, Vec<f64>)>);
-
-impl Golden {
-    fn load(name: &str) -> Self {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("assets/golden/{name}.safetensors"));
-        let bytes = std::fs::read(path).unwrap();
-        let file = SafeTensors::deserialize(&bytes).unwrap();
-        let values = |dtype, data: &[u8]| -> Vec<f64> {
-            match dtype {
-                Dtype::F64 => {
-                    data.chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap())).collect()
-                }
-                Dtype::F32 => {
-                    data.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap()).into()).collect()
-                }
-                Dtype::U32 => {
-                    data.chunks_exact(4).map(|b| u32::from_le_bytes(b.try_into().unwrap()).into()).collect()
-                }
-                Dtype::U8 => data.iter().map(|&b| b.into()).collect(),
-                other => panic!("{other:?}"),
-            }
-        };
-        let tensors = file.iter().map(|(name, view)| {
-            (name.to_owned(), (view.shape().to_vec().into(), values(view.dtype(), view.data())))
-        });
-        Self(tensors.collect())
-    }
-
-    /// The names in front of the first dot.
-    fn cases(&self) -> Vec<String> {
-        let mut cases: Vec<String> =
-            self.0.keys().map(|name| name.split('.').next().unwrap().to_owned()).collect();
-        cases.dedup();
-        assert!(!cases.is_empty());
-        cases
-    }
-
-    fn get(&self, case: &str, name: &str) -> &[f64] {
-        &self.0.get(&format!("{case}.{name}")).unwrap_or_else(|| panic!("no {case}.{name}")).1
-    }
-
-    fn dims<const R: usize>(&self, case: &str, name: &str) -> [usize; R] {
-        self.0[&format!("{case}.{name}")].0.dims().try_into().unwrap()
-    }
-
-    #[track_caller]
-    fn compare(&self, case: &str, name: &str, actual: &[f64], tolerance: Tolerance) {
-        let (shape, expected) = &self.0[&format!("{case}.{name}")];
-        compare(&format!("{case}.{name}"), shape, actual, expected, tolerance);
-    }
-}
-
-/// Runs a test in both scalar types.
-macro_rules! both {
-    ($($name:ident)*) => {$(
-        mod $name {
-            #[test]
-            fn in_f64() {
-                super::$name::<f64>();
-            }
-
-            #[test]
-            fn in_f32() {
-                super::$name::<f32>();
-            }
-        }
-    )*};
-}
-
-both!(conv batch_norm relu max_pool linear cross_entropy adam prepare);
+both!(conv batch_norm relu max_pool avg_pool linear cross_entropy adam prepare);
 
 fn conv<S: Scalar>() {
     let golden = Golden::load("conv");
@@ -233,6 +163,20 @@ fn max_pool<S: Scalar>() {
     }
 }
 
+fn avg_pool<S: Scalar>() {
+    let golden = Golden::load("avg_pool");
+    for case in golden.cases() {
+        let [n, h, w, c] = golden.dims(&case, "input");
+        let [_, p, q, _] = golden.dims::<4>(&case, "output");
+        let pool = AvgPool { n, h, w, c, output: [p, q] };
+        let get = |name| (name, golden.get(&case, name));
+        let out = run_op::<S>(pool, Control::default(), &[get("input")]);
+        golden.compare(&case, "output", &out["output"], Tolerance::sum(epsilon::<S>(), h * w, 1.0));
+        let out = run_op::<S>(AvgPoolGrad(pool), Control::default(), &[get("grad_output")]);
+        golden.compare(&case, "grad_input", &out["grad_input"], Tolerance::sum(epsilon::<S>(), p * q, 4.0));
+    }
+}
+
 fn linear<S: Scalar>() {
     let golden = Golden::load("linear");
     for case in golden.cases() {
@@ -262,12 +206,16 @@ fn cross_entropy<S: Scalar>() {
         let control = control(&ADAM, 1, 0, valid, 0.0);
         // The logits are exact; a loss of 1000 is rounded once more than in f64.
         let tolerance = Tolerance { absolute: 4.0 * f64::EPSILON, relative: 1e-13 + 2.0 * epsilon::<S>() };
-        let out = run_op::<S>(CrossEntropy { n, classes }, control, &[get("logits"), get("labels")]);
+        let out = run_op::<S>(
+            CrossEntropy { n, classes, label_smoothing: 0.0 },
+            control,
+            &[get("logits"), get("labels")],
+        );
         golden.compare(&case, "loss", &out["loss"], tolerance);
         // Probabilities below the range of f32 are 0.
         let small = Tolerance { absolute: if size_of::<S>() == 4 { 1e-44 } else { 0.0 }, ..tolerance };
         golden.compare(&case, "probs", &out["probs"], Tolerance { absolute: small.absolute, ..tolerance });
-        let op = CrossEntropyGrad { n, classes };
+        let op = CrossEntropyGrad { n, classes, label_smoothing: 0.0 };
         let out = run_op::<S>(op, control, &[get("probs"), get("labels")]);
         let absolute = Tolerance { absolute: 2.0 * epsilon::<S>(), ..tolerance };
         golden.compare(&case, "grad_logits", &out["grad_logits"], absolute);
@@ -359,45 +307,11 @@ fn dropout() {
 /// One training step and an evaluation of a whole VGG16, a sixteenth wide.
 fn network<S: Scalar>(gradient: f64, check_update: bool) {
     let golden = Golden::load("network");
-    let config = VggConfig {
-        image_size: [28, 28],
-        width: 0.0625,
-        hidden: Some(16),
-        dropout: 0.0,
-        semantics: Semantics::Pytorch,
-        ..VggConfig::default()
-    };
-    let network = config.network().unwrap();
-    let [batch, h, w, _] = golden.0["images"].0.dims().try_into().unwrap();
-    let [mean, std] = MEAN_STD.map(|v| vec![v]);
-    let mode = Mode::Train(ADAM);
-    let settings = Settings {
-        batch,
-        source: [h, w],
-        mean,
-        std,
-        mode,
-        precision: Precision::F32,
-        limits: DeviceLimits::NONE,
-    };
-    let lowered = lower(&network, &settings).unwrap();
+    let Fixture { network, lowered, mut executor, batch } =
+        golden_network::<S>(&golden, ADAM.into(), Precision::F32);
     let inputs = lowered.inputs;
-    let mut executor = CpuExecutor::<S>::new(lowered.program.clone());
-    let identity = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0].repeat(batch);
-    for (id, values) in [
-        (inputs.images, &golden.0["images"].1),
-        (inputs.labels, &golden.0["labels"].1),
-        (inputs.transforms, &identity),
-    ] {
-        write(&mut executor, id, values);
-    }
     let control = control(&ADAM, 1, 0, batch, 1e-3);
     executor.upload(inputs.control, bytemuck::bytes_of(&control)).unwrap();
-    for (parameter, tensors) in network.parameters.iter().zip(&lowered.parameters) {
-        let before: Vec<f32> = golden.get("before", &parameter.name).iter().map(|&v| v as f32).collect();
-        let values = parameter.layout.to_device(&parameter.shape, &before);
-        executor.upload(tensors.value, bytemuck::cast_slice(&values)).unwrap();
-    }
     let mean_loss = |executor: &mut CpuExecutor<S>| {
         let loss = read(executor, inputs.loss);
         vec![loss.iter().sum::<f64>() / loss.len() as f64]
@@ -419,7 +333,7 @@ fn network<S: Scalar>(gradient: f64, check_update: bool) {
             parameter.layout.to_disk(&parameter.shape, &values).into_iter().map(f64::from).collect()
         };
         let name = &parameter.name;
-        if let Some([grad, ..]) = tensors.trained {
+        if let Some(grad) = tensors.gradient {
             let expected = golden.get("grad", name);
             // The bias in front of a batch norm has the gradient 0, of which only rounding errors are left; they
             // are those of sums of gradients of the size of its weights' gradients.
@@ -433,7 +347,7 @@ fn network<S: Scalar>(gradient: f64, check_update: bool) {
                 tolerance,
             );
         }
-        if tensors.trained.is_none() || check_update {
+        if tensors.gradient.is_none() || check_update {
             let tolerance = Tolerance { absolute: gradient, relative: rounded + gradient };
             let after = golden.get("after", name);
             compare(

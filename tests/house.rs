@@ -11,6 +11,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("shape", &[]),
     ("dtype", &[]),
     ("rng", &[]),
+    ("cache", &[]),
     ("ops", &["dtype", "shape", "rng"]),
     ("model", &["ops", "dtype", "shape", "rng"]),
     ("program", &["model", "ops", "dtype", "shape", "rng"]),
@@ -19,8 +20,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("kernels", &["shader", "ops", "dtype", "shape", "rng"]),
     ("gpu", &["program", "kernels", "shader", "ops", "dtype", "shape"]),
     ("verify", &["gpu", "cpu", "kernels", "program", "ops", "dtype", "shape", "rng"]),
-    ("tune", &["verify", "gpu", "kernels", "program", "ops", "dtype", "rng"]),
-    ("data", &["rng"]),
+    ("tune", &["verify", "gpu", "kernels", "program", "ops", "dtype", "rng", "cache"]),
+    ("data", &["rng", "cache"]),
     ("train", &["data", "program", "model", "ops", "dtype", "shape", "rng"]),
 ];
 

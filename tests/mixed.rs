@@ -8,12 +8,14 @@ mod runs;
 
 use std::path::Path;
 
+use half::f16;
 use vgg_wgpu::{
     cpu::CpuExecutor,
+    dtype::DType,
     gpu::{Adapter, GpuExecutor, Options},
     model::{Network, VggConfig},
-    ops::{Adam, LossScale},
-    program::{DeviceLimits, Executor, Lowered, Mode, Pass, Precision, Settings, lower},
+    ops::{Access, Adam, LossScale},
+    program::{DeviceLimits, Executor, Lowered, Mode, Pass, Precision, Program, Role, Settings, lower},
     train::{Checkpoint, Event, RunDirectory, Session, TrainConfig, Trainer},
 };
 
@@ -29,7 +31,7 @@ fn lowered(limits: DeviceLimits) -> (Network, Lowered) {
         source: [28, 28],
         mean,
         std,
-        mode: Mode::Train(ADAM),
+        mode: Mode::Train(ADAM.into()),
         precision: Precision::Mixed,
         limits,
     };
@@ -44,7 +46,7 @@ fn begin(executor: &mut dyn Executor, network: &Network, lowered: &Lowered, scal
         executor.upload(tensors.value, bytemuck::cast_slice(&values)).unwrap();
     }
     let data = runs::data().train;
-    let images: Vec<u8> = (0..BATCH).flat_map(|index| data.image(index).to_vec()).collect();
+    let images: Vec<u8> = (0..BATCH).flat_map(|index| data.image(index).unwrap()).collect();
     let labels: Vec<u32> = (0..BATCH).map(|index| data.label(index)).collect();
     let inputs = lowered.inputs;
     executor.upload(inputs.images, &images).unwrap();
@@ -55,10 +57,14 @@ fn begin(executor: &mut dyn Executor, network: &Network, lowered: &Lowered, scal
     executor.upload(lowered.loss_scale.unwrap(), bytemuck::bytes_of(&state)).unwrap();
 }
 
-/// One step; the mean loss.
-fn step(executor: &mut dyn Executor, lowered: &Lowered, step: u32) -> f64 {
+fn prepare(executor: &mut dyn Executor, lowered: &Lowered, step: u32) {
     let control = common::control(&ADAM, step, 77, BATCH, 1e-3);
     executor.upload(lowered.inputs.control, bytemuck::bytes_of(&control)).unwrap();
+}
+
+/// One step; the mean loss.
+fn step(executor: &mut dyn Executor, lowered: &Lowered, step: u32) -> f64 {
+    prepare(executor, lowered, step);
     executor.run(Pass::Train).unwrap();
     let losses: Vec<f32> = bytemuck::pod_collect_to_vec(&executor.read(lowered.inputs.loss).unwrap());
     losses.iter().copied().map(f64::from).sum::<f64>() / BATCH as f64
@@ -70,8 +76,9 @@ fn state(executor: &mut dyn Executor, lowered: &Lowered) -> LossScale {
 
 /// The bytes of every parameter and of its moments.
 fn weights(executor: &mut dyn Executor, lowered: &Lowered) -> Vec<Vec<u8>> {
-    let tensors = lowered.parameters.iter().filter_map(|p| p.trained.map(|[_, m, v]| [p.value, m, v]));
-    tensors.flatten().map(|tensor| executor.read(tensor).unwrap()).collect()
+    let trained = lowered.parameters.iter().filter(|p| p.gradient.is_some());
+    let tensors = trained.flat_map(|p| [p.value].into_iter().chain(p.state.iter().copied()));
+    tensors.map(|tensor| executor.read(tensor).unwrap()).collect()
 }
 
 fn open(adapter: &Adapter, lowered: &Lowered) -> GpuExecutor {
@@ -84,37 +91,84 @@ fn rms(values: impl Iterator<Item = f64>) -> f64 {
     f64::sqrt(sum / count)
 }
 
-/// f16 rounds by 2^-11; sixteen layers with sums read and write it once each.
-const LOSS_TOLERANCE: f64 = 16.0 * 2.0 / 2048.0;
+/// The reference as an ideal device would run it in mixed precision: sums in f64, and every f16 tensor rounded once, when
+/// it is written. Keeps f16 tensors apart from others, so that the host may write to them.
+struct Ideal {
+    executor: CpuExecutor<f64>,
+    program: Program,
+}
+
+impl Ideal {
+    fn new(mut program: Program) -> Self {
+        for tensor in program.tensors.iter_mut().filter(|tensor| tensor.dtype == DType::F16) {
+            tensor.role = Role::Output;
+        }
+        Self { executor: CpuExecutor::new(program.clone()), program }
+    }
+
+    fn run(&mut self) {
+        for index in self.program.pass(Pass::Train) {
+            self.executor.queue(index..index + 1).unwrap();
+            let step = &self.program.steps[index];
+            for (operand, view) in step.op.operands().iter().zip(&step.args) {
+                if operand.dtype == DType::F16 && operand.access != Access::Read {
+                    let mut values = self.executor.read_scalars(view.tensor);
+                    values.iter_mut().for_each(|value| *value = f16::from_f64(*value).to_f64());
+                    self.executor.write_scalars(view.tensor, &values).unwrap();
+                }
+            }
+        }
+    }
+}
+
+/// How much further from f64 than the ideal device a real one may be. It rounds at most twice as often: what it stores, and
+/// what it reads through batch norm or casts on the way. The errors, of random signs and of ReLUs and maxima that fall the
+/// other way, add up by their squares: the root of 2. Another root of 2 is for the spread from one sample to another.
+const BEYOND_IDEAL: f64 = 2.0;
 
 #[test]
-fn a_step_is_that_of_f64_but_for_rounding() {
+fn a_step_is_as_near_to_f64_as_an_ideal_one() {
     let Some(adapter) = adapter::adapter() else { return };
     let (network, lowered) = lowered(adapter.limits());
+    let scale = LossScale::initial().scale;
     let mut truth = CpuExecutor::<f64>::new(lowered.program.clone());
+    let mut ideal = Ideal::new(lowered.program.clone());
     let mut gpu = open(&adapter, &lowered);
-    let [expected, found] = [&mut truth as &mut dyn Executor, &mut gpu].map(|executor| {
-        begin(executor, &network, &lowered, LossScale::initial().scale);
-        step(executor, &lowered, 1)
-    });
-    assert!((found - expected).abs() <= LOSS_TOLERANCE, "loss {found}, f64 {expected}");
-    assert_eq!(state(&mut gpu, &lowered), state(&mut truth, &lowered));
-    for (parameter, tensors) in network.parameters.iter().zip(&lowered.parameters) {
-        let Some([gradient, ..]) = tensors.trained else { continue };
-        let [expected, found] = [&mut truth as &mut dyn Executor, &mut gpu]
-            .map(|executor| bytemuck::pod_collect_to_vec::<u8, f32>(&executor.read(gradient).unwrap()));
-        let error = rms(expected.iter().zip(&found).map(|(a, b)| f64::from(a - b)));
-        let size = rms(expected.iter().copied().map(f64::from));
-        // The next batch norm takes a common factor or shift of a batch norm's channels away again, so that the few values
-        // of its gradients are what is left of sums that cancel.
-        if parameter.shape.dims().len() == 1 {
-            continue;
-        }
-        // A ReLU or a maximum whose input is near enough to 0 or to its neighbour falls the other way. Behind some layers a value
-        // is off by a few times 2^-11 of its deviation, so that one in 700 does, and each layer changes the gradient by the
-        // root of that, 0.04; thirteen of them by 0.14, and with the few values of the last layers it may be thrice that.
-        assert!(error <= 0.4 * size + 1e-12, "{}: off by {error:.1e} of {size:.1e}", parameter.name);
+    for executor in [&mut truth as &mut dyn Executor, &mut ideal.executor, &mut gpu] {
+        begin(executor, &network, &lowered, scale);
+        prepare(executor, &lowered, 1);
     }
+    truth.run(Pass::Train).unwrap();
+    ideal.run();
+    gpu.run(Pass::Train).unwrap();
+    let mut read = |tensor| {
+        [&mut truth as &mut dyn Executor, &mut ideal.executor, &mut gpu].map(|executor| {
+            let values: Vec<f32> = bytemuck::pod_collect_to_vec(&executor.read(tensor).unwrap());
+            values.into_iter().map(f64::from).collect::<Vec<_>>()
+        })
+    };
+    let mut compare = |name: &str, tensor| {
+        let [truth, ideal, found] = read(tensor);
+        assert!(found.iter().all(|value| value.is_finite()), "{name}");
+        let off = |values: &[f64]| rms(truth.iter().zip(values).map(|(a, b)| a - b));
+        let (error, size) = (off(&found), rms(truth.iter().copied()));
+        // A few roundings of f32 come on top, which count where nothing much is lost to f16.
+        let allowed = BEYOND_IDEAL * off(&ideal) + 16.0 * f64::from(f32::EPSILON) * size;
+        // The bias in front of a batch norm.
+        if size == 0.0 {
+            return assert!(error == 0.0, "{name}: {error:.1e} instead of 0");
+        }
+        println!("{name}: off by {error:.1e} of {size:.1e}, allowed {allowed:.1e}");
+        assert!(allowed < size, "{name}: a tolerance of {allowed:.1e} of {size:.1e} holds nothing");
+        assert!(error <= allowed, "{name}: off by {error:.1e} of {size:.1e}, allowed {allowed:.1e}");
+    };
+    compare("loss", lowered.inputs.loss);
+    for (parameter, tensors) in network.parameters.iter().zip(&lowered.parameters) {
+        if let Some(gradient) = tensors.gradient {
+            compare(&parameter.name, gradient);
+        }
+    }
+    assert_eq!(state(&mut gpu, &lowered), state(&mut truth, &lowered));
 }
 
 #[test]

@@ -8,7 +8,8 @@ use vgg_wgpu::{
     program::{DeviceLimits, Lowered, MemoryPlan, Mode, Pass, Phase, Precision, Role, Settings, lower},
 };
 
-const ADAM: Adam = Adam { len: 0, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 };
+const ADAM: Adam =
+    Adam { len: 0, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, decoupled: false, scaled: false };
 const MIB: u64 = 1 << 20;
 /// llvmpipe's limits, and WebGPU's defaults.
 const SMALL: DeviceLimits = DeviceLimits { binding_bytes: 128 * MIB, offset_alignment: 256, f16: true };
@@ -25,7 +26,7 @@ fn every_step_is_well_typed_and_every_view_can_be_bound() {
     for (side, batch, limits) in
         [(28, 3, SMALL), (224, 4, SMALL), (224, 64, SMALL), (224, 64, DeviceLimits::NONE)]
     {
-        let program = lowered(side, batch, Mode::Train(ADAM), limits).program;
+        let program = lowered(side, batch, Mode::Train(ADAM.into()), limits).program;
         program.validate().unwrap();
         assert!(program.needs().binding_bytes <= limits.binding_bytes);
         for step in &program.steps {
@@ -40,8 +41,8 @@ fn every_step_is_well_typed_and_every_view_can_be_bound() {
 
 #[test]
 fn the_full_network_is_sliced_for_a_small_binding_and_whole_without_a_limit() {
-    let sliced = lowered(224, 16, Mode::Train(ADAM), SMALL).program;
-    let whole = lowered(224, 16, Mode::Train(ADAM), DeviceLimits::NONE).program;
+    let sliced = lowered(224, 16, Mode::Train(ADAM.into()), SMALL).program;
+    let whole = lowered(224, 16, Mode::Train(ADAM.into()), DeviceLimits::NONE).program;
     assert!(whole.steps.iter().all(|s| !s.label.contains('[')));
     // FC1's 392 MiB, and conv1_1's 196 MiB of output.
     for label in ["fc1.forward[", "fc1.grad_weight[", "conv1_1.forward[", "conv1_2.grad_input["] {
@@ -56,7 +57,7 @@ fn the_full_network_is_sliced_for_a_small_binding_and_whole_without_a_limit() {
 #[test]
 fn the_work_of_a_training_step_is_known() {
     for (side, giga) in [(224, 92.4), (28, 1.47)] {
-        let program = lowered(side, 2, Mode::Train(ADAM), DeviceLimits::NONE).program;
+        let program = lowered(side, 2, Mode::Train(ADAM.into()), DeviceLimits::NONE).program;
         let matrix = ["conv.", "linear."];
         let flops: u64 = program.steps[program.pass(Pass::Train)]
             .iter()
@@ -71,7 +72,7 @@ fn the_work_of_a_training_step_is_known() {
 /// Runs the plan symbolically: no step may find another tensor where its argument should be.
 #[test]
 fn tensors_that_share_a_slot_never_live_at_the_same_time() {
-    for mode in [Mode::Train(ADAM), Mode::Evaluate] {
+    for mode in [Mode::Train(ADAM.into()), Mode::Evaluate] {
         let program = lowered(28, 4, mode, DeviceLimits::NONE).program;
         let plan = MemoryPlan::new(&program);
         let mut holds: Vec<Option<usize>> = vec![None; plan.slots.len()];
@@ -102,7 +103,7 @@ fn tensors_that_share_a_slot_never_live_at_the_same_time() {
 
 #[test]
 fn lasting_tensors_have_a_buffer_each() {
-    let program = lowered(28, 2, Mode::Train(ADAM), DeviceLimits::NONE).program;
+    let program = lowered(28, 2, Mode::Train(ADAM.into()), DeviceLimits::NONE).program;
     for slot in MemoryPlan::new(&program).slots {
         let lasting = slot.tensors.iter().any(|&t| program.tensor(t).role != Role::Transient);
         assert!(!lasting || slot.tensors.len() == 1);
@@ -113,7 +114,7 @@ fn lasting_tensors_have_a_buffer_each() {
 #[test]
 fn batch_norm_writes_nothing_of_the_size_of_an_activation() {
     for limits in [SMALL, DeviceLimits::NONE] {
-        let program = lowered(224, 8, Mode::Train(ADAM), limits).program;
+        let program = lowered(224, 8, Mode::Train(ADAM.into()), limits).program;
         for step in program.steps.iter().filter(|s| s.op.name().starts_with("batch_norm")) {
             for operand in step.op.operands() {
                 let vector = operand.shape.elements() <= 5 * 512;
@@ -140,7 +141,7 @@ fn mixed_precision_halves_what_lives_between_the_steps_and_needs_f16() {
         source: [28, 28],
         mean: vec![0.1307],
         std: vec![0.3081],
-        mode: Mode::Train(ADAM),
+        mode: Mode::Train(ADAM.into()),
         precision,
         limits,
     };
@@ -173,7 +174,7 @@ fn the_full_network_at_batch_64_takes_at_most_8_gib_with_all_workspaces() {
         ("llvmpipe", software, SMALL),
     ];
     for (name, caps, limits) in devices {
-        let program = lowered(224, 64, Mode::Train(ADAM), limits).program;
+        let program = lowered(224, 64, Mode::Train(ADAM.into()), limits).program;
         let workspaces = gpu::workspaces(&program, &caps, &Options::default()).unwrap();
         assert!(!workspaces.is_empty(), "{name}: products are split, sums are merged");
         let tensors = MemoryPlan::new(&program).bytes();

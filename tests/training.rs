@@ -271,7 +271,7 @@ fn evaluation_and_prediction_agree_with_the_run() {
     assert_eq!(evaluation.confusion.iter().flatten().sum::<u64>(), 43);
     assert_eq!(evaluation.confusion[0].iter().sum::<u64>(), 11);
 
-    let images: Vec<u8> = (0..test.len()).flat_map(|index| test.image(index).to_vec()).collect();
+    let images: Vec<u8> = (0..test.len()).flat_map(|index| test.image(index).unwrap()).collect();
     let probs = trainer.session().predict(&images).unwrap();
     assert_eq!(probs.len(), 43);
     let right = probs.iter().zip(0..).filter(|(probs, index)| {

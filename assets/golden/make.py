@@ -7,7 +7,10 @@
 Everything is in the layout of the operations: activations [N, H, W, C], convolution weights [R, S, C, K],
 linear weights [out, in]. Tensors are named <case>.<operand>; the shapes of the operands say what the case is.
 `network.safetensors` has one training step of a small VGG16 under torchvision's names and in torchvision's
-layout instead; it is rounded to float32 to stay small, and its inputs are exact in float32.
+layout instead; it is rounded to float32 to stay small, and its inputs are exact in float32. `training.safetensors`
+has twenty steps from there with all that a step can have, and `optimizers.safetensors` twenty of a softmax
+regression for each optimiser and each thing beside it; `schedules.safetensors` has learning rates.
+`standard.safetensors` has the gradients of a small VGG11 without batch norm and with adaptive average pooling likewise.
 """
 
 import pathlib
@@ -15,7 +18,7 @@ import pathlib
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 HERE = pathlib.Path(__file__).parent
 torch.set_default_dtype(torch.float64)
@@ -134,6 +137,20 @@ def max_pool():
             f"{case}.grad_output": nhwc(dy), f"{case}.grad_input": nhwc(x.grad),
         }
     save("max_pool", out)
+
+
+def avg_pool():
+    out = {}
+    cases = {"same": (1, 3, 2, 2, 3, 2), "divides": (2, 6, 4, 3, 3, 2), "overlaps": (2, 5, 9, 4, 2, 7), "repeats": (1, 1, 2, 3, 7, 3),
+             "one": (2, 3, 4, 1, 1, 1)}
+    for case, (n, h, w, c, *size) in cases.items():
+        x = leaf(n, c, h, w)
+        y = F.adaptive_avg_pool2d(x, size)
+        dy = randn(*y.shape)
+        y.backward(dy)
+        out |= {f"{case}.input": nhwc(x), f"{case}.output": nhwc(y), f"{case}.grad_output": nhwc(dy),
+                f"{case}.grad_input": nhwc(x.grad)}
+    save("avg_pool", out)
 
 
 def linear():
@@ -297,5 +314,161 @@ def network():
     save("network", out)
 
 
-for make in [conv, batch_norm, relu, max_pool, linear, cross_entropy, adam, prepare, dropout, network]:
+def standard():
+    """A VGG11 as torchvision's, a sixteenth wide, 64 px, pooled to 3x3."""
+    layers, channels = [], 3
+    for block in [(8,), (8,), (16, 16), (32, 32), (32, 32)]:
+        for width in block:
+            layers += [torch.nn.Conv2d(channels, width, 3, padding=1), torch.nn.ReLU()]
+            channels = width
+        layers.append(torch.nn.MaxPool2d(2, 2))
+    model = torch.nn.Module()
+    model.features = torch.nn.Sequential(*layers)
+    model.classifier = torch.nn.Sequential(
+        torch.nn.Linear(channels * 9, 16), torch.nn.ReLU(), torch.nn.Dropout(0.0),
+        torch.nn.Linear(16, 16), torch.nn.ReLU(), torch.nn.Dropout(0.0), torch.nn.Linear(16, 5))
+    pool = torch.nn.AdaptiveAvgPool2d((3, 3))
+    with torch.no_grad():
+        for tensor in model.state_dict().values():
+            # Large enough that the signal comes through.
+            tensor.copy_((tensor * 2.2).float().double())
+    images = torch.randint(0, 256, (4, 3, 64, 64), dtype=torch.uint8)
+    labels = torch.randint(0, 5, (4,))
+    x = (images.double() / 255 - f32(0.1307)) / f32(0.3081)
+    loss = F.cross_entropy(model.classifier(pool(model.features(x)).flatten(1)), labels)
+    loss.backward()
+    out = {"images": nhwc(images), "labels": labels.numpy().astype(np.uint32), "loss": loss.detach().view(1)}
+    out |= {f"before.{k}": v.detach().float() for k, v in model.state_dict().items()}
+    out |= {f"grad.{k}": p.grad.float() for k, p in model.named_parameters()}
+    save("standard", out)
+
+
+STEPS = 20
+
+
+def optimizers():
+    """A softmax regression. `attributes` is [learning rate, momentum, nesterov, weight decay, smoothing, norm, decay]."""
+    torch.manual_seed(31)
+    out = {}
+    inputs, labels = randn(8, 5), torch.randint(0, 3, (8,))
+    start = randn(3, 5), randn(3)
+    out |= {"data.input": inputs, "data.labels": labels.numpy().astype(np.uint32), "data.weight": start[0],
+            "data.bias": start[1]}
+    adam = dict(betas=(f32(0.9), f32(0.999)), eps=f32(1e-8))
+    sgd, nesterov = dict(momentum=f32(0.9)), dict(momentum=f32(0.9), nesterov=True, weight_decay=f32(0.01))
+    cases = {
+        "adam": (torch.optim.Adam, adam, {}),
+        "adam_decay": (torch.optim.Adam, adam | dict(weight_decay=f32(0.1)), {}),
+        "adamw": (torch.optim.AdamW, adam | dict(weight_decay=f32(0.1)), {}),
+        "sgd": (torch.optim.SGD, {}, {}),
+        "sgd_momentum": (torch.optim.SGD, sgd, {}),
+        "sgd_nesterov": (torch.optim.SGD, nesterov, {}),
+        "smoothing": (torch.optim.SGD, sgd, dict(smoothing=f32(0.1))),
+        "clipping": (torch.optim.SGD, sgd, dict(norm=f32(0.4))),
+        "average": (torch.optim.AdamW, adam | dict(weight_decay=f32(0.1)), dict(decay=f32(0.9))),
+    }
+    for case, (optimizer, constants, beside) in cases.items():
+        lr = f32(0.05)
+        model = torch.nn.Linear(5, 3)
+        with torch.no_grad():
+            model.weight.copy_(start[0])
+            model.bias.copy_(start[1])
+        optimizer = optimizer(model.parameters(), lr=lr, **(dict(weight_decay=0.0) | constants))
+        decay = beside.get("decay", 0.0)
+        average = average_of(model, decay)
+        rows = {"loss": [], "norm": [], "weight": [], "bias": [], "average": []}
+        for _ in range(STEPS):
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(inputs), labels, label_smoothing=beside.get("smoothing", 0.0))
+            loss.backward()
+            limit = beside.get("norm", float("inf"))
+            norm = torch.nn.utils.clip_grad_norm_(model.parameters(), limit)
+            optimizer.step()
+            average.update_parameters(model)
+            values = loss, norm, model.weight, model.bias, average.module.weight
+            for row, value in zip(rows.values(), values):
+                row.append(value.detach().clone())
+        if "norm" in beside:
+            assert min(rows["norm"]) < beside["norm"] < max(rows["norm"]), rows["norm"]
+        elif "decay" not in beside:
+            del rows["norm"], rows["average"]
+        out |= {f"{case}.{name}": torch.stack(row) for name, row in rows.items()}
+        out[f"{case}.attributes"] = np.array([
+            lr, constants.get("momentum", 0.0), float(constants.get("nesterov", False)),
+            constants.get("weight_decay", 0.0), beside.get("smoothing", 0.0), beside.get("norm", 0.0), decay])
+    save("optimizers", out)
+
+
+def average_of(model, decay):
+    """torchvision's ExponentialMovingAverage."""
+    average = lambda old, new, _: decay * old + (1 - decay) * new
+    return torch.optim.swa_utils.AveragedModel(model, avg_fn=average, use_buffers=True)
+
+
+def training():
+    """From `network.safetensors`: Nesterov's momentum, weight decay, clipping, label smoothing and an average at once."""
+    file = load_file(HERE / "network.safetensors")
+    images, labels = torch.from_numpy(file["images"]).permute(0, 3, 1, 2), torch.from_numpy(file["labels"]).long()
+    model = Vgg([(8, 8), (8, 8), (16, 16, 16), (32, 32, 32), (32, 32, 32)], 16, 10)
+    state = {name[7:]: torch.from_numpy(t).double() for name, t in file.items() if name.startswith("before.")}
+    missing = model.load_state_dict(state, strict=False)
+    assert not missing.unexpected_keys and all("num_batches" in key for key in missing.missing_keys)
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.eps, module.momentum = f32(1e-5), f32(0.1)
+    x = (images.double() / 255 - f32(0.1307)) / f32(0.3081)
+    optimizer = torch.optim.SGD(
+        model.parameters(), lr=f32(0.01), momentum=f32(0.9), nesterov=True, weight_decay=f32(1e-3))
+    average = average_of(model, f32(0.9))
+    model.train()
+    out = {"loss": [], "norm": []}
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), labels, label_smoothing=f32(0.1))
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), f32(4.0))
+        optimizer.step()
+        average.update_parameters(model)
+        out["loss"].append(loss.detach())
+        out["norm"].append(norm.detach())
+    out = {name: torch.stack(values) for name, values in out.items()}
+    average.module.eval()
+    out["evaluated_loss"] = F.cross_entropy(average.module(x), labels).detach().view(1)
+    for name in ["features.0.weight", "features.1.running_mean", "features.41.running_var", "classifier.6.weight"]:
+        out[f"after.{name}"] = model.state_dict()[name].float()
+        out[f"average.{name}"] = average.module.state_dict()[name].float()
+    save("training", out)
+
+
+def schedules():
+    """The learning rate of 24 steps, 3 an epoch."""
+    lr, steps = 1e-3, 24
+    S = torch.optim.lr_scheduler
+    warmup = lambda o, count: S.LinearLR(o, start_factor=1 / (count + 1), total_iters=count)
+    cases = {
+        "constant": lambda o: S.ConstantLR(o, factor=1),
+        "step": lambda o: S.StepLR(o, 2 * 3, f32(0.5)),
+        "multistep": lambda o: S.MultiStepLR(o, [1 * 3, 4 * 3, 5 * 3], f32(0.5)),
+        "cosine": lambda o: S.CosineAnnealingLR(o, steps),
+        "constant_warmup": lambda o: warmup(o, 6),
+        "step_warmup": lambda o: S.ChainedScheduler([warmup(o, 6), S.StepLR(o, 2 * 3, f32(0.5))]),
+        "multistep_warmup": lambda o: S.ChainedScheduler(
+            [warmup(o, 6), S.MultiStepLR(o, [1 * 3, 4 * 3, 5 * 3], f32(0.5))]),
+        "cosine_warmup": lambda o: S.SequentialLR(
+            o, [warmup(o, 6), S.CosineAnnealingLR(o, steps - 6)], milestones=[6]),
+    }
+    out = {}
+    for case, schedule in cases.items():
+        optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=lr)
+        scheduler, rates = schedule(optimizer), []
+        for _ in range(steps):
+            rates.append(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+            scheduler.step()
+        out[f"{case}.rate"] = np.array(rates)
+    save("schedules", out)
+
+
+for make in [conv, batch_norm, relu, max_pool, linear, cross_entropy, adam, prepare, dropout, network, avg_pool, standard,
+             optimizers, training, schedules]:
     make()

@@ -1,11 +1,12 @@
 // adam.update: m = BETA1 m + (1 - BETA1) g,  v = BETA2 v + (1 - BETA2) g^2,
-//              parameter -= learning_rate * (m / correction1) / (sqrt(v / correction2) + EPS),
-//              where g = gradient + WEIGHT_DECAY * parameter
+//              parameter -= learning_rate * ((m / correction1) / (sqrt(v / correction2) + EPS) + DECAY_APART * parameter),
+//              where g = gradient * unscale + DECAY_WITHIN * parameter; nothing where the step is skipped
 //
-// Buffers      control; gradient, parameter, m, v [len], as `elem`
+// Buffers      control; loss_scale where gradients carry the loss's scale; gradient, parameter, m, v [len], as `elem`
 // Who          one invocation an elem; the grid covers len
-// Numerics     f32; the corrections 1 - beta^step are computed by the host in f64
-// Source       Kingma and Ba (2015), EPS outside the root as in PyTorch
+// Numerics     f32; the corrections 1 - beta^step are computed by the host in f64, or with the loss's scale by a recurrence;
+//              unscaling is exact, as the scale is a power of two
+// Source       Kingma and Ba (2015), EPS outside the root as in PyTorch; Loshchilov and Hutter (2019)
 // Where        memory-bound: 28 bytes an element
 
 @group(0) @binding(0) var<storage, read> control: Control;
@@ -21,15 +22,16 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
-    if i >= arrayLength(&parameter) {
+    if i >= arrayLength(&parameter) || skipped() {
         return;
     }
+    let correction = corrections(vec2(control.bias_correction1, control.bias_correction2));
     let p = parameter[i];
-    let g = gradient[i] + WEIGHT_DECAY * p;
+    let g = gradient[i] * unscale() + DECAY_WITHIN * p;
     let m_new = BETA1 * m[i] + ONE_MINUS_BETA1 * g;
     let v_new = BETA2 * v[i] + ONE_MINUS_BETA2 * g * g;
     m[i] = m_new;
     v[i] = v_new;
-    let denominator = sqrt(v_new / control.bias_correction2) + elem(EPS);
-    parameter[i] = p - control.learning_rate * (m_new / control.bias_correction1) / denominator;
+    let denominator = sqrt(v_new / correction.y) + elem(EPS);
+    parameter[i] = p - control.learning_rate * ((m_new / correction.x) / denominator + DECAY_APART * p);
 }

@@ -1,5 +1,7 @@
 // bias.grad, second dispatch: the chunks' sums become grad_bias
 //
+// clip.square_sum adds its shares with it, as one channel.
+//
 // Buffers      workspace [CHUNKS, C]; grad_bias [C], which is added to where ACCUMULATE is set
 // Who          one workgroup a channel; invocation t adds the chunks t, t + WORKGROUP, ... in order, then a fixed tree
 

@@ -1,4 +1,5 @@
-// cross_entropy.forward: probs = softmax(logits), loss[n] = log(sum exp(logits - max)) - (logits[label] - max)
+// cross_entropy.forward: probs = softmax(logits), loss[n] = log(sum exp(logits - max)) - (logits[label] - max);
+//                        with LABEL_SMOOTHING the mean of it over the smoothed target
 //
 // Buffers      logits, probs [N, CLASSES]; labels, loss [N]
 // Who          one workgroup an image; its invocations stride over the classes and reduce in a fixed tree
@@ -33,10 +34,21 @@ fn main(
     for (var c = local; c < CLASSES; c += WORKGROUP) {
         probs[row + c] = exp(logits[row + c] - largest) / sum;
     }
+    var mean = 0.0;
+    if LABEL_SMOOTHING > 0.0 {
+        for (var c = local; c < CLASSES; c += WORKGROUP) {
+            mean += logits[row + c] - largest;
+        }
+        mean = reduce_sum(local, mean) / f32(CLASSES);
+    }
     if local == 0u {
         let label = labels[n];
         // 0 / 0 at run time: WGSL has no NaN literal.
         let invalid = (sum - sum) / (sum - sum);
-        loss[n] = select(invalid, log(sum) - (logits[row + min(label, CLASSES - 1u)] - largest), label < CLASSES);
+        var expected = logits[row + min(label, CLASSES - 1u)] - largest;
+        if LABEL_SMOOTHING > 0.0 {
+            expected = (1.0 - LABEL_SMOOTHING) * expected + LABEL_SMOOTHING * mean;
+        }
+        loss[n] = select(invalid, log(sum) - expected, label < CLASSES);
     }
 }

@@ -1,4 +1,5 @@
-// cross_entropy.grad_input: grad_logits[n, c] = (probs[n, c] - [c == label]) / valid, 0 for n >= valid
+// cross_entropy.grad_input: grad_logits[n, c] = (probs[n, c] - target) / valid, 0 for n >= valid; the target is
+//                           TARGET for the label and TARGET_OTHERS for the other classes
 //
 // Buffers      control; probs, grad_logits [N, CLASSES]; labels [N]
 // Who          one invocation an element; the grid covers N CLASSES
@@ -20,7 +21,7 @@ fn main(
         return;
     }
     let n = i / CLASSES;
-    let target_prob = select(0.0, 1.0, i % CLASSES == labels[n]);
+    let target_prob = select(TARGET_OTHERS, TARGET, i % CLASSES == labels[n]);
     let gradient = (probs[i] - target_prob) / f32(control.valid);
     grad_logits[i] = select(0.0, gradient, n < control.valid);
 }

@@ -44,6 +44,9 @@ struct Figures {
     /// Between the ends of two steps, the host as far ahead as in a training.
     step_ms: Spread,
     images_per_second: Spread,
+    /// The part of those steps' time that the host waited for images that were not loaded yet, in percent.
+    #[serde(default)]
+    loading_percent: f64,
     /// Of steps whose three parts are waited for.
     forward_ms: Spread,
     backward_ms: Spread,
@@ -113,11 +116,13 @@ fn measure(
     for _ in 1..warmup {
         measure.step()?;
     }
+    let waited = measure.waited();
     let mut ends = vec![Instant::now()];
     for _ in 0..steps {
         measure.step()?;
         ends.push(Instant::now());
     }
+    let waited = (measure.waited() - waited).as_secs_f64();
     measure.wait()?;
     let times: Vec<f64> =
         ends.windows(2).map(|pair| 1e3 * pair[1].duration_since(pair[0]).as_secs_f64()).collect();
@@ -137,6 +142,7 @@ fn measure(
         steps,
         warmup,
         images_per_second: Spread::of(times.iter().map(|ms| 1e3 * batch / ms)),
+        loading_percent: 1e5 * waited / times.iter().sum::<f64>(),
         step_ms: Spread::of(times),
         forward_ms: phase(0),
         backward_ms: phase(1),
@@ -249,6 +255,7 @@ fn render(figures: &Figures, baseline: Option<&Figures>) -> Result<String> {
         "start to first step  {:.2} s (device {device:.2}, data {data:.2}, opening {opening:.2}, step {first_step:.2})",
         figures.start_to_first_step_s
     )?;
+    writeln!(text, "waiting for images   {:.2} % of the steps", figures.loading_percent)?;
     writeln!(text, "memory               {}", bytes(figures.memory_bytes))?;
     if let Some(baseline) = baseline {
         let rows: Vec<Vec<String>> = ratios(figures, baseline)

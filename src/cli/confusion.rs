@@ -64,7 +64,8 @@ fn worst(confusion: &Confusion, names: &[String]) -> String {
 /// single mistakes too.
 pub(super) fn svg(confusion: &Confusion, names: &[String], title: &str) -> Result<String> {
     let n = names.len() as i32;
-    let cell = (640 / n).clamp(12, 56);
+    // So many classes that counts and names cannot be read are shown as dots.
+    let cell = (640 / n).clamp(if n > 100 { 3 } else { 12 }, 56);
     let (left, top) = (110, 90);
     let side = cell * n;
     let size = ((left + side + 40) as u32, (top + side + 70) as u32);
@@ -99,17 +100,17 @@ fn draw(
     let upright = centred(15, &BLACK).transform(FontTransform::Rotate270);
     root.draw(&Text::new("true class", (28, top + side / 2), upright))?;
     let label = (cell * 2 / 5).clamp(8, 16);
+    let readable = cell >= 8;
     for (truth, row) in confusion.iter().enumerate() {
         let y = top + truth as i32 * cell;
         let total: u64 = row.iter().sum();
-        let right = TextStyle::from(font(label)).pos(Pos::new(HPos::Right, VPos::Center));
-        root.draw(&Text::new(names[truth].clone(), (left - 8, y + cell / 2), right))?;
-        root.draw(&Text::new(
-            names[truth].clone(),
-            (left + truth as i32 * cell + cell / 2, top + side + 16),
-            centred(label, &BLACK),
-        ))?;
-        for (predicted, &count) in row.iter().enumerate() {
+        if readable {
+            let right = TextStyle::from(font(label)).pos(Pos::new(HPos::Right, VPos::Center));
+            root.draw(&Text::new(names[truth].clone(), (left - 8, y + cell / 2), right))?;
+            let below = (left + truth as i32 * cell + cell / 2, top + side + 16);
+            root.draw(&Text::new(names[truth].clone(), below, centred(label, &BLACK)))?;
+        }
+        for (predicted, &count) in row.iter().enumerate().filter(|(_, count)| readable || **count > 0) {
             let x = left + predicted as i32 * cell;
             let share = count as f64 / total.max(1) as f64;
             let (fill, ink) = shade(share, truth == predicted);

@@ -6,23 +6,24 @@ use anyhow::{Context, Result, bail};
 use indicatif::ProgressBar;
 
 use super::{
-    args, confusion,
+    args, confusion, data,
     device::Device,
     output::{note, print},
     plan::{self, Planned},
 };
 use crate::{
-    data::{DataSource, Dataset, Loader},
+    data::{DataSource, Dataset, Loader, Options},
     program::{Mode, Precision, Settings, lower},
     train::{ModelInfo, Session, Weights},
 };
 
-/// Opens a session that evaluates `weights` in batches of `batch` images of the given size.
+/// Opens a session that evaluates, or explains with, `weights` in batches of `batch` images of the given size.
 pub(super) fn open_session(
     weights: &Weights,
     device: &Device,
     batch: usize,
     source: [usize; 2],
+    mode: Mode,
 ) -> Result<Session> {
     let normalization = weights.info.normalization();
     let settings = Settings {
@@ -30,7 +31,7 @@ pub(super) fn open_session(
         source,
         mean: normalization.mean,
         std: normalization.std,
-        mode: Mode::Evaluate,
+        mode,
         precision: Precision::F32,
         limits: device.limits(),
     };
@@ -44,23 +45,38 @@ pub(super) fn open_session(
     Ok(session)
 }
 
-/// Reads the weights that the flags name.
-pub(super) fn read_weights(flags: &args::WeightsFlag) -> Result<Weights> {
-    Ok(Weights::read(&flags.weights, flags.image_size.map(|side| [side; 2]))?)
+/// Reads the weights that the flags name, or those inside the program, and says so.
+pub(super) fn read_weights(flags: &args::WeightsFlag, quiet: bool) -> Result<Weights> {
+    let size = flags.image_size.map(|side| [side; 2]);
+    let Some(path) = &flags.weights else {
+        note(
+            quiet,
+            "weights   inside the program, trained by the quick recipe (assets/weights); --weights FILE takes others",
+        );
+        return Ok(Weights::builtin()?);
+    };
+    Ok(Weights::read(path, size)?)
 }
 
 /// Runs `vgg eval`.
 pub(super) fn run(flags: &args::Eval, quiet: bool) -> Result<()> {
-    let weights = read_weights(&flags.weights)?;
+    let weights = read_weights(&flags.weights, quiet)?;
     let source: DataSource = flags.data.parse()?;
     let device = Device::choose(&flags.device.device, &flags.kernels)?;
     note(quiet, &device.describe());
-    let test = source.open()?.test;
+    let [side, _] = weights.info.image_size;
+    let options =
+        Options { resize: weights.info.resize_size, skip_corrupt: flags.skip_corrupt, ..Options::new(side) };
+    let test = data::open_source(&source, options, quiet)?.test;
     check(&weights.info, &*test, &flags.data)?;
+    if weights.info.class_names != test.class_names() {
+        let (known, set) = (listed(&weights.info.class_names), listed(test.class_names()));
+        note(quiet, &format!("note      the weights name their classes {known}, the data {set}"));
+    }
     // A batch beyond the set would only be padding.
     let batch = flags.batch_size.min(test.len());
     let loader = Loader::evaluate(Arc::clone(&test), batch)?;
-    let mut session = open_session(&weights, &device, batch, [test.height(), test.width()])?;
+    let mut session = open_session(&weights, &device, batch, [test.height(), test.width()], Mode::Evaluate)?;
     let bar = if quiet || flags.json { ProgressBar::hidden() } else { ProgressBar::new(0) };
     let evaluation = session.evaluate(&loader, |done, of| {
         bar.set_length(of as u64);
@@ -75,16 +91,22 @@ pub(super) fn run(flags: &args::Eval, quiet: bool) -> Result<()> {
             "images": test.len(),
             "loss": loss,
             "accuracy": accuracy,
+            "top5_accuracy": evaluation.top5_accuracy(),
+            "skipped": test.skipped(),
             "classes": names,
             "confusion": evaluation.confusion,
         });
         print(&format!("{json}\n"))?;
     } else {
-        let head = format!(
-            "test images   {}\ntest loss     {loss:.4}\ntest accuracy {:.2} %\n\n",
+        let mut head = format!(
+            "test images   {}\ntest loss     {loss:.4}\ntest accuracy {:.2} %\n",
             test.len(),
             100.0 * accuracy
         );
+        if let Some(top5) = evaluation.top5_accuracy() {
+            head += &format!("among top 5   {:.2} %\n", 100.0 * top5);
+        }
+        head += "\n";
         print(&(head + &confusion::render(&evaluation.confusion, names)))?;
     }
     // The figures are out before a picture that cannot be written ends the command.
@@ -100,8 +122,15 @@ pub(super) fn run(flags: &args::Eval, quiet: bool) -> Result<()> {
     Ok(())
 }
 
+/// The first names of a list.
+fn listed(names: &[String]) -> String {
+    let first = names.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if names.len() > 5 { first + ", ..." } else { first }
+}
+
 fn default_picture(flags: &args::Eval) -> PathBuf {
-    flags.weights.weights.with_file_name("confusion.svg")
+    let beside = |path: &PathBuf| path.with_file_name("confusion.svg");
+    flags.weights.weights.as_ref().map_or_else(|| PathBuf::from("confusion.svg"), beside)
 }
 
 fn check(info: &ModelInfo, test: &dyn Dataset, data: &str) -> Result<()> {

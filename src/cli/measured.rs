@@ -5,16 +5,12 @@ use std::time::Instant;
 use anyhow::Result;
 
 use super::{
-    args,
+    args, data,
     device::Device,
     output::note,
-    plan::{self, Planned},
-    train::{configure, describe, network},
+    train::{Opening, configure, describe, network},
 };
-use crate::{
-    program::lower,
-    train::{Measure, Session, TrainConfig},
-};
+use crate::train::{Measure, TrainConfig};
 
 /// What decides the numbers of a run, and not what its steps cost.
 const WITHOUT_COST: [&str; 4] = ["epochs", "steps", "output_dir", "recipe"];
@@ -41,18 +37,12 @@ impl Measured {
         let found = begin.elapsed().as_secs_f64();
         note(quiet, &device.describe());
         let config = configure(recipe, settings, device.is_hardware_gpu())?;
-        let data = config.data_source()?.open()?;
+        let data = data::open(&config, quiet)?;
         let read = begin.elapsed().as_secs_f64();
         let network = network(&config, &data)?;
         note(quiet, &describe(&config, &network));
-        let settings = config.settings(&*data.train, device.limits());
-        let lowered = lower(&network, &settings)?;
-        let memory = device.memory();
-        let planned = Planned { network: &network, settings, device: &device, memory, all: false };
-        plan::refuse_what_does_not_fit(&planned, &lowered.program)?;
-        let executor = device.open(lowered.program.clone())?;
-        let parameters = network.trained_values();
-        let session = Session::new(executor, &lowered, network);
+        let parameters = network.values();
+        let session = Opening::plan(&config, &data, network, &device)?.open()?;
         let measure = Measure::new(session, config.clone(), &data)?;
         let opened = begin.elapsed().as_secs_f64();
         let seconds = [found, read - found, opened - read];

@@ -3,10 +3,14 @@
 mod args;
 mod bench;
 mod capture;
+mod compare;
 mod confusion;
+mod data;
 mod device;
 mod devices;
 mod eval;
+mod explain;
+mod export;
 mod kernels;
 mod measured;
 mod output;
@@ -17,6 +21,7 @@ mod profile_picture;
 mod profile_table;
 mod profile_trace;
 mod progress;
+mod report;
 mod summary;
 mod table;
 mod train;
@@ -72,8 +77,11 @@ fn quiet_mesa() {
 fn run(cli: Cli) -> Result<u8> {
     match &cli.command {
         Command::Train(flags) => return train::run(flags, cli.quiet),
+        Command::Compare(flags) => return compare::run(flags, cli.quiet),
         Command::Eval(flags) => eval::run(flags, cli.quiet)?,
         Command::Predict(flags) => predict::run(flags, cli.quiet)?,
+        Command::Explain(flags) => explain::run(flags, cli.quiet)?,
+        Command::Export(flags) => export::run(flags, cli.quiet)?,
         Command::Summary(flags) => train::summary(flags)?,
         Command::Plan(flags) => train::plan(flags, cli.quiet)?,
         Command::Tune(flags) => return tune::run(flags, cli.quiet),

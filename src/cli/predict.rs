@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     data::picture::{self, Picture, Polarity, Wanted},
+    program::Mode,
     train::ModelInfo,
 };
 
@@ -20,17 +21,11 @@ const BATCH: usize = 16;
 
 /// Runs `vgg predict`. Pictures that cannot be read are named, the others are classified all the same.
 pub(super) fn run(flags: &args::Predict, quiet: bool) -> Result<()> {
-    let weights = eval::read_weights(&flags.weights)?;
+    let weights = eval::read_weights(&flags.weights, quiet)?;
     let device = Device::choose(&flags.device.device, &flags.kernels)?;
     note(quiet, &device.describe());
     let info = &weights.info;
-    let [height, width] = source_size(info);
-    let polarity = match flags.ink {
-        InkFlag::Auto => None,
-        InkFlag::Dark => Some(Polarity::DarkOnLight),
-        InkFlag::Light => Some(Polarity::LightOnDark),
-    };
-    let wanted = Wanted { height: height as u32, width: width as u32, channels: info.channels, polarity };
+    let wanted = wanted(info, flags.ink);
     let mut failures = Vec::new();
     let mut pictures = Vec::new();
     for path in &flags.images {
@@ -40,7 +35,8 @@ pub(super) fn run(flags: &args::Predict, quiet: bool) -> Result<()> {
         }
     }
     if !pictures.is_empty() {
-        let mut session = eval::open_session(&weights, &device, pictures.len().min(BATCH), [height, width])?;
+        let batch = pictures.len().min(BATCH);
+        let mut session = eval::open_session(&weights, &device, batch, source_size(info), Mode::Evaluate)?;
         let pixels: Vec<u8> =
             pictures.iter().flat_map(|(_, picture)| picture.pixels.iter().copied()).collect();
         let answers = session.predict(&pixels)?;
@@ -55,9 +51,20 @@ pub(super) fn run(flags: &args::Predict, quiet: bool) -> Result<()> {
     }
 }
 
+/// How a network takes a picture.
+pub(super) fn wanted(info: &ModelInfo, ink: InkFlag) -> Wanted {
+    let [height, width] = source_size(info).map(|side| side as u32);
+    let polarity = match ink {
+        InkFlag::Auto => None,
+        InkFlag::Dark => Some(Polarity::DarkOnLight),
+        InkFlag::Light => Some(Polarity::LightOnDark),
+    };
+    Wanted { height, width, channels: info.channels, polarity, resize: info.resize_size }
+}
+
 /// The size in which a network's pictures travel to the device, which resizes them further: MNIST's for digits,
 /// so that they take the way that the training images took.
-fn source_size(info: &ModelInfo) -> [usize; 2] {
+pub(super) fn source_size(info: &ModelInfo) -> [usize; 2] {
     if info.channels == 1 { [28, 28] } else { info.image_size }
 }
 

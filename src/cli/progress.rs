@@ -77,15 +77,16 @@ fn describe(step: &StepEvent, remaining: Option<f64>) -> String {
     parts.join("  ")
 }
 
-fn epoch_line(row: &Row, epochs: u32, best: bool) -> String {
+fn epoch_line(row: &Row, epochs: u32, best: bool, loading: f64) -> String {
     format!(
-        "epoch {}/{epochs}  train loss {:.4} accuracy {:.2} %  test loss {:.4} accuracy {:.2} %  {:.0} images/s  {}{}",
+        "epoch {}/{epochs}  train loss {:.4} accuracy {:.2} %  test loss {:.4} accuracy {:.2} %  {:.0} images/s  loading {:.1} %  {}{}",
         row.epoch,
         row.train_loss,
         100.0 * row.train_accuracy,
         row.test_loss,
         100.0 * row.test_accuracy,
         row.images_per_second,
+        100.0 * loading,
         duration(row.seconds),
         if best { "  best so far" } else { "" },
     )
@@ -110,7 +111,9 @@ impl Observer for Progress {
                     bar.set_message(format!("testing, batch {batch} of {of}"));
                 }
             }
-            Event::EpochDone { row, best } => self.line(&epoch_line(row, self.epochs, *best)),
+            Event::EpochDone { row, best, loading } => {
+                self.line(&epoch_line(row, self.epochs, *best, *loading));
+            }
             Event::Saved(_) => {}
             Event::Interrupted(path) => {
                 if let Some(bar) = &self.bar {

@@ -9,7 +9,7 @@ use super::{
     table::{Align, flops, table, thousands},
 };
 use crate::{
-    model::{Layer, LayerKind, Network},
+    model::{Architecture, Layer, LayerKind, Network, Training},
     program::{DeviceLimits, Mode, Precision, Settings, lower},
 };
 
@@ -22,7 +22,8 @@ pub(super) fn run(network: &Network) -> Result<()> {
     print(&render(network)?)
 }
 
-fn render(network: &Network) -> Result<String> {
+/// Floating-point operations of an image through each layer, forwards.
+fn costs(network: &Network) -> Result<Vec<u64>> {
     let [height, width] = network.config.image_size;
     let settings = Settings {
         batch: 1,
@@ -39,16 +40,28 @@ fn render(network: &Network) -> Result<String> {
             program.steps.iter().filter(|s| s.label.starts_with(&format!("evaluate.{}.", layer.name)));
         steps.map(|s| s.op.flops()).sum()
     };
+    Ok(network.layers.iter().map(cost).collect())
+}
+
+/// Floating-point operations of an image, forwards.
+pub(super) fn forward_flops(network: &Network) -> Result<u64> {
+    Ok(costs(network)?.iter().sum())
+}
+
+fn render(network: &Network) -> Result<String> {
+    let [height, width] = network.config.image_size;
+    let costs = costs(network)?;
     let rows: Vec<Vec<String>> = network
         .layers
         .iter()
-        .map(|layer| {
+        .zip(&costs)
+        .map(|(layer, &cost)| {
             let trained: usize = parameters(layer)
                 .map(|i| &network.parameters[i])
-                .filter(|p| p.trainable)
+                .filter(|p| p.training != Training::Statistic)
                 .map(|p| p.shape.elements())
                 .sum();
-            vec![layer.name.clone(), kind(layer), shape(layer), thousands(trained), flops(cost(layer))]
+            vec![layer.name.clone(), kind(layer), shape(layer), thousands(trained), flops(cost)]
         })
         .collect();
     let columns = [
@@ -59,16 +72,22 @@ fn render(network: &Network) -> Result<String> {
         ("FLOP/image", Align::Right),
     ];
     let mut text =
-        format!("VGG16 with batch normalisation, input [{}, {height}, {width}]\n\n", network.config.channels);
+        format!("{}, input [{}, {height}, {width}]\n\n", network.config.model, network.config.channels);
     text += &table(&columns, &rows);
-    let forward: u64 = network.layers.iter().map(cost).sum();
-    let statistics: usize =
-        network.parameters.iter().filter(|p| !p.trainable).map(|p| p.shape.elements()).sum();
-    writeln!(text, "\nparameters            {}", thousands(network.trained_values()))?;
+    let forward: u64 = costs.iter().sum();
+    let statistics: usize = network
+        .parameters
+        .iter()
+        .filter(|p| p.training == Training::Statistic)
+        .map(|p| p.shape.elements())
+        .sum();
+    writeln!(text, "\nparameters            {}", thousands(network.values()))?;
     writeln!(text, "running statistics    {} (not trained)", thousands(statistics))?;
     writeln!(text, "forward               {}FLOP an image", flops(forward))?;
     writeln!(text, "training              about {}FLOP an image (forward x 3)", flops(3 * forward))?;
-    writeln!(text, "\n{PAPER_CLAIM}")?;
+    if network.config.model == Architecture::Vgg16Bn {
+        writeln!(text, "\n{PAPER_CLAIM}")?;
+    }
     Ok(text)
 }
 
@@ -77,7 +96,7 @@ fn parameters(layer: &Layer) -> std::ops::Range<usize> {
     match layer.kind {
         LayerKind::Conv { weight } | LayerKind::Linear { weight } => weight..weight + 2,
         LayerKind::BatchNorm { gamma } => gamma..gamma + 4,
-        LayerKind::Relu | LayerKind::MaxPool { .. } | LayerKind::Dropout { .. } => 0..0,
+        LayerKind::Relu | LayerKind::MaxPool { .. } | LayerKind::AvgPool | LayerKind::Dropout { .. } => 0..0,
     }
 }
 
@@ -88,6 +107,7 @@ fn kind(layer: &Layer) -> String {
         LayerKind::Relu => "ReLU".into(),
         LayerKind::MaxPool { stride: [h, w] } if h == w => format!("max-pool 2x2, stride {h}"),
         LayerKind::MaxPool { stride: [h, w] } => format!("max-pool 2x2, stride {h}x{w}"),
+        LayerKind::AvgPool => "adaptive average pool".into(),
         LayerKind::Dropout { .. } => "dropout".into(),
         LayerKind::Linear { .. } => "linear".into(),
     }

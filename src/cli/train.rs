@@ -11,19 +11,23 @@ use std::{
 use anyhow::{Context, Result};
 
 use super::{
-    DONE, FAILED, args, capture,
+    DONE, FAILED, args, capture, data,
     device::Device,
     output::{note, print},
     plan::{self, Planned},
     progress::Progress,
+    report::Report,
     summary,
     table::{Align, duration, table, thousands},
 };
 use crate::{
     data::DataSets,
     model::Network,
-    program::lower,
-    train::{Checkpoint, Flags, Outcome, RunDirectory, Session, Summary, TrainConfig, Trainer, loaders},
+    program::{Lowered, lower},
+    train::{
+        Checkpoint, Event, Flags, Observer, Outcome, Pretrained, RunDirectory, Session, Summary, TensorBoard,
+        TrainConfig, Trainer, loaders,
+    },
 };
 
 /// The paper's results after its tenth epoch.
@@ -50,8 +54,14 @@ pub(super) fn configure(
 pub(super) fn summary(flags: &args::Summary) -> Result<()> {
     let recipe = flags.recipe.recipe.as_deref().unwrap_or("report");
     let config = TrainConfig::recipe(recipe)?.with(&overrides(&flags.settings)?)?;
-    // Every data set that there is has one channel and ten classes.
-    summary::run(&config.vgg(flags.channels.unwrap_or(1), flags.classes.unwrap_or(10)).network()?)
+    let (channels, classes) = match (flags.channels, flags.classes) {
+        (Some(channels), Some(classes)) => (channels, classes),
+        (channels, classes) => {
+            let train = data::open(&config, true)?.train;
+            (channels.unwrap_or(train.channels()), classes.unwrap_or(train.classes()))
+        }
+    };
+    summary::run(&config.vgg(channels, classes).network()?)
 }
 
 /// Runs `vgg plan`.
@@ -59,7 +69,7 @@ pub(super) fn plan(flags: &args::Plan, quiet: bool) -> Result<()> {
     let device = Device::choose(&flags.device.device, &flags.kernels)?;
     note(quiet, &device.describe());
     let config = configure(&flags.recipe, &flags.settings, device.is_hardware_gpu())?;
-    let data = config.data_source()?.open()?;
+    let data = data::open(&config, quiet)?;
     let network = network(&config, &data)?;
     note(quiet, &describe(&config, &network));
     let memory = match flags.memory {
@@ -77,10 +87,11 @@ pub(super) fn network(config: &TrainConfig, data: &DataSets) -> Result<Network> 
 pub(super) fn describe(config: &TrainConfig, network: &Network) -> String {
     let [h, w] = network.config.image_size;
     format!(
-        "model     VGG16 with batch norm, {}x{h}x{w}, width {}, {} parameters (recipe {})",
+        "model     {}, {}x{h}x{w}, width {}, {} parameters (recipe {})",
+        network.config.model,
         network.config.channels,
         config.width,
-        thousands(network.trained_values()),
+        thousands(network.values()),
         config.recipe,
     )
 }
@@ -96,21 +107,42 @@ fn describe_data(config: &TrainConfig, data: &DataSets) -> String {
     )
 }
 
+fn read_pretrained(path: &str, network: &Network, quiet: bool) -> Result<Pretrained> {
+    let pretrained = Pretrained::read(Path::new(path), network)?;
+    note(quiet, &format!("weights   {path}"));
+    for line in &pretrained.notes {
+        note(quiet, &format!("          {line}"));
+    }
+    let trained = network.parameters.iter().filter(|p| p.trained()).map(|p| p.shape.elements()).sum();
+    if trained != network.values() {
+        note(
+            quiet,
+            &format!("          {} parameters are trained, the others are frozen", thousands(trained)),
+        );
+    }
+    Ok(pretrained)
+}
+
 /// Runs `vgg train`; the exit code says whether it came to its end.
 pub(super) fn run(flags: &args::Train, quiet: bool) -> Result<u8> {
     let stop = stop_on_signals()?;
     let device = Device::choose(&flags.device.device, &flags.kernels)?;
-    note(quiet, &device.describe());
+    let description = device.describe();
+    note(quiet, &description);
     let resume = flags.resume.as_deref().map(RunDirectory::checkpoint_of).transpose()?;
     let checkpoint = resume.as_deref().map(Checkpoint::read).transpose()?;
     let config = match &checkpoint {
         Some(checkpoint) => checkpoint.config.resumed_with(&overrides(&flags.settings)?)?,
         None => configure(&flags.recipe, &flags.settings, device.is_hardware_gpu())?,
     };
-    let data = config.data_source()?.open()?;
+    let data = data::open(&config, quiet)?;
     let network = network(&config, &data)?;
     note(quiet, &describe(&config, &network));
     note(quiet, &describe_data(&config, &data));
+    let pretrained = match (&config.weights, &checkpoint) {
+        (Some(path), None) => Some(read_pretrained(path, &network, quiet)?),
+        _ => None,
+    };
     // What does not fit is refused while nothing is written.
     let [train, _] = loaders(&config, &data)?;
     let device = match flags.capture {
@@ -121,24 +153,23 @@ pub(super) fn run(flags: &args::Train, quiet: bool) -> Result<u8> {
         }
         None => device,
     };
-    let settings = config.settings(&*data.train, device.limits());
-    let lowered = lower(&network, &settings)?;
-    let planned =
-        Planned { network: &network, settings, device: &device, memory: device.memory(), all: false };
-    plan::refuse_what_does_not_fit(&planned, &lowered.program)?;
+    let opening = Opening::plan(&config, &data, network, &device)?;
     let directory = match &resume {
         Some(path) => RunDirectory::resume(path, &config)?,
         None => RunDirectory::create(&config)?,
     };
-    let executor = device.open(lowered.program.clone())?;
-    let session = Session::new(executor, &lowered, network);
-    let mut trainer = Trainer::new(session, config, &data, directory)?;
+    let session = opening.open()?;
+    let board = flags.tensorboard.then(|| TensorBoard::create(directory.path())).transpose()?;
+    let mut trainer = Trainer::new(session, config.clone(), &data, directory)?;
     if let Some(checkpoint) = &checkpoint {
         trainer.restore(checkpoint)?;
     }
-    drop(checkpoint);
-    let mut progress = Progress::new(quiet);
-    match trainer.run(&stop, &mut progress)? {
+    if let Some(pretrained) = &pretrained {
+        trainer.begin_with(pretrained)?;
+    }
+    drop((checkpoint, pretrained));
+    let outcome = observe(&mut trainer, &stop, quiet, board)?;
+    match outcome {
         Outcome::Interrupted { checkpoint } => {
             note(quiet, &format!("go on with: vgg train --resume {}", checkpoint.display()));
             Ok(FAILED)
@@ -147,9 +178,80 @@ pub(super) fn run(flags: &args::Train, quiet: bool) -> Result<u8> {
             if let Some(step) = flags.capture {
                 note(quiet, &format!("captured  step {step}; the debugger has it"));
             }
-            print(&render(&summary, trainer.directory()))?;
+            let page = report(&mut trainer, &config, &data, &description)?;
+            print(&(render(&summary, trainer.directory().path()) + &page))?;
             Ok(DONE)
         }
+    }
+}
+
+/// Trains to the end, telling a person, and TensorBoard where it was asked for.
+fn observe(
+    trainer: &mut Trainer,
+    stop: &AtomicBool,
+    quiet: bool,
+    mut board: Option<TensorBoard>,
+) -> Result<Outcome> {
+    let mut progress = Progress::new(quiet);
+    let outcome = trainer.run(stop, &mut |event: &Event<'_>| {
+        progress.event(event);
+        if let Some(board) = &mut board {
+            board.event(event);
+        }
+    })?;
+    board.map_or(Ok(()), TensorBoard::finish)?;
+    Ok(outcome)
+}
+
+/// Evaluates the last weights and writes `report.html`; gives the line that says where.
+fn report(trainer: &mut Trainer, config: &TrainConfig, data: &DataSets, device: &str) -> Result<String> {
+    let [_, test] = loaders(config, data)?;
+    let evaluation = trainer.session().evaluate(&test, |_, _| {})?;
+    let filters = trainer.session().values(0)?;
+    let network = trainer.session().network().clone();
+    let progress = trainer.progress();
+    let html = Report {
+        title: &trainer.title(),
+        device,
+        config,
+        network: &network,
+        history: &progress.history,
+        layers: &progress.layers,
+        evaluation: &evaluation,
+        test: &*data.test,
+        filters: &filters,
+    }
+    .html()?;
+    Ok(format!("report     {}\n", trainer.directory().write_report(&html)?.display()))
+}
+
+/// A training that fits its device, before anything is allocated.
+pub(super) struct Opening<'a> {
+    device: &'a Device,
+    lowered: Lowered,
+    network: Network,
+}
+
+impl<'a> Opening<'a> {
+    /// Plans the training and refuses what does not fit.
+    pub(super) fn plan(
+        config: &TrainConfig,
+        data: &DataSets,
+        network: Network,
+        device: &'a Device,
+    ) -> Result<Self> {
+        let settings = config.settings(&*data.train, device.limits());
+        let lowered = lower(&network, &settings)?;
+        let memory = device.memory();
+        let planned = Planned { network: &network, settings, device, memory, all: false };
+        plan::refuse_what_does_not_fit(&planned, &lowered.program)?;
+        Ok(Self { device, lowered, network })
+    }
+
+    /// Allocates it on the device.
+    pub(super) fn open(self) -> Result<Session> {
+        let executor = self.device.open(self.lowered.program.clone())?;
+        Ok(Session::new(executor, &self.lowered, self.network))
     }
 }
 
@@ -187,8 +289,15 @@ fn render(summary: &Summary, directory: &Path) -> String {
         ("paper (epoch 10)", Align::Right),
     ];
     let mut text = table(&columns, &rows);
+    text += "\n";
+    if let Some(epochs) = summary.early {
+        text += &format!(
+            "ended      early, after epoch {}: {epochs} epochs without a higher test accuracy (--patience)\n",
+            summary.last.epoch
+        );
+    }
     text += &format!(
-        "\ntime       {}, {:.0} training images/s\n",
+        "time       {}, {:.0} training images/s\n",
         duration(summary.seconds),
         summary.images_per_second
     );

@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::atomic::Ordering, time::Duration};
 use anyhow::{Context, Result, bail};
 
 use super::{
-    DONE, FAILED, Usage, args,
+    DONE, FAILED, Usage, args, data,
     device::Device,
     output::{note, print},
     table::{Align, table},
@@ -28,7 +28,7 @@ pub(super) fn run(flags: &args::Tune, quiet: bool) -> Result<u8> {
     let adapter = device.gpu()?;
     let path = output(&flags.tuning, tune::default_path(adapter.info()))?;
     let config = train::configure(&flags.recipe, &flags.settings, device.is_hardware_gpu())?;
-    let data = config.data_source()?.open()?;
+    let data = data::open(&config, quiet)?;
     let network = train::network(&config, &data)?;
     note(quiet, &train::describe(&config, &network));
     let program = lower(&network, &config.settings(&*data.train, device.limits()))?.program;

@@ -1,4 +1,4 @@
-//! The Adam optimiser.
+//! The Adam optimiser, and AdamW.
 
 use rayon::prelude::*;
 
@@ -36,21 +36,23 @@ pub(super) fn update<S: Scalar>(
     m: &mut [S],
     v: &mut [S],
 ) {
-    let [beta1, beta2, eps, decay] = [op.beta1, op.beta2, op.eps, op.weight_decay].map(f64::from);
+    let [beta1, beta2, eps] = [op.beta1, op.beta2, op.eps].map(f64::from);
+    let [within, apart] = op.decays().map(f64::from);
     let rate = corrections.learning_rate / corrections.bias[0];
     let root = 1.0 / corrections.bias[1].sqrt();
     let unscale = S::of(corrections.unscale);
     let [rest1, rest2] = [1.0 - beta1, 1.0 - beta2].map(S::of);
-    let [beta1, beta2, eps, decay, rate, root] = [beta1, beta2, eps, decay, rate, root].map(S::of);
+    let [beta1, beta2, eps, rate, root] = [beta1, beta2, eps, rate, root].map(S::of);
+    let [within, apart] = [within, corrections.learning_rate * apart].map(S::of);
     let moments = m.par_chunks_mut(CHUNK).zip(v.par_chunks_mut(CHUNK));
     let chunks = parameter.par_chunks_mut(CHUNK).zip(gradient.par_chunks(CHUNK)).zip(moments);
     chunks.for_each(|((parameter, gradient), (m, v))| {
         wide(|| {
             for (((p, &g), m), v) in parameter.iter_mut().zip(gradient).zip(m).zip(v) {
-                let g = unscale * g + decay * *p;
+                let g = unscale * g + within * *p;
                 *m = beta1 * *m + rest1 * g;
                 *v = beta2 * *v + rest2 * g * g;
-                *p = *p - rate * *m / (v.sqrt() * root + eps);
+                *p = *p - (rate * *m / (v.sqrt() * root + eps) + apart * *p);
             }
         });
     });

@@ -2,14 +2,18 @@
 
 use rayon::prelude::*;
 
-use super::{Scalar, reduce, scratch::Sizes, simd::wide};
+use super::{
+    Scalar, reduce,
+    scratch::Sizes,
+    simd::{Simd, Vector, WithSimd, wide},
+};
 use crate::ops::{
     BatchNormAffine, BatchNormGradAffine, BatchNormGradInput, BatchNormGradStatistics, BatchNormNormalize,
     BatchNormRunning, BatchNormStatistics,
 };
 
 pub(super) fn statistics_sizes(op: &BatchNormStatistics) -> Sizes {
-    Sizes { sums: reduce::sums(op.rows, op.channels, 2), ..Sizes::default() }
+    Sizes { sums: reduce::sums(op.rows, op.channels, 3), ..Sizes::default() }
 }
 
 pub(super) fn grad_statistics_sizes(op: &BatchNormGradStatistics) -> Sizes {
@@ -24,57 +28,86 @@ pub(super) fn factor_sizes(channels: usize, factors: usize) -> Sizes {
 /// `batch_mean` and biased `batch_var`, `[channels]`, of `input[rows, channels]`.
 ///
 /// # Numerics
-/// In f64, two passes over each chunk of rows (mean, then squared distances from it); the chunks are merged by
-/// Chan, Golub and LeVeque's formula, and so is what earlier slices of the batch left.
+/// Two passes over each piece of rows in `S`: their mean, then the distances `d` from it and their squares, which gives
+/// the mean `mean + sum(d) / rows` and squared distances `sum(d^2) - sum(d)^2 / rows` from that one, so that the first
+/// mean's rounding does not count (Chan, Golub and LeVeque's corrected two-pass algorithm). `S` adds down the columns of
+/// long rows only, with at most the error of [`reduce::total`]. The pieces are merged in f64 by the same authors'
+/// formula, and so is what earlier slices of the batch left.
 pub(super) fn statistics<S: Scalar>(
     op: &BatchNormStatistics,
     input: &[S],
     batch_mean: &mut [S],
     batch_var: &mut [S],
-    sums: &mut [f64],
+    sums: &mut [S],
 ) {
     let channels = op.channels;
     let width = reduce::width(channels);
-    let parts = reduce::by_rows(sums, channels, 2, input, |input, sums| {
-        let (mean, m2) = sums.split_at_mut(width);
+    let parts = reduce::by_rows(sums, channels, 3, input, |input, sums| {
+        let (mean, distances) = sums.split_at_mut(width);
         wide(|| {
             for row in input.chunks(width) {
                 for (mean, &x) in mean.iter_mut().zip(row) {
-                    *mean += x.f64();
+                    *mean += x;
                 }
             }
         });
         reduce::fold(mean, channels);
-        let rows = (input.len() / channels) as f64;
+        let rows = S::of((input.len() / channels) as f64);
         for mean in mean.iter_mut() {
-            *mean /= rows;
+            *mean = *mean / rows;
         }
         reduce::repeat(mean, channels);
-        wide(|| {
-            for row in input.chunks(width) {
-                for ((m2, &mean), &x) in m2.iter_mut().zip(mean.iter()).zip(row) {
-                    let distance = x.f64() - mean;
-                    *m2 += distance * distance;
-                }
-            }
-        });
-        reduce::fold(m2, channels);
+        wide(Distances { input, mean, sums: distances });
     });
     let piece = reduce::piece(channels) / channels;
     for c in 0..channels {
         let mut rows = op.rows_before as f64;
         let (mut mean, mut m2) =
             if op.rows_before > 0 { (batch_mean[c].f64(), batch_var[c].f64() * rows) } else { (0.0, 0.0) };
-        for (index, part) in parts.chunks_exact(2 * width).enumerate() {
+        for (index, part) in parts.chunks_exact(3 * width).enumerate() {
             let more = piece.min(op.rows - index * piece) as f64;
-            let distance = part[c] - mean;
+            let first = part[c].f64();
+            // Along the long row in f64.
+            let [sum, squares] = [1, 2].map(|field| {
+                let long = &part[field * width..(field + 1) * width];
+                long[c..].iter().step_by(channels).map(|sum| sum.f64()).sum::<f64>()
+            });
+            let distance = first + sum / more - mean;
             let all = rows + more;
             mean += distance * more / all;
-            m2 += part[width + c] + distance * distance * (rows * more / all);
+            m2 += (squares - sum * sum / more) + distance * distance * (rows * more / all);
             rows = all;
         }
         batch_mean[c] = S::of(mean);
         batch_var[c] = S::of(m2 / rows);
+    }
+}
+
+/// Adds long rows' distances from `mean`, and the squares of these, to `sums[2, width]`.
+struct Distances<'a, S> {
+    input: &'a [S],
+    mean: &'a [S],
+    sums: &'a mut [S],
+}
+
+impl<S: Scalar> WithSimd for Distances<'_, S> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<V: Simd>(self, simd: V) {
+        let Self { input, mean, sums } = self;
+        let (sums, squares) = sums.split_at_mut(mean.len());
+        for row in input.chunks(mean.len()) {
+            for c in (0..row.len()).step_by(S::lanes::<V>()) {
+                // As many values as the row still has: there may be no mean behind them.
+                let part = c..row.len().min(c + S::lanes::<V>());
+                let distance =
+                    Vector::load(simd, &row[part.clone()]) - Vector::load(simd, &mean[part.clone()]);
+                let [sums, squares] = [&mut sums[part.clone()], &mut squares[part]];
+                (Vector::load(simd, sums) + distance).store(sums);
+                (Vector::load(simd, squares) + distance * distance).store(squares);
+            }
+        }
     }
 }
 
@@ -118,11 +151,15 @@ fn normalized<S: Scalar>(x: S, mean: S, scale: S, shift: S) -> S {
     (x - mean) * scale + shift
 }
 
-/// One value through batch norm and ReLU; not-a-number stays.
+/// A register of values through batch norm and ReLU; not-a-number stays.
 #[inline(always)]
-pub(super) fn activated<S: Scalar>(x: S, mean: S, scale: S, shift: S) -> S {
-    let y = normalized(x, mean, scale, shift);
-    if y <= S::ZERO { S::ZERO } else { y }
+pub(super) fn activated_vector<V: Simd, S: Scalar>(
+    simd: V,
+    x: Vector<V, S>,
+    [mean, scale, shift]: [Vector<V, S>; 3],
+) -> Vector<V, S> {
+    let (y, zero) = ((x - mean) * scale + shift, Vector::splat(simd, S::ZERO));
+    zero.above(y, [zero, y])
 }
 
 /// `output[rows, channels] = (input - mean) * scale + shift`, and `max(., 0)` of that.
@@ -162,9 +199,37 @@ fn passed<S: Scalar>(relu: Option<f32>, y: S, grad_output: S) -> S {
     if y > S::ZERO { grad_output } else { not_above }
 }
 
+/// As [`passed`], for a register of values.
+#[inline(always)]
+fn passed_vector<V: Simd, S: Scalar>(
+    simd: V,
+    relu: Option<f32>,
+    y: Vector<V, S>,
+    grad_output: Vector<V, S>,
+) -> Vector<V, S> {
+    let Some(at_zero) = relu else { return grad_output };
+    let zero = Vector::splat(simd, S::ZERO);
+    let not_above = y.equals(zero, [grad_output.times(at_zero.into()), zero]);
+    y.above(zero, [grad_output, not_above])
+}
+
+/// As [`passed_back`], for a register of values.
+#[inline(always)]
+pub(super) fn passed_back_vector<V: Simd, S: Scalar>(
+    simd: V,
+    at_zero: f32,
+    x: Vector<V, S>,
+    grad_output: Vector<V, S>,
+    [mean, scale, shift, offset, slope]: [Vector<V, S>; 5],
+) -> Vector<V, S> {
+    let distance = x - mean;
+    let g = passed_vector(simd, Some(at_zero), distance * scale + shift, grad_output);
+    scale * g - (offset + slope * distance)
+}
+
 /// One value of a gradient back through ReLU and batch norm, `x` being the batch norm's input.
 #[inline(always)]
-pub(super) fn passed_back<S: Scalar>(
+fn passed_back<S: Scalar>(
     relu: Option<f32>,
     x: S,
     grad_output: S,
@@ -177,41 +242,62 @@ pub(super) fn passed_back<S: Scalar>(
 /// `grad_gamma` and `grad_beta`, `[channels]`.
 ///
 /// # Numerics
-/// Summed in f64.
+/// Summed in `S` within a piece of rows and in f64 over the pieces: see [`reduce::total`].
 pub(super) fn grad_statistics<S: Scalar>(
     op: &BatchNormGradStatistics,
     [input, affine, grad_output]: [&[S]; 3],
     grad_gamma: &mut [S],
     grad_beta: &mut [S],
     factors: &mut [S],
-    sums: &mut [f64],
+    sums: &mut [S],
 ) {
     let (channels, relu) = (op.channels, op.relu);
     let width = reduce::width(channels);
     let [mean, scale, shift] = long_vectors(factors, channels, [0, 1, 2], affine);
     let parts = reduce::by_row_pairs(sums, channels, 2, input, grad_output, |input, grad_output, sums| {
+        wide(GradSums { relu, rows: [input, grad_output], vectors: [mean, scale, shift], sums: &mut *sums });
         let (sum_gamma, sum_beta) = sums.split_at_mut(width);
-        wide(|| {
-            for (input, grad_output) in input.chunks(width).zip(grad_output.chunks(width)) {
-                let vectors = mean.iter().zip(scale).zip(shift);
-                let sums = sum_gamma.iter_mut().zip(sum_beta.iter_mut());
-                for (((&x, &dy), ((&mean, &scale), &shift)), (gamma, beta)) in
-                    input.iter().zip(grad_output).zip(vectors).zip(sums)
-                {
-                    let g = passed(relu, normalized(x, mean, scale, shift), dy).f64();
-                    *gamma += (x.f64() - mean.f64()) * g;
-                    *beta += g;
-                }
-            }
-        });
+        reduce::fold(sum_gamma, channels);
+        reduce::fold(sum_beta, channels);
     });
-    let [sum_gamma, sum_beta] = reduce::add_up(parts, channels);
     for c in 0..channels {
-        let (gamma, beta) = (sum_gamma[c] * affine[3 * channels + c].f64(), sum_beta[c]);
+        let [sum_gamma, beta] = [0, 1].map(|field| reduce::total(parts, channels, 2, [field, c]));
+        let gamma = sum_gamma * affine[3 * channels + c].f64();
         let (gamma_before, beta_before) =
             if op.accumulate { (grad_gamma[c].f64(), grad_beta[c].f64()) } else { (0.0, 0.0) };
         grad_gamma[c] = S::of(gamma_before + gamma);
         grad_beta[c] = S::of(beta_before + beta);
+    }
+}
+
+/// Adds long rows of `[input, grad_output]` to the sums `[grad_gamma / inv_std, grad_beta]`.
+struct GradSums<'a, S> {
+    relu: Option<f32>,
+    rows: [&'a [S]; 2],
+    /// Mean, scale and shift along a long row.
+    vectors: [&'a [S]; 3],
+    sums: &'a mut [S],
+}
+
+impl<S: Scalar> WithSimd for GradSums<'_, S> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<V: Simd>(self, simd: V) {
+        let Self { relu, rows: [input, grad_output], vectors: [mean, scale, shift], sums } = self;
+        let width = mean.len();
+        let (sum_gamma, sum_beta) = sums.split_at_mut(width);
+        for (input, grad_output) in input.chunks(width).zip(grad_output.chunks(width)) {
+            for c in (0..input.len()).step_by(S::lanes::<V>()) {
+                let load = Vector::load;
+                let (x, dy) = (load(simd, &input[c..]), load(simd, &grad_output[c..]));
+                let distance = x - load(simd, &mean[c..]);
+                let y = distance * load(simd, &scale[c..]) + load(simd, &shift[c..]);
+                let g = passed_vector(simd, relu, y, dy);
+                (load(simd, &sum_gamma[c..]) + distance * g).store(&mut sum_gamma[c..]);
+                (load(simd, &sum_beta[c..]) + g).store(&mut sum_beta[c..]);
+            }
+        }
     }
 }
 

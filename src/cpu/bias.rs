@@ -8,20 +8,20 @@ pub(super) fn sizes(op: &GradBias) -> Sizes {
 }
 
 /// `grad_bias[channels] = sum over rows of grad_output[rows, channels]`, or `+=`.
-pub(super) fn grad<S: Scalar>(op: &GradBias, grad_output: &[S], grad_bias: &mut [S], sums: &mut [f64]) {
+pub(super) fn grad<S: Scalar>(op: &GradBias, grad_output: &[S], grad_bias: &mut [S], sums: &mut [S]) {
     let channels = op.channels;
     let parts = reduce::by_rows(sums, channels, 1, grad_output, |grad_output, sum| {
         wide(|| {
             for row in grad_output.chunks(sum.len()) {
                 for (sum, &dy) in sum.iter_mut().zip(row) {
-                    *sum += dy.f64();
+                    *sum += dy;
                 }
             }
         });
+        reduce::fold(sum, channels);
     });
-    let [total] = reduce::add_up(parts, channels);
-    for (out, &sum) in grad_bias.iter_mut().zip(total) {
+    for (c, out) in grad_bias.iter_mut().enumerate() {
         let before = if op.accumulate { out.f64() } else { 0.0 };
-        *out = S::of(before + sum);
+        *out = S::of(before + reduce::total(parts, channels, 1, [0, c]));
     }
 }

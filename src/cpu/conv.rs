@@ -9,7 +9,7 @@ use super::{
     CHUNK, Scalar, batch_norm,
     matmul::{Matrix, Store, matmul, transpose},
     scratch::{Lanes, Scratch, Sizes},
-    source::Source,
+    source::{Lines, Source},
     strips,
     winograd::{self, Plan},
 };
@@ -131,7 +131,11 @@ pub(super) fn grad_weight_sizes<S: Scalar>(op: &ConvGradWeight) -> Sizes {
     let weights = 9 * op.conv.c * op.conv.k;
     let activation = if op.normalized { activation_sizes(&op.conv) } else { Sizes::default() };
     let sizes = if weights <= PARTIAL_WEIGHTS {
-        let lane = if strips::suits(&op.conv) { strips::lane(&op.conv) } else { BLOCK * 9 * op.conv.c };
+        let lane = if strips::suits(&op.conv) {
+            strips::lane(&op.conv)
+        } else {
+            BLOCK * (9 * op.conv.c + op.conv.k)
+        };
         Sizes { lane, shared: PARTS * weights, ..Sizes::default() }
     } else {
         Sizes { lane: BLOCK * CHANNELS.min(op.conv.c), ..Sizes::default() }
@@ -288,10 +292,12 @@ pub(super) fn grad_weight<S: Scalar>(
     }
     let grad_output = [gradient_plain, output, grad_affine];
     let input = activated(&op.conv, input, affine, room, weights);
-    let grad_output = gradient(&op.conv, op.through, grad_output, gradients, weights);
     if 9 * op.conv.c * op.conv.k <= PARTIAL_WEIGHTS {
-        grad_weight_by_pixels(op, input, grad_output, grad_weight, lanes, shared);
+        let [grad_output, output, grad_affine] = grad_output;
+        let gradient = Source::gradient([grad_output, output, grad_affine], op.through);
+        grad_weight_by_pixels(op, input, gradient, grad_weight, lanes, shared);
     } else {
+        let grad_output = gradient(&op.conv, op.through, grad_output, gradients, weights);
         grad_weight_by_channels(op, input, grad_output, grad_weight, lanes);
     }
 }
@@ -300,7 +306,7 @@ pub(super) fn grad_weight<S: Scalar>(
 fn grad_weight_by_pixels<S: Scalar>(
     op: &ConvGradWeight,
     input: &[S],
-    grad_output: &[S],
+    gradient: Source<S>,
     grad_weight: &mut [S],
     lanes: &Lanes<S>,
     shared: &mut [S],
@@ -315,16 +321,19 @@ fn grad_weight_by_pixels<S: Scalar>(
         if by_strips {
             let share = strips::count(conv).div_ceil(PARTS);
             let range = part * share..strips::count(conv).min((part + 1) * share);
-            strips::grad_weight(conv, input, grad_output, range, sum, lanes);
+            strips::grad_weight(conv, input, gradient, range, sum, lanes);
             return;
         }
         let share = blocks(conv).div_ceil(PARTS) * BLOCK;
         for first in (part * share..pixels.min((part + 1) * share)).step_by(BLOCK) {
             let rows = BLOCK.min(pixels - first);
-            lanes.with(rows * columns, |column| {
+            lanes.with(rows * (columns + k), |room| {
+                let (column, grad_output) = room.split_at_mut(rows * columns);
                 im2col(conv, input, first, column);
+                let lines = Lines { source: gradient, first, pixels: [rows, rows], channels: k };
+                lines.read(grad_output);
                 let column = Matrix::rows(column, rows, columns, columns).transposed();
-                matmul(sum, Store::Add, column, Matrix::rows(&grad_output[first * k..], rows, k, k));
+                matmul(sum, Store::Add, column, Matrix::rows(grad_output, rows, k, k));
             });
         }
     });

@@ -5,7 +5,8 @@ use crate::ops::{Control, CrossEntropy, CrossEntropyGrad};
 
 /// `logits[n, classes]` and `labels[n]` to `loss[n]` and `probs[n, classes]`, in f64.
 ///
-/// The loss is `ln(sum of exp(logit - maximum)) - (logit[label] - maximum)`, finite where `probs` underflows.
+/// The loss is `ln(sum of exp(logit - maximum)) - (logit[label] - maximum)`, finite where `probs` underflows; with label
+/// smoothing, the mean over the target of it.
 /// A label that is no class has the loss not-a-number.
 pub(super) fn forward<S: Scalar>(
     op: &CrossEntropy,
@@ -23,11 +24,17 @@ pub(super) fn forward<S: Scalar>(
             *prob = S::of(exp(logit) / sum);
         }
         let logit = logits.get(label as usize).map_or(f64::NAN, |l| l.f64());
-        *loss = S::of(sum.ln() - (logit - maximum));
+        let mut expected = logit - maximum;
+        if op.label_smoothing > 0.0 {
+            let smoothing = f64::from(op.label_smoothing);
+            let mean = logits.iter().map(|l| l.f64() - maximum).sum::<f64>() / op.classes as f64;
+            expected = (1.0 - smoothing) * expected + smoothing * mean;
+        }
+        *loss = S::of(sum.ln() - expected);
     }
 }
 
-/// `grad_logits[n, c] = (probs[n, c] - [c == label]) / valid`, and 0 in the padding rows.
+/// `grad_logits[n, c] = (probs[n, c] - target[n, c]) / valid`, and 0 in the padding rows.
 pub(super) fn grad_input<S: Scalar>(
     op: &CrossEntropyGrad,
     control: &Control,
@@ -36,10 +43,13 @@ pub(super) fn grad_input<S: Scalar>(
     grad_logits: &mut [S],
 ) {
     let valid = control.valid as usize;
+    let smoothing = f64::from(op.label_smoothing);
+    let others = smoothing / op.classes as f64;
+    let [label_target, others] = [1.0 - smoothing + others, others].map(S::of);
     let rows = probs.chunks_exact(op.classes).zip(grad_logits.chunks_exact_mut(op.classes));
     for (n, ((probs, grad_logits), &label)) in rows.zip(labels).enumerate() {
         for (c, (grad, &prob)) in grad_logits.iter_mut().zip(probs).enumerate() {
-            let target = if c == label as usize { S::ONE } else { S::ZERO };
+            let target = if c == label as usize { label_target } else { others };
             *grad = if n < valid { (prob - target) / S::of(valid as f64) } else { S::ZERO };
         }
     }
@@ -51,7 +61,7 @@ mod tests {
 
     #[test]
     fn a_label_that_is_no_class_has_no_loss_and_large_logits_have_one() {
-        let op = CrossEntropy { n: 2, classes: 2 };
+        let op = CrossEntropy { n: 2, classes: 2, label_smoothing: 0.0 };
         let (mut loss, mut probs) = ([0.0f32; 2], [0.0; 4]);
         forward(&op, &[1000.0, 0.0, 1.0, 1.0], &[1, 2], &mut loss, &mut probs);
         assert_eq!((loss[0], probs), (1000.0, [1.0, 0.0, 0.5, 0.5]));

@@ -6,6 +6,7 @@ use super::{
     Scalar,
     matmul::{Matrix, Store, matmul},
     scratch::Sizes,
+    simd::{Simd, Vector, WithSimd, wide},
 };
 use crate::ops::{Linear, LinearGradInput, LinearGradWeight};
 
@@ -13,6 +14,11 @@ use crate::ops::{Linear, LinearGradInput, LinearGradWeight};
 const OUTPUTS: usize = 128;
 /// Input features of a task.
 const INPUTS: usize = 512;
+/// Output features and images whose sums stay in registers together.
+const FEATURES: usize = 3;
+const IMAGES: usize = 4;
+/// Input features of a block: so many values of a few images stay in a core's first cache.
+const BLOCK: usize = 1024;
 
 pub(super) fn sizes(op: &Linear) -> Sizes {
     Sizes { shared: op.n * op.outputs, ..Sizes::default() }
@@ -24,7 +30,7 @@ pub(super) fn grad_input_sizes(op: &LinearGradInput) -> Sizes {
 
 /// `input[n, inputs]`, `weight[outputs, inputs]`, `bias[outputs]` to the slice's columns of `output[n, total]`.
 ///
-/// Computed as `[outputs, n]`, so that the rows of the weights are read as they lie, and turned on the way out.
+/// Computed as `[outputs, n]`, and turned on the way out.
 pub(super) fn forward<S: Scalar>(
     op: &Linear,
     [input, weight, bias]: [&[S]; 3],
@@ -32,12 +38,10 @@ pub(super) fn forward<S: Scalar>(
     shared: &mut [S],
 ) {
     let Linear { n, inputs, outputs, first, total } = *op;
-    let input = Matrix::rows(input, n, inputs, inputs).transposed();
     let turned = &mut shared[..outputs * n];
     turned.par_chunks_mut(OUTPUTS * n).zip(weight.par_chunks(OUTPUTS * inputs)).for_each(
         |(turned, weight)| {
-            let weight = Matrix::rows(weight, turned.len() / n, inputs, inputs);
-            matmul(turned, Store::Replace, weight, input);
+            wide(Dots { weight, input, inputs, n, sums: turned });
         },
     );
     let turned = &*turned;
@@ -47,6 +51,80 @@ pub(super) fn forward<S: Scalar>(
             *y = sum + bias;
         }
     });
+}
+
+/// `weight[., inputs]`, `input[n, inputs]` to `sums[., n]`: products of rows with rows, which both are read as they lie. The
+/// `gemm` crate copies the weights into another order first, which takes longer than the products of a small batch.
+///
+/// # Numerics
+/// The products of [`BLOCK`] input features are added in as many sums as a register has values, and those then in turn; the
+/// sums of the blocks are added in order.
+struct Dots<'a, S> {
+    weight: &'a [S],
+    input: &'a [S],
+    inputs: usize,
+    n: usize,
+    sums: &'a mut [S],
+}
+
+impl<S: Scalar> WithSimd for Dots<'_, S> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<V: Simd>(self, simd: V) {
+        let Self { weight, input, inputs, n, sums } = self;
+        let features = sums.len() / n;
+        sums.fill(S::ZERO);
+        for first in (0..inputs).step_by(BLOCK) {
+            let len = BLOCK.min(inputs - first);
+            for image in (0..n).step_by(IMAGES) {
+                for feature in (0..features).step_by(FEATURES) {
+                    // Beyond the end the last row again, whose sums are left out.
+                    let mut rows = [&weight[..0]; FEATURES];
+                    for (i, row) in rows.iter_mut().enumerate() {
+                        *row = &weight[(feature + i).min(features - 1) * inputs + first..][..len];
+                    }
+                    let mut images = [&input[..0]; IMAGES];
+                    for (i, row) in images.iter_mut().enumerate() {
+                        *row = &input[(image + i).min(n - 1) * inputs + first..][..len];
+                    }
+                    let dots = dots(simd, rows, images);
+                    for (i, dots) in dots.iter().enumerate().take(features - feature) {
+                        let sums = &mut sums[(feature + i) * n + image..][..IMAGES.min(n - image)];
+                        for (sum, &dot) in sums.iter_mut().zip(dots) {
+                            *sum += dot;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The scalar products of each row of `a` with each of `b`, all of one length.
+#[inline(always)]
+#[allow(clippy::needless_range_loop)] // No closures, not even an iterator's: see `wide`.
+fn dots<V: Simd, S: Scalar>(simd: V, a: [&[S]; FEATURES], b: [&[S]; IMAGES]) -> [[S; IMAGES]; FEATURES] {
+    let mut sums = [[Vector::splat(simd, S::ZERO); IMAGES]; FEATURES];
+    for at in (0..a[0].len()).step_by(S::lanes::<V>()) {
+        let mut right = [Vector::splat(simd, S::ZERO); IMAGES];
+        for image in 0..IMAGES {
+            right[image] = Vector::load(simd, &b[image][at..]);
+        }
+        for feature in 0..FEATURES {
+            let left = Vector::load(simd, &a[feature][at..]);
+            for image in 0..IMAGES {
+                sums[feature][image] = left.mul_add(right[image], sums[feature][image]);
+            }
+        }
+    }
+    let mut dots = [[S::ZERO; IMAGES]; FEATURES];
+    for feature in 0..FEATURES {
+        for image in 0..IMAGES {
+            dots[feature][image] = sums[feature][image].sum();
+        }
+    }
+    dots
 }
 
 /// `grad_output[n, total]`, `weight[outputs, inputs]` to `grad_input[n, inputs]`, or `+=`.

@@ -54,6 +54,11 @@ pub(super) fn update<S: Scalar>(op: &LossScaleUpdate, overflow: &mut [u32], stat
     }
 }
 
+/// What takes the scale out of this step's gradients.
+pub(super) fn unscale<S: Scalar>(state: &[S]) -> f64 {
+    read(state).unscale.into()
+}
+
 /// The update's corrections; `None` where the step is not taken.
 pub(super) fn corrections<S: Scalar>(control: &Control, state: &[S]) -> Option<Corrections> {
     let s = read(state);

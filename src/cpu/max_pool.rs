@@ -4,13 +4,11 @@ use rayon::prelude::*;
 
 use super::{
     Scalar,
-    batch_norm::activated,
-    simd::{Simd, WithSimd, wide},
+    batch_norm::activated_vector,
+    simd::{Simd, Vector, WithSimd, wide},
+    source::vectors,
 };
 use crate::ops::MaxPool;
-
-/// Channels that are worked together.
-const LANES: usize = 64;
 
 /// `input[n, h, w, c]`, perhaps through batch norm and ReLU by `affine[4, c]`, to `output[n, p, q, c]`.
 ///
@@ -38,49 +36,47 @@ impl<S: Scalar> WithSimd for Row<'_, S> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<V: Simd>(self, _: V) {
+    fn with_simd<V: Simd>(self, simd: V) {
         let Self { op, input, affine, y, output } = self;
         for (x, output) in output.chunks_exact_mut(op.c).enumerate() {
-            for (block, output) in output.chunks_mut(LANES).enumerate() {
-                let (best, _) = choose(op, input, affine, [y, x], block * LANES, output.len());
-                output.copy_from_slice(&best[..output.len()]);
+            for c in (0..op.c).step_by(S::lanes::<V>()) {
+                choose(simd, op, input, affine, [y, x], c)[0].store(&mut output[c..]);
             }
         }
     }
 }
 
-/// The maximum of the window `[y, x]` and the tap that has it, for `lanes` channels from `first` on. The first maximum
-/// in row-major order wins.
+/// The maximum of the window `[y, x]` and the tap that has it, for a register of channels from `c` on. The first maximum in
+/// row-major order wins.
 #[inline(always)]
-fn choose<S: Scalar>(
+fn choose<V: Simd, S: Scalar>(
+    simd: V,
     op: &MaxPool,
     input: &[S],
     affine: Option<&[S]>,
     [y, x]: [usize; 2],
-    first: usize,
-    lanes: usize,
-) -> ([S; LANES], [u32; LANES]) {
-    let (mut best, mut chosen) = ([S::ZERO; LANES], [0; LANES]);
+    c: usize,
+) -> [Vector<V, S>; 2] {
+    let mut best = [Vector::splat(simd, S::ZERO); 2];
     let corner = y * op.stride[0] * op.w + x * op.stride[1];
     for tap in 0..op.kernel * op.kernel {
         let at = corner + tap / op.kernel * op.w + tap % op.kernel;
-        let mut values = [S::ZERO; LANES];
-        values[..lanes].copy_from_slice(&input[at * op.c + first..][..lanes]);
+        let mut value = Vector::load(simd, &input[at * op.c + c..(at + 1) * op.c]);
         if let Some(affine) = affine {
-            let vector = |field: usize| &affine[field * op.c + first..][..lanes];
-            let vectors = vector(0).iter().zip(vector(1)).zip(vector(2));
-            for (value, ((&mean, &scale), &shift)) in values.iter_mut().zip(vectors) {
-                *value = activated(*value, mean, scale, shift);
-            }
+            value = activated_vector(simd, value, vectors(simd, affine, op.c, c));
         }
-        for ((best, chosen), &value) in best.iter_mut().zip(&mut chosen).zip(&values) {
-            // With `||` instead of `|` the compiler finds no vectors.
-            let wins = (tap == 0) | (value > *best) | value.is_nan();
-            *best = if wins { value } else { *best };
-            *chosen = if wins { tap as u32 } else { *chosen };
+        let new = [value, Vector::splat(simd, S::of(tap as f64))];
+        if tap == 0 {
+            best = new;
+            continue;
         }
+        let [most, chosen] = best;
+        // Not-a-number is the one value that differs from itself.
+        let most_or_nan = value.equals(value, [most, value]);
+        let chosen_or_nan = value.equals(value, [chosen, new[1]]);
+        best = [value.above(most, [value, most_or_nan]), value.above(most, [new[1], chosen_or_nan])];
     }
-    (best, chosen)
+    best
 }
 
 /// `grad_input[n, h, w, c]`: for each pixel the sum of `grad_output[n, p, q, c]` over the windows that chose it.
@@ -113,22 +109,21 @@ impl<S: Scalar> WithSimd for Image<'_, S> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<V: Simd>(self, _: V) {
+    fn with_simd<V: Simd>(self, simd: V) {
         let Self { op, input, affine, grad_output, grad_input } = self;
         let [_, q] = op.output_size();
         grad_input.fill(S::ZERO);
         for (window, grad_output) in grad_output.chunks_exact(op.c).enumerate() {
             let (y, x) = (window / q, window % q);
             let corner = y * op.stride[0] * op.w + x * op.stride[1];
-            for (block, grad_output) in grad_output.chunks(LANES).enumerate() {
-                let first = block * LANES;
-                let (_, chosen) = choose(op, input, affine, [y, x], first, grad_output.len());
+            for c in (0..op.c).step_by(S::lanes::<V>()) {
+                let [_, chosen] = choose(simd, op, input, affine, [y, x], c);
+                let (dy, zero) = (Vector::load(simd, &grad_output[c..]), Vector::splat(simd, S::ZERO));
                 for tap in 0..op.kernel * op.kernel {
                     let at = corner + tap / op.kernel * op.w + tap % op.kernel;
-                    let pixel = &mut grad_input[at * op.c + first..][..grad_output.len()];
-                    for ((dx, &chosen), &dy) in pixel.iter_mut().zip(&chosen).zip(grad_output) {
-                        *dx += if chosen == tap as u32 { dy } else { S::ZERO };
-                    }
+                    let pixel = &mut grad_input[at * op.c + c..(at + 1) * op.c];
+                    let part = chosen.equals(Vector::splat(simd, S::of(tap as f64)), [dy, zero]);
+                    (Vector::load(simd, pixel) + part).store(pixel);
                 }
             }
         }

@@ -9,10 +9,13 @@
 //! results are the same bit for bit on any number of threads.
 
 mod adam;
+mod average;
+mod avg_pool;
 mod batch_norm;
 mod bias;
 mod buffer;
 mod cast;
+mod clip;
 mod conv;
 mod cross_entropy;
 mod dropout;
@@ -27,6 +30,7 @@ mod relu;
 mod roofline;
 mod scalar;
 mod scratch;
+mod sgd;
 mod simd;
 mod source;
 mod strips;
@@ -202,6 +206,7 @@ fn sizes<S: Scalar>(op: &Op) -> Sizes {
         Op::BatchNormGradInput(op) => batch_norm::factor_sizes(op.channels, 5),
         Op::Linear(op) => linear::sizes(op),
         Op::LinearGradInput(op) => linear::grad_input_sizes(op),
+        Op::SquareSum(op) => clip::sizes(op),
         Op::PrepareImages(_)
         | Op::BatchNormRunning(_)
         | Op::BatchNormAffine(_)
@@ -210,13 +215,17 @@ fn sizes<S: Scalar>(op: &Op) -> Sizes {
         | Op::ReluGrad(_)
         | Op::MaxPoolForward(_)
         | Op::MaxPoolGrad(_)
+        | Op::AvgPool(_)
+        | Op::AvgPoolGrad(_)
         | Op::Dropout(_)
         | Op::LinearGradWeight(_)
         | Op::CrossEntropy(_)
         | Op::CrossEntropyGrad(_)
         | Op::Metrics(_)
         | Op::Adam(_)
-        | Op::ScaledAdam(_)
+        | Op::Sgd(_)
+        | Op::Average(_)
+        | Op::ClipGradient(_)
         | Op::Cast(_)
         | Op::ScaleGradient(_)
         | Op::FiniteCheck(_)
@@ -368,6 +377,14 @@ fn execute<S: Scalar>(step: &Step, slot_of: &[usize], buffers: &mut [Buffer<S>],
             bind!(input: f, grad_output: f, grad_input: f);
             max_pool::grad_input(&op.pool, input, None, grad_output, grad_input);
         }
+        Op::AvgPool(op) => {
+            bind!(input: f, output: f);
+            avg_pool::forward(op, input, output);
+        }
+        Op::AvgPoolGrad(op) => {
+            bind!(grad_output: f, grad_input: f);
+            avg_pool::grad_input(&op.0, grad_output, grad_input);
+        }
         Op::Dropout(op) => {
             bind!(control: c, input: f, output: f);
             dropout::apply(op, &control, input, output);
@@ -396,15 +413,53 @@ fn execute<S: Scalar>(step: &Step, slot_of: &[usize], buffers: &mut [Buffer<S>],
             bind!(control: c, loss: f, probs: f, labels: u, metrics: f);
             metrics::accumulate(op, &control, [loss, probs], labels, metrics);
         }
+        Op::Adam(op) if op.scaled => {
+            bind!(control: c, loss_scale: f, gradient: f, parameter: f, m: f, v: f);
+            if let Some(corrections) = loss_scale::corrections(&control, loss_scale) {
+                adam::update(op, &corrections, gradient, parameter, m, v);
+            }
+        }
         Op::Adam(op) => {
             bind!(control: c, gradient: f, parameter: f, m: f, v: f);
             adam::update(op, &Corrections::of(&control), gradient, parameter, m, v);
         }
-        Op::ScaledAdam(op) => {
-            bind!(control: c, loss_scale: f, gradient: f, parameter: f, m: f, v: f);
-            if let Some(corrections) = loss_scale::corrections(&control, loss_scale) {
-                adam::update(&op.0, &corrections, gradient, parameter, m, v);
+        Op::Sgd(op) => match (op.scaled, op.has_velocity()) {
+            (false, false) => {
+                bind!(control: c, gradient: f, parameter: f);
+                sgd::update(op, &Corrections::of(&control), gradient, parameter, &mut []);
             }
+            (false, true) => {
+                bind!(control: c, gradient: f, parameter: f, velocity: f);
+                sgd::update(op, &Corrections::of(&control), gradient, parameter, velocity);
+            }
+            (true, false) => {
+                bind!(control: c, loss_scale: f, gradient: f, parameter: f);
+                if let Some(corrections) = loss_scale::corrections(&control, loss_scale) {
+                    sgd::update(op, &corrections, gradient, parameter, &mut []);
+                }
+            }
+            (true, true) => {
+                bind!(control: c, loss_scale: f, gradient: f, parameter: f, velocity: f);
+                if let Some(corrections) = loss_scale::corrections(&control, loss_scale) {
+                    sgd::update(op, &corrections, gradient, parameter, velocity);
+                }
+            }
+        },
+        Op::Average(op) => {
+            bind!(control: c, value: f, average: f);
+            average::update(op, &control, value, average);
+        }
+        Op::SquareSum(op) => {
+            bind!(gradient: f, squares: f);
+            clip::square_sum(op, gradient, squares, &mut scratch.sums);
+        }
+        Op::ClipGradient(op) if op.scaled => {
+            bind!(loss_scale: f, squares: f, gradient: f);
+            clip::apply(op, loss_scale::unscale(loss_scale), squares, gradient);
+        }
+        Op::ClipGradient(op) => {
+            bind!(squares: f, gradient: f);
+            clip::apply(op, 1.0, squares, gradient);
         }
         Op::Cast(_) => {
             bind!(input: f, output: f);

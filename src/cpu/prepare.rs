@@ -2,7 +2,10 @@
 
 use rayon::prelude::*;
 
-use super::Scalar;
+use super::{
+    Scalar,
+    simd::{Simd, WithSimd, wide},
+};
 use crate::ops::PrepareImages;
 
 /// `images[n, h, w, c]` in bytes, moved by `transforms[n, 6]`, to `output[n, oh, ow, c]`.
@@ -14,21 +17,40 @@ pub(super) fn images<S: Scalar>(op: &PrepareImages, images: &[u8], transforms: &
         let (n, oy) = (index / oh, index % oh);
         let source = &images[n * image..][..image];
         let transform = &transforms[n * 6..][..6];
-        let y = source_position(oy, op.source[0], oh);
-        for (ox, output) in output.chunks_exact_mut(channels).enumerate() {
-            let x = source_position(ox, op.source[1], ow);
-            let along = |t: &[S]| t[0] * x + t[1] * y + t[2];
-            let (sx, sy) = (along(&transform[..3]), along(&transform[3..]));
-            for (c, out) in output.iter_mut().enumerate() {
-                let value = bilinear(source, op.source, channels, c, sy, sx);
-                let [mean, std] = [op.mean[c], op.std[c]].map(|v| S::of(f64::from(v)));
-                *out = (value / S::of(255.0) - mean) / std;
-            }
-        }
+        wide(Row { op, source, transform, y: source_position(oy, op.source[0], oh), output });
     });
 }
 
+/// One row of an image of the output; `y` is its position in the source.
+struct Row<'a, S> {
+    op: &'a PrepareImages,
+    source: &'a [u8],
+    transform: &'a [S],
+    y: S,
+    output: &'a mut [S],
+}
+
+impl<S: Scalar> WithSimd for Row<'_, S> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<V: Simd>(self, _: V) {
+        let Self { op, source, transform, y, output } = self;
+        let channels = op.channels();
+        for (ox, output) in output.chunks_exact_mut(channels).enumerate() {
+            let x = source_position(ox, op.source[1], op.output[1]);
+            let [sx, sy] = [&transform[..3], &transform[3..]].map(|t| t[0] * x + t[1] * y + t[2]);
+            for (c, out) in output.iter_mut().enumerate() {
+                let value = bilinear(source, op.source, channels, c, sy, sx);
+                let (mean, std) = (S::of(op.mean[c].into()), S::of(op.std[c].into()));
+                *out = (value / S::of(255.0) - mean) / std;
+            }
+        }
+    }
+}
+
 /// Where the centre of output pixel `at` of `output` lies among the pixel centres of `source`.
+#[inline(always)]
 fn source_position<S: Scalar>(at: usize, source: usize, output: usize) -> S {
     let [at, source, output] = [at, source, output].map(|v| S::of(v as f64));
     let half = S::of(0.5);
@@ -39,6 +61,7 @@ fn source_position<S: Scalar>(at: usize, source: usize, output: usize) -> S {
 }
 
 /// Channel `c` of the image `[h, w, channels]` at a position between four pixels; outside it is 0.
+#[inline(always)]
 fn bilinear<S: Scalar>(image: &[u8], [h, w]: [usize; 2], channels: usize, c: usize, y: S, x: S) -> S {
     let pixel = |y: f64, x: f64| {
         let inside = y >= 0.0 && x >= 0.0 && y < h as f64 && x < w as f64;

@@ -31,34 +31,34 @@ pub(super) fn sums(rows: usize, channels: usize, fields: usize) -> usize {
 
 /// Calls `part` with each piece of the rows and its own zeroed `[fields, width]` sums; returns all sums.
 pub(super) fn by_rows<'a, S: Scalar>(
-    sums: &'a mut [f64],
+    sums: &'a mut [S],
     channels: usize,
     fields: usize,
     data: &[S],
-    part: impl Fn(&[S], &mut [f64]) + Sync,
-) -> &'a mut [f64] {
+    part: impl Fn(&[S], &mut [S]) + Sync,
+) -> &'a mut [S] {
     by_row_pairs(sums, channels, fields, data, data, |data, _, sums| part(data, sums))
 }
 
 /// As [`by_rows`], with the same rows of two matrices.
 pub(super) fn by_row_pairs<'a, S: Scalar>(
-    sums: &'a mut [f64],
+    sums: &'a mut [S],
     channels: usize,
     fields: usize,
     left: &[S],
     right: &[S],
-    part: impl Fn(&[S], &[S], &mut [f64]) + Sync,
-) -> &'a mut [f64] {
+    part: impl Fn(&[S], &[S], &mut [S]) + Sync,
+) -> &'a mut [S] {
     let (piece, stride) = (piece(channels), fields * width(channels));
     let sums = &mut sums[..left.len().div_ceil(piece).max(1) * stride];
-    sums.fill(0.0);
+    sums.fill(S::ZERO);
     let pieces = left.par_chunks(piece).zip(right.par_chunks(piece));
     sums.par_chunks_mut(stride).zip(pieces).for_each(|(sums, (left, right))| part(left, right, sums));
     sums
 }
 
 /// Adds the sums along a long row into those of its first row.
-pub(super) fn fold(sums: &mut [f64], channels: usize) {
+pub(super) fn fold<S: Scalar>(sums: &mut [S], channels: usize) {
     let (first, rest) = sums.split_at_mut(channels);
     for row in rest.chunks_exact(channels) {
         for (sum, &more) in first.iter_mut().zip(row) {
@@ -75,18 +75,18 @@ pub(super) fn repeat<T: Copy>(long: &mut [T], channels: usize) {
     }
 }
 
-/// Adds the sums of all pieces, in order, into those of the first, and returns each field's `[channels]`.
-pub(super) fn add_up<const FIELDS: usize>(sums: &mut [f64], channels: usize) -> [&[f64]; FIELDS] {
+/// The sum of a channel's values of a field over all pieces, in order: folded sums `[pieces, fields, width]`.
+///
+/// # Numerics
+/// In f64. A piece has at most `2 ELEMENTS / LONG` = 256 long rows, and a channel is repeated at most `LONG / channels` times along
+/// one: with the rounding unit `u` of `S`, a sum over a piece is wrong by at most `(256 + LONG / channels) u` of the sum of
+/// the magnitudes of its terms (Higham, "Accuracy and Stability of Numerical Algorithms", 4.2).
+pub(super) fn total<S: Scalar>(
+    sums: &[S],
+    channels: usize,
+    fields: usize,
+    [field, channel]: [usize; 2],
+) -> f64 {
     let width = width(channels);
-    let (total, rest) = sums.split_at_mut(FIELDS * width);
-    for part in rest.chunks_exact(FIELDS * width) {
-        for (total, &part) in total.iter_mut().zip(part) {
-            *total += part;
-        }
-    }
-    for field in total.chunks_exact_mut(width) {
-        fold(field, channels);
-    }
-    let total = &*total;
-    std::array::from_fn(|field| &total[field * width..][..channels])
+    sums[field * width + channel..].iter().step_by(fields * width).map(|sum| sum.f64()).sum()
 }

@@ -17,7 +17,7 @@ pub(super) struct Sizes {
     pub activated: usize,
     /// Scalars of the gradient of an output.
     pub gradient: usize,
-    /// `f64` sums.
+    /// Scalars that are sums of reductions.
     pub sums: usize,
 }
 
@@ -58,7 +58,7 @@ pub(super) struct Scratch<S> {
     pub weights: Vec<S>,
     pub activated: Vec<S>,
     pub gradient: Vec<S>,
-    pub sums: Vec<f64>,
+    pub sums: Vec<S>,
 }
 
 impl<S: Scalar> Scratch<S> {
@@ -74,15 +74,15 @@ impl<S: Scalar> Scratch<S> {
             weights: vec![S::ZERO; sizes.weights],
             activated: vec![S::ZERO; sizes.activated],
             gradient: vec![S::ZERO; sizes.gradient],
-            sums: vec![0.0; sizes.sums],
+            sums: vec![S::ZERO; sizes.sums],
         }
     }
 
     /// The size in bytes.
     pub fn bytes(&self) -> u64 {
         let lane = self.lanes.0[0].lock().unwrap_or_else(PoisonError::into_inner).len();
-        let shared = [&self.shared, &self.weights, &self.activated, &self.gradient];
+        let shared = [&self.shared, &self.weights, &self.activated, &self.gradient, &self.sums];
         let scalars = self.lanes.0.len() * lane + shared.iter().map(|block| block.len()).sum::<usize>();
-        (scalars * size_of::<S>() + self.sums.len() * size_of::<f64>()) as u64
+        (scalars * size_of::<S>()) as u64
     }
 }

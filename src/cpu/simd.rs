@@ -38,11 +38,35 @@ pub trait Vectors: Copy + 'static {
     fn sub<V: Simd>(simd: V, a: Self::Vector<V>, b: Self::Vector<V>) -> Self::Vector<V>;
     /// Products.
     fn mul<V: Simd>(simd: V, a: Self::Vector<V>, b: Self::Vector<V>) -> Self::Vector<V>;
+    /// `a * b + c`, rounded once where the machine can.
+    fn mul_add<V: Simd>(
+        simd: V,
+        a: Self::Vector<V>,
+        b: Self::Vector<V>,
+        c: Self::Vector<V>,
+    ) -> Self::Vector<V>;
+    /// `yes` where `a > b`, else `no`.
+    fn greater<V: Simd>(
+        simd: V,
+        ab: [Self::Vector<V>; 2],
+        yes: Self::Vector<V>,
+        no: Self::Vector<V>,
+    ) -> Self::Vector<V>;
+    /// `yes` where `a == b`, else `no`.
+    fn equal<V: Simd>(
+        simd: V,
+        ab: [Self::Vector<V>; 2],
+        yes: Self::Vector<V>,
+        no: Self::Vector<V>,
+    ) -> Self::Vector<V>;
+    /// The sum of the values of a register, in an order that the machine's vectors set.
+    fn sum<V: Simd>(simd: V, a: Self::Vector<V>) -> Self;
 }
 
 macro_rules! vectors {
     ($t:ty, $vector:ident, $lanes:ident, $as:ident, $as_mut:ident, $load:ident, $store:ident, $splat:ident,
-     $add:ident, $sub:ident, $mul:ident) => {
+     $add:ident, $sub:ident, $mul:ident, $mul_add:ident, $greater:ident, $equal:ident, $select:ident,
+     $sum:ident) => {
         impl Vectors for $t {
             type Vector<V: Simd> = V::$vector;
 
@@ -82,6 +106,32 @@ macro_rules! vectors {
             fn mul<V: Simd>(simd: V, a: V::$vector, b: V::$vector) -> V::$vector {
                 simd.$mul(a, b)
             }
+            #[inline(always)]
+            fn mul_add<V: Simd>(simd: V, a: V::$vector, b: V::$vector, c: V::$vector) -> V::$vector {
+                simd.$mul_add(a, b, c)
+            }
+            #[inline(always)]
+            fn greater<V: Simd>(
+                simd: V,
+                [a, b]: [V::$vector; 2],
+                yes: V::$vector,
+                no: V::$vector,
+            ) -> V::$vector {
+                simd.$select(simd.$greater(a, b), yes, no)
+            }
+            #[inline(always)]
+            fn equal<V: Simd>(
+                simd: V,
+                [a, b]: [V::$vector; 2],
+                yes: V::$vector,
+                no: V::$vector,
+            ) -> V::$vector {
+                simd.$select(simd.$equal(a, b), yes, no)
+            }
+            #[inline(always)]
+            fn sum<V: Simd>(simd: V, a: V::$vector) -> Self {
+                simd.$sum(a)
+            }
         }
     };
 }
@@ -97,7 +147,12 @@ vectors!(
     splat_f32s,
     add_f32s,
     sub_f32s,
-    mul_f32s
+    mul_f32s,
+    mul_add_e_f32s,
+    greater_than_f32s,
+    equal_f32s,
+    select_f32s,
+    reduce_sum_f32s
 );
 vectors!(
     f64,
@@ -110,7 +165,12 @@ vectors!(
     splat_f64s,
     add_f64s,
     sub_f64s,
-    mul_f64s
+    mul_f64s,
+    mul_add_e_f64s,
+    greater_than_f64s,
+    equal_f64s,
+    select_f64s,
+    reduce_sum_f64s
 );
 
 /// A register of values, with the usual operators.
@@ -150,6 +210,32 @@ impl<V: Simd, S: Vectors> Vector<V, S> {
     #[inline(always)]
     pub fn splat(simd: V, value: S) -> Self {
         Self { simd, values: S::splat(simd, value) }
+    }
+
+    /// `self * factor + term`, rounded once where the machine can.
+    #[inline(always)]
+    pub fn mul_add(self, factor: Self, term: Self) -> Self {
+        Self { values: S::mul_add(self.simd, self.values, factor.values, term.values), ..self }
+    }
+
+    /// `yes` where this is above `other`, else `no`.
+    #[inline(always)]
+    pub fn above(self, other: Self, [yes, no]: [Self; 2]) -> Self {
+        let values = S::greater(self.simd, [self.values, other.values], yes.values, no.values);
+        Self { values, ..self }
+    }
+
+    /// `yes` where this is equal to `other`, else `no`.
+    #[inline(always)]
+    pub fn equals(self, other: Self, [yes, no]: [Self; 2]) -> Self {
+        let values = S::equal(self.simd, [self.values, other.values], yes.values, no.values);
+        Self { values, ..self }
+    }
+
+    /// The sum of the values.
+    #[inline(always)]
+    pub fn sum(self) -> S {
+        S::sum(self.simd, self.values)
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::{
     Scalar,
-    batch_norm::{activated, passed_back},
+    batch_norm::{activated_vector, passed_back_vector},
+    simd::{Simd, Vector, WithSimd, wide},
 };
 
 /// A tensor `[n, h, w, channels]`, and what its values go through when they are read.
@@ -32,45 +33,78 @@ impl<'a, S: Scalar> Source<'a, S> {
 
     /// Fills `to[pixels, stride]` with the pixels from `first` on; behind the channels of each come zeros.
     #[inline(always)]
-    pub fn read(self, channels: usize, first: usize, stride: usize, to: &mut [S]) {
+    pub fn read<V: Simd>(self, simd: V, channels: usize, first: usize, stride: usize, to: &mut [S]) {
         let first = first * channels;
-        match self {
-            Self::Plain(values) if stride == channels => to.copy_from_slice(&values[first..][..to.len()]),
-            Self::Plain(values) => {
-                for (to, pixel) in to.chunks_exact_mut(stride).zip(values[first..].chunks_exact(channels)) {
-                    to[..channels].copy_from_slice(pixel);
-                    to[channels..].fill(S::ZERO);
-                }
-            }
-            Self::Normalized { input, affine } => {
-                let [mean, scale, shift] = vectors(affine, channels, [0, 1, 2]);
-                for (to, pixel) in to.chunks_exact_mut(stride).zip(input[first..].chunks_exact(channels)) {
-                    let vectors = mean.iter().zip(scale).zip(shift);
-                    for ((to, &x), ((&mean, &scale), &shift)) in to.iter_mut().zip(pixel).zip(vectors) {
-                        *to = activated(x, mean, scale, shift);
+        for (pixel, to) in to.chunks_exact_mut(stride).enumerate() {
+            let (at, (to, rest)) = (first + pixel * channels, to.split_at_mut(channels));
+            rest.fill(S::ZERO);
+            match self {
+                Self::Plain(values) => to.copy_from_slice(&values[at..][..channels]),
+                Self::Normalized { input, affine } => {
+                    let input = &input[at..][..channels];
+                    for c in (0..channels).step_by(S::lanes::<V>()) {
+                        let fields = vectors(simd, affine, channels, c);
+                        activated_vector(simd, Vector::load(simd, &input[c..]), fields).store(&mut to[c..]);
                     }
-                    to[channels..].fill(S::ZERO);
                 }
-            }
-            Self::Through { grad_output, output, grad_affine, at_zero } => {
-                let fields = vectors(grad_affine, channels, [0, 1, 2, 3, 4]);
-                let [mean, scale, shift, offset, slope] = fields;
-                let pixels =
-                    grad_output[first..].chunks_exact(channels).zip(output[first..].chunks_exact(channels));
-                for (to, (gradient, pixel)) in to.chunks_exact_mut(stride).zip(pixels) {
-                    let vectors = mean.iter().zip(scale.iter().zip(shift)).zip(offset.iter().zip(slope));
-                    let values = to.iter_mut().zip(gradient.iter().zip(pixel)).zip(vectors);
-                    for ((to, (&dy, &x)), ((&mean, (&scale, &shift)), (&offset, &slope))) in values {
-                        *to = passed_back(Some(at_zero), x, dy, [mean, scale, shift, offset, slope]);
+                Self::Through { grad_output, output, grad_affine, at_zero } => {
+                    let [dy, x] = [grad_output, output].map(|values| &values[at..][..channels]);
+                    for c in (0..channels).step_by(S::lanes::<V>()) {
+                        let fields = vectors(simd, grad_affine, channels, c);
+                        let [dy, x] = [dy, x].map(|values| &values[c..]);
+                        let (dy, x) = (Vector::load(simd, dy), Vector::load(simd, x));
+                        passed_back_vector(simd, at_zero, x, dy, fields).store(&mut to[c..]);
                     }
-                    to[channels..].fill(S::ZERO);
                 }
             }
         }
     }
 }
 
+/// Lines of pixels, each followed by zeros for the pixels of a frame.
+pub(super) struct Lines<'a, S> {
+    pub source: Source<'a, S>,
+    /// The first line's first pixel.
+    pub first: usize,
+    /// Of a line, without and with its frame.
+    pub pixels: [usize; 2],
+    pub channels: usize,
+}
+
+impl<S: Scalar> Lines<'_, S> {
+    /// Fills `to[lines, framed pixels, channels]`.
+    pub fn read(self, to: &mut [S]) {
+        wide(ReadLines(self, to));
+    }
+}
+
+struct ReadLines<'a, S>(Lines<'a, S>, &'a mut [S]);
+
+impl<S: Scalar> WithSimd for ReadLines<'_, S> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<V: Simd>(self, simd: V) {
+        let Self(Lines { source, first, pixels: [width, framed], channels }, to) = self;
+        for (index, line) in to.chunks_exact_mut(framed * channels).enumerate() {
+            let (line, frame) = line.split_at_mut(width * channels);
+            source.read(simd, channels, first + index * width, channels, line);
+            frame.fill(S::ZERO);
+        }
+    }
+}
+
+/// Vectors of `[fields, channels]` from channel `c` on.
 #[inline(always)]
-fn vectors<S, const N: usize>(all: &[S], channels: usize, fields: [usize; N]) -> [&[S]; N] {
-    fields.map(|field| &all[field * channels..][..channels])
+pub(super) fn vectors<V: Simd, S: Scalar, const N: usize>(
+    simd: V,
+    all: &[S],
+    channels: usize,
+    c: usize,
+) -> [Vector<V, S>; N] {
+    let mut vectors = [Vector::splat(simd, S::ZERO); N];
+    for (field, vector) in vectors.iter_mut().enumerate() {
+        *vector = Vector::load(simd, &all[field * channels + c..(field + 1) * channels]);
+    }
+    vectors
 }

@@ -11,6 +11,7 @@ use super::{
     Scalar,
     matmul::{Matrix, Store, matmul},
     scratch::Lanes,
+    source::{Lines, Source},
 };
 use crate::ops::Conv;
 
@@ -124,7 +125,7 @@ pub(super) fn convolve<S: Scalar>(
 pub(super) fn grad_weight<S: Scalar>(
     conv: &Conv,
     input: &[S],
-    grad_output: &[S],
+    grad_output: Source<S>,
     range: std::ops::Range<usize>,
     sum: &mut [S],
     lanes: &Lanes<S>,
@@ -136,11 +137,8 @@ pub(super) fn grad_weight<S: Scalar>(
             let (from, to) = room.split_at_mut(framed(conv, strip.rows));
             let to = &mut to[..strip.rows * (w + 2) * k];
             strip.frame(input, from);
-            let lines = grad_output[(strip.n * h + strip.y) * w * k..].chunks_exact(w * k);
-            for (line, grad_output) in to.chunks_exact_mut((w + 2) * k).zip(lines) {
-                line[..w * k].copy_from_slice(grad_output);
-                line[w * k..].fill(S::ZERO);
-            }
+            let first = (strip.n * h + strip.y) * w;
+            Lines { source: grad_output, first, pixels: [w, w + 2], channels: k }.read(to);
             let grad_output = Matrix::rows(to, strip.rows * (w + 2), k, k);
             for (r, sum) in sum.chunks_exact_mut(3 * c * k).enumerate() {
                 let windows = strip.windows(from, r);

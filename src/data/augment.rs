@@ -1,11 +1,13 @@
-//! Random rotations and translations, as pure functions of (seed, epoch, sample).
+//! Random crops, flips, rotations and translations, as pure functions of (seed, epoch, sample).
 
+use super::Rectangle;
 use crate::rng::{key, philox4x32, stream};
 
 /// The transform that leaves an image as it is.
 pub const IDENTITY: [f32; 6] = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0];
 
-/// How far training images are rotated and translated at random.
+/// What is done to training images at random: cropped, flipped, moved by whole pixels, rotated, translated, in this
+/// order.
 ///
 /// An image turns about its centre `((W - 1) / 2, (H - 1) / 2)` by an angle uniform in `-rotate_degrees` to
 /// `rotate_degrees`, counter-clockwise as seen for positive angles, and then moves by `(dx, dy)` pixels,
@@ -15,11 +17,15 @@ pub const IDENTITY: [f32; 6] = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0];
 pub struct Augmentation {
     rotate_degrees: f32,
     translate: f32,
+    resized_crop: bool,
+    flip: bool,
+    padding: u32,
 }
 
 impl Augmentation {
     /// Leaves every image as it is.
-    pub const NONE: Self = Self { rotate_degrees: 0.0, translate: 0.0 };
+    pub const NONE: Self =
+        Self { rotate_degrees: 0.0, translate: 0.0, resized_crop: false, flip: false, padding: 0 };
 
     /// Rotation within `rotate_degrees` (0 to 180) and translation within the fraction `translate` (0 to 1)
     /// of the width and of the height.
@@ -33,7 +39,23 @@ impl Augmentation {
         if !(0.0..=1.0).contains(&translate) {
             return Err(AugmentationError::Translate { value: translate });
         }
-        Ok(Self { rotate_degrees, translate })
+        Ok(Self { rotate_degrees, translate, ..Self::NONE })
+    }
+
+    /// Also shows a random part of each image, 8 to 100 % of its area, 3:4 to 4:3, at the size of the whole.
+    pub const fn resized_crop(self, resized_crop: bool) -> Self {
+        Self { resized_crop, ..self }
+    }
+
+    /// Also mirrors every second image, left for right.
+    pub const fn flip(self, flip: bool) -> Self {
+        Self { flip, ..self }
+    }
+
+    /// Also moves each image by up to `padding` whole pixels along both axes: what cutting the image's size out of
+    /// the image with `padding` black pixels around it does.
+    pub const fn crop_padded(self, padding: u32) -> Self {
+        Self { padding, ..self }
     }
 
     /// The largest angle, in degrees.
@@ -51,11 +73,13 @@ impl Augmentation {
     /// It leads backwards, from a position `(x, y)` of the result to the position of the source that is seen
     /// there, `(a x + b y + tx, c x + d y + ty)`, both in pixels of the source (x to the right, y down, pixel
     /// centres at whole numbers). The forward transform is [`Augmentation`]'s: rotate, then translate.
-    /// Exactly [`IDENTITY`] where nothing is random.
+    /// Exactly [`IDENTITY`] where nothing is random. The centres of a crop's corner pixels come to lie on those of
+    /// the image's, so that nothing outside the crop is seen.
     ///
     /// # Numerics
-    /// One Philox block per image, counter `[sample, epoch, 0, AUGMENT]`; its first three words give the
-    /// angle, dx and dy. Computed in f64 and rounded to f32 once.
+    /// The Philox block with counter `[sample, epoch, 0, AUGMENT]` gives the angle, dx, dy and in its last bit the
+    /// flip; the block behind it the move by whole pixels; those behind that the crop. Computed in f64 and rounded to
+    /// f32 once.
     pub fn inverse_affine(
         &self,
         seed: u64,
@@ -67,26 +91,58 @@ impl Augmentation {
         if *self == Self::NONE {
             return IDENTITY;
         }
-        let words = philox4x32([sample, epoch, 0, stream::AUGMENT], key(seed));
+        let words = words(seed, epoch, sample, 0);
         // The middles of 2^32 equal parts of (-1, 1): symmetric, both ends excluded.
         let [turn, right, down, _] = words.map(|word| (f64::from(word) + 0.5) / 2_147_483_648.0 - 1.0);
         let degrees = turn * f64::from(self.rotate_degrees);
         let dx = right * f64::from(self.translate) * width as f64;
         let dy = down * f64::from(self.translate) * height as f64;
-        inverse_of(degrees, dx, dy, height, width)
+        let mut inverse = inverse_of(degrees, dx, dy, height, width);
+        // What came before the rotation, the last first.
+        if self.padding > 0 {
+            let [right, down, ..] = self::words(seed, epoch, sample, 1);
+            let bound = 2 * u64::from(self.padding) + 1;
+            let shift = |word: u32| f64::from(self.padding) - ((u64::from(word) * bound) >> 32) as f64;
+            inverse = then(inverse, [1.0, shift(right), 1.0, shift(down)]);
+        }
+        if self.flip && words[3] & 1 == 1 {
+            inverse = then(inverse, [-1.0, width as f64 - 1.0, 1.0, 0.0]);
+        }
+        if let Some(part) = self.crop(seed, epoch, sample, [height, width]) {
+            let scale = |part: usize, whole: usize| (part as f64 - 1.0) / (whole as f64 - 1.0).max(1.0);
+            let (x, y) = (scale(part.width, width), scale(part.height, height));
+            inverse = then(inverse, [x, part.left as f64, y, part.top as f64]);
+        }
+        inverse.map(|value| value as f32)
     }
+
+    /// The part that is seen of an image of `size` height and width in one epoch, where images are cropped.
+    pub fn crop(&self, seed: u64, epoch: u32, sample: u32, size: [usize; 2]) -> Option<Rectangle> {
+        let words = |attempt| words(seed, epoch, sample, 2 + attempt);
+        self.resized_crop.then(|| Rectangle::random(size, words))
+    }
+}
+
+/// Four random words of an image in an epoch.
+fn words(seed: u64, epoch: u32, sample: u32, block: u32) -> [u32; 4] {
+    philox4x32([sample, epoch, block, stream::AUGMENT], key(seed))
+}
+
+/// Leads on from where `m` leads: `x` to `ax x + bx`, `y` to `ay y + by`.
+fn then(m: [f64; 6], [ax, bx, ay, by]: [f64; 4]) -> [f64; 6] {
+    [ax * m[0], ax * m[1], ax * m[2] + bx, ay * m[3], ay * m[4], ay * m[5] + by]
 }
 
 /// The inverse of: rotate by `degrees` counter-clockwise about the centre, then translate by `(dx, dy)` pixels.
 ///
 /// With y down, a counter-clockwise turn takes `(x, y)` to `(x cos + y sin, y cos - x sin)`; its inverse is the
 /// transpose.
-fn inverse_of(degrees: f64, dx: f64, dy: f64, height: usize, width: usize) -> [f32; 6] {
+fn inverse_of(degrees: f64, dx: f64, dy: f64, height: usize, width: usize) -> [f64; 6] {
     let (sin, cos) = degrees.to_radians().sin_cos();
     let (cx, cy) = ((width as f64 - 1.0) / 2.0, (height as f64 - 1.0) / 2.0);
     let tx = cx - cos * (cx + dx) + sin * (cy + dy);
     let ty = cy - sin * (cx + dx) - cos * (cy + dy);
-    [cos, -sin, tx, sin, cos, ty].map(|value| value as f32)
+    [cos, -sin, tx, sin, cos, ty]
 }
 
 /// An augmentation that cannot be.
@@ -111,7 +167,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn apply(m: [f32; 6], x: f32, y: f32) -> (f32, f32) {
+    fn apply(m: [f64; 6], x: f32, y: f32) -> (f32, f32) {
+        let m = m.map(|value| value as f32);
         (m[0] * x + m[1] * y + m[2], m[3] * x + m[4] * y + m[5])
     }
 
@@ -151,6 +208,65 @@ mod tests {
     fn rotation_comes_before_translation() {
         let m = inverse_of(90.0, 2.0, 0.0, 28, 28);
         assert_near(apply(m, 15.5, 13.5), (13.5, 13.5));
+    }
+
+    /// Half of the images are mirrored, and nothing else happens to them.
+    #[test]
+    fn a_flip_mirrors_half_of_the_images() {
+        let augmentation = Augmentation::NONE.flip(true);
+        let all: Vec<[f32; 6]> = (0..2000).map(|i| augmentation.inverse_affine(3, 0, i, 8, 10)).collect();
+        let mirrored = all.iter().filter(|m| **m == [-1.0, 0.0, 9.0, 0.0, 1.0, 0.0]).count();
+        let kept = all.iter().filter(|m| **m == IDENTITY).count();
+        assert_eq!(mirrored + kept, 2000);
+        // Four standard deviations.
+        assert!((911..=1089).contains(&mirrored), "{mirrored}");
+        assert_ne!(
+            all[..64],
+            (0..64).map(|i| augmentation.inverse_affine(3, 1, i, 8, 10)).collect::<Vec<_>>()
+        );
+    }
+
+    /// All moves by -4 to 4 pixels along both axes come up about as often.
+    #[test]
+    fn a_padded_crop_moves_by_whole_pixels() {
+        let augmentation = Augmentation::NONE.crop_padded(4);
+        let mut seen = std::collections::BTreeMap::new();
+        for sample in 0..8100 {
+            let [a, b, tx, c, d, ty] = augmentation.inverse_affine(1, 0, sample, 32, 32);
+            assert_eq!([a, b, c, d], [1.0, 0.0, 0.0, 1.0]);
+            assert!(tx.fract() == 0.0 && ty.fract() == 0.0 && tx.abs() <= 4.0 && ty.abs() <= 4.0);
+            *seen.entry((tx as i32, ty as i32)).or_insert(0) += 1;
+        }
+        assert_eq!(seen.len(), 81);
+        // Five standard deviations around 100.
+        assert!(seen.values().all(|count| (50..=150).contains(count)), "{seen:?}");
+    }
+
+    /// The corners of the image show the corners of the crop, mirrored where it is flipped as well.
+    #[test]
+    fn a_crop_is_seen_at_the_size_of_the_whole() {
+        for flip in [false, true] {
+            let augmentation = Augmentation::NONE.resized_crop(true).flip(flip);
+            for sample in 0..50 {
+                let part = augmentation.crop(5, 2, sample, [24, 32]).unwrap();
+                let m = augmentation.inverse_affine(5, 2, sample, 24, 32).map(f64::from);
+                let (left, right) = (part.left as f32, (part.left + part.width - 1) as f32);
+                let bottom = (part.top + part.height - 1) as f32;
+                let mirrored = m[0] < 0.0;
+                assert!(flip || !mirrored);
+                assert_near(apply(m, 0.0, 0.0), (if mirrored { right } else { left }, part.top as f32));
+                assert_near(apply(m, 31.0, 23.0), (if mirrored { left } else { right }, bottom));
+            }
+        }
+        assert_eq!(Augmentation::NONE.flip(true).crop(5, 2, 0, [24, 32]), None);
+    }
+
+    /// What is older than crops and flips draws what it always drew.
+    #[test]
+    fn the_draws_never_change() {
+        let m = Augmentation::new(8.0, 0.04).unwrap().inverse_affine(0, 0, 0, 28, 28);
+        // Computed by a separate program.
+        assert_eq!(m, [0.9975029, 0.07062542, -0.023475325, -0.07062542, 0.9975029, 2.0299394]);
     }
 
     #[test]

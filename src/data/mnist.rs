@@ -11,6 +11,20 @@ use md5::{Digest, Md5};
 use super::idx::{self, IdxDataset, IdxFile, Part};
 use super::{DataError, DataSets, Normalization};
 
+/// The classes of Fashion-MNIST.
+const FASHION: [&str; 10] = [
+    "T-shirt/top",
+    "trouser",
+    "pullover",
+    "dress",
+    "coat",
+    "sandal",
+    "shirt",
+    "sneaker",
+    "bag",
+    "ankle boot",
+];
+
 /// Each built-in file, gzipped, and the MD5 of its uncompressed content.
 fn published(part: Part) -> (&'static [u8], &'static str) {
     match part {
@@ -55,6 +69,20 @@ pub fn builtin() -> Result<DataSets, DataError> {
 pub fn from_dir(dir: &Path) -> Result<DataSets, DataError> {
     let files = idx::read_parts(|part| checked(IdxFile::open(&part.find(dir)?, part.kind())?, part))?;
     data_sets(files)
+}
+
+/// The four files of Fashion-MNIST in a directory, gzipped or not: pictures of clothes in MNIST's layout.
+///
+/// # Source
+/// Xiao, Rasul, Vollgraf: "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms" (2017),
+/// with the mean and the deviation of its training images.
+///
+/// # Errors
+/// [`IdxError`](idx::IdxError) where a file is missing or damaged, or has a label beyond the ten classes.
+pub fn fashion(dir: &Path) -> Result<DataSets, DataError> {
+    let normalization = Normalization { mean: vec![0.2860], std: vec![0.3530] };
+    let names = FASHION.map(str::to_owned).to_vec();
+    Ok(IdxDataset::pair("fashion-mnist", idx::read_dir(dir)?, names, Some(normalization))?)
 }
 
 /// The names of the classes: the ten digits.

@@ -1,11 +1,16 @@
 //! Data: labelled images on the host, the order they are drawn in, and how each is moved about.
 //!
-//! A [`Dataset`] holds decoded u8 images, channels last; [`DataSource`] names one the way the command line
-//! does; a [`Loader`] turns it into [`Batch`]es, shuffled and augmented as pure functions of (seed, epoch);
-//! [`picture`] brings any PNG or JPEG into the form a network was trained on. Resizing, augmenting and
-//! normalising the pixels themselves is the device's work: a batch carries u8 images and their transforms.
+//! A [`Dataset`] gives u8 images of one size, channels last, from memory or from the files of a folder;
+//! [`DataSource`] names one the way the command line does; a [`Loader`] turns it into [`Batch`]es, shuffled and
+//! augmented as pure functions of (seed, epoch); [`picture`] brings any PNG or JPEG into the form a network was
+//! trained on. Resizing, augmenting and normalising the pixels themselves is the device's work: a batch carries u8
+//! images and their transforms. Only files of all sizes are cropped and resized here, as they are decoded.
 
 mod augment;
+pub mod cifar;
+mod crop;
+mod emnist;
+pub mod folder;
 pub mod idx;
 mod loader;
 pub mod mnist;
@@ -14,14 +19,20 @@ mod shuffle;
 mod source;
 
 pub use augment::{Augmentation, AugmentationError, IDENTITY};
+pub use crop::Rectangle;
 pub use idx::{IdxDataset, IdxError};
 pub use loader::{Batch, Batches, Loader, LoaderError};
 pub use shuffle::permutation;
-pub use source::{DataError, DataSource};
+pub use source::{DataError, DataSource, Options};
 
 use std::sync::Arc;
 
-/// Labelled images of one size, decoded and in memory.
+use picture::PictureError;
+
+/// Says which part of an image to see, given its height and width.
+pub type Crop<'a> = &'a (dyn Fn([usize; 2]) -> Option<Rectangle> + Sync);
+
+/// Labelled images that are seen at one size.
 ///
 /// Methods that take an index panic where it is not below [`len`](Dataset::len), as a slice does.
 pub trait Dataset: Send + Sync {
@@ -53,14 +64,40 @@ pub trait Dataset: Send + Sync {
         self.class_names().len()
     }
 
-    /// One image, `[H, W, C]`, channels last.
-    fn image(&self, index: usize) -> &[u8];
+    /// Writes one image, `[H, W, C]`, channels last, over all of `pixels`.
+    ///
+    /// A set whose images have sizes of their own sees the part that `crop` says, or where it says none the centre
+    /// that an evaluation sees; [`crops`](Dataset::crops) tells which sets do. The others see whole images.
+    ///
+    /// # Errors
+    /// [`PictureError`] where a file has changed since the set was opened.
+    fn read(&self, index: usize, crop: Crop<'_>, pixels: &mut [u8]) -> Result<(), PictureError>;
+
+    /// Whether [`read`](Dataset::read) crops; if not, the device does.
+    fn crops(&self) -> bool {
+        false
+    }
+
+    /// One image as an evaluation sees it, `[H, W, C]`, channels last.
+    ///
+    /// # Errors
+    /// As [`read`](Dataset::read).
+    fn image(&self, index: usize) -> Result<Vec<u8>, PictureError> {
+        let mut pixels = vec![0; self.height() * self.width() * self.channels()];
+        self.read(index, &|_| None, &mut pixels)?;
+        Ok(pixels)
+    }
 
     /// The class of one image, below [`classes`](Dataset::classes).
     fn label(&self, index: usize) -> u32;
 
     /// The mean and standard deviation that a network's input is normalised with.
     fn normalization(&self) -> &Normalization;
+
+    /// The files that were left out when the set was opened, each with the reason.
+    fn skipped(&self) -> &[String] {
+        &[]
+    }
 }
 
 /// What brings pixels to about mean 0 and deviation 1: `(value / 255 - mean) / std`.

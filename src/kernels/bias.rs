@@ -8,7 +8,8 @@ use super::{
 use crate::ops::Op;
 
 const PARTIALS: &str = include_str!("../../shaders/bias/grad_partials.wgsl");
-const MERGE: ([&str; 2], &str) = (
+/// A sum of chunks, in a tree and in order.
+pub(super) const MERGE: ([&str; 2], &str) = (
     [REDUCE, include_str!("../../shaders/bias/grad_merge.wgsl")],
     include_str!("../../shaders/bias/grad_merge_serial.wgsl"),
 );

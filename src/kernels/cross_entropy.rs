@@ -19,6 +19,7 @@ pub(super) const VARIANTS: &[Variant] = &[
         build: |op, _| {
             let loss = unpack!(op, CrossEntropy);
             let source = source(&[REDUCE, FORWARD]).constant("N", loss.n).constant("CLASSES", loss.classes);
+            let source = source.float("LABEL_SMOOTHING", loss.label_smoothing);
             Kernel::new(vec![Dispatch::new("", source, loss.n as u64)])
         },
     },
@@ -29,8 +30,13 @@ pub(super) const VARIANTS: &[Variant] = &[
         supports: |op, _| matches!(op, Op::CrossEntropyGrad(_)),
         build: |op, _| {
             let loss = unpack!(op, CrossEntropyGrad);
-            let source =
-                source(&[CONTROL, GRAD_INPUT]).constant("N", loss.n).constant("CLASSES", loss.classes);
+            let smoothing = f64::from(loss.label_smoothing);
+            let others = smoothing / loss.classes as f64;
+            let source = source(&[CONTROL, GRAD_INPUT])
+                .constant("N", loss.n)
+                .constant("CLASSES", loss.classes)
+                .float("TARGET", (1.0 - smoothing + others) as f32)
+                .float("TARGET_OTHERS", others as f32);
             single(source, loss.n * loss.classes)
         },
     },

@@ -4,11 +4,14 @@
 //! dispatches) for given shapes. Nothing here knows of wgpu: [`Caps`] are plain facts about a device.
 
 mod adam;
+mod average;
+mod avg_pool;
 mod batch_norm;
 mod bias;
 mod caps;
 mod cast;
 mod choose;
+mod clip;
 mod conv;
 mod conv_direct;
 mod conv_tiled;
@@ -26,6 +29,7 @@ mod parts;
 mod prepare;
 mod relu;
 pub mod roofline;
+mod sgd;
 mod tuned;
 mod winograd;
 
@@ -181,6 +185,7 @@ pub fn variants() -> impl Iterator<Item = &'static Variant> {
         batch_norm::VARIANTS,
         relu::VARIANTS,
         max_pool::VARIANTS,
+        avg_pool::VARIANTS,
         dropout::VARIANTS,
         linear_tiled::FORWARD_VARIANTS,
         linear_tiled::GRAD_INPUT_VARIANTS,
@@ -189,6 +194,9 @@ pub fn variants() -> impl Iterator<Item = &'static Variant> {
         cross_entropy::VARIANTS,
         metrics::VARIANTS,
         adam::VARIANTS,
+        sgd::VARIANTS,
+        average::VARIANTS,
+        clip::VARIANTS,
         cast::VARIANTS,
         loss_scale::VARIANTS,
     ]

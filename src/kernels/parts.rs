@@ -11,6 +11,11 @@ pub(super) fn read(normalized: bool) -> &'static str {
     if normalized { READ_NORMALIZED } else { READ_PLAIN }
 }
 
+/// What takes the loss's scale out of gradients, where they carry one.
+pub(super) fn scaling(scaled: bool) -> &'static [&'static str] {
+    if scaled { &[LOSS_SCALE, SCALE_LOSS] } else { &[SCALE_NONE] }
+}
+
 /// Invocations in a workgroup of the kernels that do not say otherwise. A multiple of every subgroup in use.
 pub(super) const WORKGROUP: usize = 64;
 
@@ -20,6 +25,8 @@ pub(super) const WORKSPACE: &str = "workspace";
 pub(super) const GRID: &str = include_str!("../../shaders/shared/grid.wgsl");
 pub(super) const CONTROL: &str = include_str!("../../shaders/shared/control.wgsl");
 pub(super) const LOSS_SCALE: &str = include_str!("../../shaders/shared/loss_scale.wgsl");
+const SCALE_NONE: &str = include_str!("../../shaders/shared/scale_none.wgsl");
+const SCALE_LOSS: &str = include_str!("../../shaders/shared/scale_loss.wgsl");
 pub(super) const PHILOX: &str = include_str!("../../shaders/shared/philox.wgsl");
 pub(super) const MOMENTS: &str = include_str!("../../shaders/shared/moments.wgsl");
 pub(super) const REDUCE: &str = include_str!("../../shaders/shared/reduce.wgsl");

@@ -5,5 +5,5 @@ mod parameters;
 mod vgg;
 
 pub use network::{Layer, LayerKind, Network, NetworkError};
-pub use parameters::{Init, Layout, Parameter};
-pub use vgg::{PoolStride, Semantics, VggConfig};
+pub use parameters::{Init, Layout, Parameter, Training};
+pub use vgg::{Architecture, Freeze, PoolStride, Semantics, VggConfig};

@@ -3,8 +3,8 @@
 use thiserror::Error;
 
 use super::{
-    Init, Layout, Parameter, Semantics, VggConfig,
-    vgg::{PoolStride, VGG16},
+    Freeze, Init, Layout, Parameter, Semantics, Training, VggConfig,
+    vgg::{PoolStride, WIDTHS},
 };
 use crate::shape::Shape;
 
@@ -28,6 +28,8 @@ pub enum LayerKind {
         /// Strides along height and width.
         stride: [usize; 2],
     },
+    /// Average pooling to the output's size, whatever the input's is.
+    AvgPool,
     /// Dropout.
     Dropout {
         /// Which dropout layer of the network it is.
@@ -38,6 +40,18 @@ pub enum LayerKind {
         /// Index of the weight; the bias follows.
         weight: usize,
     },
+}
+
+impl LayerKind {
+    /// The index of the layer's first parameter, where it has any.
+    pub fn first_parameter(self) -> Option<usize> {
+        match self {
+            Self::Conv { weight: first }
+            | Self::Linear { weight: first }
+            | Self::BatchNorm { gamma: first } => Some(first),
+            Self::Relu | Self::MaxPool { .. } | Self::AvgPool | Self::Dropout { .. } => None,
+        }
+    }
 }
 
 /// One layer with its shapes, without the batch.
@@ -70,7 +84,8 @@ pub enum NetworkError {
     /// The image shrinks to nothing.
     #[error(
         "image size {height}x{width}: pool{pool} would get a {at_height}x{at_width} image, but its window is 2x2; \
-         the smallest side that works is {smallest}"
+         the smallest side that works {} is {smallest}",
+        if *.fixed { "with a pooling stride that is always 2 (pool_stride \"fixed\", torchvision's)" } else { "here" }
     )]
     TooSmall {
         /// Height of the input.
@@ -85,6 +100,8 @@ pub enum NetworkError {
         at_width: usize,
         /// The smallest side that passes all pooling layers.
         smallest: usize,
+        /// Whether the stride is always 2.
+        fixed: bool,
     },
     /// A value outside its range.
     #[error("{name} is {value}, but must be {range}")]
@@ -99,15 +116,32 @@ pub enum NetworkError {
 }
 
 impl Network {
-    /// Builds VGG16 with batch normalisation from its table.
+    /// Builds a network from the table.
     pub(super) fn vgg(config: VggConfig) -> Result<Self, NetworkError> {
         check(&config)?;
         let mut b = Builder::new(&config);
-        for (block, widths) in VGG16.iter().enumerate() {
-            for (index, &width) in widths.iter().enumerate() {
-                b.conv_norm_relu(&format!("{}_{}", block + 1, index + 1), config.scaled(width));
+        for (block, (convolutions, width)) in config.model.convolutions().into_iter().zip(WIDTHS).enumerate()
+        {
+            for index in 0..convolutions {
+                let name = format!("{}_{}", block + 1, index + 1);
+                b.conv(&name, config.scaled(width));
+                if config.model.batch_norm() {
+                    b.batch_norm(&name);
+                }
+                b.push(format!("relu{name}"), LayerKind::Relu, b.shape.clone());
             }
             b.max_pool(block + 1)?;
+        }
+        if config.avgpool > 0 {
+            let [.., channels] = b.image();
+            b.push(
+                "avgpool".to_owned(),
+                LayerKind::AvgPool,
+                [config.avgpool, config.avgpool, channels].into(),
+            );
+        }
+        if config.freeze == Freeze::Features {
+            b.freeze();
         }
         b.linear_relu_dropout(1, config.hidden());
         b.linear_relu_dropout(2, config.hidden());
@@ -116,9 +150,10 @@ impl Network {
         Ok(Self { layers, parameters, config })
     }
 
-    /// The number of trained values.
-    pub fn trained_values(&self) -> usize {
-        self.parameters.iter().filter(|p| p.trainable).map(|p| p.shape.elements()).sum()
+    /// The number of values that training found or will find, frozen ones included; running statistics are not.
+    pub fn values(&self) -> usize {
+        let values = self.parameters.iter().filter(|p| p.training != Training::Statistic);
+        values.map(|p| p.shape.elements()).sum()
     }
 
     /// The slope of the ReLU at exactly 0.
@@ -147,6 +182,7 @@ fn check(config: &VggConfig) -> Result<(), NetworkError> {
     range("classes", c.classes.to_string(), (2..=65_536).contains(&c.classes), "2 to 65536")?;
     range("width", c.width.to_string(), c.width > 0.0 && c.width <= 8.0, "above 0, at most 8")?;
     range("hidden", c.hidden().to_string(), (1..=65_536).contains(&c.hidden()), "1 to 65536")?;
+    range("avgpool", c.avgpool.to_string(), c.avgpool <= 64, "0 to 64")?;
     range("dropout", c.dropout.to_string(), (0.0..1.0).contains(&c.dropout), "at least 0, below 1")?;
     let (eps, momentum) = (c.batch_norm_eps, c.batch_norm_momentum);
     range("batch_norm_eps", eps.to_string(), eps > 0.0 && eps <= 1.0, "above 0, at most 1")?;
@@ -157,7 +193,7 @@ fn check(config: &VggConfig) -> Result<(), NetworkError> {
 fn smallest_side(stride: PoolStride) -> usize {
     let passes = |side: &usize| {
         let mut side = *side;
-        VGG16.iter().all(|_| {
+        WIDTHS.iter().all(|_| {
             let ok = side >= 2;
             side = if ok { (side - 2) / stride.along(side) + 1 } else { side };
             ok
@@ -191,7 +227,7 @@ impl<'a> Builder<'a> {
 
     fn parameter(&mut self, name: String, shape: impl Into<Shape>, layout: Layout, init: Init) -> usize {
         let shape = shape.into();
-        self.parameters.push(Parameter { name, shape, layout, init, trainable: true });
+        self.parameters.push(Parameter { name, shape, layout, init, training: Training::Trained });
         self.parameters.len() - 1
     }
 
@@ -199,25 +235,34 @@ impl<'a> Builder<'a> {
         self.shape.dims().try_into().expect("convolutions and pooling come before the classifier")
     }
 
-    fn conv_norm_relu(&mut self, name: &str, k: usize) {
+    fn conv(&mut self, name: &str, k: usize) {
         let [h, w, c] = self.image();
         let at = format!("features.{}", self.position);
         let weight = self.parameter(format!("{at}.weight"), [k, c, 3, 3], Layout::Conv, Init::he(9 * k));
         self.parameter(format!("{at}.bias"), [k], Layout::Same, Init::Constant(0.0));
         self.push(format!("conv{name}"), LayerKind::Conv { weight }, [h, w, k].into());
+    }
 
+    fn batch_norm(&mut self, name: &str) {
+        let [.., k] = self.image();
         let at = format!("features.{}", self.position);
-        let statistic = |this: &mut Self, field: &str, value, trainable| {
+        let vector = |this: &mut Self, field: &str, value, training| {
             let index = this.parameter(format!("{at}.{field}"), [k], Layout::Same, Init::Constant(value));
-            this.parameters[index].trainable = trainable;
+            this.parameters[index].training = training;
             index
         };
-        let gamma = statistic(self, "weight", 1.0, true);
-        statistic(self, "bias", 0.0, true);
-        statistic(self, "running_mean", 0.0, false);
-        statistic(self, "running_var", 1.0, false);
-        self.push(format!("bn{name}"), LayerKind::BatchNorm { gamma }, [h, w, k].into());
-        self.push(format!("relu{name}"), LayerKind::Relu, [h, w, k].into());
+        let gamma = vector(self, "weight", 1.0, Training::Trained);
+        vector(self, "bias", 0.0, Training::Trained);
+        vector(self, "running_mean", 0.0, Training::Statistic);
+        vector(self, "running_var", 1.0, Training::Statistic);
+        self.push(format!("bn{name}"), LayerKind::BatchNorm { gamma }, self.shape.clone());
+    }
+
+    /// Freezes all that there is so far.
+    fn freeze(&mut self) {
+        for parameter in self.parameters.iter_mut().filter(|p| p.trained()) {
+            parameter.training = Training::Frozen;
+        }
     }
 
     fn max_pool(&mut self, pool: usize) -> Result<(), NetworkError> {
@@ -225,7 +270,16 @@ impl<'a> Builder<'a> {
         if h < 2 || w < 2 {
             let [height, width] = self.config.image_size;
             let smallest = smallest_side(self.config.pool_stride);
-            return Err(NetworkError::TooSmall { height, width, pool, at_height: h, at_width: w, smallest });
+            let fixed = self.config.pool_stride == PoolStride::Fixed;
+            return Err(NetworkError::TooSmall {
+                height,
+                width,
+                pool,
+                at_height: h,
+                at_width: w,
+                smallest,
+                fixed,
+            });
         }
         let stride = [h, w].map(|side| self.config.pool_stride.along(side));
         let output = [(h - 2) / stride[0] + 1, (w - 2) / stride[1] + 1, c];
@@ -259,9 +313,10 @@ impl<'a> Builder<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Architecture;
 
     fn trained(config: VggConfig) -> usize {
-        config.network().unwrap().trained_values()
+        config.network().unwrap().values()
     }
 
     /// The published counts, and those of the issue's table.
@@ -274,12 +329,29 @@ mod tests {
         assert_eq!(trained(VggConfig { width: 0.25, hidden: Some(512), ..at28 }), 1_256_442);
         assert_eq!(trained(VggConfig { channels: 3, ..paper.clone() }), 134_309_962);
         assert_eq!(trained(VggConfig { channels: 3, classes: 1000, ..paper.clone() }), 138_365_992);
+        // Those that torchvision publishes with its weights.
+        let published = [
+            132_863_336,
+            132_868_840,
+            133_047_848,
+            133_053_736,
+            138_357_544,
+            138_365_992,
+            143_667_240,
+            143_678_248,
+        ];
+        for (model, values) in Architecture::all().zip(published) {
+            let at = |side| VggConfig { image_size: [side; 2], ..VggConfig::torchvision(model) };
+            assert_eq!(trained(at(224)), values, "{model}");
+            // Adaptive average pooling makes the classifier the same at every size.
+            assert_eq!(trained(at(32)), values, "{model}");
+        }
         let statistics: usize = paper
             .network()
             .unwrap()
             .parameters
             .iter()
-            .filter(|p| !p.trainable)
+            .filter(|p| p.training == Training::Statistic)
             .map(|p| p.shape.elements())
             .sum();
         assert_eq!(statistics, 8_448);
@@ -305,6 +377,43 @@ mod tests {
     }
 
     #[test]
+    fn the_table_is_in_the_order_of_its_names() {
+        for model in Architecture::all() {
+            let read: toml::Table = format!("model = {:?}", model.name()).parse().unwrap();
+            assert_eq!(read["model"].clone().try_into::<Architecture>().unwrap(), model);
+            assert_eq!(model.batch_norm(), model.name().ends_with("_bn"));
+        }
+        assert_eq!(Architecture::Vgg13.with_batch_norm(true), Architecture::Vgg13Bn);
+        assert_eq!(Architecture::Vgg19Bn.with_batch_norm(false), Architecture::Vgg19);
+        assert_eq!(Architecture::Vgg19.to_string(), "VGG19 without batch norm");
+    }
+
+    /// Without batch norm a convolution is two positions from the next one.
+    #[test]
+    fn names_without_batch_norm_are_torchvisions() {
+        let network = VggConfig::torchvision(Architecture::Vgg16).network().unwrap();
+        let weights: Vec<&str> = network.parameters.iter().map(|p| p.name.as_str()).step_by(2).collect();
+        let features =
+            [0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28].map(|i| format!("features.{i}.weight"));
+        let classifier = [0, 3, 6].map(|i| format!("classifier.{i}.weight"));
+        assert_eq!(weights, features.iter().chain(&classifier).map(String::as_str).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn frozen_features_are_all_but_the_classifier() {
+        let config = VggConfig { freeze: Freeze::Features, ..VggConfig::default() };
+        let network = config.network().unwrap();
+        for p in &network.parameters {
+            let expected = match p.name.split('.').next_back().unwrap() {
+                "running_mean" | "running_var" => Training::Statistic,
+                _ if p.name.starts_with("features") => Training::Frozen,
+                _ => Training::Trained,
+            };
+            assert_eq!(p.training, expected, "{}", p.name);
+        }
+    }
+
+    #[test]
     fn pooling_at_28_adapts_and_small_images_are_refused() {
         let at = |h, w, pool_stride| {
             VggConfig { image_size: [h, w], pool_stride, ..VggConfig::default() }.network()
@@ -320,7 +429,8 @@ mod tests {
         for (stride, smallest) in [(PoolStride::Adaptive, 24), (PoolStride::Fixed, 32)] {
             assert!(at(smallest, smallest, stride).is_ok());
             let error = at(smallest - 1, 64, stride).unwrap_err().to_string();
-            assert!(error.contains(&format!("works is {smallest}")), "{error}");
+            assert!(error.ends_with(&format!(" is {smallest}")), "{error}");
+            assert_eq!(error.contains("always 2"), stride == PoolStride::Fixed, "{error}");
         }
         assert!(at(0, 28, PoolStride::Adaptive).is_err());
     }
@@ -335,6 +445,7 @@ mod tests {
             (VggConfig { channels: 2, ..base.clone() }, "channels"),
             (VggConfig { dropout: 1.0, ..base.clone() }, "dropout"),
             (VggConfig { hidden: Some(0), ..base.clone() }, "hidden"),
+            (VggConfig { avgpool: 65, ..base.clone() }, "avgpool"),
         ] {
             let error = bad.network().unwrap_err().to_string();
             assert!(error.starts_with(name), "{error}");

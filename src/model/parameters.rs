@@ -101,11 +101,27 @@ pub struct Parameter {
     pub layout: Layout,
     /// The first values.
     pub init: Init,
-    /// Whether the optimiser trains it; running statistics are not trained.
-    pub trainable: bool,
+    /// How training changes it.
+    pub training: Training,
+}
+
+/// How training changes a parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Training {
+    /// By the optimiser.
+    Trained,
+    /// Not at all.
+    Frozen,
+    /// Not by the optimiser: a running statistic of a batch norm, which frozen layers leave as it is.
+    Statistic,
 }
 
 impl Parameter {
+    /// Whether the optimiser trains it.
+    pub fn trained(&self) -> bool {
+        self.training == Training::Trained
+    }
+
     /// The first values in disk order, a pure function of (seed, `index` of the parameter in the network).
     pub fn initial(&self, seed: u64, index: usize) -> Vec<f32> {
         let count = self.shape.elements();

@@ -2,15 +2,91 @@
 //!
 //! # Source
 //! Simonyan and Zisserman: "Very deep convolutional networks for large-scale image recognition" (2014),
-//! configuration D, with batch normalisation behind every convolution.
+//! configurations A, B, D and E; with and without batch normalisation behind every convolution, as torchvision has them.
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Network, NetworkError};
 
-/// Output channels of the 3x3 convolutions; a pooling layer closes each row.
-pub(super) const VGG16: [&[usize]; 5] =
-    [&[64, 64], &[128, 128], &[256, 256, 256], &[512, 512, 512], &[512, 512, 512]];
+/// Output channels of the five blocks, of which each ends with a pooling layer.
+pub(super) const WIDTHS: [usize; 5] = [64, 128, 256, 512, 512];
+
+/// Which network of the family.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Architecture {
+    /// 11 layers with weights.
+    Vgg11,
+    /// 11 layers, batch norm behind each convolution.
+    Vgg11Bn,
+    /// 13 layers.
+    Vgg13,
+    /// 13 layers, batch norm behind each convolution.
+    Vgg13Bn,
+    /// 16 layers.
+    Vgg16,
+    /// 16 layers, batch norm behind each convolution: the paper's.
+    #[default]
+    Vgg16Bn,
+    /// 19 layers.
+    Vgg19,
+    /// 19 layers, batch norm behind each convolution.
+    Vgg19Bn,
+}
+
+/// Name on the command line and in files, 3x3 convolutions in each block, batch norm.
+const TABLE: [(Architecture, &str, [usize; 5], bool); 8] = [
+    (Architecture::Vgg11, "vgg11", [1, 1, 2, 2, 2], false),
+    (Architecture::Vgg11Bn, "vgg11_bn", [1, 1, 2, 2, 2], true),
+    (Architecture::Vgg13, "vgg13", [2, 2, 2, 2, 2], false),
+    (Architecture::Vgg13Bn, "vgg13_bn", [2, 2, 2, 2, 2], true),
+    (Architecture::Vgg16, "vgg16", [2, 2, 3, 3, 3], false),
+    (Architecture::Vgg16Bn, "vgg16_bn", [2, 2, 3, 3, 3], true),
+    (Architecture::Vgg19, "vgg19", [2, 2, 4, 4, 4], false),
+    (Architecture::Vgg19Bn, "vgg19_bn", [2, 2, 4, 4, 4], true),
+];
+
+impl Architecture {
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        TABLE.iter().map(|row| row.0)
+    }
+
+    fn row(self) -> &'static (Self, &'static str, [usize; 5], bool) {
+        &TABLE[self as usize]
+    }
+
+    /// The one as deep as this, with or without batch norm.
+    pub fn with_batch_norm(self, batch_norm: bool) -> Self {
+        let fits = |row: &&(Self, _, [usize; 5], bool)| row.2 == self.convolutions() && row.3 == batch_norm;
+        TABLE.iter().find(fits).map_or(self, |row| row.0)
+    }
+
+    /// torchvision's name.
+    pub fn name(self) -> &'static str {
+        self.row().1
+    }
+
+    /// How many 3x3 convolutions each of the five blocks has.
+    pub fn convolutions(self) -> [usize; 5] {
+        self.row().2
+    }
+
+    /// Whether batch norm follows each convolution.
+    pub fn batch_norm(self) -> bool {
+        self.row().3
+    }
+}
+
+impl fmt::Display for Architecture {
+    /// `VGG16 with batch norm`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let depth = self.convolutions().iter().sum::<usize>() + 3;
+        write!(f, "VGG{depth} {} batch norm", if self.batch_norm() { "with" } else { "without" })
+    }
+}
 
 /// Output features of the two hidden linear layers.
 pub(super) const HIDDEN: usize = 4096;
@@ -44,9 +120,23 @@ impl PoolStride {
     }
 }
 
-/// What a VGG16 is built from.
+/// Layers that training leaves as they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Freeze {
+    /// None.
+    #[default]
+    None,
+    /// All in front of the classifier. Their batch norms normalise by the running statistics and leave those alone,
+    /// and no gradient is computed for them.
+    Features,
+}
+
+/// What a VGG is built from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VggConfig {
+    /// Which network of the family.
+    pub model: Architecture,
     /// Height and width of the input.
     pub image_size: [usize; 2],
     /// Channels of the input.
@@ -67,12 +157,17 @@ pub struct VggConfig {
     pub semantics: Semantics,
     /// The stride of the pooling layers.
     pub pool_stride: PoolStride,
+    /// Side of the image that adaptive average pooling gives the classifier; 0 leaves the layer out. torchvision's is 7.
+    pub avgpool: usize,
+    /// Layers that are not trained.
+    pub freeze: Freeze,
 }
 
 impl Default for VggConfig {
     /// The paper's network.
     fn default() -> Self {
         Self {
+            model: Architecture::Vgg16Bn,
             image_size: [224, 224],
             channels: 1,
             classes: 10,
@@ -83,11 +178,26 @@ impl Default for VggConfig {
             batch_norm_momentum: 0.1,
             semantics: Semantics::Paper,
             pool_stride: PoolStride::Adaptive,
+            avgpool: 0,
+            freeze: Freeze::None,
         }
     }
 }
 
 impl VggConfig {
+    /// torchvision's network: ImageNet's images and classes, plain strides, adaptive average pooling.
+    pub fn torchvision(model: Architecture) -> Self {
+        Self {
+            model,
+            channels: 3,
+            classes: 1000,
+            semantics: Semantics::Pytorch,
+            pool_stride: PoolStride::Fixed,
+            avgpool: 7,
+            ..Self::default()
+        }
+    }
+
     /// The channels of a layer that has `base` channels at full width.
     pub(super) fn scaled(&self, base: usize) -> usize {
         // Full widths are multiples of 8 already, so a width of 1 changes nothing.

@@ -1,15 +1,19 @@
-//! The Adam optimiser.
+//! The Adam optimiser, and AdamW.
 
-use super::Operand;
+use super::{LossScale, Operand};
 
 /// One bias-corrected step: `m = beta1 m + (1 - beta1) g`, `v = beta2 v + (1 - beta2) g^2`,
-/// `parameter -= learning_rate * (m / correction1) / (sqrt(v / correction2) + eps)`,
-/// where `g = gradient + weight_decay * parameter`.
+/// `parameter -= learning_rate * ((m / correction1) / (sqrt(v / correction2) + eps) + d)`.
 ///
-/// The learning rate and the corrections `1 - beta^step` come from the control block.
+/// Weight decay is part of the gradient, `g = gradient + weight_decay * parameter` and `d = 0`; or, `decoupled`, apart from
+/// it, `g = gradient` and `d = weight_decay * parameter`: AdamW.
+///
+/// The learning rate and the corrections `1 - beta^step` come from the control block; `scaled`, the corrections come from
+/// [`LossScale`], `gradient * unscale` stands for `gradient`, and nothing changes where `skip` is 1.
 ///
 /// # Source
-/// Kingma and Ba (2015), with `eps` outside the square root as in PyTorch.
+/// Kingma and Ba (2015), with `eps` outside the square root as in PyTorch; Loshchilov and Hutter: "Decoupled weight decay
+/// regularization" (2019).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Adam {
     /// Elements.
@@ -20,19 +24,30 @@ pub struct Adam {
     pub beta2: f32,
     /// Added to the denominator.
     pub eps: f32,
-    /// L2 penalty added to the gradient.
+    /// Factor of the weight decay.
     pub weight_decay: f32,
+    /// Whether weight decay is kept out of the moments: AdamW.
+    pub decoupled: bool,
+    /// Whether gradients carry the loss's scale.
+    pub scaled: bool,
 }
 
 impl Adam {
+    /// The factors of the weight decay in the gradient and apart from it.
+    pub fn decays(&self) -> [f32; 2] {
+        if self.decoupled { [0.0, self.weight_decay] } else { [self.weight_decay, 0.0] }
+    }
+
     pub(super) fn operands(&self) -> Vec<Operand> {
-        vec![
-            Operand::control(),
+        let mut operands = vec![Operand::control()];
+        operands.extend(self.scaled.then(LossScale::operand));
+        operands.extend([
             Operand::read("gradient", [self.len]),
             Operand::update("parameter", [self.len]),
             Operand::update("m", [self.len]),
             Operand::update("v", [self.len]),
-        ]
+        ]);
+        operands
     }
 
     pub(super) fn flops(&self) -> u64 {

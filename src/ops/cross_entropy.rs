@@ -2,13 +2,21 @@
 
 use super::{DType, Operand};
 
-/// `probs = softmax(logits)` and `loss[n] = -ln probs[n, label]`, with the maximum subtracted first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// `probs = softmax(logits)` and `loss[n] = -sum over c of target[n, c] ln probs[n, c]`, with the maximum subtracted first.
+///
+/// The target is 1 for the label and 0 for the other classes, smoothed: `(1 - label_smoothing) [c == label] +
+/// label_smoothing / classes`.
+///
+/// # Source
+/// Szegedy et al.: "Rethinking the Inception architecture for computer vision" (2016), in PyTorch's form.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CrossEntropy {
     /// Images in the batch.
     pub n: usize,
     /// Classes.
     pub classes: usize,
+    /// The part of the target that is spread evenly over all classes; 0: none.
+    pub label_smoothing: f32,
 }
 
 impl CrossEntropy {
@@ -26,14 +34,16 @@ impl CrossEntropy {
     }
 }
 
-/// `grad_logits[n, c] = (probs[n, c] - [c == label]) / valid`, and 0 for the padding rows `n >= valid`:
-/// the gradient of the mean loss over the valid images.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// `grad_logits[n, c] = (probs[n, c] - target[n, c]) / valid`, and 0 for the padding rows `n >= valid`:
+/// the gradient of the mean loss over the valid images. The target is that of [`CrossEntropy`].
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CrossEntropyGrad {
     /// Images in the batch.
     pub n: usize,
     /// Classes.
     pub classes: usize,
+    /// The part of the target that is spread evenly over all classes; 0: none.
+    pub label_smoothing: f32,
 }
 
 impl CrossEntropyGrad {

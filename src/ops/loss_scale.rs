@@ -9,7 +9,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Adam, DType, Operand};
+use super::{DType, Operand};
 
 /// The state of the scaling, as one small tensor of f32.
 ///
@@ -48,7 +48,7 @@ impl LossScale {
         Self { scale: 65_536.0, ..Self::zeroed() }
     }
 
-    fn operand() -> Operand {
+    pub(super) fn operand() -> Operand {
         Operand::read("loss_scale", [Self::LEN])
     }
 }
@@ -109,21 +109,5 @@ impl LossScaleUpdate {
 
     pub(super) fn flops(&self) -> u64 {
         8
-    }
-}
-
-/// [`Adam`] on `gradient * unscale` and with the corrections of [`LossScale`]; nothing changes where `skip` is 1.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ScaledAdam(pub Adam);
-
-impl ScaledAdam {
-    pub(super) fn operands(&self) -> Vec<Operand> {
-        let mut operands = self.0.operands();
-        operands.insert(1, LossScale::operand());
-        operands
-    }
-
-    pub(super) fn flops(&self) -> u64 {
-        self.0.flops() + self.0.len as u64
     }
 }

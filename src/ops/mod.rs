@@ -7,9 +7,12 @@
 //! Activations are `[N, H, W, C]`, convolution weights `[R, S, C, K]`, linear weights `[out, in]`.
 
 mod adam;
+mod average;
+mod avg_pool;
 mod batch_norm;
 mod bias;
 mod cast;
+mod clip;
 mod control;
 mod conv;
 mod cross_entropy;
@@ -19,27 +22,34 @@ mod linear;
 mod loss_scale;
 mod max_pool;
 mod metrics;
+mod optimizer;
 mod prepare;
 mod relu;
+mod sgd;
 
 pub use adam::Adam;
+pub use average::Average;
+pub use avg_pool::{AvgPool, AvgPoolGrad};
 pub use batch_norm::{
     BatchNormAffine, BatchNormGradAffine, BatchNormGradInput, BatchNormGradStatistics, BatchNormNormalize,
     BatchNormRunning, BatchNormStatistics,
 };
 pub use bias::GradBias;
 pub use cast::Cast;
+pub use clip::{ClipGradient, SquareSum};
 pub use control::Control;
 pub use conv::{Conv, ConvForward, ConvGradInput, ConvGradWeight};
 pub use cross_entropy::{CrossEntropy, CrossEntropyGrad};
 pub use dropout::Dropout;
 pub use half::Half;
 pub use linear::{Linear, LinearGradInput, LinearGradWeight};
-pub use loss_scale::{FiniteCheck, LossScale, LossScaleUpdate, ScaleGradient, ScaledAdam};
+pub use loss_scale::{FiniteCheck, LossScale, LossScaleUpdate, ScaleGradient};
 pub use max_pool::{MaxPool, MaxPoolForward, MaxPoolGrad};
 pub use metrics::Metrics;
+pub use optimizer::Rule;
 pub use prepare::PrepareImages;
 pub use relu::{Relu, ReluGrad};
+pub use sgd::Sgd;
 
 use crate::{dtype::DType, shape::Shape};
 
@@ -178,6 +188,10 @@ ops! {
     MaxPoolForward = "max_pool.forward",
     /// Its gradient, gathered from the windows that chose a pixel.
     MaxPoolGrad = "max_pool.grad_input",
+    /// Adaptive average pooling.
+    AvgPool = "avg_pool.forward",
+    /// Its gradient.
+    AvgPoolGrad = "avg_pool.grad_input",
     /// Dropout; the gradient is the same operation on the gradient.
     Dropout = "dropout.apply",
     /// Fully connected layer.
@@ -192,10 +206,16 @@ ops! {
     CrossEntropyGrad = "cross_entropy.grad_input",
     /// Loss and correct answers, summed.
     Metrics = "metrics.accumulate",
-    /// One step of Adam.
+    /// One step of Adam or AdamW.
     Adam = "adam.update",
-    /// One step of Adam on gradients that carry the loss's scale.
-    ScaledAdam = "adam.scaled_update",
+    /// One step of gradient descent.
+    Sgd = "sgd.update",
+    /// The average of a parameter over the steps.
+    Average = "average.update",
+    /// The sum of the squares of a gradient.
+    SquareSum = "clip.square_sum",
+    /// A gradient clipped by the norm of all.
+    ClipGradient = "clip.apply",
     /// Another type for the same values.
     Cast = "cast.convert",
     /// The scale of the loss on its gradient.

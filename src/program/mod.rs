@@ -13,7 +13,9 @@ mod slices;
 use std::ops::Range;
 
 pub use executor::{Clock, Executor, ExecutorError, Timed, time_by_the_host};
-pub use lower::{Inputs, LowerError, Lowered, Mode, ParameterTensors, Precision, Settings, lower};
+pub use lower::{
+    Explained, Inputs, LowerError, Lowered, Mode, ParameterTensors, Precision, Settings, Training, lower,
+};
 pub use memory::{MemoryPlan, Slot};
 pub use roofline::Roofline;
 pub use slices::DeviceLimits;
@@ -39,6 +41,8 @@ pub enum Role {
     Gradient,
     /// The optimiser's memory of a parameter.
     OptimizerState,
+    /// The average over the steps of a parameter or a running statistic.
+    Average,
     /// A running statistic: kept like a parameter, but not trained by the optimiser.
     Statistic,
     /// Read by the host after a step.

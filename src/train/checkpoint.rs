@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     config::TrainConfig,
     metrics::{Row, Sums},
+    probe::LayerRow,
     store::{self, Entry, TensorFile},
     weights::{self, Description, FORMAT_VERSION, Kind, ModelInfo, Weights, WeightsError},
 };
@@ -14,10 +15,11 @@ use crate::{
     model::{Network, VggConfig},
     ops::LossScale,
     program::Precision,
+    shape::Shape,
 };
 
-/// The prefixes of Adam's two moments.
-const MOMENTS: [&str; 2] = ["optimizer.m.", "optimizer.v."];
+/// The prefix of the average of a parameter.
+pub(super) const AVERAGE: &str = "ema.";
 
 /// The state of the loss's scaling, in runs of mixed precision.
 const LOSS_SCALE: &str = "optimizer.loss_scale";
@@ -46,6 +48,9 @@ pub struct Progress {
     /// The epochs so far.
     #[serde(default)]
     pub history: Vec<Row>,
+    /// The layers at the end of each of them.
+    #[serde(default)]
+    pub layers: Vec<LayerRow>,
 }
 
 /// The metadata of a checkpoint.
@@ -90,16 +95,24 @@ impl Checkpoint {
             return Err(damaged("its model is not that of its configuration".into()));
         }
         // A network that cannot be built is Weights::check's error.
-        let mut more = vgg.network().map(|network| moments(&network)).unwrap_or_default();
+        let mut more = vgg.network().map(|network| state(&network, &config)).unwrap_or_default();
         more.extend(loss_scale(&config));
         let weights = Weights::check(file, model, &more, |_| false)?;
         Ok(Self { weights, config, progress })
     }
 
-    /// The optimiser's two moments of a parameter in disk order, by its index in [`Network::parameters`].
-    pub fn moments(&self, parameter: usize) -> [Vec<f32>; 2] {
+    /// What the optimiser remembers of a parameter in disk order, by its index in [`Network::parameters`]: as
+    /// [`Rule::state`](crate::ops::Rule::state) lists it.
+    pub fn state(&self, parameter: usize) -> Vec<Vec<f32>> {
+        let parameter = &self.weights.network.parameters[parameter];
+        let names = if parameter.trained() { self.config.rule().state() } else { &[] };
+        names.iter().map(|kind| self.weights.file.f32s(&state_name(kind, &parameter.name))).collect()
+    }
+
+    /// The average of a parameter in disk order, where the run takes one.
+    pub fn average(&self, parameter: usize) -> Option<Vec<f32>> {
         let name = &self.weights.network.parameters[parameter].name;
-        MOMENTS.map(|prefix| self.weights.file.f32s(&format!("{prefix}{name}")))
+        self.config.model_ema.then(|| self.weights.file.f32s(&format!("{AVERAGE}{name}")))
     }
 
     /// The state of the loss's scaling, where the run has mixed precision.
@@ -114,13 +127,16 @@ impl Checkpoint {
 pub(super) enum Part {
     /// The values of a parameter.
     Value(usize),
-    /// A moment, 0 or 1, of a parameter.
-    Moment(usize, usize),
+    /// What the optimiser remembers of a parameter, by its place in [`Rule::state`](crate::ops::Rule::state).
+    State(usize, usize),
+    /// The average of a parameter.
+    Average(usize),
     /// The state of the loss's scaling.
     LossScale,
 }
 
-/// Writes weights (without `run`) or a checkpoint; `read` gives each part in disk order.
+/// Writes weights (without `run`), those of the average where `averaged`, or a checkpoint; `read` gives each part in disk
+/// order.
 ///
 /// # Errors
 /// Those of `read`, and [`store::StoreError`] where the system refuses or a value is NaN or infinite. What was there
@@ -130,6 +146,7 @@ pub(super) fn write<E: From<store::StoreError>>(
     network: &Network,
     info: &ModelInfo,
     step: u64,
+    averaged: bool,
     run: Option<(&TrainConfig, &Progress)>,
     mut read: impl FnMut(Part) -> Result<Vec<f32>, E>,
 ) -> Result<(), E> {
@@ -145,13 +162,20 @@ pub(super) fn write<E: From<store::StoreError>>(
     let metadata = metadata.expect("metadata are tables of TOML values");
     let counters = weights::counters(network);
     let trained =
-        || network.parameters.iter().enumerate().filter(|(_, p)| p.trainable).map(|(index, _)| index);
-    let mut parts: Vec<Part> = (0..network.parameters.len()).map(Part::Value).collect();
+        || network.parameters.iter().enumerate().filter(|(_, p)| p.trained()).map(|(index, _)| index);
+    let all = 0..network.parameters.len();
+    let value = if averaged && run.is_none() { Part::Average } else { Part::Value };
+    let mut parts: Vec<Part> = all.clone().map(value).collect();
     let mut entries = counters.clone();
     entries.extend(weights::values(network));
     if let Some((config, _)) = run {
-        entries.extend(moments(network));
-        parts.extend((0..2).flat_map(|moment| trained().map(move |index| Part::Moment(index, moment))));
+        entries.extend(state(network, config));
+        for place in 0..config.rule().state().len() {
+            parts.extend(trained().map(|index| Part::State(index, place)));
+        }
+        if config.model_ema {
+            parts.extend(all.map(Part::Average));
+        }
         let loss_scale = loss_scale(config);
         parts.extend(loss_scale.iter().map(|_| Part::LossScale));
         entries.extend(loss_scale);
@@ -162,13 +186,21 @@ pub(super) fn write<E: From<store::StoreError>>(
     })
 }
 
-/// The entries of both moments, the first of all parameters and then the second.
-fn moments(network: &Network) -> Vec<Entry> {
-    let trained = || network.parameters.iter().filter(|p| p.trainable);
-    let entries = MOMENTS
-        .iter()
-        .flat_map(|prefix| trained().map(move |p| (format!("{prefix}{}", p.name), p.shape.dims())));
-    entries.map(|(name, shape)| Entry::f32(name, shape)).collect()
+fn state_name(kind: &str, parameter: &str) -> String {
+    format!("optimizer.{kind}.{parameter}")
+}
+
+/// The entries of all that the optimiser remembers, kind by kind, and of the averages.
+fn state(network: &Network, config: &TrainConfig) -> Vec<Entry> {
+    let trained = || network.parameters.iter().filter(|p| p.trained());
+    let kinds = config.rule().state().iter();
+    let entry = |name, shape: &Shape| Entry::f32(name, shape.dims());
+    let mut entries: Vec<Entry> =
+        kinds.flat_map(|kind| trained().map(move |p| entry(state_name(kind, &p.name), &p.shape))).collect();
+    if config.model_ema {
+        entries.extend(weights::averages(network));
+    }
+    entries
 }
 
 fn loss_scale(config: &TrainConfig) -> Option<Entry> {

@@ -1,4 +1,4 @@
-//! `curves.svg`: loss and accuracy over the epochs.
+//! `curves.svg` and `compare.svg`: loss and accuracy over the epochs.
 
 use plotters::{
     coord::Shift,
@@ -11,6 +11,8 @@ use super::metrics::Row;
 const SIZE: (u32, u32) = (1000, 440);
 const TRAIN: RGBColor = RGBColor(0x1f, 0x77, 0xb4);
 const TEST: RGBColor = RGBColor(0xd6, 0x27, 0x28);
+const PALE_TRAIN: RGBColor = RGBColor(0x9e, 0xc9, 0xe9);
+const PALE_TEST: RGBColor = RGBColor(0xf4, 0xa9, 0xa8);
 const GREY: RGBColor = RGBColor(0x55, 0x55, 0x55);
 const FONT: &str = "sans-serif";
 
@@ -23,63 +25,105 @@ struct Panel {
     step: f64,
     /// Text behind each label.
     unit: &'static str,
-    train: fn(&Row) -> f64,
-    test: fn(&Row) -> f64,
+    value: fn(&Row, Set) -> f64,
+}
+
+/// The images that a curve is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Set {
+    Train,
+    Test,
+}
+
+struct Curve<'a> {
+    name: String,
+    color: RGBColor,
+    set: Set,
+    rows: &'a [Row],
+}
+
+fn loss(row: &Row, set: Set) -> f64 {
+    if set == Set::Train { row.train_loss } else { row.test_loss }
+}
+
+fn accuracy(row: &Row, set: Set) -> f64 {
+    100.0 * if set == Set::Train { row.train_accuracy } else { row.test_accuracy }
 }
 
 /// Draws the two panels side by side. Without rows the panels are empty.
-///
-/// # Panics
-/// Never: the SVG is drawn into memory, where nothing can fail.
 pub fn svg(title: &str, rows: &[Row]) -> String {
+    let curve = |name: &str, color, set| Curve { name: name.to_owned(), color, set, rows };
+    render(title, &[curve("train", TRAIN, Set::Train), curve("test", TEST, Set::Test)])
+}
+
+/// Draws the curves of two runs into the same panels; a run without rows has none.
+pub fn comparison_svg(title: &str, runs: [(&str, &[Row]); 2]) -> String {
+    let colors = [[PALE_TRAIN, TRAIN], [PALE_TEST, TEST]];
+    let curves: Vec<Curve<'_>> = runs
+        .into_iter()
+        .zip(colors)
+        .flat_map(|((run, rows), [pale, full])| {
+            [("train", Set::Train, pale), ("test", Set::Test, full)].map(|(name, set, color)| Curve {
+                name: format!("{run}, {name}"),
+                color,
+                set,
+                rows,
+            })
+        })
+        .collect();
+    render(title, &curves)
+}
+
+/// The SVG is drawn into memory, where nothing can fail.
+fn render(title: &str, curves: &[Curve<'_>]) -> String {
     let mut text = String::new();
     {
         let root = SVGBackend::with_string(&mut text, SIZE).into_drawing_area();
-        draw(&root, title, rows).expect("drawing into memory cannot fail");
+        draw(&root, title, curves).expect("drawing into memory cannot fail");
     }
     text
 }
 
 type Drawn<'a> = Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>>;
 
-fn draw<'a>(root: &DrawingArea<SVGBackend<'a>, Shift>, title: &str, rows: &[Row]) -> Drawn<'a> {
+fn draw<'a>(root: &DrawingArea<SVGBackend<'a>, Shift>, title: &str, curves: &[Curve<'_>]) -> Drawn<'a> {
     root.fill(&WHITE)?;
     let below = root.titled(title, (FONT, 20).into_font().color(&BLACK))?;
     // The legend is outside the panels, where no curve can run into it.
-    for (name, color, x) in [("train", TRAIN, 820), ("test", TEST, 910)] {
-        root.draw(&PathElement::new([(x, 17), (x + 24, 17)], color.stroke_width(3)))?;
+    let mut x = SIZE.0 as i32;
+    for curve in curves.iter().rev() {
+        x -= 50 + 8 * curve.name.len() as i32;
+        root.draw(&PathElement::new([(x, 17), (x + 24, 17)], curve.color.stroke_width(3)))?;
         let style = (FONT, 15).into_font().color(&BLACK).pos(Pos::new(HPos::Left, VPos::Center));
-        root.draw(&Text::new(name, (x + 31, 17), style))?;
+        root.draw(&Text::new(curve.name.clone(), (x + 31, 17), style))?;
     }
     let panels = below.split_evenly((1, 2));
-    let loss_top = extremes(rows, |r| [r.train_loss, r.test_loss]).map_or(1.0, |(_, high)| high);
+    let loss_top = extremes(curves, loss).map_or(1.0, |(_, high)| high);
     let step = nice_step(loss_top.max(0.01) / 5.0);
-    let loss = Panel {
+    let losses = Panel {
         caption: "Loss",
         range: 0.0..(loss_top / step).floor() * step + step,
         step,
         unit: "",
-        train: |r| r.train_loss,
-        test: |r| r.test_loss,
+        value: loss,
     };
-    let worst = extremes(rows, |r| [r.train_accuracy, r.test_accuracy]).map_or(0.0, |(low, _)| low);
-    let step = nice_step(((1.0 - worst) * 100.0).max(1.0) / 5.0);
-    let accuracy = Panel {
+    let worst = extremes(curves, accuracy).map_or(0.0, |(low, _)| low);
+    let step = nice_step((100.0 - worst).max(1.0) / 5.0);
+    let accuracies = Panel {
         caption: "Accuracy",
-        range: (worst * 100.0 / step - 0.5).floor().max(0.0) * step..100.0,
+        range: (worst / step - 0.5).floor().max(0.0) * step..100.0,
         step,
         unit: " %",
-        train: |r| r.train_accuracy * 100.0,
-        test: |r| r.test_accuracy * 100.0,
+        value: accuracy,
     };
-    panel(&panels[0], &loss, rows)?;
-    panel(&panels[1], &accuracy, rows)?;
+    panel(&panels[0], &losses, curves)?;
+    panel(&panels[1], &accuracies, curves)?;
     root.present()
 }
 
-fn panel<'a>(area: &DrawingArea<SVGBackend<'a>, Shift>, panel: &Panel, rows: &[Row]) -> Drawn<'a> {
-    let first = rows.first().map_or(1, |row| row.epoch as i32);
-    let last = rows.last().map_or(1, |row| row.epoch as i32);
+fn panel<'a>(area: &DrawingArea<SVGBackend<'a>, Shift>, panel: &Panel, curves: &[Curve<'_>]) -> Drawn<'a> {
+    let epochs = || curves.iter().flat_map(|curve| curve.rows).map(|row| row.epoch as i32);
+    let (first, last) = (epochs().min().unwrap_or(1), epochs().max().unwrap_or(1));
     // A single epoch stands in the middle.
     let x = if first == last { first - 1..last + 1 } else { first..last };
     let count = ((panel.range.end - panel.range.start) / panel.step).round() as usize;
@@ -110,8 +154,8 @@ fn panel<'a>(area: &DrawingArea<SVGBackend<'a>, Shift>, panel: &Panel, rows: &[R
         .bold_line_style(BLACK.mix(0.12))
         .light_line_style(TRANSPARENT)
         .draw()?;
-    for (color, value) in [(TRAIN, panel.train), (TEST, panel.test)] {
-        let points = || rows.iter().map(|row| (row.epoch as i32, value(row)));
+    for Curve { color, set, rows, .. } in curves {
+        let points = || rows.iter().map(|row| (row.epoch as i32, (panel.value)(row, *set)));
         chart.draw_series(LineSeries::new(points(), color.stroke_width(2)))?;
         // Points where they are few enough to be told apart, and where a line alone would be invisible.
         if rows.len() <= 40 {
@@ -122,8 +166,9 @@ fn panel<'a>(area: &DrawingArea<SVGBackend<'a>, Shift>, panel: &Panel, rows: &[R
 }
 
 /// The smallest and largest finite value.
-fn extremes(rows: &[Row], values: fn(&Row) -> [f64; 2]) -> Option<(f64, f64)> {
-    let all = rows.iter().flat_map(values).filter(|value| value.is_finite());
+fn extremes(curves: &[Curve<'_>], value: fn(&Row, Set) -> f64) -> Option<(f64, f64)> {
+    let all = curves.iter().flat_map(|curve| curve.rows.iter().map(|row| value(row, curve.set)));
+    let all = all.filter(|value| value.is_finite());
     all.fold(None, |range, value| match range {
         None => Some((value, value)),
         Some((low, high)) => Some((value.min(low), value.max(high))),
@@ -186,6 +231,23 @@ mod tests {
             if let Ok(folder) = std::env::var("VGG_TEST_CURVES") {
                 std::fs::write(format!("{folder}/{name}.svg"), text).unwrap();
             }
+        }
+    }
+
+    #[test]
+    fn two_runs_draw_into_one_picture() {
+        let long = [row(1, 0.4, 0.8), row(2, 0.1, 0.9), row(3, 0.05, 0.95)];
+        let short = [row(1, 2.3, 0.11), row(2, 2.1, 0.2)];
+        let text = comparison_svg("VGG16 on mnist", [("custom", &long), ("standard", &short)]);
+        for word in ["custom, train", "custom, test", "standard, train", "standard, test"] {
+            assert!(text.contains(word), "no {word}");
+        }
+        assert_eq!(text.matches("<circle").count(), 2 * 2 * 5, "a point an epoch, set and panel");
+        let text = comparison_svg("one of them was loaded", [("custom", &long), ("standard", &[])]);
+        assert_eq!(text.matches("<circle").count(), 2 * 2 * 3);
+        assert!(!text.contains("NaN") && !text.contains("inf"));
+        if let Ok(folder) = std::env::var("VGG_TEST_CURVES") {
+            std::fs::write(format!("{folder}/comparison.svg"), text).unwrap();
         }
     }
 

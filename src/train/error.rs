@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     data::{AugmentationError, LoaderError},
-    model::NetworkError,
+    model::{Architecture, NetworkError},
     program::ExecutorError,
     shape::Shape,
 };
@@ -39,6 +39,16 @@ pub enum TrainError {
     /// The run directory cannot be used.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// Weights of another network of the family.
+    #[error("{path} holds a {found}, not a {expected}; give the --model that it was trained with")]
+    OtherModel {
+        /// The file.
+        path: String,
+        /// The file's network.
+        found: Architecture,
+        /// The network that was asked for.
+        expected: Architecture,
+    },
     /// Weights of another network.
     #[error(
         "{path} holds another network: {tensor} is {found}, not {expected}; \
@@ -53,6 +63,12 @@ pub enum TrainError {
         found: Shape,
         /// The network's shape.
         expected: Shape,
+    },
+    /// More than one ONNX file may hold.
+    #[error("the ONNX file would have {bytes} bytes, but protobuf allows 2147483647; export safetensors")]
+    TooLargeForOnnx {
+        /// What it would have.
+        bytes: usize,
     },
     /// The augmentation is out of range.
     #[error(transparent)]
@@ -82,6 +98,25 @@ pub enum TrainError {
         /// What would make the run longer.
         flag: &'static str,
     },
+    /// The run has ended early.
+    #[error(
+        "the run ended after epoch {epoch}, the test accuracy not having risen for {stale} epochs; to go on, give a \
+         --patience above {stale} with --resume"
+    )]
+    OutOfPatience {
+        /// The last epoch.
+        epoch: u32,
+        /// Epochs since the best.
+        stale: u32,
+    },
+    /// A checkpoint of a run with another optimiser.
+    #[error("the run to be resumed has {before}, but this one {now}; the optimiser's memory does not fit")]
+    OtherOptimizer {
+        /// The checkpoint's.
+        before: String,
+        /// This run's.
+        now: String,
+    },
     /// The training set is not the one the run began with.
     #[error(
         "the run was started on {before} training images, but the data set has {now}; give the same --data"
@@ -92,6 +127,12 @@ pub enum TrainError {
         /// Images now.
         now: usize,
     },
+    /// The training set has other classes or pixels than the one the run began with.
+    #[error(
+        "the run was started on images with other class names or another mean and deviation; give the same --data, \
+         with the files as they were"
+    )]
+    OtherImages,
     /// A run of more steps than can be counted.
     #[error(
         "{epochs} epochs of {steps_per_epoch} steps are more than 4294967295 steps; give fewer --epochs or a larger --batch-size"

@@ -33,6 +33,8 @@ pub enum Event<'a> {
         row: &'a Row,
         /// Whether no earlier epoch had a higher or the same test accuracy.
         best: bool,
+        /// The part of the epoch's training time that this process has waited for batches.
+        loading: f64,
     },
     /// A checkpoint was written.
     Saved(&'a Path),
@@ -69,6 +71,8 @@ pub struct Summary {
     pub last: Row,
     /// The epoch with the highest test accuracy, the first of equals.
     pub best: Row,
+    /// Epochs without a higher test accuracy that ended the run before its last step, where they did.
+    pub early: Option<u32>,
     /// Seconds of the whole run, evaluations counted, interruptions not.
     pub seconds: f64,
     /// Training images a second over all epochs, evaluations not counted.

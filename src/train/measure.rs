@@ -1,6 +1,9 @@
 //! Training steps to be measured: those of a run, without its files.
 
-use std::{ops::Range, time::Instant};
+use std::{
+    ops::Range,
+    time::{Duration, Instant},
+};
 
 use super::{
     TrainError,
@@ -24,6 +27,8 @@ pub struct Measure {
     schedule: Schedule,
     loader: Loader,
     batches: Batches,
+    /// What the epochs before this one have waited for batches.
+    waited: Duration,
     epoch: u32,
     step: u64,
 }
@@ -38,7 +43,7 @@ impl Measure {
         session.initialize(config.seed)?;
         let schedule = Schedule::new(&config, loader.batches_per_epoch() as u64);
         let batches = loader.epoch(0, 0)?;
-        Ok(Self { session, config, schedule, loader, batches, epoch: 0, step: 0 })
+        Ok(Self { session, config, schedule, loader, batches, waited: Duration::ZERO, epoch: 0, step: 0 })
     }
 
     /// The program that runs.
@@ -49,6 +54,11 @@ impl Measure {
     /// The executor, to ask what it has and how it measures.
     pub fn executor(&self) -> &dyn Executor {
         self.session.executor()
+    }
+
+    /// How long all steps so far have waited for batches that were not made yet.
+    pub fn waited(&self) -> Duration {
+        self.waited + self.batches.waited()
     }
 
     /// Queues the next training step, as a run does: waits only where the device is too far behind.
@@ -128,9 +138,10 @@ impl Measure {
     fn next(&mut self) -> Result<Batch, TrainError> {
         loop {
             if let Some(batch) = self.batches.next() {
-                return Ok(batch);
+                return Ok(batch?);
             }
             self.epoch += 1;
+            self.waited += self.batches.waited();
             self.batches = self.loader.epoch(self.epoch, 0)?;
         }
     }

@@ -84,6 +84,11 @@ pub fn best(rows: &[Row]) -> Option<&Row> {
     rows.iter().reduce(|best, row| if row.test_accuracy > best.test_accuracy { row } else { best })
 }
 
+/// Epochs since the one of [`best`]: by how much the test accuracy has failed to rise.
+pub fn stale_epochs(rows: &[Row]) -> u32 {
+    best(rows).zip(rows.last()).map_or(0, |(best, last)| last.epoch - best.epoch)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,6 +122,8 @@ mod tests {
     fn the_first_best_row_is_the_best() {
         assert_eq!(best(&[row(1, 0.5), row(2, 0.75), row(3, 0.75)]).unwrap().epoch, 2);
         assert_eq!(best(&[]), None);
+        assert_eq!(stale_epochs(&[row(1, 0.5), row(2, 0.75), row(3, 0.75), row(4, 0.7)]), 2);
+        assert_eq!((stale_epochs(&[row(1, 0.5)]), stale_epochs(&[])), (0, 0));
     }
 
     #[test]

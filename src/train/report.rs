@@ -39,6 +39,12 @@ pub enum RunError {
         /// What was found.
         file: &'static str,
     },
+    /// Another comparison's results are there.
+    #[error("{path} holds another comparison (compare.md); give another --output-dir")]
+    Compared {
+        /// The directory.
+        path: PathBuf,
+    },
     /// A `config.toml` that no run has written.
     #[error("{path} holds a config.toml that is not a run's; give another --output-dir")]
     Foreign {
@@ -53,8 +59,8 @@ pub enum RunError {
     },
 }
 
-/// A directory that holds a run: `config.toml`, `metrics.csv`, `curves.svg`, `checkpoint.safetensors`,
-/// `best.safetensors`. Every file in it is whole at all times.
+/// A directory that holds a run: `config.toml`, `metrics.csv`, `curves.svg`, `report.html`,
+/// `checkpoint.safetensors`, `best.safetensors`. Every file in it is whole at all times.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunDirectory {
     path: PathBuf,
@@ -137,10 +143,33 @@ impl RunDirectory {
         write_text(&self.path.join("config.toml"), &format!("{MARK}\n{}", config.to_toml()))
     }
 
+    /// Writes `report.html`; gives its path.
+    ///
+    /// # Errors
+    /// [`FileError`] where the system refuses.
+    pub fn write_report(&self, html: &str) -> Result<PathBuf, FileError> {
+        let path = self.path.join("report.html");
+        write_text(&path, html)?;
+        Ok(path)
+    }
+
     /// Writes `metrics.csv` and `curves.svg`.
     pub(super) fn write_history(&self, title: &str, rows: &[Row]) -> Result<(), FileError> {
         write_text(&self.path.join("metrics.csv"), &to_csv(rows))?;
         write_text(&self.path.join("curves.svg"), &curves::svg(title, rows))
+    }
+}
+
+/// Makes the directory of a comparison: a fresh `runs/compare`, or the one that the user named, which must hold none.
+///
+/// # Errors
+/// [`RunError`].
+pub fn comparison_directory(named: Option<&Path>) -> Result<PathBuf, RunError> {
+    let Some(path) = named else { return fresh(Path::new("runs"), "compare") };
+    make_all(path)?;
+    match path.join("compare.md").exists() {
+        true => Err(RunError::Compared { path: path.to_owned() }),
+        false => Ok(path.to_owned()),
     }
 }
 

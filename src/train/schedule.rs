@@ -7,7 +7,7 @@ use super::config::{LrScheduler, TrainConfig};
 /// The learning rate of every step of a run.
 ///
 /// Over the first `w = lr_warmup_epochs * steps_per_epoch` steps (rounded) the rate rises linearly, step `t` (from 1)
-/// having `t / (w + 1)` of it. `constant` and `step` are multiplied by that rise; `cosine` begins behind it and ends
+/// having `t / (w + 1)` of it. `constant`, `step` and `multistep` are multiplied by that rise; `cosine` begins behind it and ends
 /// with the last epoch, whatever `--steps` says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Schedule {
@@ -15,6 +15,7 @@ pub struct Schedule {
     lr: f64,
     gamma: f64,
     step_size: u64,
+    milestones: Vec<u64>,
     steps_per_epoch: u64,
     warmup: u64,
     total: u64,
@@ -28,6 +29,7 @@ impl Schedule {
             lr: config.lr,
             gamma: config.lr_gamma,
             step_size: u64::from(config.lr_step_size),
+            milestones: config.lr_milestones.iter().map(|&epoch| epoch.into()).collect(),
             steps_per_epoch: steps_per_epoch.max(1),
             warmup: (config.lr_warmup_epochs * steps_per_epoch as f64).round() as u64,
             total: u64::from(config.epochs) * steps_per_epoch,
@@ -38,12 +40,12 @@ impl Schedule {
     pub fn rate(&self, step: u64) -> f64 {
         let before = step.saturating_sub(1);
         let rise = ((before + 1) as f64 / (self.warmup + 1) as f64).min(1.0);
+        let epoch = before / self.steps_per_epoch;
+        let after = |falls: u64| self.gamma.powi(i32::try_from(falls).unwrap_or(i32::MAX));
         let factor = match self.kind {
             LrScheduler::Constant => 1.0,
-            LrScheduler::Step => {
-                let falls = before / self.steps_per_epoch / self.step_size;
-                self.gamma.powi(i32::try_from(falls).unwrap_or(i32::MAX))
-            }
+            LrScheduler::Step => after(epoch / self.step_size),
+            LrScheduler::Multistep => after(self.milestones.iter().filter(|&&m| m <= epoch).count() as u64),
             LrScheduler::Cosine => {
                 let length = self.total.saturating_sub(self.warmup).max(1);
                 let done = before.saturating_sub(self.warmup).min(length);

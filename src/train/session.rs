@@ -6,13 +6,15 @@ use super::{
     TrainError,
     checkpoint::{Checkpoint, Part},
     metrics::Sums,
+    pretrained::Pretrained,
+    probe::{self, LayerRow},
     weights::Weights,
 };
 use crate::{
     data::{Batch, Loader},
     model::{Network, Parameter},
     ops::{Control, LossScale, Metrics},
-    program::{Executor, ExecutorError, Inputs, Lowered, ParameterTensors, Pass, TensorId},
+    program::{Executor, ExecutorError, Explained, Inputs, Lowered, ParameterTensors, Pass, TensorId},
 };
 
 /// Steps between two requests for the device's sums.
@@ -27,6 +29,7 @@ pub struct Session {
     inputs: Inputs,
     tensors: Vec<ParameterTensors>,
     loss_scale: Option<TensorId>,
+    explained: Option<Explained>,
     network: Network,
 }
 
@@ -35,11 +38,33 @@ pub struct Session {
 pub struct Evaluation {
     /// Loss and correct answers.
     pub sums: Sums,
+    /// Images whose class is among the five most probable.
+    pub top5: u64,
     /// `confusion[label][answer]` counts images.
     pub confusion: Vec<Vec<u64>>,
+    /// The [`Evaluation::HARD`] images of the highest loss, the worst first.
+    pub hardest: Vec<Hard>,
+}
+
+/// An image of an evaluation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hard {
+    /// Its index in the data set.
+    pub image: usize,
+    /// Its class.
+    pub label: usize,
+    /// What the network says.
+    pub answer: usize,
+    /// The probability that the network gives to its answer.
+    pub probability: f32,
+    /// The loss.
+    pub loss: f32,
 }
 
 impl Evaluation {
+    /// How many of the images of the highest loss are kept.
+    pub const HARD: usize = 25;
+
     /// Mean loss.
     pub fn loss(&self) -> f64 {
         self.sums.mean_loss()
@@ -48,6 +73,11 @@ impl Evaluation {
     /// Fraction of correct answers.
     pub fn accuracy(&self) -> f64 {
         self.sums.accuracy()
+    }
+
+    /// Fraction of images whose class is among the five most probable; `None` where there are no more than five.
+    pub fn top5_accuracy(&self) -> Option<f64> {
+        (self.confusion.len() > 5).then(|| self.top5 as f64 / self.sums.images as f64)
     }
 }
 
@@ -59,6 +89,7 @@ impl Session {
             inputs: lowered.inputs,
             tensors: lowered.parameters.clone(),
             loss_scale: lowered.loss_scale,
+            explained: lowered.explained,
             network,
         }
     }
@@ -83,24 +114,30 @@ impl Session {
     /// # Errors
     /// [`TrainError::Executor`].
     pub fn initialize(&mut self, seed: u64) -> Result<(), TrainError> {
-        for index in 0..self.tensors.len() {
-            let values = self.network.parameters[index].initial(seed, index);
-            self.put(Part::Value(index), &values)?;
-            self.clear_moments(index)?;
-        }
-        self.set_loss_scale(LossScale::initial())
+        self.begin(|index, parameter| parameter.initial(seed, index))
+    }
+
+    /// Takes the first values of a file, and those of the seed where the file has none; clears the optimiser's memory.
+    ///
+    /// # Errors
+    /// [`TrainError::Executor`].
+    pub fn begin_with(&mut self, pretrained: &Pretrained, seed: u64) -> Result<(), TrainError> {
+        self.begin(|index, parameter| pretrained.values(index, parameter, seed))
     }
 
     /// Takes a file's weights and clears the optimiser's memory.
     ///
     /// # Errors
-    /// [`TrainError::OtherNetwork`] where they are another network's; [`TrainError::Executor`].
+    /// As [`Weights::fits`]; [`TrainError::Executor`].
     pub fn load(&mut self, weights: &Weights) -> Result<(), TrainError> {
-        self.same_network(weights)?;
+        weights.fits(&self.network)?;
+        self.begin(|index, _| weights.values(index))
+    }
+
+    fn begin(&mut self, values: impl Fn(usize, &Parameter) -> Vec<f32>) -> Result<(), TrainError> {
         for index in 0..self.tensors.len() {
-            let values = weights.values(index);
-            self.put(Part::Value(index), &values)?;
-            self.clear_moments(index)?;
+            let values = values(index, &self.network.parameters[index]);
+            self.place(index, &values)?;
         }
         self.set_loss_scale(LossScale::initial())
     }
@@ -109,10 +146,11 @@ impl Session {
     pub(super) fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), TrainError> {
         self.load(&checkpoint.weights)?;
         for index in 0..self.tensors.len() {
-            if self.tensors[index].trained.is_some() {
-                for (moment, values) in checkpoint.moments(index).iter().enumerate() {
-                    self.put(Part::Moment(index, moment), values)?;
-                }
+            for (place, values) in checkpoint.state(index).iter().enumerate() {
+                self.put(Part::State(index, place), values)?;
+            }
+            if let Some(values) = checkpoint.average(index) {
+                self.put(Part::Average(index), &values)?;
             }
         }
         checkpoint.loss_scale().map_or(Ok(()), |state| self.set_loss_scale(state))
@@ -139,7 +177,7 @@ impl Session {
     ) -> Result<Evaluation, TrainError> {
         let classes = self.network.config.classes;
         let mut confusion = vec![vec![0; classes]; classes];
-        let mut sums = Sums::default();
+        let (mut sums, mut top5, mut hardest) = (Sums::default(), 0, Vec::new());
         let mut count = |batch: &Batch, probs: &[f32], losses: &[f32]| {
             for ((probs, &label), &loss) in
                 probs.chunks_exact(classes).zip(&batch.labels).zip(losses).take(batch.valid)
@@ -148,14 +186,25 @@ impl Session {
                 confusion[label as usize][answer] += 1;
                 sums.loss += f64::from(loss);
                 sums.correct += u64::from(answer == label as usize);
+                top5 += u64::from(rank(probs, label as usize) < 5);
+                hardest.push(Hard {
+                    image: sums.images as usize,
+                    label: label as usize,
+                    answer,
+                    probability: probs[answer],
+                    loss,
+                });
                 sums.images += 1;
             }
+            hardest.sort_by(|a, b| b.loss.total_cmp(&a.loss).then(a.image.cmp(&b.image)));
+            hardest.truncate(Evaluation::HARD);
         };
         let batches = loader.epoch(0, 0)?;
         let of = batches.len();
         // One batch is asked for before the answer of the one before it is waited for.
         let mut waiting: Option<Batch> = None;
         for (done, batch) in batches.enumerate() {
+            let batch = batch?;
             self.run_batch(&batch, Pass::Evaluate, Control::default())?;
             self.executor.request(self.inputs.probs)?;
             self.executor.request(self.inputs.loss)?;
@@ -167,7 +216,7 @@ impl Session {
         if let Some(last) = waiting {
             count(&last, &self.answer()?, &self.answer()?);
         }
-        Ok(Evaluation { sums, confusion })
+        Ok(Evaluation { sums, top5, confusion, hardest })
     }
 
     /// As [`Session::evaluate`], but only the device's sums; `None` where `stop` ended it.
@@ -186,7 +235,7 @@ impl Session {
                 self.drain(&mut readings)?;
                 return Ok(None);
             }
-            self.run_batch(&batch, Pass::Evaluate, Control::default())?;
+            self.run_batch(&batch?, Pass::Evaluate, Control::default())?;
             if (index + 1) % STEPS_PER_READING == 0 || index + 1 == of {
                 self.take_reading(&mut readings)?;
             }
@@ -224,6 +273,12 @@ impl Session {
         Ok(probs)
     }
 
+    /// Evaluates a batch and looks at its layers.
+    pub(super) fn probe(&mut self, batch: &Batch, epoch: u32) -> Result<Vec<LayerRow>, TrainError> {
+        self.upload_batch(batch, Control::default())?;
+        Ok(probe::probe(&mut *self.executor, batch.valid, epoch)?)
+    }
+
     /// Uploads a batch and runs a pass over it; `control` is completed by the batch's own.
     pub(super) fn run_batch(
         &mut self,
@@ -243,6 +298,11 @@ impl Session {
         self.executor.upload(self.inputs.transforms, bytemuck::cast_slice(&batch.transforms))?;
         self.executor.upload(self.inputs.labels, bytemuck::cast_slice(&batch.labels))?;
         Ok(())
+    }
+
+    /// The tensors of an explanation, where the program is one's.
+    pub(super) fn explained(&self) -> Option<Explained> {
+        self.explained
     }
 
     /// The executor, to run parts of a step and to measure them.
@@ -293,12 +353,14 @@ impl Session {
         Ok(floats(&bytes.ok_or(TrainError::NoAnswer)?))
     }
 
-    fn clear_moments(&mut self, parameter: usize) -> Result<(), TrainError> {
-        if self.tensors[parameter].trained.is_some() {
-            for moment in 0..2 {
-                let (tensor, _) = self.tensor(Part::Moment(parameter, moment));
-                self.executor.clear(tensor)?;
-            }
+    /// Gives a parameter a value, which is its average too, and clears what the optimiser remembers of it.
+    fn place(&mut self, parameter: usize, values: &[f32]) -> Result<(), TrainError> {
+        self.put(Part::Value(parameter), values)?;
+        if self.tensors[parameter].average.is_some() {
+            self.put(Part::Average(parameter), values)?;
+        }
+        for &tensor in &self.tensors[parameter].state {
+            self.executor.clear(tensor)?;
         }
         Ok(())
     }
@@ -326,9 +388,9 @@ impl Session {
         let of = |index: usize| Some(&self.network.parameters[index]);
         match part {
             Part::Value(index) => (self.tensors[index].value, of(index)),
-            Part::Moment(index, moment) => {
-                let [_, m, v] = self.tensors[index].trained.expect("moments are those of trained parameters");
-                ([m, v][moment], of(index))
+            Part::State(index, place) => (self.tensors[index].state[place], of(index)),
+            Part::Average(index) => {
+                (self.tensors[index].average.expect("asked for where there are averages only"), of(index))
             }
             Part::LossScale => (self.loss_scale.expect("asked for in mixed precision only"), None),
         }
@@ -353,20 +415,6 @@ impl Session {
             None => values,
         })
     }
-
-    fn same_network(&self, weights: &Weights) -> Result<(), TrainError> {
-        let (own, other) = (&self.network.parameters, &weights.network.parameters);
-        let differ = own.iter().zip(other).find(|(a, b)| (&a.name, &a.shape) != (&b.name, &b.shape));
-        match differ {
-            None => Ok(()),
-            Some((own, other)) => Err(TrainError::OtherNetwork {
-                path: weights.file.path().to_owned(),
-                tensor: own.name.clone(),
-                found: other.shape.clone(),
-                expected: own.shape.clone(),
-            }),
-        }
-    }
 }
 
 /// The device's sums on their way to the host.
@@ -378,16 +426,35 @@ pub(super) struct Readings {
 }
 
 /// The first of the largest.
-fn argmax(values: &[f32]) -> usize {
+pub(super) fn argmax(values: &[f32]) -> usize {
     let better = |best: usize, index: usize| if values[index] > values[best] { index } else { best };
     (0..values.len()).fold(0, better)
 }
 
+/// How many classes come before this one: those more probable, and equals with a lower index.
+fn rank(probs: &[f32], class: usize) -> usize {
+    let own = probs[class];
+    probs.iter().enumerate().filter(|&(index, &p)| p > own || (p == own && index < class)).count()
+}
+
 /// Copies, as the bytes need not lie at a multiple of four.
-fn floats(bytes: &[u8]) -> Vec<f32> {
+pub(super) fn floats(bytes: &[u8]) -> Vec<f32> {
     bytes.as_chunks::<4>().0.iter().map(|word| f32::from_ne_bytes(*word)).collect()
 }
 
 fn four(bytes: &[u8]) -> [f32; 4] {
     bytemuck::pod_read_unaligned(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rank_counts_what_comes_before() {
+        let probs = [0.1, 0.3, 0.2, 0.3, 0.05, 0.05];
+        let ranks: Vec<usize> = (0..6).map(|class| rank(&probs, class)).collect();
+        assert_eq!(ranks, [3, 0, 2, 1, 4, 5]);
+        assert_eq!((argmax(&probs), rank(&probs, argmax(&probs))), (1, 0));
+    }
 }

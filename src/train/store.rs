@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, collections::HashMap, fs, io, io::Write, ops::Range, path::Path};
 
+use half::{bf16, f16};
 use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorInfo};
 use thiserror::Error;
 
@@ -67,6 +68,10 @@ impl Entry {
         Self { name, dtype: Dtype::I64, shape: Vec::new() }
     }
 
+    fn is_float(&self) -> bool {
+        matches!(self.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16)
+    }
+
     fn bytes(&self) -> usize {
         self.shape.iter().product::<usize>() * self.dtype.bitsize() / 8
     }
@@ -78,7 +83,7 @@ impl Entry {
 /// in memory.
 ///
 /// # Errors
-/// [`StoreError::File`] where the system refuses, [`StoreError::NotFinite`] where an f32 is NaN or infinite, and the
+/// [`StoreError::File`] where the system refuses, [`StoreError::NotFinite`] where a float is NaN or infinite, and the
 /// errors of `data`. The file that was there before stays in all three cases.
 pub(super) fn write<E: From<StoreError>>(
     path: &Path,
@@ -100,9 +105,7 @@ pub(super) fn write<E: From<StoreError>>(
         for (index, entry) in entries.iter().enumerate() {
             let bytes = data(index).map_err(Failure)?;
             assert_eq!(bytes.len(), entry.bytes(), "{}: data of the size of its shape", entry.name);
-            if entry.dtype == Dtype::F32 {
-                finite(path, &entry.name, &bytes).map_err(|error| Failure(error.into()))?;
-            }
+            finite(path, entry, &bytes).map_err(|error| Failure(error.into()))?;
             writer.write_all(&bytes).map_err(io)?;
         }
         Ok::<(), Failure<E>>(())
@@ -140,7 +143,11 @@ pub(super) struct TensorFile {
 impl TensorFile {
     pub fn read(path: &Path) -> Result<Self, StoreError> {
         let bytes = fs::read(path).map_err(|error| FileError::new("read", path, error))?;
-        let path = path.display().to_string();
+        Self::parse(path.display().to_string(), bytes)
+    }
+
+    /// The bytes of a file; `path` names it in errors.
+    pub fn parse(path: String, bytes: Vec<u8>) -> Result<Self, StoreError> {
         let (start, header) = SafeTensors::read_metadata(&bytes)
             .map_err(|error| StoreError::Format { path: path.clone(), message: error.to_string() })?;
         let metadata = header.metadata().as_ref().and_then(|own| own.get(ENTRY).cloned());
@@ -156,6 +163,11 @@ impl TensorFile {
 
     pub fn path(&self) -> &str {
         &self.path
+    }
+
+    /// Whether the name of any tensor begins so.
+    pub fn has_prefix(&self, prefix: &str) -> bool {
+        self.tensors.keys().any(|name| name.starts_with(prefix))
     }
 
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
@@ -181,7 +193,8 @@ impl TensorFile {
                     differences
                         .push(format!("wrong shape: {name} is {:?}, not {:?}", found.shape, entry.shape));
                 }
-                Some((found, _)) if found.dtype != entry.dtype => {
+                // Floats of any size will do; they are used as f32.
+                Some((found, _)) if found.dtype != entry.dtype && !(entry.is_float() && found.is_float()) => {
                     differences.push(format!("wrong type: {name} is {}, not {}", found.dtype, entry.dtype));
                 }
                 _ => {}
@@ -197,19 +210,48 @@ impl TensorFile {
             let (path, what) = (self.path.clone(), what.to_owned());
             return Err(StoreError::Tensors { path, what, differences });
         }
-        for entry in expected.iter().filter(|entry| entry.dtype == Dtype::F32) {
-            finite(Path::new(&self.path), &entry.name, self.bytes(&entry.name))?;
+        for entry in expected {
+            let (found, bytes) = self.tensor(&entry.name);
+            finite(Path::new(&self.path), found, bytes)?;
         }
         Ok(())
     }
 
-    fn bytes(&self, name: &str) -> &[u8] {
-        &self.bytes[self.tensors[name].1.clone()]
+    fn tensor(&self, name: &str) -> (&Entry, &[u8]) {
+        let (entry, range) = &self.tensors[name];
+        (entry, &self.bytes[range.clone()])
     }
 
     /// The values of a tensor that [`TensorFile::check`] found.
     pub fn f32s(&self, name: &str) -> Vec<f32> {
-        from_le(self.bytes(name)).collect()
+        let (entry, bytes) = self.tensor(name);
+        match entry.dtype {
+            Dtype::F16 => f16s(bytes).collect(),
+            Dtype::BF16 => bf16s(bytes).collect(),
+            _ => f32s(bytes).collect(),
+        }
+    }
+
+    /// The names of all tensors, in no order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
+    /// Gives a tensor another name, which must be free, and all of its extents behind the first as one; does nothing
+    /// where there is no such tensor.
+    pub fn rename_flat(&mut self, from: &str, to: &str) {
+        if self.tensors.contains_key(to) {
+            return;
+        }
+        if let Some((mut entry, range)) = self.tensors.remove(from) {
+            if let [first, rest @ ..] = entry.shape.as_slice()
+                && !rest.is_empty()
+            {
+                entry.shape = vec![*first, rest.iter().product()];
+            }
+            entry.name = to.to_owned();
+            self.tensors.insert(to.to_owned(), (entry, range));
+        }
     }
 
     /// The value of a single integer.
@@ -219,8 +261,16 @@ impl TensorFile {
     }
 }
 
-fn from_le(bytes: &[u8]) -> impl Iterator<Item = f32> {
+fn f32s(bytes: &[u8]) -> impl Iterator<Item = f32> {
     bytes.as_chunks::<4>().0.iter().map(|word| f32::from_le_bytes(*word))
+}
+
+fn f16s(bytes: &[u8]) -> impl Iterator<Item = f32> {
+    bytes.as_chunks::<2>().0.iter().map(|half| f16::from_le_bytes(*half).to_f32())
+}
+
+fn bf16s(bytes: &[u8]) -> impl Iterator<Item = f32> {
+    bytes.as_chunks::<2>().0.iter().map(|half| bf16::from_le_bytes(*half).to_f32())
 }
 
 /// Values in the byte order of files.
@@ -228,11 +278,25 @@ pub(super) fn to_le(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
-fn finite(path: &Path, tensor: &str, bytes: &[u8]) -> Result<(), StoreError> {
-    match from_le(bytes).enumerate().find(|(_, value)| !value.is_finite()) {
+/// Values as f16 in the byte order of files.
+pub(super) fn to_le_f16(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|&value| f16::from_f32(value).to_le_bytes()).collect()
+}
+
+fn finite(path: &Path, entry: &Entry, bytes: &[u8]) -> Result<(), StoreError> {
+    fn odd(values: impl Iterator<Item = f32>) -> Option<(usize, f32)> {
+        values.enumerate().find(|(_, value)| !value.is_finite())
+    }
+    let found = match entry.dtype {
+        Dtype::F32 => odd(f32s(bytes)),
+        Dtype::F16 => odd(f16s(bytes)),
+        Dtype::BF16 => odd(bf16s(bytes)),
+        _ => None,
+    };
+    match found {
         None => Ok(()),
         Some((element, value)) => {
-            let (path, tensor) = (path.display().to_string(), tensor.to_owned());
+            let (path, tensor) = (path.display().to_string(), entry.name.clone());
             Err(StoreError::NotFinite { path, tensor, element, value })
         }
     }

@@ -10,15 +10,16 @@ use super::{
     Event, Observer, StepEvent, Summary, TrainError,
     checkpoint::{self, Checkpoint, Part, Progress},
     config::TrainConfig,
-    metrics::{Row, Sums, best},
+    metrics::{Row, Sums, best, stale_epochs},
+    pretrained::Pretrained,
     report::RunDirectory,
     schedule::Schedule,
     session::{Readings, STEPS_PER_READING, Session},
-    weights::{ModelInfo, Weights},
+    weights::ModelInfo,
 };
 use crate::{
     data::{Augmentation, Batch, DataSets, Loader},
-    ops::Control,
+    ops::{Control, Rule},
     program::Pass,
     rng,
 };
@@ -52,6 +53,8 @@ pub struct Trainer {
     total: u64,
     /// Whether the parameters have no values yet.
     fresh: bool,
+    /// The part of the running epoch's time that was spent waiting for batches.
+    loading: f64,
 }
 
 /// What makes the batches of a run: of its training, and of its evaluations.
@@ -59,7 +62,10 @@ pub struct Trainer {
 /// # Errors
 /// [`TrainError`] where the data and the batch do not fit.
 pub fn loaders(config: &TrainConfig, data: &DataSets) -> Result<[Loader; 2], TrainError> {
-    let augmentation = Augmentation::new(config.rotate as f32, config.translate as f32)?;
+    let augmentation = Augmentation::new(config.rotate as f32, config.translate as f32)?
+        .resized_crop(config.random_resized_crop)
+        .flip(config.hflip)
+        .crop_padded(config.random_crop);
     let train = Loader::train(data.train.clone(), config.batch_size, config.seed, augmentation)?;
     Ok([train, Loader::evaluate(data.test.clone(), config.batch_size)?])
 }
@@ -99,11 +105,15 @@ impl Trainer {
             return Err(TrainError::TooLong { epochs: config.epochs, steps_per_epoch });
         }
         Ok(Self {
-            info: ModelInfo::new(session.network(), &*data.train),
+            info: ModelInfo {
+                resize_size: config.resize_size,
+                ..ModelInfo::new(session.network(), &*data.train)
+            },
             schedule: Schedule::new(&config, steps_per_epoch),
             total: config.total_steps(train.batches_per_epoch()),
             progress: Progress { train_images: data.train.len(), ..Progress::default() },
             fresh: true,
+            loading: 0.0,
             session,
             train,
             test,
@@ -116,12 +126,20 @@ impl Trainer {
     ///
     /// # Errors
     /// [`TrainError::Over`] where nothing is left to do, [`TrainError::OtherData`] where the training set has another
-    /// size, [`TrainError::OtherNetwork`], [`TrainError::Executor`].
+    /// size, [`TrainError::OtherImages`], [`TrainError::OtherNetwork`], [`TrainError::OtherOptimizer`],
+    /// [`TrainError::OutOfPatience`] where the run ended early, [`TrainError::Executor`].
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), TrainError> {
         let progress = &checkpoint.progress;
         let (before, now) = (progress.train_images, self.progress.train_images);
         if before != now {
             return Err(TrainError::OtherData { before, now });
+        }
+        if checkpoint.weights.info != self.info {
+            return Err(TrainError::OtherImages);
+        }
+        let [before, now] = [&checkpoint.config, &self.config].map(remembers);
+        if before != now {
+            return Err(TrainError::OtherOptimizer { before, now });
         }
         let (step, of) = (progress.step, self.total);
         let evaluated = progress.history.last().is_some_and(|row| row.step == step);
@@ -129,18 +147,22 @@ impl Trainer {
             let by_steps = self.config.steps.is_some_and(|steps| steps == of);
             return Err(TrainError::Over { step, of, flag: if by_steps { "--steps" } else { "--epochs" } });
         }
+        let stale = stale_epochs(&progress.history);
+        if evaluated && self.out_of_patience(stale) {
+            return Err(TrainError::OutOfPatience { epoch: progress.epoch, stale });
+        }
         self.session.restore(checkpoint)?;
         self.progress = progress.clone();
         self.fresh = false;
         Ok(())
     }
 
-    /// Begins with these weights in place of the seed's.
+    /// Begins with these weights, and the seed's where there are none.
     ///
     /// # Errors
-    /// As [`Session::load`].
-    pub fn load(&mut self, weights: &Weights) -> Result<(), TrainError> {
-        self.session.load(weights)?;
+    /// As [`Session::begin_with`].
+    pub fn begin_with(&mut self, pretrained: &Pretrained) -> Result<(), TrainError> {
+        self.session.begin_with(pretrained, self.config.seed)?;
         self.fresh = false;
         Ok(())
     }
@@ -156,8 +178,8 @@ impl Trainer {
     }
 
     /// The run directory.
-    pub fn directory(&self) -> &Path {
-        self.directory.path()
+    pub fn directory(&self) -> &RunDirectory {
+        &self.directory
     }
 
     /// Trains to the end, or until `stop` is set, which is looked at before every step.
@@ -194,12 +216,17 @@ impl Trainer {
                 return Ok(Outcome::Interrupted { checkpoint });
             };
             self.end_epoch(tested, &start, observer)?;
-            if self.progress.step == self.total {
+            if self.progress.step == self.total || self.out_of_patience(stale_epochs(&self.progress.history))
+            {
                 let summary = self.summary(&start);
                 observer.event(&Event::Finished(&summary));
                 return Ok(Outcome::Finished(summary));
             }
         }
+    }
+
+    fn out_of_patience(&self, stale: u32) -> bool {
+        self.config.patience.is_some_and(|patience| stale >= patience)
     }
 
     /// Trains from where the running epoch is to its end or the run's; says whether `stop` ended it before.
@@ -217,7 +244,7 @@ impl Trainer {
             if stopped {
                 break;
             }
-            let Some(batch) = batches.next() else { break };
+            let Some(batch) = batches.next().transpose()? else { break };
             self.step(&batch)?;
             batches.recycle(batch);
             if self.progress.batch.is_multiple_of(STEPS_PER_READING) || self.progress.batch == steps_per_epoch
@@ -238,6 +265,7 @@ impl Trainer {
             }));
         }
         self.session.drain(&mut readings)?;
+        self.loading = batches.waited().as_secs_f64() / start.elapsed().as_secs_f64();
         self.progress.device = self.session.metrics()?;
         self.progress.sums = readings.sums;
         self.progress.epoch_seconds = before + start.elapsed().as_secs_f64();
@@ -275,10 +303,16 @@ impl Trainer {
             images_per_second: trained.images as f64 / self.progress.epoch_seconds,
             seconds: self.progress.seconds,
         };
+        let layers = match self.test.epoch(0, 0)?.next() {
+            Some(batch) => self.session.probe(&batch?, row.epoch)?,
+            None => Vec::new(),
+        };
         // An epoch that `--steps` had ended before gives way to its longer self.
         self.progress.history.retain(|earlier| earlier.epoch != row.epoch);
         let is_best = best(&self.progress.history).is_none_or(|best| row.test_accuracy > best.test_accuracy);
         self.progress.history.push(row);
+        self.progress.layers.retain(|earlier| earlier.epoch != row.epoch);
+        self.progress.layers.extend(layers);
         if self.progress.batch == self.train.batches_per_epoch() {
             self.progress.epoch += 1;
             self.progress.batch = 0;
@@ -293,7 +327,7 @@ impl Trainer {
         }
         let checkpoint = self.write_checkpoint()?;
         self.write_history()?;
-        observer.event(&Event::EpochDone { row: &row, best: is_best });
+        observer.event(&Event::EpochDone { row: &row, best: is_best, loading: self.loading });
         observer.event(&Event::Saved(&checkpoint));
         Ok(())
     }
@@ -314,7 +348,8 @@ impl Trainer {
     fn write(&mut self, path: &Path, whole: bool) -> Result<(), TrainError> {
         let run = whole.then_some((&self.config, &self.progress));
         let network = self.session.network().clone();
-        checkpoint::write(path, &network, &self.info, self.progress.step, run, |part: Part| {
+        let (step, averaged) = (self.progress.step, self.config.model_ema);
+        checkpoint::write(path, &network, &self.info, step, averaged, run, |part: Part| {
             self.session.get(part)
         })
     }
@@ -323,13 +358,14 @@ impl Trainer {
         Ok(self.directory.write_history(&self.title(), &self.progress.history)?)
     }
 
-    fn title(&self) -> String {
+    /// What the run trains, for pictures and reports.
+    pub fn title(&self) -> String {
         let [h, w] = self.info.image_size;
         let width = match self.info.width {
             1.0 => String::new(),
             width => format!(", width {width}"),
         };
-        format!("VGG16 on {}, {h} x {w} px{width}", self.train.dataset().name())
+        format!("{} on {}, {h} x {w} px{width}", self.info.model, self.train.dataset().name())
     }
 
     fn finite(&self, what: &'static str, value: f64) -> Result<(), TrainError> {
@@ -346,8 +382,19 @@ impl Trainer {
         let (last, best) = (history[history.len() - 1], *best(history).unwrap_or(&history[0]));
         let seconds = self.progress.train_seconds + self.progress.epoch_seconds;
         let images = self.progress.step as f64 * self.config.batch_size as f64;
-        Summary { last, best, seconds: start.seconds(), images_per_second: images / seconds }
+        let early = (self.progress.step < self.total).then(|| stale_epochs(history));
+        Summary { last, best, early, seconds: start.seconds(), images_per_second: images / seconds }
     }
+}
+
+/// What a run's checkpoint has besides weights, in words.
+fn remembers(config: &TrainConfig) -> String {
+    let momentum = match config.rule() {
+        Rule::Sgd(sgd) if !sgd.has_velocity() => " without momentum",
+        _ => "",
+    };
+    let average = if config.model_ema { " and --model-ema" } else { "" };
+    format!("--opt {}{momentum}{average}", config.opt.word())
 }
 
 /// When this process began, and what the run had taken before.

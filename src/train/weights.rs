@@ -1,14 +1,20 @@
 //! Weights on disk, under torchvision's names and shapes.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
+use safetensors::tensor::Dtype;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::store::{Entry, StoreError, TensorFile};
+use super::{
+    TrainError,
+    checkpoint::AVERAGE,
+    store::{self, Entry, StoreError, TensorFile},
+};
 use crate::{
     data::{Dataset, Normalization},
-    model::{Network, NetworkError, PoolStride, Semantics, VggConfig},
+    dtype::DType,
+    model::{Architecture, Freeze, Layout, Network, NetworkError, PoolStride, Semantics, VggConfig},
 };
 
 /// The version of the metadata that this program writes, and the only one that it reads.
@@ -38,7 +44,7 @@ pub enum WeightsError {
         /// What the reader said.
         message: String,
     },
-    /// A file without metadata whose shapes are no VGG16's.
+    /// A file without metadata whose names or shapes are no VGG's.
     #[error("{path} says nothing of its network, and its tensors do not tell: {message}")]
     Unknown {
         /// The file.
@@ -67,6 +73,9 @@ pub enum WeightsError {
 /// All that a file says of its network: with it, weights are read without flags.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelInfo {
+    /// Which network of the family.
+    #[serde(default)]
+    pub model: Architecture,
     /// Height and width of the input.
     pub image_size: [usize; 2],
     /// Channels of the input.
@@ -85,12 +94,22 @@ pub struct ModelInfo {
     pub semantics: Semantics,
     /// The stride of the pooling layers.
     pub pool_stride: PoolStride,
+    /// Side of the image that the classifier gets; 0 where there is no adaptive average pooling.
+    #[serde(default)]
+    pub avgpool: usize,
+    /// Layers that are not trained.
+    #[serde(default)]
+    pub freeze: Freeze,
     /// Mean of each channel, for normalisation.
     pub mean: Vec<f32>,
     /// Standard deviation of each channel.
     pub std: Vec<f32>,
     /// The name of each class.
     pub class_names: Vec<String>,
+    /// What the shorter side of a picture is resized to before the input is cut from its centre; without it, nothing
+    /// is cut off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resize_size: Option<usize>,
 }
 
 impl ModelInfo {
@@ -98,6 +117,7 @@ impl ModelInfo {
     pub fn new(network: &Network, dataset: &dyn Dataset) -> Self {
         let (c, normalization) = (&network.config, dataset.normalization());
         Self {
+            model: c.model,
             image_size: c.image_size,
             channels: c.channels,
             width: c.width,
@@ -107,15 +127,19 @@ impl ModelInfo {
             batch_norm_momentum: c.batch_norm_momentum,
             semantics: c.semantics,
             pool_stride: c.pool_stride,
+            avgpool: c.avgpool,
+            freeze: c.freeze,
             mean: normalization.mean.clone(),
             std: normalization.std.clone(),
             class_names: dataset.class_names().to_vec(),
+            resize_size: None,
         }
     }
 
     /// What the network is built from.
     pub fn vgg(&self) -> VggConfig {
         VggConfig {
+            model: self.model,
             image_size: self.image_size,
             channels: self.channels,
             classes: self.class_names.len(),
@@ -126,6 +150,8 @@ impl ModelInfo {
             batch_norm_momentum: self.batch_norm_momentum,
             semantics: self.semantics,
             pool_stride: self.pool_stride,
+            avgpool: self.avgpool,
+            freeze: self.freeze,
         }
     }
 
@@ -136,24 +162,28 @@ impl ModelInfo {
 
     /// From the shapes of a file that PyTorch wrote.
     ///
-    /// Channels, width, hidden features and classes follow from the shapes. The image size follows from FC1's inputs
-    /// only up to the pooling's rounding: 224 for 7x7 pixels, 28 for one pixel (where the paper's network for MNIST
-    /// ends), else 32 times their side. Normalisation is MNIST's for one channel and ImageNet's for three.
+    /// The depth and the batch norms follow from the names; channels, width, hidden features and classes from the
+    /// shapes. The image size follows from FC1's inputs only up to the pooling's rounding: 224 for 7x7 pixels, which
+    /// torchvision's adaptive average pooling makes of every other size, 28 for one pixel (where the paper's network for
+    /// MNIST ends), else 32 times their side. Normalisation is MNIST's for one channel and ImageNet's for three.
     fn inferred(file: &TensorFile, image_size: Option<[usize; 2]>) -> Result<Self, WeightsError> {
         let unknown = |message: String| WeightsError::Unknown { path: file.path().to_owned(), message };
         let shape = |name: &str, rank: usize| match file.shape(name) {
             Some(shape) if shape.len() == rank => Ok(shape),
             Some(shape) => Err(unknown(format!("{name} is {shape:?}, but should have {rank} extents"))),
-            None => Err(unknown(format!("there is no {name}, so it is no torchvision vgg16_bn"))),
+            None => Err(unknown(format!("there is no {name}, so it is none of torchvision's VGGs"))),
         };
         let channels = shape("features.0.weight", 4)?[1];
-        let last = shape("features.40.weight", 4)?[0];
+        let (model, last) = likeliest(file);
+        let last = shape(&last, 4)?[0];
         let (hidden, inputs) = match *shape("classifier.0.weight", 2)? {
             [hidden, inputs] => (hidden, inputs),
             _ => unreachable!("a shape of two extents"),
         };
         let classes = shape("classifier.6.weight", 2)?[0];
         let side = (inputs as f64 / last.max(1) as f64).sqrt().round() as usize;
+        // With torchvision's adaptive average pooling FC1 sees 7x7 pixels at every image size.
+        let pooled = side == 7 && side * side * last == inputs;
         let image_size = match (image_size, side) {
             (Some(size), _) => size,
             _ if side * side * last != inputs => {
@@ -169,6 +199,9 @@ impl ModelInfo {
         let Normalization { mean, std } = if channels == 3 { imagenet } else { mnist };
         let defaults = VggConfig::default();
         Ok(Self {
+            model,
+            avgpool: if pooled { 7 } else { 0 },
+            freeze: Freeze::None,
             image_size,
             channels,
             width: last as f64 / 512.0,
@@ -177,10 +210,11 @@ impl ModelInfo {
             batch_norm_eps: defaults.batch_norm_eps,
             batch_norm_momentum: defaults.batch_norm_momentum,
             semantics: Semantics::Pytorch,
-            pool_stride: PoolStride::Adaptive,
+            pool_stride: if pooled { PoolStride::Fixed } else { PoolStride::Adaptive },
             mean,
             std,
             class_names: (0..classes).map(|class| class.to_string()).collect(),
+            resize_size: None,
         })
     }
 }
@@ -229,10 +263,14 @@ pub struct Weights {
     /// The network.
     pub network: Network,
     pub(super) file: TensorFile,
+    /// What stands in front of the parameters' names in the file.
+    prefix: &'static str,
 }
 
 impl Weights {
-    /// Reads a file of weights or a checkpoint, and checks every tensor's name, shape, type and values.
+    /// Reads a file of weights or a checkpoint, and checks every tensor's name, shape, type and values. Names are
+    /// torchvision's or timm's; floats may be f32, f16 or bf16. Of a checkpoint whose run averages its weights, it takes the
+    /// average, as the run's own evaluations do.
     ///
     /// `image_size` is for files that PyTorch wrote, which do not tell it; without it, it is 224 where FC1 sees 7x7
     /// pixels, 28 where it sees one, and else 32 times their side. For other files it must be the file's own.
@@ -240,13 +278,35 @@ impl Weights {
     /// # Errors
     /// [`WeightsError`] with every difference between the file and the network.
     pub fn read(path: &Path, image_size: Option<[usize; 2]>) -> Result<Self, WeightsError> {
-        let file = TensorFile::read(path)?;
+        Self::of(TensorFile::read(path)?, image_size)
+    }
+
+    /// The weights inside the program: `assets/weights/README.md` says how they were made.
+    ///
+    /// # Errors
+    /// As [`Weights::read`]; a test keeps that from happening.
+    pub fn builtin() -> Result<Self, WeightsError> {
+        let bytes = include_bytes!("../../assets/weights/quick.safetensors");
+        Self::of(TensorFile::parse("the weights inside the program".to_owned(), bytes.to_vec())?, None)
+    }
+
+    fn of(mut file: TensorFile, image_size: Option<[usize; 2]>) -> Result<Self, WeightsError> {
+        use_torchvisions_names(&mut file);
         let (info, kind) = match metadata::<Description>(&file)? {
             Some(description) => (description.model, description.kind),
             None => (ModelInfo::inferred(&file, image_size)?, Kind::Weights),
         };
         let ignored = |name: &str| kind == Kind::Checkpoint && name.starts_with("optimizer.");
-        Self::check(file, info, &[], ignored)
+        let averaged = kind == Kind::Checkpoint && file.has_prefix(AVERAGE);
+        // A network that cannot be built is Weights::check's error.
+        let more = info
+            .vgg()
+            .network()
+            .ok()
+            .filter(|_| averaged)
+            .map(|network| averages(&network).collect::<Vec<_>>());
+        let weights = Self::check(file, info, &more.unwrap_or_default(), ignored)?;
+        Ok(Self { prefix: if averaged { AVERAGE } else { "" }, ..weights })
     }
 
     /// Checks the tensors against the network of `info`, `more` beside it.
@@ -266,17 +326,39 @@ impl Weights {
         let network = info.vgg().network().map_err(|error| WeightsError::Network { path: path(), error })?;
         let [h, w] = info.image_size;
         let what = format!(
-            "VGG16 at {h}x{w} px, {} channels, width {}, {classes} classes",
-            info.channels, info.width
+            "{} at {h}x{w} px, {} channels, width {}, {classes} classes",
+            info.model, info.channels, info.width
         );
         let expected: Vec<Entry> = values(&network).into_iter().chain(more.iter().cloned()).collect();
         file.check(&what, &expected, &counters(&network), ignored)?;
-        Ok(Self { info, network, file })
+        Ok(Self { info, network, file, prefix: "" })
     }
 
     /// The values of a parameter in disk order, by its index in [`Network::parameters`].
     pub fn values(&self, parameter: usize) -> Vec<f32> {
-        self.file.f32s(&self.network.parameters[parameter].name)
+        self.file.f32s(&format!("{}{}", self.prefix, self.network.parameters[parameter].name))
+    }
+
+    /// Checks that they are weights of such a network.
+    ///
+    /// # Errors
+    /// [`TrainError::OtherModel`] or [`TrainError::OtherNetwork`].
+    pub fn fits(&self, network: &Network) -> Result<(), TrainError> {
+        let path = || self.file.path().to_owned();
+        let (found, expected) = (self.network.config.model, network.config.model);
+        if found != expected {
+            return Err(TrainError::OtherModel { path: path(), found, expected });
+        }
+        let mut pairs = network.parameters.iter().zip(&self.network.parameters);
+        match pairs.find(|(own, other)| (&own.name, &own.shape) != (&other.name, &other.shape)) {
+            None => Ok(()),
+            Some((own, other)) => Err(TrainError::OtherNetwork {
+                path: path(),
+                tensor: own.name.clone(),
+                found: other.shape.clone(),
+                expected: own.shape.clone(),
+            }),
+        }
     }
 
     /// How many steps the weights were trained for, where the file says so.
@@ -285,9 +367,69 @@ impl Weights {
     }
 }
 
+/// timm's names of the classifier's layers, of which it stores two as convolutions, and torchvision's.
+const TIMM: [(&str, &str); 3] =
+    [("pre_logits.fc1", "classifier.0"), ("pre_logits.fc2", "classifier.3"), ("head.fc", "classifier.6")];
+
+/// Gives a file of timm's names torchvision's.
+pub(super) fn use_torchvisions_names(file: &mut TensorFile) {
+    for (timm, torchvision) in TIMM {
+        file.rename_flat(&format!("{timm}.weight"), &format!("{torchvision}.weight"));
+        file.rename_flat(&format!("{timm}.bias"), &format!("{torchvision}.bias"));
+    }
+}
+
+/// The network of the family whose names in front of the classifier are the nearest to a file's, and the name of its
+/// last convolution's weight.
+fn likeliest(file: &TensorFile) -> (Architecture, String) {
+    let features = |name: &&str| name.starts_with("features.") && !name.ends_with(".num_batches_tracked");
+    let found: BTreeSet<&str> = file.names().filter(features).collect();
+    let candidates = Architecture::all().map(|model| {
+        let network = VggConfig { model, ..VggConfig::default() }.network();
+        let parameters = network.expect("all of the family can be built at 224 px").parameters;
+        let last =
+            parameters.iter().rfind(|p| p.layout == Layout::Conv).expect("it has convolutions").name.clone();
+        let expected: BTreeSet<&str> = parameters.iter().map(|p| p.name.as_str()).filter(features).collect();
+        (found.symmetric_difference(&expected).count(), model, last)
+    });
+    let (_, model, last) =
+        candidates.min_by_key(|(differences, ..)| *differences).expect("a family of eight");
+    (model, last)
+}
+
+/// Writes weights alone, as `load_state_dict` takes them, stored as `dtype`: f32 or f16.
+///
+/// # Errors
+/// [`StoreError`] where the system refuses, or a value is beyond f16. What was there before stays.
+pub fn write_weights(path: &Path, weights: &Weights, dtype: DType) -> Result<(), StoreError> {
+    let description =
+        Description { version: FORMAT_VERSION, kind: Kind::Weights, model: weights.info.clone() };
+    let metadata = toml::to_string(&description).expect("metadata are tables of TOML values");
+    let half = dtype == DType::F16;
+    let mut entries = counters(&weights.network);
+    let counters = entries.len();
+    entries.extend(values(&weights.network));
+    if half {
+        entries[counters..].iter_mut().for_each(|entry| entry.dtype = Dtype::F16);
+    }
+    let steps = weights.steps().unwrap_or(0) as i64;
+    store::write(path, &metadata, &entries, |index| {
+        Ok(match index.checked_sub(counters) {
+            None => steps.to_le_bytes().to_vec(),
+            Some(index) if half => store::to_le_f16(&weights.values(index)),
+            Some(index) => store::to_le(&weights.values(index)),
+        })
+    })
+}
+
 /// The entries of all parameters, in the network's order.
 pub(super) fn values(network: &Network) -> Vec<Entry> {
     network.parameters.iter().map(|p| Entry::f32(p.name.clone(), p.shape.dims())).collect()
+}
+
+/// The entries of the averages of all parameters.
+pub(super) fn averages(network: &Network) -> impl Iterator<Item = Entry> {
+    values(network).into_iter().map(|entry| Entry { name: format!("{AVERAGE}{}", entry.name), ..entry })
 }
 
 /// The entries of batch normalisation's `num_batches_tracked`, which PyTorch counts and nothing here reads.

@@ -2,13 +2,13 @@
 
 use std::{
     convert::Infallible,
-    env, fs, io,
+    fs, io,
     path::{Path, PathBuf},
     str::FromStr,
 };
 
 use super::file::{Ignored, TuningFile};
-use crate::{gpu::DeviceInfo, kernels::Tuned};
+use crate::{cache, gpu::DeviceInfo, kernels::Tuned};
 
 /// The files of `assets/tuning/`: name and text.
 const SHIPPED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/shipped.rs"));
@@ -101,17 +101,10 @@ fn load_from(
 /// Where a device's own file is: in `vgg-wgpu/tuning` of the user's cache folder (`XDG_CACHE_HOME` first). `None`
 /// where the system names no such folder.
 pub fn default_path(info: &DeviceInfo) -> Option<PathBuf> {
-    let variable = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let home = |folder| variable("HOME").map(|home| home.join(folder));
-    let cache = variable("XDG_CACHE_HOME").or_else(|| match env::consts::OS {
-        "macos" => home("Library/Caches"),
-        "windows" => variable("LOCALAPPDATA"),
-        _ => home(".cache"),
-    })?;
     let text = format!("{} {} {}", info.name, info.backend, info.driver).to_lowercase();
     let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     let name = words.collect::<Vec<_>>().join("-") + ".toml";
-    Some(cache.join("vgg-wgpu").join("tuning").join(name))
+    Some(cache::folder()?.join("tuning").join(name))
 }
 
 #[cfg(test)]

@@ -76,14 +76,61 @@ const POOLS: &[MaxPool] = &[
     MaxPool { n: 1, h: 2, w: 2, c: 1, kernel: 2, stride: [2, 2] },
 ];
 
+/// Sizes that divide and that do not, the identity, and outputs larger than the input.
+const AVG_POOLS: &[AvgPool] = &[
+    AvgPool { n: 2, h: 7, w: 7, c: 16, output: [7, 7] },
+    AvgPool { n: 3, h: 1, w: 1, c: 12, output: [7, 7] },
+    AvgPool { n: 2, h: 14, w: 14, c: 8, output: [7, 7] },
+    AvgPool { n: 1, h: 10, w: 3, c: 5, output: [7, 7] },
+    AvgPool { n: 2, h: 9, w: 13, c: 3, output: [2, 5] },
+    AvgPool { n: 1, h: 5, w: 4, c: 4, output: [1, 1] },
+    AvgPool { n: 1, h: 2, w: 1, c: 1, output: [3, 1] },
+];
+
 const EPS: f32 = 1e-5;
 
-fn adam_of(len: usize, weight_decay: f32) -> Adam {
-    Adam { len, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay }
+fn adams(len: usize) -> Vec<Op> {
+    let adam = Adam {
+        len,
+        beta1: 0.9,
+        beta2: 0.999,
+        eps: 1e-8,
+        weight_decay: 0.01,
+        decoupled: false,
+        scaled: false,
+    };
+    [
+        Adam { weight_decay: 0.0, ..adam },
+        adam,
+        Adam { decoupled: true, weight_decay: 0.5, ..adam },
+        Adam { scaled: true, ..adam },
+        Adam { scaled: true, decoupled: true, ..adam },
+    ]
+    .map(Op::from)
+    .into()
 }
 
-fn adam(len: usize, weight_decay: f32) -> Op {
-    adam_of(len, weight_decay).into()
+fn sgds(len: usize) -> Vec<Op> {
+    let sgd = Sgd { len, momentum: 0.9, nesterov: false, weight_decay: 0.01, scaled: false };
+    [
+        Sgd { momentum: 0.0, weight_decay: 0.0, ..sgd },
+        sgd,
+        Sgd { nesterov: true, ..sgd },
+        Sgd { momentum: 0.0, scaled: true, ..sgd },
+        Sgd { scaled: true, ..sgd },
+        Sgd { nesterov: true, scaled: true, ..sgd },
+    ]
+    .map(Op::from)
+    .into()
+}
+
+fn losses(make: impl Fn(usize, usize, f32) -> Op) -> Vec<Op> {
+    let shapes = [[1, 2], [7, 10], [3, 1000], [65, 67], [1, 65_536]];
+    [0.0, 0.1].into_iter().flat_map(|s| shapes.map(|[n, classes]| make(n, classes, s))).collect()
+}
+
+fn lengths<I: IntoIterator<Item = Op>>(make: impl Fn(usize) -> I) -> Vec<Op> {
+    LENGTHS[..7].iter().flat_map(|&len| make(len)).collect()
 }
 
 fn convs(make: impl Fn(Conv) -> Op) -> Vec<Op> {
@@ -208,6 +255,8 @@ fn plain(op: &str) -> Vec<Op> {
             .collect(),
         "max_pool.forward" => pools(|pool, normalized| MaxPoolForward { pool, normalized }.into()),
         "max_pool.grad_input" => pools(|pool, normalized| MaxPoolGrad { pool, normalized }.into()),
+        "avg_pool.forward" => AVG_POOLS.iter().map(|&pool| pool.into()).collect(),
+        "avg_pool.grad_input" => AVG_POOLS.iter().map(|&pool| AvgPoolGrad(pool).into()).collect(),
         "dropout.apply" => LENGTHS[..7]
             .iter()
             .map(|&len| Dropout { len, offset: 4 * (len % 3), rate: 0.3, layer: 2 }.into())
@@ -215,19 +264,27 @@ fn plain(op: &str) -> Vec<Op> {
         "linear.forward" => linears(Op::Linear),
         "linear.grad_input" => linears(|linear| LinearGradInput(linear).into()),
         "linear.grad_weight" => linears(|linear| LinearGradWeight(linear).into()),
-        "cross_entropy.forward" => [[1, 2], [7, 10], [3, 1000], [65, 67], [1, 65_536]]
-            .map(|[n, classes]| CrossEntropy { n, classes }.into())
-            .into(),
-        "cross_entropy.grad_input" => [[1, 2], [7, 10], [3, 1000], [1, 65_536]]
-            .map(|[n, classes]| CrossEntropyGrad { n, classes }.into())
-            .into(),
+        "cross_entropy.forward" => {
+            losses(|n, classes, label_smoothing| CrossEntropy { n, classes, label_smoothing }.into())
+        }
+        "cross_entropy.grad_input" => {
+            losses(|n, classes, label_smoothing| CrossEntropyGrad { n, classes, label_smoothing }.into())
+        }
         "metrics.accumulate" => {
             [[1, 2], [7, 10], [200, 33]].map(|[n, classes]| Metrics { n, classes }.into()).into()
         }
-        "adam.update" => LENGTHS[..7].iter().flat_map(|&len| [adam(len, 0.0), adam(len, 0.01)]).collect(),
-        "adam.scaled_update" => {
-            LENGTHS[..7].iter().map(|&len| ScaledAdam(adam_of(len, 0.01)).into()).collect()
+        "adam.update" => lengths(adams),
+        "sgd.update" => lengths(sgds),
+        "average.update" => lengths(|len| [Average { len, decay: 0.9 }.into()]),
+        // The last takes the most workgroups, each invocation more than one value.
+        "clip.square_sum" => {
+            LENGTHS.iter().map(|&len| SquareSum { len, accumulate: len % 2 == 0 }.into()).collect()
         }
+        // Below and above the norm, whose square the inputs have as 81.
+        "clip.apply" => lengths(|len| {
+            [(4.5, false), (0.01, true), (20.0, false), (20.0, true)]
+                .map(|(max_norm, scaled)| ClipGradient { len, max_norm, scaled }.into())
+        }),
         "cast.convert" => [(DType::F32, DType::F16), (DType::F16, DType::F32)]
             .into_iter()
             .flat_map(|(from, to)| LENGTHS[..7].iter().map(move |&len| Cast { len, from, to }.into()))

@@ -4,15 +4,15 @@ use half::f16;
 
 use crate::{
     dtype::DType,
-    ops::{Control, LossScale, Op, Operand},
+    ops::{Adam, Average, Control, LossScale, Op, Operand, Sgd},
     rng,
 };
 
-/// The control block of all cases: a late step, and one padding image where there is more than one.
+/// The control block of all cases: a late step (the first for one length of an average), and one padding image where there is more than one.
 fn control(op: &Op) -> Control {
     let images = op.operands().iter().find(|o| o.name == "labels").map_or(1, |o| o.shape.elements());
     Control {
-        step: 7,
+        step: if matches!(op, Op::Average(Average { len: 257, .. })) { 1 } else { 7 },
         seed_low: 0xdead_beef,
         seed_high: 42,
         valid: (images - usize::from(images > 1)) as u32,
@@ -41,7 +41,7 @@ pub fn bytes(op: &Op, operand: &Operand) -> Vec<u8> {
             u32::from(set).to_ne_bytes().to_vec()
         }
         ("loss_scale", _) => {
-            let taken = !matches!(op, Op::ScaledAdam(adam) if adam.0.len == 255);
+            let taken = !matches!(op, Op::Adam(Adam { len: 255, .. }) | Op::Sgd(Sgd { len: 255, .. }));
             let state = LossScale {
                 scale: 1024.0,
                 good: 6.0,
@@ -87,6 +87,7 @@ fn floats(op: &Op, operand: &Operand) -> Vec<f32> {
             }
         }
         "variance" | "batch_var" | "running_var" | "v" => values.iter_mut().for_each(|v| *v = v.abs() + 0.05),
+        "squares" => values.fill(81.0),
         "transforms" => transforms(&mut values),
         "probs" => softmax(&mut values, channels),
         "logits" => values.iter_mut().enumerate().for_each(|(i, v)| *v = *v * 5.0 + 300.0 * (i % 3) as f32),

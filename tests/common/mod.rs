@@ -1,6 +1,8 @@
 //! What the tests of several files share: comparing numbers, running one operation, running a small network.
 
-#![allow(dead_code, reason = "no test file uses all of it")]
+#![allow(dead_code, unused_macros, reason = "no test file uses all of it")]
+
+mod golden;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +16,8 @@ use vgg_wgpu::{
     verify::check,
 };
 
+#[allow(unused_imports, reason = "golden vectors are not for all test files")]
+pub(crate) use golden::{Golden, both, golden_network};
 pub use vgg_wgpu::verify::Tolerance;
 
 /// As [`check`], and panics with what differs.
@@ -91,7 +95,8 @@ pub fn run_op<S: Scalar>(
 }
 
 /// The optimiser's constants that the tests train with.
-pub const ADAM: Adam = Adam { len: 0, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 };
+pub const ADAM: Adam =
+    Adam { len: 0, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, decoupled: false, scaled: false };
 /// The normalisation of the test images.
 pub const MEAN_STD: [f32; 2] = [0.1307, 0.3081];
 
@@ -121,11 +126,20 @@ pub struct Fixture<S: Scalar> {
 /// A program and its executor for images of the network's size, with initial parameters and one batch of
 /// deterministic images and labels.
 pub fn fixture<S: Scalar>(config: VggConfig, batch: usize, limits: DeviceLimits) -> Fixture<S> {
+    fixture_of(config, batch, limits, Mode::Train(ADAM.into()))
+}
+
+/// As [`fixture`], for any mode.
+pub fn fixture_of<S: Scalar>(
+    config: VggConfig,
+    batch: usize,
+    limits: DeviceLimits,
+    mode: Mode,
+) -> Fixture<S> {
     let network = config.network().unwrap();
     let [mean, std] = MEAN_STD.map(|v| vec![v; network.config.channels]);
     let source = network.config.image_size;
-    let settings =
-        Settings { batch, source, mean, std, mode: Mode::Train(ADAM), precision: Precision::F32, limits };
+    let settings = Settings { batch, source, mean, std, mode, precision: Precision::F32, limits };
     let lowered = lower(&network, &settings).unwrap();
     let mut executor = CpuExecutor::<S>::new(lowered.program.clone());
     for (index, parameter) in network.parameters.iter().enumerate() {
@@ -170,9 +184,9 @@ impl<S: Scalar> Fixture<S> {
     pub fn state(&mut self) -> BTreeMap<String, Vec<f64>> {
         let parameters = self.lowered.parameters.clone();
         let ids = parameters.iter().flat_map(|p| {
-            [Some(p.value)].into_iter().chain(p.trained.map(|t| t.map(Some)).unwrap_or_default())
+            [p.value].into_iter().chain(p.gradient).chain(p.state.iter().copied()).chain(p.average)
         });
-        let ids: Vec<TensorId> = ids.flatten().chain([self.lowered.inputs.metrics]).collect();
+        let ids: Vec<TensorId> = ids.chain([self.lowered.inputs.metrics]).collect();
         ids.into_iter()
             .map(|id| (self.lowered.program.tensor(id).name.clone(), read(&mut self.executor, id)))
             .collect()

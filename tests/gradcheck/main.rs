@@ -5,18 +5,17 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod network;
 mod normalized;
 
-use common::{Fixture, Tolerance, compare, fixture, largest, read, run_op, write};
+use common::{Tolerance, compare, largest, run_op};
 use normalized::{BatchNorm, NormalizedConvolution, NormalizedPool};
 use vgg_wgpu::{
-    model::{Semantics, VggConfig},
     ops::{
-        Control, Conv, ConvForward, ConvGradInput, ConvGradWeight, CrossEntropy, CrossEntropyGrad, Dropout,
-        GradBias, Linear, LinearGradInput, LinearGradWeight, MaxPool, MaxPoolForward, MaxPoolGrad, Op, Relu,
-        ReluGrad,
+        AvgPool, AvgPoolGrad, Control, Conv, ConvForward, ConvGradInput, ConvGradWeight, CrossEntropy,
+        CrossEntropyGrad, Dropout, GradBias, Linear, LinearGradInput, LinearGradWeight, MaxPool,
+        MaxPoolForward, MaxPoolGrad, Op, Relu, ReluGrad,
     },
-    program::{DeviceLimits, Executor, Pass},
     rng,
     shape::Shape,
 };
@@ -234,6 +233,37 @@ impl Middle for Pool {
     }
 }
 
+/// Adaptive average pooling to these sizes.
+struct AverageTo([usize; 2]);
+
+impl AverageTo {
+    fn op(&self, [n, h, w, c]: [usize; 4]) -> AvgPool {
+        AvgPool { n, h, w, c, output: self.0 }
+    }
+}
+
+impl Middle for AverageTo {
+    fn output(&self, [n, _, _, c]: [usize; 4]) -> [usize; 4] {
+        [n, self.0[0], self.0[1], c]
+    }
+
+    fn forward(&self, shape: [usize; 4], input: &[f64], _: &[Vec<f64>]) -> Vec<f64> {
+        let [y] = run(self.op(shape), &[("input", input)], ["output"]);
+        y
+    }
+
+    fn backward(
+        &self,
+        shape: [usize; 4],
+        _: &[f64],
+        _: &[Vec<f64>],
+        grad: &[f64],
+    ) -> (Vec<f64>, Vec<Vec<f64>>) {
+        let [dx] = run(AvgPoolGrad(self.op(shape)), &[("grad_output", grad)], ["grad_input"]);
+        (dx, Vec::new())
+    }
+}
+
 struct Drop(f32);
 
 impl Middle for Drop {
@@ -349,6 +379,13 @@ fn max_pool() {
 }
 
 #[test]
+fn avg_pool() {
+    check_between("average pool", &AverageTo([2, 3]), [2, 4, 6, 3]);
+    check_between("overlapping average pool", &AverageTo([3, 2]), [1, 5, 5, 2]);
+    check_between("repeating average pool", &AverageTo([3, 4]), [2, 1, 2, 2]);
+}
+
+#[test]
 fn dropout() {
     check_between("dropout", &Drop(0.4), [3, 3, 4, 3]);
 }
@@ -369,85 +406,16 @@ fn cross_entropy() {
     let (n, classes) = (4, 5);
     let logits = normal(1, n * classes);
     let labels = [4.0, 0.0, 2.0, 1.0];
-    let value = |logits: &[f64]| {
-        let given: [(&str, &[f64]); 2] = [("logits", logits), ("labels", &labels)];
-        let [loss] = run(CrossEntropy { n, classes }, &given, ["loss"]);
-        loss[..3].iter().sum::<f64>() / 3.0
-    };
-    let [probs] = run(CrossEntropy { n, classes }, &[("logits", &logits), ("labels", &labels)], ["probs"]);
-    let given: [(&str, &[f64]); 2] = [("probs", &probs), ("labels", &labels)];
-    let [gradient] = run(CrossEntropyGrad { n, classes }, &given, ["grad_logits"]);
-    let expected = central_differences(&logits, value);
-    compare("cross-entropy", &[n, classes].into(), &gradient, &expected, TOLERANCE);
-}
-
-fn small() -> VggConfig {
-    VggConfig { image_size: [28, 24], width: 0.0625, hidden: Some(24), ..VggConfig::default() }
-}
-
-fn mean_loss(fixture: &mut Fixture<f64>) -> f64 {
-    // Without a learning rate the step changes no parameter.
-    fixture.control(1, 0.0);
-    fixture.executor.run(Pass::Train).unwrap();
-    let loss = read(&mut fixture.executor, fixture.lowered.inputs.loss);
-    loss.iter().sum::<f64>() / loss.len() as f64
-}
-
-/// Every parameter tensor of a whole network, at its largest gradient, its first and its last element.
-#[test]
-fn the_whole_network() {
-    for semantics in [Semantics::Paper, Semantics::Pytorch] {
-        let mut net = fixture::<f64>(VggConfig { semantics, ..small() }, 3, DeviceLimits::NONE);
-        mean_loss(&mut net);
-        let parameters = net.lowered.parameters.clone();
-        for (index, tensors) in parameters.iter().enumerate() {
-            let Some([gradient, ..]) = tensors.trained else { continue };
-            let name = net.network.parameters[index].name.clone();
-            let gradient = read(&mut net.executor, gradient);
-            let mut values = read(&mut net.executor, tensors.value);
-            let most =
-                (0..gradient.len()).max_by(|&a, &b| gradient[a].abs().total_cmp(&gradient[b].abs())).unwrap();
-            let (mut analytic, mut numeric) = (Vec::new(), Vec::new());
-            // Closer together than elsewhere: there are tens of thousands of kinks to meet.
-            let step = 1e-6;
-            for at in [most, 0, gradient.len() - 1] {
-                let middle = values[at];
-                let mut value = |moved: f64, net: &mut Fixture<f64>| {
-                    values[at] = moved;
-                    write(&mut net.executor, tensors.value, &values);
-                    mean_loss(net)
-                };
-                let (after, before) = (value(middle + step, &mut net), value(middle - step, &mut net));
-                value(middle, &mut net);
-                numeric.push((after - before) / (2.0 * step));
-                analytic.push(gradient[at]);
-            }
-            let tolerance = Tolerance { absolute: 1e-7, relative: 1e-5 };
-            compare(&name, &[3].into(), &analytic, &numeric, tolerance);
-        }
-    }
-}
-
-/// The same gradients and the same training where images and linear layers are worked in slices.
-#[test]
-fn slices_change_nothing() {
-    let config = VggConfig { hidden: Some(512), ..small() };
-    let limits = DeviceLimits { binding_bytes: 50_000, offset_alignment: 16, ..DeviceLimits::NONE };
-    let mut sliced = fixture::<f64>(config.clone(), 4, limits);
-    for label in
-        ["conv1_1.forward[", "bn1_1.statistics[", "pool1.forward[", "conv1_2.grad_weight[", "fc2.grad_input["]
-    {
-        assert!(sliced.lowered.program.steps.iter().any(|s| s.label.starts_with(label)), "{label}");
-    }
-    let mut whole = fixture::<f64>(config, 4, DeviceLimits::NONE);
-    sliced.train(2, 1e-3);
-    whole.train(2, 1e-3);
-    let expected = whole.state();
-    for (name, actual) in sliced.state() {
-        let expected = &expected[&name];
-        // The gradient of a bias in front of a batch norm is rounding errors of 1e-16 or so, which Adam divides by
-        // eps = 1e-8 and multiplies by 1e-3.
-        let tolerance = Tolerance { absolute: 1e-11 * largest(expected) + 1e-10, relative: 1e-9 };
-        compare(&name, &[expected.len()].into(), &actual, expected, tolerance);
+    for label_smoothing in [0.0, 0.1, 0.75] {
+        let forward = CrossEntropy { n, classes, label_smoothing };
+        let value = |logits: &[f64]| {
+            let [loss] = run(forward, &[("logits", logits), ("labels", &labels)], ["loss"]);
+            loss[..3].iter().sum::<f64>() / 3.0
+        };
+        let [probs] = run(forward, &[("logits", &logits), ("labels", &labels)], ["probs"]);
+        let op = CrossEntropyGrad { n, classes, label_smoothing };
+        let [gradient] = run(op, &[("probs", &probs), ("labels", &labels)], ["grad_logits"]);
+        let expected = central_differences(&logits, value);
+        compare("cross-entropy", &[n, classes].into(), &gradient, &expected, TOLERANCE);
     }
 }

@@ -72,10 +72,11 @@ parity! {
     batch_norm_backward: "batch_norm.grad_statistics", "batch_norm.grad_affine", "batch_norm.grad_input";
     relu: "relu.forward", "relu.grad_input";
     max_pool: "max_pool.forward", "max_pool.grad_input";
+    avg_pool: "avg_pool.forward", "avg_pool.grad_input";
     dropout: "dropout.apply";
     linear: "linear.forward", "linear.grad_input", "linear.grad_weight";
     loss: "cross_entropy.forward", "cross_entropy.grad_input", "metrics.accumulate";
-    adam: "adam.update", "adam.scaled_update";
+    optimizers: "adam.update", "sgd.update", "average.update", "clip.square_sum", "clip.apply";
     cast: "cast.convert";
     loss_scale: "loss_scale.apply", "loss_scale.check", "loss_scale.update";
 }

@@ -2,7 +2,7 @@
 
     python3 tests/python/load_state_dict.py best.safetensors [images.bin probs.bin]
 
-The network is built like torchvision's `vgg16_bn`, layer for layer, at the width of the file; at full width it is
+The network is built like torchvision's VGGs, layer for layer, at the width of the file; at full width it is
 torchvision's own class. With two more files it holds the program's answers against PyTorch's: `images.bin` holds
 normalised f32 images [N, C, H, W], `probs.bin` f32 probabilities [N, classes].
 """
@@ -17,7 +17,8 @@ import torchvision
 from safetensors.torch import load_file
 from torch import nn
 
-PLAN = [[64, 64], [128, 128], [256, 256, 256], [512, 512, 512], [512, 512, 512]]
+WIDTHS = [64, 128, 256, 512, 512]
+CONVOLUTIONS = {11: [1, 1, 2, 2, 2], 13: [2, 2, 2, 2, 2], 16: [2, 2, 3, 3, 3], 19: [2, 2, 4, 4, 4]}
 
 
 def metadata(path):
@@ -34,21 +35,26 @@ def network(model):
     classes, channels = len(model["class_names"]), model["channels"]
     height, width_px = model["image_size"]
     if model["width"] == 1.0 and model["image_size"] == [224, 224] and model["hidden"] == 4096:
-        net = torchvision.models.vgg16_bn(num_classes=classes)
+        net = torchvision.models.get_model(model["model"], num_classes=classes)
         if channels != 3:
             net.features[0] = nn.Conv2d(channels, 64, 3, padding=1)
         return net
     layers = []
-    for block in PLAN:
-        for base in block:
+    depth, _, batch_norm = model["model"].removeprefix("vgg").partition("_")
+    for base, convolutions in zip(WIDTHS, CONVOLUTIONS[int(depth)]):
+        for _ in range(convolutions):
             k = scaled(base, model["width"])
-            layers += [nn.Conv2d(channels, k, 3, padding=1), nn.BatchNorm2d(k, eps=model["batch_norm_eps"]), nn.ReLU()]
+            norm = [nn.BatchNorm2d(k, eps=model["batch_norm_eps"])] if batch_norm else []
+            layers += [nn.Conv2d(channels, k, 3, padding=1), *norm, nn.ReLU()]
             channels = k
         adaptive = model["pool_stride"] == "adaptive"
         stride = [1 if adaptive and side <= 3 else 2 for side in (height, width_px)]
         layers.append(nn.MaxPool2d(2, stride))
         height, width_px = [(side - 2) // s + 1 for side, s in zip((height, width_px), stride)]
-    hidden = model["hidden"]
+    hidden, pooled = model["hidden"], model["avgpool"]
+    avgpool = nn.AdaptiveAvgPool2d((pooled, pooled)) if pooled else nn.Identity()
+    if pooled:
+        height = width_px = pooled
     net = nn.Module()
     net.features = nn.Sequential(*layers)
     net.classifier = nn.Sequential(
@@ -56,7 +62,7 @@ def network(model):
         nn.Linear(hidden, hidden), nn.ReLU(), nn.Dropout(),
         nn.Linear(hidden, classes),
     )  # fmt: skip
-    net.forward = lambda x: net.classifier(torch.flatten(net.features(x), 1))
+    net.forward = lambda x: net.classifier(torch.flatten(avgpool(net.features(x)), 1))
     return net
 
 
@@ -80,4 +86,5 @@ def main():
         assert error <= 1e-4, "the answers differ"
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -16,7 +16,7 @@ use std::{
 use safetensors::SafeTensors;
 use vgg_wgpu::{
     cpu::CpuExecutor,
-    data::{DataSets, Dataset, Normalization},
+    data::{Crop, DataSets, Dataset, Normalization, picture::PictureError},
     program::{DeviceLimits, Executor, lower},
     rng::philox4x32,
     train::{Checkpoint, Event, Outcome, Row, RunDirectory, Session, TrainConfig, TrainError, Trainer},
@@ -69,8 +69,9 @@ impl Dataset for Patterns {
     fn class_names(&self) -> &[String] {
         &self.class_names
     }
-    fn image(&self, index: usize) -> &[u8] {
-        &self.images[index * 784..][..784]
+    fn read(&self, index: usize, _crop: Crop<'_>, pixels: &mut [u8]) -> Result<(), PictureError> {
+        pixels.copy_from_slice(&self.images[index * 784..][..784]);
+        Ok(())
     }
     fn label(&self, index: usize) -> u32 {
         index as u32 % 4

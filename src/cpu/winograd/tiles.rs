@@ -121,7 +121,7 @@ fn spread<V: Simd, S: Scalar, X: Along<A, T>, const A: usize, const T: usize>(
     let mut item = 0;
     for image in region.images.clone() {
         for row in region.rows.clone() {
-            frame(plan, source, channels, image, row * m, edge, [A, columns], framed);
+            frame(simd, plan, source, channels, image, row * m, edge, [A, columns], framed);
             for tile in 0..tiles {
                 for c in (0..padded).step_by(S::lanes::<V>()) {
                     let mut lines = [[Vector::splat(simd, S::ZERO); T]; A];
@@ -164,7 +164,8 @@ fn column<V: Simd, S: Scalar, const R: usize, const C: usize>(
 /// Copies `[rows, columns]` pixels of an image into a frame of zeros; `edge` is where the image's begin.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
-fn frame<S: Scalar>(
+fn frame<V: Simd, S: Scalar>(
+    simd: V,
     plan: &Plan,
     source: Source<S>,
     channels: usize,
@@ -185,7 +186,7 @@ fn frame<S: Scalar>(
         line[..edge * padded].fill(S::ZERO);
         line[(edge + inside) * padded..].fill(S::ZERO);
         let line = &mut line[edge * padded..][..inside * padded];
-        source.read(channels, (image * h + y - edge) * w, padded, line);
+        source.read(simd, channels, (image * h + y - edge) * w, padded, line);
     }
 }
 

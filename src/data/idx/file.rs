@@ -144,6 +144,10 @@ impl IdxFile {
         &self.bytes[self.kind.header_bytes()..]
     }
 
+    pub(in crate::data) fn values_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.kind.header_bytes()..]
+    }
+
     pub(super) fn expect(&self, kind: IdxKind) -> Result<(), IdxError> {
         if self.kind == kind {
             Ok(())

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
-use super::{DataSets, Dataset, Normalization};
+use super::{Crop, DataSets, Dataset, Normalization, picture::PictureError};
 
 /// One of the four files of a data set in MNIST's layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,20 +56,24 @@ impl Part {
     /// # Errors
     /// [`IdxError::Missing`] where there is none, with the names looked for.
     pub fn find(self, dir: &Path) -> Result<PathBuf, IdxError> {
-        let stem = self.stem();
-        let dotted = stem.replace("-idx", ".idx");
-        let names = [stem.to_owned(), format!("{stem}.gz"), dotted.clone(), format!("{dotted}.gz")];
-        let paths = names.iter().map(|name| dir.join(name));
-        paths.into_iter().find(|path| path.is_file()).ok_or_else(|| IdxError::Missing {
-            dir: dir.display().to_string(),
-            looked_for: names.join(", "),
-            reason: match std::fs::metadata(dir) {
-                Ok(metadata) if metadata.is_dir() => "the directory has none of",
-                Ok(_) => "this is not a directory; looked there for",
-                Err(_) => "the directory cannot be read; looked there for",
-            },
-        })
+        find(dir, self.stem())
     }
+}
+
+/// The file of a name in `dir`, in any spelling.
+pub(super) fn find(dir: &Path, stem: &str) -> Result<PathBuf, IdxError> {
+    let dotted = stem.replace("-idx", ".idx");
+    let names = [stem.to_owned(), format!("{stem}.gz"), dotted.clone(), format!("{dotted}.gz")];
+    let paths = names.iter().map(|name| dir.join(name));
+    paths.into_iter().find(|path| path.is_file()).ok_or_else(|| IdxError::Missing {
+        dir: dir.display().to_string(),
+        looked_for: names.join(", "),
+        reason: match std::fs::metadata(dir) {
+            Ok(metadata) if metadata.is_dir() => "the directory has none of",
+            Ok(_) => "this is not a directory; looked there for",
+            Err(_) => "the directory cannot be read; looked there for",
+        },
+    })
 }
 
 /// Reads the four parts, each on a thread of its own: the training images take longer than the rest together.
@@ -83,6 +87,11 @@ pub(super) fn read_parts<E: Send>(
             .map(|handle| handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
     Ok([a?, b?, c?, d?])
+}
+
+/// Reads the four files of a directory.
+pub(super) fn read_dir(dir: &Path) -> Result<[IdxFile; 4], IdxError> {
+    read_parts(|part| IdxFile::open(&part.find(dir)?, part.kind()))
 }
 
 /// A data set of u8 grey images and u8 labels, held as the two files it came from.
@@ -132,16 +141,18 @@ impl IdxDataset {
 
     /// Opens any data set in MNIST's layout, without checksums.
     ///
-    /// The set is named after the directory and its classes `0`, `1`, ...; both halves are normalised by the
-    /// mean and deviation of the training images.
+    /// The set is named after the directory and its classes `0`, `1`, ... up to the largest label; both halves are
+    /// normalised by the mean and deviation of the training images.
     ///
     /// # Errors
     /// [`IdxError`] where a file is missing or damaged, where images and labels do not belong together, or
     /// where train and test differ in size.
-    pub fn open(dir: &Path, classes: usize) -> Result<DataSets, IdxError> {
+    pub fn open(dir: &Path) -> Result<DataSets, IdxError> {
         let name = dir.file_name().map_or_else(|| dir.to_string_lossy(), |name| name.to_string_lossy());
-        let files = read_parts(|part| IdxFile::open(&part.find(dir)?, part.kind()))?;
-        Self::pair(&name, files, (0..classes).map(|class| class.to_string()).collect(), None)
+        let files = read_dir(dir)?;
+        let labels = files.iter().filter(|file| file.kind() == IdxKind::Labels);
+        let largest = labels.flat_map(IdxFile::values).max().map_or(0, |&label| usize::from(label));
+        Self::pair(&name, files, (0..=largest).map(|class| class.to_string()).collect(), None)
     }
 
     /// Joins the files of [`Part::ALL`]; measures the training images where no normalisation is given.
@@ -208,9 +219,9 @@ impl Dataset for IdxDataset {
         &self.class_names
     }
 
-    fn image(&self, index: usize) -> &[u8] {
-        let size = self.height() * self.width();
-        &self.images.values()[index * size..][..size]
+    fn read(&self, index: usize, _crop: Crop<'_>, pixels: &mut [u8]) -> Result<(), PictureError> {
+        pixels.copy_from_slice(&self.images.values()[index * pixels.len()..][..pixels.len()]);
+        Ok(())
     }
 
     fn label(&self, index: usize) -> u32 {

@@ -160,7 +160,7 @@ fn images_and_labels_must_belong_together() {
     };
     let set = join(&[0, 2, 1], 3).unwrap();
     assert_eq!((set.len(), set.height(), set.width(), set.channels(), set.classes()), (3, 2, 2, 1, 3));
-    assert_eq!((set.label(1), set.image(2)), (2, &[56u8, 63, 70, 77][..]));
+    assert_eq!((set.label(1), set.image(2).unwrap()), (2, vec![56u8, 63, 70, 77]));
 
     let error = join(&[0, 1], 3).unwrap_err().to_string();
     assert!(error.contains("the-file has 3 images, but the-labels has 2 labels"), "{error}");

@@ -49,6 +49,18 @@ pub enum LoaderError {
         /// Batches in an epoch.
         batches: usize,
     },
+    /// Files that could be read when the set was opened cannot be read now.
+    #[error(
+        "{name}: files have changed since the set was opened; put them back (a training then goes on from its last \
+         checkpoint with --resume):\n  {}",
+        .files.join("\n  ")
+    )]
+    Changed {
+        /// The data set.
+        name: String,
+        /// What is the matter with each.
+        files: Vec<String>,
+    },
     /// The system gave no thread.
     #[error("cannot start the thread that makes batches: {error}; end other programs and try again")]
     Thread {

@@ -7,8 +7,11 @@ pub use error::LoaderError;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
-use super::{Augmentation, Dataset, IDENTITY, permutation};
+use rayon::prelude::*;
+
+use super::{Augmentation, Dataset, IDENTITY, permutation, picture::PictureError};
 
 /// Finished batches that wait for the consumer.
 const PREFETCH_BATCHES: usize = 2;
@@ -48,6 +51,8 @@ pub struct Loader {
 struct Training {
     seed: u64,
     augmentation: Augmentation,
+    /// What of it the device does: all of it, but where the set crops.
+    transform: Augmentation,
 }
 
 impl Loader {
@@ -65,7 +70,8 @@ impl Loader {
             let (name, len) = (dataset.name().to_owned(), dataset.len());
             return Err(LoaderError::BatchLargerThanSet { name, len, batch });
         }
-        Self::new(dataset, batch, Some(Training { seed, augmentation }))
+        let transform = if dataset.crops() { augmentation.resized_crop(false) } else { augmentation };
+        Self::new(dataset, batch, Some(Training { seed, augmentation, transform }))
     }
 
     /// All images in their own order, the last batch filled up to `batch` images.
@@ -131,7 +137,13 @@ impl Loader {
             .name("batches".to_owned())
             .spawn(move || loader.produce(epoch, start_batch..batches, &finished, &spare))
             .map_err(|error| LoaderError::Thread { error })?;
-        Ok(Batches { receiver: Some(receiver), used, thread: Some(thread), remaining: batches - start_batch })
+        Ok(Batches {
+            receiver: Some(receiver),
+            used,
+            thread: Some(thread),
+            remaining: batches - start_batch,
+            waited: Duration::ZERO,
+        })
     }
 
     /// The thread's work: ends early where the consumer is gone.
@@ -139,7 +151,7 @@ impl Loader {
         &self,
         epoch: u32,
         indices: std::ops::Range<usize>,
-        finished: &SyncSender<Batch>,
+        finished: &SyncSender<Result<Batch, LoaderError>>,
         spare: &Receiver<Batch>,
     ) {
         let len = self.dataset.len() as u32;
@@ -150,13 +162,21 @@ impl Loader {
         for index in indices {
             let samples = &order[index * self.batch..order.len().min((index + 1) * self.batch)];
             let batch = self.fill(spare.try_recv().ok(), samples, epoch, index);
-            if finished.send(batch).is_err() {
+            let failed = batch.is_err();
+            if finished.send(batch).is_err() || failed {
                 return;
             }
         }
     }
 
-    fn fill(&self, spare: Option<Batch>, samples: &[u32], epoch: u32, index: usize) -> Batch {
+    /// The images are read side by side, as the files of a folder are to be decoded.
+    fn fill(
+        &self,
+        spare: Option<Batch>,
+        samples: &[u32],
+        epoch: u32,
+        index: usize,
+    ) -> Result<Batch, LoaderError> {
         let (height, width) = (self.dataset.height(), self.dataset.width());
         let image_bytes = height * width * self.dataset.channels();
         let (mut images, mut labels, mut transforms) = match spare {
@@ -167,15 +187,31 @@ impl Loader {
                 Vec::with_capacity(self.batch * IDENTITY.len()),
             ),
         };
-        images.clear();
+        images.resize(self.batch * image_bytes, 0);
+        let (real, padding) = images.split_at_mut(samples.len() * image_bytes);
+        padding.fill(0);
+        let failed: Vec<PictureError> = real
+            .par_chunks_exact_mut(image_bytes)
+            .zip(samples)
+            .filter_map(|(pixels, &sample)| {
+                let crop = |size| {
+                    let Training { seed, augmentation, .. } = self.training?;
+                    augmentation.crop(seed, epoch, sample, size)
+                };
+                self.dataset.read(sample as usize, &crop, pixels).err()
+            })
+            .collect();
+        if !failed.is_empty() {
+            let files: Vec<String> = failed.iter().map(PictureError::to_string).collect();
+            return Err(LoaderError::Changed { name: self.dataset.name().to_owned(), files });
+        }
         labels.clear();
         transforms.clear();
         for &sample in samples {
-            images.extend_from_slice(self.dataset.image(sample as usize));
             labels.push(self.dataset.label(sample as usize));
             transforms.extend(match self.training {
-                Some(Training { seed, augmentation }) => {
-                    augmentation.inverse_affine(seed, epoch, sample, height, width)
+                Some(Training { seed, transform, .. }) => {
+                    transform.inverse_affine(seed, epoch, sample, height, width)
                 }
                 None => IDENTITY,
             });
@@ -183,9 +219,8 @@ impl Loader {
         for _ in samples.len()..self.batch {
             transforms.extend(IDENTITY);
         }
-        images.resize(self.batch * image_bytes, 0);
         labels.resize(self.batch, 0);
-        Batch { images, labels, transforms, valid: samples.len(), epoch, index }
+        Ok(Batch { images, labels, transforms, valid: samples.len(), epoch, index })
     }
 }
 
@@ -205,10 +240,11 @@ fn can_allocate(bytes: usize) -> bool {
 #[derive(Debug)]
 pub struct Batches {
     /// Taken on drop, so that the thread's next send fails and it ends.
-    receiver: Option<Receiver<Batch>>,
+    receiver: Option<Receiver<Result<Batch, LoaderError>>>,
     used: Sender<Batch>,
     thread: Option<JoinHandle<()>>,
     remaining: usize,
+    waited: Duration,
 }
 
 impl Batches {
@@ -217,15 +253,24 @@ impl Batches {
         // Where the thread has made its last batch, nobody wants the memory.
         let _ = self.used.send(batch);
     }
+
+    /// How long the consumer has waited for batches that were not made yet.
+    pub fn waited(&self) -> Duration {
+        self.waited
+    }
 }
 
+/// An error is the last item.
 impl Iterator for Batches {
-    type Item = Batch;
+    type Item = Result<Batch, LoaderError>;
 
-    fn next(&mut self) -> Option<Batch> {
+    fn next(&mut self) -> Option<Self::Item> {
+        let begin = Instant::now();
         let batch = self.receiver.as_ref().and_then(|receiver| receiver.recv().ok());
+        self.waited += begin.elapsed();
         match batch {
-            Some(_) => self.remaining -= 1,
+            Some(Ok(_)) => self.remaining -= 1,
+            Some(Err(_)) => self.remaining = 0,
             None => {
                 if let Some(Err(panic)) = self.thread.take().map(JoinHandle::join) {
                     std::panic::resume_unwind(panic);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::data::Normalization;
+use crate::data::{Crop, Normalization};
 
 /// Image `i` is 2 x 3 pixels of value `i`, and of class `i % 4`.
 struct Numbers {
@@ -15,6 +15,8 @@ struct Numbers {
     normalization: Normalization,
     /// Reading this image panics.
     poison: Option<usize>,
+    /// Reading this image fails.
+    lost: Option<usize>,
     read: AtomicUsize,
 }
 
@@ -37,10 +39,15 @@ impl Dataset for Numbers {
     fn class_names(&self) -> &[String] {
         &self.class_names
     }
-    fn image(&self, index: usize) -> &[u8] {
+    fn read(&self, index: usize, _crop: Crop<'_>, pixels: &mut [u8]) -> Result<(), PictureError> {
         assert_ne!(Some(index), self.poison, "poisoned image");
+        if Some(index) == self.lost {
+            let (file, error) = (format!("image {index}"), std::io::ErrorKind::NotFound.into());
+            return Err(PictureError::Io { file, error });
+        }
         self.read.fetch_add(1, Ordering::SeqCst);
-        &self.pixels[index * 6..][..6]
+        pixels.copy_from_slice(&self.pixels[index * 6..][..6]);
+        Ok(())
     }
     fn label(&self, index: usize) -> u32 {
         index as u32 % 4
@@ -56,6 +63,7 @@ fn numbers_with(len: u8, poison: Option<usize>) -> Arc<Numbers> {
         class_names: (0..4).map(|class| class.to_string()).collect(),
         normalization: Normalization { mean: vec![0.0], std: vec![1.0] },
         poison,
+        lost: None,
         read: AtomicUsize::new(0),
     })
 }
@@ -73,7 +81,7 @@ fn an_epoch_of_training_holds_each_image_once_but_for_the_last_ones() {
     let loader = Loader::train(numbers(23), 5, 7, augmentation()).unwrap();
     assert_eq!(loader.batches_per_epoch(), 4);
     let order = permutation(23, 7, 2);
-    let batches: Vec<Batch> = loader.epoch(2, 0).unwrap().collect();
+    let batches: Vec<Batch> = loader.epoch(2, 0).unwrap().map(Result::unwrap).collect();
     assert_eq!(batches.len(), 4);
     for (index, (batch, samples)) in batches.iter().zip(order.chunks_exact(5)).enumerate() {
         assert_eq!((batch.valid, batch.epoch, batch.index), (5, 2, index));
@@ -90,14 +98,15 @@ fn an_epoch_of_training_holds_each_image_once_but_for_the_last_ones() {
 fn an_evaluation_holds_every_image_in_order_and_says_how_many_are_real() {
     let loader = Loader::evaluate(numbers(7), 4).unwrap();
     assert_eq!(loader.batches_per_epoch(), 2);
-    let batches: Vec<Batch> = loader.epoch(0, 0).unwrap().collect();
+    let batches: Vec<Batch> = loader.epoch(0, 0).unwrap().map(Result::unwrap).collect();
     assert_eq!((batches[0].valid, &batches[0].labels[..]), (4, &[0u32, 1, 2, 3][..]));
     let last = &batches[1];
     assert_eq!((last.valid, &last.labels[..]), (3, &[0u32, 1, 2, 0][..]));
     assert_eq!(last.images[12..], [6, 6, 6, 6, 6, 6, 0, 0, 0, 0, 0, 0]);
     assert_eq!(last.transforms, IDENTITY.repeat(4));
 
-    let one: Vec<Batch> = Loader::evaluate(numbers(3), 8).unwrap().epoch(0, 0).unwrap().collect();
+    let one: Vec<Batch> =
+        Loader::evaluate(numbers(3), 8).unwrap().epoch(0, 0).unwrap().map(Result::unwrap).collect();
     assert_eq!((one.len(), one[0].valid, one[0].images.len()), (1, 3, 48));
 }
 
@@ -105,11 +114,11 @@ fn an_evaluation_holds_every_image_in_order_and_says_how_many_are_real() {
 #[test]
 fn recycled_batches_are_like_new_ones() {
     let loader = Loader::evaluate(numbers(101), 4).unwrap();
-    let fresh: Vec<Batch> = loader.epoch(0, 0).unwrap().collect();
+    let fresh: Vec<Batch> = loader.epoch(0, 0).unwrap().map(Result::unwrap).collect();
     let mut batches = loader.epoch(0, 0).unwrap();
     let mut addresses = std::collections::BTreeSet::new();
     for expected in &fresh {
-        let batch = batches.next().unwrap();
+        let batch = batches.next().unwrap().unwrap();
         assert_eq!(&batch, expected);
         addresses.insert(batch.images.as_ptr() as usize);
         batches.recycle(batch);
@@ -170,9 +179,21 @@ fn the_thread_runs_ahead_by_a_bounded_number_of_batches() {
 #[test]
 fn a_panic_in_the_thread_comes_out_of_next() {
     let mut batches = Loader::evaluate(numbers_with(9, Some(5)), 2).unwrap().epoch(0, 0).unwrap();
-    assert_eq!((batches.next().unwrap().index, batches.next().unwrap().index), (0, 1));
+    let mut index = || batches.next().unwrap().unwrap().index;
+    assert_eq!((index(), index()), (0, 1));
     let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| batches.next())).unwrap_err();
     assert!(panic.downcast_ref::<String>().is_some_and(|text| text.contains("poisoned image")));
+    assert!(batches.next().is_none());
+}
+
+#[test]
+fn an_image_that_is_gone_is_named_and_ends_the_epoch() {
+    let mut set = numbers(9);
+    Arc::get_mut(&mut set).unwrap().lost = Some(5);
+    let mut batches = Loader::evaluate(set, 2).unwrap().epoch(0, 0).unwrap();
+    assert!(batches.next().unwrap().is_ok() && batches.next().unwrap().is_ok());
+    let error = batches.next().unwrap().unwrap_err().to_string();
+    assert!(error.contains("numbers: files have changed") && error.contains("image 5"), "{error}");
     assert!(batches.next().is_none());
 }
 
@@ -185,8 +206,8 @@ proptest! {
         prop_assume!(batch <= usize::from(len));
         let loader = Loader::train(numbers(len), batch, seed, augmentation()).unwrap();
         let start = start.min(loader.batches_per_epoch());
-        let whole: Vec<Batch> = loader.epoch(epoch, 0).unwrap().collect();
-        let rest: Vec<Batch> = loader.epoch(epoch, start).unwrap().collect();
+        let whole: Vec<Batch> = loader.epoch(epoch, 0).unwrap().map(Result::unwrap).collect();
+        let rest: Vec<Batch> = loader.epoch(epoch, start).unwrap().map(Result::unwrap).collect();
         prop_assert_eq!(&whole[start..], &rest[..]);
     }
 }

@@ -7,7 +7,8 @@
 //!   ground is inverted ([`Polarity`]), and a picture that is not yet of the wanted size is framed as
 //!   MNIST's digits are: the ink's bounding box is scaled to 20/28 of the frame along its longer side and
 //!   placed with its centre of mass in the centre. A picture of the wanted size keeps its place and levels.
-//! - Three channels: the largest centred part of the wanted proportions is scaled to the wanted size.
+//! - Three channels: the part in the centre that an evaluation sees ([`Rectangle::centred`]) is scaled to the wanted
+//!   size.
 
 mod digit;
 mod error;
@@ -19,9 +20,11 @@ use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::Path;
 
-use image::imageops::FilterType;
+use image::imageops::{self, FilterType};
 use image::metadata::Orientation;
 use image::{DynamicImage, GrayImage, ImageDecoder, ImageError, ImageFormat, ImageReader, RgbImage};
+
+use super::Rectangle;
 
 /// The longest side of a picture that is read, in pixels.
 const MAX_SIDE: u32 = 16_384;
@@ -43,6 +46,9 @@ pub struct Wanted {
     pub channels: usize,
     /// Which way round a grey picture is; `None` finds out.
     pub polarity: Option<Polarity>,
+    /// What the shorter side of a picture in colour is resized to, before the wanted size is cut from its centre;
+    /// `None` cuts nothing off it.
+    pub resize: Option<usize>,
 }
 
 /// A picture in the [`Wanted`] form, and what was done to it.
@@ -63,13 +69,25 @@ pub struct Picture {
 /// # Errors
 /// [`PictureError`] where the file cannot be read, or as [`decode`].
 pub fn open(path: &Path, wanted: &Wanted) -> Result<Picture, PictureError> {
+    let (file, bytes) = read(path)?;
+    decode(&file, &bytes, wanted)
+}
+
+/// Reads a PNG or JPEG file as red, green and blue: grey becomes colour, and what is transparent is laid over white.
+pub(super) fn open_rgb(path: &Path) -> Result<RgbImage, PictureError> {
+    let (file, bytes) = read(path)?;
+    Ok(over_white(upright(&file, &bytes)?).into_rgb8())
+}
+
+/// The file's name and its content.
+fn read(path: &Path) -> Result<(String, Vec<u8>), PictureError> {
     let file = path.display().to_string();
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|opened| opened.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes));
     match read {
         Err(error) => Err(PictureError::Io { file, error }),
         Ok(length) if length as u64 > MAX_FILE_BYTES => Err(PictureError::FileTooLarge { file }),
-        Ok(_) => decode(&file, &bytes, wanted),
+        Ok(_) => Ok((file, bytes)),
     }
 }
 
@@ -85,13 +103,16 @@ pub fn decode(name: &str, bytes: &[u8], wanted: &Wanted) -> Result<Picture, Pict
     let picture = over_white(upright(name, bytes)?);
     let source_size = (picture.width(), picture.height());
     if wanted.channels == 3 {
-        let pixels = fill_frame(&picture, wanted).into_raw();
+        let picture = picture.into_rgb8();
+        let size = [wanted.height, wanted.width].map(|side| side as usize);
+        let source = [picture.height(), picture.width()].map(|side| side as usize);
+        let pixels = cut(&picture, Rectangle::centred(source, size, wanted.resize), size).into_raw();
         return Ok(Picture { pixels, source_size, polarity: None, framed: false });
     }
     let mut grey = picture.into_luma8();
     let polarity = wanted.polarity.unwrap_or_else(|| Polarity::of(&grey));
     if polarity == Polarity::DarkOnLight {
-        image::imageops::invert(&mut grey);
+        imageops::invert(&mut grey);
     }
     let framed = grey.dimensions() != (wanted.width, wanted.height);
     if framed {
@@ -169,17 +190,16 @@ fn over_white(picture: DynamicImage) -> DynamicImage {
     DynamicImage::ImageRgb8(rgb)
 }
 
-/// Scales the largest centred part of the wanted proportions.
+/// Cuts a part out and scales it to `size`, bilinearly, over as many pixels as come to lie on one.
 ///
 /// It is cut before it is scaled, so that a very long picture does not become a huge one on the way.
-fn fill_frame(picture: &DynamicImage, wanted: &Wanted) -> RgbImage {
-    let (width, height) = (u64::from(picture.width()), u64::from(picture.height()));
-    let (wide, high) = (u64::from(wanted.width), u64::from(wanted.height));
-    let cut_width = (height * wide / high).clamp(1, width);
-    let cut_height = (width * high / wide).clamp(1, height);
-    let (x, y) = ((width - cut_width) / 2, (height - cut_height) / 2);
-    let cut = picture.crop_imm(x as u32, y as u32, cut_width as u32, cut_height as u32);
-    cut.resize_exact(wanted.width, wanted.height, FilterType::Triangle).into_rgb8()
+pub(super) fn cut(picture: &RgbImage, part: Rectangle, size: [usize; 2]) -> RgbImage {
+    // The limits above keep every side within u32.
+    let [top, left] = [part.top as u32, part.left as u32];
+    let part = imageops::crop_imm(picture, left, top, part.width as u32, part.height as u32).to_image();
+    let [height, width] = size.map(|side| side as u32);
+    // Which returns a picture of that size as it is.
+    imageops::resize(&part, width, height, FilterType::Triangle)
 }
 
 #[cfg(test)]

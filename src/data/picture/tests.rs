@@ -4,8 +4,8 @@ use image::{DynamicImage, GrayAlphaImage, ImageBuffer, Luma, LumaA, Rgb, Rgba, R
 
 use super::*;
 
-const DIGIT: Wanted = Wanted { height: 28, width: 28, channels: 1, polarity: None };
-const COLOUR: Wanted = Wanted { height: 4, width: 6, channels: 3, polarity: None };
+const DIGIT: Wanted = Wanted { height: 28, width: 28, channels: 1, polarity: None, resize: None };
+const COLOUR: Wanted = Wanted { height: 4, width: 6, channels: 3, polarity: None, resize: None };
 
 fn encode(picture: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
@@ -146,7 +146,7 @@ fn a_photograph_is_turned_upright() {
     let mut exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0".to_vec();
     let mut segment = vec![0xff, 0xe1, 0, exif.len() as u8 + 2];
     segment.append(&mut exif);
-    let lying = image::imageops::rotate270(&bar(255, 0));
+    let lying = imageops::rotate270(&bar(255, 0));
     let mut jpeg = encode(lying, ImageFormat::Jpeg);
     jpeg.splice(2..2, segment);
     let picture = decode("photo", &jpeg, &DIGIT).unwrap();
@@ -229,7 +229,7 @@ fn a_picture_without_ink_is_refused() {
 #[test]
 fn forms_that_no_network_has_are_refused() {
     for (height, width, channels) in [(0, 28, 1), (28, 0, 3), (28, 28, 2), (28, 28, 0)] {
-        let wanted = Wanted { height, width, channels, polarity: None };
+        let wanted = Wanted { height, width, channels, polarity: None, resize: None };
         let error = decode("bar", &png(bar(0, 255)), &wanted).unwrap_err();
         assert!(matches!(error, PictureError::Wanted { .. }), "{error}");
     }
@@ -247,3 +247,34 @@ fn files_are_opened_and_named() {
         assert!(error.to_string().starts_with(&missing.display().to_string()));
     }
 }
+
+/// Pillow 13's `crop` and bilinear `resize`, which torchvision's transforms of files call, within a rounding.
+#[test]
+fn parts_are_cut_and_scaled_as_pillow_does() {
+    let picture = RgbImage::from_fn(12, 10, |x, y| {
+        Rgb([(x * 37 + y * 91) as u8, (x * x * 13 + y * 57) as u8, (x * y * 29 + 7) as u8])
+    });
+    for (part, size, expected) in [
+        (Rectangle { top: 2, left: 1, height: 8, width: 10 }, [4, 5], &PILLOW_DOWN[..]),
+        (Rectangle { top: 1, left: 3, height: 4, width: 4 }, [6, 6], &PILLOW_UP[..]),
+    ] {
+        let found = cut(&picture, part, size).into_raw();
+        assert_eq!(found.len(), expected.len());
+        let error = found.iter().zip(expected).map(|(a, b)| a.abs_diff(*b)).max();
+        assert!(error <= Some(1), "{part:?}: {found:?}");
+    }
+}
+
+const PILLOW_DOWN: [u8; 60] = [
+    101, 163, 121, 103, 132, 136, 145, 142, 106, 123, 151, 131, 94, 164, 79, 130, 114, 135, 108, 134, 132,
+    114, 144, 137, 136, 114, 134, 127, 104, 103, 138, 141, 152, 130, 116, 119, 108, 122, 148, 114, 128, 125,
+    140, 140, 116, 133, 130, 127, 134, 120, 103, 135, 121, 99, 99, 93, 72, 111, 121, 59,
+];
+
+const PILLOW_UP: [u8; 108] = [
+    202, 174, 94, 221, 92, 109, 202, 29, 128, 57, 106, 147, 39, 70, 167, 57, 13, 181, 120, 203, 138, 139,
+    121, 160, 141, 58, 167, 81, 135, 111, 85, 99, 119, 103, 42, 140, 52, 198, 153, 71, 137, 184, 95, 96, 191,
+    120, 173, 90, 145, 137, 75, 163, 80, 85, 113, 65, 40, 132, 90, 82, 156, 133, 129, 181, 210, 155, 206,
+    174, 97, 224, 117, 31, 174, 61, 56, 129, 107, 107, 89, 150, 153, 114, 142, 135, 139, 149, 118, 157, 156,
+    104, 219, 89, 99, 110, 135, 157, 6, 157, 192, 31, 64, 98, 56, 113, 133, 74, 184, 191,
+];

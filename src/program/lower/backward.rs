@@ -1,51 +1,59 @@
-//! The backward pass along the tape, and the optimiser.
+//! The backward pass along the tape.
+
+use std::ops::Range;
 
 use super::{
-    Adam, Inputs, LowerError, Lowering, ParameterTensors, Phase, Record, TensorId, conv, label,
-    pixels_channels, pool,
+    Inputs, LowerError, Lowering, Phase, Record, TensorId, View, avg_pool, conv, label, pixels_channels, pool,
 };
 use crate::{
     dtype::DType,
     model::{Layer, LayerKind},
     ops::{
-        BatchNormGradAffine, BatchNormGradInput, BatchNormGradStatistics, ConvGradInput, ConvGradWeight,
-        CrossEntropyGrad, GradBias, LinearGradInput, LinearGradWeight, MaxPoolGrad, Op, ReluGrad, ScaledAdam,
+        AvgPoolGrad, BatchNormGradAffine, BatchNormGradInput, BatchNormGradStatistics, ConvGradInput,
+        ConvGradWeight, CrossEntropyGrad, GradBias, Linear, LinearGradInput, LinearGradWeight, MaxPoolGrad,
+        ReluGrad,
     },
 };
 
 /// What a layer passes back: the gradient of its input, or how to read one.
 #[derive(Clone, Copy)]
-struct Grad {
-    tensor: TensorId,
+pub(super) struct Grad {
+    pub tensor: TensorId,
     /// A batch norm and a ReLU that the gradient is still to go back through.
-    through: Option<Through>,
+    pub through: Option<Through>,
 }
 
 #[derive(Clone, Copy)]
-struct Through {
+pub(super) struct Through {
     /// What the batch norm normalised.
-    output: TensorId,
-    grad_affine: TensorId,
+    pub output: TensorId,
+    pub grad_affine: TensorId,
     /// ReLU's slope at exactly 0.
-    at_zero: f32,
+    pub at_zero: f32,
 }
 
 impl Grad {
-    fn plain(tensor: TensorId) -> Self {
+    pub fn plain(tensor: TensorId) -> Self {
         Self { tensor, through: None }
     }
 }
 
 impl<'a> Lowering<'a> {
-    pub(super) fn backward(&mut self, tape: &[Record<'a>]) -> Result<(), LowerError> {
+    pub(super) fn backward(&mut self, tape: &[Record<'a>], label_smoothing: f32) -> Result<(), LowerError> {
         let (n, classes) = (self.settings.batch, self.network.config.classes);
         let Inputs { control, labels, probs, .. } = self.inputs;
         let logits = self.transient("loss.grad_logits".into(), [n, classes].into(), DType::F32);
         let args = [control, probs, labels, logits].map(|t| self.whole(t)).to_vec();
-        self.step(Phase::Backward, "loss.grad_input".into(), CrossEntropyGrad { n, classes }, args);
+        let op = CrossEntropyGrad { n, classes, label_smoothing };
+        self.step(Phase::Backward, "loss.grad_input".into(), op, args);
         self.scale(logits);
         let mut grad = Grad::plain(logits);
-        for (index, record) in tape.iter().enumerate().rev() {
+        // Below the first layer that is trained nothing asks for a gradient.
+        let trained = |record: &Record<'_>| {
+            record.layer.kind.first_parameter().is_some_and(|index| self.network.parameters[index].trained())
+        };
+        let first = tape.iter().position(trained).unwrap_or(tape.len());
+        for (index, record) in tape.iter().enumerate().skip(first).rev() {
             let before = index.checked_sub(1).map(|before| tape[before].layer.kind);
             let relu = tape.get(index + 1).is_some_and(|next| next.output.affine().is_some());
             let name = format!("{}.grad_output", record.layer.name);
@@ -53,7 +61,7 @@ impl<'a> Lowering<'a> {
             grad = match (record.layer.kind, before) {
                 // A batch norm has taken it in.
                 (LayerKind::Relu, _) if record.input.pending.is_some() => continue,
-                (LayerKind::Conv { weight }, _) => self.conv_backward(record, weight, grad, index > 0)?,
+                (LayerKind::Conv { weight }, _) => self.conv_backward(record, weight, grad, index > first)?,
                 (_, None) => unreachable!("the first layer is a convolution"),
                 (LayerKind::BatchNorm { gamma }, Some(LayerKind::Conv { weight })) if relu => {
                     let through =
@@ -64,7 +72,9 @@ impl<'a> Lowering<'a> {
                     let through = self.batch_norm_statistics(record, gamma, relu, grad.tensor, None)?;
                     self.batch_norm_grad_input(record.layer, relu, grad.tensor, through)?
                 }
-                (LayerKind::Linear { weight }, _) => self.linear_backward(record, weight, grad.tensor)?,
+                (LayerKind::Linear { weight }, _) => {
+                    self.linear_backward(record, weight, grad.tensor, index > first)?
+                }
                 _ => self.chain_backward(record, grad.tensor)?,
             };
         }
@@ -72,7 +82,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// A tensor for the gradient of a layer's input, of the type of `input`.
-    fn grad_input(&mut self, layer: &Layer, input: TensorId) -> TensorId {
+    pub(super) fn grad_input(&mut self, layer: &Layer, input: TensorId) -> TensorId {
         self.batched(format!("{}.grad_input", layer.name), &layer.input, self.dtype(input))
     }
 
@@ -138,7 +148,11 @@ impl<'a> Lowering<'a> {
     }
 
     /// The layers without parameters.
-    fn chain_backward(&mut self, record: &Record<'a>, grad_output: TensorId) -> Result<Grad, LowerError> {
+    pub(super) fn chain_backward(
+        &mut self,
+        record: &Record<'a>,
+        grad_output: TensorId,
+    ) -> Result<Grad, LowerError> {
         let Record { layer, input, .. } = *record;
         let (name, n, phase) = (&layer.name, self.settings.batch, Phase::Backward);
         let grad_input = self.grad_input(layer, input.tensor);
@@ -159,6 +173,13 @@ impl<'a> Lowering<'a> {
                     let mut args = vec![self.images(input.tensor, &range)];
                     args.extend(input.affine().map(|affine| self.whole(affine)));
                     args.extend([grad_output, grad_input].map(|t| self.images(t, &range)));
+                    self.step(phase, label(name, "grad_input", &range, n), op, args);
+                }
+            }
+            LayerKind::AvgPool => {
+                for range in self.split_images(name, &[grad_output, grad_input])? {
+                    let args = [grad_output, grad_input].map(|t| self.images(t, &range)).to_vec();
+                    let op = AvgPoolGrad(avg_pool(layer, range.len()));
                     self.step(phase, label(name, "grad_input", &range, n), op, args);
                 }
             }
@@ -183,22 +204,18 @@ impl<'a> Lowering<'a> {
         let (name, n, phase) = (&layer.name, self.settings.batch, Phase::Backward);
         let (pixels, channels) = pixels_channels(layer);
         let through = grad.through.map(|t| t.at_zero);
-        // Nothing asks for the gradient of the images.
         let grad_input = passes_on.then(|| self.grad_input(layer, input.tensor));
         let tensors = [Some(input.tensor), Some(grad.tensor), grad.through.map(|t| t.output), grad_input];
         let tensors: Vec<TensorId> = tensors.into_iter().flatten().collect();
         for range in self.split_images(name, &tensors)? {
             let accumulate = range.start > 0;
-            let mut grad_output = vec![self.images(grad.tensor, &range)];
-            grad_output.extend(
-                grad.through.iter().flat_map(|t| [self.images(t.output, &range), self.whole(t.grad_affine)]),
-            );
+            let grad_output = self.grad_output(grad, &range);
             let conv = conv(layer, range.len());
             let normalized = input.affine().is_some();
             let op = ConvGradWeight { conv, normalized, through, accumulate };
             let mut args = vec![self.images(input.tensor, &range)];
             args.extend(input.affine().map(|affine| self.whole(affine)));
-            args.extend(grad_output.iter().copied());
+            args.extend(grad_output);
             args.push(self.gradient(weight));
             self.step(phase, label(name, "grad_weight", &range, n), op, args);
             // A batch norm has given the gradient of the bias in front of it.
@@ -208,14 +225,54 @@ impl<'a> Lowering<'a> {
                 self.step(phase, label(name, "grad_bias", &range, n), op, args);
             }
             if let Some(grad_input) = grad_input {
-                let mut args = grad_output;
-                args.extend([self.whole(self.weight(weight)), self.images(grad_input, &range)]);
-                let op = ConvGradInput { conv, through };
-                self.step(phase, label(name, "grad_input", &range, n), op, args);
+                self.conv_grad_input(layer, weight, grad, grad_input, &range);
             }
         }
         // The first layer's is not read.
         Ok(Grad::plain(grad_input.unwrap_or(grad.tensor)))
+    }
+
+    /// What a convolution's gradients read of the gradient of its output.
+    fn grad_output(&self, grad: Grad, range: &Range<usize>) -> Vec<View> {
+        let through = grad.through.iter();
+        let through = through.flat_map(|t| [self.images(t.output, range), self.whole(t.grad_affine)]);
+        std::iter::once(self.images(grad.tensor, range)).chain(through).collect()
+    }
+
+    pub(super) fn conv_grad_input(
+        &mut self,
+        layer: &Layer,
+        weight: usize,
+        grad: Grad,
+        grad_input: TensorId,
+        range: &Range<usize>,
+    ) {
+        let op = ConvGradInput { conv: conv(layer, range.len()), through: grad.through.map(|t| t.at_zero) };
+        let mut args = self.grad_output(grad, range);
+        args.extend([self.whole(self.weight(weight)), self.images(grad_input, range)]);
+        self.step(Phase::Backward, label(&layer.name, "grad_input", range, self.settings.batch), op, args);
+    }
+
+    pub(super) fn linear_grad_input(
+        &mut self,
+        layer: &Layer,
+        weight: usize,
+        grad_output: TensorId,
+        grad_input: TensorId,
+        (op, range): (Linear, &Range<usize>),
+    ) {
+        let features = layer.output.elements();
+        let args = vec![
+            self.whole(grad_output),
+            self.items(self.weight(weight), features, range),
+            self.whole(grad_input),
+        ];
+        self.step(
+            Phase::Backward,
+            label(&layer.name, "grad_input", range, features),
+            LinearGradInput(op),
+            args,
+        );
     }
 
     fn linear_backward(
@@ -223,48 +280,25 @@ impl<'a> Lowering<'a> {
         record: &Record<'a>,
         weight: usize,
         grad_output: TensorId,
+        passes_on: bool,
     ) -> Result<Grad, LowerError> {
         let (layer, input) = (record.layer, record.input.tensor);
         let (name, n, phase) = (&layer.name, self.settings.batch, Phase::Backward);
         let features = layer.output.elements();
-        let grad_input = self.grad_input(layer, input);
+        let grad_input = passes_on.then(|| self.grad_input(layer, input));
         for (op, range) in self.linear_slices(layer, weight)? {
-            let [gradient, ..] = self.parameters[weight].trained.expect("trained in the backward pass");
+            let gradient = self.gradient(weight).tensor;
             let args =
                 vec![self.whole(input), self.whole(grad_output), self.items(gradient, features, &range)];
             self.step(phase, label(name, "grad_weight", &range, features), LinearGradWeight(op), args);
-            let args = vec![
-                self.whole(grad_output),
-                self.items(self.weight(weight), features, &range),
-                self.whole(grad_input),
-            ];
-            self.step(phase, label(name, "grad_input", &range, features), LinearGradInput(op), args);
+            if let Some(grad_input) = grad_input {
+                self.linear_grad_input(layer, weight, grad_output, grad_input, (op, &range));
+            }
         }
         let op = GradBias { rows: n, channels: features, accumulate: false };
         let args = vec![self.whole(grad_output), self.gradient(weight + 1)];
         self.step(phase, format!("{name}.grad_bias"), op, args);
-        Ok(Grad::plain(grad_input))
-    }
-
-    pub(super) fn update(&mut self, adam: Adam) -> Result<(), LowerError> {
-        self.decide(adam)?;
-        for (index, parameter) in self.network.parameters.iter().enumerate() {
-            let ParameterTensors { value, trained: Some([gradient, m, v]) } = self.parameters[index] else {
-                continue;
-            };
-            let len = parameter.shape.elements();
-            for range in self.split(&parameter.name, len, &[value])? {
-                let adam = Adam { len: range.len(), ..adam };
-                let op: Op = match self.scaling {
-                    Some(_) => ScaledAdam(adam).into(),
-                    None => adam.into(),
-                };
-                let mut args = vec![self.whole(self.inputs.control)];
-                args.extend(self.scaling.map(|scaling| self.whole(scaling.state)));
-                args.extend([gradient, value, m, v].map(|t| self.items(t, len, &range)));
-                self.step(Phase::Update, label(&parameter.name, "update", &range, len), op, args);
-            }
-        }
-        Ok(())
+        // The first layer's is not read.
+        Ok(Grad::plain(grad_input.unwrap_or(grad_output)))
     }
 }

@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use super::{
-    Inputs, LowerError, Lowering, Phase, Record, TensorId, Value, conv, label, pixels_channels, pool,
+    Inputs, LowerError, Lowering, Mode, Phase, Record, TensorId, Value, avg_pool, conv, label,
+    pixels_channels, pool,
 };
 use crate::{
     dtype::DType,
@@ -12,6 +13,7 @@ use crate::{
         BatchNormAffine, BatchNormNormalize, BatchNormRunning, BatchNormStatistics, ConvForward,
         CrossEntropy, Dropout, Linear, MaxPoolForward, Metrics, PrepareImages, Relu,
     },
+    shape::Shape,
 };
 
 impl<'a> Lowering<'a> {
@@ -22,7 +24,7 @@ impl<'a> Lowering<'a> {
         let mut batch = None;
         let layers = &self.network.layers;
         for (index, layer) in layers.iter().enumerate() {
-            if phase == Phase::Evaluate && matches!(layer.kind, LayerKind::Dropout { .. }) {
+            if !self.learns(phase) && matches!(layer.kind, LayerKind::Dropout { .. }) {
                 continue;
             }
             let mut input = self.readable(phase, tag, layer, current)?;
@@ -34,7 +36,7 @@ impl<'a> Lowering<'a> {
                 (LayerKind::Conv { weight }, _) => {
                     let normalized_next = matches!(
                         layers.get(index + 1).map(|l| l.kind),
-                        Some(LayerKind::BatchNorm { .. }) if phase == Phase::Forward
+                        Some(LayerKind::BatchNorm { gamma }) if self.takes_statistics(phase, gamma)
                     );
                     let (output, statistics) =
                         self.conv(phase, name, layer, weight, input, normalized_next)?;
@@ -63,7 +65,7 @@ impl<'a> Lowering<'a> {
         layer: &Layer,
         value: Value,
     ) -> Result<Value, LowerError> {
-        let Some((affine, relu)) = value.pending else { return Ok(value) };
+        let Some((_, relu)) = value.pending else { return Ok(value) };
         let reads = match layer.kind {
             LayerKind::Conv { .. } | LayerKind::MaxPool { .. } => relu,
             LayerKind::Relu => !relu,
@@ -72,10 +74,21 @@ impl<'a> Lowering<'a> {
         if reads {
             return Ok(value);
         }
+        Ok(Value::plain(self.applied(phase, format!("{tag}{}.input", layer.name), &layer.input, value)?))
+    }
+
+    /// A value `[N, shape]` with the batch norm and the ReLU that are still to be applied.
+    pub(super) fn applied(
+        &mut self,
+        phase: Phase,
+        name: String,
+        shape: &Shape,
+        value: Value,
+    ) -> Result<TensorId, LowerError> {
+        let Some((affine, relu)) = value.pending else { return Ok(value.tensor) };
         let n = self.settings.batch;
-        let name = format!("{tag}{}.input", layer.name);
-        let output = self.batched(name.clone(), &layer.input, self.dtype(value.tensor));
-        let elements = layer.input.elements();
+        let output = self.batched(name.clone(), shape, self.dtype(value.tensor));
+        let elements = shape.elements();
         let channels = self.program.tensor(affine).shape.elements() / 4;
         for range in self.split_images(&name, &[value.tensor, output])? {
             let op = BatchNormNormalize { rows: range.len() * elements / channels, channels, relu };
@@ -83,7 +96,7 @@ impl<'a> Lowering<'a> {
                 vec![self.images(value.tensor, &range), self.whole(affine), self.images(output, &range)];
             self.step(phase, label(&name, "normalize", &range, n), op, args);
         }
-        Ok(Value::plain(output))
+        Ok(output)
     }
 
     fn prepare(&mut self, phase: Phase, tag: &str) -> Result<TensorId, LowerError> {
@@ -176,6 +189,13 @@ impl<'a> Lowering<'a> {
                     self.step(phase, label(&name, "forward", &range, n), op, args);
                 }
             }
+            LayerKind::AvgPool => {
+                for range in self.split_images(&name, &[input.tensor, output])? {
+                    let args = [input.tensor, output].map(|t| self.images(t, &range)).to_vec();
+                    let op = avg_pool(layer, range.len());
+                    self.step(phase, label(&name, "forward", &range, n), op, args);
+                }
+            }
             LayerKind::Dropout { index } => {
                 self.dropout(phase, &name, "forward", index, input.tensor, output)?;
             }
@@ -186,7 +206,7 @@ impl<'a> Lowering<'a> {
                     let args = vec![
                         self.whole(input.tensor),
                         self.items(self.weight(weight), features, &range),
-                        self.items(self.parameters[weight + 1].value, features, &range),
+                        self.items(self.reads[weight + 1], features, &range),
                         self.whole(output),
                     ];
                     self.step(phase, label(&name, "forward", &range, features), op, args);
@@ -212,8 +232,8 @@ impl<'a> Lowering<'a> {
         let (pixels, channels) = pixels_channels(layer);
         let config = &self.network.config;
         let (eps, momentum) = (config.batch_norm_eps, config.batch_norm_momentum);
-        let [mean, variance] = if phase == Phase::Evaluate {
-            [self.parameters[gamma + 2].value, self.parameters[gamma + 3].value]
+        let [mean, variance] = if !self.takes_statistics(phase, gamma) {
+            [self.reads[gamma + 2], self.reads[gamma + 3]]
         } else {
             let batch = match batch {
                 Some(batch) => batch,
@@ -240,6 +260,16 @@ impl<'a> Lowering<'a> {
         ];
         self.step(phase, format!("{name}.affine"), BatchNormAffine { channels, eps }, args);
         Ok(Value { tensor: input, pending: Some((affine, false)) })
+    }
+
+    /// Whether a pass is a training step's.
+    fn learns(&self, phase: Phase) -> bool {
+        phase == Phase::Forward && matches!(self.settings.mode, Mode::Train(_))
+    }
+
+    /// Whether a batch norm normalises by its batch: in training, unless it is frozen.
+    fn takes_statistics(&self, phase: Phase, gamma: usize) -> bool {
+        self.learns(phase) && self.network.parameters[gamma].trained()
     }
 
     fn statistics(
@@ -289,7 +319,7 @@ impl<'a> Lowering<'a> {
         weight: usize,
     ) -> Result<Vec<(Linear, Range<usize>)>, LowerError> {
         let (inputs, total) = (layer.input.elements(), layer.output.elements());
-        let [value, bias] = [weight, weight + 1].map(|index| self.parameters[index].value);
+        let [value, bias] = [weight, weight + 1].map(|index| self.reads[index]);
         let tensors = [value, self.weight(weight), bias];
         let ranges = self.split(&format!("{}.weight", layer.name), total, &tensors)?;
         let slice = |range: Range<usize>| {
@@ -305,7 +335,13 @@ impl<'a> Lowering<'a> {
         let (n, classes) = (self.settings.batch, self.network.config.classes);
         let Inputs { control, labels, metrics, loss, probs, .. } = self.inputs;
         let args = [logits, labels, loss, probs].map(|t| self.whole(t)).to_vec();
-        self.step(phase, format!("{tag}loss.forward"), CrossEntropy { n, classes }, args);
+        // An evaluation tells the loss itself.
+        let label_smoothing = match &self.settings.mode {
+            Mode::Train(training) if phase == Phase::Forward => training.label_smoothing,
+            _ => 0.0,
+        };
+        let op = CrossEntropy { n, classes, label_smoothing };
+        self.step(phase, format!("{tag}loss.forward"), op, args);
         let args = [control, loss, probs, labels, metrics].map(|t| self.whole(t)).to_vec();
         self.step(phase, format!("{tag}metrics.accumulate"), Metrics { n, classes }, args);
     }

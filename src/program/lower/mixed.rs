@@ -1,9 +1,9 @@
 //! What mixed precision adds: f16 copies of weights, the last layer in f32, the loss's scaling.
 
-use super::{Adam, DType, LowerError, Lowering, Phase, Precision, Scaling, TensorId, Value, label};
+use super::{DType, LowerError, Lowering, Phase, Precision, Scaling, TensorId, Value, label};
 use crate::{
     model::Layer,
-    ops::{Cast, FiniteCheck, LossScale, LossScaleUpdate, ScaleGradient},
+    ops::{Cast, ScaleGradient},
 };
 
 impl Lowering<'_> {
@@ -58,7 +58,7 @@ impl Lowering<'_> {
         weight: usize,
         input: Value,
     ) -> Result<(), LowerError> {
-        let value = self.parameters[weight].value;
+        let value = self.reads[weight];
         let copy = self.cast(phase, &format!("{name}.weight"), value, self.dtype(input.tensor))?;
         self.copies[weight] = (copy != value).then_some(copy);
         Ok(())
@@ -66,7 +66,7 @@ impl Lowering<'_> {
 
     /// The tensor of a weight that products read.
     pub(super) fn weight(&self, weight: usize) -> TensorId {
-        self.copies[weight].unwrap_or(self.parameters[weight].value)
+        self.copies[weight].unwrap_or(self.reads[weight])
     }
 
     /// Multiplies the loss's gradient by the scale.
@@ -75,24 +75,5 @@ impl Lowering<'_> {
         let len = self.program.tensor(gradient).shape.elements();
         let args = [state, gradient].map(|t| self.whole(t)).to_vec();
         self.step(Phase::Backward, "loss.scale".into(), ScaleGradient { len }, args);
-    }
-
-    /// Looks at all gradients and decides whether the step is taken.
-    pub(super) fn decide(&mut self, adam: Adam) -> Result<(), LowerError> {
-        let Some(Scaling { state, overflow }) = self.scaling else { return Ok(()) };
-        for (index, parameter) in self.network.parameters.iter().enumerate() {
-            let Some([gradient, ..]) = self.parameters[index].trained else { continue };
-            let len = parameter.shape.elements();
-            for range in self.split(&parameter.name, len, &[gradient])? {
-                let args = vec![self.items(gradient, len, &range), self.whole(overflow)];
-                let op = FiniteCheck { len: range.len() };
-                self.step(Phase::Update, label(&parameter.name, "check", &range, len), op, args);
-            }
-        }
-        let (beta1, beta2) = (adam.beta1, adam.beta2);
-        let op = LossScaleUpdate { beta1, beta2, growth_interval: LossScale::GROWTH_INTERVAL };
-        let args = [overflow, state].map(|t| self.whole(t)).to_vec();
-        self.step(Phase::Update, "loss_scale.update".into(), op, args);
-        Ok(())
     }
 }

@@ -1,10 +1,14 @@
 //! From a network to a program: forwards along the layers, backwards along the tape.
 
 mod backward;
+mod explain;
 mod forward;
 mod mixed;
+mod update;
 
 use std::ops::Range;
+
+pub use explain::Explained;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -12,8 +16,8 @@ use thiserror::Error;
 use super::{DeviceLimits, Phase, Program, Role, Step, Tensor, TensorId, View};
 use crate::{
     dtype::DType,
-    model::{Layer, Network},
-    ops::{Adam, Control, Conv, Half, LossScale, MaxPool, Metrics, Op},
+    model::{self, Layer, Network},
+    ops::{AvgPool, Control, Conv, Half, LossScale, MaxPool, Metrics, Op, Rule},
     shape::Shape,
 };
 
@@ -29,13 +33,35 @@ pub enum Precision {
     Mixed,
 }
 
+/// How a training step goes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Training {
+    /// The rule by which parameters follow their gradients.
+    pub rule: Rule,
+    /// The part of the target that is spread evenly over all classes; evaluation does not have it.
+    pub label_smoothing: f32,
+    /// The norm of all gradients together that is not exceeded.
+    pub clip_grad_norm: Option<f32>,
+    /// The decay of an average of parameters and running statistics, which evaluation then reads in their place.
+    pub average: Option<f32>,
+}
+
+impl<T: Into<Rule>> From<T> for Training {
+    /// The rule and nothing else.
+    fn from(rule: T) -> Self {
+        Self { rule: rule.into(), label_smoothing: 0.0, clip_grad_norm: None, average: None }
+    }
+}
+
 /// What the program is for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Mode {
-    /// Training steps and evaluation. The optimiser's constants; its `len` is not looked at.
-    Train(Adam),
+    /// Training steps and evaluation.
+    Train(Training),
     /// Evaluation only: no gradients, no optimiser state.
     Evaluate,
+    /// Evaluation, and what each class asks of a layer: the index of a ReLU behind a convolution in [`Network::layers`].
+    Explain(usize),
 }
 
 /// How a network is to be lowered.
@@ -77,12 +103,16 @@ pub struct Inputs {
 }
 
 /// The tensors of one parameter of the network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParameterTensors {
     /// The values.
     pub value: TensorId,
-    /// The gradient and Adam's two moments, where the program trains it.
-    pub trained: Option<[TensorId; 3]>,
+    /// The gradient, where the program trains it.
+    pub gradient: Option<TensorId>,
+    /// What the optimiser remembers of it, in the order of [`Rule::state`].
+    pub state: Vec<TensorId>,
+    /// The average over the steps, where the program takes one.
+    pub average: Option<TensorId>,
 }
 
 /// A network as a program, with the tensors that a host needs to know.
@@ -96,6 +126,8 @@ pub struct Lowered {
     pub parameters: Vec<ParameterTensors>,
     /// The state of the loss's scaling, [`LossScale`], where training has mixed precision.
     pub loss_scale: Option<TensorId>,
+    /// The tensors of [`Mode::Explain`].
+    pub explained: Option<Explained>,
 }
 
 /// A program that cannot be made for a device.
@@ -150,15 +182,24 @@ pub fn lower(network: &Network, settings: &Settings) -> Result<Lowered, LowerErr
         return Err(LowerError::NoF16);
     }
     let mut lowering = Lowering::new(network, settings);
-    if let Mode::Train(adam) = settings.mode {
-        let tape = lowering.forward(Phase::Forward)?;
-        lowering.backward(&tape)?;
-        lowering.update(adam)?;
+    let mut explained = None;
+    match settings.mode {
+        Mode::Train(training) => {
+            let tape = lowering.forward(Phase::Forward)?;
+            lowering.backward(&tape, training.label_smoothing)?;
+            lowering.update(&training)?;
+        }
+        Mode::Explain(layer) => {
+            let tape = lowering.forward(Phase::Forward)?;
+            explained = Some(lowering.explain(&tape, layer)?);
+        }
+        Mode::Evaluate => {}
     }
+    lowering.reads = lowering.parameters.iter().map(|p| p.average.unwrap_or(p.value)).collect();
     lowering.forward(Phase::Evaluate)?;
     let Lowering { program, inputs, parameters, scaling, .. } = lowering;
     debug_assert_eq!(program.validate(), Ok(()));
-    Ok(Lowered { program, inputs, parameters, loss_scale: scaling.map(|s| s.state) })
+    Ok(Lowered { program, inputs, parameters, loss_scale: scaling.map(|s| s.state), explained })
 }
 
 /// What a layer passes on: a tensor, or how to read one.
@@ -194,6 +235,8 @@ struct Lowering<'a> {
     program: Program,
     inputs: Inputs,
     parameters: Vec<ParameterTensors>,
+    /// What the running pass reads as a parameter, by its index: the values, or their average.
+    reads: Vec<TensorId>,
     /// The f16 copy of a parameter that the running pass reads, by its index.
     copies: Vec<Option<TensorId>>,
     scaling: Option<Scaling>,
@@ -224,33 +267,36 @@ impl<'a> Lowering<'a> {
             loss: add("loss", [n].into(), DType::F32, Role::Output),
             probs: add("probs", [n, classes].into(), DType::F32, Role::Output),
         };
-        let trains = matches!(settings.mode, Mode::Train(_));
-        let parameters = network
+        let training = match &settings.mode {
+            Mode::Train(training) => Some(training),
+            Mode::Evaluate | Mode::Explain(_) => None,
+        };
+        let parameters: Vec<ParameterTensors> = network
             .parameters
             .iter()
             .map(|p| {
                 let shape = p.layout.device_shape(&p.shape);
                 let mut add =
                     |suffix: &str, role| add(&format!("{}{suffix}", p.name), shape.clone(), DType::F32, role);
-                ParameterTensors {
-                    value: add("", if p.trainable { Role::Parameter } else { Role::Statistic }),
-                    trained: (trains && p.trainable).then(|| {
-                        [
-                            add(".grad", Role::Gradient),
-                            add(".m", Role::OptimizerState),
-                            add(".v", Role::OptimizerState),
-                        ]
-                    }),
-                }
+                let statistic = p.training == model::Training::Statistic;
+                let value = add("", if statistic { Role::Statistic } else { Role::Parameter });
+                let trained = training.filter(|_| p.trained());
+                let gradient = trained.map(|_| add(".grad", Role::Gradient));
+                let state = trained.map_or(&[][..], |training| training.rule.state());
+                let state = state.iter().map(|name| add(&format!(".{name}"), Role::OptimizerState)).collect();
+                let average =
+                    training.and_then(|training| training.average).map(|_| add(".average", Role::Average));
+                ParameterTensors { value, gradient, state, average }
             })
             .collect();
-        let scaled = trains && settings.precision == Precision::Mixed;
+        let scaled = training.is_some() && settings.precision == Precision::Mixed;
         let scaling = scaled.then(|| Scaling {
             state: add("loss_scale", [LossScale::LEN].into(), DType::F32, Role::OptimizerState),
             overflow: add("loss_scale.overflow", [1].into(), DType::U32, Role::OptimizerState),
         });
         let copies = vec![None; network.parameters.len()];
-        Self { network, settings, program, inputs, parameters, copies, scaling }
+        let reads = parameters.iter().map(|p| p.value).collect();
+        Self { network, settings, program, inputs, parameters, reads, copies, scaling }
     }
 
     fn dtype(&self, tensor: TensorId) -> DType {
@@ -283,13 +329,12 @@ impl<'a> Lowering<'a> {
     }
 
     fn parameter(&self, index: usize) -> View {
-        self.whole(self.parameters[index].value)
+        self.whole(self.reads[index])
     }
 
     fn gradient(&self, index: usize) -> View {
-        let [gradient, ..] =
-            self.parameters[index].trained.expect("the backward pass runs for trained parameters");
-        self.whole(gradient)
+        let gradient = self.parameters[index].gradient;
+        self.whole(gradient.expect("the backward pass runs for trained parameters"))
     }
 
     /// Splits `count` items of the tensors into ranges that can be bound.
@@ -335,6 +380,11 @@ fn pixels_channels(layer: &Layer) -> (usize, usize) {
 fn conv(layer: &Layer, n: usize) -> Conv {
     let ([h, w, c], [.., k]) = (image(&layer.input), image(&layer.output));
     Conv { n, h, w, c, k }
+}
+
+fn avg_pool(layer: &Layer, n: usize) -> AvgPool {
+    let ([h, w, c], [p, q, _]) = (image(&layer.input), image(&layer.output));
+    AvgPool { n, h, w, c, output: [p, q] }
 }
 
 fn pool(layer: &Layer, n: usize, stride: [usize; 2]) -> MaxPool {

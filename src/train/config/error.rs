@@ -63,6 +63,12 @@ pub enum ConfigError {
         /// What is allowed.
         range: &'static str,
     },
+    /// Values that have no meaning beside each other.
+    #[error("{message}")]
+    Together {
+        /// Which, and the way out.
+        message: String,
+    },
     /// The network cannot be built.
     #[error(transparent)]
     Network(#[from] NetworkError),
@@ -85,13 +91,17 @@ pub enum ConfigError {
 impl ConfigError {
     pub(super) fn unknown_key(origin: &str, key: &str, known: &[String]) -> Self {
         // What people write for the keys here; the names' own likeness would not lead them there.
-        const ALSO: [(&str, &str); 6] = [
+        const ALSO: [(&str, &str); 10] = [
             ("learning_rate", "lr"),
             ("optimizer", "opt"),
             ("scheduler", "lr_scheduler"),
             ("warmup_epochs", "lr_warmup_epochs"),
             ("step_size", "lr_step_size"),
             ("batch", "batch_size"),
+            ("milestones", "lr_milestones"),
+            ("smoothing", "label_smoothing"),
+            ("ema", "model_ema"),
+            ("early_stopping", "patience"),
         ];
         let written = key.to_lowercase().replace('-', "_");
         let names = known.iter().map(|name| (name.as_str(), name.as_str())).chain(ALSO);

@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     data::{DataSource, Dataset},
-    model::{PoolStride, Semantics, VggConfig},
-    ops::Adam,
-    program::{DeviceLimits, Mode, Precision, Settings},
+    model::{Architecture, Freeze, PoolStride, Semantics, VggConfig},
+    ops::{Adam, Rule, Sgd},
+    program::{DeviceLimits, Mode, Precision, Settings, Training},
 };
 
 /// The recipes inside the program: name and text.
@@ -35,6 +35,21 @@ pub enum Optimizer {
     /// Adam, with bias correction.
     #[default]
     Adam,
+    /// Adam with decoupled weight decay.
+    Adamw,
+    /// Stochastic gradient descent, with momentum.
+    Sgd,
+}
+
+impl Optimizer {
+    /// The word in recipes and flags.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Adam => "adam",
+            Self::Adamw => "adamw",
+            Self::Sgd => "sgd",
+        }
+    }
 }
 
 /// How the learning rate changes over a run.
@@ -46,8 +61,22 @@ pub enum LrScheduler {
     Constant,
     /// It is multiplied by `lr_gamma` every `lr_step_size` epochs.
     Step,
+    /// It is multiplied by `lr_gamma` at each of `lr_milestones`.
+    Multistep,
     /// It falls to 0 along half a cosine, step by step.
     Cosine,
+}
+
+impl LrScheduler {
+    /// The word in recipes and flags.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Constant => "constant",
+            Self::Step => "step",
+            Self::Multistep => "multistep",
+            Self::Cosine => "cosine",
+        }
+    }
 }
 
 /// All that a training run needs to know besides the device.
@@ -61,6 +90,8 @@ pub struct TrainConfig {
     pub recipe: String,
     /// The data set, as [`DataSource`] reads it.
     pub data: String,
+    /// Which network of the family.
+    pub model: Architecture,
     /// Side of the network's input, in pixels.
     pub image_size: usize,
     /// Factor on every layer's width.
@@ -74,6 +105,13 @@ pub struct TrainConfig {
     pub semantics: Semantics,
     /// The stride of the pooling layers.
     pub pool_stride: PoolStride,
+    /// Side of the image that adaptive average pooling gives the classifier; 0 leaves the layer out.
+    pub avgpool: usize,
+    /// A file of weights to begin with in place of the seed's; `None`: the seed's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<String>,
+    /// Layers that are not trained.
+    pub freeze: Freeze,
     /// Images a step.
     pub batch_size: usize,
     /// Passes over the training images.
@@ -85,8 +123,13 @@ pub struct TrainConfig {
     pub opt: Optimizer,
     /// The learning rate.
     pub lr: f64,
-    /// L2 penalty added to the gradient.
+    /// Factor of the weight decay, on every parameter: added to the gradient, or with `adamw` apart from it.
     pub weight_decay: f64,
+    /// Decay of the velocity of `sgd`; `None`: 0.9. Other optimisers have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub momentum: Option<f64>,
+    /// Whether `sgd` looks ahead along the velocity.
+    pub nesterov: bool,
     /// Adam's decay of the first moment.
     pub beta1: f64,
     /// Adam's decay of the second moment.
@@ -99,14 +142,40 @@ pub struct TrainConfig {
     pub lr_scheduler: LrScheduler,
     /// Epochs between two falls of the `step` schedule.
     pub lr_step_size: u32,
+    /// The epochs after which the `multistep` schedule falls, ascending.
+    pub lr_milestones: Vec<u32>,
     /// The factor of each fall.
     pub lr_gamma: f64,
     /// Epochs, fractions allowed, over which the learning rate rises to `lr`.
     pub lr_warmup_epochs: f64,
+    /// The part of the target that training spreads evenly over all classes. The test loss is without.
+    pub label_smoothing: f64,
+    /// The norm of all gradients together that is not exceeded; `None`: any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip_grad_norm: Option<f64>,
+    /// Whether the weights are averaged over the steps, and evaluations and the best weights are those of the average.
+    pub model_ema: bool,
+    /// What stays of the average in a step; `None`: 0.999. There is none without `model_ema`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model_ema_decay: Option<f64>,
+    /// Ends the run after this many epochs without a higher test accuracy than before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patience: Option<u32>,
     /// Training images are rotated at random by up to this many degrees.
     pub rotate: f64,
     /// Training images are moved at random by up to this fraction of their size.
     pub translate: f64,
+    /// Training images are shown as random parts of them.
+    pub random_resized_crop: bool,
+    /// Every second training image is mirrored.
+    pub hflip: bool,
+    /// Training images are moved at random by up to this many whole pixels.
+    pub random_crop: u32,
+    /// What the shorter side of a folder's pictures is resized to; `None`: the image size.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resize_size: Option<usize>,
+    /// Damaged files of a folder are left out; if not, they are an error.
+    pub skip_corrupt: bool,
     /// Seeds the first weights, the order of the images, augmentation and dropout.
     pub seed: u64,
     /// The run directory; `None`: a fresh `runs/<recipe>`.
@@ -120,28 +189,45 @@ impl Default for TrainConfig {
         Self {
             recipe: "report".into(),
             data: "mnist".into(),
+            model: Architecture::Vgg16Bn,
             image_size: 224,
             width: 1.0,
             hidden: None,
             dropout: 0.5,
             semantics: Semantics::Paper,
             pool_stride: PoolStride::Adaptive,
+            avgpool: 0,
+            weights: None,
+            freeze: Freeze::None,
             batch_size: 64,
             epochs: 10,
             steps: None,
             opt: Optimizer::Adam,
             lr: 1e-3,
             weight_decay: 0.0,
+            momentum: None,
+            nesterov: false,
             beta1: 0.9,
             beta2: 0.999,
             eps: 1e-8,
             precision: Precision::F32,
             lr_scheduler: LrScheduler::Constant,
             lr_step_size: 2,
+            lr_milestones: Vec::new(),
             lr_gamma: 0.1,
             lr_warmup_epochs: 0.0,
+            label_smoothing: 0.0,
+            clip_grad_norm: None,
+            model_ema: false,
+            model_ema_decay: None,
+            patience: None,
             rotate: 0.0,
             translate: 0.0,
+            random_resized_crop: false,
+            hflip: false,
+            random_crop: 0,
+            resize_size: None,
+            skip_corrupt: false,
             seed: 0,
             output_dir: None,
         }
@@ -224,7 +310,7 @@ impl TrainConfig {
 
     /// The configuration with which a run of this one goes on when the user gave `flags` beside `--resume`.
     ///
-    /// `epochs`, `steps` and `output_dir` may change, and `data` may name another place of the same kind; the
+    /// `epochs`, `steps`, `patience` and `output_dir` may change, and `data` may name another place of the same kind; the
     /// cosine schedule depends on `epochs`, which then may not. Everything else determines the numbers.
     ///
     /// # Errors
@@ -234,7 +320,7 @@ impl TrainConfig {
         let (old, new) = (self.table(), config.table());
         let kind = |data: &str| data.split(':').next().map(str::to_owned);
         let may_change = |key: &str| match key {
-            "steps" | "output_dir" => true,
+            "steps" | "patience" | "output_dir" => true,
             "epochs" => self.lr_scheduler != LrScheduler::Cosine,
             "data" => kind(&self.data) == kind(&config.data),
             _ => false,
@@ -265,8 +351,19 @@ impl TrainConfig {
 
     /// Every key there is.
     pub fn keys() -> Vec<String> {
-        let all =
-            Self { hidden: Some(1), steps: Some(1), output_dir: Some(String::new()), ..Self::default() };
+        let text = Some(String::new());
+        let all = Self {
+            hidden: Some(1),
+            steps: Some(1),
+            momentum: Some(0.0),
+            clip_grad_norm: Some(1.0),
+            model_ema_decay: Some(0.0),
+            patience: Some(1),
+            weights: text.clone(),
+            resize_size: Some(1),
+            output_dir: text,
+            ..Self::default()
+        };
         all.table().keys().cloned().collect()
     }
 
@@ -281,6 +378,7 @@ impl TrainConfig {
     /// The network for images of `channels` channels and `classes` classes.
     pub fn vgg(&self, channels: usize, classes: usize) -> VggConfig {
         VggConfig {
+            model: self.model,
             image_size: [self.image_size; 2],
             channels,
             classes,
@@ -289,18 +387,42 @@ impl TrainConfig {
             dropout: self.dropout as f32,
             semantics: self.semantics,
             pool_stride: self.pool_stride,
+            avgpool: self.avgpool,
+            freeze: self.freeze,
             ..VggConfig::default()
         }
     }
 
-    /// The optimiser's constants.
-    pub fn adam(&self) -> Adam {
-        Adam {
-            len: 0,
-            beta1: self.beta1 as f32,
-            beta2: self.beta2 as f32,
-            eps: self.eps as f32,
-            weight_decay: self.weight_decay as f32,
+    /// The rule by which parameters follow their gradients.
+    pub fn rule(&self) -> Rule {
+        let weight_decay = self.weight_decay as f32;
+        match self.opt {
+            Optimizer::Adam | Optimizer::Adamw => Rule::Adam(Adam {
+                len: 0,
+                beta1: self.beta1 as f32,
+                beta2: self.beta2 as f32,
+                eps: self.eps as f32,
+                weight_decay,
+                decoupled: self.opt == Optimizer::Adamw,
+                scaled: false,
+            }),
+            Optimizer::Sgd => Rule::Sgd(Sgd {
+                len: 0,
+                momentum: self.momentum.unwrap_or(0.9) as f32,
+                nesterov: self.nesterov,
+                weight_decay,
+                scaled: false,
+            }),
+        }
+    }
+
+    /// How a training step goes.
+    pub fn training(&self) -> Training {
+        Training {
+            rule: self.rule(),
+            label_smoothing: self.label_smoothing as f32,
+            clip_grad_norm: self.clip_grad_norm.map(|norm| norm as f32),
+            average: self.model_ema.then(|| self.model_ema_decay.unwrap_or(0.999) as f32),
         }
     }
 
@@ -318,7 +440,7 @@ impl TrainConfig {
             source: [dataset.height(), dataset.width()],
             mean: normalization.mean.clone(),
             std: normalization.std.clone(),
-            mode: Mode::Train(self.adam()),
+            mode: Mode::Train(self.training()),
             precision: self.precision,
             limits,
         }

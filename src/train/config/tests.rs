@@ -49,11 +49,13 @@ fn unknown_keys_lead_to_the_nearest() {
         ("optimizer", "opt"),
         ("lr_shedule", "lr_scheduler"),
         ("epoch", "epochs"),
+        ("milestones", "lr_milestones"),
+        ("ema", "model_ema"),
     ] {
         let error = fails(&format!("{key} = 1"));
         assert_eq!(error, format!("recipe test.toml: unknown key {key:?}; did you mean {meant:?}?"));
     }
-    assert!(fails("xyzzy = 1").contains("the keys are batch_size, "), "{}", fails("xyzzy = 1"));
+    assert!(fails("xyzzy = 1").contains("the keys are avgpool, "), "{}", fails("xyzzy = 1"));
     let mut flags = Flags::new();
     flags.insert("epoch".into(), 1.into());
     assert!(TrainConfig::default().with(&flags).unwrap_err().to_string().contains("\"epochs\""));
@@ -94,6 +96,13 @@ fn values_out_of_range_are_refused_by_name() {
         "beta2 = 0.99999999",
         "eps = 0",
         "lr_step_size = 0",
+        "momentum = 1",
+        "label_smoothing = 1",
+        "label_smoothing = -0.1",
+        "clip_grad_norm = 0",
+        "clip_grad_norm = nan",
+        "model_ema_decay = 1",
+        "patience = 0",
         "lr_gamma = 0",
         "lr_gamma = 2",
         "lr_warmup_epochs = -1",
@@ -121,6 +130,38 @@ fn values_out_of_range_are_refused_by_name() {
     }
 }
 
+#[test]
+fn values_that_have_no_meaning_beside_each_other_are_refused() {
+    for (text, parts) in [
+        ("momentum = 0.5", ["momentum is 0.5", "opt is adam", "--opt sgd"]),
+        ("opt = \"adamw\"\nnesterov = true", ["nesterov is true", "opt is adamw", "--opt sgd"]),
+        ("opt = \"sgd\"\nnesterov = true\nmomentum = 0", ["nesterov is true", "momentum is 0", "above 0"]),
+        ("lr_milestones = [3]", ["lr_milestones is [3]", "lr_scheduler is constant", "multistep"]),
+        ("lr_scheduler = \"multistep\"", ["multistep", "no lr_milestones", "--lr-milestones"]),
+        (
+            "lr_scheduler = \"multistep\"\nlr_milestones = [3, 3]",
+            ["lr_milestones is [3, 3]", "greater", "before"],
+        ),
+        ("lr_scheduler = \"multistep\"\nlr_milestones = [0, 3]", ["[0, 3]", "from 1 on", "epochs"]),
+        ("model_ema_decay = 0.5", ["model_ema_decay is 0.5", "model_ema is false", "--model-ema"]),
+    ] {
+        let error = fails(text);
+        assert!(parts.iter().all(|part| error.contains(part)), "{text:?}: {error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+    for text in [
+        "opt = \"sgd\"\nnesterov = true",
+        "opt = \"sgd\"\nmomentum = 0.0",
+        "opt = \"adamw\"\nweight_decay = 0.1",
+        "lr_scheduler = \"multistep\"\nlr_milestones = [1, 4]",
+        "model_ema = true\nmodel_ema_decay = 0.5",
+    ] {
+        let config = TrainConfig::parse("recipe test.toml", text).unwrap();
+        config.validate().unwrap();
+        assert_eq!(TrainConfig::parse("again", &config.to_toml()).unwrap(), config);
+    }
+}
+
 fn flags(text: &str) -> Flags {
     text.parse().unwrap()
 }
@@ -137,8 +178,9 @@ fn flags_win_and_are_checked() {
 #[test]
 fn a_resumed_run_keeps_what_determines_its_numbers() {
     let report = TrainConfig::builtin("report").unwrap();
-    let longer =
-        report.resumed_with(&flags("epochs = 12\nsteps = 3\noutput_dir = \"x\"\nlr = 0.001")).unwrap();
+    let longer = report
+        .resumed_with(&flags("epochs = 12\nsteps = 3\npatience = 2\noutput_dir = \"x\"\nlr = 0.001"))
+        .unwrap();
     assert_eq!((longer.epochs, longer.steps), (12, Some(3)));
     assert!(report.resumed_with(&flags("data = \"mnist:/elsewhere\"")).is_ok());
 

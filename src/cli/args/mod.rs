@@ -1,9 +1,12 @@
 //! The command line as it is typed.
 
+mod settings;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::PossibleValuesParser};
-use serde::Serialize;
+
+pub(super) use settings::SettingFlags;
 
 use crate::{ops::Op, tune::Source};
 
@@ -25,10 +28,20 @@ pub(super) struct Cli {
 pub(super) enum Command {
     /// Train a network.
     Train(Train),
+    /// Compare the paper's VGG with torchvision's on the same data and seed: one table, one picture.
+    ///
+    /// The first has batch norm and pooling with adaptive stride, the second neither, but adaptive average pooling to
+    /// 7x7 in front of the classifier. Both are trained with the flags of `vgg train`, or loaded; the second needs at
+    /// least 32 px, and then both have them.
+    Compare(super::compare::Flags),
     /// Measure a trained network on a data set's test images: loss, accuracy, confusion matrix.
     Eval(Eval),
     /// Classify pictures: PNG or JPEG of any size and colour.
     Predict(Predict),
+    /// Write a trained network for other programs: ONNX, or safetensors under torchvision's names.
+    Export(super::export::Flags),
+    /// Show where a picture's evidence for a class is: Grad-CAM over the picture, and the channels that speak for it.
+    Explain(super::explain::Flags),
     /// Show a network layer by layer: output shape, parameters, FLOP.
     Summary(Summary),
     /// Show the memory and the limits that a training needs against those that the device has.
@@ -65,6 +78,9 @@ pub(super) struct Train {
     /// Continue an interrupted run bit for bit: a run directory, or its checkpoint.safetensors.
     #[arg(long, value_name = "DIR|FILE", conflicts_with = "recipe")]
     pub(super) resume: Option<PathBuf>,
+    /// Write event files for TensorBoard into the run directory.
+    #[arg(long)]
+    pub(super) tensorboard: bool,
     /// Hand this one training step to the graphics debugger that the program was started by: RenderDoc, or Xcode
     /// on macOS. docs/profiling.md shows how.
     #[arg(long, value_name = "STEP")]
@@ -110,106 +126,6 @@ fn milliseconds(text: &str) -> Result<f64, String> {
     (value > 0.0 && value <= 86.4e6).then_some(value).ok_or_else(|| "give milliseconds above 0".to_owned())
 }
 
-/// Overrides of a recipe's keys; a flag that is absent leaves the recipe's value.
-#[derive(Debug, Args, Serialize)]
-#[command(next_help_heading = "Settings (each overrides the recipe's)")]
-pub(super) struct SettingFlags {
-    /// Data set: mnist (built in), or mnist:DIR for the four files elsewhere.
-    #[arg(long, value_name = "SET")]
-    data: Option<String>,
-    /// Side of the network's input in pixels; the images are resized to it. At least 24.
-    #[arg(long, value_name = "PIXELS")]
-    image_size: Option<u32>,
-    /// Factor on the width of every layer; 1 is the paper's.
-    #[arg(long, value_name = "FACTOR")]
-    width: Option<f64>,
-    /// Features of the two hidden linear layers; unset they scale with the width from 4096.
-    #[arg(long, value_name = "FEATURES")]
-    hidden: Option<u32>,
-    /// Dropout rate of the classifier.
-    #[arg(long, value_name = "RATE")]
-    dropout: Option<f64>,
-    /// Whose rule decides where the paper's code and PyTorch differ.
-    #[arg(long, value_enum)]
-    semantics: Option<SemanticsFlag>,
-    /// Passes over the training images.
-    #[arg(long)]
-    epochs: Option<u32>,
-    /// Images a step.
-    #[arg(short, long, value_name = "IMAGES")]
-    batch_size: Option<u32>,
-    /// End the run after this many optimiser steps in all.
-    #[arg(long)]
-    steps: Option<u64>,
-    /// Optimiser.
-    #[arg(long, value_enum)]
-    opt: Option<OptimizerFlag>,
-    /// Learning rate.
-    #[arg(long, value_name = "RATE")]
-    lr: Option<f64>,
-    /// L2 penalty.
-    #[arg(long, value_name = "FACTOR")]
-    weight_decay: Option<f64>,
-    /// What activations and their gradients are stored as: f32, or mixed (f16 with f32 sums, weights and update; half the
-    /// memory; needs a GPU with 16-bit floats).
-    #[arg(long, value_enum)]
-    precision: Option<PrecisionFlag>,
-    /// How the learning rate changes: constant, step (by --lr-gamma every --lr-step-size epochs), cosine.
-    #[arg(long, value_enum)]
-    lr_scheduler: Option<SchedulerFlag>,
-    /// Epochs between two steps of the step schedule.
-    #[arg(long, value_name = "EPOCHS")]
-    lr_step_size: Option<u32>,
-    /// Factor of the step schedule.
-    #[arg(long, value_name = "FACTOR")]
-    lr_gamma: Option<f64>,
-    /// Epochs of linear warm-up; may be a fraction.
-    #[arg(long, value_name = "EPOCHS")]
-    lr_warmup_epochs: Option<f64>,
-    /// Rotate training images by up to this many degrees either way.
-    #[arg(long, value_name = "DEGREES")]
-    rotate: Option<f64>,
-    /// Move training images by up to this fraction of their side along both axes.
-    #[arg(long, value_name = "FRACTION")]
-    translate: Option<f64>,
-    /// Seed of the initial weights, the shuffling, the dropout and the augmentation.
-    #[arg(long)]
-    seed: Option<u64>,
-    /// Where the run's files go; unset, a new folder under runs/.
-    #[arg(long, value_name = "DIR")]
-    output_dir: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, Serialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-enum SemanticsFlag {
-    /// Biased running variance; slope 1/2 for the ReLU at exactly 0.
-    Paper,
-    /// Unbiased running variance; slope 0.
-    Pytorch,
-}
-
-#[derive(Clone, Copy, Debug, Serialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-enum OptimizerFlag {
-    Adam,
-}
-
-#[derive(Clone, Copy, Debug, Serialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-enum PrecisionFlag {
-    F32,
-    Mixed,
-}
-
-#[derive(Clone, Copy, Debug, Serialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-enum SchedulerFlag {
-    Constant,
-    Step,
-    Cosine,
-}
-
 /// `vgg eval`.
 #[derive(Debug, Args)]
 pub(super) struct Eval {
@@ -219,13 +135,18 @@ pub(super) struct Eval {
     pub(super) device: DeviceFlag,
     #[command(flatten)]
     pub(super) kernels: KernelFlags,
-    /// Data set: mnist (built in), or mnist:DIR for the four files elsewhere.
+    /// Data set: mnist (built in), or mnist, fashion-mnist, emnist, idx, cifar10, cifar100 or folder with `:DIR` behind;
+    /// a folder has pictures in DIR/train/CLASS/ and DIR/val/CLASS/.
     #[arg(long, default_value = "mnist", value_name = "SET")]
     pub(super) data: String,
+    /// Image folders: leave damaged files out instead of refusing them.
+    #[arg(long)]
+    pub(super) skip_corrupt: bool,
     /// Images a step.
     #[arg(short, long, default_value_t = 64, value_name = "IMAGES")]
     pub(super) batch_size: usize,
-    /// Where the picture of the confusion matrix goes; unset, confusion.svg beside the weights.
+    /// Where the picture of the confusion matrix goes; unset, confusion.svg beside the weights; in
+    /// this folder for those inside the program.
     #[arg(long, value_name = "FILE")]
     pub(super) confusion: Option<PathBuf>,
     /// Print one JSON object instead of text, and write no picture unless --confusion names one.
@@ -235,9 +156,10 @@ pub(super) struct Eval {
 
 #[derive(Debug, Args)]
 pub(super) struct WeightsFlag {
-    /// Weights of a trained network: best.safetensors or checkpoint.safetensors of a run, or torchvision's.
+    /// Weights of a trained network: best.safetensors or checkpoint.safetensors of a run, or torchvision's or timm's as
+    /// safetensors. Unset, those inside the program, trained by the quick recipe.
     #[arg(long, value_name = "FILE")]
-    pub(super) weights: PathBuf,
+    pub(super) weights: Option<PathBuf>,
     /// Side of the network's input, for weights that do not say it.
     #[arg(long, value_name = "PIXELS")]
     pub(super) image_size: Option<usize>,

@@ -1,0 +1,28 @@
+// average.update: average = DECAY average + (1 - DECAY) value, and value itself in step 1
+//
+// Buffers      control; value, average [len], as `elem`
+// Who          one invocation an elem; the grid covers len
+// Numerics     f32; the first average may hold anything
+// Source       Polyak and Juditsky (1992), as PyTorch's AveragedModel
+// Where        memory-bound: 12 bytes an element
+
+@group(0) @binding(0) var<storage, read> control: Control;
+@group(0) @binding(1) var<storage, read> value: array<elem>;
+@group(0) @binding(2) var<storage, read_write> average: array<elem>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
+    if i >= arrayLength(&average) {
+        return;
+    }
+    if control.step == 1u {
+        average[i] = value[i];
+    } else {
+        average[i] = DECAY * average[i] + ONE_MINUS_DECAY * value[i];
+    }
+}

@@ -1,0 +1,36 @@
+// avg_pool.forward: output[n, p, q, c] = mean of input[n, h, w, c] over the bin p of H and the bin q of W (window.wgsl)
+//
+// Buffers      input [N, H, W, C]; output [N, P, Q, C]; as `elem` along C
+// Who          one invocation an elem of the output; the grid covers N P Q C
+// Numerics     a sum in row-major order, then one division
+// Source       PyTorch's adaptive_avg_pool2d
+
+@group(0) @binding(0) var<storage, read> input: array<stored>;
+@group(0) @binding(1) var<storage, read_write> output: array<stored>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
+    if i >= N * P * Q * C {
+        return;
+    }
+    let c = i % C;
+    let q = i / C % Q;
+    let p = i / (C * Q) % P;
+    let n = i / (C * Q * P);
+    let top = window_start(p, H, P);
+    let bottom = window_end(p, H, P);
+    let left = window_start(q, W, Q);
+    let right = window_end(q, W, Q);
+    var sum = elem(0.0);
+    for (var h = top; h < bottom; h++) {
+        for (var w = left; w < right; w++) {
+            sum += elem(input[((n * H + h) * W + w) * C + c]);
+        }
+    }
+    output[i] = stored(sum / f32((bottom - top) * (right - left)));
+}

@@ -1,0 +1,8 @@
+// Bin `at` of `bins` along an axis of `side`: floor(at side / bins) .. ceil((at + 1) side / bins).
+fn window_start(at: u32, side: u32, bins: u32) -> u32 {
+    return at * side / bins;
+}
+
+fn window_end(at: u32, side: u32, bins: u32) -> u32 {
+    return ((at + 1u) * side + bins - 1u) / bins;
+}

@@ -1,0 +1,24 @@
+// clip.apply: gradient *= min(1, MAX_NORM / (sqrt(squares) * unscale + EPS))
+//
+// Buffers      squares [1]; loss_scale where gradients carry the loss's scale; gradient [len], as `elem`
+// Who          one invocation an elem; the grid covers len
+// Numerics     f32; a norm that is no number makes all gradients so
+// Source       Pascanu et al. (2013), as PyTorch's clip_grad_norm_
+// Where        memory-bound: 8 bytes an element; nothing is touched where the factor is 1
+
+@group(0) @binding(0) var<storage, read> squares: array<f32>;
+@group(0) @binding(1) var<storage, read_write> gradient: array<elem>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
+    let factor = MAX_NORM / (sqrt(squares[0]) * unscale() + EPS);
+    if i >= arrayLength(&gradient) || factor >= 1.0 {
+        return;
+    }
+    gradient[i] *= factor;
+}

@@ -1,0 +1,35 @@
+// sgd.update, with momentum: velocity = MOMENTUM velocity + g,  parameter -= learning_rate * velocity, or with NESTEROV
+//              learning_rate * (g + MOMENTUM velocity), where g = gradient * unscale + WEIGHT_DECAY * parameter;
+//              nothing where the step is skipped
+//
+// Buffers      control; loss_scale where gradients carry the loss's scale; gradient, parameter, velocity [len], as `elem`
+// Who          one invocation an elem; the grid covers len
+// Numerics     f32; unscaling is exact, as the scale is a power of two
+// Source       Sutskever et al. (2013), in PyTorch's form
+// Where        memory-bound: 20 bytes an element
+
+@group(0) @binding(0) var<storage, read> control: Control;
+@group(0) @binding(1) var<storage, read> gradient: array<elem>;
+@group(0) @binding(2) var<storage, read_write> parameter: array<elem>;
+@group(0) @binding(3) var<storage, read_write> velocity: array<elem>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
+    if i >= arrayLength(&parameter) || skipped() {
+        return;
+    }
+    let p = parameter[i];
+    let g = gradient[i] * unscale() + WEIGHT_DECAY * p;
+    let v = MOMENTUM * velocity[i] + g;
+    velocity[i] = v;
+    if NESTEROV {
+        parameter[i] = p - control.learning_rate * (g + MOMENTUM * v);
+    } else {
+        parameter[i] = p - control.learning_rate * v;
+    }
+}

@@ -1,0 +1,17 @@
+// What an update multiplies gradients by, whether it is taken, and Adam's corrections: what the loss's scaling says.
+//
+// Buffers      loss_scale
+
+@group(0) @binding(5) var<storage, read> loss_scale: LossScale;
+
+fn unscale() -> f32 {
+    return loss_scale.unscale;
+}
+
+fn skipped() -> bool {
+    return loss_scale.skip != 0.0;
+}
+
+fn corrections(host: vec2<f32>) -> vec2<f32> {
+    return vec2(loss_scale.bias_correction1, loss_scale.bias_correction2);
+}

@@ -1,0 +1,314 @@
+//! `vgg compare`: the paper's network beside the standard one.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    sync::atomic::AtomicBool,
+    time::Instant,
+};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use super::{
+    DONE, FAILED, Usage, args, data,
+    device::Device,
+    measured::Spread,
+    output::{note, print},
+    progress::Progress,
+    summary::forward_flops,
+    table::{Align, bytes, flops, table, thousands},
+    train::{Opening, configure, describe, network, stop_on_signals},
+};
+use crate::{
+    data::DataSets,
+    model::{Freeze, PoolStride, Semantics},
+    train::{
+        Checkpoint, Measure, Outcome, Row, RunDirectory, TrainConfig, Trainer, Weights, best,
+        comparison_directory, comparison_svg, loaders,
+    },
+};
+
+/// The smallest image that five pooling layers of stride 2 leave a pixel of.
+const SMALLEST: usize = 32;
+/// Steps before those that are measured, and those.
+const STEPS: [usize; 2] = [3, 10];
+
+/// `vgg compare`.
+#[derive(Debug, Args)]
+pub(super) struct Flags {
+    #[command(flatten)]
+    recipe: args::RecipeFlag,
+    #[command(flatten)]
+    device: args::DeviceFlag,
+    #[command(flatten)]
+    kernels: args::KernelFlags,
+    #[command(flatten)]
+    settings: args::SettingFlags,
+    /// Weights of the paper's network, trained with these same flags, in place of training it. Its curves are taken from
+    /// the checkpoint.safetensors beside them.
+    #[arg(long, value_name = "FILE")]
+    custom: Option<PathBuf>,
+    /// Likewise of the standard network.
+    #[arg(long, value_name = "FILE")]
+    standard: Option<PathBuf>,
+    /// The standard network's learning rate. Without batch norm it seldom learns at the other's 1e-3.
+    #[arg(long, default_value_t = 1e-4, value_name = "RATE")]
+    standard_lr: f64,
+}
+
+/// One of the two networks.
+struct Side<'a> {
+    name: &'static str,
+    config: TrainConfig,
+    weights: Option<&'a Path>,
+}
+
+/// What a step of a training costs.
+struct Cost {
+    parameters: usize,
+    flops: u64,
+    step_ms: f64,
+    memory: u64,
+}
+
+/// What a network came to.
+struct Quality {
+    test_loss: f64,
+    test_accuracy: f64,
+    /// Unknown of weights without a checkpoint beside them.
+    best: Option<Row>,
+    history: Vec<Row>,
+}
+
+/// Runs `vgg compare`.
+pub(super) fn run(flags: &Flags, quiet: bool) -> Result<u8> {
+    let stop = stop_on_signals()?;
+    let device = Device::choose(&flags.device.device, &flags.kernels)?;
+    note(quiet, &device.describe());
+    let config = configure(&flags.recipe, &flags.settings, device.is_hardware_gpu())?;
+    if config.weights.is_some() || config.freeze != Freeze::None {
+        let text =
+            "vgg compare begins both networks from the same seed; --weights and --freeze are for vgg train";
+        bail!(Usage(text.to_owned()));
+    }
+    let sides = sides(config, flags, quiet)?;
+    let data = data::open(&sides[0].config, quiet)?;
+    // All that can be wrong is found before anything is written: both networks fit, and the weights are theirs.
+    for side in &sides {
+        let network = network(&side.config, &data)?;
+        if let Some(path) = side.weights {
+            Weights::read(path, None)?.fits(&network)?;
+        }
+        Opening::plan(&side.config, &data, network, &device)?;
+        loaders(&side.config, &data)?;
+    }
+    let named = sides[0].config.output_dir.clone();
+    let directory = comparison_directory(named.as_deref().map(Path::new))?;
+    let mut results = Vec::new();
+    for side in sides {
+        note(quiet, &format!("{:<10}{}", side.name, describe(&side.config, &network(&side.config, &data)?)));
+        let cost = cost(&side, &data, &device)?;
+        let quality = match side.weights {
+            Some(path) => loaded(&side.config, path, &data, &device)?,
+            None => match trained(&side, &directory, &data, &device, &stop, quiet)? {
+                Some(quality) => quality,
+                None => return Ok(FAILED),
+            },
+        };
+        results.push((side, cost, quality));
+    }
+    let rows = rows(&results);
+    let columns = [("", Align::Left), (results[0].0.name, Align::Right), (results[1].0.name, Align::Right)];
+    let config = &results[0].0.config;
+    let title = format!("{} px, {}, seed {}", config.image_size, config.data, config.seed);
+    let histories = [0, 1].map(|i| (results[i].0.name, results[i].2.history.as_slice()));
+    let files = [
+        ("compare.md", markdown(&title, &rows, &results, &device)?),
+        ("compare.svg", comparison_svg(&format!("Custom and standard VGG: {title}"), histories)),
+    ];
+    for (name, text) in &files {
+        let path = directory.join(name);
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    let mut text = table(&columns, &rows);
+    for (name, _) in &files {
+        writeln!(
+            text,
+            "{}{}",
+            if *name == "compare.md" { "\n" } else { "" },
+            directory.join(name).display()
+        )?;
+    }
+    print(&text)?;
+    Ok(DONE)
+}
+
+fn sides<'a>(mut config: TrainConfig, flags: &'a Flags, quiet: bool) -> Result<[Side<'a>; 2]> {
+    if config.image_size < SMALLEST {
+        note(
+            quiet,
+            &format!(
+                "size      {SMALLEST} px for both: the standard network cannot take {} px",
+                config.image_size
+            ),
+        );
+        config.image_size = SMALLEST;
+    }
+    config.model = config.model.with_batch_norm(true);
+    let standard = TrainConfig {
+        model: config.model.with_batch_norm(false),
+        semantics: Semantics::Pytorch,
+        pool_stride: PoolStride::Fixed,
+        avgpool: 7,
+        lr: flags.standard_lr,
+        ..config.clone()
+    };
+    for config in [&config, &standard] {
+        config.validate()?;
+    }
+    Ok([
+        Side { name: "custom", config, weights: flags.custom.as_deref() },
+        Side { name: "standard", config: standard, weights: flags.standard.as_deref() },
+    ])
+}
+
+/// Measures training steps on a training of its own, which is gone afterwards.
+fn cost(side: &Side<'_>, data: &DataSets, device: &Device) -> Result<Cost> {
+    let network = network(&side.config, data)?;
+    let (parameters, flops) = (network.values(), forward_flops(&network)?);
+    let session = Opening::plan(&side.config, data, network, device)?.open()?;
+    let mut measure = Measure::new(session, side.config.clone(), data)?;
+    for _ in 0..STEPS[0] {
+        measure.step()?;
+    }
+    measure.wait()?;
+    let mut times = Vec::new();
+    for _ in 0..STEPS[1] {
+        let begin = Instant::now();
+        measure.step()?;
+        measure.wait()?;
+        times.push(1e3 * begin.elapsed().as_secs_f64());
+    }
+    Ok(Cost {
+        parameters,
+        flops,
+        step_ms: Spread::of(times).median,
+        memory: measure.executor().allocated_bytes(),
+    })
+}
+
+/// Trains a side into its own run directory; nothing where it was told to stop.
+fn trained(
+    side: &Side<'_>,
+    directory: &Path,
+    data: &DataSets,
+    device: &Device,
+    stop: &AtomicBool,
+    quiet: bool,
+) -> Result<Option<Quality>> {
+    let own = directory.join(side.name);
+    let config = TrainConfig { output_dir: Some(own.display().to_string()), ..side.config.clone() };
+    let session = Opening::plan(&config, data, network(&config, data)?, device)?.open()?;
+    let directory = RunDirectory::create(&config)?;
+    let mut trainer = Trainer::new(session, config, data, directory)?;
+    match trainer.run(stop, &mut Progress::new(quiet))? {
+        Outcome::Interrupted { checkpoint } => {
+            let (run, name) = (checkpoint.display(), side.name);
+            let best = own.join("best.safetensors");
+            note(
+                quiet,
+                &format!(
+                    "go on with: vgg train --resume {run}, then vgg compare --{name} {}",
+                    best.display()
+                ),
+            );
+            Ok(None)
+        }
+        Outcome::Finished(summary) => Ok(Some(Quality {
+            test_loss: summary.best.test_loss,
+            test_accuracy: summary.best.test_accuracy,
+            best: Some(summary.best),
+            history: trainer.progress().history.clone(),
+        })),
+    }
+}
+
+/// Evaluates weights; the history is that of the checkpoint beside them.
+fn loaded(config: &TrainConfig, path: &Path, data: &DataSets, device: &Device) -> Result<Quality> {
+    let weights = Weights::read(path, None)?;
+    let mut session = Opening::plan(config, data, network(config, data)?, device)?.open()?;
+    session.load(&weights)?;
+    let [_, test] = loaders(config, data)?;
+    let evaluation = session.evaluate(&test, |_, _| {})?;
+    let checkpoint = path.with_file_name("checkpoint.safetensors");
+    let history =
+        if checkpoint.is_file() { Checkpoint::read(&checkpoint)?.progress.history } else { Vec::new() };
+    let best = best(&history).copied();
+    Ok(Quality { test_loss: evaluation.loss(), test_accuracy: evaluation.accuracy(), best, history })
+}
+
+/// The cells of the table.
+fn rows(results: &[(Side<'_>, Cost, Quality)]) -> Vec<Vec<String>> {
+    type Cell = fn(&(Side<'_>, Cost, Quality)) -> String;
+    fn percent(fraction: f64) -> String {
+        format!("{:.2} %", 100.0 * fraction)
+    }
+    fn of_best(quality: &Quality, cell: fn(&Row) -> String) -> String {
+        quality.best.as_ref().map_or_else(|| "unknown".to_owned(), cell)
+    }
+    let lines: [(&str, Cell); 13] = [
+        ("batch norm", |(side, ..)| if side.config.model.batch_norm() { "yes" } else { "no" }.to_owned()),
+        ("pooling stride", |(side, ..)| match side.config.pool_stride {
+            PoolStride::Adaptive => "adaptive".to_owned(),
+            PoolStride::Fixed => "2".to_owned(),
+        }),
+        ("adaptive average pooling", |(side, ..)| match side.config.avgpool {
+            0 => "no".to_owned(),
+            side => format!("{side}x{side}"),
+        }),
+        ("learning rate", |(side, ..)| format!("{:e}", side.config.lr)),
+        ("test accuracy", |(.., quality)| percent(quality.test_accuracy)),
+        ("test loss", |(.., quality)| format!("{:.4}", quality.test_loss)),
+        ("train accuracy", |(.., quality)| of_best(quality, |row| percent(row.train_accuracy))),
+        ("train loss", |(.., quality)| of_best(quality, |row| format!("{:.4}", row.train_loss))),
+        ("best epoch", |(.., quality)| of_best(quality, |row| row.epoch.to_string())),
+        ("parameters", |(_, cost, _)| thousands(cost.parameters)),
+        ("FLOP an image, forward", |(_, cost, _)| flops(cost.flops)),
+        ("training step", |(side, cost, _)| {
+            format!("{:.1} ms for {} images", cost.step_ms, side.config.batch_size)
+        }),
+        ("memory of the training", |(_, cost, _)| bytes(cost.memory)),
+    ];
+    lines
+        .iter()
+        .map(|(name, cell)| [(*name).to_owned()].into_iter().chain(results.iter().map(cell)).collect())
+        .collect()
+}
+
+fn markdown(
+    title: &str,
+    rows: &[Vec<String>],
+    results: &[(Side<'_>, Cost, Quality)],
+    device: &Device,
+) -> Result<String> {
+    let [custom, standard] = [0, 1].map(|i| &results[i].0.config);
+    let mut text = format!("# {} and {}: {title}\n\n", custom.model, standard.model);
+    writeln!(text, "| | custom | standard |\n|---|---|---|")?;
+    for row in rows {
+        writeln!(text, "| {} |", row.join(" | "))?;
+    }
+    writeln!(
+        text,
+        "\nWidth {}, batch {}, {} epochs, on {}. Losses and accuracies are those of the best epoch; a step is the median of {} \
+         that are each waited for; memory is what the training has allocated on the device, which it does not grow.",
+        custom.width,
+        custom.batch_size,
+        custom.epochs,
+        device.name(),
+        STEPS[1]
+    )?;
+    writeln!(text, "\n![Loss and accuracy of both](compare.svg)")?;
+    Ok(text)
+}

@@ -1,0 +1,42 @@
+//! Opening the data set that a command names.
+
+use anyhow::Result;
+
+use super::{output::note, table::thousands};
+use crate::{
+    cache,
+    data::{DataSets, DataSource, Options},
+    train::TrainConfig,
+};
+
+/// Opens the data of a run; says what takes long, and what was left out.
+pub(super) fn open(config: &TrainConfig, quiet: bool) -> Result<DataSets> {
+    let (resize, skip_corrupt) = (config.resize_size, config.skip_corrupt);
+    open_source(
+        &config.data_source()?,
+        Options { resize, skip_corrupt, ..Options::new(config.image_size) },
+        quiet,
+    )
+}
+
+/// As [`open`], without a configuration.
+pub(super) fn open_source(source: &DataSource, options: Options<'_>, quiet: bool) -> Result<DataSets> {
+    let scanning = |count: usize| {
+        note(quiet, &format!("data      looking at {} images, which is remembered", thousands(count)));
+    };
+    let data = source.open(&Options { cache: cache::folder(), scanning: &scanning, ..options })?;
+    for (half, set) in [("training", &data.train), ("test", &data.test)] {
+        let skipped = set.skipped();
+        if !skipped.is_empty() {
+            note(
+                quiet,
+                &format!(
+                    "data      {} damaged {half} images left out:\n  {}",
+                    skipped.len(),
+                    skipped.join("\n  ")
+                ),
+            );
+        }
+    }
+    Ok(data)
+}

@@ -1,0 +1,189 @@
+//! `vgg explain`: where the evidence for a class is.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use image::{
+    GrayImage, ImageFormat, Luma, Rgb, RgbImage,
+    imageops::{FilterType, overlay, resize},
+};
+
+use super::{
+    args,
+    device::Device,
+    eval,
+    output::{note, print},
+    predict::{source_size, wanted},
+    table::{Align, table},
+};
+use crate::{
+    data::picture,
+    program::Mode,
+    train::{Channel, Explanation, ModelInfo, explainable},
+};
+
+/// Sides of the pictures of the sheet, and between them.
+const LARGE: u32 = 336;
+const SMALL: u32 = 160;
+const GAP: u32 = 16;
+/// Channels that are shown.
+const SHOWN: usize = 4;
+/// The smallest map that tells one place from another.
+const PLACES: usize = 7;
+
+/// `vgg explain`.
+#[derive(Debug, Args)]
+pub(super) struct Flags {
+    #[command(flatten)]
+    weights: args::WeightsFlag,
+    #[command(flatten)]
+    device: args::DeviceFlag,
+    #[command(flatten)]
+    kernels: args::KernelFlags,
+    /// The picture.
+    #[arg(value_name = "IMAGE")]
+    image: PathBuf,
+    /// The class to explain: its name, or its number from 0. Unset, the most probable one.
+    #[arg(long, value_name = "CLASS")]
+    class: Option<String>,
+    /// The convolution to look at, as conv5_3. Unset, the last one that sees at least 7x7 places.
+    #[arg(long, value_name = "LAYER")]
+    layer: Option<String>,
+    /// Ink and paper: auto looks at the picture's border.
+    #[arg(long, value_enum, default_value_t = args::InkFlag::Auto)]
+    ink: args::InkFlag,
+    /// Where the picture goes: a PNG. Unset, IMAGE's name with .explain.png in the current folder.
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// Runs `vgg explain`.
+pub(super) fn run(flags: &Flags, quiet: bool) -> Result<()> {
+    let weights = eval::read_weights(&flags.weights, quiet)?;
+    let info = &weights.info;
+    let class = flags.class.as_deref().map(|class| class_of(class, info)).transpose()?;
+    let layers = explainable(&weights.network);
+    let found = match &flags.layer {
+        Some(wanted) => layers.iter().find(|(name, ..)| name == wanted),
+        None => layers.iter().rfind(|(_, _, size)| size.iter().all(|&side| side >= PLACES)).or(layers.last()),
+    };
+    let Some(&(layer, relu, _)) = found else {
+        let wanted = flags.layer.as_deref().unwrap_or_default();
+        let names: Vec<&str> = layers.iter().map(|(name, ..)| *name).collect();
+        bail!("--layer {wanted}: the network has no such convolution; it has {}", names.join(", "));
+    };
+    let device = Device::choose(&flags.device.device, &flags.kernels)?;
+    note(quiet, &device.describe());
+    let pixels = picture::open(&flags.image, &wanted(info, flags.ink))?.pixels;
+    let source = source_size(info);
+    let mut session = eval::open_session(&weights, &device, 1, source, Mode::Explain(relu))?;
+    let explanation = session.explain(&pixels, class)?;
+    print(&render(&explanation, layer, info))?;
+    let path = flags.output.clone().unwrap_or_else(|| default_output(&flags.image));
+    let sheet = sheet(&picture_of(&pixels, source, info.channels), &explanation);
+    sheet
+        .save_with_format(&path, ImageFormat::Png)
+        .with_context(|| format!("cannot write {}; name another place with --output FILE", path.display()))?;
+    print(&format!("picture    {}\n", path.display()))
+}
+
+fn class_of(wanted: &str, info: &ModelInfo) -> Result<usize> {
+    let names = &info.class_names;
+    let by_name = names.iter().position(|name| name == wanted);
+    let by_number = || wanted.parse().ok().filter(|&class: &usize| class < names.len());
+    match by_name.or_else(by_number) {
+        Some(class) => Ok(class),
+        None => bail!(
+            "--class {wanted}: the weights know no such class; they know {} (0 to {})",
+            names.iter().take(12).cloned().collect::<Vec<_>>().join(", ")
+                + if names.len() > 12 { ", ..." } else { "" },
+            names.len() - 1
+        ),
+    }
+}
+
+fn default_output(image: &Path) -> PathBuf {
+    Path::new(image.file_stem().unwrap_or(image.as_os_str())).with_added_extension("explain.png")
+}
+
+fn render(explanation: &Explanation, layer: &str, info: &ModelInfo) -> String {
+    let Explanation { probabilities, class, size: [height, width], channels, .. } = explanation;
+    let mut text = format!(
+        "class      {} ({:.2} %)\nlayer      {layer}, {height} x {width} places, {} channels\n\n",
+        info.class_names[*class],
+        100.0 * probabilities[*class],
+        channels.len(),
+    );
+    let total: f32 = channels.iter().map(evidence).filter(|&share| share > 0.0).sum();
+    let rows: Vec<Vec<String>> = channels
+        .iter()
+        .take(2 * SHOWN)
+        .map(|channel| {
+            let largest = channel.map.iter().copied().fold(0.0, f32::max);
+            let share = 100.0 * evidence(channel).max(0.0) / total.max(f32::MIN_POSITIVE);
+            vec![
+                channel.index.to_string(),
+                format!("{share:.1} %"),
+                format!("{:+.2e}", channel.weight),
+                format!("{largest:.3}"),
+            ]
+        })
+        .collect();
+    text += &table(
+        &[
+            ("channel", Align::Right),
+            ("of the evidence", Align::Right),
+            ("gradient", Align::Right),
+            ("largest value", Align::Right),
+        ],
+        &rows,
+    );
+    text + "\n"
+}
+
+fn evidence(channel: &Channel) -> f32 {
+    channel.weight * channel.map.iter().sum::<f32>()
+}
+
+fn picture_of(pixels: &[u8], [height, width]: [usize; 2], channels: usize) -> RgbImage {
+    RgbImage::from_fn(width as u32, height as u32, |x, y| {
+        let at = (y as usize * width + x as usize) * channels;
+        Rgb([0, 1, 2].map(|c: usize| pixels[at + c.min(channels - 1)]))
+    })
+}
+
+/// A map `[height, width]` from 0 in black to its largest value in white, at another size.
+fn scaled(map: &[f32], [height, width]: [usize; 2], to: (u32, u32)) -> GrayImage {
+    let largest = map.iter().copied().fold(0.0, f32::max);
+    let grey = |v: f32| (255.0 * v / largest.max(f32::MIN_POSITIVE)).round() as u8;
+    let at = |x: u32, y: u32| Luma([grey(map[y as usize * width + x as usize])]);
+    resize(&GrayImage::from_fn(width as u32, height as u32, at), to.0, to.1, FilterType::Triangle)
+}
+
+/// The picture, the picture under the map in red and yellow, and the maps of the first channels below.
+fn sheet(picture: &RgbImage, explanation: &Explanation) -> RgbImage {
+    let size = (2 * LARGE + 3 * GAP, LARGE + SMALL + 3 * GAP);
+    let mut sheet = RgbImage::from_pixel(size.0, size.1, Rgb([255; 3]));
+    // Small pictures keep their pixels.
+    let filter = if picture.width() < LARGE { FilterType::Nearest } else { FilterType::Triangle };
+    let large = resize(picture, LARGE, LARGE, filter);
+    let heat = scaled(&explanation.map, explanation.size, (LARGE, LARGE));
+    let warm = RgbImage::from_fn(LARGE, LARGE, |x, y| {
+        let heat = f32::from(heat.get_pixel(x, y)[0]) / 255.0;
+        let color = [255.0, 255.0 * heat, 0.0];
+        let below = large.get_pixel(x, y).0;
+        Rgb([0, 1, 2].map(|c: usize| {
+            let depth = 0.75 * heat.sqrt();
+            (f32::from(below[c]) * (1.0 - depth) + color[c] * depth).round() as u8
+        }))
+    });
+    overlay(&mut sheet, &large, GAP.into(), GAP.into());
+    overlay(&mut sheet, &warm, (LARGE + 2 * GAP).into(), GAP.into());
+    for (index, channel) in explanation.channels.iter().take(SHOWN).enumerate() {
+        let map = scaled(&channel.map, explanation.size, (SMALL, SMALL));
+        let map = RgbImage::from_fn(SMALL, SMALL, |x, y| Rgb([map.get_pixel(x, y)[0]; 3]));
+        overlay(&mut sheet, &map, (GAP + index as u32 * (SMALL + GAP)).into(), (LARGE + 2 * GAP).into());
+    }
+    sheet
+}

@@ -1,0 +1,316 @@
+//! CIFAR-10 and CIFAR-100: 60,000 pictures of 32 x 32 pixels in colour, in their binary version.
+//!
+//! A file is a row of records: the label (CIFAR-100: the coarse one, then the fine one, which is used), then the red,
+//! green and blue planes of 1024 bytes each.
+//!
+//! # Source
+//! Alex Krizhevsky: "Learning Multiple Layers of Features from Tiny Images" (2009), and the sets' page on the layout.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Crop, DataSets, Dataset, Normalization, picture::PictureError};
+
+const SIDE: usize = 32;
+const PLANE: usize = SIDE * SIDE;
+
+/// Files of more records than this are no CIFAR files.
+const MAX_RECORDS: u64 = 1_000_000;
+
+/// Which of the two sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cifar {
+    /// Ten classes.
+    Ten,
+    /// A hundred classes.
+    Hundred,
+}
+
+impl Cifar {
+    /// The word of `--data`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Ten => "cifar10",
+            Self::Hundred => "cifar100",
+        }
+    }
+
+    const fn classes(self) -> usize {
+        match self {
+            Self::Ten => 10,
+            Self::Hundred => 100,
+        }
+    }
+
+    /// Bytes of labels before each image; the last is the class.
+    const fn labels(self) -> usize {
+        match self {
+            Self::Ten => 1,
+            Self::Hundred => 2,
+        }
+    }
+
+    /// The folder in the published archive, and the archive.
+    const fn published(self) -> [&'static str; 2] {
+        match self {
+            Self::Ten => ["cifar-10-batches-bin", "cifar-10-binary.tar.gz"],
+            Self::Hundred => ["cifar-100-binary", "cifar-100-binary.tar.gz"],
+        }
+    }
+
+    const fn train_files(self) -> &'static [&'static str] {
+        match self {
+            Self::Ten => &[
+                "data_batch_1.bin",
+                "data_batch_2.bin",
+                "data_batch_3.bin",
+                "data_batch_4.bin",
+                "data_batch_5.bin",
+            ],
+            Self::Hundred => &["train.bin"],
+        }
+    }
+
+    const fn test_file(self) -> &'static str {
+        match self {
+            Self::Ten => "test_batch.bin",
+            Self::Hundred => "test.bin",
+        }
+    }
+
+    const fn names_file(self) -> &'static str {
+        match self {
+            Self::Ten => "batches.meta.txt",
+            Self::Hundred => "fine_label_names.txt",
+        }
+    }
+
+    /// The mean and the deviation of the training images, rounded to four places as is customary.
+    fn normalization(self) -> Normalization {
+        let (mean, std) = match self {
+            Self::Ten => ([0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616]),
+            Self::Hundred => ([0.5071, 0.4865, 0.4409], [0.2673, 0.2564, 0.2762]),
+        };
+        Normalization { mean: mean.to_vec(), std: std.to_vec() }
+    }
+}
+
+/// Files that are no CIFAR set.
+#[derive(Debug, thiserror::Error)]
+pub enum CifarError {
+    /// A file is not there.
+    #[error("{dir}: no {file}; {hint}")]
+    Missing {
+        /// The directory.
+        dir: String,
+        /// The file.
+        file: &'static str,
+        /// What may be the matter.
+        hint: String,
+    },
+    /// A file cannot be read.
+    #[error("{file}: {error}; check that it is a file that you may read")]
+    Io {
+        /// The file.
+        file: String,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// A file is not a row of records.
+    #[error(
+        "{file}: {bytes} bytes, which is no whole number of records of {record} bytes from 1 to {MAX_RECORDS}; \
+         the file is cut short or of another set, extract the archive again"
+    )]
+    Length {
+        /// The file.
+        file: String,
+        /// Its length.
+        bytes: u64,
+        /// Bytes in a record.
+        record: usize,
+    },
+    /// A label is not a class.
+    #[error(
+        "{file}: record {index} has the label {label}, but {set} has {classes} classes, counted from 0; is this another set?"
+    )]
+    Label {
+        /// The file.
+        file: String,
+        /// Which record, counted from 0.
+        index: usize,
+        /// Its label.
+        label: u8,
+        /// The set.
+        set: &'static str,
+        /// Its classes.
+        classes: usize,
+    },
+    /// The names of the classes are not as many as the classes.
+    #[error("{file}: {found} names, but {set} has {classes} classes; extract the archive again")]
+    Names {
+        /// The file.
+        file: String,
+        /// The names there are.
+        found: usize,
+        /// The set.
+        set: &'static str,
+        /// Its classes.
+        classes: usize,
+    },
+}
+
+/// One half of a CIFAR set, in memory.
+struct CifarDataset {
+    name: &'static str,
+    /// `[N, H, W, C]`.
+    images: Vec<u8>,
+    labels: Vec<u8>,
+    class_names: Vec<String>,
+    normalization: Normalization,
+}
+
+/// Opens the extracted archive: its folder, or the one that it was extracted in.
+///
+/// # Errors
+/// [`CifarError`] where a file is missing or damaged, or has a label or names of another set.
+pub fn open(set: Cifar, dir: &Path) -> Result<DataSets, CifarError> {
+    let inner = dir.join(set.published()[0]);
+    let dir = if inner.is_dir() { &inner } else { dir };
+    let names = class_names(set, dir)?;
+    let half = |files: &[&'static str]| -> Result<Arc<dyn Dataset>, CifarError> {
+        let (mut images, mut labels) = (Vec::new(), Vec::new());
+        for file in files {
+            records(set, &find(set, dir, file)?, &mut images, &mut labels)?;
+        }
+        Ok(Arc::new(CifarDataset {
+            name: set.word(),
+            images,
+            labels,
+            class_names: names.clone(),
+            normalization: set.normalization(),
+        }))
+    };
+    Ok(DataSets { train: half(set.train_files())?, test: half(&[set.test_file()])? })
+}
+
+fn find(set: Cifar, dir: &Path, file: &'static str) -> Result<PathBuf, CifarError> {
+    let path = dir.join(file);
+    if path.is_file() { Ok(path) } else { Err(missing(set, dir, file)) }
+}
+
+/// What may be the matter where a file is not there.
+fn missing(set: Cifar, dir: &Path, file: &'static str) -> CifarError {
+    let [folder, archive] = set.published();
+    let beside = dir.parent().unwrap_or(dir);
+    let packed = [dir.join(archive), beside.join(archive)].into_iter().find(|path| path.is_file());
+    let other = match set {
+        Cifar::Ten => Cifar::Hundred,
+        Cifar::Hundred => Cifar::Ten,
+    };
+    let python = match set {
+        Cifar::Ten => ["data_batch_1", "cifar-10-batches-py/data_batch_1"],
+        Cifar::Hundred => ["train", "cifar-100-python/train"],
+    };
+    let hint = if let Some(packed) = packed {
+        let into = packed.parent().unwrap_or(dir).display();
+        format!("the archive is there but packed; run: tar xzf {} -C {into}", packed.display())
+    } else if dir.join(other.test_file()).is_file() || dir.join(other.published()[0]).is_dir() {
+        format!("this is the other set; write --data {}:{}", other.word(), dir.display())
+    } else if python.iter().any(|name| dir.join(name).is_file()) {
+        format!("this is the version for Python; the binary version ({archive}) is read")
+    } else if dir.is_dir() {
+        format!("give the folder {folder} that {archive} holds, with all of its files")
+    } else {
+        format!("this is no directory; extract {archive} and give its folder")
+    };
+    CifarError::Missing { dir: dir.display().to_string(), file, hint }
+}
+
+/// Adds a file's records.
+fn records(set: Cifar, path: &Path, images: &mut Vec<u8>, labels: &mut Vec<u8>) -> Result<(), CifarError> {
+    let file = path.display().to_string();
+    let record = set.labels() + 3 * PLANE;
+    let io = |error| CifarError::Io { file: file.clone(), error };
+    let bytes = fs::metadata(path).map_err(io)?.len();
+    if bytes == 0 || !bytes.is_multiple_of(record as u64) || bytes / record as u64 > MAX_RECORDS {
+        return Err(CifarError::Length { file, bytes, record });
+    }
+    let content = fs::read(path).map_err(io)?;
+    if content.len() as u64 != bytes {
+        return Err(CifarError::Length { file, bytes: content.len() as u64, record });
+    }
+    images.reserve_exact(bytes as usize / record * 3 * PLANE);
+    for (index, record) in content.chunks_exact(record).enumerate() {
+        let (head, planes) = record.split_at(set.labels());
+        let label = head[head.len() - 1];
+        if usize::from(label) >= set.classes() {
+            let (set, classes) = (set.word(), set.classes());
+            return Err(CifarError::Label { file, index, label, set, classes });
+        }
+        labels.push(label);
+        let start = images.len();
+        images.resize(start + 3 * PLANE, 0);
+        for (channel, plane) in planes.chunks_exact(PLANE).enumerate() {
+            let to = images[start + channel..].iter_mut().step_by(3);
+            to.zip(plane).for_each(|(to, from)| *to = *from);
+        }
+    }
+    Ok(())
+}
+
+/// The names in the set's own file.
+fn class_names(set: Cifar, dir: &Path) -> Result<Vec<String>, CifarError> {
+    let path = find(set, dir, set.names_file())?;
+    let file = path.display().to_string();
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) => return Err(CifarError::Io { file, error }),
+    };
+    let names: Vec<String> =
+        text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    if names.len() != set.classes() {
+        let (found, set, classes) = (names.len(), set.word(), set.classes());
+        return Err(CifarError::Names { file, found, set, classes });
+    }
+    Ok(names)
+}
+
+impl Dataset for CifarDataset {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    fn height(&self) -> usize {
+        SIDE
+    }
+
+    fn width(&self) -> usize {
+        SIDE
+    }
+
+    fn channels(&self) -> usize {
+        3
+    }
+
+    fn class_names(&self) -> &[String] {
+        &self.class_names
+    }
+
+    fn read(&self, index: usize, _crop: Crop<'_>, pixels: &mut [u8]) -> Result<(), PictureError> {
+        pixels.copy_from_slice(&self.images[index * 3 * PLANE..][..3 * PLANE]);
+        Ok(())
+    }
+
+    fn label(&self, index: usize) -> u32 {
+        self.labels[index].into()
+    }
+
+    fn normalization(&self) -> &Normalization {
+        &self.normalization
+    }
+}

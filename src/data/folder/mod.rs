@@ -1,0 +1,227 @@
+//! Folders of pictures, a folder for each class: `DIR/train/<class>/*.png` and `DIR/val/<class>/*.png` (or `test`).
+//!
+//! Classes are the folders' names in the order of their bytes, images a class's `.png`, `.jpg` and `.jpeg` files in
+//! that order. Every image is decoded once when the set is opened ([`scan`]), for the mean and the deviation, and so
+//! that a damaged file is found before a run begins; from then on files are decoded as they are wanted. Grey becomes
+//! colour, what is transparent is laid over white, and pictures are turned upright as their EXIF orientation says.
+
+mod error;
+mod scan;
+
+pub use error::FolderError;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Crop, DataSets, Dataset, Normalization, Options, Rectangle, picture};
+
+/// The halves' folders: to learn from, and to measure with, the first that is there.
+const TRAIN: &str = "train";
+const TEST: [&str; 2] = ["val", "test"];
+
+/// The endings of the files that are read, in lower case.
+const ENDINGS: [&str; 3] = ["png", "jpg", "jpeg"];
+
+/// Files of other kinds, or damaged ones, that an error names.
+const NAMED: usize = 10;
+
+/// An image's file and its class.
+#[derive(Clone, Debug)]
+struct Image {
+    path: PathBuf,
+    label: u32,
+}
+
+/// One half of the set: its files and how they are seen.
+struct FolderDataset {
+    name: String,
+    images: Vec<Image>,
+    class_names: Vec<String>,
+    normalization: Normalization,
+    size: [usize; 2],
+    resize: Option<usize>,
+    skipped: Vec<String>,
+}
+
+/// Lists the files, looks at each of them, and keeps the result in the user's cache folder.
+///
+/// # Errors
+/// [`FolderError`] where a folder is missing, a class has no images, the halves differ in their classes, or images
+/// are damaged and not to be skipped.
+pub(super) fn open(dir: &Path, options: &Options<'_>) -> Result<DataSets, FolderError> {
+    let test = TEST.iter().map(|name| dir.join(name)).find(|path| path.is_dir());
+    let train = Some(dir.join(TRAIN)).filter(|path| path.is_dir());
+    let (Some(train), Some(test)) = (&train, &test) else {
+        let missing = if train.is_none() { "train" } else { "val (or test)" };
+        return Err(FolderError::Half { dir: dir.display().to_string(), missing, found: folders(dir) });
+    };
+    let (class_names, train_images) = list(train)?;
+    let (test_names, test_images) = list(test)?;
+    if class_names != test_names {
+        let only = |these: &[String], those: &[String]| -> String {
+            let only: Vec<&str> =
+                these.iter().filter(|name| !those.contains(name)).map(String::as_str).collect();
+            shortened(&only)
+        };
+        return Err(FolderError::Classes {
+            train: train.display().to_string(),
+            only_train: only(&class_names, &test_names),
+            test: test.display().to_string(),
+            only_test: only(&test_names, &class_names),
+        });
+    }
+    let scanned = scan::scan(dir, [&train_images, &test_images], options);
+    let damaged: Vec<&str> = scanned.damaged.iter().flatten().map(|(_, why)| why.as_str()).collect();
+    if !options.skip_corrupt && !damaged.is_empty() {
+        return Err(FolderError::Damaged { count: damaged.len(), list: lines(&damaged) });
+    }
+    let normalization = scanned.normalization;
+    let name = dir.canonicalize().ok().and_then(|dir| Some(dir.file_name()?.to_string_lossy().into_owned()));
+    let name = name.unwrap_or_else(|| dir.display().to_string());
+    let half = |root: &Path, images: Vec<Image>, damaged: Vec<(usize, String)>| {
+        let sound = |index: usize| damaged.binary_search_by_key(&index, |(index, _)| *index).is_err();
+        let images: Vec<Image> =
+            images.into_iter().enumerate().filter(|(i, _)| sound(*i)).map(|(_, image)| image).collect();
+        let bare = (0..class_names.len()).find(|&class| {
+            // Images are in the order of their classes.
+            images.binary_search_by_key(&(class as u32), |image| image.label).is_err()
+        });
+        if let Some(class) = bare {
+            let class = root.join(&class_names[class]).display().to_string();
+            return Err(FolderError::AllDamaged { class });
+        }
+        Ok(Arc::new(FolderDataset {
+            name: name.clone(),
+            images,
+            class_names: class_names.clone(),
+            normalization: normalization.clone(),
+            size: [options.size; 2],
+            resize: options.resize,
+            skipped: damaged.into_iter().map(|(_, why)| why).collect(),
+        }))
+    };
+    let [bad_train, bad_test] = scanned.damaged;
+    Ok(DataSets { train: half(train, train_images, bad_train)?, test: half(test, test_images, bad_test)? })
+}
+
+/// The classes of one half, and its images in the order of their classes and names.
+fn list(root: &Path) -> Result<(Vec<String>, Vec<Image>), FolderError> {
+    let classes: Vec<PathBuf> = entries(root)?.into_iter().filter(|path| path.is_dir()).collect();
+    if classes.len() < 2 {
+        let found = classes.len();
+        return Err(FolderError::FewClasses { root: root.display().to_string(), found });
+    }
+    let mut images = Vec::new();
+    for (label, class) in classes.iter().enumerate() {
+        let files: Vec<PathBuf> = entries(class)?.into_iter().filter(|path| path.is_file()).collect();
+        let before = images.len();
+        let (pictures, others): (Vec<_>, Vec<_>) = files.into_iter().partition(|path| is_picture(path));
+        images.extend(pictures.into_iter().map(|path| Image { path, label: label as u32 }));
+        if images.len() == before {
+            let others: Vec<String> = others.iter().map(|path| last_name(path)).collect();
+            let others = shortened(&others.iter().map(String::as_str).collect::<Vec<_>>());
+            return Err(FolderError::NoImages { class: class.display().to_string(), others });
+        }
+    }
+    Ok((classes.iter().map(|class| last_name(class)).collect(), images))
+}
+
+/// What a folder holds, by name; without what begins with a dot.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, FolderError> {
+    let failed = |error| FolderError::Io { path: folder.display().to_string(), error };
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if !last_name(&path).starts_with('.') {
+            paths.push(path);
+        }
+    }
+    paths.sort_unstable_by(|a, b| a.file_name().cmp(&b.file_name()));
+    Ok(paths)
+}
+
+fn is_picture(path: &Path) -> bool {
+    let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+    ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
+}
+
+fn last_name(path: &Path) -> String {
+    path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+}
+
+/// The folders that a folder holds, for an error.
+fn folders(dir: &Path) -> String {
+    let all = entries(dir).unwrap_or_default();
+    let names: Vec<String> = all.iter().filter(|path| path.is_dir()).map(|path| last_name(path)).collect();
+    shortened(&names.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// The first names, and how many more there are.
+fn shortened(names: &[&str]) -> String {
+    let shown = names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+    match names.len() {
+        0 => "none".to_owned(),
+        n if n > NAMED => format!("{shown} and {} more", n - NAMED),
+        _ => shown,
+    }
+}
+
+/// The first lines, and how many more there are.
+fn lines(all: &[&str]) -> String {
+    let mut text: String = all.iter().take(NAMED).map(|line| format!("\n  {line}")).collect();
+    if all.len() > NAMED {
+        text += &format!("\n  and {} more", all.len() - NAMED);
+    }
+    text
+}
+
+impl Dataset for FolderDataset {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn len(&self) -> usize {
+        self.images.len()
+    }
+
+    fn height(&self) -> usize {
+        self.size[0]
+    }
+
+    fn width(&self) -> usize {
+        self.size[1]
+    }
+
+    fn channels(&self) -> usize {
+        3
+    }
+
+    fn class_names(&self) -> &[String] {
+        &self.class_names
+    }
+
+    fn read(&self, index: usize, crop: Crop<'_>, pixels: &mut [u8]) -> Result<(), picture::PictureError> {
+        let picture = picture::open_rgb(&self.images[index].path)?;
+        let source = [picture.height(), picture.width()].map(|side| side as usize);
+        let part = crop(source).unwrap_or_else(|| Rectangle::centred(source, self.size, self.resize));
+        pixels.copy_from_slice(&picture::cut(&picture, part, self.size));
+        Ok(())
+    }
+
+    fn crops(&self) -> bool {
+        true
+    }
+
+    fn label(&self, index: usize) -> u32 {
+        self.images[index].label
+    }
+
+    fn normalization(&self) -> &Normalization {
+        &self.normalization
+    }
+
+    fn skipped(&self) -> &[String] {
+        &self.skipped
+    }
+}

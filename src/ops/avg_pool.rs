@@ -1,0 +1,63 @@
+//! Adaptive average pooling: any input size to a given output size.
+
+use super::Operand;
+
+/// `output[n, p, q, c]` is the mean of `input` over the rows `floor(p H / P) .. ceil((p + 1) H / P)` and the columns
+/// alike. Windows overlap where the sizes do not divide, and repeat pixels where the output is the larger.
+///
+/// # Source
+/// PyTorch's `AdaptiveAvgPool2d`, which torchvision puts in front of VGG's classifier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct AvgPool {
+    /// Images in the batch.
+    pub n: usize,
+    /// Input height.
+    pub h: usize,
+    /// Input width.
+    pub w: usize,
+    /// Channels.
+    pub c: usize,
+    /// Output height and width.
+    pub output: [usize; 2],
+}
+
+impl AvgPool {
+    /// The part of an axis of `side` pixels that output `index` of `outputs` is the mean of.
+    pub fn window(index: usize, side: usize, outputs: usize) -> std::ops::Range<usize> {
+        index * side / outputs..((index + 1) * side).div_ceil(outputs)
+    }
+
+    fn input(&self) -> [usize; 4] {
+        [self.n, self.h, self.w, self.c]
+    }
+
+    fn pooled(&self) -> [usize; 4] {
+        let [p, q] = self.output;
+        [self.n, p, q, self.c]
+    }
+
+    pub(super) fn operands(&self) -> Vec<Operand> {
+        vec![Operand::read("input", self.input()), Operand::write("output", self.pooled())]
+    }
+
+    /// An addition for each pixel of each window.
+    pub(super) fn flops(&self) -> u64 {
+        let along = |side, outputs| (0..outputs).map(|i| Self::window(i, side, outputs).len()).sum::<usize>();
+        let [p, q] = self.output;
+        (self.n * self.c * along(self.h, p) * along(self.w, q)) as u64
+    }
+}
+
+/// `grad_input` of a pixel is the sum of `grad_output` over the windows that cover it, each divided by its pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct AvgPoolGrad(pub AvgPool);
+
+impl AvgPoolGrad {
+    pub(super) fn operands(&self) -> Vec<Operand> {
+        vec![Operand::read("grad_output", self.0.pooled()), Operand::write("grad_input", self.0.input())]
+    }
+
+    pub(super) fn flops(&self) -> u64 {
+        self.0.flops()
+    }
+}

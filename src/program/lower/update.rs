@@ -1,0 +1,110 @@
+//! The end of a training step: gradients are looked at and clipped, parameters updated and averaged.
+
+use std::ops::Range;
+
+use super::{LowerError, Lowering, Phase, Scaling, TensorId, Training, label};
+use crate::{
+    dtype::DType,
+    model::Parameter,
+    ops::{Average, ClipGradient, FiniteCheck, LossScale, LossScaleUpdate, Rule, SquareSum},
+};
+
+impl<'a> Lowering<'a> {
+    pub(super) fn update(&mut self, training: &Training) -> Result<(), LowerError> {
+        self.decide(training.rule)?;
+        if let Some(max_norm) = training.clip_grad_norm {
+            self.clip(max_norm)?;
+        }
+        for (index, parameter) in self.trained() {
+            let tensors = self.parameters[index].clone();
+            let state: Vec<TensorId> =
+                tensors.gradient.into_iter().chain([tensors.value]).chain(tensors.state).collect();
+            for (range, len) in self.pieces(parameter, tensors.value)? {
+                let op = training.rule.op(range.len(), self.scaling.is_some());
+                let mut args = vec![self.whole(self.inputs.control)];
+                args.extend(self.scaling.map(|scaling| self.whole(scaling.state)));
+                args.extend(state.iter().map(|&t| self.items(t, len, &range)));
+                self.step(Phase::Update, label(&parameter.name, "update", &range, len), op, args);
+            }
+        }
+        match training.average {
+            Some(decay) => self.average(decay),
+            None => Ok(()),
+        }
+    }
+
+    /// The parameters that have a gradient, with their indices.
+    fn trained(&self) -> impl Iterator<Item = (usize, &'a Parameter)> + use<'a> {
+        self.network.parameters.iter().enumerate().filter(|(_, parameter)| parameter.trained())
+    }
+
+    /// A parameter in ranges that can be bound, each beside the number of all its elements.
+    fn pieces(
+        &self,
+        parameter: &Parameter,
+        tensor: TensorId,
+    ) -> Result<Vec<(Range<usize>, usize)>, LowerError> {
+        let len = parameter.shape.elements();
+        let ranges = self.split(&parameter.name, len, &[tensor])?;
+        Ok(ranges.into_iter().map(|range| (range, len)).collect())
+    }
+
+    /// With a scaled loss: looks at all gradients and decides whether the step is taken.
+    fn decide(&mut self, rule: Rule) -> Result<(), LowerError> {
+        let Some(Scaling { state, overflow }) = self.scaling else { return Ok(()) };
+        for (index, parameter) in self.trained() {
+            let gradient = self.gradient(index).tensor;
+            for (range, len) in self.pieces(parameter, gradient)? {
+                let args = vec![self.items(gradient, len, &range), self.whole(overflow)];
+                let op = FiniteCheck { len: range.len() };
+                self.step(Phase::Update, label(&parameter.name, "check", &range, len), op, args);
+            }
+        }
+        let [beta1, beta2] = rule.betas();
+        let op = LossScaleUpdate { beta1, beta2, growth_interval: LossScale::GROWTH_INTERVAL };
+        let args = [overflow, state].map(|t| self.whole(t)).to_vec();
+        self.step(Phase::Update, "loss_scale.update".into(), op, args);
+        Ok(())
+    }
+
+    /// Clips all gradients by the norm of all, once what takes the loss's scale out of them is known.
+    fn clip(&mut self, max_norm: f32) -> Result<(), LowerError> {
+        let squares = self.transient("clip.squares".into(), [1].into(), DType::F32);
+        let mut accumulate = false;
+        for (index, parameter) in self.trained() {
+            let gradient = self.gradient(index).tensor;
+            for (range, len) in self.pieces(parameter, gradient)? {
+                let args = vec![self.items(gradient, len, &range), self.whole(squares)];
+                let op = SquareSum { len: range.len(), accumulate };
+                self.step(Phase::Update, label(&parameter.name, "square_sum", &range, len), op, args);
+                accumulate = true;
+            }
+        }
+        for (index, parameter) in self.trained() {
+            let gradient = self.gradient(index).tensor;
+            for (range, len) in self.pieces(parameter, gradient)? {
+                let scaled = self.scaling.is_some();
+                let mut args: Vec<_> = self.scaling.iter().map(|scaling| self.whole(scaling.state)).collect();
+                args.extend([self.whole(squares), self.items(gradient, len, &range)]);
+                let op = ClipGradient { len: range.len(), max_norm, scaled };
+                self.step(Phase::Update, label(&parameter.name, "clip", &range, len), op, args);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the step's values into the averages, running statistics included.
+    fn average(&mut self, decay: f32) -> Result<(), LowerError> {
+        for (index, parameter) in self.network.parameters.iter().enumerate() {
+            let value = self.parameters[index].value;
+            let Some(average) = self.parameters[index].average else { continue };
+            for (range, len) in self.pieces(parameter, value)? {
+                let mut args = vec![self.whole(self.inputs.control)];
+                args.extend([value, average].map(|t| self.items(t, len, &range)));
+                let op = Average { len: range.len(), decay };
+                self.step(Phase::Update, label(&parameter.name, "average", &range, len), op, args);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,98 @@
+//! Grad-CAM: where in an image the evidence for a class is.
+//!
+//! # Source
+//! Selvaraju et al.: "Grad-CAM: Visual explanations from deep networks via gradient-based localization" (2017).
+
+use super::{
+    TrainError,
+    session::{Session, argmax, floats},
+};
+use crate::{
+    model::{LayerKind, Network},
+    program::Pass,
+};
+
+/// What a network sees of a class in an image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Explanation {
+    /// The probability of each class.
+    pub probabilities: Vec<f32>,
+    /// The class that is explained.
+    pub class: usize,
+    /// Height and width of the maps.
+    pub size: [usize; 2],
+    /// The evidence at each place of the layer, `[H, W]`, at least 0: the layer's channels weighted by [`Channel::weight`].
+    pub map: Vec<f32>,
+    /// All channels of the layer, the one that adds most to the map first.
+    pub channels: Vec<Channel>,
+}
+
+/// A channel of the layer that is looked at.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Channel {
+    /// Its index in the layer.
+    pub index: usize,
+    /// The mean over the image of the gradient of the class's logit by the channel.
+    pub weight: f32,
+    /// What its ReLU gives, `[H, W]`.
+    pub map: Vec<f32>,
+}
+
+impl Channel {
+    /// What it adds to the sum of the map.
+    fn share(&self) -> f32 {
+        self.weight * self.map.iter().sum::<f32>()
+    }
+}
+
+/// The convolutions whose ReLU can be explained, each with the index of that ReLU in [`Network::layers`] and the height and
+/// width of its output.
+pub fn explainable(network: &Network) -> Vec<(&str, usize, [usize; 2])> {
+    let layers = &network.layers;
+    let relu = |conv: usize| (conv..layers.len()).find(|&index| layers[index].kind == LayerKind::Relu);
+    let convolutions = layers.iter().enumerate().filter(|(_, l)| matches!(l.kind, LayerKind::Conv { .. }));
+    convolutions
+        .filter_map(|(index, layer)| {
+            let &[height, width, _] = layer.output.dims() else { return None };
+            Some((layer.name.as_str(), relu(index)?, [height, width]))
+        })
+        .collect()
+}
+
+impl Session {
+    /// Explains a class in an image `[H, W, C]` of the data set's size, the most probable one where none is named. The
+    /// session is that of a program of [`crate::program::Mode::Explain`] for one image.
+    ///
+    /// # Errors
+    /// [`TrainError::Executor`].
+    ///
+    /// # Panics
+    /// Where the program is another's, or there is no such class.
+    pub fn explain(&mut self, image: &[u8], class: Option<usize>) -> Result<Explanation, TrainError> {
+        let probabilities = self.predict(image)?.swap_remove(0);
+        let class = class.unwrap_or_else(|| argmax(&probabilities));
+        let tensors = self.explained().expect("a program of Mode::Explain");
+        let mut logits = vec![0f32; probabilities.len()];
+        logits[class] = 1.0;
+        let executor = self.executor_mut();
+        executor.upload(tensors.logits, bytemuck::cast_slice(&logits))?;
+        executor.run(Pass::Train)?;
+        let dims = executor.program().tensor(tensors.activation).shape.dims().to_vec();
+        let [height, width, count] = [dims[1], dims[2], dims[3]];
+        let activation = floats(&executor.read(tensors.activation)?);
+        let gradient = floats(&executor.read(tensors.gradient)?);
+        let column = |values: &[f32], index: usize| -> Vec<f32> {
+            values.iter().skip(index).step_by(count).copied().collect()
+        };
+        let mut channels: Vec<Channel> = (0..count)
+            .map(|index| {
+                let weight = column(&gradient, index).iter().sum::<f32>() / (height * width) as f32;
+                Channel { index, weight, map: column(&activation, index) }
+            })
+            .collect();
+        let at = |place: usize| channels.iter().map(|c| c.weight * c.map[place]).sum::<f32>().max(0.0);
+        let map = (0..height * width).map(at).collect();
+        channels.sort_by(|a, b| b.share().total_cmp(&a.share()).then(a.index.cmp(&b.index)));
+        Ok(Explanation { probabilities, class, size: [height, width], map, channels })
+    }
+}

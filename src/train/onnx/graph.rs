@@ -1,0 +1,188 @@
+//! The graph of an ONNX file: one node a layer.
+
+use super::super::{Weights, proto::Message};
+use crate::{
+    model::{Layer, LayerKind},
+    ops::AvgPool,
+};
+
+/// `AttributeProto.type`.
+const FLOAT: u64 = 1;
+const INT: u64 = 2;
+const INTS: u64 = 7;
+/// `TensorProto.data_type` of f32.
+const F32: u64 = 1;
+
+/// A GraphProto, encoded as it grows: the values of the tensors are its last and only copy.
+pub(super) struct Graph {
+    pub encoded: Vec<u8>,
+}
+
+impl Graph {
+    pub fn of(weights: &Weights, fold: bool) -> Self {
+        let network = &weights.network;
+        let [h, w] = network.config.image_size;
+        let mut graph = Self { encoded: Vec::new() };
+        graph.add(&Message::new().text(2, network.config.model.name()));
+        graph.add(&Message::new().message(11, &value("input", &[network.config.channels, h, w])));
+        let mut current = "input".to_owned();
+        let mut flat = false;
+        for (index, layer) in network.layers.iter().enumerate() {
+            let last = index + 1 == network.layers.len();
+            let output = if last { "logits".to_owned() } else { format!("{}.output", layer.name) };
+            match layer.kind {
+                LayerKind::Conv { weight } => {
+                    let norm = network.layers.get(index + 1).map(|next| next.kind);
+                    let gamma = match norm {
+                        Some(LayerKind::BatchNorm { gamma }) if fold => Some(gamma),
+                        _ => None,
+                    };
+                    graph.conv(weights, layer, weight, gamma, &current, &output);
+                }
+                LayerKind::BatchNorm { .. } if fold => continue,
+                LayerKind::BatchNorm { gamma } => graph.batch_norm(weights, layer, gamma, &current, &output),
+                LayerKind::Relu => graph.node("Relu", layer, &[&current], &output, &[]),
+                LayerKind::MaxPool { stride } => {
+                    let attributes = [ints("kernel_shape", &[2, 2]), ints("strides", &stride)];
+                    graph.node("MaxPool", layer, &[&current], &output, &attributes);
+                }
+                LayerKind::AvgPool if layer.input == layer.output => continue,
+                LayerKind::AvgPool => graph.avg_pool(layer, &current, &output),
+                LayerKind::Dropout { .. } => continue,
+                LayerKind::Linear { weight } => {
+                    if !flat {
+                        graph.node("Flatten", layer, &[&current], "flat", &[int("axis", 1)]);
+                        (current, flat) = ("flat".to_owned(), true);
+                    }
+                    let names = graph.parameters(weights, &[weight, weight + 1]);
+                    let inputs = [current.as_str(), &names[0], &names[1]];
+                    graph.node("Gemm", layer, &inputs, &output, &[int("transB", 1)]);
+                }
+            }
+            current = output;
+        }
+        graph.add(&Message::new().message(12, &value("logits", &[network.config.classes])));
+        graph
+    }
+
+    fn add(&mut self, fields: &Message) {
+        self.encoded.extend(fields.encoded());
+    }
+
+    fn node(&mut self, op: &str, layer: &Layer, inputs: &[&str], output: &str, attributes: &[Message]) {
+        let mut node = inputs.iter().fold(Message::new(), |node, input| node.text(1, input));
+        node = node.text(2, output).text(3, &format!("{}.{op}", layer.name)).text(4, op);
+        node = attributes.iter().fold(node, |node, attribute| node.message(5, attribute));
+        self.add(&Message::new().message(1, &node));
+    }
+
+    fn tensor(&mut self, name: &str, dims: &[usize], values: &[f32]) {
+        let bytes = 4 * values.len();
+        let tensor = Message::new().ints(1, dims).int(2, F32).text(8, name).announce(9, bytes);
+        self.add(&Message::new().announce(5, tensor.encoded().len() + bytes));
+        self.add(&tensor);
+        self.encoded.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+    }
+
+    /// Adds parameters as they are; their names.
+    fn parameters(&mut self, weights: &Weights, indices: &[usize]) -> Vec<String> {
+        let parameters = indices.iter().map(|&index| (index, &weights.network.parameters[index]));
+        parameters
+            .map(|(index, p)| {
+                self.tensor(&p.name, p.shape.dims(), &weights.values(index));
+                p.name.clone()
+            })
+            .collect()
+    }
+
+    /// `gamma`: the batch norm that becomes part of it.
+    fn conv(
+        &mut self,
+        weights: &Weights,
+        layer: &Layer,
+        weight: usize,
+        gamma: Option<usize>,
+        input: &str,
+        output: &str,
+    ) {
+        let names = match gamma {
+            None => self.parameters(weights, &[weight, weight + 1]),
+            Some(gamma) => {
+                let (kernels, bias) = folded(weights, weight, gamma);
+                let parameters = &weights.network.parameters;
+                let names = [weight, weight + 1].map(|index| parameters[index].name.clone());
+                self.tensor(&names[0], parameters[weight].shape.dims(), &kernels);
+                self.tensor(&names[1], parameters[weight + 1].shape.dims(), &bias);
+                names.into()
+            }
+        };
+        let attributes = [ints("kernel_shape", &[3, 3]), ints("pads", &[1, 1, 1, 1])];
+        self.node("Conv", layer, &[input, &names[0], &names[1]], output, &attributes);
+    }
+
+    fn batch_norm(&mut self, weights: &Weights, layer: &Layer, gamma: usize, input: &str, output: &str) {
+        let names = self.parameters(weights, &[gamma, gamma + 1, gamma + 2, gamma + 3]);
+        let inputs: Vec<&str> = [input].into_iter().chain(names.iter().map(String::as_str)).collect();
+        let epsilon = attribute("epsilon", FLOAT).float(2, weights.network.config.batch_norm_eps);
+        self.node("BatchNormalization", layer, &inputs, output, &[epsilon]);
+    }
+
+    /// ONNX has no adaptive pooling. Averaging is linear along both axes: `rows [P, H] x image [H, W] x columns [W, Q]`.
+    fn avg_pool(&mut self, layer: &Layer, input: &str, output: &str) {
+        let (&[h, w, _], &[p, q, _]) = (layer.input.dims(), layer.output.dims()) else {
+            unreachable!("pooling is between images")
+        };
+        let share = |at: usize, side: usize, bin: usize, bins: usize| {
+            let window = AvgPool::window(bin, side, bins);
+            if window.contains(&at) { 1.0 / window.len() as f32 } else { 0.0 }
+        };
+        let rows: Vec<f32> = (0..p * h).map(|i| share(i % h, h, i / h, p)).collect();
+        let columns: Vec<f32> = (0..w * q).map(|i| share(i / q, w, i % q, q)).collect();
+        let names = ["rows", "columns", "by_rows"].map(|part| format!("{}.{part}", layer.name));
+        self.tensor(&names[0], &[p, h], &rows);
+        self.tensor(&names[1], &[w, q], &columns);
+        self.node("MatMul", layer, &[&names[0], input], &names[2], &[]);
+        let second = Layer { name: names[2].clone(), ..layer.clone() };
+        self.node("MatMul", &second, &[&names[2], &names[1]], output, &[]);
+    }
+}
+
+/// A convolution's weight and bias with a batch norm in them, computed in f64:
+/// `scale = gamma / sqrt(variance + eps)`, `weight scale`, `(bias - mean) scale + beta`.
+fn folded(weights: &Weights, weight: usize, gamma: usize) -> (Vec<f32>, Vec<f32>) {
+    let eps = f64::from(weights.network.config.batch_norm_eps);
+    let values = |index: usize| weights.values(index);
+    let [gammas, beta, mean, variance] = [gamma, gamma + 1, gamma + 2, gamma + 3].map(values);
+    let scales: Vec<f64> =
+        gammas.iter().zip(&variance).map(|(&g, &v)| f64::from(g) / (f64::from(v) + eps).sqrt()).collect();
+    let mut kernels = values(weight);
+    let kernel = kernels.len() / scales.len();
+    for (kernel, scale) in kernels.chunks_exact_mut(kernel).zip(&scales) {
+        kernel.iter_mut().for_each(|value| *value = (f64::from(*value) * scale) as f32);
+    }
+    let bias = values(weight + 1);
+    let shifted = bias.iter().zip(&mean).zip(&beta).zip(&scales);
+    let bias =
+        shifted.map(|(((&b, &m), &beta), s)| ((f64::from(b) - f64::from(m)) * s + f64::from(beta)) as f32);
+    (kernels, bias.collect())
+}
+
+fn attribute(name: &str, kind: u64) -> Message {
+    Message::new().text(1, name).int(20, kind)
+}
+
+fn int(name: &str, value: u64) -> Message {
+    attribute(name, INT).int(3, value)
+}
+
+fn ints(name: &str, values: &[usize]) -> Message {
+    attribute(name, INTS).ints(8, values)
+}
+
+/// A ValueInfoProto: f32 of any batch.
+fn value(name: &str, dims: &[usize]) -> Message {
+    let batch = Message::new().message(1, &Message::new().text(2, "N"));
+    let shape = dims.iter().fold(batch, |shape, &d| shape.message(1, &Message::new().int(1, d as u64)));
+    let tensor = Message::new().int(1, F32).message(2, &shape);
+    Message::new().text(1, name).message(2, &Message::new().message(1, &tensor))
+}

@@ -1,0 +1,58 @@
+//! ONNX files: a trained network for other programs.
+
+mod graph;
+
+use std::{
+    io::{self, Write},
+    path::Path,
+};
+
+use graph::Graph;
+
+use super::{
+    TrainError, Weights,
+    files::{FileError, write_whole},
+    proto::Message,
+};
+
+/// The version of the operators.
+const OPSET: u64 = 17;
+/// The version of the file format that came with it.
+const IR_VERSION: u64 = 8;
+/// protobuf refuses longer messages.
+const LARGEST: usize = i32::MAX as usize;
+
+/// Writes a network for evaluation: input `input` `[N, C, H, W]` f32, normalised by the `mean` and `std` of the file's
+/// metadata, output `logits` `[N, classes]`. The batch `N` is free. With `fold` batch norm becomes part of the
+/// convolutions in front of it.
+///
+/// # Errors
+/// [`TrainError::TooLargeForOnnx`], and [`TrainError::File`] where the system refuses; what was there before stays.
+///
+/// # Source
+/// onnx.ai: the operators of opset 17.
+pub fn write_onnx(path: &Path, weights: &Weights, fold: bool) -> Result<(), TrainError> {
+    let Graph { encoded: graph } = Graph::of(weights, fold);
+    let info = &weights.info;
+    let property = |key: &str, value: String| Message::new().text(1, key).text(2, &value);
+    let json = |values: &[f32]| serde_json::json!(values).to_string();
+    let head = Message::new()
+        .int(1, IR_VERSION)
+        .text(2, env!("CARGO_PKG_NAME"))
+        .text(3, env!("CARGO_PKG_VERSION"))
+        .message(8, &Message::new().text(1, "").int(2, OPSET))
+        .message(14, &property("mean", json(&info.mean)))
+        .message(14, &property("std", json(&info.std)))
+        .message(14, &property("class_names", serde_json::json!(info.class_names).to_string()))
+        .announce(7, graph.len());
+    let bytes = head.encoded().len() + graph.len();
+    if bytes > LARGEST {
+        return Err(TrainError::TooLargeForOnnx { bytes });
+    }
+    let io = |error: io::Error| FileError::new("write", path, error);
+    write_whole(path, |writer: &mut dyn Write| {
+        writer.write_all(head.encoded()).map_err(io)?;
+        writer.write_all(&graph).map_err(io)
+    })
+    .map_err(TrainError::File)
+}

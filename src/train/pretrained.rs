@@ -1,0 +1,109 @@
+//! First weights from a file, fitted to the network that is to be trained.
+
+use std::path::Path;
+
+use super::{
+    store::{Entry, TensorFile},
+    weights::{self, Description, Kind, WeightsError},
+};
+use crate::model::{Layout, Network, Parameter};
+
+/// How a parameter comes to its first values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fit {
+    /// The file's.
+    Same,
+    /// The first convolution of a network for colour: the file's, summed over red, green and blue, which is what an
+    /// image with three equal channels would get.
+    Summed,
+    /// The seed's: the file's classes are others.
+    New,
+}
+
+/// Checked weights of a file to begin a training with. Depth, width and hidden features are the network's.
+#[derive(Debug)]
+pub struct Pretrained {
+    file: TensorFile,
+    fits: Vec<Fit>,
+    /// What does not come from the file as it is, in words.
+    pub notes: Vec<String>,
+}
+
+impl Pretrained {
+    /// Reads torchvision's or timm's weights, or a run's, for `network`.
+    ///
+    /// Weights for three channels serve a network for one, and the last layer begins anew where the classes are others in
+    /// number.
+    ///
+    /// # Errors
+    /// [`WeightsError`] with every difference between the file and the network.
+    ///
+    /// # Source
+    /// The sum over channels is timm's rule for `in_chans=1`.
+    pub fn read(path: &Path, network: &Network) -> Result<Self, WeightsError> {
+        let mut file = TensorFile::read(path)?;
+        let description = weights::metadata::<Description>(&file)?;
+        weights::use_torchvisions_names(&mut file);
+        // The last two parameters are the last layer's weight and bias.
+        let head = network.parameters.len() - 2;
+        let fits: Vec<Fit> = network
+            .parameters
+            .iter()
+            .enumerate()
+            .map(|(i, p)| fit(p, file.shape(&p.name), i >= head))
+            .collect();
+        let mut notes = Vec::new();
+        if fits.contains(&Fit::Summed) {
+            notes.push("the first convolution is the file's, summed over its 3 channels".to_owned());
+        }
+        if let (Fit::New, Some(&[classes, _])) = (fits[head], file.shape(&network.parameters[head].name)) {
+            notes.push(format!(
+                "the last layer begins anew: the file's is for {classes} classes, the data have {}",
+                network.config.classes
+            ));
+        }
+        let with = |wanted: fn(Fit) -> bool| {
+            network.parameters.iter().zip(&fits).filter(move |(_, fit)| wanted(**fit))
+        };
+        let expected: Vec<Entry> = with(|fit| fit != Fit::New)
+            .map(|(p, fit)| match (fit, p.shape.dims()) {
+                (Fit::Summed, &[k, _, r, s]) => Entry::f32(p.name.clone(), &[k, 3, r, s]),
+                (_, dims) => Entry::f32(p.name.clone(), dims),
+            })
+            .collect();
+        let new: Vec<&str> = with(|fit| fit == Fit::New).map(|(p, _)| p.name.as_str()).collect();
+        let checkpoint = description.is_some_and(|d| d.kind == Kind::Checkpoint);
+        let ignored = |name: &str| new.contains(&name) || (checkpoint && name.starts_with("optimizer."));
+        let what = format!("the {} to be trained", network.config.model);
+        file.check(&what, &expected, &weights::counters(network), ignored)?;
+        Ok(Self { file, fits, notes })
+    }
+
+    /// The first values of the network's parameter of an index in disk order; where they are not the file's, the seed's.
+    pub(super) fn values(&self, index: usize, parameter: &Parameter, seed: u64) -> Vec<f32> {
+        match self.fits[index] {
+            Fit::Same => self.file.f32s(&parameter.name),
+            Fit::New => parameter.initial(seed, index),
+            Fit::Summed => {
+                let pixels = 9;
+                let values = self.file.f32s(&parameter.name);
+                let kernels = values.chunks_exact(3 * pixels);
+                kernels.flat_map(|k| (0..pixels).map(|i| k[i] + k[pixels + i] + k[2 * pixels + i])).collect()
+            }
+        }
+    }
+}
+
+fn fit(parameter: &Parameter, found: Option<&[usize]>, head: bool) -> Fit {
+    match (found, parameter.shape.dims()) {
+        (Some(&[fk, 3, fr, fs]), &[k, 1, r, s])
+            if parameter.layout == Layout::Conv && [fk, fr, fs] == [k, r, s] =>
+        {
+            Fit::Summed
+        }
+        (Some([classes, rest @ ..]), [own, own_rest @ ..]) if head && classes != own && rest == own_rest => {
+            Fit::New
+        }
+        _ => Fit::Same,
+    }
+}

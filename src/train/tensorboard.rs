@@ -1,0 +1,209 @@
+//! TensorBoard's event files.
+//!
+//! A file is a row of records: the length (u64), its checksum, the bytes of a protocol-buffers `Event`, their checksum;
+//! all little-endian. Checksums are CRC-32C, rotated right by 15 bits and raised by 0xa282ead8.
+//!
+//! # Source
+//! TensorFlow: `tsl/lib/io/record_writer.h`, `tensorflow/core/util/event.proto`,
+//! `tensorflow/core/framework/summary.proto`.
+
+use std::{
+    fs::File,
+    io::{self, BufWriter, Write},
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use super::{Event, Observer, StepEvent, files::FileError, metrics::Row, proto::Message};
+
+/// Optimiser steps between two points of the curves by steps.
+const STEPS_PER_POINT: u64 = 10;
+
+/// Writes a run's curves for TensorBoard: loss, accuracy, learning rate and images per second by steps, and the figures of
+/// each epoch.
+///
+/// What cannot be written does not end a run; [`TensorBoard::finish`] tells of it.
+pub struct TensorBoard {
+    path: PathBuf,
+    file: BufWriter<File>,
+    failed: Option<io::Error>,
+}
+
+impl TensorBoard {
+    /// Begins a file of its own in a directory, so that a resumed run goes on beside what it had written before.
+    ///
+    /// # Errors
+    /// [`FileError`] where the directory cannot be written to.
+    pub fn create(directory: &Path) -> Result<Self, FileError> {
+        let (seconds, process) = (now() as u64, std::process::id());
+        let path = directory.join(format!("events.out.tfevents.{seconds}.vgg.{process}.0"));
+        let file = File::create(&path).map_err(|error| FileError::new("write", &path, error))?;
+        let mut new = Self { path, file: BufWriter::new(file), failed: None };
+        new.record(0, Some("brain.Event:2"), &[]);
+        Ok(new)
+    }
+
+    /// Writes what is still buffered.
+    ///
+    /// # Errors
+    /// [`FileError`] where this or anything before could not be written.
+    pub fn finish(mut self) -> Result<(), FileError> {
+        let flushed = self.file.flush();
+        match self.failed.map_or(flushed, Err) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(FileError::new("write", &self.path, error)),
+        }
+    }
+
+    fn record(&mut self, step: u64, file_version: Option<&str>, scalars: &[(&str, f64)]) {
+        if self.failed.is_some() {
+            return;
+        }
+        let mut event = Message::new().double(1, now()).int(2, step);
+        if let Some(version) = file_version {
+            event = event.text(3, version);
+        }
+        let value = |&(tag, value): &(&str, f64)| Message::new().text(1, tag).float(2, value as f32);
+        if !scalars.is_empty() {
+            let summary = scalars.iter().fold(Message::new(), |summary, s| summary.message(1, &value(s)));
+            event = event.message(5, &summary);
+        }
+        let written = self.file.write_all(&framed(event.encoded()));
+        self.failed = written.err();
+    }
+
+    fn step(&mut self, step: &StepEvent) {
+        if !step.step.is_multiple_of(STEPS_PER_POINT) {
+            return;
+        }
+        let mut scalars =
+            vec![("learning_rate", step.learning_rate), ("images_per_second", step.images_per_second)];
+        scalars.extend(step.loss.map(|loss| ("running/loss", loss)));
+        scalars.extend(step.accuracy.map(|accuracy| ("running/accuracy", accuracy)));
+        self.record(step.step, None, &scalars);
+    }
+
+    fn epoch(&mut self, row: &Row) {
+        let scalars = [
+            ("loss/train", row.train_loss),
+            ("loss/test", row.test_loss),
+            ("accuracy/train", row.train_accuracy),
+            ("accuracy/test", row.test_accuracy),
+        ];
+        self.record(row.step, None, &scalars);
+        // A person who looks on sees whole epochs.
+        if let Err(error) = self.file.flush() {
+            self.failed.get_or_insert(error);
+        }
+    }
+}
+
+impl Observer for TensorBoard {
+    fn event(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Step(step) => self.step(step),
+            Event::EpochDone { row, .. } => self.epoch(row),
+            _ => {}
+        }
+    }
+}
+
+/// Seconds since 1970.
+fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
+}
+
+fn framed(data: &[u8]) -> Vec<u8> {
+    let checksum =
+        |bytes: &[u8]| crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes();
+    let length = (data.len() as u64).to_le_bytes();
+    [&length[..], &checksum(&length), data, &checksum(data)].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+
+    use super::*;
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    struct Record {
+        #[prost(double, tag = "1")]
+        wall_time: f64,
+        #[prost(int64, tag = "2")]
+        step: i64,
+        #[prost(string, optional, tag = "3")]
+        file_version: Option<String>,
+        #[prost(message, optional, tag = "5")]
+        summary: Option<Summary>,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    struct Summary {
+        #[prost(message, repeated, tag = "1")]
+        value: Vec<Value>,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    struct Value {
+        #[prost(string, tag = "1")]
+        tag: String,
+        #[prost(float, optional, tag = "2")]
+        simple_value: Option<f32>,
+    }
+
+    /// The records of a file; panics where a length or a checksum is wrong.
+    fn records(mut bytes: &[u8]) -> Vec<Record> {
+        let mut found = Vec::new();
+        while !bytes.is_empty() {
+            let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+            let data = &bytes[12..][..length];
+            assert_eq!(framed(data), bytes[..16 + length]);
+            found.push(Record::decode(data).unwrap());
+            bytes = &bytes[16 + length..];
+        }
+        found
+    }
+
+    #[test]
+    fn the_frame_is_tensorflows() {
+        // What TensorFlow's own writer gives for the record `abc`.
+        let expected = [3, 0, 0, 0, 0, 0, 0, 0, 0x21, 0xb1, 0x3f, 0x64, b'a', b'b', b'c', 0, 0, 0, 0];
+        assert_eq!(framed(b"abc")[..15], expected[..15]);
+    }
+
+    #[test]
+    fn a_run_becomes_points() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut board = TensorBoard::create(folder.path()).unwrap();
+        for step in 1..=25 {
+            let loss = (step > 10).then_some(0.5);
+            board.event(&Event::Step(StepEvent {
+                epoch: 1,
+                step,
+                of: 25,
+                loss,
+                accuracy: loss,
+                learning_rate: 0.0,
+                images_per_second: 100.0,
+            }));
+        }
+        let path = board.path.clone();
+        board.finish().unwrap();
+        let records = records(&std::fs::read(path).unwrap());
+        assert_eq!(records[0].file_version.as_deref(), Some("brain.Event:2"));
+        let steps: Vec<i64> = records[1..].iter().map(|record| record.step).collect();
+        assert_eq!(steps, [10, 20]);
+        let tags = |record: &Record| {
+            let values = record.summary.clone().unwrap().value;
+            values.into_iter().map(|value| (value.tag, value.simple_value.unwrap())).collect::<Vec<_>>()
+        };
+        assert_eq!(tags(&records[1]), [("learning_rate".into(), 0.0), ("images_per_second".into(), 100.0)]);
+        assert_eq!(tags(&records[2])[2..], [("running/loss".into(), 0.5), ("running/accuracy".into(), 0.5)]);
+    }
+
+    #[test]
+    fn a_place_that_refuses_is_an_error() {
+        assert!(TensorBoard::create(Path::new("/nowhere/at/all")).is_err());
+    }
+}

@@ -1,0 +1,128 @@
+//! `vgg compare`, and the weights inside the program.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+use assert_cmd::cargo::cargo_bin;
+use image::GrayImage;
+use tempfile::tempdir;
+use vgg_wgpu::data::mnist;
+
+/// Networks so narrow that a few steps and an evaluation take seconds.
+const TINY: &str =
+    "--device cpu --recipe quick --width 0.0625 --hidden 16 --batch-size 16 --epochs 2 --steps 6 --seed 3";
+
+fn vgg(folder: &Path, line: &str) -> Output {
+    Command::new(cargo_bin("vgg")).current_dir(folder).args(line.split(' ')).output().unwrap()
+}
+
+#[track_caller]
+fn succeed(folder: &Path, line: &str) -> [String; 2] {
+    let output = vgg(folder, line);
+    let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    assert!(output.status.success(), "{line}: {stderr}");
+    [stdout, stderr]
+}
+
+#[track_caller]
+fn fail(folder: &Path, line: &str, code: i32, says: &str) {
+    let output = vgg(folder, line);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{line}: {stderr}");
+    assert!(stderr.contains(says) && !stderr.contains("panicked"), "{line}: {stderr}");
+}
+
+/// The two cells of a line of the table.
+#[track_caller]
+fn cells<'a>(table: &'a str, name: &str) -> [&'a str; 2] {
+    let line =
+        table.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name} in {table}"));
+    let cells: Vec<&str> = line[name.len()..].split("  ").map(str::trim).filter(|c| !c.is_empty()).collect();
+    cells.try_into().unwrap_or_else(|cells| panic!("{name}: {cells:?}"))
+}
+
+#[test]
+fn both_networks_are_trained_or_loaded_and_compared() {
+    let folder = tempdir().unwrap();
+    let here = folder.path();
+    let [table, stderr] = succeed(here, &format!("compare {TINY} --output-dir out"));
+    assert!(stderr.contains("32 px for both: the standard network cannot take 28 px"), "{stderr}");
+    assert_eq!(cells(&table, "batch norm"), ["yes", "no"]);
+    assert_eq!(cells(&table, "pooling stride"), ["adaptive", "2"]);
+    assert_eq!(cells(&table, "adaptive average pooling"), ["no", "7x7"]);
+    assert_eq!(cells(&table, "learning rate"), ["2e-3", "1e-4"]);
+    // 13 convolutions, 13 batch norms, and FC1 on one pixel against 49.
+    assert_eq!(cells(&table, "parameters"), ["60,034", "84,066"]);
+    for line in ["FLOP an image, forward", "training step", "memory of the training"] {
+        assert_ne!(cells(&table, line)[0], cells(&table, line)[1], "{line}");
+    }
+    let markdown = fs::read_to_string(here.join("out/compare.md")).unwrap();
+    for name in ["test accuracy", "test loss", "train accuracy", "train loss", "best epoch"] {
+        let [custom, standard] = cells(&table, name);
+        assert!(markdown.contains(&format!("| {name} | {custom} | {standard} |")), "{markdown}");
+    }
+    let picture = fs::read_to_string(here.join("out/compare.svg")).unwrap();
+    assert!(
+        picture.contains("custom, test") && picture.matches("<circle").count() == 8,
+        "a point for each curve"
+    );
+    let config = |side: &str| fs::read_to_string(here.join(format!("out/{side}/config.toml"))).unwrap();
+    assert!(
+        config("custom").contains("model = \"vgg16_bn\"") && config("custom").contains("image_size = 32")
+    );
+    assert!(config("standard").contains("model = \"vgg16\"") && config("standard").contains("avgpool = 7"));
+    assert!(config("custom").contains("seed = 3") && config("standard").contains("seed = 3"));
+    fail(here, &format!("compare {TINY} --output-dir out"), 1, "holds another comparison");
+
+    let loaded = "--custom out/custom/best.safetensors --standard out/standard/best.safetensors";
+    let [again, _] = succeed(here, &format!("compare {TINY} {loaded} --output-dir again"));
+    for name in ["test accuracy", "train accuracy", "train loss", "best epoch"] {
+        assert_eq!(cells(&again, name), cells(&table, name), "{name}");
+    }
+    assert!(!here.join("again/custom").exists(), "nothing was trained");
+    // Each other's weights are refused by name before anything is written.
+    let crossed = "--custom out/standard/best.safetensors";
+    fail(
+        here,
+        &format!("compare {TINY} {crossed} --output-dir crossed"),
+        1,
+        "holds a VGG16 without batch norm, not a VGG16 with batch norm",
+    );
+    assert!(!here.join("crossed").exists());
+}
+
+#[test]
+fn what_cannot_be_compared_is_refused() {
+    let folder = tempdir().unwrap();
+    let here = folder.path();
+    fail(
+        here,
+        &format!("compare {TINY} --weights a.safetensors"),
+        2,
+        "begins both networks from the same seed",
+    );
+    fail(here, &format!("compare {TINY} --standard-lr 0"), 2, "lr is 0");
+    fail(here, &format!("compare {TINY} --custom a.safetensors"), 1, "cannot read a.safetensors");
+    assert_eq!(fs::read_dir(here).unwrap().count(), 0, "nothing is written");
+}
+
+/// `vgg eval` and `vgg predict` work before anyone has trained, and say by what.
+#[test]
+fn the_weights_inside_the_program_are_a_trained_networks() {
+    let folder = tempdir().unwrap();
+    let here = folder.path();
+    let [stdout, stderr] = succeed(here, "eval --device cpu --json");
+    let figures: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert!(figures["accuracy"].as_f64().unwrap() >= 0.993, "{stdout}");
+    assert!(stderr.starts_with("weights   inside the program, trained by the quick recipe"), "{stderr}");
+
+    let test = mnist::builtin().unwrap().test;
+    let image = GrayImage::from_raw(28, 28, test.image(0).unwrap()).unwrap();
+    image.save(here.join("digit.png")).unwrap();
+    let [stdout, stderr] = succeed(here, "predict --device cpu --top 1 digit.png");
+    assert!(stdout.starts_with(&format!("digit.png: {} (", test.label(0))), "{stdout}");
+    assert!(stderr.starts_with("weights   inside the program"), "{stderr}");
+}
