@@ -102,12 +102,12 @@ fn op(shape: &str, pass: &str) -> Op {
     let extents: Vec<usize> = shape.split('x').map(|side| side.parse().expect("a shape")).collect();
     let [n, h, w, c, k] = extents[..] else { panic!("a shape has five extents, not {shape}") };
     let conv = Conv { n, h, w, c, k };
+    // A first layer reads images as they are.
+    let normalized = c > 4;
     match pass {
-        "forward" => ConvForward { conv, normalized: true, statistics: true }.into(),
+        "forward" => ConvForward { conv, normalized, statistics: true }.into(),
         "grad_input" => ConvGradInput { conv, through: Some(0.5) }.into(),
-        "grad_weight" => {
-            ConvGradWeight { conv, normalized: true, through: Some(0.5), accumulate: false }.into()
-        }
+        "grad_weight" => ConvGradWeight { conv, normalized, through: Some(0.5), accumulate: false }.into(),
         other => panic!("no pass {other}"),
     }
 }

@@ -253,7 +253,7 @@ fn plan_shows_what_a_training_needs_and_refuses_what_is_too_large() {
     let plan = ["plan", "--device", "cpu", "--recipe", "report", "--batch-size", "64"];
     let with = |more: &[&'static str]| plan.iter().copied().chain(more.iter().copied()).collect::<Vec<_>>();
     let shown = text(&succeed(folder.path(), &with(&["--all", "--memory", "64"])).stdout);
-    for part in ["classifier.0.weight", "392.0 MiB", "largest batch", "transient"] {
+    for part in ["classifier.0.weight", "392.0 MiB", "largest batch", "transient", "on a GPU"] {
         assert!(shown.contains(part), "no {part} in {shown}");
     }
     fail(

@@ -1,6 +1,8 @@
 //! Lowering and memory planning, without any device.
 
 use vgg_wgpu::{
+    gpu::{self, Options},
+    kernels::{Caps, DeviceClass},
     model::VggConfig,
     ops::{Access, Adam},
     program::{DeviceLimits, Lowered, MemoryPlan, Mode, Pass, Phase, Precision, Role, Settings, lower},
@@ -158,4 +160,26 @@ fn mixed_precision_halves_what_lives_between_the_steps_and_needs_f16() {
         error.contains("--precision mixed needs 16-bit floats") && error.contains("--precision f32"),
         "{error}"
     );
+}
+
+/// The `report` recipe fits a GPU of 8 GiB: all tensors, and the scratch buffers of the kernels that it would take.
+#[test]
+fn the_full_network_at_batch_64_takes_at_most_8_gib_with_all_workspaces() {
+    let unlimited = DeviceLimits { binding_bytes: Caps::DISCRETE.binding_bytes, ..SMALL };
+    let software = Caps { class: DeviceClass::Software, subgroup_sizes: Some([8, 8]), ..Caps::WEBGPU };
+    let devices = [
+        ("discrete", Caps::DISCRETE, unlimited),
+        ("integrated", Caps { class: DeviceClass::Integrated, ..Caps::DISCRETE }, unlimited),
+        ("WebGPU's defaults", Caps::WEBGPU, SMALL),
+        ("llvmpipe", software, SMALL),
+    ];
+    for (name, caps, limits) in devices {
+        let program = lowered(224, 64, Mode::Train(ADAM.into()), limits).program;
+        let workspaces = gpu::workspaces(&program, &caps, &Options::default()).unwrap();
+        assert!(!workspaces.is_empty(), "{name}: products are split, sums are merged");
+        let tensors = MemoryPlan::new(&program).bytes();
+        let all = tensors + workspaces.iter().map(|w| w.bytes).sum::<u64>();
+        println!("{name}: {all} bytes, {tensors} of them tensors; {workspaces:?}");
+        assert!(all <= 8192 * MIB, "{name}: {} MiB, {workspaces:?}", all / MIB);
+    }
 }

@@ -62,7 +62,7 @@ fn shaders() -> Vec<(String, String)> {
         }
         assert!(of_row > 0, "{}/{}: no case and device fit it", variant.op, variant.name);
     }
-    for probe in [roofline::arithmetic(), roofline::copy(1 << 20)] {
+    for probe in [vec![roofline::arithmetic()], roofline::memory(1 << 20)].concat() {
         all.push((format!("roofline/{}", probe.dispatch.label), probe.dispatch.source.assemble()));
     }
     all

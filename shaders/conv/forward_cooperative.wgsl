@@ -13,14 +13,11 @@
 
 fn load_a(row: u32, k: u32) -> stored {
     let tap = k / IN;
-    let h = row / W % H + tap / 3u;
-    let w = row % W + tap % 3u;
-    // h and w are shifted by one: 0 is the padding above, H + 1 the padding below.
-    if row >= M || h == 0u || h > H || w == 0u || w > W {
+    let pixel = neighbour(row, tap / 3u, tap % 3u);
+    if row >= M || pixel == OUTSIDE {
         return stored();
     }
     let c = k % IN / 4u;
-    let pixel = (row / (W * H) * H + h - 1u) * W + w - 1u;
     return stored(activated(elem(input[pixel * (IN / 4u) + c]), activation(c)));
 }
 

@@ -13,13 +13,10 @@
 fn a(row: u32, k: u32) -> input_elem {
     let tap = k / IN;
     let c = k % IN;
-    // Shifted by one: 0 is the padding above, H + 1 the padding below.
-    let h = row / W % H + tap / 3u;
-    let w = row % W + tap % 3u;
-    if row >= M || k >= K || h == 0u || h > H || w == 0u || w > W {
+    let pixel = neighbour(row, tap / 3u, tap % 3u);
+    if row >= M || k >= K || pixel == OUTSIDE {
         return input_elem(0.0);
     }
-    let pixel = row + tap / 3u * W + tap % 3u - W - 1u;
     return input_at((pixel * IN + c) / INPUT_LANES, c / INPUT_LANES);
 }
 

@@ -13,13 +13,10 @@
 
 fn load_a(row: u32, k: u32) -> stored {
     let tap = k / OUT;
-    let h = row / W % H + 2u - tap / 3u;
-    let w = row % W + 2u - tap % 3u;
-    // h and w are shifted by one: 0 is the padding above, H + 1 the padding below.
-    if row >= M || h == 0u || h > H || w == 0u || w > W {
+    let pixel = neighbour(row, 2u - tap / 3u, 2u - tap % 3u);
+    if row >= M || pixel == OUTSIDE {
         return stored();
     }
-    let pixel = (row / (W * H) * H + h - 1u) * W + w - 1u;
     return grad_output[(pixel * OUT + k % OUT) / 4u];
 }
 

@@ -12,14 +12,12 @@
 fn a(row: u32, k: u32) -> grad_elem {
     let tap = k / OUT;
     let c = k % OUT;
-    // Shifted by one, and against the tap: 0 is the padding above, H + 1 the padding below.
-    let h = row / W % H + 2u - tap / 3u;
-    let w = row % W + 2u - tap % 3u;
-    if row >= M || k >= K || h == 0u || h > H || w == 0u || w > W {
+    // Against the tap.
+    let pixel = neighbour(row, 2u - tap / 3u, 2u - tap % 3u);
+    if row >= M || k >= K || pixel == OUTSIDE {
         return grad_elem(0.0);
     }
-    let pixel = row + W + 1u - tap / 3u * W - tap % 3u;
-    return gradient_at((pixel * OUT + c) / GRAD_LANES, c / GRAD_LANES);
+    return gradient_by((pixel * OUT + c) / GRAD_LANES, gradient_vectors(c / GRAD_LANES));
 }
 
 fn b(k: u32, column: u32) -> weight_elem {

@@ -16,10 +16,7 @@
 
 const PIXELS: u32 = IMAGES * H * W;
 const SPLIT: u32 = (PIXELS + SPLITS - 1u) / SPLITS;
-// Pixels that are loaded together.
-const STEP: u32 = 4u;
 const PARTS: u32 = IN / PART;
-const ROW_LANES: u32 = min(LANES, PARTS);
 const STRIDE: u32 = OUT / WIDTH;
 const IN_BLOCKS: u32 = (PARTS + ROW_LANES - 1u) / ROW_LANES;
 const OUT_BLOCKS: u32 = STRIDE / (LANES * V);
@@ -42,8 +39,7 @@ fn main(
     let s = tap % 3u;
     let mine = c + lane < PARTS && lane < ROW_LANES;
     let end = min(split * SPLIT + SPLIT, PIXELS);
-    // Each index is a loop's own counter: Mesa unrolls such loops, and then the sums lie in registers.
-    var sums: array<array<array<columns, V>, PART>, ROW_LANES>;
+    var sums: Sums;
     for (var pixel = split * SPLIT; pixel < end; pixel += STEP) {
         var inside: array<bool, STEP>;
         var some = false;
@@ -57,8 +53,8 @@ fn main(
         if !some {
             continue;
         }
-        var x: array<part, STEP>;
-        var g: array<array<columns, V>, STEP>;
+        var x: Left;
+        var g: Right;
         for (var p = 0u; p < STEP; p++) {
             if inside[p] {
                 if mine {
@@ -69,17 +65,7 @@ fn main(
                 }
             }
         }
-        for (var row = 0u; row < ROW_LANES; row++) {
-            for (var i = 0u; i < PART; i++) {
-                for (var v = 0u; v < V; v++) {
-                    var sum = subgroupShuffle(x[0][i], row) * g[0][v];
-                    for (var p = 1u; p < STEP; p++) {
-                        sum += subgroupShuffle(x[p][i], row) * g[p][v];
-                    }
-                    sums[row][i][v] += sum;
-                }
-            }
-        }
+        multiply_add(&sums, &x, &g);
     }
     for (var row = 0u; row < ROW_LANES; row++) {
         if c + row < PARTS {

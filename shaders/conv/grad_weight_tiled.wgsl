@@ -10,13 +10,10 @@
 fn a(row: u32, k: u32) -> input_elem {
     let tap = row / IN;
     let c = row % IN;
-    // Shifted by one: 0 is the padding above, H + 1 the padding below.
-    let h = k / W % H + tap / 3u;
-    let w = k % W + tap % 3u;
-    if row >= M || k >= K || h == 0u || h > H || w == 0u || w > W {
+    let pixel = neighbour(k, tap / 3u, tap % 3u);
+    if row >= M || k >= K || pixel == OUTSIDE {
         return input_elem(0.0);
     }
-    let pixel = k + tap / 3u * W + tap % 3u - W - 1u;
     return input_at((pixel * IN + c) / INPUT_LANES, c / INPUT_LANES);
 }
 
@@ -24,5 +21,5 @@ fn b(k: u32, column: u32) -> grad_elem {
     if k >= K || column >= N {
         return grad_elem(0.0);
     }
-    return gradient_at((k * N + column) / GRAD_LANES, column / GRAD_LANES);
+    return gradient_by((k * N + column) / GRAD_LANES, gradient_vectors(column / GRAD_LANES));
 }

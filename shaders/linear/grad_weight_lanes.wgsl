@@ -12,10 +12,7 @@
 @group(0) @binding(1) var<storage, read> grad_output: array<stored_part>;
 @group(0) @binding(2) var<storage, read_write> grad_weight: array<columns>;
 
-// Images that are loaded together.
-const STEP: u32 = 4u;
 const PARTS: u32 = OUT / PART;
-const ROW_LANES: u32 = min(LANES, PARTS);
 const STRIDE: u32 = IN / WIDTH;
 const IN_BLOCKS: u32 = STRIDE / (LANES * V);
 const OUT_BLOCKS: u32 = (PARTS + ROW_LANES - 1u) / ROW_LANES;
@@ -33,11 +30,10 @@ fn main(
         return;
     }
     let mine = o + lane < PARTS && lane < ROW_LANES;
-    // Each index is a loop's own counter: Mesa unrolls such loops, and then the sums lie in registers.
-    var sums: array<array<array<columns, V>, PART>, ROW_LANES>;
+    var sums: Sums;
     for (var n = 0u; n < IMAGES; n += STEP) {
-        var g: array<part, STEP>;
-        var x: array<array<columns, V>, STEP>;
+        var g: Left;
+        var x: Right;
         for (var p = 0u; p < STEP; p++) {
             if n + p < IMAGES {
                 if mine {
@@ -48,17 +44,7 @@ fn main(
                 }
             }
         }
-        for (var row = 0u; row < ROW_LANES; row++) {
-            for (var j = 0u; j < PART; j++) {
-                for (var v = 0u; v < V; v++) {
-                    var sum = subgroupShuffle(g[0][j], row) * x[0][v];
-                    for (var p = 1u; p < STEP; p++) {
-                        sum += subgroupShuffle(g[p][j], row) * x[p][v];
-                    }
-                    sums[row][j][v] += sum;
-                }
-            }
-        }
+        multiply_add(&sums, &g, &x);
     }
     for (var row = 0u; row < ROW_LANES; row++) {
         if o + row < PARTS {

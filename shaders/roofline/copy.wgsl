@@ -1,7 +1,8 @@
 // roofline, memory: output = input
 //
 // Buffers      input, output [LEN], as vec4<f32>
-// Who          four vectors an invocation, WORKGROUP apart, so that neighbours read neighbours; the grid covers LEN
+// Who          PARTS vectors an invocation, STRIDE apart: neighbours, or a workgroup apart so that neighbouring invocations
+//              read neighbours; the grid covers LEN, a multiple of what a workgroup copies
 // Numerics     exact
 // Where        no kernel: what an adapter's memory reaches, to measure kernels by
 
@@ -14,12 +15,12 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let first = grid_index(workgroup, workgroups) * 4u * WORKGROUP + local;
-    // LEN is a multiple of what a workgroup copies.
+    let group = grid_index(workgroup, workgroups) * PARTS * WORKGROUP;
+    let first = group + select(local * PARTS, local, STRIDE == WORKGROUP);
     if first >= LEN {
         return;
     }
-    for (var part = 0u; part < 4u; part++) {
-        output[first + part * WORKGROUP] = input[first + part * WORKGROUP];
+    for (var part = 0u; part < PARTS; part++) {
+        output[first + part * STRIDE] = input[first + part * STRIDE];
     }
 }

@@ -4,6 +4,10 @@
 
 @group(0) @binding(5) var<storage, read> grad_output: array<grad_stored>;
 
-fn gradient_at(i: u32, c: u32) -> grad_elem {
+fn gradient_vectors(c: u32) -> array<grad_elem, 5> {
+    return array<grad_elem, 5>();
+}
+
+fn gradient_by(i: u32, vectors: array<grad_elem, 5>) -> grad_elem {
     return grad_elem(grad_output[i]);
 }

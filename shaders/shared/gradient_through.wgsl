@@ -8,12 +8,21 @@
 @group(0) @binding(8) var<storage, read> output: array<grad_stored>;
 @group(0) @binding(9) var<storage, read> grad_affine: array<grad_elem>;
 
-fn gradient_at(i: u32, c: u32) -> grad_elem {
+fn gradient_vectors(c: u32) -> array<grad_elem, 5> {
+    return array<grad_elem, 5>(
+        grad_affine[c],
+        grad_affine[GRAD_C + c],
+        grad_affine[2u * GRAD_C + c],
+        grad_affine[3u * GRAD_C + c],
+        grad_affine[4u * GRAD_C + c],
+    );
+}
+
+fn gradient_by(i: u32, vectors: array<grad_elem, 5>) -> grad_elem {
     let zero = grad_elem(0.0);
-    let centered = grad_elem(output[i]) - grad_affine[c];
-    let scale = grad_affine[GRAD_C + c];
-    let y = centered * scale + grad_affine[2u * GRAD_C + c];
+    let centered = grad_elem(output[i]) - vectors[0];
+    let y = centered * vectors[1] + vectors[2];
     let behind = grad_elem(grad_output[i]);
     let g = select(select(zero, AT_ZERO * behind, y == zero), behind, y > zero);
-    return scale * g - (grad_affine[3u * GRAD_C + c] + grad_affine[4u * GRAD_C + c] * centered);
+    return vectors[1] * g - (vectors[3] + vectors[4] * centered);
 }

@@ -14,10 +14,7 @@
 @group(0) @binding(2) var<storage, read_write> product: array<columns>;
 
 const SPLIT: u32 = (K + SPLITS - 1u) / SPLITS;
-// Terms that are loaded together.
-const STEP: u32 = 4u;
 const PARTS: u32 = M / PART;
-const ROW_LANES: u32 = min(LANES, PARTS);
 const STRIDE: u32 = N / WIDTH;
 const ROW_BLOCKS: u32 = (PARTS + ROW_LANES - 1u) / ROW_LANES;
 const COLUMN_BLOCKS: u32 = STRIDE / (LANES * V);
@@ -38,11 +35,10 @@ fn main(
     }
     let mine = row0 + lane < PARTS && lane < ROW_LANES;
     let end = min(split * SPLIT + SPLIT, K);
-    // Each index is a loop's own counter: Mesa unrolls such loops, and then the sums lie in registers.
-    var sums: array<array<array<columns, V>, PART>, ROW_LANES>;
+    var sums: Sums;
     for (var k = split * SPLIT; k < end; k += STEP) {
-        var x: array<part, STEP>;
-        var y: array<array<columns, V>, STEP>;
+        var x: Left;
+        var y: Right;
         for (var i = 0u; i < STEP; i++) {
             if k + i < end {
                 if mine {
@@ -53,17 +49,7 @@ fn main(
                 }
             }
         }
-        for (var row = 0u; row < ROW_LANES; row++) {
-            for (var i = 0u; i < PART; i++) {
-                for (var v = 0u; v < V; v++) {
-                    var sum = subgroupShuffle(x[0][i], row) * y[0][v];
-                    for (var j = 1u; j < STEP; j++) {
-                        sum += subgroupShuffle(x[j][i], row) * y[j][v];
-                    }
-                    sums[row][i][v] += sum;
-                }
-            }
-        }
+        multiply_add(&sums, &x, &y);
     }
     for (var row = 0u; row < ROW_LANES; row++) {
         if row0 + row < PARTS {

@@ -11,10 +11,9 @@ use super::{
 };
 use crate::{
     cpu::{self, CpuExecutor},
-    dtype::DType,
-    gpu::{self, Adapter, DeviceChoice, DeviceRequest, GpuExecutor, Options, Selection},
+    gpu::{self, Adapter, DeviceChoice, DeviceRequest, Options, Selection},
     program::{DeviceLimits, Executor, Program, Roofline},
-    verify::matrix_units,
+    verify,
 };
 
 /// How to come by a software adapter.
@@ -106,17 +105,12 @@ impl Device {
     /// Opens a program. Where it has f16, the matrix units are tried first, and left alone with a note where they fail.
     pub(super) fn open(&self, program: Program) -> Result<Box<dyn Executor>> {
         let Some(adapter) = self.adapter() else { return Ok(Box::new(CpuExecutor::<f32>::new(program))) };
-        let half = program.steps.iter().any(|step| step.op.storage() == DType::F16);
-        let tried = if half { matrix_units(adapter) } else { Ok(()) };
-        if let Err(failure) = tried {
-            note(
-                false,
-                &format!("kernels   f16 without matrix units, which fail their self-test: {failure}"),
-            );
-            let adapter = adapter.clone().without_matrix_units();
-            return Ok(Box::new(GpuExecutor::open(&adapter, program, self.options())?));
+        let (executor, failure) = verify::open(adapter, program, self.options())?;
+        if let Some(failure) = failure {
+            let text = format!("kernels   f16 without matrix units, which fail their self-test: {failure}");
+            note(false, &text);
         }
-        Ok(Box::new(GpuExecutor::open(adapter, program, self.options())?))
+        Ok(Box::new(executor))
     }
 
     /// What it reaches at best, measured now.

@@ -10,9 +10,10 @@ use super::{
     table::{Align, bytes, table},
 };
 use crate::{
-    gpu::Requirements,
+    gpu::{Options, Requirements, workspaces},
+    kernels::Caps,
     model::Network,
-    program::{LowerError, Lowered, MemoryPlan, Program, Role, Settings, lower},
+    program::{DeviceLimits, LowerError, Lowered, MemoryPlan, Program, Role, Settings, lower},
 };
 
 /// Tensors that are listed without `--all`.
@@ -52,6 +53,7 @@ pub(super) fn run(planned: &Planned<'_>) -> Result<()> {
             writeln!(text, "memory           {} of {}", bytes(peak), bytes(budget))?;
             let largest = largest.map_or_else(|| "none".into(), |batch| batch.to_string());
             writeln!(text, "largest batch    {largest}")?;
+            text += &on_a_gpu(planned)?;
             print(&text)?;
             if peak > budget {
                 bail!(too_much(peak, budget, planned, &largest));
@@ -64,9 +66,24 @@ pub(super) fn run(planned: &Planned<'_>) -> Result<()> {
                 text,
                 "largest batch    unknown: this system does not tell the memory; give --memory GIB"
             )?;
+            text += &on_a_gpu(planned)?;
             print(&text)
         }
     }
+}
+
+/// What the same takes on a discrete GPU, with the workspaces of the kernels that it is expected to run; nothing where a GPU
+/// is planned for already.
+fn on_a_gpu(planned: &Planned<'_>) -> Result<String> {
+    if planned.device.is_hardware_gpu() {
+        return Ok(String::new());
+    }
+    let (caps, limits) = (Caps::DISCRETE, planned.device.limits());
+    let limits = DeviceLimits { binding_bytes: caps.binding_bytes, f16: caps.f16, ..limits };
+    let program = lower(planned.network, &Settings { limits, ..planned.settings.clone() })?.program;
+    let workspace = workspaces(&program, &caps, &Options::default())?.iter().map(|w| w.bytes).sum::<u64>();
+    let peak = MemoryPlan::new(&program).bytes() + workspace;
+    Ok(format!("on a GPU         {}, {} of it workspace\n", bytes(peak), bytes(workspace)))
 }
 
 /// Refuses a program that cannot fit before anything is allocated.

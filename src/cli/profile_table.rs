@@ -41,7 +41,9 @@ pub(super) fn render(rows: &[Row], roofline: &Roofline, batch: usize, all: bool)
         ("of roofline", Align::Right),
     ];
     format!(
-        "roofline  {:.3} TFLOP/s, {:.1} GB/s (measured just now)\n\n{}\n{:.1} images/s by the sum of all dispatches\n",
+        "roofline  {:.3} TFLOP/s, {:.1} GB/s (measured just now)\n\n{}\n\
+         of roofline: above 100 % where tensors stay in a cache, or an algorithm does less arithmetic than the direct one\n\
+         {:.1} images/s by the sum of all dispatches\n",
         roofline.flops_per_second / 1e12,
         roofline.bytes_per_second / 1e9,
         table(&columns, &lines),

@@ -208,10 +208,7 @@ impl Drafter<'_> {
                 ));
             }
             self.needs.buffer_bytes = self.needs.buffer_bytes.max(bytes);
-            match self.workspaces.iter_mut().find(|w| w.name == workspace.name) {
-                Some(known) => known.bytes = known.bytes.max(bytes),
-                None => self.workspaces.push(Workspace { bytes, ..workspace }),
-            }
+            Workspace { bytes, ..workspace }.join(&mut self.workspaces);
         }
         let operands = step.op.operands();
         let mut dispatches = Vec::new();

@@ -97,7 +97,8 @@ pub struct GpuExecutor {
 
 impl GpuExecutor {
     /// Opens a device for a program: chooses the kernels, checks that everything fits, and only then opens the device
-    /// with just the limits that are needed, allocates all memory and compiles all pipelines.
+    /// with just the limits that are needed, allocates all memory and compiles all pipelines. Matrix units are taken as the
+    /// driver offers them; [`crate::verify::open`] tries them first.
     ///
     /// # Errors
     /// [`OpenError`]: a forced variant that cannot be had, something that is too large for the adapter, a kernel

@@ -29,6 +29,6 @@ pub use blueprint::Choose;
 pub use capture::debugger_attached;
 pub use error::OpenError;
 pub use executor::{GpuExecutor, Options};
-pub use requirements::Requirements;
+pub use requirements::{Requirements, workspaces};
 pub use roofline::roofline;
 pub use select::{DeviceChoice, DeviceRequest, SelectError, Selection, select};

@@ -6,7 +6,10 @@ use super::{
     error::OpenError,
     executor::Options,
 };
-use crate::program::Program;
+use crate::{
+    kernels::{Caps, Workspace},
+    program::Program,
+};
 
 /// What a program with the kernels that the options choose asks of an adapter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,4 +32,19 @@ impl Requirements {
             workspace_bytes: blueprint.workspaces.iter().map(|w| w.bytes).sum(),
         })
     }
+}
+
+/// The scratch buffers of the kernels that a device of such capabilities takes for a program: no adapter is asked.
+///
+/// # Errors
+/// The step that no kernel of the options can run, and why.
+pub fn workspaces(program: &Program, caps: &Caps, options: &Options) -> Result<Vec<Workspace>, OpenError> {
+    let mut all = Vec::new();
+    for step in &program.steps {
+        let row = options
+            .choose(&step.op, caps)
+            .map_err(|message| OpenError::Select { step: step.label.clone(), message })?;
+        (row.build)(&step.op, caps).workspaces.into_iter().for_each(|workspace| workspace.join(&mut all));
+    }
+    Ok(all)
 }

@@ -10,7 +10,7 @@ use super::{
     error::OpenError,
 };
 use crate::{
-    kernels::roofline::{Probe, arithmetic, copy},
+    kernels::roofline::{Probe, arithmetic, memory},
     program::Roofline,
     shader::reflect,
 };
@@ -24,19 +24,22 @@ const LONG_ENOUGH: Duration = Duration::from_millis(40);
 /// The best of so many measurements counts: others may use the device.
 const TRIALS: usize = 3;
 
-/// Measures an adapter with a device of its own, which is closed again. Takes about a second.
+/// Measures an adapter with a device of its own, which is closed again. Takes a few seconds.
 ///
 /// # Errors
 /// [`OpenError`] where the driver refuses the device, its memory or a shader.
 pub fn roofline(adapter: &Adapter) -> Result<Roofline, OpenError> {
     let own = adapter.info().limits;
     let copied = COPY_BYTES.min(own.binding_bytes).min(own.buffer_bytes);
-    let probes = [arithmetic(), copy(copied)];
-    let most = probes.iter().map(|probe| probe.buffer_bytes).max().unwrap_or(0);
+    let (arithmetic, memory) = (arithmetic(), memory(copied));
+    let most = memory.iter().map(|probe| probe.buffer_bytes).fold(arithmetic.buffer_bytes, u64::max);
     let needs = AdapterLimits { buffer_bytes: most, binding_bytes: most, storage_buffers: 2, ..own };
     let device = Device::open(adapter, &needs, Wanted::default())?;
-    let [flops_per_second, bytes_per_second] =
-        [rate(&device, &own, &probes[0])?, rate(&device, &own, &probes[1])?];
+    let flops_per_second = rate(&device, &own, &arithmetic)?;
+    let mut bytes_per_second = 0.0_f64;
+    for probe in &memory {
+        bytes_per_second = bytes_per_second.max(rate(&device, &own, probe)?);
+    }
     Ok(Roofline { flops_per_second, bytes_per_second })
 }
 

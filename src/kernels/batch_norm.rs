@@ -2,7 +2,7 @@
 
 use super::{
     Dispatch, Kernel, Variant,
-    parts::{Chunks, Elem, Merge, WORKSPACE, dispatch, single, source, stored, unpack},
+    parts::{Chunks, Elem, MOMENTS, Merge, REDUCE, WORKSPACE, dispatch, single, source, stored, unpack},
     speed,
 };
 use crate::{
@@ -12,19 +12,19 @@ use crate::{
 };
 
 const STATISTICS_PARTIALS: &str = include_str!("../../shaders/batch_norm/statistics_partials.wgsl");
-const STATISTICS_MERGE: [&str; 2] = [
-    include_str!("../../shaders/batch_norm/statistics_merge.wgsl"),
+const STATISTICS_MERGE: ([&str; 2], &str) = (
+    [MOMENTS, include_str!("../../shaders/batch_norm/statistics_merge.wgsl")],
     include_str!("../../shaders/batch_norm/statistics_merge_serial.wgsl"),
-];
+);
 const RUNNING: &str = include_str!("../../shaders/batch_norm/running.wgsl");
 const AFFINE: &str = include_str!("../../shaders/batch_norm/affine.wgsl");
 const RELU_SLOPE: &str = include_str!("../../shaders/shared/relu_slope.wgsl");
 const NORMALIZE: &str = include_str!("../../shaders/batch_norm/normalize.wgsl");
 const GRAD_PARTIALS: &str = include_str!("../../shaders/batch_norm/grad_statistics_partials.wgsl");
-const GRAD_MERGE: [&str; 2] = [
-    include_str!("../../shaders/batch_norm/grad_statistics_merge.wgsl"),
+const GRAD_MERGE: ([&str; 2], &str) = (
+    [REDUCE, include_str!("../../shaders/batch_norm/grad_statistics_merge.wgsl")],
     include_str!("../../shaders/batch_norm/grad_statistics_merge_serial.wgsl"),
-];
+);
 const GRAD_AFFINE: &str = include_str!("../../shaders/batch_norm/grad_affine.wgsl");
 const GRAD_BIAS: &str = include_str!("../../shaders/batch_norm/grad_bias.wgsl");
 const GRAD_INPUT: &str = include_str!("../../shaders/batch_norm/grad_input.wgsl");

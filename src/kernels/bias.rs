@@ -2,17 +2,17 @@
 
 use super::{
     Kernel, Variant,
-    parts::{Chunks, Elem, Merge, WORKSPACE, dispatch, source, stored, unpack},
+    parts::{Chunks, Elem, Merge, REDUCE, WORKSPACE, dispatch, source, stored, unpack},
     speed,
 };
 use crate::ops::Op;
 
 const PARTIALS: &str = include_str!("../../shaders/bias/grad_partials.wgsl");
 /// A sum of chunks, in a tree and in order.
-pub(super) const MERGE: [&str; 2] = [
-    include_str!("../../shaders/bias/grad_merge.wgsl"),
+pub(super) const MERGE: ([&str; 2], &str) = (
+    [REDUCE, include_str!("../../shaders/bias/grad_merge.wgsl")],
     include_str!("../../shaders/bias/grad_merge_serial.wgsl"),
-];
+);
 
 pub(super) const VARIANTS: &[Variant] = &[
     Variant {

@@ -47,6 +47,18 @@ impl Caps {
         storage_buffers: 8,
     };
 
+    /// A discrete GPU as they are today, to plan for where there is none.
+    pub const DISCRETE: Self = Self {
+        class: DeviceClass::Discrete,
+        f16: true,
+        cooperative_matrices: true,
+        subgroup_sizes: Some([32, 32]),
+        binding_bytes: (1 << 31) - 4,
+        workgroup_bytes: 48 << 10,
+        workgroup_invocations: 1024,
+        storage_buffers: 32,
+    };
+
     /// Whether it is a CPU that plays a GPU.
     pub fn software(&self) -> bool {
         self.class == DeviceClass::Software

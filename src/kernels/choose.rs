@@ -142,14 +142,17 @@ mod tests {
     #[test]
     fn the_choice_is_by_device_shape_and_flag() {
         let conv = Op::from(ConvForward::plain(Conv { n: 1, h: 4, w: 4, c: 8, k: 8 }));
-        let odd = Op::from(ConvForward::plain(Conv { n: 1, h: 4, w: 4, c: 1, k: 8 }));
+        let odd = Op::from(ConvForward::plain(Conv { n: 1, h: 4, w: 4, c: 5, k: 8 }));
         let software = Caps { class: DeviceClass::Software, ..Caps::WEBGPU };
         assert_eq!(select(&conv, &Caps::WEBGPU, &[]).unwrap().name, "tiled_128x64");
         assert_eq!(select(&conv, &software, &[]).unwrap().name, "blocked");
         assert_eq!(select(&odd, &software, &[]).unwrap().name, "tiled_128x64");
         let lanes = Caps { subgroup_sizes: Some([8, 8]), ..software.clone() };
-        let wide = Op::from(ConvForward::plain(Conv { n: 1, h: 4, w: 4, c: 1, k: 32 }));
+        let wide = Op::from(ConvForward::plain(Conv { n: 1, h: 4, w: 4, c: 5, k: 32 }));
+        let first = Op::from(ConvForward::plain(Conv { n: 1, h: 4, w: 4, c: 1, k: 32 }));
         assert_eq!(select(&wide, &lanes, &[]).unwrap().name, "lanes");
+        assert_eq!(select(&first, &lanes, &[]).unwrap().name, "direct");
+        assert_eq!(select(&first, &Caps::WEBGPU, &[]).unwrap().name, "direct");
         assert_eq!(select(&conv, &lanes, &[]).unwrap().name, "blocked");
         let tiled = forced("conv.forward", "tiled_64x64");
         assert_eq!(select(&conv, &software, &tiled).unwrap().name, "tiled_64x64");
@@ -168,7 +171,7 @@ mod tests {
     #[test]
     fn flag_before_measurement_before_expectation() {
         let conv = Op::from(ConvForward::plain(Conv { n: 1, h: 4, w: 4, c: 8, k: 8 }));
-        let odd = Op::from(ConvForward::plain(Conv { n: 1, h: 4, w: 4, c: 1, k: 8 }));
+        let odd = Op::from(ConvForward::plain(Conv { n: 1, h: 4, w: 4, c: 5, k: 8 }));
         let caps = Caps::WEBGPU;
         let mut tuned = Tuned::default();
         for op in [&conv, &odd] {

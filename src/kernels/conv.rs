@@ -15,6 +15,7 @@ use crate::{
     shader::Source,
 };
 
+pub(super) const NEIGHBOUR: &str = include_str!("../../shaders/conv/neighbour.wgsl");
 const FORWARD_BLOCKED: &str = include_str!("../../shaders/conv/forward_blocked.wgsl");
 const GRAD_INPUT_BLOCKED: &str = include_str!("../../shaders/conv/grad_input_blocked.wgsl");
 const GRAD_WEIGHT_BLOCKED: &str = include_str!("../../shaders/conv/grad_weight_blocked.wgsl");
@@ -24,7 +25,7 @@ const GRAD_WEIGHT_LANES: &str = include_str!("../../shaders/conv/grad_weight_lan
 const FORWARD_COOPERATIVE: &str = include_str!("../../shaders/conv/forward_cooperative.wgsl");
 const GRAD_INPUT_COOPERATIVE: &str = include_str!("../../shaders/conv/grad_input_cooperative.wgsl");
 const GRAD_WEIGHT_COOPERATIVE: &str = include_str!("../../shaders/conv/grad_weight_cooperative.wgsl");
-const GRAD_WEIGHT_PARTIAL: &str = include_str!("../../shaders/conv/grad_weight_partial.wgsl");
+pub(super) const GRAD_WEIGHT_PARTIAL: &str = include_str!("../../shaders/conv/grad_weight_partial.wgsl");
 pub(super) const FORWARD_KEEP: &str = include_str!("../../shaders/conv/forward_keep.wgsl");
 pub(super) const GRAD_INPUT_KEEP: &str = include_str!("../../shaders/conv/grad_input_keep.wgsl");
 pub(super) const GRAD_WEIGHT_KEEP: &str = include_str!("../../shaders/conv/grad_weight_keep.wgsl");
@@ -211,12 +212,12 @@ pub(super) fn measured(op: &ConvForward, merge: Merge, storage: DType, kernel: K
     kernel.then(behind)
 }
 
-fn only(dispatch: Dispatch) -> Kernel {
+pub(super) fn only(dispatch: Dispatch) -> Kernel {
     Kernel::new(vec![dispatch])
 }
 
 /// The first dispatch writes each split's weights to the workspace; the second adds them in order.
-fn split_grad_weight(op: &ConvGradWeight, splits: usize, partials: Dispatch) -> Kernel {
+pub(super) fn split_grad_weight(op: &ConvGradWeight, splits: usize, partials: Dispatch) -> Kernel {
     let len = 9 * op.conv.c * op.conv.k;
     let merge = merge_splits(GRAD_WEIGHT_KEEP, Elem::Vec4, DType::F32, len, splits);
     let merge = Dispatch { source: merge.source.flag("ACCUMULATE", op.accumulate), ..merge };
@@ -232,7 +233,7 @@ fn grad_weight_lanes(op: &Op, caps: &Caps) -> Kernel {
     let blocks = 9 * lanes.outer_blocks();
     let splits = lanes.splits(caps, blocks, 4 * 9 * conv.c * conv.k, conv.pixels());
     let front = if splits > 1 { GRAD_WEIGHT_PARTIAL } else { GRAD_WEIGHT_KEEP };
-    let source = shape(conv, lanes.source(storage, &[front, GRAD_WEIGHT_LANES]))
+    let source = shape(conv, lanes.outer_source(storage, &[front, GRAD_WEIGHT_LANES]))
         .constant("SPLITS", splits)
         .flag("ACCUMULATE", op.accumulate);
     let dispatch = Dispatch::new("partials", source, (blocks * splits) as u64);
@@ -255,7 +256,7 @@ fn forward_cooperative(op: &Op, caps: &Caps) -> Kernel {
     let (m, n, k) = (conv.pixels(), conv.k, 9 * conv.c);
     let splits = cooperative::splits(caps, m, n, k);
     let product = cooperative::Product { m, n, k, splits, a_along_k: true, b_along_k: false };
-    let loads = [read(op.normalized), FORWARD_COOPERATIVE];
+    let loads = [NEIGHBOUR, read(op.normalized), FORWARD_COOPERATIVE];
     let finish = |source| shape(conv, source).constant("VECTORS", conv.c / 4);
     let kernel = cooperative::kernel(product, &loads, FORWARD_KEEP, finish);
     surrounded(&ConvForward { normalized: false, ..*op }, Merge::Tree, DType::F16, kernel)
@@ -268,7 +269,7 @@ fn grad_input_cooperative(op: &Op, caps: &Caps) -> Kernel {
     let splits = cooperative::splits(caps, m, n, k);
     let product = cooperative::Product { m, n, k, splits, a_along_k: true, b_along_k: true };
     let finish = |source| shape(conv, source);
-    let kernel = cooperative::kernel(product, &[GRAD_INPUT_COOPERATIVE], GRAD_INPUT_KEEP, finish);
+    let kernel = cooperative::kernel(product, &[NEIGHBOUR, GRAD_INPUT_COOPERATIVE], GRAD_INPUT_KEEP, finish);
     read_back((false, op.through), conv, DType::F16, kernel)
 }
 
@@ -278,7 +279,7 @@ fn grad_weight_cooperative(op: &Op, caps: &Caps) -> Kernel {
     let (m, n, k) = (9 * conv.c, conv.k, conv.pixels());
     let splits = cooperative::splits(caps, m, n, k);
     let product = cooperative::Product { m, n, k, splits, a_along_k: false, b_along_k: false };
-    let loads = [read(op.normalized), GRAD_WEIGHT_COOPERATIVE];
+    let loads = [NEIGHBOUR, read(op.normalized), GRAD_WEIGHT_COOPERATIVE];
     let finish =
         |source| shape(conv, source).constant("VECTORS", conv.c / 4).flag("ACCUMULATE", op.accumulate);
     let kernel = cooperative::kernel(product, &loads, GRAD_WEIGHT_KEEP, finish);

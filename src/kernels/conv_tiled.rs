@@ -2,7 +2,8 @@
 //! back through, where tiles load; the statistics of the output come out of the tiles.
 
 use super::{
-    Caps, Kernel, Variant, conv,
+    Caps, Kernel, Variant,
+    conv::{self, NEIGHBOUR},
     matmul::{Matmul, Side, Tile, tiled_rows},
     parts::{Elem, Merge, unpack},
 };
@@ -15,7 +16,7 @@ use crate::{
 const FORWARD: &str = include_str!("../../shaders/conv/forward_tiled.wgsl");
 const GRAD_INPUT: &str = include_str!("../../shaders/conv/grad_input_tiled.wgsl");
 const GRAD_WEIGHT: &str = include_str!("../../shaders/conv/grad_weight_tiled.wgsl");
-const INPUT_PLAIN: &str = include_str!("../../shaders/shared/input_plain.wgsl");
+pub(super) const INPUT_PLAIN: &str = include_str!("../../shaders/shared/input_plain.wgsl");
 const INPUT_NORMALIZED: &str = include_str!("../../shaders/shared/input_normalized.wgsl");
 const GRADIENT_PLAIN: &str = include_str!("../../shaders/shared/gradient_plain.wgsl");
 const GRADIENT_THROUGH: &str = include_str!("../../shaders/shared/gradient_through.wgsl");
@@ -44,7 +45,7 @@ fn input(normalized: bool) -> &'static str {
     if normalized { INPUT_NORMALIZED } else { INPUT_PLAIN }
 }
 
-fn gradient(through: Option<f32>) -> &'static str {
+pub(super) fn gradient(through: Option<f32>) -> &'static str {
     if through.is_some() { GRADIENT_THROUGH } else { GRADIENT_PLAIN }
 }
 
@@ -64,7 +65,7 @@ fn forward(op: &Op, tile: Tile, caps: &Caps) -> Kernel {
     let a = Side { elem: Elem::of(conv.c), along_k: true };
     let b = Side { elem: Elem::of(conv.k), along_k: false };
     let product = product(op, tile, caps, a, b);
-    let loads = [input(convolution.normalized), FORWARD];
+    let loads = [NEIGHBOUR, input(convolution.normalized), FORWARD];
     let finish = |source| reads(conv, None, storage, b.elem.named(storage, "weight", source));
     if convolution.statistics && product.gives_statistics() {
         return product.kernel_with_statistics(&loads, conv::FORWARD_KEEP, finish);
@@ -76,7 +77,7 @@ fn grad_input(op: &Op, tile: Tile, caps: &Caps) -> Kernel {
     let gradients = unpack!(op, ConvGradInput);
     let (conv, storage) = (&gradients.conv, op.storage());
     let side = Side { elem: Elem::of(conv.k), along_k: true };
-    let loads = [gradient(gradients.through), GRAD_INPUT];
+    let loads = [NEIGHBOUR, gradient(gradients.through), GRAD_INPUT];
     product(op, tile, caps, side, side).kernel(&loads, conv::GRAD_INPUT_KEEP, |source| {
         reads(conv, gradients.through, storage, side.elem.named(storage, "weight", source))
     })
@@ -87,7 +88,7 @@ fn grad_weight(op: &Op, tile: Tile, caps: &Caps) -> Kernel {
     let (conv, storage) = (&gradients.conv, op.storage());
     let a = Side { elem: Elem::of(conv.c), along_k: false };
     let b = Side { elem: Elem::of(conv.k), along_k: false };
-    let loads = [input(gradients.normalized), gradient(gradients.through), GRAD_WEIGHT];
+    let loads = [NEIGHBOUR, input(gradients.normalized), gradient(gradients.through), GRAD_WEIGHT];
     product(op, tile, caps, a, b).kernel(&loads, conv::GRAD_WEIGHT_KEEP, |source| {
         reads(conv, gradients.through, storage, source).flag("ACCUMULATE", gradients.accumulate)
     })

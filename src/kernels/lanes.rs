@@ -4,6 +4,7 @@ use super::{Caps, Dispatch, parts::GRID};
 use crate::{dtype::DType, shader::Source};
 
 const LANES: &str = include_str!("../../shaders/shared/lanes.wgsl");
+const OUTER: &str = include_str!("../../shaders/shared/lanes_outer.wgsl");
 const PART: &str = include_str!("../../shaders/shared/lanes_part.wgsl");
 const PART_SINGLE: &str = include_str!("../../shaders/shared/lanes_part_single.wgsl");
 
@@ -85,6 +86,11 @@ impl Lanes {
     /// As [`Lanes::source`] for kernels whose lanes hold rows of the result.
     pub(super) fn rows_source(self, storage: DType, file: &'static str) -> Source {
         self.source(storage, &[LANES, file]).constant("BLOCKED", self.blocked)
+    }
+
+    /// As [`Lanes::source`] for outer products.
+    pub(super) fn outer_source(self, storage: DType, files: &[&'static str]) -> Source {
+        self.source(storage, &[&[OUTER], files].concat())
     }
 
     /// A dispatch over blocks of rows and columns.

@@ -123,7 +123,7 @@ pub(super) const VARIANTS: &[Variant] = &[
             let storage = op.storage();
             let LinearGradWeight(linear) = unpack!(op, LinearGradWeight);
             let lanes = Lanes::of(1, linear.inputs, linear.outputs, &[linear.first, linear.total]);
-            let source = shape(linear, lanes.source(storage, &[GRAD_WEIGHT_LANES]));
+            let source = shape(linear, lanes.outer_source(storage, &[GRAD_WEIGHT_LANES]));
             only(Dispatch::new("", source, lanes.outer_blocks() as u64))
         },
     },

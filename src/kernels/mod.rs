@@ -13,6 +13,7 @@ mod cast;
 mod choose;
 mod clip;
 mod conv;
+mod conv_direct;
 mod conv_tiled;
 mod cooperative;
 mod cross_entropy;
@@ -94,6 +95,16 @@ pub struct Workspace {
     pub bytes: u64,
 }
 
+impl Workspace {
+    /// Makes its namesake among `all` at least as large, or enters it.
+    pub fn join(self, all: &mut Vec<Self>) {
+        match all.iter_mut().find(|w| w.name == self.name) {
+            Some(known) => known.bytes = known.bytes.max(self.bytes),
+            None => all.push(self),
+        }
+    }
+}
+
 /// The dispatches that compute an operation, in order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Kernel {
@@ -111,11 +122,7 @@ impl Kernel {
 
     /// With at least so many bytes of the scratch buffer of a name.
     pub fn workspace(mut self, name: &'static str, bytes: usize) -> Self {
-        let bytes = bytes as u64;
-        match self.workspaces.iter_mut().find(|w| w.name == name) {
-            Some(workspace) => workspace.bytes = workspace.bytes.max(bytes),
-            None => self.workspaces.push(Workspace { name, bytes }),
-        }
+        Workspace { name, bytes: bytes as u64 }.join(&mut self.workspaces);
         self
     }
 
@@ -172,6 +179,7 @@ pub fn variants() -> impl Iterator<Item = &'static Variant> {
         conv_tiled::GRAD_INPUT_VARIANTS,
         conv_tiled::GRAD_WEIGHT_VARIANTS,
         conv::VARIANTS,
+        conv_direct::VARIANTS,
         winograd::VARIANTS,
         bias::VARIANTS,
         batch_norm::VARIANTS,

@@ -28,6 +28,7 @@ pub(super) const LOSS_SCALE: &str = include_str!("../../shaders/shared/loss_scal
 const SCALE_NONE: &str = include_str!("../../shaders/shared/scale_none.wgsl");
 const SCALE_LOSS: &str = include_str!("../../shaders/shared/scale_loss.wgsl");
 pub(super) const PHILOX: &str = include_str!("../../shaders/shared/philox.wgsl");
+pub(super) const MOMENTS: &str = include_str!("../../shaders/shared/moments.wgsl");
 pub(super) const REDUCE: &str = include_str!("../../shaders/shared/reduce.wgsl");
 
 /// The operation that a row is for. The table never hands a row another one.
@@ -160,14 +161,14 @@ impl Chunks {
     /// Up to this many chunks are merged in order by any row.
     const FEW: usize = 16;
 
-    /// The dispatch that merges the chunks of `channels` columns; `files` are the tree's and the serial one.
+    /// The dispatch that merges the chunks of `channels` columns; `tree` are the files of the tree, `serial` the other.
     /// `finish` adds the constants that both have, `C` excepted.
     pub(super) fn merge(
         self,
         how: Merge,
         elem: Elem,
         channels: usize,
-        [tree, serial]: [&'static str; 2],
+        (tree, serial): ([&'static str; 2], &'static str),
         finish: impl Fn(Source) -> Source,
     ) -> Dispatch {
         if how == Merge::Serial || self.count <= Self::FEW {
@@ -175,7 +176,7 @@ impl Chunks {
             let source = elem.alias(source(&[serial])).constant("C", columns);
             dispatch("merge", self.constants(finish(source)), columns)
         } else {
-            let source = source(&[REDUCE, tree]).constant("C", channels);
+            let source = source(&tree).constant("C", channels);
             Dispatch::new("merge", self.constants(finish(source)), channels as u64)
         }
     }

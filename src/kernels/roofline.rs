@@ -1,4 +1,4 @@
-//! What an adapter reaches at best, to measure kernels by: one shader that only computes, one that only copies.
+//! What an adapter reaches at best, to measure kernels by: one shader that only computes, some that only move.
 
 use super::Dispatch;
 use crate::shader::Source;
@@ -32,15 +32,28 @@ pub fn arithmetic() -> Probe {
     }
 }
 
-/// A copy of so many bytes, rounded down to what whole workgroups copy.
-pub fn copy(bytes: u64) -> Probe {
-    let vectors = (bytes / 16) as usize / (4 * WORKGROUP) * (4 * WORKGROUP);
-    let files =
-        [include_str!("../../shaders/shared/grid.wgsl"), include_str!("../../shaders/roofline/copy.wgsl")];
-    let source = Source::new(files).constant("WORKGROUP", WORKGROUP).constant("LEN", vectors);
-    Probe {
-        dispatch: Dispatch::new("copy", source, (vectors / (4 * WORKGROUP)) as u64),
-        buffer_bytes: 16 * vectors as u64,
-        work: 32.0 * vectors as f64,
-    }
+/// Buffers of so many bytes, rounded down to what whole workgroups move, copied and updated in several ways: which of them a
+/// device does best is its own affair, and the best counts.
+pub fn memory(bytes: u64) -> Vec<Probe> {
+    const PARTS: usize = 4;
+    let vectors = (bytes / 16) as usize / (PARTS * WORKGROUP) * (PARTS * WORKGROUP);
+    let copy = include_str!("../../shaders/roofline/copy.wgsl");
+    let probe = |label, file, parts: usize, stride: usize| {
+        let source = Source::new([include_str!("../../shaders/shared/grid.wgsl"), file])
+            .constant("WORKGROUP", WORKGROUP)
+            .constant("LEN", vectors)
+            .constant("PARTS", parts)
+            .constant("STRIDE", stride);
+        Probe {
+            dispatch: Dispatch::new(label, source, (vectors / (parts * WORKGROUP)) as u64),
+            buffer_bytes: 16 * vectors as u64,
+            work: 32.0 * vectors as f64,
+        }
+    };
+    vec![
+        probe("copy", copy, 1, 1),
+        probe("copy_strided", copy, PARTS, WORKGROUP),
+        probe("copy_blocks", copy, PARTS, 1),
+        probe("update", include_str!("../../shaders/roofline/update.wgsl"), 1, 1),
+    ]
 }

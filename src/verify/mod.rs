@@ -13,5 +13,5 @@ mod winograd;
 pub use cases::cases;
 pub use compare::{Tolerance, check};
 pub use inputs::bytes as input;
-pub use matrix_units::matrix_units;
+pub use matrix_units::{matrix_units, open};
 pub use reference::{Reference, Verdict};

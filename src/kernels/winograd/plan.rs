@@ -35,7 +35,7 @@ pub(super) enum Pass {
 const BUDGET: u64 = 256 << 20;
 /// The same on a software adapter: two such workspaces stay in the last cache.
 const SOFTWARE_BUDGET: u64 = 4 << 20;
-/// Bindings begin at multiples of this many words.
+/// Bindings begin at multiples of this many words: a power of two.
 const ALIGNMENT: usize = 64;
 
 /// The images that are worked together, and how many such chunks the batch has.
@@ -91,7 +91,9 @@ impl Winograd {
         let wanted = usize::try_from(budget / (4 * words(1)) as u64).unwrap_or(usize::MAX).clamp(1, conv.n);
         // Images whose inputs and outputs end where a binding can begin.
         let pixels = conv.h * conv.w;
-        let aligned = |channels| ALIGNMENT / gcd(ALIGNMENT, pixels * channels);
+        let aligned = |channels: usize| {
+            ALIGNMENT >> (pixels * channels).trailing_zeros().min(ALIGNMENT.trailing_zeros())
+        };
         let group = aligned(conv.c).max(aligned(conv.k));
         let count = conv.n.div_ceil(wanted);
         let images = conv.n.div_ceil(count).next_multiple_of(group).min(conv.n);
@@ -141,10 +143,6 @@ impl Winograd {
         let filters = filter * self.products() as f64 / (9 * conv.pixels()) as f64;
         (300.0 / ((1.0 + transforms) / self.saving(conv) + filters)) as u32
     }
-}
-
-fn gcd(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 #[cfg(test)]

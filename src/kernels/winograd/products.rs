@@ -126,7 +126,7 @@ impl Winograd {
             }
             Family::Lanes => {
                 let lanes = Lanes::of(1, n, m, &[]);
-                let source = lanes.source(DType::F32, &[OUTER_LANES]);
+                let source = lanes.outer_source(DType::F32, &[OUTER_LANES]);
                 let source = source.constant("M", m).constant("N", n).constant("K", tiles);
                 (source, lanes.outer_blocks())
             }

@@ -4,7 +4,7 @@ use super::{FILTERS, INPUTS, OUTPUTS, plan::Winograd};
 use crate::{
     kernels::{
         Caps, Dispatch, Kernel, Part,
-        parts::{Elem, WORKSPACE, dispatch, read, source},
+        parts::{Elem, MOMENTS, WORKSPACE, dispatch, read, source},
     },
     ops::{Conv, ConvForward, ConvGradWeight},
     shader::Source,
@@ -16,8 +16,9 @@ const RELU_SLOPE: &str = include_str!("../../../shaders/shared/relu_slope.wgsl")
 const READ_INPUT: &str = include_str!("../../../shaders/winograd/read_input.wgsl");
 const READ_GRADIENT: &str = include_str!("../../../shaders/winograd/read_gradient.wgsl");
 const READ_GRADIENT_THROUGH: &str = include_str!("../../../shaders/winograd/read_gradient_through.wgsl");
-const INPUT: &str = include_str!("../../../shaders/winograd/input.wgsl");
-const GRAD_OUTPUT: &str = include_str!("../../../shaders/winograd/grad_output.wgsl");
+const TILE_INPUTS: &str = include_str!("../../../shaders/winograd/tile_inputs.wgsl");
+const TILE_OUTPUTS: &str = include_str!("../../../shaders/winograd/tile_outputs.wgsl");
+const TILES: &str = include_str!("../../../shaders/winograd/tiles.wgsl");
 const FILTER: &str = include_str!("../../../shaders/winograd/filter.wgsl");
 const FILTER_FORWARD: &str = include_str!("../../../shaders/winograd/filter_forward.wgsl");
 const FILTER_TURNED: &str = include_str!("../../../shaders/winograd/filter_turned.wgsl");
@@ -90,9 +91,10 @@ impl Segments {
         let stride = self.stride(channels);
         let elem = if caps.software() { Elem::of(channels) } else { Elem::Scalar };
         let vectors = channels / elem.lanes();
-        let file = if caps.software() { STATISTICS_MERGE_SERIAL } else { STATISTICS_MERGE };
+        let files: &[&str] =
+            if caps.software() { &[STATISTICS_MERGE_SERIAL] } else { &[MOMENTS, STATISTICS_MERGE] };
         let source = elem
-            .alias(source(&[file]))
+            .alias(source(files))
             .constant("C", vectors)
             .constant("SEGMENTS", self.count)
             .constant("STRIDE", stride / elem.lanes())
@@ -165,7 +167,7 @@ impl Winograd {
 
     /// The tiles of the input.
     pub(super) fn inputs(self, conv: &Conv, caps: &Caps, images: ImageRange, normalized: bool) -> Dispatch {
-        let files = [read(normalized), READ_INPUT, INPUT];
+        let files = [read(normalized), READ_INPUT, TILE_INPUTS, TILES];
         let dispatch = self.to_points("inputs", conv, caps, images, ("input", conv.c), &files);
         Dispatch { rebind: &[("points", INPUTS)], ..dispatch }
     }
@@ -179,12 +181,14 @@ impl Winograd {
         through: Option<f32>,
         as_filter: bool,
     ) -> Dispatch {
-        let file = if as_filter { GRAD_OUTPUT } else { INPUT };
+        let tile = if as_filter { TILE_OUTPUTS } else { TILE_INPUTS };
         let operand = ("grad_output", conv.k);
         let mut dispatch = match through {
-            None => self.to_points("grad_outputs", conv, caps, images, operand, &[READ_GRADIENT, file]),
+            None => {
+                self.to_points("grad_outputs", conv, caps, images, operand, &[READ_GRADIENT, tile, TILES])
+            }
             Some(at_zero) => {
-                let files = [RELU_SLOPE, READ_GRADIENT_THROUGH, file];
+                let files = [RELU_SLOPE, READ_GRADIENT_THROUGH, tile, TILES];
                 let mut dispatch = self.to_points("grad_outputs", conv, caps, images, operand, &files);
                 dispatch.source = dispatch.source.flag("RELU", true).float("AT_ZERO", at_zero);
                 dispatch.parts.push(images.part("output", conv, conv.k));

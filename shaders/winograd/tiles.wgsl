@@ -1,7 +1,8 @@
-// Winograd, input transform: points[i, j, tile, c] = (Bt d B)[i, j] of the tile's POINTS x POINTS inputs of a channel
+// Winograd, transform of tiles: points[i, j, tile, c] of the tile's SIDE x SIDE values of a channel, in both dimensions as
+// winograd/tile_*.wgsl says
 //
-// Tiles of POINTS x POINTS inputs, one every OUTPUTS pixels, the first begins in the padding. The file in front says what
-// is read (winograd/read_*.wgsl): batch norm and ReLU are applied here, and the padding is 0 after that.
+// Tiles lie OUTPUTS pixels apart. The file in front says what is read (winograd/read_*.wgsl): batch norm and ReLU are applied
+// here, and the padding is 0 after that.
 //
 // Buffers      points [POINTS, POINTS, TILES, PADDED] as `elem`: channels beyond C are 0
 // Who          one invocation a tile and an elem of channels, which vary fastest; the grid covers TILES PADDED
@@ -20,31 +21,31 @@ fn main(
     if tile >= TILES {
         return;
     }
-    var rows: array<Points, POINTS>;
+    var rows: array<Points, SIDE>;
     if c < C {
         let vectors = vectors_of(c);
         let image = tile / (TILES_W * TILES_H);
-        // Shifted by one: 0 is the padding, H + 1 and W + 1 the padding behind.
+        // Shifted by the padding in front.
         let h0 = tile / TILES_W % TILES_H * OUTPUTS;
         let w0 = tile % TILES_W * OUTPUTS;
-        for (var i = 0u; i < POINTS; i++) {
+        for (var i = 0u; i < SIDE; i++) {
             let h = h0 + i;
-            var d: Points;
-            for (var j = 0u; j < POINTS; j++) {
+            var d: Tile;
+            for (var j = 0u; j < SIDE; j++) {
                 let w = w0 + j;
-                if h > 0u && h <= H && w > 0u && w <= W {
-                    d[j] = value(((image * H + h - 1u) * W + w - 1u) * C + c, vectors);
+                if h >= PADDING && h < H + PADDING && w >= PADDING && w < W + PADDING {
+                    d[j] = value(((image * H + h - PADDING) * W + w - PADDING) * C + c, vectors);
                 }
             }
-            rows[i] = input_at_points(d);
+            rows[i] = at_points(d);
         }
     }
     for (var j = 0u; j < POINTS; j++) {
-        var column: Points;
-        for (var i = 0u; i < POINTS; i++) {
-            column[i] = rows[i][j];
+        var d: Tile;
+        for (var i = 0u; i < SIDE; i++) {
+            d[i] = rows[i][j];
         }
-        column = input_at_points(column);
+        var column = at_points(d);
         for (var i = 0u; i < POINTS; i++) {
             points[((i * POINTS + j) * TILES + tile) * PADDED + c] = column[i];
         }

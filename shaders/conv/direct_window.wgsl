@@ -1,0 +1,26 @@
+// The 3x3 neighbourhood of a pixel, IN channels each, which moves along a line of an image; 0 in the padding. IN is small
+// enough for all of it to stay in registers: each index is a loop's own counter, so that compilers unroll.
+//
+// Buffers      input [IMAGES, H, W, IN] through shared/input_plain.wgsl
+
+alias Window = array<array<array<f32, IN>, 3>, 3>;
+
+// The lines of all images.
+const ALL_LINES: u32 = IMAGES * H;
+
+// Moves on by a pixel: `column` of the line and of those above and below comes in on the right.
+fn advance(window: ptr<function, Window>, line: u32, column: u32) {
+    for (var r = 0u; r < 3u; r++) {
+        // Shifted by one: 0 is the padding above, H + 1 the padding below.
+        let h = line % H + r;
+        let inside = column < W && h > 0u && h <= H;
+        for (var c = 0u; c < IN; c++) {
+            (*window)[r][0][c] = (*window)[r][1][c];
+            (*window)[r][1][c] = (*window)[r][2][c];
+            (*window)[r][2][c] = 0.0;
+            if inside {
+                (*window)[r][2][c] = input_at(((line + r - 1u) * W + column) * IN + c, c);
+            }
+        }
+    }
+}

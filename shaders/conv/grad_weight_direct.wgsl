@@ -1,0 +1,74 @@
+// conv.grad_weight, direct:
+//   result[split, r, s, c, k] = sum over the split's pixels of input[n, h + r - 1, w + s - 1, c] grad_output[n, h, w, k]
+//
+// Buffers      input through conv/direct_window.wgsl; grad_output [IMAGES, H, W, OUT] through shared/gradient_*.wgsl; keep()
+//              of the file in front stores a result; all but the input as vec4, of which a pixel has COLUMNS
+// Who          one workgroup 4 COLUMN_LANES output channels of a split; an invocation four of them over LINES lines, all
+//              9 IN sums in its registers: neighbours read neighbouring channels of the gradient, once, and the same
+//              inputs. TEAMS such rows of invocations are added through workgroup memory; the grid covers the blocks of
+//              channels (fastest) and the splits
+// Numerics     pixels in order, then teams in order, then splits in order (shared/merge_splits.wgsl)
+// Where        the first layer, as conv/forward_direct.wgsl: 9 IN rows of the result fill 9 of 128 of a tile's, and all the
+//              traffic is the gradient and the output that it is read through. On llvmpipe (one team) 8.4 GFLOP/s at
+//              16x28x28x1 -> 64 where lanes has 3.2 and tiled 0.6; 6.3, 2.7, 0.6 at 2x224x224x1 -> 64
+
+const BLOCKS: u32 = (COLUMNS + COLUMN_LANES - 1u) / COLUMN_LANES;
+
+var<workgroup> scratch: array<grad_elem, TEAMS * COLUMN_LANES>;
+
+@compute @workgroup_size(TEAMS * COLUMN_LANES)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let unit = grid_index(workgroup, workgroups);
+    let split = unit / BLOCKS;
+    if split >= SPLITS {
+        return;
+    }
+    let lane = local % COLUMN_LANES;
+    let team = local / COLUMN_LANES;
+    let column = unit % BLOCKS * COLUMN_LANES + lane;
+    let first = (split * TEAMS + team) * LINES;
+    let end = min(first + LINES, ALL_LINES);
+    var sums: array<array<array<grad_elem, IN>, 3>, 3>;
+    if column < COLUMNS {
+        let vectors = gradient_vectors(column);
+        for (var line = first; line < end; line++) {
+            var window = Window();
+            advance(&window, line, 0u);
+            for (var w = 0u; w < W; w++) {
+                advance(&window, line, w + 1u);
+                let g = gradient_by((line * W + w) * COLUMNS + column, vectors);
+                for (var r = 0u; r < 3u; r++) {
+                    for (var s = 0u; s < 3u; s++) {
+                        for (var c = 0u; c < IN; c++) {
+                            sums[r][s][c] += window[r][s][c] * g;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    for (var r = 0u; r < 3u; r++) {
+        for (var s = 0u; s < 3u; s++) {
+            for (var c = 0u; c < IN; c++) {
+                var sum = sums[r][s][c];
+                if TEAMS > 1u {
+                    workgroupBarrier();
+                    scratch[local] = sum;
+                    workgroupBarrier();
+                    if team == 0u {
+                        for (var other = 1u; other < TEAMS; other++) {
+                            sum += scratch[other * COLUMN_LANES + lane];
+                        }
+                    }
+                }
+                if team == 0u && column < COLUMNS {
+                    keep(((split * 9u + r * 3u + s) * IN + c) * COLUMNS + column, sum);
+                }
+            }
+        }
+    }
+}

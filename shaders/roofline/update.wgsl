@@ -1,0 +1,23 @@
+// roofline, memory: output = -output, in place
+//
+// A processor's cache reads a line before it writes to it, so that a copy moves three bytes for the two that count; an
+// optimiser's update, which reads what it writes, does not, and neither does this.
+//
+// Buffers      output [LEN], as vec4<f32>
+// Who          one vector an invocation; the grid covers LEN
+// Numerics     exact
+// Where        no kernel, as roofline/copy.wgsl
+
+@group(0) @binding(0) var<storage, read_write> output: array<vec4<f32>>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
+    if i < LEN {
+        output[i] = -output[i];
+    }
+}

@@ -1,0 +1,9 @@
+// Winograd, tiles as the input of a convolution: (Bt d B) of POINTS x POINTS values, which begin in the padding.
+
+const SIDE: u32 = POINTS;
+const PADDING: u32 = 1u;
+alias Tile = Points;
+
+fn at_points(d: Tile) -> Points {
+    return input_at_points(d);
+}
