@@ -140,7 +140,7 @@ fn every_difference_is_listed_at_once() {
         assert!(error.contains(line), "{line}\n{error}");
     }
     assert_eq!(error.lines().count(), 6, "{error}");
-    assert!(error.contains("changed.safetensors does not fit VGG16 at 28x28 px"), "{error}");
+    assert!(error.contains("changed.safetensors does not fit VGG16 with batch norm at 28x28 px"), "{error}");
 }
 
 #[test]
