@@ -100,7 +100,14 @@ fn a_run_leaves_its_files_and_its_weights_answer() {
     let mut names: Vec<String> =
         fs::read_dir(&run_folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
-    let expected = ["best.safetensors", "checkpoint.safetensors", "config.toml", "curves.svg", "metrics.csv"];
+    let expected = [
+        "best.safetensors",
+        "checkpoint.safetensors",
+        "config.toml",
+        "curves.svg",
+        "metrics.csv",
+        "report.html",
+    ];
     assert_eq!(names, expected);
     let csv = fs::read_to_string(run_folder.join("metrics.csv")).unwrap();
     assert_eq!(column(&csv, "step"), 25.0);
