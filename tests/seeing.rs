@@ -47,8 +47,8 @@ fn a_run_ends_with_a_page_that_needs_nothing_else() {
         assert!(page.contains(&format!("<h2>{heading}</h2>")), "{heading}");
     }
     assert_eq!(page.matches("<figure>").count(), 25);
-    // Four filters, curves, the confusion matrix and four pictures of the layers.
-    assert_eq!(page.matches("<img src=\"data:image/png;base64,").count(), 25 + 4);
+    // Eight filters, curves, the confusion matrix and four pictures of the layers.
+    assert_eq!(page.matches("<img src=\"data:image/png;base64,").count(), 25 + 8);
     assert_eq!(page.matches("<svg").count(), 1 + 1 + 4);
     for from_outside in ["<script", "<link", "src=\"http", "href=\"http", "url(", "NaN"] {
         assert!(!page.contains(from_outside), "{from_outside}");
