@@ -5,6 +5,32 @@
 //! runs it, either on a GPU ([`gpu`], through [`kernels`] and [`shader`]) or on the CPU ([`cpu`]).
 //! [`data`] feeds it and [`train`] drives it; [`verify`] holds the kernels of a device
 //! against the CPU, and [`tune`] finds the fastest. ARCHITECTURE.md tells how the parts depend on each other.
+//!
+//! # Examples
+//!
+//! A network of the family, as a program for a device, and what it needs there:
+//!
+//! ```
+//! use vgg_wgpu::{
+//!     data::{DataSource, Options},
+//!     program::{DeviceLimits, MemoryPlan, lower},
+//!     train::TrainConfig,
+//! };
+//!
+//! // The paper's training: VGG16 at 224 px on MNIST, 64 images a step.
+//! let config = TrainConfig::builtin("report")?;
+//! let data = DataSource::Mnist.open(&Options::new(config.image_size))?;
+//! let network = config.vgg(data.train.channels(), data.train.classes()).network()?;
+//! assert_eq!(network.values(), 134_308_810);
+//!
+//! let settings = config.settings(&*data.train, DeviceLimits::NONE);
+//! let program = lower(&network, &settings)?.program;
+//! let gib = MemoryPlan::new(&program).bytes() as f64 / f64::from(1 << 30);
+//! assert!(gib < 8.0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! `examples/` has whole programs: training on a folder of pictures, classifying, one convolution on a GPU.
 
 pub mod cache;
 pub mod cli;

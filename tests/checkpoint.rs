@@ -126,15 +126,15 @@ fn every_difference_is_listed_at_once() {
         parts.tensors.remove("classifier.6.bias");
         let wide = (Dtype::F32, vec![8, 2, 3, 3], vec![0; 8 * 2 * 9 * 4]);
         parts.tensors.insert("features.0.weight".into(), wide);
-        let double = (Dtype::F64, vec![8], vec![0; 64]);
-        parts.tensors.insert("features.1.weight".into(), double);
+        let whole = (Dtype::I64, vec![8], vec![0; 64]);
+        parts.tensors.insert("features.1.weight".into(), whole);
         parts.tensors.insert("head.extra".into(), (Dtype::F32, vec![1], vec![0; 4]));
     });
     for line in [
         "missing: features.0.bias [8]",
         "missing: classifier.6.bias [4]",
         "wrong shape: features.0.weight is [8, 2, 3, 3], not [8, 1, 3, 3]",
-        "wrong type: features.1.weight is F64, not F32",
+        "wrong type: features.1.weight is I64, not F32",
         "extra: head.extra",
     ] {
         assert!(error.contains(line), "{line}\n{error}");

@@ -1,10 +1,12 @@
-//! What a class asks of a layer, against central differences in f64, and Grad-CAM's map of it.
+//! What a network tells of itself: what a class asks of a layer, against central differences in f64; Grad-CAM's map of it; dead
+//! ReLUs and running statistics.
 
 mod common;
 
 use common::{Fixture, Tolerance, compare, fixture_of, read, write};
 use vgg_wgpu::{
     cpu::CpuExecutor,
+    data::{Batch, IDENTITY},
     model::{Architecture, LayerKind, VggConfig},
     program::{DeviceLimits, Executor, Mode, Pass, Precision, Settings, lower},
     train::{Session, explainable},
@@ -95,19 +97,15 @@ fn without_batch_norm_behind_average_pooling() {
     }
 }
 
-/// The map by hand: channels weighted by the means of their gradients, negative places at 0.
-#[test]
-fn the_map_is_grad_cams() {
-    let config = VggConfig { image_size: [28, 28], width: 0.0625, hidden: Some(24), ..VggConfig::default() };
+/// An untrained network on the CPU that takes one image of 28 x 28 pixels at a time.
+fn session(config: VggConfig, mode: Mode) -> Session {
     let network = config.network().unwrap();
-    let (_, relu, size) = *explainable(&network).iter().find(|(name, ..)| *name == "conv3_3").unwrap();
-    assert_eq!(size, [7, 7]);
     let settings = Settings {
         batch: 1,
         source: [28, 28],
         mean: vec![0.1],
         std: vec![0.3],
-        mode: Mode::Explain(relu),
+        mode,
         precision: Precision::F32,
         limits: DeviceLimits::NONE,
     };
@@ -115,6 +113,17 @@ fn the_map_is_grad_cams() {
     let executor = CpuExecutor::<f32>::new(lowered.program.clone());
     let mut session = Session::new(Box::new(executor), &lowered, network);
     session.initialize(5).unwrap();
+    session
+}
+
+/// The map by hand: channels weighted by the means of their gradients, negative places at 0.
+#[test]
+fn the_map_is_grad_cams() {
+    let config = VggConfig { image_size: [28, 28], width: 0.0625, hidden: Some(24), ..VggConfig::default() };
+    let network = config.network().unwrap();
+    let (_, relu, size) = *explainable(&network).iter().find(|(name, ..)| *name == "conv3_3").unwrap();
+    assert_eq!(size, [7, 7]);
+    let mut session = session(config, Mode::Explain(relu));
     let image: Vec<u8> = (0..784).map(|i| (i * 37 % 251) as u8).collect();
     let found = session.explain(&image, Some(3)).unwrap();
     assert_eq!((found.class, found.size, found.map.len(), found.channels.len()), (3, [7, 7], 49, 16));
@@ -129,4 +138,38 @@ fn the_map_is_grad_cams() {
     let most = session.explain(&image, None).unwrap();
     let best = most.probabilities.iter().copied().fold(0.0, f32::max);
     assert_eq!(most.probabilities[most.class], best);
+}
+
+#[test]
+fn the_layers_of_a_batch_are_looked_at() {
+    let config = VggConfig { image_size: [28, 28], width: 0.0625, hidden: Some(8), ..VggConfig::default() };
+    let network = config.network().unwrap();
+    let mut net = fixture_of::<f64>(config.clone(), 1, DeviceLimits::NONE, Mode::Evaluate);
+    let (lowered, parameters) = (net.lowered.clone(), network.parameters.clone());
+    for (index, parameter) in parameters.iter().enumerate() {
+        // The first layer: one channel that is always 0 and seven that never are.
+        let values: &[f64] = match parameter.name.as_str() {
+            "features.1.bias" => &[-1e6, 1e6, 1e6, 1e6, 1e6, 1e6, 1e6, 1e6],
+            "features.1.running_mean" => &[-2.0; 8],
+            "features.1.running_var" => &[0.25; 8],
+            _ => continue,
+        };
+        write(&mut net.executor, lowered.parameters[index].value, values);
+    }
+    let mut session = Session::new(Box::new(net.executor), &lowered, network);
+    let batch = Batch {
+        images: vec![90; 784],
+        labels: vec![0],
+        transforms: IDENTITY.to_vec(),
+        valid: 1,
+        epoch: 0,
+        index: 0,
+    };
+    let rows = session.probe(&batch, 7).unwrap();
+    let layers: Vec<&str> = rows.iter().map(|row| row.layer.as_str()).collect();
+    assert_eq!((layers[0], layers[1], layers[12], layers.len()), ("conv1_1", "conv1_2", "conv5_3", 13));
+    let first = &rows[0];
+    assert_eq!((first.epoch, first.dead, first.zero), (7, 0.125, 0.125));
+    assert_eq!((first.running_mean, first.running_var), (Some(2.0), Some(0.25)));
+    assert!(rows.iter().all(|row| (0.0..=1.0).contains(&row.zero) && row.dead <= row.zero));
 }

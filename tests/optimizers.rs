@@ -106,12 +106,14 @@ fn optimizers<S: Scalar>() {
                 part.average = run(op.into(), &given).remove("average").unwrap();
             }
 
-            // Each step rounds a few values of size 1 or so, and Adam's corrections are f32 even in f64, where the update is
-            // of the size of the learning rate; later steps carry the errors on, momentum up to ten times. Where gradients
-            // become small, Adam divides their errors by their size: hence the last factor.
-            let roundings = 8.0 * epsilon::<S>() + f64::from(lr) * f64::from(f32::EPSILON) * adam_only(&rule);
-            let absolute =
-                step as f64 * roundings * (1.0 + 9.0 * adam_only(&rule)).max(10.0 * f64::from(momentum));
+            // Each step rounds a few values of size 1 or so, and later steps carry the errors on: momentum up to ten times.
+            // Adam divides errors of small gradients by their size, and has its corrections in f32 even where all else is
+            // f64: its updates, of the size of the learning rate, are off by that.
+            let (corrections, growth) = match rule {
+                Rule::Adam(_) => (f64::from(lr) * f64::from(f32::EPSILON), 10.0),
+                Rule::Sgd(sgd) => (0.0, f64::from(10.0 * sgd.momentum).max(1.0)),
+            };
+            let absolute = step as f64 * growth * (8.0 * epsilon::<S>() + corrections);
             let tolerance = Tolerance { absolute, relative: 0.0 };
             let [weight, bias] = &parts;
             let loss = out["loss"].iter().sum::<f64>() / n as f64;
@@ -131,11 +133,6 @@ fn optimizers<S: Scalar>() {
             }
         }
     }
-}
-
-/// 1 for Adam, whose steps divide by the size of the gradient, else 0.
-fn adam_only(rule: &Rule) -> f64 {
-    f64::from(u8::from(matches!(rule, Rule::Adam(_))))
 }
 
 /// Twenty steps of a whole VGG16 with all that a step can have at once: it is lowered in the right order and place, running

@@ -27,7 +27,7 @@ const WARMUP: u32 = 3;
 const PHASED: u64 = 10;
 
 /// Settings that make two step times incomparable.
-const SAME: [&str; 5] = ["data", "image_size", "width", "hidden", "batch_size"];
+const SAME: [&str; 8] = ["data", "model", "image_size", "width", "hidden", "avgpool", "freeze", "batch_size"];
 
 /// The result of a run, as `--json` prints it.
 #[derive(Debug, Serialize, Deserialize)]

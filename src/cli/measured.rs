@@ -13,7 +13,7 @@ use super::{
 use crate::train::{Measure, TrainConfig};
 
 /// What decides the numbers of a run, and not what its steps cost.
-const WITHOUT_COST: [&str; 4] = ["epochs", "steps", "output_dir", "recipe"];
+const WITHOUT_COST: [&str; 5] = ["epochs", "steps", "output_dir", "recipe", "weights"];
 
 /// A training at its first step.
 pub(super) struct Measured {

@@ -53,7 +53,7 @@ fn convolutions(program: &Program) -> Vec<Convolution> {
                     // Another slice of its images.
                     Some(convolution) => convolution.last = index,
                     None => found.push(Convolution {
-                        layer: step.label.split('.').next().unwrap_or_default().to_owned(),
+                        layer: layer_of(&step.label).to_owned(),
                         output,
                         norm: None,
                         last: index,
@@ -73,6 +73,12 @@ fn convolutions(program: &Program) -> Vec<Convolution> {
         }
     }
     found
+}
+
+/// `conv3_2` of `evaluate.conv3_2.forward`.
+fn layer_of(label: &str) -> &str {
+    let label = label.strip_prefix("evaluate.").unwrap_or(label);
+    label.split('.').next().unwrap_or(label)
 }
 
 /// Runs an evaluation of the batch that was uploaded last, and looks at the first `images` of it behind each

@@ -273,8 +273,11 @@ impl Session {
         Ok(probs)
     }
 
-    /// Evaluates a batch and looks at its layers.
-    pub(super) fn probe(&mut self, batch: &Batch, epoch: u32) -> Result<Vec<LayerRow>, TrainError> {
+    /// Evaluates a batch and looks at its layers; `epoch` is what the rows say.
+    ///
+    /// # Errors
+    /// [`TrainError::Executor`].
+    pub fn probe(&mut self, batch: &Batch, epoch: u32) -> Result<Vec<LayerRow>, TrainError> {
         self.upload_batch(batch, Control::default())?;
         Ok(probe::probe(&mut *self.executor, batch.valid, epoch)?)
     }

@@ -165,11 +165,15 @@ mod tests {
         found
     }
 
+    /// The check value of CRC-32C is 0xe3069283, that of the nine digits (Koopman's catalogue); the mask as TensorFlow documents it.
     #[test]
-    fn the_frame_is_tensorflows() {
-        // What TensorFlow's own writer gives for the record `abc`.
-        let expected = [3, 0, 0, 0, 0, 0, 0, 0, 0x21, 0xb1, 0x3f, 0x64, b'a', b'b', b'c', 0, 0, 0, 0];
-        assert_eq!(framed(b"abc")[..15], expected[..15]);
+    fn checksums_are_masked_crc_32c() {
+        let record = framed(b"123456789");
+        let crc = 0xe306_9283_u32;
+        let masked = ((crc >> 15) | (crc << 17)).wrapping_add(0xa282_ead8);
+        assert_eq!(record[..8], [9, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(record[12..21], *b"123456789");
+        assert_eq!(record[21..], masked.to_le_bytes());
     }
 
     #[test]

@@ -72,7 +72,7 @@ fn draw(root: &Area<'_>, caption: &str, lines: &[Vec<(f64, f64)>]) -> Result<(),
     chart
         .configure_mesh()
         .x_desc("epoch")
-        .x_labels(((last - first) as usize + 1).clamp(1, 11))
+        .x_labels(((last - first) as usize + 1).clamp(3, 11))
         .x_label_formatter(&|epoch| if epoch.fract() == 0.0 { format!("{epoch:.0}") } else { String::new() })
         .y_labels(6)
         .label_style(style())

@@ -129,7 +129,7 @@ impl Report<'_> {
             let url = pictures::data_url(&test.image(hard.image)?, size, test.channels())?;
             let (label, answer) = (escape(&names[hard.label]), escape(&names[hard.answer]));
             *page += &format!(
-                "<figure><img src=\"{url}\" alt=\"test image {}\"><figcaption>{label}, seen as {answer} ({:.1} %)<br>loss {:.2}, image {}</figcaption></figure>\n",
+                "<figure><img src=\"{url}\" alt=\"test image {}\"><figcaption>{label}, seen as {answer}<br>{:.1} %, loss {:.2}<br>image {}</figcaption></figure>\n",
                 hard.image,
                 100.0 * hard.probability,
                 hard.loss,

@@ -64,57 +64,59 @@ impl TrainConfig {
 
     /// Refuses values that have no meaning beside each other.
     fn validate_together(&self) -> Result<(), ConfigError> {
-        let refuse = |there: bool, message: String| {
-            if there { Err(ConfigError::Together { message }) } else { Ok(()) }
-        };
-        let opt = self.opt.word();
-        let other = self.opt != Optimizer::Sgd;
+        let (opt, sgd) = (self.opt.word(), self.opt == Optimizer::Sgd);
         let momentum = self.momentum.unwrap_or(0.9);
-        refuse(
-            other && self.momentum.is_some(),
-            format!("momentum is {momentum}, but opt is {opt}: give --opt sgd, or leave momentum out"),
-        )?;
-        refuse(
-            other && self.nesterov,
-            format!("nesterov is true, but opt is {opt}: give --opt sgd, or leave nesterov out"),
-        )?;
-        refuse(
-            self.nesterov && momentum == 0.0,
-            "nesterov is true, but momentum is 0: give a momentum above 0, or leave nesterov out".into(),
-        )?;
-        refuse(
-            self.freeze != Freeze::None && self.weights.is_none(),
-            "freeze keeps layers as they are, but without weights they would stay random; give --weights FILE with --freeze \
-             features"
-                .into(),
-        )?;
+        let (scheduler, multistep) = (self.lr_scheduler.word(), self.lr_scheduler == LrScheduler::Multistep);
         let milestones = &self.lr_milestones;
-        let multistep = self.lr_scheduler == LrScheduler::Multistep;
-        refuse(
-            !multistep && !milestones.is_empty(),
-            format!(
-                "lr_milestones is {milestones:?}, but lr_scheduler is {}: give --lr-scheduler multistep, or leave \
-                 lr_milestones out",
-                self.lr_scheduler.word()
-            ),
-        )?;
-        refuse(
-            multistep && milestones.is_empty(),
-            "lr_scheduler is multistep, but there are no lr_milestones: give --lr-milestones EPOCH,EPOCH,..."
-                .into(),
-        )?;
-        refuse(
-            milestones.first() == Some(&0) || milestones.windows(2).any(|pair| pair[0] >= pair[1]),
-            format!(
-                "lr_milestones is {milestones:?}, but must be epochs from 1 on, each greater than the one before"
-            ),
-        )?;
+        let ascending = milestones.first() != Some(&0) && milestones.is_sorted_by(|a, b| a < b);
         let decay = self.model_ema_decay.unwrap_or(0.0);
-        refuse(
-            !self.model_ema && self.model_ema_decay.is_some(),
-            format!(
-                "model_ema_decay is {decay}, but model_ema is false: give --model-ema, or leave model_ema_decay out"
+        let faults = [
+            (
+                !sgd && self.momentum.is_some(),
+                format!("momentum is {momentum}, but opt is {opt}: give --opt sgd, or leave momentum out"),
             ),
-        )
+            (
+                !sgd && self.nesterov,
+                format!("nesterov is true, but opt is {opt}: give --opt sgd, or leave nesterov out"),
+            ),
+            (
+                self.nesterov && momentum == 0.0,
+                "nesterov is true, but momentum is 0: give a momentum above 0, or leave nesterov out".into(),
+            ),
+            (
+                self.freeze != Freeze::None && self.weights.is_none(),
+                "freeze keeps layers as they are, but without weights they would stay random; give --weights FILE with \
+                 --freeze features"
+                    .into(),
+            ),
+            (
+                !multistep && !milestones.is_empty(),
+                format!(
+                    "lr_milestones is {milestones:?}, but lr_scheduler is {scheduler}: give --lr-scheduler multistep, or \
+                     leave lr_milestones out"
+                ),
+            ),
+            (
+                multistep && milestones.is_empty(),
+                "lr_scheduler is multistep, but there are no lr_milestones: give --lr-milestones EPOCH,EPOCH,..."
+                    .into(),
+            ),
+            (
+                !ascending,
+                format!(
+                    "lr_milestones is {milestones:?}, but must be epochs from 1 on, each greater than the one before"
+                ),
+            ),
+            (
+                !self.model_ema && self.model_ema_decay.is_some(),
+                format!(
+                    "model_ema_decay is {decay}, but model_ema is false: give --model-ema, or leave model_ema_decay out"
+                ),
+            ),
+        ];
+        match faults.into_iter().find(|(there, _)| *there) {
+            Some((_, message)) => Err(ConfigError::Together { message }),
+            None => Ok(()),
+        }
     }
 }
