@@ -1,4 +1,5 @@
-// conv.forward, direct: mean and M2 (the sum of squared deviations) of what an invocation computes.
+// conv.forward, direct: mean and M2 (the sum of squared deviations) of what an invocation stores: in f16
+// an outlier's rounding shows in the variance.
 //
 // Buffers      workspace [CHUNKS, 2, OUT] as `elem`: what batch_norm/statistics_merge*.wgsl merges
 // Numerics     sums of d and d^2 about the chunk's first value, M2 = sum d^2 - (sum d)^2 / n. The first value is one of the

@@ -52,8 +52,9 @@ fn main(
                     }
                 }
             }
-            output[(line * W + w) * COLUMNS + column] = stored(sum);
-            observe(sum);
+            let y = stored(sum);
+            output[(line * W + w) * COLUMNS + column] = y;
+            observe(elem(y));
         }
     }
     report(chunk, column, f32((end - chunk * LINES) * W));
