@@ -181,14 +181,16 @@ def has_cuda(python):
     return subprocess.run([python, "-c", test], stderr=subprocess.DEVNULL).returncode == 0
 
 
-def burn_binary(given):
+def burn_binary(given, spirv):
+    """`spirv`: whether its kernels are SPIR-V on Vulkan, or WGSL."""
     if given:
         return given.resolve()
     if not shutil.which("cargo"):
         raise Skip("there is no cargo to build scripts/peers/burn; --burn-binary takes one built elsewhere")
-    target = TARGET / "peers" / "burn"
+    target = TARGET / "peers" / ("burn" if spirv else "burn-wgsl")
     say("cargo build --release in scripts/peers/burn (a quarter of an hour the first time)")
     command = ["cargo", "build", "--release", "--quiet", "--locked", "--target-dir", str(target)]
+    command += [] if spirv else ["--no-default-features"]
     if subprocess.run(command, cwd=ROOT / "scripts" / "peers" / "burn").returncode:
         raise Skip("cargo could not build scripts/peers/burn")
     return target / "release" / "vgg-burn"

@@ -104,7 +104,8 @@ fn class_of(wanted: &str, info: &ModelInfo) -> Result<usize> {
 }
 
 fn default_output(image: &Path) -> PathBuf {
-    Path::new(image.file_stem().unwrap_or(image.as_os_str())).with_added_extension("explain.png")
+    let name = image.file_stem().unwrap_or(image.as_os_str());
+    format!("{}.explain.png", name.to_string_lossy()).into()
 }
 
 fn render(explanation: &Explanation, layer: &str, info: &ModelInfo) -> String {

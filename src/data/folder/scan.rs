@@ -79,8 +79,8 @@ impl Sums {
     fn of(pixels: &[u8]) -> Self {
         let mut sums = Self { pixels: pixels.len() as u64 / 3, ..Self::default() };
         for pixel in pixels.chunks_exact(3) {
-            for channel in 0..3 {
-                let value = u64::from(pixel[channel]);
+            for (channel, &value) in pixel.iter().enumerate() {
+                let value = u64::from(value);
                 sums.values[channel] += value;
                 sums.squares[channel] += value * value;
             }

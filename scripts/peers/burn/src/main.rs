@@ -149,7 +149,10 @@ fn main() {
         (number("--batch") as usize, number("--side") as usize, number("--hidden") as usize);
 
     let device = match text("--device") {
+        #[cfg(feature = "spirv")]
         "vulkan" => Device::vulkan(DeviceKind::DefaultDevice),
+        #[cfg(not(feature = "spirv"))]
+        "vulkan" => Device::wgpu(DeviceKind::DefaultDevice),
         _ => Device::flex(),
     };
     let name = format!("{device:?}");
