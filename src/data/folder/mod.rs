@@ -1,7 +1,7 @@
 //! Folders of pictures, a folder for each class: `DIR/train/<class>/*.png` and `DIR/val/<class>/*.png` (or `test`).
 //!
 //! Classes are the folders' names in the order of their bytes, images a class's `.png`, `.jpg` and `.jpeg` files in
-//! that order. Every image is decoded once when the set is opened ([`scan`]), for the mean and the deviation, and so
+//! that order. Every image is decoded once when the set is opened, for the mean and the deviation, and so
 //! that a damaged file is found before a run begins; from then on files are decoded as they are wanted. Grey becomes
 //! colour, what is transparent is laid over white, and pictures are turned upright as their EXIF orientation says.
 

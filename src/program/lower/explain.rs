@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{dtype::DType, model::LayerKind, ops::BatchNormGradAffine};
 
-/// The tensors of an explanation, all f32. [`super::Pass::Train`] runs it.
+/// The tensors of an explanation, all f32. [`crate::program::Pass::Train`] runs it.
 ///
 /// # Source
 /// Selvaraju et al.: "Grad-CAM: Visual explanations from deep networks via gradient-based localization" (2017).
