@@ -47,14 +47,14 @@ fn published(part: Part) -> (&'static [u8], &'static str) {
     }
 }
 
-/// The MNIST files inside the program, checked against their published checksums.
+/// The MNIST files inside the program. A test holds them against their published checksums; here gzip's own is enough.
 ///
 /// # Errors
 /// [`DataError`] where the program was built from a damaged file.
 pub fn builtin() -> Result<DataSets, DataError> {
     let files = idx::read_parts(|part| {
         let name = format!("built-in {}.gz", part.stem());
-        checked(IdxFile::read(&name, published(part).0, part.kind())?, part)
+        IdxFile::read(&name, published(part).0, part.kind())
     })?;
     data_sets(files)
 }
@@ -114,6 +114,14 @@ fn data_sets(files: [IdxFile; 4]) -> Result<DataSets, DataError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_files_inside_are_the_originals() {
+        let read = |part| IdxFile::read("built-in", published(part).0, part.kind()).unwrap();
+        for part in Part::ALL {
+            checked(read(part), part).unwrap();
+        }
+    }
 
     #[test]
     fn a_sound_file_that_is_not_the_original_fails_its_checksum() {

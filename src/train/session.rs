@@ -136,8 +136,15 @@ impl Session {
 
     fn begin(&mut self, values: impl Fn(usize, &Parameter) -> Vec<f32>) -> Result<(), TrainError> {
         for index in 0..self.tensors.len() {
+            // The device clears while the host draws or reads.
+            for &tensor in &self.tensors[index].state {
+                self.executor.clear(tensor)?;
+            }
             let values = values(index, &self.network.parameters[index]);
-            self.place(index, &values)?;
+            self.put(Part::Value(index), &values)?;
+            if self.tensors[index].average.is_some() {
+                self.put(Part::Average(index), &values)?;
+            }
         }
         self.set_loss_scale(LossScale::initial())
     }
@@ -354,18 +361,6 @@ impl Session {
     fn answer(&mut self) -> Result<Vec<f32>, TrainError> {
         let bytes = self.executor.collect(true)?;
         Ok(floats(&bytes.ok_or(TrainError::NoAnswer)?))
-    }
-
-    /// Gives a parameter a value, which is its average too, and clears what the optimiser remembers of it.
-    fn place(&mut self, parameter: usize, values: &[f32]) -> Result<(), TrainError> {
-        self.put(Part::Value(parameter), values)?;
-        if self.tensors[parameter].average.is_some() {
-            self.put(Part::Average(parameter), values)?;
-        }
-        for &tensor in &self.tensors[parameter].state {
-            self.executor.clear(tensor)?;
-        }
-        Ok(())
     }
 
     /// The state of the loss's scaling as it is on the device; `None` without mixed precision.

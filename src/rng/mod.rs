@@ -3,7 +3,9 @@
 //! # Source
 //! Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3" (SC 2011), Philox4x32-10.
 
-use rayon::prelude::*;
+mod normal;
+
+pub use normal::normal;
 
 /// A counter word of each use of the generator, so that no two uses share a draw: the third of [`stream::INIT`] and
 /// [`stream::DROPOUT`], the fourth (behind a small third) of the others.
@@ -17,9 +19,6 @@ pub mod stream {
     /// Shuffling of the training set.
     pub const SHUFFLE: u32 = 0x5348_5546;
 }
-
-/// Values that one task draws; a multiple of 4.
-const CHUNK: usize = 16 * 1024;
 
 const ROUNDS: usize = 10;
 const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
@@ -46,34 +45,9 @@ pub const fn key(seed: u64) -> [u32; 2] {
     [seed as u32, (seed >> 32) as u32]
 }
 
-/// Draws `count` normal values with mean 0 and the given standard deviation.
-///
-/// `index` separates the parameters of one seed. Box-Muller in f64, rounded to f32 once.
-pub fn normal(seed: u64, index: u32, count: usize, std: f64) -> Vec<f32> {
-    let mut values = vec![0.0; count];
-    values.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, values)| {
-        for (block, four) in values.chunks_mut(4).enumerate() {
-            let block = chunk * (CHUNK / 4) + block;
-            let words = philox4x32([block as u32, (block >> 32) as u32, stream::INIT, index], key(seed));
-            let mut drawn = [0.0; 4];
-            for (pair, drawn) in words.chunks_exact(2).zip(drawn.chunks_exact_mut(2)) {
-                // (0, 1], so that the logarithm is finite.
-                let u1 = (f64::from(pair[0]) + 1.0) / 4_294_967_296.0;
-                let u2 = f64::from(pair[1]) / 4_294_967_296.0;
-                let radius = (-2.0 * u1.ln()).sqrt() * std;
-                let angle = std::f64::consts::TAU * u2;
-                drawn[0] = (radius * angle.cos()) as f32;
-                drawn[1] = (radius * angle.sin()) as f32;
-            }
-            four.copy_from_slice(&drawn[..four.len()]);
-        }
-    });
-    values
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{normal::CHUNK, *};
 
     /// The known answers of Random123's `kat_vectors`, "philox4x32 10".
     #[test]
