@@ -77,6 +77,34 @@ fn add(quad: mat4x4<f32>, a: vec4<f32>, b: vec4<f32>) -> mat4x4<f32> {
     return mat4x4<f32>(quad[0] + a.x * b, quad[1] + a.y * b, quad[2] + a.z * b, quad[3] + a.w * b);
 }
 
+// The sums of an invocation: the upper and the lower half of the tile, left and right.
+struct Quads {
+    q00: mat4x4<f32>,
+    q01: mat4x4<f32>,
+    q10: mat4x4<f32>,
+    q11: mat4x4<f32>,
+}
+
+// Adds the products of one k, whose rows and columns are from vec4 `at_a` and `at_b` of the slabs on. Called several times
+// in a turn: then the loads of one k are under way while another is multiplied, and their distances are constants.
+fn multiply(quads: ptr<function, Quads>, at_a: u32, at_b: u32) {
+    let a0 = slab_a[at_a];
+    let b0 = slab_b[at_b];
+    // With one quad the same as the first.
+    let a1 = slab_a[at_a + (QUADS_M - 1u) * INVOCATIONS_M];
+    let b1 = slab_b[at_b + (QUADS_N - 1u) * INVOCATIONS_N];
+    (*quads).q00 = add((*quads).q00, a0, b0);
+    if QUADS_N == 2u {
+        (*quads).q01 = add((*quads).q01, a0, b1);
+    }
+    if QUADS_M == 2u {
+        (*quads).q10 = add((*quads).q10, a1, b0);
+        if QUADS_N == 2u {
+            (*quads).q11 = add((*quads).q11, a1, b1);
+        }
+    }
+}
+
 fn store_quad(row: u32, column: u32, split: u32, quad: mat4x4<f32>) {
     store(row, column, split, quad[0]);
     store(row + 1u, column, split, quad[1]);
@@ -102,10 +130,7 @@ fn main(
     let end = min(split * PART + PART, K);
     var next_a: array<vec4<f32>, LOADS_A>;
     var next_b: array<vec4<f32>, LOADS_B>;
-    var q00 = mat4x4<f32>();
-    var q01 = mat4x4<f32>();
-    var q10 = mat4x4<f32>();
-    var q11 = mat4x4<f32>();
+    var quads: Quads;
     // One turn more than there are slabs: the first only loads.
     var half = 0u;
     for (var k0 = split * PART; k0 < end + SLAB; k0 += SLAB) {
@@ -125,24 +150,13 @@ fn main(
             }
         }
         if k0 > split * PART {
-            for (var k = 0u; k < SLAB; k++) {
-                let at_a = ((1u - half) * SLAB + k) * PITCH_A + mine_m;
-                let at_b = ((1u - half) * SLAB + k) * PITCH_B + mine_n;
-                let a0 = slab_a[at_a];
-                let b0 = slab_b[at_b];
-                // With one quad the same as the first.
-                let a1 = slab_a[at_a + (QUADS_M - 1u) * INVOCATIONS_M];
-                let b1 = slab_b[at_b + (QUADS_N - 1u) * INVOCATIONS_N];
-                q00 = add(q00, a0, b0);
-                if QUADS_N == 2u {
-                    q01 = add(q01, a0, b1);
-                }
-                if QUADS_M == 2u {
-                    q10 = add(q10, a1, b0);
-                    if QUADS_N == 2u {
-                        q11 = add(q11, a1, b1);
-                    }
-                }
+            for (var k = 0u; k < SLAB; k += 4u) {
+                let a = ((1u - half) * SLAB + k) * PITCH_A + mine_m;
+                let b = ((1u - half) * SLAB + k) * PITCH_B + mine_n;
+                multiply(&quads, a, b);
+                multiply(&quads, a + PITCH_A, b + PITCH_B);
+                multiply(&quads, a + 2u * PITCH_A, b + 2u * PITCH_B);
+                multiply(&quads, a + 3u * PITCH_A, b + 3u * PITCH_B);
             }
         }
         if more {
@@ -164,15 +178,15 @@ fn main(
     let column = column0 + mine_n * 4u;
     let down = TILE_M / 2u;
     let right = TILE_N / 2u;
-    store_quad(row, column, split, q00);
+    store_quad(row, column, split, quads.q00);
     if QUADS_N == 2u {
-        store_quad(row, column + right, split, q01);
+        store_quad(row, column + right, split, quads.q01);
     }
     if QUADS_M == 2u {
-        store_quad(row + down, column, split, q10);
+        store_quad(row + down, column, split, quads.q10);
         if QUADS_N == 2u {
-            store_quad(row + down, column + right, split, q11);
+            store_quad(row + down, column + right, split, quads.q11);
         }
     }
-    finish(row0, column0, mine_m, mine_n, q00, q01, q10, q11);
+    finish(row0, column0, mine_m, mine_n, quads.q00, quads.q01, quads.q10, quads.q11);
 }

@@ -66,6 +66,23 @@ fn keep_left(i: u32, value: vec4<f32>) {
     }
 }
 
+alias Sums = array<array<vec4<f32>, 2>, 8>;
+
+// Adds the products of one k, whose rows and columns are from vec4 `a` and `b` of the slabs on. Called several times in
+// a turn: then the loads of one k are under way while another is multiplied, and their distances are constants.
+fn multiply(sums: ptr<function, Sums>, a: u32, b: u32) {
+    let a0 = slab_left[a];
+    let a1 = slab_left[a + TILE_M / 8u];
+    let b0 = slab_right[b];
+    let b1 = slab_right[b + TILE_N / 8u];
+    for (var r = 0u; r < 4u; r++) {
+        (*sums)[r][0] += a0[r] * b0;
+        (*sums)[r][1] += a0[r] * b1;
+        (*sums)[r + 4u][0] += a1[r] * b0;
+        (*sums)[r + 4u][1] += a1[r] * b1;
+    }
+}
+
 @compute @workgroup_size(INVOCATIONS)
 fn main(
     @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -84,7 +101,7 @@ fn main(
     let end = min(begin + PART, K);
     let my_row = local / (TILE_N / 8u);
     let my_column = local % (TILE_N / 8u);
-    var sums: array<array<vec4<f32>, 2>, 8>;
+    var sums: Sums;
     var next_left: array<vec4<f32>, LOADS_M>;
     var next_right: array<vec4<f32>, LOADS_N>;
     for (var i = 0u; i < LOADS_M; i++) {
@@ -107,17 +124,13 @@ fn main(
         for (var i = 0u; i < LOADS_N; i++) {
             next_right[i] = load_right(p, column0, k0 + SLAB, end, local + i * INVOCATIONS);
         }
-        for (var k = 0u; k < SLAB; k++) {
-            let a0 = slab_left[k * PITCH_M + my_row];
-            let a1 = slab_left[k * PITCH_M + my_row + TILE_M / 8u];
-            let b0 = slab_right[k * PITCH_N + my_column];
-            let b1 = slab_right[k * PITCH_N + my_column + TILE_N / 8u];
-            for (var r = 0u; r < 4u; r++) {
-                sums[r][0] += a0[r] * b0;
-                sums[r][1] += a0[r] * b1;
-                sums[r + 4u][0] += a1[r] * b0;
-                sums[r + 4u][1] += a1[r] * b1;
-            }
+        for (var k = 0u; k < SLAB; k += 4u) {
+            let a = k * PITCH_M + my_row;
+            let b = k * PITCH_N + my_column;
+            multiply(&sums, a, b);
+            multiply(&sums, a + PITCH_M, b + PITCH_N);
+            multiply(&sums, a + 2u * PITCH_M, b + 2u * PITCH_N);
+            multiply(&sums, a + 3u * PITCH_M, b + 3u * PITCH_N);
         }
         workgroupBarrier();
     }
