@@ -25,15 +25,15 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("train", &["data", "program", "model", "ops", "dtype", "shape", "rng"]),
 ];
 
-/// External crates, and the only room that may name them.
-const ONLY_IN: &[(&str, &str)] = &[
-    ("wgpu", "gpu"),
-    ("naga", "shader"),
-    ("anyhow", "cli"),
-    ("clap", "cli"),
-    ("indicatif", "cli"),
-    ("gemm", "cpu"),
-    ("pulp", "cpu"),
+/// External crates, and the only rooms that may name them.
+const ONLY_IN: &[(&str, &[&str])] = &[
+    ("wgpu", &["gpu"]),
+    ("naga", &["shader"]),
+    ("anyhow", &["cli"]),
+    ("clap", &["cli"]),
+    ("indicatif", &["cli"]),
+    ("gemm", &["cpu"]),
+    ("pulp", &["cpu", "rng"]),
 ];
 
 /// Files may be this long.
@@ -137,8 +137,8 @@ fn each_outside_crate_stays_in_its_room() {
         let room = room(&file);
         let code = code(&fs::read_to_string(&file).unwrap());
         for (name, only) in ONLY_IN {
-            if room != *only && room != "main" && names_crate(&code, name) {
-                breaches.push(format!("{}: {name} belongs in {only}", file.display()));
+            if !only.contains(&room.as_str()) && room != "main" && names_crate(&code, name) {
+                breaches.push(format!("{}: {name} belongs in {}", file.display(), only.join(", ")));
             }
         }
         let prints = ["println!", "print!", "dbg!"].iter().any(|p| code.contains(p));

@@ -16,23 +16,29 @@ use vgg_wgpu::{
 /// The smallest device there may be, with 16-bit floats.
 const SMALLEST: Caps = Caps { f16: true, ..Caps::WEBGPU };
 
-/// Devices that between them run every row: the smallest, a software adapter with subgroups, and one with matrix units
-/// and room for the largest tiles.
-static DEVICES: [Caps; 3] = [
+/// Devices that between them run every row: the smallest, a software adapter with subgroups, and those with matrix units of
+/// either side, one of them with room for the largest tiles.
+static DEVICES: [Caps; 4] = [
     SMALLEST,
     Caps { class: DeviceClass::Software, subgroup_sizes: Some([8, 8]), ..SMALLEST },
     Caps {
         class: DeviceClass::Discrete,
         subgroup_sizes: Some([32, 32]),
-        cooperative_matrices: true,
+        matrix_side: Some(16),
         workgroup_bytes: 48 << 10,
         ..SMALLEST
     },
+    Caps { class: DeviceClass::Integrated, matrix_side: Some(8), ..SMALLEST },
 ];
 
-/// Matrices of 16 x 16 are Vulkan's alone: neither MSL nor HLSL has them.
-fn is_for_vulkan(wgsl: &str) -> bool {
-    wgsl.contains("coop_mat16x16")
+/// Whether a language has the matrices of a shader: SPIR-V both sides, MSL those of 8 x 8, HLSL none.
+fn has_matrices(language: &str, wgsl: &str) -> bool {
+    let [large, small] = ["coop_mat16x16", "coop_mat8x8"].map(|name| wgsl.contains(name));
+    match language {
+        "MSL" => !large,
+        "HLSL" => !large && !small,
+        _ => true,
+    }
 }
 
 /// The cases that a row supports, each with a device.
@@ -84,14 +90,16 @@ fn validate(name: &str, wgsl: &str) -> (naga::Module, ModuleInfo) {
 fn every_shader_translates_to_every_api() {
     for (name, wgsl) in shaders() {
         let (module, info) = validate(&name, &wgsl);
-        if is_for_vulkan(&wgsl) {
-            continue;
-        }
         // Subgroup operations need MSL 2.4 and 16-bit floats shader model 6.2; both are below what wgpu uses.
         let options =
             msl::Options { lang_version: (2, 4), fake_missing_bindings: true, ..msl::Options::default() };
-        msl::write_string(&module, &info, &options, &msl::PipelineOptions::default())
-            .unwrap_or_else(|e| panic!("{name}: MSL: {e}"));
+        if has_matrices("MSL", &wgsl) {
+            msl::write_string(&module, &info, &options, &msl::PipelineOptions::default())
+                .unwrap_or_else(|e| panic!("{name}: MSL: {e}"));
+        }
+        if !has_matrices("HLSL", &wgsl) {
+            continue;
+        }
         let mut text = String::new();
         let options = hlsl::Options {
             shader_model: hlsl::ShaderModel::V6_2,
@@ -127,7 +135,7 @@ fn every_shader_is_valid_spirv() {
                 Command::new("spirv-val").args(["--target-env", "vulkan1.1"]).arg(&path).output().unwrap();
             let text = String::from_utf8_lossy(&output.stderr);
             // Debian 12's validator is older than cooperative matrices (capability 6022).
-            if is_for_vulkan(&wgsl) && text.contains("Invalid capability operand: 6022") {
+            if wgsl.contains("coop_mat") && text.contains("Invalid capability operand: 6022") {
                 eprintln!("{name}: this spirv-val does not know cooperative matrices");
                 continue;
             }

@@ -5,17 +5,18 @@
 // columns, and 0 beyond the edges; put(row, column, split, values) takes four results of a row. M, N, K are the extents,
 // multiples of 4 along what lies together; SPLITS parts of K are worked by different workgroups.
 //
-// Who          one workgroup of 8 subgroups of 32 a TILE x TILE tile of the result, one subgroup 64 x 32 of it: 4 x 2
-//              named sums of 16 x 16, as matrices cannot be in arrays. Slabs of SLAB along k pass through workgroup memory;
-//              the next slab is on its way in registers while this one is multiplied; the grid covers the tiles times
-//              SPLITS. Results pass through workgroup memory, because a matrix has no elements
+// Who          one workgroup of 8 subgroups of 32 a TILE x TILE tile of the result, one subgroup TILE/2 x TILE/4 of it: 4 x 2
+//              named sums of SIDE x SIDE, as matrices cannot be in arrays. Slabs of SLAB along k pass through workgroup
+//              memory; the next slab is on its way in registers while this one is multiplied; the grid covers the tiles
+//              times SPLITS. Results pass through workgroup memory, because a matrix has no elements
+// Sides        shared/cooperative_16.wgsl or shared/cooperative_8.wgsl in front of this one: SIDE, the matrices, what slabs
+//              consist of
 // Banks        a line of a slab is 16 bytes longer than its contents, so that the eight lines which a matrix load touches
 //              together begin in different banks; lines stay multiples of the 16 bytes that such loads ask for
-// Numerics     products are exact in f32; the order of the sums inside a 16 x 16 x 16 block is the hardware's, across blocks
-//              that of k
-// Where        GPUs with subgroups of 32 that multiply 16 x 16 x 16 f16 to f32, behind a self-test
+// Numerics     products are exact in f32; the order of the sums inside a block is the hardware's, across blocks that of k
+// Where        GPUs with subgroups of 32 that multiply 16 x 16 x 16 or 8 x 8 x 8 f16 to f32, behind a self-test
 
-const TILE: u32 = 128u;
+const TILE: u32 = 8u * SIDE;
 const SLAB: u32 = 32u;
 const TILES_M: u32 = (M + TILE - 1u) / TILE;
 const TILES_N: u32 = (N + TILE - 1u) / TILE;
@@ -25,27 +26,24 @@ const INVOCATIONS: u32 = 256u;
 // Vectors of four that an invocation moves a slab.
 const MOVES: u32 = TILE * SLAB / 4u / INVOCATIONS;
 
-// A slab is lines of vectors along what lies together: [TILE][SLAB] along k, else [SLAB][TILE].
-const A_LINE: u32 = select(TILE, SLAB, A_ALONG_K) / 4u;
-const B_LINE: u32 = select(TILE, SLAB, B_ALONG_K) / 4u;
-const A_PITCH: u32 = A_LINE + 2u;
-const B_PITCH: u32 = B_LINE + 2u;
+// A slab is lines along what lies together: [TILE][SLAB] along k, else [SLAB][TILE]. Their lengths in values.
+const A_LINE: u32 = select(TILE, SLAB, A_ALONG_K);
+const B_LINE: u32 = select(TILE, SLAB, B_ALONG_K);
+const A_PITCH: u32 = A_LINE + 8u;
+const B_PITCH: u32 = B_LINE + 8u;
 
-var<workgroup> slab_a: array<vec4<f16>, TILE * SLAB / 4u / A_LINE * A_PITCH>;
-var<workgroup> slab_b: array<vec4<f16>, TILE * SLAB / 4u / B_LINE * B_PITCH>;
-var<workgroup> results: array<f32, 8u * 256u>;
+var<workgroup> slab_a: array<Slab, TILE * SLAB / A_LINE * A_PITCH / SLAB_LANES>;
+var<workgroup> slab_b: array<Slab, TILE * SLAB / B_LINE * B_PITCH / SLAB_LANES>;
+var<workgroup> results: array<f32, 8u * SIDE * SIDE>;
 
-alias Left = coop_mat16x16<f16, A>;
-alias Right = coop_mat16x16<f16, B>;
-alias Sum = coop_mat16x16<f32, C>;
 alias Moved = array<vec4<f16>, MOVES>;
 
 fn fetch_a(row0: u32, k0: u32, end: u32, local: u32) -> Moved {
     var moved: Moved;
     for (var j = 0u; j < MOVES; j++) {
         let i = j * INVOCATIONS + local;
-        let line = i / A_LINE;
-        let along = i % A_LINE * 4u;
+        let line = i * 4u / A_LINE;
+        let along = i * 4u % A_LINE;
         let k = k0 + select(line, along, A_ALONG_K);
         if k < end {
             moved[j] = load_a(row0 + select(along, line, A_ALONG_K), k);
@@ -58,8 +56,8 @@ fn fetch_b(column0: u32, k0: u32, end: u32, local: u32) -> Moved {
     var moved: Moved;
     for (var j = 0u; j < MOVES; j++) {
         let i = j * INVOCATIONS + local;
-        let line = i / B_LINE;
-        let along = i % B_LINE * 4u;
+        let line = i * 4u / B_LINE;
+        let along = i * 4u % B_LINE;
         let k = k0 + select(line, along, B_ALONG_K);
         if k < end {
             moved[j] = load_b(k, column0 + select(along, line, B_ALONG_K));
@@ -68,29 +66,29 @@ fn fetch_b(column0: u32, k0: u32, end: u32, local: u32) -> Moved {
     return moved;
 }
 
-// The 16 x 16 block of a slab that begins at (row, k) or (k, column).
+// The block of a slab that begins at (row, k) or (k, column).
 fn left(row: u32, k: u32) -> Left {
     if A_ALONG_K {
-        return coopLoadT<Left>(&slab_a[row * A_PITCH + k / 4u], A_PITCH);
+        return coopLoadT<Left>(&slab_a[(row * A_PITCH + k) / SLAB_LANES], A_PITCH / SLAB_LANES);
     }
-    return coopLoad<Left>(&slab_a[k * A_PITCH + row / 4u], A_PITCH);
+    return coopLoad<Left>(&slab_a[(k * A_PITCH + row) / SLAB_LANES], A_PITCH / SLAB_LANES);
 }
 
 fn right(k: u32, column: u32) -> Right {
     if B_ALONG_K {
-        return coopLoad<Right>(&slab_b[column * B_PITCH + k / 4u], B_PITCH);
+        return coopLoad<Right>(&slab_b[(column * B_PITCH + k) / SLAB_LANES], B_PITCH / SLAB_LANES);
     }
-    return coopLoadT<Right>(&slab_b[k * B_PITCH + column / 4u], B_PITCH);
+    return coopLoadT<Right>(&slab_b[(k * B_PITCH + column) / SLAB_LANES], B_PITCH / SLAB_LANES);
 }
 
 // Hands a block of results on; `row` and `column` are where it begins. All invocations must call it together.
 fn hand_on(sum: Sum, row: u32, column: u32, split: u32, subgroup: u32, lane: u32) {
-    coopStoreT(sum, &results[subgroup * 256u], 16u);
+    coopStoreT(sum, &results[subgroup * SIDE * SIDE], SIDE);
     workgroupBarrier();
-    for (var half = 0u; half < 2u; half++) {
-        let r = lane / 4u + half * 8u;
-        let c = lane % 4u * 4u;
-        let at = subgroup * 256u + r * 16u + c;
+    for (var i = lane * 4u; i < SIDE * SIDE; i += 128u) {
+        let r = i / SIDE;
+        let c = i % SIDE;
+        let at = subgroup * SIDE * SIDE + i;
         if row + r < M && column + c < N {
             put(row + r, column + c, split, vec4(results[at], results[at + 1u], results[at + 2u], results[at + 3u]));
         }
@@ -116,8 +114,8 @@ fn main(
     let split = group / (TILES_M * TILES_N);
     let end = min(split * PART + PART, K);
     // Where the subgroup's part of the tile begins.
-    let my_row = subgroup / 4u * 64u;
-    let my_column = subgroup % 4u * 32u;
+    let my_row = subgroup / 4u * (4u * SIDE);
+    let my_column = subgroup % 4u * (2u * SIDE);
     var s00 = Sum();
     var s01 = Sum();
     var s10 = Sum();
@@ -131,25 +129,25 @@ fn main(
     for (var k0 = split * PART; k0 < end; k0 += SLAB) {
         for (var j = 0u; j < MOVES; j++) {
             let i = j * INVOCATIONS + local;
-            slab_a[i / A_LINE * A_PITCH + i % A_LINE] = next_a[j];
-            slab_b[i / B_LINE * B_PITCH + i % B_LINE] = next_b[j];
+            put_a(i * 4u / A_LINE * A_PITCH + i * 4u % A_LINE, next_a[j]);
+            put_b(i * 4u / B_LINE * B_PITCH + i * 4u % B_LINE, next_b[j]);
         }
         workgroupBarrier();
         next_a = fetch_a(row0, k0 + SLAB, end, local);
         next_b = fetch_b(column0, k0 + SLAB, end, local);
-        for (var k = 0u; k < SLAB; k += 16u) {
+        for (var k = 0u; k < SLAB; k += SIDE) {
             let b0 = right(k, my_column);
-            let b1 = right(k, my_column + 16u);
+            let b1 = right(k, my_column + SIDE);
             let a0 = left(my_row, k);
             s00 = coopMultiplyAdd(a0, b0, s00);
             s01 = coopMultiplyAdd(a0, b1, s01);
-            let a1 = left(my_row + 16u, k);
+            let a1 = left(my_row + SIDE, k);
             s10 = coopMultiplyAdd(a1, b0, s10);
             s11 = coopMultiplyAdd(a1, b1, s11);
-            let a2 = left(my_row + 32u, k);
+            let a2 = left(my_row + 2u * SIDE, k);
             s20 = coopMultiplyAdd(a2, b0, s20);
             s21 = coopMultiplyAdd(a2, b1, s21);
-            let a3 = left(my_row + 48u, k);
+            let a3 = left(my_row + 3u * SIDE, k);
             s30 = coopMultiplyAdd(a3, b0, s30);
             s31 = coopMultiplyAdd(a3, b1, s31);
         }
@@ -158,11 +156,11 @@ fn main(
     let row = row0 + my_row;
     let column = column0 + my_column;
     hand_on(s00, row, column, split, subgroup, lane);
-    hand_on(s01, row, column + 16u, split, subgroup, lane);
-    hand_on(s10, row + 16u, column, split, subgroup, lane);
-    hand_on(s11, row + 16u, column + 16u, split, subgroup, lane);
-    hand_on(s20, row + 32u, column, split, subgroup, lane);
-    hand_on(s21, row + 32u, column + 16u, split, subgroup, lane);
-    hand_on(s30, row + 48u, column, split, subgroup, lane);
-    hand_on(s31, row + 48u, column + 16u, split, subgroup, lane);
+    hand_on(s01, row, column + SIDE, split, subgroup, lane);
+    hand_on(s10, row + SIDE, column, split, subgroup, lane);
+    hand_on(s11, row + SIDE, column + SIDE, split, subgroup, lane);
+    hand_on(s20, row + 2u * SIDE, column, split, subgroup, lane);
+    hand_on(s21, row + 2u * SIDE, column + SIDE, split, subgroup, lane);
+    hand_on(s30, row + 3u * SIDE, column, split, subgroup, lane);
+    hand_on(s31, row + 3u * SIDE, column + SIDE, split, subgroup, lane);
 }

@@ -46,7 +46,7 @@ fn row(device: &DeviceInfo) -> Vec<String> {
         if low == high { format!("subgroups of {low}") } else { format!("subgroups of {low} to {high}") }
     }));
     named.extend(features.timestamps.then(|| "timestamps".to_owned()));
-    named.extend(features.cooperative_matrix.then(|| "cooperative matrices".to_owned()));
+    named.extend(features.matrix_side.map(|side| format!("cooperative matrices of {side} x {side}")));
     vec![
         device.index.to_string(),
         device.name.clone(),

@@ -85,8 +85,9 @@ pub struct AdapterFeatures {
     pub subgroup_sizes: Option<[u32; 2]>,
     /// Timestamps at the borders of passes.
     pub timestamps: bool,
-    /// Matrix units that multiply 16 x 16 x 16 f16 to f32 and that the shading language reaches.
-    pub cooperative_matrix: bool,
+    /// The side of the matrices, 16 or 8, that its matrix units multiply from f16 to f32 and that the shading language
+    /// reaches.
+    pub matrix_side: Option<usize>,
 }
 
 /// What is known of an adapter.
@@ -145,7 +146,7 @@ impl Adapter {
 
     /// The same adapter, its matrix units left alone.
     pub fn without_matrix_units(mut self) -> Self {
-        self.info.features.cooperative_matrix = false;
+        self.info.features.matrix_side = None;
         self
     }
 
@@ -176,14 +177,21 @@ impl Adapter {
                 DeviceKind::Virtual | DeviceKind::Other => DeviceClass::Unknown,
             },
             f16: self.info.features.f16,
-            cooperative_matrices: self.info.features.cooperative_matrix
-                && self.info.features.subgroup_sizes == Some([32; 2]),
+            matrix_side: self.matrix_side(),
             subgroup_sizes: self.info.features.subgroup_sizes,
             binding_bytes: limits.binding_bytes,
             workgroup_bytes: limits.workgroup_bytes,
             workgroup_invocations: limits.workgroup_invocations,
             storage_buffers: limits.storage_buffers,
         }
+    }
+
+    /// Kernels take subgroups to be of 32. A driver that may choose another size is not relied on; Metal names no size, but
+    /// GPUs whose matrices are of 8 x 8 have that one, and the self-test would show another.
+    fn matrix_side(&self) -> Option<usize> {
+        let sizes = self.info.features.subgroup_sizes;
+        let of_32 = |side| sizes == Some([32; 2]) || side == 8 && self.info.backend == Backend::Metal;
+        self.info.features.matrix_side.filter(|&side| of_32(side))
     }
 
     /// What the lowering of a program needs to know.
@@ -288,19 +296,22 @@ fn describe(raw: &wgpu::Adapter, info: wgpu::AdapterInfo, backend: Backend) -> D
             f16: has(wgpu::Features::SHADER_F16),
             subgroup_sizes: subgroups,
             timestamps: has(wgpu::Features::TIMESTAMP_QUERY),
-            cooperative_matrix: has(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX) && multiplies_f16(raw),
+            matrix_side: matrix_side(raw).filter(|_| has(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX)),
         },
         memory_bytes: memory_bytes(raw),
     }
 }
 
-/// Whether the matrix units take 16 x 16 x 16 f16 and give f32.
-fn multiplies_f16(adapter: &wgpu::Adapter) -> bool {
+/// The side of the matrices of f16 that the matrix units multiply to f32, the largest of those that kernels know.
+fn matrix_side(adapter: &wgpu::Adapter) -> Option<usize> {
     use wgpu::CooperativeScalarType::{F16, F32};
-    adapter
-        .cooperative_matrix_properties()
-        .iter()
-        .any(|p| [p.m_size, p.n_size, p.k_size] == [16; 3] && (p.ab_type, p.cr_type) == (F16, F32))
+    let properties = adapter.cooperative_matrix_properties();
+    let has = |side| {
+        properties
+            .iter()
+            .any(|p| [p.m_size, p.n_size, p.k_size] == [side; 3] && (p.ab_type, p.cr_type) == (F16, F32))
+    };
+    [16, 8].into_iter().find(|&side| has(side)).map(|side| side as usize)
 }
 
 /// The size of the largest heap that is local to the device.

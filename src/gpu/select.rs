@@ -214,7 +214,7 @@ mod tests {
                 f16: false,
                 subgroup_sizes: None,
                 timestamps: false,
-                cooperative_matrix: false,
+                matrix_side: None,
             },
             memory_bytes: None,
         };

@@ -20,8 +20,8 @@ pub struct Caps {
     pub class: DeviceClass,
     /// 16-bit floats in shaders and buffers.
     pub f16: bool,
-    /// Matrix units that multiply 16 x 16 x 16 f16 to f32 in subgroups of 32.
-    pub cooperative_matrices: bool,
+    /// The side of the matrices, 16 or 8, that its matrix units multiply from f16 to f32 in subgroups of 32; `None` without.
+    pub matrix_side: Option<usize>,
     /// Smallest and largest subgroup size; `None` without subgroup operations.
     pub subgroup_sizes: Option<[u32; 2]>,
     /// The largest part of a buffer that can be bound, in bytes.
@@ -39,7 +39,7 @@ impl Caps {
     pub const WEBGPU: Self = Self {
         class: DeviceClass::Unknown,
         f16: false,
-        cooperative_matrices: false,
+        matrix_side: None,
         subgroup_sizes: None,
         binding_bytes: 128 << 20,
         workgroup_bytes: 16 << 10,
@@ -51,7 +51,7 @@ impl Caps {
     pub const DISCRETE: Self = Self {
         class: DeviceClass::Discrete,
         f16: true,
-        cooperative_matrices: true,
+        matrix_side: Some(16),
         subgroup_sizes: Some([32, 32]),
         binding_bytes: (1 << 31) - 4,
         workgroup_bytes: 48 << 10,

@@ -258,7 +258,7 @@ fn forward_cooperative(op: &Op, caps: &Caps) -> Kernel {
     let product = cooperative::Product { m, n, k, splits, a_along_k: true, b_along_k: false };
     let loads = [NEIGHBOUR, read(op.normalized), FORWARD_COOPERATIVE];
     let finish = |source| shape(conv, source).constant("VECTORS", conv.c / 4);
-    let kernel = cooperative::kernel(product, &loads, FORWARD_KEEP, finish);
+    let kernel = cooperative::kernel(caps, product, &loads, FORWARD_KEEP, finish);
     surrounded(&ConvForward { normalized: false, ..*op }, Merge::Tree, DType::F16, kernel)
 }
 
@@ -269,7 +269,8 @@ fn grad_input_cooperative(op: &Op, caps: &Caps) -> Kernel {
     let splits = cooperative::splits(caps, m, n, k);
     let product = cooperative::Product { m, n, k, splits, a_along_k: true, b_along_k: true };
     let finish = |source| shape(conv, source);
-    let kernel = cooperative::kernel(product, &[NEIGHBOUR, GRAD_INPUT_COOPERATIVE], GRAD_INPUT_KEEP, finish);
+    let kernel =
+        cooperative::kernel(caps, product, &[NEIGHBOUR, GRAD_INPUT_COOPERATIVE], GRAD_INPUT_KEEP, finish);
     read_back((false, op.through), conv, DType::F16, kernel)
 }
 
@@ -282,6 +283,6 @@ fn grad_weight_cooperative(op: &Op, caps: &Caps) -> Kernel {
     let loads = [NEIGHBOUR, read(op.normalized), GRAD_WEIGHT_COOPERATIVE];
     let finish =
         |source| shape(conv, source).constant("VECTORS", conv.c / 4).flag("ACCUMULATE", op.accumulate);
-    let kernel = cooperative::kernel(product, &loads, GRAD_WEIGHT_KEEP, finish);
+    let kernel = cooperative::kernel(caps, product, &loads, GRAD_WEIGHT_KEEP, finish);
     read_back((false, op.through), conv, DType::F16, kernel)
 }

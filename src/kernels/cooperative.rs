@@ -11,11 +11,18 @@ const COOPERATIVE: &str = include_str!("../../shaders/shared/matmul_cooperative.
 const PUT: &str = include_str!("../../shaders/shared/cooperative_put.wgsl");
 const PUT_PARTIAL: &str = include_str!("../../shaders/shared/cooperative_put_partial.wgsl");
 
-/// Side of a tile, as in the shader.
-const TILE: usize = 128;
+/// What the shader takes the matrices of a side to be.
+const MATRICES: [(usize, &str); 2] = [
+    (16, include_str!("../../shaders/shared/cooperative_16.wgsl")),
+    (8, include_str!("../../shaders/shared/cooperative_8.wgsl")),
+];
+
+/// Matrices along a tile, as in the shader.
+const ALONG: usize = 8;
 /// Invocations of a workgroup, as in the shader.
 const INVOCATIONS: u32 = 256;
-/// Bytes of workgroup memory, as in the shader: two slabs of at most 128 lines of 40 f16, and 8 blocks of 16 x 16 results.
+/// Bytes of workgroup memory, as in the shader with matrices of 16 x 16: two slabs of at most 128 lines of 40 f16, and 8
+/// blocks of results.
 const WORKGROUP_BYTES: u32 = 2 * 128 * 40 * 2 + 8 * 16 * 16 * 4;
 /// The least part of the inner dimension that is worth a workgroup.
 const LEAST_PART: usize = 512;
@@ -24,14 +31,22 @@ const LEAST_PART: usize = 512;
 pub(super) fn fits(op: &Op, caps: &Caps) -> bool {
     op.storage() == DType::F16
         && caps.f16
-        && caps.cooperative_matrices
+        && caps.matrix_side.is_some()
         && caps.workgroup_invocations >= INVOCATIONS
         && caps.workgroup_bytes >= WORKGROUP_BYTES
 }
 
+/// The matrices of a device that multiplies them, and the side of a tile.
+fn matrices(caps: &Caps) -> (&'static str, usize) {
+    let side = caps.matrix_side.unwrap_or(MATRICES[0].0);
+    let (_, matrices) = MATRICES.iter().find(|(of, _)| *of == side).expect("a device has one of these sides");
+    (matrices, ALONG * side)
+}
+
 /// In how many parts to work the inner dimension of an `m` x `n` result.
 pub(super) fn splits(caps: &Caps, m: usize, n: usize, k: usize) -> usize {
-    Matmul::splits(caps, m.div_ceil(TILE) * n.div_ceil(TILE), 4 * m * n, k, LEAST_PART)
+    let (_, tile) = matrices(caps);
+    Matmul::splits(caps, m.div_ceil(tile) * n.div_ceil(tile), 4 * m * n, k, LEAST_PART)
 }
 
 /// The extents of a product and which way its matrices lie.
@@ -51,6 +66,7 @@ pub(super) struct Product {
 /// The kernel: in one dispatch, or split and merged. `loads` declare the operands and their loads, `keep` the result;
 /// `finish` adds the constants of the operation. `n` is a multiple of 4.
 pub(super) fn kernel(
+    caps: &Caps,
     product: Product,
     loads: &[&'static str],
     keep: &'static str,
@@ -58,10 +74,11 @@ pub(super) fn kernel(
 ) -> Kernel {
     let Product { m, n, k, splits, a_along_k, b_along_k } = product;
     let split = splits > 1;
+    let (matrices, tile) = matrices(caps);
     let mut files = vec![GRID];
     files.extend(loads);
     files.extend(if split { vec![PUT_PARTIAL] } else { vec![keep, PUT] });
-    files.push(COOPERATIVE);
+    files.extend([matrices, COOPERATIVE]);
     let source = Elem::Vec4
         .over(DType::F16, Source::new(files))
         .enable("wgpu_cooperative_matrix")
@@ -71,7 +88,7 @@ pub(super) fn kernel(
         .constant("SPLITS", splits)
         .flag("A_ALONG_K", a_along_k)
         .flag("B_ALONG_K", b_along_k);
-    let workgroups = (m.div_ceil(TILE) * n.div_ceil(TILE) * splits) as u64;
+    let workgroups = (m.div_ceil(tile) * n.div_ceil(tile) * splits) as u64;
     let label = if split { "partials" } else { "" };
     let source = finish(Elem::Vec4.columns(n, source));
     let mut dispatches = vec![Dispatch::new(label, source, workgroups)];

@@ -169,7 +169,7 @@ fn forward_cooperative(op: &Op, caps: &Caps) -> Kernel {
     let (m, n, k) = (linear.n, linear.outputs, linear.inputs);
     let splits = cooperative::splits(caps, m, n, k);
     let product = cooperative::Product { m, n, k, splits, a_along_k: true, b_along_k: true };
-    cooperative::kernel(product, &[FORWARD_COOPERATIVE], FORWARD_KEEP, |source| slice(linear, source))
+    cooperative::kernel(caps, product, &[FORWARD_COOPERATIVE], FORWARD_KEEP, |source| slice(linear, source))
 }
 
 fn grad_input_cooperative(op: &Op, caps: &Caps) -> Kernel {
@@ -179,13 +179,13 @@ fn grad_input_cooperative(op: &Op, caps: &Caps) -> Kernel {
     let splits = cooperative::splits(caps, m, n, k);
     let product = cooperative::Product { m, n, k, splits, a_along_k: true, b_along_k: false };
     let finish = |source| slice(linear, source).flag("ACCUMULATE", op.accumulate());
-    cooperative::kernel(product, &[GRAD_INPUT_COOPERATIVE], GRAD_INPUT_KEEP, finish)
+    cooperative::kernel(caps, product, &[GRAD_INPUT_COOPERATIVE], GRAD_INPUT_KEEP, finish)
 }
 
-fn grad_weight_cooperative(op: &Op, _: &Caps) -> Kernel {
+fn grad_weight_cooperative(op: &Op, caps: &Caps) -> Kernel {
     let LinearGradWeight(linear) = unpack!(op, LinearGradWeight);
     let (m, n, k) = (linear.outputs, linear.inputs, linear.n);
     let product = cooperative::Product { m, n, k, splits: 1, a_along_k: false, b_along_k: false };
     let finish = |source| slice(linear, source);
-    cooperative::kernel(product, &[GRAD_WEIGHT_COOPERATIVE], GRAD_WEIGHT_KEEP, finish)
+    cooperative::kernel(caps, product, &[GRAD_WEIGHT_COOPERATIVE], GRAD_WEIGHT_KEEP, finish)
 }

@@ -128,12 +128,8 @@ mod tests {
             workgroup_size: [256, 256, 64],
             workgroups: 65_535,
         };
-        let features = AdapterFeatures {
-            f16: false,
-            subgroup_sizes: None,
-            timestamps: false,
-            cooperative_matrix: false,
-        };
+        let features =
+            AdapterFeatures { f16: false, subgroup_sizes: None, timestamps: false, matrix_side: None };
         DeviceInfo {
             index: 0,
             name: "Card 1000".into(),

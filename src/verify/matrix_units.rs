@@ -37,7 +37,7 @@ pub fn open(
 /// What is wrong, in one line.
 pub fn matrix_units(adapter: &Adapter) -> Result<(), String> {
     let caps = adapter.caps();
-    if !caps.cooperative_matrices {
+    if caps.matrix_side.is_none() {
         return Ok(());
     }
     for row in variants().filter(|row| row.name == "cooperative") {

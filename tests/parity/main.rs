@@ -4,6 +4,7 @@
 
 #[path = "../adapter/mod.rs"]
 mod adapter;
+mod emulated;
 
 use adapter::adapter;
 use vgg_wgpu::{
@@ -27,7 +28,7 @@ fn walk(name: &str) {
     let cases = cases(name);
     let reference = Reference::of(&cases);
     for row in variants().filter(|v| v.op == name) {
-        if row.name == "cooperative" && !caps.cooperative_matrices {
+        if row.name == "cooperative" && caps.matrix_side.is_none() {
             eprintln!("{}/{}: this device has no matrix units, so it is not run", row.op, row.name);
             continue;
         }

@@ -1,0 +1,19 @@
+// Matrices of 16 x 16 for shared/matmul_cooperative.wgsl, as Vulkan has them: their loads take memory as vec4.
+
+const SIDE: u32 = 16u;
+
+alias Left = coop_mat16x16<f16, A>;
+alias Right = coop_mat16x16<f16, B>;
+alias Sum = coop_mat16x16<f32, C>;
+
+// What slabs consist of, and how many values that is.
+alias Slab = vec4<f16>;
+const SLAB_LANES: u32 = 4u;
+
+fn put_a(at: u32, values: vec4<f16>) {
+    slab_a[at / 4u] = values;
+}
+
+fn put_b(at: u32, values: vec4<f16>) {
+    slab_b[at / 4u] = values;
+}

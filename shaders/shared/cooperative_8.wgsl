@@ -1,0 +1,25 @@
+// Matrices of 8 x 8 for shared/matmul_cooperative.wgsl, as Metal has them: their loads take memory value by value.
+
+const SIDE: u32 = 8u;
+
+alias Left = coop_mat8x8<f16, A>;
+alias Right = coop_mat8x8<f16, B>;
+alias Sum = coop_mat8x8<f32, C>;
+
+// What slabs consist of, and how many values that is.
+alias Slab = f16;
+const SLAB_LANES: u32 = 1u;
+
+fn put_a(at: u32, values: vec4<f16>) {
+    slab_a[at] = values.x;
+    slab_a[at + 1u] = values.y;
+    slab_a[at + 2u] = values.z;
+    slab_a[at + 3u] = values.w;
+}
+
+fn put_b(at: u32, values: vec4<f16>) {
+    slab_b[at] = values.x;
+    slab_b[at + 1u] = values.y;
+    slab_b[at + 2u] = values.z;
+    slab_b[at + 3u] = values.w;
+}
