@@ -235,11 +235,6 @@ impl Default for TrainConfig {
 }
 
 impl TrainConfig {
-    /// The names of the recipes inside the program.
-    pub fn builtin_names() -> impl Iterator<Item = &'static str> {
-        BUILTIN.iter().map(|(name, _)| *name)
-    }
-
     /// A recipe inside the program.
     ///
     /// # Errors
