@@ -2,12 +2,12 @@
 
 mod common;
 
-use common::fixture;
+use common::{ADAM, fixture, fixture_of};
 use vgg_wgpu::{
     cpu::{CpuExecutor, Scalar},
     model::VggConfig,
     ops::{Conv, ConvForward, ConvGradInput, ConvGradWeight, Op},
-    program::{DeviceLimits, Executor, ExecutorError, Pass, Program, TensorId},
+    program::{DeviceLimits, Executor, ExecutorError, Mode, Pass, Program, Role, TensorId, Training},
     rng,
     verify::{Tolerance, check},
 };
@@ -55,6 +55,31 @@ fn nothing_is_allocated_after_the_start() {
     net.train(2, 1e-3);
     net.executor.run(Pass::Evaluate).unwrap();
     assert_eq!((net.executor.allocations(), net.executor.allocated_bytes()), before);
+}
+
+/// In one piece and in slices, against gradients that are stored first.
+#[test]
+fn a_fused_update_is_the_gradient_and_then_the_step() {
+    let slices = DeviceLimits { binding_bytes: 200_000, ..DeviceLimits::NONE };
+    for limits in [DeviceLimits::NONE, slices] {
+        let [mut apart, mut fused] = [false, true].map(|fused_update| {
+            let training = Training { fused_update, ..ADAM.into() };
+            fixture_of::<f64>(config(), 5, limits, Mode::Train(training))
+        });
+        let gradients = |net: &common::Fixture<f64>| {
+            net.lowered.program.tensors.iter().filter(|t| t.role == Role::Gradient).count()
+        };
+        assert_eq!(gradients(&apart), gradients(&fused) + 3);
+        apart.train(3, 1e-3);
+        fused.train(3, 1e-3);
+        let expected = apart.state();
+        for (name, values) in fused.state() {
+            let expected = &expected[&name];
+            let largest = expected.iter().zip(&values).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            // The same products, summed in another order; Adam's root amplifies what is nearly 0.
+            assert!(largest <= 1e-9, "{name} is off by {largest}");
+        }
+    }
 }
 
 #[test]

@@ -143,8 +143,12 @@ fn a_whole_network_with_everything_at_once() {
     let golden = Golden::load("training");
     let rate = 0.01;
     let sgd = Sgd { len: 0, momentum: 0.9, nesterov: true, weight_decay: 1e-3, scaled: false };
-    let training =
-        Training { rule: sgd.into(), label_smoothing: 0.1, clip_grad_norm: Some(4.0), average: Some(0.9) };
+    let training = Training {
+        label_smoothing: 0.1,
+        clip_grad_norm: Some(4.0),
+        average: Some(0.9),
+        ..Training::from(sgd)
+    };
     let mut net = golden_network::<f64>(&before, training, Precision::F32);
     let expected = &golden.0["loss"].1;
     assert_eq!(expected.len(), STEPS);

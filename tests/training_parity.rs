@@ -188,9 +188,10 @@ fn tolerance(network: &Network, parameter: &Parameter, what: &str, size: f64) ->
     }
 }
 
+/// The device updates linear layers where their gradient is found, the truth stores it first.
 #[test]
 fn each_step_follows_from_the_state_before_as_in_f64() {
-    follow(&network(), ADAM.into());
+    follow(&network(), Training { fused_update: true, ..ADAM.into() });
 }
 
 /// ReLU is an operation of its own there, forwards and backwards.
@@ -199,7 +200,7 @@ fn so_does_each_step_without_batch_norm_and_with_average_pooling() {
     // The last pooling leaves 2x2 pixels, of which the average pooling makes 3x3 of one, two or four each.
     let config =
         VggConfig { model: Architecture::Vgg11, image_size: [48, 48], avgpool: 3, ..network().config };
-    follow(&config.network().unwrap(), ADAM.into());
+    follow(&config.network().unwrap(), Training { fused_update: true, ..ADAM.into() });
 }
 
 /// Everything else that a training step can have.
@@ -218,8 +219,9 @@ fn so_does_each_step_with_momentum_clipping_smoothing_and_an_average() {
 
 fn follow(network: &Network, training: Training) {
     let Some(adapter) = adapter::adapter() else { return };
-    let [whole, sliced] =
-        [DeviceLimits::NONE, adapter.limits()].map(|limits| lowered(network, training, limits));
+    let plain = Training { fused_update: false, ..training };
+    let whole = lowered(network, plain, DeviceLimits::NONE);
+    let sliced = lowered(network, training, adapter.limits());
     let mut truth = CpuExecutor::<f64>::new(whole.program.clone());
     let mut gpu = open(&adapter, sliced.program.clone());
     begin(&mut truth, network, &whole);

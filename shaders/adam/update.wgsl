@@ -1,19 +1,11 @@
-// adam.update: m = BETA1 m + (1 - BETA1) g,  v = BETA2 v + (1 - BETA2) g^2,
-//              parameter -= learning_rate * ((m / correction1) / (sqrt(v / correction2) + EPS) + DECAY_APART * parameter),
-//              where g = gradient * unscale + DECAY_WITHIN * parameter; nothing where the step is skipped
+// adam.update: a step of Adam, adam/step.wgsl, on every element; nothing where the step is skipped
 //
-// Buffers      control; loss_scale where gradients carry the loss's scale; gradient, parameter, m, v [len], as `elem`
+// Buffers      those of the step; loss_scale where gradients carry the loss's scale; gradient [len], as `elem`
 // Who          one invocation an elem; the grid covers len
-// Numerics     f32; the corrections 1 - beta^step are computed by the host in f64, or with the loss's scale by a recurrence;
-//              unscaling is exact, as the scale is a power of two
-// Source       Kingma and Ba (2015), EPS outside the root as in PyTorch; Loshchilov and Hutter (2019)
+// Numerics     those of the step
 // Where        memory-bound: 28 bytes an element
 
-@group(0) @binding(0) var<storage, read> control: Control;
-@group(0) @binding(1) var<storage, read> gradient: array<elem>;
-@group(0) @binding(2) var<storage, read_write> parameter: array<elem>;
-@group(0) @binding(3) var<storage, read_write> m: array<elem>;
-@group(0) @binding(4) var<storage, read_write> v: array<elem>;
+@group(0) @binding(0) var<storage, read> gradient: array<elem>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -25,13 +17,5 @@ fn main(
     if i >= arrayLength(&parameter) || skipped() {
         return;
     }
-    let correction = corrections(vec2(control.bias_correction1, control.bias_correction2));
-    let p = parameter[i];
-    let g = gradient[i] * unscale() + DECAY_WITHIN * p;
-    let m_new = BETA1 * m[i] + ONE_MINUS_BETA1 * g;
-    let v_new = BETA2 * v[i] + ONE_MINUS_BETA2 * g * g;
-    m[i] = m_new;
-    v[i] = v_new;
-    let denominator = sqrt(v_new / correction.y) + elem(EPS);
-    parameter[i] = p - control.learning_rate * ((m_new / correction.x) / denominator + DECAY_APART * p);
+    adam_step(i, gradient[i]);
 }

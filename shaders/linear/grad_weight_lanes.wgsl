@@ -1,7 +1,8 @@
 // linear.grad_weight, lanes: grad_weight[o, i] = sum over n of grad_output[n, FIRST + o] input[n, i]
 //
 // Buffers      grad_output [IMAGES, TOTAL] as `part` (vec4, or one value where OUT, FIRST or TOTAL is no multiple of 4);
-//              input [IMAGES, IN] and grad_weight [OUT, IN] as `columns` (WIDTH inputs): IN is a multiple of LANES V WIDTH
+//              input [IMAGES, IN] as `columns` (WIDTH inputs): IN is a multiple of LANES V WIDTH;
+//              linear/grad_weight_keep.wgsl or linear/update_keep.wgsl has the result [OUT, IN]
 // Who          one subgroup ROW_LANES PART features and LANES V WIDTH inputs: a lane loads the gradient of its own part
 //              and its own columns of the input, and the gradients are handed round the lanes; the grid covers the blocks
 //              of inputs, fastest, times those of features
@@ -10,7 +11,6 @@
 
 @group(0) @binding(0) var<storage, read> input: array<stored_columns>;
 @group(0) @binding(1) var<storage, read> grad_output: array<stored_part>;
-@group(0) @binding(2) var<storage, read_write> grad_weight: array<columns>;
 
 const PARTS: u32 = OUT / PART;
 const STRIDE: u32 = IN / WIDTH;
@@ -50,7 +50,7 @@ fn main(
         if o + row < PARTS {
             for (var j = 0u; j < PART; j++) {
                 for (var v = 0u; v < V; v++) {
-                    grad_weight[((o + row) * PART + j) * STRIDE + i + v] = sums[row][j][v];
+                    keep(((o + row) * PART + j) * STRIDE + i + v, sums[row][j][v]);
                 }
             }
         }

@@ -1,7 +1,7 @@
 // linear.grad_weight, tiled: grad_weight[o, i] = sum over n of grad_output[n, FIRST + o] input[n, i]
 //
-// Buffers      input [K, N] as `input_stored`; grad_output [K, TOTAL] as `grad_stored`; linear/grad_weight_keep.wgsl has the
-//              result
+// Buffers      input [K, N] as `input_stored`; grad_output [K, TOTAL] as `grad_stored`; linear/grad_weight_keep.wgsl or
+//              linear/update_keep.wgsl has the result
 // Who          see shared/matmul_tiled.wgsl
 
 @group(0) @binding(0) var<storage, read> input: array<input_stored>;

@@ -24,29 +24,42 @@ impl Corrections {
     }
 }
 
-/// One step on `parameter`, `m` and `v`, all `[len]`, in one pass over memory.
+/// The constants of a step.
 ///
 /// # Numerics
-/// The constants of the step are computed in f64 and rounded once.
-pub(super) fn update<S: Scalar>(
-    op: &Adam,
-    corrections: &Corrections,
-    gradient: &[S],
-    parameter: &mut [S],
-    m: &mut [S],
-    v: &mut [S],
-) {
-    let [beta1, beta2, eps] = [op.beta1, op.beta2, op.eps].map(f64::from);
-    let [within, apart] = op.decays().map(f64::from);
-    let rate = corrections.learning_rate / corrections.bias[0];
-    let root = 1.0 / corrections.bias[1].sqrt();
-    let unscale = S::of(corrections.unscale);
-    let [rest1, rest2] = [1.0 - beta1, 1.0 - beta2].map(S::of);
-    let [beta1, beta2, eps, rate, root] = [beta1, beta2, eps, rate, root].map(S::of);
-    let [within, apart] = [within, corrections.learning_rate * apart].map(S::of);
-    let moments = m.par_chunks_mut(CHUNK).zip(v.par_chunks_mut(CHUNK));
-    let chunks = parameter.par_chunks_mut(CHUNK).zip(gradient.par_chunks(CHUNK)).zip(moments);
-    chunks.for_each(|((parameter, gradient), (m, v))| {
+/// They are computed in f64 and rounded once.
+#[derive(Clone, Copy)]
+pub(super) struct Step<S> {
+    beta: [S; 2],
+    rest: [S; 2],
+    eps: S,
+    rate: S,
+    root: S,
+    unscale: S,
+    within: S,
+    apart: S,
+}
+
+impl<S: Scalar> Step<S> {
+    pub fn of(op: &Adam, corrections: &Corrections) -> Self {
+        let beta = [op.beta1, op.beta2].map(f64::from);
+        let [within, apart] = op.decays().map(f64::from);
+        Self {
+            beta: beta.map(S::of),
+            rest: beta.map(|beta| S::of(1.0 - beta)),
+            eps: S::of(op.eps.into()),
+            rate: S::of(corrections.learning_rate / corrections.bias[0]),
+            root: S::of(1.0 / corrections.bias[1].sqrt()),
+            unscale: S::of(corrections.unscale),
+            within: S::of(within),
+            apart: S::of(corrections.learning_rate * apart),
+        }
+    }
+
+    /// The step on slices of one length, on the calling thread alone.
+    pub fn take(self, gradient: &[S], parameter: &mut [S], m: &mut [S], v: &mut [S]) {
+        let Self { beta: [beta1, beta2], rest: [rest1, rest2], eps, rate, root, unscale, within, apart } =
+            self;
         wide(|| {
             for (((p, &g), m), v) in parameter.iter_mut().zip(gradient).zip(m).zip(v) {
                 let g = unscale * g + within * *p;
@@ -55,5 +68,20 @@ pub(super) fn update<S: Scalar>(
                 *p = *p - (rate * *m / (v.sqrt() * root + eps) + apart * *p);
             }
         });
-    });
+    }
+}
+
+/// One step on `parameter`, `m` and `v`, all `[len]`, in one pass over memory.
+pub(super) fn update<S: Scalar>(
+    op: &Adam,
+    corrections: &Corrections,
+    gradient: &[S],
+    parameter: &mut [S],
+    m: &mut [S],
+    v: &mut [S],
+) {
+    let step = Step::of(op, corrections);
+    let moments = m.par_chunks_mut(CHUNK).zip(v.par_chunks_mut(CHUNK));
+    let chunks = parameter.par_chunks_mut(CHUNK).zip(gradient.par_chunks(CHUNK)).zip(moments);
+    chunks.for_each(|((parameter, gradient), (m, v))| step.take(gradient, parameter, m, v));
 }

@@ -4,11 +4,12 @@ use rayon::prelude::*;
 
 use super::{
     Scalar,
+    adam::Step,
     matmul::{Matrix, Store, matmul},
-    scratch::Sizes,
+    scratch::{Lanes, Sizes},
     simd::{Simd, Vector, WithSimd, wide},
 };
-use crate::ops::{Linear, LinearGradInput, LinearGradWeight};
+use crate::ops::{Linear, LinearGradInput, LinearGradWeight, LinearUpdate};
 
 /// Output features of a task.
 const OUTPUTS: usize = 128;
@@ -26,6 +27,11 @@ pub(super) fn sizes(op: &Linear) -> Sizes {
 
 pub(super) fn grad_input_sizes(op: &LinearGradInput) -> Sizes {
     Sizes { shared: op.0.n * op.0.inputs, ..Sizes::default() }
+}
+
+pub(super) fn update_sizes(op: &LinearUpdate) -> Sizes {
+    let Linear { inputs, outputs, .. } = op.linear;
+    Sizes { lane: OUTPUTS.min(outputs) * BLOCK.min(inputs), ..Sizes::default() }
 }
 
 /// `input[n, inputs]`, `weight[outputs, inputs]`, `bias[outputs]` to the slice's columns of `output[n, total]`.
@@ -168,5 +174,39 @@ pub(super) fn grad_weight<S: Scalar>(
         let features = grad_weight.len() / inputs;
         let grad_output = Matrix::rows(&grad_output[from..], n, features, total).transposed();
         matmul(grad_weight, Store::Replace, grad_output, input);
+    });
+}
+
+/// `input[n, inputs]`, `grad_output[n, total]` and a step on `parameter`, `m` and `v`, all `[outputs, inputs]`: block by
+/// block, while the gradient is in a core's cache.
+pub(super) fn update<S: Scalar>(
+    op: &LinearUpdate,
+    step: Step<S>,
+    [input, grad_output]: [&[S]; 2],
+    [parameter, m, v]: [&mut [S]; 3],
+    lanes: &Lanes<S>,
+) {
+    let Linear { n, inputs, first, total, .. } = op.linear;
+    let tile = OUTPUTS * inputs;
+    let tiles = parameter.par_chunks_mut(tile).zip(m.par_chunks_mut(tile)).zip(v.par_chunks_mut(tile));
+    tiles.enumerate().for_each(|(tile, ((parameter, m), v))| {
+        let features = parameter.len() / inputs;
+        let grad_output =
+            Matrix::rows(&grad_output[first + tile * OUTPUTS..], n, features, total).transposed();
+        for begin in (0..inputs).step_by(BLOCK) {
+            let width = BLOCK.min(inputs - begin);
+            lanes.with(features * width, |gradient| {
+                matmul(
+                    gradient,
+                    Store::Replace,
+                    grad_output,
+                    Matrix::rows(&input[begin..], n, width, inputs),
+                );
+                for (row, gradient) in gradient.chunks_exact(width).enumerate() {
+                    let at = row * inputs + begin..row * inputs + begin + width;
+                    step.take(gradient, &mut parameter[at.clone()], &mut m[at.clone()], &mut v[at]);
+                }
+            });
+        }
     });
 }

@@ -206,6 +206,7 @@ fn sizes<S: Scalar>(op: &Op) -> Sizes {
         Op::BatchNormGradInput(op) => batch_norm::factor_sizes(op.channels, 5),
         Op::Linear(op) => linear::sizes(op),
         Op::LinearGradInput(op) => linear::grad_input_sizes(op),
+        Op::LinearUpdate(op) => linear::update_sizes(op),
         Op::SquareSum(op) => clip::sizes(op),
         Op::PrepareImages(_)
         | Op::BatchNormRunning(_)
@@ -400,6 +401,11 @@ fn execute<S: Scalar>(step: &Step, slot_of: &[usize], buffers: &mut [Buffer<S>],
         Op::LinearGradWeight(op) => {
             bind!(input: f, grad_output: f, grad_weight: f);
             linear::grad_weight(op, input, grad_output, grad_weight);
+        }
+        Op::LinearUpdate(op) => {
+            bind!(input: f, grad_output: f, control: c, parameter: f, m: f, v: f);
+            let step = adam::Step::of(&op.adam, &Corrections::of(&control));
+            linear::update(op, step, [input, grad_output], [parameter, m, v], &scratch.lanes);
         }
         Op::CrossEntropy(op) => {
             bind!(logits: f, labels: u, loss: f, probs: f);

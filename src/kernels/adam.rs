@@ -5,8 +5,12 @@ use super::{
     parts::{CONTROL, Elem, scaling, single, source, unpack},
     speed,
 };
-use crate::ops::Op;
+use crate::{
+    ops::{Adam, Op},
+    shader::Source,
+};
 
+const STEP: &str = include_str!("../../shaders/adam/step.wgsl");
 const UPDATE: &str = include_str!("../../shaders/adam/update.wgsl");
 
 pub(super) const VARIANTS: &[Variant] = &[
@@ -31,18 +35,26 @@ pub(super) fn complement(decay: f32) -> f32 {
     (1.0 - f64::from(decay)) as f32
 }
 
-fn update(op: &Op, elem: Elem) -> Kernel {
-    let adam = unpack!(op, Adam);
+/// The files in front of one that takes steps.
+pub(super) fn step(adam: &Adam) -> Vec<&'static str> {
+    [&[CONTROL], scaling(adam.scaled), &[STEP]].concat()
+}
+
+/// The constants of a step.
+pub(super) fn constants(adam: &Adam, source: Source) -> Source {
     let [within, apart] = adam.decays();
-    let files = [&[CONTROL], scaling(adam.scaled), &[UPDATE]].concat();
-    let source = elem
-        .alias(source(&files))
+    source
         .float("BETA1", adam.beta1)
         .float("BETA2", adam.beta2)
         .float("ONE_MINUS_BETA1", complement(adam.beta1))
         .float("ONE_MINUS_BETA2", complement(adam.beta2))
         .float("EPS", adam.eps)
         .float("DECAY_WITHIN", within)
-        .float("DECAY_APART", apart);
-    single(source, adam.len / elem.lanes())
+        .float("DECAY_APART", apart)
+}
+
+fn update(op: &Op, elem: Elem) -> Kernel {
+    let adam = unpack!(op, Adam);
+    let files = [step(adam), vec![UPDATE]].concat();
+    single(constants(adam, elem.alias(source(&files))), adam.len / elem.lanes())
 }

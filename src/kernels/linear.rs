@@ -1,13 +1,14 @@
 //! Rows for [`crate::ops::Linear`] and its gradients.
 
 use super::{
-    Caps, Dispatch, Kernel, Variant, cooperative,
+    Caps, Dispatch, Kernel, Variant, adam, cooperative,
     lanes::Lanes,
     parts::{single, source, stored, unpack},
     speed,
 };
 use crate::{
-    ops::{Linear, LinearGradInput, LinearGradWeight, Op},
+    dtype::DType,
+    ops::{Linear, LinearGradInput, LinearGradWeight, LinearUpdate, Op},
     shader::Source,
 };
 
@@ -20,6 +21,7 @@ const GRAD_WEIGHT_COOPERATIVE: &str = include_str!("../../shaders/linear/grad_we
 pub(super) const FORWARD_KEEP: &str = include_str!("../../shaders/linear/forward_keep.wgsl");
 pub(super) const GRAD_INPUT_KEEP: &str = include_str!("../../shaders/linear/grad_input_keep.wgsl");
 pub(super) const GRAD_WEIGHT_KEEP: &str = include_str!("../../shaders/linear/grad_weight_keep.wgsl");
+pub(super) const UPDATE_KEEP: &str = include_str!("../../shaders/linear/update_keep.wgsl");
 const FORWARD_BLOCKED: &str = include_str!("../../shaders/linear/forward_blocked.wgsl");
 const GRAD_INPUT_BLOCKED: &str = include_str!("../../shaders/linear/grad_input_blocked.wgsl");
 const GRAD_WEIGHT_BLOCKED: &str = include_str!("../../shaders/linear/grad_weight_blocked.wgsl");
@@ -122,9 +124,7 @@ pub(super) const VARIANTS: &[Variant] = &[
         build: |op, _| {
             let storage = op.storage();
             let LinearGradWeight(linear) = unpack!(op, LinearGradWeight);
-            let lanes = Lanes::of(1, linear.inputs, linear.outputs, &[linear.first, linear.total]);
-            let source = shape(linear, lanes.outer_source(storage, &[GRAD_WEIGHT_LANES]));
-            only(Dispatch::new("", source, lanes.outer_blocks() as u64))
+            outer_lanes(linear, storage, &[GRAD_WEIGHT_KEEP, GRAD_WEIGHT_LANES], |source| source)
         },
     },
     Variant {
@@ -143,7 +143,30 @@ pub(super) const VARIANTS: &[Variant] = &[
             single(shape(linear, source(&[GRAD_WEIGHT_BLOCKED])), linear.inputs / 4 * (linear.outputs / 8))
         },
     },
+    Variant {
+        op: "linear.update",
+        name: "lanes",
+        speed: speed::on_software,
+        supports: |op, caps| matches!(stored(op, caps), Some(Op::LinearUpdate(op)) if Lanes::fit(caps, op.linear.inputs)),
+        build: |op, _| {
+            let LinearUpdate { linear, adam } = unpack!(op, LinearUpdate);
+            let files = [adam::step(adam), vec![UPDATE_KEEP, GRAD_WEIGHT_LANES]].concat();
+            outer_lanes(linear, op.storage(), &files, |source| adam::constants(adam, source))
+        },
+    },
 ];
+
+/// The gradient of the weights in the registers of a subgroup.
+fn outer_lanes(
+    linear: &Linear,
+    storage: DType,
+    files: &[&'static str],
+    finish: impl Fn(Source) -> Source,
+) -> Kernel {
+    let lanes = Lanes::of(1, linear.inputs, linear.outputs, &[linear.first, linear.total]);
+    let source = finish(shape(linear, lanes.outer_source(storage, files)));
+    only(Dispatch::new("", source, lanes.outer_blocks() as u64))
+}
 
 fn shape(linear: &Linear, source: Source) -> Source {
     let source =

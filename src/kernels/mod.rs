@@ -190,6 +190,7 @@ pub fn variants() -> impl Iterator<Item = &'static Variant> {
         linear_tiled::FORWARD_VARIANTS,
         linear_tiled::GRAD_INPUT_VARIANTS,
         linear_tiled::GRAD_WEIGHT_VARIANTS,
+        linear_tiled::UPDATE_VARIANTS,
         linear::VARIANTS,
         cross_entropy::VARIANTS,
         metrics::VARIANTS,

@@ -117,6 +117,11 @@ pub enum Training {
 }
 
 impl Parameter {
+    /// Whether it is the weight matrix of a linear layer.
+    pub fn is_matrix(&self) -> bool {
+        self.shape.dims().len() == 2
+    }
+
     /// Whether the optimiser trains it.
     pub fn trained(&self) -> bool {
         self.training == Training::Trained

@@ -1,6 +1,6 @@
 //! Fully connected layers.
 
-use super::{Access, Operand};
+use super::{Access, Adam, Operand};
 
 /// `output[n, o] = bias[o] + sum over i of input[n, i] * weight[o, i]`.
 ///
@@ -83,5 +83,35 @@ impl LinearGradWeight {
 
     pub(super) fn flops(&self) -> u64 {
         self.0.flops()
+    }
+}
+
+/// [`LinearGradWeight`] and, with the gradient that it finds, one step of [`Adam`] on the slice's weights: the gradient is
+/// nowhere stored.
+///
+/// Whatever reads the weights of before has to come first.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LinearUpdate {
+    /// The layer.
+    pub linear: Linear,
+    /// The rule; `len` is that of the slice's weights, `scaled` is not set.
+    pub adam: Adam,
+}
+
+impl LinearUpdate {
+    pub(super) fn operands(&self) -> Vec<Operand> {
+        let Linear { n, inputs, outputs, total, .. } = self.linear;
+        vec![
+            Operand::read("input", [n, inputs]),
+            Operand::read("grad_output", [n, total]),
+            Operand::control(),
+            Operand::update("parameter", [outputs, inputs]),
+            Operand::update("m", [outputs, inputs]),
+            Operand::update("v", [outputs, inputs]),
+        ]
+    }
+
+    pub(super) fn flops(&self) -> u64 {
+        self.linear.flops() + self.adam.flops()
     }
 }

@@ -42,7 +42,7 @@ pub use conv::{Conv, ConvForward, ConvGradInput, ConvGradWeight};
 pub use cross_entropy::{CrossEntropy, CrossEntropyGrad};
 pub use dropout::Dropout;
 pub use half::Half;
-pub use linear::{Linear, LinearGradInput, LinearGradWeight};
+pub use linear::{Linear, LinearGradInput, LinearGradWeight, LinearUpdate};
 pub use loss_scale::{FiniteCheck, LossScale, LossScaleUpdate, ScaleGradient};
 pub use max_pool::{MaxPool, MaxPoolForward, MaxPoolGrad};
 pub use metrics::Metrics;
@@ -200,6 +200,8 @@ ops! {
     LinearGradInput = "linear.grad_input",
     /// Its gradient for the weights.
     LinearGradWeight = "linear.grad_weight",
+    /// Its gradient for the weights, and one step of Adam with it.
+    LinearUpdate = "linear.update",
     /// Softmax and cross-entropy.
     CrossEntropy = "cross_entropy.forward",
     /// Their gradient for the logits.

@@ -47,6 +47,7 @@ fn half(op: &Op) -> Option<Op> {
                 &mut linear.inputs
             }
         }
+        Op::LinearUpdate(op) if op.linear.n > 1 => &mut op.linear.n,
         Op::Adam(op) => &mut op.len,
         Op::Sgd(op) => &mut op.len,
         Op::Average(op) => &mut op.len,

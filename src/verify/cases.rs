@@ -89,16 +89,11 @@ const AVG_POOLS: &[AvgPool] = &[
 
 const EPS: f32 = 1e-5;
 
+const ADAM: Adam =
+    Adam { len: 0, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.01, decoupled: false, scaled: false };
+
 fn adams(len: usize) -> Vec<Op> {
-    let adam = Adam {
-        len,
-        beta1: 0.9,
-        beta2: 0.999,
-        eps: 1e-8,
-        weight_decay: 0.01,
-        decoupled: false,
-        scaled: false,
-    };
+    let adam = Adam { len, ..ADAM };
     [
         Adam { weight_decay: 0.0, ..adam },
         adam,
@@ -264,6 +259,11 @@ fn plain(op: &str) -> Vec<Op> {
         "linear.forward" => linears(Op::Linear),
         "linear.grad_input" => linears(|linear| LinearGradInput(linear).into()),
         "linear.grad_weight" => linears(|linear| LinearGradWeight(linear).into()),
+        "linear.update" => linears(|linear| {
+            let decay = if linear.n % 2 == 0 { 0.0 } else { 0.01 };
+            let adam = Adam { len: linear.outputs * linear.inputs, weight_decay: decay, ..ADAM };
+            LinearUpdate { linear, adam }.into()
+        }),
         "cross_entropy.forward" => {
             losses(|n, classes, label_smoothing| CrossEntropy { n, classes, label_smoothing }.into())
         }

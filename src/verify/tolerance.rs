@@ -3,7 +3,10 @@
 use super::compare::Tolerance;
 use crate::{
     dtype::DType,
-    ops::{ConvForward, ConvGradInput, ConvGradWeight, LinearGradInput, LinearGradWeight, Op, Operand},
+    ops::{
+        ConvForward, ConvGradInput, ConvGradWeight, LinearGradInput, LinearGradWeight, LinearUpdate, Op,
+        Operand,
+    },
 };
 
 /// f16 rounds by half a unit in the last of its 11 digits.
@@ -123,6 +126,20 @@ fn f32_tolerance(op: &Op, operand: &Operand) -> Tolerance {
             Tolerance::sum(eps, l.outputs, 1.0 + 2500.0 / l.outputs as f64)
         }
         Op::LinearGradWeight(LinearGradWeight(l)) => Tolerance::sum(eps, l.n, 1.0 + 2500.0 / l.n as f64),
+        // The gradient, of up to some 2500, as above. Of its error the first moment has a tenth, the second 0.001 times twice
+        // the gradient; the parameter's step is 0.0019 times the first over a root of at least 2.6, and where the gradient
+        // rules the root, its relative error is that of the gradient, of a step of at most 0.0005.
+        Op::LinearUpdate(LinearUpdate { linear: l, .. }) => {
+            let gradient = Tolerance::sum(eps, l.n, 1.0 + 2500.0 / l.n as f64);
+            let error = gradient.absolute + gradient.relative * 3000.0;
+            let step = relative(8.0, 1.0);
+            let share = match operand.name {
+                "m" => 0.1,
+                "v" => 0.001 * 2.0 * 3000.0,
+                _ => 0.001,
+            };
+            Tolerance { absolute: step.absolute + share * error, ..step }
+        }
         Op::GradBias(bias) => Tolerance::sum(eps, bias.rows, 1.0 + 50.0 / bias.rows as f64),
         // Means near 1000 and an outlier of 500: each value is exact, each merged mean rounded a few times; the
         // variance sees the mean's error times the deviation.

@@ -75,7 +75,7 @@ parity! {
     max_pool: "max_pool.forward", "max_pool.grad_input";
     avg_pool: "avg_pool.forward", "avg_pool.grad_input";
     dropout: "dropout.apply";
-    linear: "linear.forward", "linear.grad_input", "linear.grad_weight";
+    linear: "linear.forward", "linear.grad_input", "linear.grad_weight", "linear.update";
     loss: "cross_entropy.forward", "cross_entropy.grad_input", "metrics.accumulate";
     optimizers: "adam.update", "sgd.update", "average.update", "clip.square_sum", "clip.apply";
     cast: "cast.convert";

@@ -3,15 +3,16 @@
 use std::ops::Range;
 
 use super::{
-    Inputs, LowerError, Lowering, Phase, Record, TensorId, View, avg_pool, conv, label, pixels_channels, pool,
+    Inputs, LowerError, Lowering, Mode, Phase, Record, TensorId, View, avg_pool, conv, label,
+    pixels_channels, pool,
 };
 use crate::{
     dtype::DType,
     model::{Layer, LayerKind},
     ops::{
-        AvgPoolGrad, BatchNormGradAffine, BatchNormGradInput, BatchNormGradStatistics, ConvGradInput,
-        ConvGradWeight, CrossEntropyGrad, GradBias, Linear, LinearGradInput, LinearGradWeight, MaxPoolGrad,
-        ReluGrad,
+        Adam, AvgPoolGrad, BatchNormGradAffine, BatchNormGradInput, BatchNormGradStatistics, ConvGradInput,
+        ConvGradWeight, CrossEntropyGrad, GradBias, Linear, LinearGradInput, LinearGradWeight, LinearUpdate,
+        MaxPoolGrad, ReluGrad,
     },
 };
 
@@ -275,6 +276,24 @@ impl<'a> Lowering<'a> {
         );
     }
 
+    fn linear_update(
+        &mut self,
+        layer: &Layer,
+        weight: usize,
+        read: Vec<View>,
+        (linear, range): (Linear, &Range<usize>),
+    ) {
+        let Mode::Train(training) = self.settings.mode else { unreachable!("a training step has a rule") };
+        let adam = training.fused(self.settings.precision).expect("without a stored gradient it is fused");
+        let adam = Adam { len: linear.outputs * linear.inputs, scaled: false, ..adam };
+        let (features, tensors) = (layer.output.elements(), &self.parameters[weight]);
+        let written = std::iter::once(tensors.value).chain(tensors.state.iter().copied());
+        let written = written.map(|tensor| self.items(tensor, features, range));
+        let args = read.into_iter().chain([self.whole(self.inputs.control)]).chain(written).collect();
+        let op = LinearUpdate { linear, adam };
+        self.step(Phase::Backward, label(&layer.name, "update", range, features), op, args);
+    }
+
     fn linear_backward(
         &mut self,
         record: &Record<'a>,
@@ -287,12 +306,18 @@ impl<'a> Lowering<'a> {
         let features = layer.output.elements();
         let grad_input = passes_on.then(|| self.grad_input(layer, input));
         for (op, range) in self.linear_slices(layer, weight)? {
-            let gradient = self.gradient(weight).tensor;
-            let args =
-                vec![self.whole(input), self.whole(grad_output), self.items(gradient, features, &range)];
-            self.step(phase, label(name, "grad_weight", &range, features), LinearGradWeight(op), args);
+            let read = [input, grad_output].map(|t| self.whole(t)).to_vec();
+            let stored = self.parameters[weight].gradient;
+            if let Some(gradient) = stored {
+                let args = [read.clone(), vec![self.items(gradient, features, &range)]].concat();
+                self.step(phase, label(name, "grad_weight", &range, features), LinearGradWeight(op), args);
+            }
             if let Some(grad_input) = grad_input {
                 self.linear_grad_input(layer, weight, grad_output, grad_input, (op, &range));
+            }
+            // Behind what reads the weights of before.
+            if stored.is_none() {
+                self.linear_update(layer, weight, read, (op, &range));
             }
         }
         let op = GradBias { rows: n, channels: features, accumulate: false };

@@ -17,7 +17,7 @@ use super::{DeviceLimits, Phase, Program, Role, Step, Tensor, TensorId, View};
 use crate::{
     dtype::DType,
     model::{self, Layer, Network},
-    ops::{AvgPool, Control, Conv, Half, LossScale, MaxPool, Metrics, Op, Rule},
+    ops::{Adam, AvgPool, Control, Conv, Half, LossScale, MaxPool, Metrics, Op, Rule},
     shape::Shape,
 };
 
@@ -44,12 +44,35 @@ pub struct Training {
     pub clip_grad_norm: Option<f32>,
     /// The decay of an average of parameters and running statistics, which evaluation then reads in their place.
     pub average: Option<f32>,
+    /// Whether the weights of linear layers may take their step where their gradient is found, which then is not stored. It
+    /// needs Adam, and nothing that looks at all gradients first: no clipping, no scaled loss.
+    pub fused_update: bool,
 }
 
 impl<T: Into<Rule>> From<T> for Training {
-    /// The rule and nothing else.
+    /// The rule and nothing else; all gradients are stored.
     fn from(rule: T) -> Self {
-        Self { rule: rule.into(), label_smoothing: 0.0, clip_grad_norm: None, average: None }
+        Self {
+            rule: rule.into(),
+            label_smoothing: 0.0,
+            clip_grad_norm: None,
+            average: None,
+            fused_update: false,
+        }
+    }
+}
+
+impl Training {
+    /// The rule that linear weights follow where their gradient is found, where they may.
+    fn fused(&self, precision: Precision) -> Option<Adam> {
+        match self.rule {
+            Rule::Adam(adam)
+                if self.fused_update && self.clip_grad_norm.is_none() && precision == Precision::F32 =>
+            {
+                Some(adam)
+            }
+            _ => None,
+        }
     }
 }
 
@@ -107,7 +130,7 @@ pub struct Inputs {
 pub struct ParameterTensors {
     /// The values.
     pub value: TensorId,
-    /// The gradient, where the program trains it.
+    /// The gradient, where the program trains it and stores its gradient.
     pub gradient: Option<TensorId>,
     /// What the optimiser remembers of it, in the order of [`Rule::state`].
     pub state: Vec<TensorId>,
@@ -281,7 +304,9 @@ impl<'a> Lowering<'a> {
                 let statistic = p.training == model::Training::Statistic;
                 let value = add("", if statistic { Role::Statistic } else { Role::Parameter });
                 let trained = training.filter(|_| p.trained());
-                let gradient = trained.map(|_| add(".grad", Role::Gradient));
+                let fused = trained.and_then(|training| training.fused(settings.precision)).is_some();
+                let stored = trained.filter(|_| !(fused && p.is_matrix()));
+                let gradient = stored.map(|_| add(".grad", Role::Gradient));
                 let state = trained.map_or(&[][..], |training| training.rule.state());
                 let state = state.iter().map(|name| add(&format!(".{name}"), Role::OptimizerState)).collect();
                 let average =

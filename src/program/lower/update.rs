@@ -17,8 +17,9 @@ impl<'a> Lowering<'a> {
         }
         for (index, parameter) in self.trained() {
             let tensors = self.parameters[index].clone();
-            let state: Vec<TensorId> =
-                tensors.gradient.into_iter().chain([tensors.value]).chain(tensors.state).collect();
+            // Others have taken their step where their gradient was found.
+            let Some(gradient) = tensors.gradient else { continue };
+            let state: Vec<TensorId> = [gradient, tensors.value].into_iter().chain(tensors.state).collect();
             for (range, len) in self.pieces(parameter, tensors.value)? {
                 let op = training.rule.op(range.len(), self.scaling.is_some());
                 let mut args = vec![self.whole(self.inputs.control)];
@@ -33,7 +34,7 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// The parameters that have a gradient, with their indices.
+    /// The parameters that are trained, with their indices.
     fn trained(&self) -> impl Iterator<Item = (usize, &'a Parameter)> + use<'a> {
         self.network.parameters.iter().enumerate().filter(|(_, parameter)| parameter.trained())
     }

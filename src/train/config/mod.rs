@@ -428,6 +428,7 @@ impl TrainConfig {
             label_smoothing: self.label_smoothing as f32,
             clip_grad_norm: self.clip_grad_norm.map(|norm| norm as f32),
             average: self.model_ema.then(|| self.model_ema_decay.unwrap_or(0.999) as f32),
+            fused_update: true,
         }
     }
 

@@ -1,0 +1,27 @@
+// One step of Adam on an elem, whose gradient is given: adam/update.wgsl and linear/update_keep.wgsl have the step in common.
+//
+//   m = BETA1 m + (1 - BETA1) g,  v = BETA2 v + (1 - BETA2) g^2,
+//   parameter -= learning_rate * ((m / correction1) / (sqrt(v / correction2) + EPS) + DECAY_APART * parameter),
+//   where g = gradient * unscale + DECAY_WITHIN * parameter
+//
+// Buffers      control; parameter, m, v [len], as `elem`
+// Numerics     f32; the corrections 1 - beta^step are computed by the host in f64, or with the loss's scale by a recurrence;
+//              unscaling is exact, as the scale is a power of two
+// Source       Kingma and Ba (2015), EPS outside the root as in PyTorch; Loshchilov and Hutter (2019)
+
+@group(0) @binding(2) var<storage, read> control: Control;
+@group(0) @binding(3) var<storage, read_write> parameter: array<elem>;
+@group(0) @binding(4) var<storage, read_write> m: array<elem>;
+@group(0) @binding(6) var<storage, read_write> v: array<elem>;
+
+fn adam_step(i: u32, gradient: elem) {
+    let correction = corrections(vec2(control.bias_correction1, control.bias_correction2));
+    let p = parameter[i];
+    let g = gradient * unscale() + DECAY_WITHIN * p;
+    let m_new = BETA1 * m[i] + ONE_MINUS_BETA1 * g;
+    let v_new = BETA2 * v[i] + ONE_MINUS_BETA2 * g * g;
+    m[i] = m_new;
+    v[i] = v_new;
+    let denominator = sqrt(v_new / correction.y) + elem(EPS);
+    parameter[i] = p - control.learning_rate * ((m_new / correction.x) / denominator + DECAY_APART * p);
+}
