@@ -382,6 +382,9 @@ fn optimisers_are_chosen_by_flags() {
         assert!(written.contains(line), "{line}: {written}");
     }
     fail(folder.path(), &tiny(&["--nesterov"]), 2, &["nesterov is true", "--opt sgd"]);
+    let late = ["--lr-scheduler", "multistep", "--lr-milestones", "1,3"];
+    fail(folder.path(), &tiny(&late), 2, &["--lr-milestones is [1, 3]", "3 epochs", "--epochs 4"]);
+    fail(folder.path(), &["eval", "--skip-corrupt"], 2, &["--skip-corrupt", "data is mnist", "folder:DIR"]);
 
     let state = |more: &[&'static str]| -> String {
         let plan = ["plan", "--device", "cpu", "--recipe", "quick"];

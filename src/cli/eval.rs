@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use indicatif::ProgressBar;
 
 use super::{
-    args, confusion, data,
+    Usage, args, confusion, data,
     device::Device,
     output::{note, print},
     plan::{self, Planned},
@@ -62,6 +62,12 @@ pub(super) fn read_weights(flags: &args::WeightsFlag, quiet: bool) -> Result<Wei
 pub(super) fn run(flags: &args::Eval, quiet: bool) -> Result<()> {
     let weights = read_weights(&flags.weights, quiet)?;
     let source: DataSource = flags.data.parse()?;
+    if flags.skip_corrupt && !matches!(source, DataSource::Folder(_)) {
+        let data = &flags.data;
+        bail!(Usage(format!(
+            "--skip-corrupt is true, but data is {data}: give --data folder:DIR, or leave --skip-corrupt out"
+        )));
+    }
     let device = Device::choose(&flags.device.device, &flags.kernels)?;
     note(quiet, &device.describe());
     let [side, _] = weights.info.image_size;
