@@ -361,6 +361,12 @@ impl Weights {
         }
     }
 
+    /// Whether the file itself says of which network and which training its weights are; if not, `info` is what its shapes
+    /// tell.
+    pub fn is_described(&self) -> bool {
+        self.file.metadata.is_some()
+    }
+
     /// How many steps the weights were trained for, where the file says so.
     pub fn steps(&self) -> Option<u64> {
         self.file.i64(&counters(&self.network).first()?.name).and_then(|steps| u64::try_from(steps).ok())
