@@ -6,13 +6,13 @@ use anyhow::{Context, Result, bail};
 use indicatif::ProgressBar;
 
 use super::{
-    args, confusion, data,
+    Usage, args, confusion, data,
     device::Device,
     output::{note, print},
     plan::{self, Planned},
 };
 use crate::{
-    data::{DataSource, Dataset, Loader, Options},
+    data::{DataError, DataSource, Dataset, Loader, Options},
     program::{Mode, Precision, Settings, lower},
     train::{ModelInfo, Session, Weights},
 };
@@ -53,7 +53,7 @@ pub(super) fn read_weights(flags: &args::WeightsFlag, quiet: bool) -> Result<Wei
             quiet,
             "weights   inside the program, trained by the quick recipe (assets/weights); --weights FILE takes others",
         );
-        return Ok(Weights::builtin()?);
+        return Ok(Weights::builtin()?.of_size(size)?);
     };
     Ok(Weights::read(path, size)?)
 }
@@ -61,7 +61,7 @@ pub(super) fn read_weights(flags: &args::WeightsFlag, quiet: bool) -> Result<Wei
 /// Runs `vgg eval`.
 pub(super) fn run(flags: &args::Eval, quiet: bool) -> Result<()> {
     let weights = read_weights(&flags.weights, quiet)?;
-    let source: DataSource = flags.data.parse()?;
+    let source: DataSource = flags.data.parse().map_err(|error: DataError| Usage(error.to_string()))?;
     let device = Device::choose(&flags.device.device, &flags.kernels)?;
     note(quiet, &device.describe());
     let [side, _] = weights.info.image_size;
@@ -74,7 +74,7 @@ pub(super) fn run(flags: &args::Eval, quiet: bool) -> Result<()> {
         note(quiet, &format!("note      the weights name their classes {known}, the data {set}"));
     }
     // A batch beyond the set would only be padding.
-    let batch = flags.batch_size.min(test.len());
+    let batch = (flags.batch_size as usize).min(test.len());
     let loader = Loader::evaluate(Arc::clone(&test), batch)?;
     let mut session = open_session(&weights, &device, batch, [test.height(), test.width()], Mode::Evaluate)?;
     let bar = if quiet || flags.json { ProgressBar::hidden() } else { ProgressBar::new(0) };
