@@ -96,6 +96,15 @@ fn verify_tells_what_it_checked() {
     let one = ["verify", "--device", &index, "--variant", "relu.forward=vec4"];
     let (_, stdout, _) = vgg(folder.path(), &one);
     assert!(stdout.contains("all 1 variants") && !stdout.contains("scalar"), "{stdout}");
+    // Nothing checked is no success.
+    let nothing = ["verify", "--device", &index, "--op", "relu.forward", "--variant", "conv.forward=direct"];
+    let (code, _, stderr) = vgg(folder.path(), &nothing);
+    assert!(code == Some(2) && stderr.contains("nothing to check"), "{stderr}");
+    if adapter.caps().matrix_side.is_none() {
+        let absent = ["verify", "--device", &index, "--variant", "conv.forward=cooperative"];
+        let (code, _, stderr) = vgg(folder.path(), &absent);
+        assert!(code == Some(1) && stderr.contains("conv.forward=cooperative"), "{stderr}");
+    }
 }
 
 #[test]
@@ -139,6 +148,13 @@ fn tune_writes_what_the_next_run_takes() {
     assert_eq!(workgroup_bytes(&Options::default()) > 0, !software);
     assert_eq!(workgroup_bytes(&measured) > 0, software);
     assert!(workgroup_bytes(&forced) > 0);
+
+    // What is no tuning file is not replaced.
+    let other = folder.join("config.toml");
+    fs::write(&other, "epochs = 3\n").unwrap();
+    let (code, _, stderr) = vgg(folder, &with("tune", &[&tune[..], &["--tuning", "config.toml"]].concat()));
+    assert!(code == Some(2) && stderr.contains("config.toml is no tuning file"), "{stderr}");
+    assert_eq!(fs::read_to_string(&other).unwrap(), "epochs = 3\n");
 
     // A file that does not hold is said once, and the run goes on.
     let text = fs::read_to_string(path).unwrap();

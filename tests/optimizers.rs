@@ -19,8 +19,8 @@ use vgg_wgpu::{
     program::{Executor, Pass, Precision, Training},
     shape::Shape,
     train::{
-        Checkpoint, Event, LrScheduler, Optimizer, RunDirectory, Schedule, TrainConfig, TrainError, Trainer,
-        Weights,
+        Checkpoint, Event, LrScheduler, Optimizer, Pretrained, RunDirectory, Schedule, TrainConfig,
+        TrainError, Trainer, Weights,
     },
 };
 
@@ -321,6 +321,14 @@ fn the_best_weights_and_evaluations_are_those_of_the_average() {
         session.load(&Weights::read(path, None).unwrap()).unwrap();
         let evaluation = session.evaluate(&loader, |_, _| {}).unwrap();
         assert_eq!(evaluation.accuracy(), last.test_accuracy);
+        // And so does a training that begins with it.
+        let pretrained = Pretrained::read(path, session.network()).unwrap();
+        let mut trainer =
+            runs::start(&TrainConfig { epochs: 1, ..runs::config(&folder.path().join("next")) });
+        trainer.begin_with(&pretrained).unwrap();
+        let evaluation = trainer.session().evaluate(&loader, |_, _| {}).unwrap();
+        assert_eq!(evaluation.accuracy(), last.test_accuracy);
+        std::fs::remove_dir_all(folder.path().join("next")).unwrap();
     }
 }
 

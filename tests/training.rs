@@ -135,7 +135,11 @@ fn epochs_can_be_extended_where_the_schedule_does_not_depend_on_them() {
     finish(&mut start(&step(folder.path(), 1)));
     let error = resume(folder.path(), "").err().unwrap().to_string();
     assert!(error.contains("step 24 of 24") && error.contains("--epochs"), "{error}");
+    // What is refused leaves no trace.
     let elsewhere = tempdir().unwrap();
+    let there = format!("lr_warmup_epochs = 0\noutput_dir = {:?}", elsewhere.path().to_str().unwrap());
+    assert!(resume(folder.path(), &there).is_err());
+    assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0);
     let flags = format!("epochs = 2\noutput_dir = {:?}", elsewhere.path().to_str().unwrap());
     finish(&mut resume(folder.path(), &flags).unwrap());
     assert_same_run(whole.path(), elsewhere.path());

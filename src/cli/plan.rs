@@ -179,7 +179,7 @@ fn by_role(program: &Program, memory: &MemoryPlan, requirements: Option<&Require
         .collect();
     if let Some(requirements) = requirements {
         let size = bytes(requirements.workspace_bytes);
-        rows.push(vec!["workspace".into(), "-".into(), "-".into(), "1".into(), size]);
+        rows.push(vec!["workspace".into(), "-".into(), "-".into(), "-".into(), size]);
     }
     let columns = [
         ("role", Align::Left),

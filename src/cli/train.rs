@@ -178,8 +178,9 @@ pub(super) fn run(flags: &args::Train, quiet: bool) -> Result<u8> {
             if let Some(step) = flags.capture {
                 note(quiet, &format!("captured  step {step}; the debugger has it"));
             }
-            let page = report(&mut trainer, &config, &data, &description)?;
-            print(&(render(&summary, trainer.directory().path()) + &page))?;
+            // The figures first: they do not depend on whether the page can be written.
+            print(&render(&summary, trainer.directory().path()))?;
+            print(&report(&mut trainer, &config, &data, &description)?)?;
             Ok(DONE)
         }
     }

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     kernels::{Tuned, Variant},
     program::lower,
-    tune::{self, Choice, Job, Measured, Source, TuningFile},
+    tune::{self, Choice, Ignored, Job, Measured, Source, TuningFile},
 };
 
 /// What became of a job.
@@ -27,6 +27,17 @@ pub(super) fn run(flags: &args::Tune, quiet: bool) -> Result<u8> {
     note(quiet, &device.describe());
     let adapter = device.gpu()?;
     let path = output(&flags.tuning, tune::default_path(adapter.info()))?;
+    // What was measured for other recipes stays; what is no tuning file of this device is not replaced.
+    let mut file = match TuningFile::read(&path, adapter.info()) {
+        Ok(file) => file,
+        Err(Ignored::Malformed(_) | Ignored::Foreign { .. } | Ignored::Unreadable(_))
+            if path.exists() && matches!(flags.tuning, Source::File(_)) =>
+        {
+            let text = format!("{} is no tuning file of this device; name another place", path.display());
+            bail!(Usage(text))
+        }
+        Err(_) => TuningFile::new(adapter.info()),
+    };
     let config = train::configure(&flags.recipe, &flags.settings, device.is_hardware_gpu())?;
     let data = data::open(&config, quiet)?;
     let network = train::network(&config, &data)?;
@@ -49,9 +60,6 @@ pub(super) fn run(flags: &args::Tune, quiet: bool) -> Result<u8> {
         done.push((job.clone(), measured, row, microseconds));
     }
 
-    // What was measured for other recipes stays.
-    let mut file =
-        TuningFile::read(&path, adapter.info()).unwrap_or_else(|_| TuningFile::new(adapter.info()));
     for (job, measured, row, _) in &done {
         file.set(choice(job, measured, row));
     }

@@ -1,9 +1,9 @@
 //! `vgg verify`: every kernel variant of this device against the CPU.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::{
-    DONE, FAILED, args,
+    DONE, FAILED, Usage, args,
     device::Device,
     kernels,
     output::{note, print},
@@ -33,6 +33,9 @@ pub(super) fn run(flags: &args::Verify, quiet: bool) -> Result<u8> {
             && (forced.is_empty() || forced.iter().any(|(op, name)| op == row.op && name == row.name))
     };
     let rows: Vec<&'static Variant> = variants().filter(asked).collect();
+    if rows.is_empty() {
+        bail!(Usage("--op and --variant have no variant in common, so there is nothing to check".to_owned()));
+    }
     walk(device.gpu()?, &rows, flags.quick, quiet)
 }
 
@@ -56,6 +59,9 @@ fn walk(adapter: &Adapter, rows: &[&'static Variant], quick: bool, quiet: bool) 
             note(quiet, &format!("{:<32} {}", format!("{}={}", row.op, row.name), outcome(&verdict)));
             verdicts.push((row, verdict));
         }
+    }
+    if verdicts.is_empty() {
+        bail!("none of these variants can run on this device, so nothing was checked: {}", absent.join(", "));
     }
     print(&render(&verdicts))?;
     if !absent.is_empty() {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::{
+    checkpoint::AVERAGE,
     store::{Entry, TensorFile},
     weights::{self, Description, Kind, WeightsError},
 };
@@ -24,13 +25,15 @@ enum Fit {
 #[derive(Debug)]
 pub struct Pretrained {
     file: TensorFile,
+    /// What the names of the weights that are taken begin with: a checkpoint has those of the average beside its own.
+    prefix: &'static str,
     fits: Vec<Fit>,
     /// What does not come from the file as it is, in words.
     pub notes: Vec<String>,
 }
 
 impl Pretrained {
-    /// Reads torchvision's or timm's weights, or a run's, for `network`.
+    /// Reads torchvision's or timm's weights, or a run's, for `network`: of a checkpoint the average, where it has one.
     ///
     /// Weights for three channels serve a network for one, and the last layer begins anew where the classes are others in
     /// number.
@@ -44,19 +47,23 @@ impl Pretrained {
         let mut file = TensorFile::read(path)?;
         let description = weights::metadata::<Description>(&file)?;
         weights::use_torchvisions_names(&mut file);
+        let checkpoint = description.is_some_and(|d| d.kind == Kind::Checkpoint);
+        let averaged = checkpoint && file.has_prefix(AVERAGE);
+        let prefix = if averaged { AVERAGE } else { "" };
+        let named = |p: &Parameter| format!("{prefix}{}", p.name);
         // The last two parameters are the last layer's weight and bias.
         let head = network.parameters.len() - 2;
         let fits: Vec<Fit> = network
             .parameters
             .iter()
             .enumerate()
-            .map(|(i, p)| fit(p, file.shape(&p.name), i >= head))
+            .map(|(i, p)| fit(p, file.shape(&named(p)), i >= head))
             .collect();
         let mut notes = Vec::new();
         if fits.contains(&Fit::Summed) {
             notes.push("the first convolution is the file's, summed over its 3 channels".to_owned());
         }
-        if let (Fit::New, Some(&[classes, _])) = (fits[head], file.shape(&network.parameters[head].name)) {
+        if let (Fit::New, Some(&[classes, _])) = (fits[head], file.shape(&named(&network.parameters[head]))) {
             notes.push(format!(
                 "the last layer begins anew: the file's is for {classes} classes, the data have {}",
                 network.config.classes
@@ -67,26 +74,29 @@ impl Pretrained {
         };
         let expected: Vec<Entry> = with(|fit| fit != Fit::New)
             .map(|(p, fit)| match (fit, p.shape.dims()) {
-                (Fit::Summed, &[k, _, r, s]) => Entry::f32(p.name.clone(), &[k, 3, r, s]),
-                (_, dims) => Entry::f32(p.name.clone(), dims),
+                (Fit::Summed, &[k, _, r, s]) => Entry::f32(named(p), &[k, 3, r, s]),
+                (_, dims) => Entry::f32(named(p), dims),
             })
             .collect();
-        let new: Vec<&str> = with(|fit| fit == Fit::New).map(|(p, _)| p.name.as_str()).collect();
-        let checkpoint = description.is_some_and(|d| d.kind == Kind::Checkpoint);
-        let ignored = |name: &str| new.contains(&name) || (checkpoint && name.starts_with("optimizer."));
+        let new: Vec<String> = with(|fit| fit == Fit::New).map(|(p, _)| named(p)).collect();
+        let own = |name: &str| averaged && network.parameters.iter().any(|p| p.name == name);
+        let ignored = |name: &str| {
+            new.iter().any(|new| new == name) || checkpoint && name.starts_with("optimizer.") || own(name)
+        };
         let what = format!("the {} to be trained", network.config.model);
         file.check(&what, &expected, &weights::counters(network), ignored)?;
-        Ok(Self { file, fits, notes })
+        Ok(Self { file, prefix, fits, notes })
     }
 
     /// The first values of the network's parameter of an index in disk order; where they are not the file's, the seed's.
     pub(super) fn values(&self, index: usize, parameter: &Parameter, seed: u64) -> Vec<f32> {
+        let name = format!("{}{}", self.prefix, parameter.name);
         match self.fits[index] {
-            Fit::Same => self.file.f32s(&parameter.name),
+            Fit::Same => self.file.f32s(&name),
             Fit::New => parameter.initial(seed, index),
             Fit::Summed => {
                 let pixels = 9;
-                let values = self.file.f32s(&parameter.name);
+                let values = self.file.f32s(&name);
                 let kernels = values.chunks_exact(3 * pixels);
                 kernels.flat_map(|k| (0..pixels).map(|i| k[i] + k[pixels + i] + k[2 * pixels + i])).collect()
             }

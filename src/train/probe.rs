@@ -109,6 +109,8 @@ pub(super) fn probe(
             DType::F16 => bytes.as_chunks().0.iter().map(|b| f16::from_ne_bytes(*b).to_f32()).collect(),
             _ => floats(&bytes),
         };
+        // Hundreds of MiB at 224 px.
+        drop(bytes);
         let rows_of_images = values.len() / channels / batch * images;
         let mut alive = vec![0u64; channels];
         for pixel in values.chunks_exact(channels).take(rows_of_images) {

@@ -64,6 +64,8 @@ pub enum RunError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunDirectory {
     path: PathBuf,
+    /// The best weights of another directory, which a resumed run begins with.
+    best_before: Option<PathBuf>,
 }
 
 impl RunDirectory {
@@ -80,7 +82,7 @@ impl RunDirectory {
             Some(path) => named(Path::new(path))?,
             None => fresh(Path::new("runs"), &config.recipe)?,
         };
-        let directory = Self { path };
+        let directory = Self { path, best_before: None };
         directory.write_config(config)?;
         Ok(directory)
     }
@@ -98,8 +100,8 @@ impl RunDirectory {
         }
     }
 
-    /// The directory in which a resumed run goes on: the checkpoint's own, or `output_dir`, into which
-    /// `best.safetensors` is copied.
+    /// The directory in which a resumed run goes on: the checkpoint's own, or `output_dir`. What is in it stays as it is until
+    /// [`RunDirectory::take_over`].
     ///
     /// # Errors
     /// [`RunError`].
@@ -109,19 +111,26 @@ impl RunDirectory {
             (Ok(own), Ok(other)) => own == other,
             _ => false,
         };
-        let directory = match config.output_dir.as_deref().map(Path::new) {
+        Ok(match config.output_dir.as_deref().map(Path::new) {
             Some(other) if !same(other) => {
-                let directory = Self { path: named(other)? };
-                let (from, to) = (own.join("best.safetensors"), directory.best());
-                if from.is_file() {
-                    fs::copy(&from, &to).map_err(|error| FileError::new("write", &to, error))?;
-                }
-                directory
+                let best = own.join("best.safetensors");
+                Self { path: named(other)?, best_before: best.is_file().then_some(best) }
             }
-            _ => Self { path: own.to_owned() },
-        };
-        directory.write_config(config)?;
-        Ok(directory)
+            _ => Self { path: own.to_owned(), best_before: None },
+        })
+    }
+
+    /// Begins with a resumed run, which has been checked: copies the best weights, where they are elsewhere, and writes
+    /// `config.toml`.
+    ///
+    /// # Errors
+    /// [`RunError`].
+    pub fn take_over(&self, config: &TrainConfig) -> Result<(), RunError> {
+        if let Some(from) = &self.best_before {
+            let to = self.best();
+            fs::copy(from, &to).map_err(|error| FileError::new("write", &to, error))?;
+        }
+        Ok(self.write_config(config)?)
     }
 
     /// Its path.

@@ -151,6 +151,7 @@ impl Trainer {
         if evaluated && self.out_of_patience(stale) {
             return Err(TrainError::OutOfPatience { epoch: progress.epoch, stale });
         }
+        self.directory.take_over(&self.config)?;
         self.session.restore(checkpoint)?;
         self.progress = progress.clone();
         self.fresh = false;

@@ -21,7 +21,19 @@ pub(super) fn smaller(op: &Op) -> Op {
 /// The operation on half as many images, rows or elements; `None` where only one is left, or where they are all that
 /// it is told.
 fn half(op: &Op) -> Option<Op> {
+    if let Op::Half(stored) = op {
+        return half(stored.op()).map(|op| Half::new(op).into());
+    }
     let mut op = op.clone();
+    if let Op::LinearUpdate(LinearUpdate { linear, adam }) = &mut op {
+        let extent = if linear.n > 1 { &mut linear.n } else { &mut linear.inputs };
+        if *extent < 2 {
+            return None;
+        }
+        *extent /= 2;
+        adam.len = linear.inputs * linear.outputs;
+        return Some(op);
+    }
     let extent = match &mut op {
         Op::PrepareImages(op) => &mut op.n,
         Op::ConvForward(op) => &mut op.conv.n,
@@ -47,7 +59,6 @@ fn half(op: &Op) -> Option<Op> {
                 &mut linear.inputs
             }
         }
-        Op::LinearUpdate(op) if op.linear.n > 1 => &mut op.linear.n,
         Op::Adam(op) => &mut op.len,
         Op::Sgd(op) => &mut op.len,
         Op::Average(op) => &mut op.len,
@@ -76,6 +87,20 @@ mod tests {
         assert_eq!(smaller(&small), small);
         let fc1 = smaller(&Op::Linear(Linear::whole(64, 25_088, 4096)));
         assert!(fc1.bytes() <= BYTES && fc1.flops() <= FLOPS, "{fc1:?}");
+        let linear = Linear::whole(64, 25_088, 4096);
+        let adam = Adam {
+            len: 25_088 * 4096,
+            beta1: 0.9,
+            beta2: 0.999,
+            eps: 1e-8,
+            weight_decay: 0.0,
+            decoupled: false,
+            scaled: false,
+        };
+        let update = smaller(&LinearUpdate { linear, adam }.into());
+        assert!(update.bytes() <= BYTES && update.operands()[3].shape.elements() < adam.len, "{update:?}");
+        let half = smaller(&Half::new(ConvForward::plain(conv)).into());
+        assert_eq!(half, Half::new(ConvForward::plain(Conv { n: 1, ..conv })).into());
         let len = 102_760_448;
         let Op::Average(average) = smaller(&Average { len, decay: 0.9 }.into()) else {
             panic!("another operation")
