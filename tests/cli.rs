@@ -70,7 +70,14 @@ fn column(csv: &str, name: &str) -> f64 {
 #[test]
 fn help_is_there_and_wrong_words_are_usage_errors() {
     let folder = tempdir().unwrap();
-    for command in ["train", "eval", "predict", "summary", "plan", "devices"] {
+    let overview = text(&succeed(folder.path(), &["--help"]).stdout);
+    let (_, list) = overview.split_once("Commands:\n").expect("a list of commands");
+    let (list, _) = list.split_once("\n\n").expect("an end of it");
+    let commands: Vec<&str> =
+        list.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).collect();
+    let commands = commands.into_iter().filter(|command| !command.is_empty() && *command != "help");
+    assert!(commands.clone().count() >= 13, "{overview}");
+    for command in commands {
         let help = text(&succeed(folder.path(), &[command, "--help"]).stdout);
         assert!(help.contains("Usage: vgg"), "{command}: {help}");
     }
@@ -386,6 +393,9 @@ fn optimisers_are_chosen_by_flags() {
         assert!(written.contains(line), "{line}: {written}");
     }
     fail(folder.path(), &tiny(&["--nesterov"]), 2, &["nesterov is true", "--opt sgd"]);
+    let late = ["--lr-scheduler", "multistep", "--lr-milestones", "1,3"];
+    fail(folder.path(), &tiny(&late), 2, &["--lr-milestones is [1, 3]", "3 epochs", "--epochs 4"]);
+    fail(folder.path(), &["eval", "--skip-corrupt"], 2, &["--skip-corrupt", "data is mnist", "folder:DIR"]);
 
     let state = |more: &[&'static str]| -> String {
         let plan = ["plan", "--device", "cpu", "--recipe", "quick"];

@@ -13,7 +13,7 @@ use vgg_wgpu::{
     cpu::CpuExecutor,
     dtype::DType,
     gpu::{Adapter, GpuExecutor, Options},
-    model::{Network, VggConfig},
+    model::{Architecture, Network, VggConfig},
     ops::{Access, Adam, LossScale},
     program::{DeviceLimits, Executor, Lowered, Mode, Pass, Precision, Program, Role, Settings, lower},
     train::{Checkpoint, Event, RunDirectory, Session, TrainConfig, Trainer},
@@ -22,9 +22,12 @@ use vgg_wgpu::{
 const BATCH: usize = 8;
 const ADAM: Adam = common::ADAM;
 
-fn lowered(limits: DeviceLimits) -> (Network, Lowered) {
+fn network() -> Network {
     let config = VggConfig { image_size: [28, 28], width: 0.125, hidden: Some(32), ..VggConfig::default() };
-    let network = config.network().unwrap();
+    config.network().unwrap()
+}
+
+fn lowered(network: &Network, limits: DeviceLimits) -> Lowered {
     let [mean, std] = common::MEAN_STD.map(|v| vec![v]);
     let settings = Settings {
         batch: BATCH,
@@ -35,8 +38,7 @@ fn lowered(limits: DeviceLimits) -> (Network, Lowered) {
         precision: Precision::Mixed,
         limits,
     };
-    let lowered = lower(&network, &settings).unwrap();
-    (network, lowered)
+    lower(network, &settings).unwrap()
 }
 
 /// Uploads the first weights, a batch and the state of the scaling.
@@ -128,14 +130,27 @@ const BEYOND_IDEAL: f64 = 2.0;
 
 #[test]
 fn a_step_is_as_near_to_f64_as_an_ideal_one() {
+    compare_with_ideal(&network());
+}
+
+/// ReLU is an operation of its own there, from f16 to f16.
+#[test]
+fn so_is_one_without_batch_norm_and_with_average_pooling() {
+    // The last pooling leaves 2x2 pixels, of which the average pooling makes 3x3 of one, two or four each.
+    let config =
+        VggConfig { model: Architecture::Vgg11, image_size: [48, 48], avgpool: 3, ..network().config };
+    compare_with_ideal(&config.network().unwrap());
+}
+
+fn compare_with_ideal(network: &Network) {
     let Some(adapter) = adapter::adapter() else { return };
-    let (network, lowered) = lowered(adapter.limits());
+    let lowered = lowered(network, adapter.limits());
     let scale = LossScale::initial().scale;
     let mut truth = CpuExecutor::<f64>::new(lowered.program.clone());
     let mut ideal = Ideal::new(lowered.program.clone());
     let mut gpu = open(&adapter, &lowered);
     for executor in [&mut truth as &mut dyn Executor, &mut ideal.executor, &mut gpu] {
-        begin(executor, &network, &lowered, scale);
+        begin(executor, network, &lowered, scale);
         prepare(executor, &lowered, 1);
     }
     truth.run(Pass::Train).unwrap();
@@ -186,7 +201,8 @@ fn a_step_is_as_near_to_f64_as_an_ideal_one() {
 #[test]
 fn an_overflow_is_survived() {
     let Some(adapter) = adapter::adapter() else { return };
-    let (network, lowered) = lowered(adapter.limits());
+    let network = network();
+    let lowered = lowered(&network, adapter.limits());
     let mut gpu = open(&adapter, &lowered);
     let huge = f32::from_bits((127 + 34) << 23);
     begin(&mut gpu, &network, &lowered, huge);

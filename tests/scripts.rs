@@ -1,6 +1,8 @@
 //! The scripts: they run, say what they do, and compare what this program gives them. No PyTorch, no Burn, no GPU.
 //!
-//! They are for Linux and macOS: a peer is stopped between its turns.
+//! They are for Linux: a peer is stopped between its turns, and time limits are coreutils'.
+
+#![cfg(target_os = "linux")]
 
 use std::{
     fs,

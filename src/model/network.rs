@@ -319,7 +319,7 @@ mod tests {
         config.network().unwrap().values()
     }
 
-    /// The published counts, and those of the table.
+    /// The published counts, and those of the paper's table.
     #[test]
     fn parameter_counts() {
         let paper = VggConfig::default();

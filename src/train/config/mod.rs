@@ -1,6 +1,7 @@
 //! What a training run is made of: recipes, files, flags.
 
 mod error;
+mod idle;
 mod ranges;
 
 pub use error::ConfigError;
@@ -235,11 +236,6 @@ impl Default for TrainConfig {
 }
 
 impl TrainConfig {
-    /// The names of the recipes inside the program.
-    pub fn builtin_names() -> impl Iterator<Item = &'static str> {
-        BUILTIN.iter().map(|(name, _)| *name)
-    }
-
     /// A recipe inside the program.
     ///
     /// # Errors
@@ -294,17 +290,21 @@ impl TrainConfig {
 
     /// This configuration with flags in place of some of its values, validated.
     ///
+    /// Values of this configuration that the flags leave without a use are no fault; optional ones are unset.
+    ///
     /// # Errors
-    /// [`ConfigError`] where a flag is unknown, of another type, or out of range.
+    /// [`ConfigError`] where a flag is unknown, of another type, out of range, or has no effect beside the other values.
     pub fn with(&self, flags: &Flags) -> Result<Self, ConfigError> {
         known("flags", flags)?;
         let mut table = self.table();
         table.extend(flags.clone());
-        let config: Self = table.try_into().map_err(|error: toml::de::Error| {
+        let mut config: Self = table.try_into().map_err(|error: toml::de::Error| {
             let message = error.message().trim().to_owned();
             ConfigError::Flag { message }
         })?;
+        config.unset_idle(flags);
         config.validate()?;
+        config.refuse_idle(flags)?;
         Ok(config)
     }
 

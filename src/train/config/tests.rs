@@ -176,6 +176,71 @@ fn flags_win_and_are_checked() {
 }
 
 #[test]
+fn flags_without_effect_are_refused_and_values_of_a_recipe_are_not() {
+    let report = TrainConfig::builtin("report").unwrap();
+    let (step, multistep) = ("lr_scheduler = \"step\"\n", "lr_scheduler = \"multistep\"\n");
+    for (text, message) in [
+        (
+            "lr_step_size = 3".to_owned(),
+            "--lr-step-size is 3, but lr_scheduler is constant: give --lr-scheduler step, or leave --lr-step-size out",
+        ),
+        (
+            "lr_scheduler = \"cosine\"\nlr_gamma = 0.5".to_owned(),
+            "--lr-gamma is 0.5, but lr_scheduler is cosine: give --lr-scheduler step or multistep, or leave --lr-gamma out",
+        ),
+        (
+            format!("{multistep}lr_milestones = [5]\nlr_step_size = 2"),
+            "--lr-step-size is 2, but lr_scheduler is multistep: give --lr-scheduler step, or leave --lr-step-size out",
+        ),
+        (
+            format!("{multistep}lr_milestones = [5, 10]"),
+            "--lr-milestones is [5, 10], but after 10 the run of 10 epochs is over: give at least --epochs 11, or leave \
+             --lr-milestones out",
+        ),
+        (
+            format!("{step}lr_step_size = 4\nepochs = 3"),
+            "--lr-step-size is 4, but after 4 the run of 3 epochs is over: give at least --epochs 5, or leave \
+             --lr-step-size out",
+        ),
+        (
+            format!("{step}lr_gamma = 0.5\nepochs = 2"),
+            "--lr-gamma is 0.5, but the rate first falls after 2 epochs, and the run has 2: give at least --epochs 3, or \
+             leave --lr-gamma out",
+        ),
+        (
+            "skip_corrupt = true".to_owned(),
+            "--skip-corrupt is true, but data is mnist: give --data folder:DIR, or leave --skip-corrupt out",
+        ),
+    ] {
+        assert_eq!(report.with(&flags(&text)).unwrap_err().to_string(), message);
+        // As a recipe's own values they are none but idle.
+        TrainConfig::parse("recipe test.toml", &text).unwrap().validate().unwrap();
+    }
+    for text in [
+        format!("{multistep}lr_milestones = [5, 9]\nlr_gamma = 0.5"),
+        format!("{step}lr_step_size = 2\nlr_gamma = 0.5\nepochs = 3"),
+        "skip_corrupt = true\ndata = \"folder:/tmp\"".to_owned(),
+    ] {
+        report.with(&flags(&text)).unwrap();
+    }
+}
+
+#[test]
+fn flags_unset_what_they_leave_without_effect() {
+    let text = "opt = \"sgd\"\nmomentum = 0.8\nnesterov = true\nlr_scheduler = \"multistep\"\nlr_milestones = [3, 8]\n\
+                model_ema = true\nmodel_ema_decay = 0.9";
+    let recipe = TrainConfig::parse("recipe test.toml", text).unwrap();
+    recipe.validate().unwrap();
+    assert_eq!(recipe.with(&flags("epochs = 5")).unwrap(), TrainConfig { epochs: 5, ..recipe.clone() });
+    let other = "opt = \"adam\"\nlr_scheduler = \"constant\"\nmodel_ema = false";
+    assert_eq!(recipe.with(&flags(other)).unwrap(), TrainConfig::default());
+    for key in ["momentum = 0.8", "nesterov = true", "lr_milestones = [3]", "model_ema_decay = 0.9"] {
+        let error = recipe.with(&flags(&format!("{other}\n{key}"))).unwrap_err().to_string();
+        assert!(error.contains(key.split(' ').next().unwrap()), "{key}: {error}");
+    }
+}
+
+#[test]
 fn a_resumed_run_keeps_what_determines_its_numbers() {
     let report = TrainConfig::builtin("report").unwrap();
     let longer = report
