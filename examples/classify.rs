@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let [weights, pictures @ ..] = &arguments[..] else { return Err("give WEIGHTS PICTURE...".into()) };
     let weights = Weights::read(Path::new(weights), None)?;
     let info = &weights.info;
-    let [height, width] = if info.channels == 1 { [28, 28] } else { info.image_size };
+    let [height, width] = info.source_size();
     let (channels, resize) = (info.channels, info.resize_size);
     let wanted = Wanted { height: height as u32, width: width as u32, channels, polarity: None, resize };
 

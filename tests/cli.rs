@@ -94,6 +94,9 @@ fn summary_counts_what_the_paper_miscounts() {
         summary.contains("134,308,810") && summary.contains("~9M") && summary.contains("[512, 14, 14]"),
         "{summary}"
     );
+    // It asks no device, so its default is none's.
+    let help = text(&succeed(folder.path(), &["summary", "--help"]).stdout);
+    assert!(help.contains("default") && !help.contains("default on a hardware"), "{help}");
     let small = succeed(folder.path(), &["summary", "--recipe", "quick"]);
     assert!(text(&small.stdout).contains("1,256,442"));
     let color = succeed(folder.path(), &["summary", "--channels", "3"]);
@@ -244,7 +247,15 @@ fn broken_weights_are_named() {
     fs::write(folder.path().join("cut.safetensors"), &whole[..whole.len() / 2]).unwrap();
     fs::write(folder.path().join("empty.safetensors"), "").unwrap();
     let eval = ["eval", "--device", "cpu", "--weights", "run/best.safetensors"];
-    fail(folder.path(), &[&eval[..], &["--batch-size", "0"]].concat(), 1, &["batch"]);
+    fail(folder.path(), &[&eval[..], &["--batch-size", "0"]].concat(), 2, &["--batch-size"]);
+    fail(folder.path(), &[&eval[..], &["--data", "bogus"]].concat(), 2, &["bogus", "mnist"]);
+    fail(folder.path(), &[&eval[..], &["--data", "idx"]].concat(), 2, &["idx:DIR"]);
+    // The file says that it is for 28 px, and so do the weights inside the program.
+    succeed(folder.path(), &[&eval[..], &["--image-size", "28"]].concat());
+    let says = ["28x28 px, not 32x32 px", "leave --image-size out"];
+    fail(folder.path(), &[&eval[..], &["--image-size", "32"]].concat(), 2, &says);
+    fail(folder.path(), &["eval", "--device", "cpu", "--image-size", "32"], 2, &says);
+    fail(folder.path(), &["predict", "--device", "cpu", "--image-size", "32", "none.png"], 2, &says);
     fail(folder.path(), &[&eval[..], &["--data", "mnist:run"]].concat(), 1, &["run"]);
     fail(
         folder.path(),

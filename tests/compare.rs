@@ -2,8 +2,9 @@
 
 use std::{
     fs,
+    io::{BufRead, BufReader},
     path::Path,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 use assert_cmd::cargo::cargo_bin;
@@ -92,6 +93,75 @@ fn both_networks_are_trained_or_loaded_and_compared() {
         "holds a VGG16 without batch norm, not a VGG16 with batch norm",
     );
     assert!(!here.join("crossed").exists());
+    // So are those of another training whose shapes are the same.
+    let custom = fs::read(here.join("out/custom/best.safetensors")).unwrap();
+    fs::write(here.join("names.safetensors"), replaced(&custom, r#"\"9\""#, r#"\"x\""#)).unwrap();
+    let stride = replaced(&custom, r#"pool_stride = \"adaptive\""#, r#"pool_stride = \"fixed\"   "#);
+    fs::write(here.join("stride.safetensors"), stride).unwrap();
+    succeed(here, &format!("train {TINY} --output-dir small"));
+    for (flags, says) in [
+        (
+            "--custom small/best.safetensors",
+            "was trained at 28x28 px, but the comparison is at 32x32 px; give weights that were trained at 32 px\n",
+        ),
+        ("--image-size 64 --standard out/standard/best.safetensors", "64 px, or compare at --image-size 32"),
+        ("--custom stride.safetensors", "pooling stride that is 2, but the comparison's is adaptive"),
+        ("--data mnist --custom names.safetensors", "class 9 is x, but the data's is 9"),
+    ] {
+        fail(here, &format!("compare {TINY} {flags} --output-dir other"), 1, says);
+    }
+    assert!(!here.join("other").exists());
+}
+
+/// A weights file with other words of the same length in its metadata.
+#[track_caller]
+fn replaced(file: &[u8], from: &str, to: &str) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
+    let at = file.windows(from.len()).position(|bytes| bytes == from.as_bytes()).unwrap();
+    [&file[..at], to.as_bytes(), &file[at + from.len()..]].concat()
+}
+
+#[test]
+fn another_run_in_a_sides_place_is_found_before_anything_is_trained() {
+    let folder = tempdir().unwrap();
+    let here = folder.path();
+    fs::create_dir_all(here.join("out/standard")).unwrap();
+    fs::write(here.join("out/standard/best.safetensors"), "precious").unwrap();
+    fail(here, &format!("compare {TINY} --output-dir out"), 1, "out/standard holds another run");
+    assert!(!here.join("out/custom/checkpoint.safetensors").exists(), "nothing was trained");
+    assert_eq!(fs::read_to_string(here.join("out/standard/best.safetensors")).unwrap(), "precious");
+}
+
+/// What has been trained is named, and the comparison that the advice leads to trains nothing again.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_comparison_keeps_the_network_that_is_finished() {
+    let folder = tempdir().unwrap();
+    let here = folder.path();
+    let mut child = Command::new(cargo_bin("vgg"))
+        .current_dir(here)
+        .args(format!("compare {TINY} --output-dir out").split(' '))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    // The second network's turn has come, and a few steps of it are measured first.
+    lines.find(|line| line.starts_with("standard  ")).unwrap();
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    let rest: Vec<String> = lines.collect();
+    assert_eq!(child.wait().unwrap().code(), Some(1), "{rest:?}");
+    let advice = rest.iter().find_map(|line| line.strip_prefix("go on with: vgg ")).unwrap();
+    let (train, compare) = advice.split_once(", then vgg ").unwrap();
+    assert_eq!(train, "train --resume out/standard/checkpoint.safetensors");
+    let flags = "--custom out/custom/best.safetensors --standard out/standard/best.safetensors";
+    assert_eq!(compare, format!("compare {flags} and the same flags"));
+
+    let custom = fs::read(here.join("out/custom/best.safetensors")).unwrap();
+    succeed(here, &format!("{train} --device cpu"));
+    let [table, _] = succeed(here, &format!("compare {flags} {TINY} --output-dir out"));
+    assert!(!cells(&table, "best epoch").contains(&"unknown"), "{table}");
+    assert!(custom == fs::read(here.join("out/custom/best.safetensors")).unwrap(), "not trained again");
 }
 
 #[test]

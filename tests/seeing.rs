@@ -1,5 +1,7 @@
 //! What a person looks at: `report.html`, TensorBoard's files, `vgg explain`.
 
+mod synthetic;
+
 use std::{
     fs,
     path::Path,
@@ -9,7 +11,7 @@ use std::{
 use assert_cmd::cargo::cargo_bin;
 use image::GrayImage;
 use tempfile::tempdir;
-use vgg_wgpu::data::mnist;
+use vgg_wgpu::{data::mnist, train::Weights};
 
 fn run(folder: &Path, line: &str) -> Output {
     Command::new(cargo_bin("vgg")).current_dir(folder).args(line.split(' ')).output().unwrap()
@@ -80,25 +82,65 @@ fn an_explanation_is_a_picture_and_a_table() {
     assert!(here.join("a.png").is_file());
 }
 
+/// Grey pictures are taken at the size of the training images, which are 28 x 28 only where the file names no other.
+#[test]
+fn pictures_take_the_size_of_the_data_set() {
+    let folder = tempdir().unwrap();
+    let here = folder.path();
+    fs::create_dir(here.join("set")).unwrap();
+    for (half, count) in [("train", 16), ("t10k", 8)] {
+        let pixels: Vec<u8> = (0..count * 40 * 32).map(|i| (i % 251) as u8).collect();
+        let labels: Vec<u8> = (0..count).map(|i| (i % 4) as u8).collect();
+        synthetic::idx(&here.join(format!("set/{half}-images-idx3-ubyte")), &[count, 40, 32], &pixels);
+        synthetic::idx(&here.join(format!("set/{half}-labels-idx1-ubyte")), &[count], &labels);
+    }
+    let flags = "--width 0.0625 --hidden 16 --batch-size 8 --steps 2 --output-dir run";
+    succeed(here, &format!("train --device cpu --recipe quick --data idx:set {flags}"));
+    let best = here.join("run/best.safetensors");
+    assert_eq!(Weights::read(&best, None).unwrap().info.source_size(), [40, 32]);
+    // A picture of that size is taken as it is; any other is framed, and one without ink cannot be.
+    GrayImage::new(32, 40).save(here.join("own.png")).unwrap();
+    GrayImage::new(28, 28).save(here.join("digit.png")).unwrap();
+    for command in ["predict", "explain"] {
+        let line = format!("{command} --device cpu --weights run/best.safetensors");
+        succeed(here, &format!("{line} own.png"));
+        let refused = run(here, &format!("{line} digit.png"));
+        assert_eq!(refused.status.code(), Some(1), "{command}: {}", stderr(&refused));
+    }
+    let edited = |to: &str| {
+        let (file, from) = (fs::read(&best).unwrap(), "source = [40, 32]");
+        let at = file.windows(from.len()).position(|bytes| bytes == from.as_bytes()).unwrap();
+        let parts = [&file[..at], format!("{to:17}").as_bytes(), &file[at + from.len()..]].concat();
+        fs::write(here.join("edited.safetensors"), parts).unwrap();
+        Weights::read(&here.join("edited.safetensors"), None)
+    };
+    assert_eq!(edited("").unwrap().info.source_size(), [28, 28], "as files of before");
+    let error = edited("source = [0, 1]").unwrap_err().to_string();
+    assert!(error.contains("images of [0, 1] pixels"), "{error}");
+}
+
 #[test]
 fn what_cannot_be_explained_is_named() {
     let folder = tempdir().unwrap();
     let here = folder.path();
     GrayImage::new(28, 28).save(here.join("digit.png")).unwrap();
-    for (line, says) in [
+    for (line, code, says) in [
         (
             "explain --device cpu --class ten digit.png",
+            2,
             "--class ten: the weights know no such class; they know 0, 1",
         ),
         (
             "explain --device cpu --layer conv9_1 digit.png",
+            2,
             "--layer conv9_1: the network has no such convolution; it has conv1_1",
         ),
-        ("explain --device cpu none.png", "none.png"),
-        ("explain --device cpu --output nowhere/a.png digit.png", "name another place with --output FILE"),
+        ("explain --device cpu --image-size 32 digit.png", 2, "takes 28x28 px, not 32x32 px"),
+        ("explain --device cpu none.png", 1, "none.png"),
+        ("explain --device cpu --output nowhere/a.png digit.png", 1, "name another place with --output FILE"),
     ] {
         let output = run(here, line);
-        assert_eq!(output.status.code(), Some(1), "{line}");
+        assert_eq!(output.status.code(), Some(code), "{line}");
         let told = stderr(&output);
         assert!(told.contains(says) && !told.contains("panicked"), "{line}: {told}");
     }

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     data::DataSets,
-    model::{Freeze, PoolStride, Semantics},
+    model::{Freeze, Network, PoolStride, Semantics},
     train::{
         Checkpoint, Measure, Outcome, Row, RunDirectory, TrainConfig, Trainer, Weights, best,
         comparison_directory, comparison_svg, loaders,
@@ -93,28 +93,45 @@ pub(super) fn run(flags: &Flags, quiet: bool) -> Result<u8> {
             "vgg compare begins both networks from the same seed; --weights and --freeze are for vgg train";
         bail!(Usage(text.to_owned()));
     }
-    let sides = sides(config, flags, quiet)?;
+    let mut sides = sides(config, flags, quiet)?;
     let data = data::open(&sides[0].config, quiet)?;
     // All that can be wrong is found before anything is written: both networks fit, and the weights are theirs.
     for side in &sides {
         let network = network(&side.config, &data)?;
         if let Some(path) = side.weights {
-            Weights::read(path, None)?.fits(&network)?;
+            let weights = Weights::read(path, None)?;
+            weights.fits(&network)?;
+            trained_with_these_flags(&weights, path, &network, &data)?;
         }
         Opening::plan(&side.config, &data, network, &device)?;
         loaders(&side.config, &data)?;
     }
     let named = sides[0].config.output_dir.clone();
     let directory = comparison_directory(named.as_deref().map(Path::new))?;
+    for side in &mut sides {
+        side.config.output_dir = Some(directory.join(side.name).display().to_string());
+        if side.weights.is_none() {
+            // Makes it again when its turn comes; a place that holds another run is found before anything is trained.
+            RunDirectory::create(&side.config)?;
+        }
+    }
+    let finished = [0, 1].map(|last| finished(&sides, &directory, last));
     let mut results = Vec::new();
-    for side in sides {
+    for (side, finished) in sides.into_iter().zip(&finished) {
         note(quiet, &format!("{:<10}{}", side.name, describe(&side.config, &network(&side.config, &data)?)));
         let cost = cost(&side, &data, &device)?;
         let quality = match side.weights {
             Some(path) => loaded(&side.config, path, &data, &device)?,
-            None => match trained(&side, &directory, &data, &device, &stop, quiet)? {
-                Some(quality) => quality,
-                None => return Ok(FAILED),
+            None => match trained(&side, &data, &device, &stop, quiet)? {
+                Ok(quality) => quality,
+                Err(checkpoint) => {
+                    let run = checkpoint.display();
+                    let text = format!(
+                        "go on with: vgg train --resume {run}, then vgg compare{finished} and the same flags"
+                    );
+                    note(quiet, &text);
+                    return Ok(FAILED);
+                }
             },
         };
         results.push((side, cost, quality));
@@ -199,34 +216,70 @@ fn cost(side: &Side<'_>, data: &DataSets, device: &Device) -> Result<Cost> {
     })
 }
 
-/// Trains a side into its own run directory; nothing where it was told to stop.
+/// Refuses weights of another training than the one that they stand for, as far as their file tells.
+fn trained_with_these_flags(
+    weights: &Weights,
+    path: &Path,
+    network: &Network,
+    data: &DataSets,
+) -> Result<()> {
+    if !weights.is_described() {
+        return Ok(());
+    }
+    let (info, config, path) = (&weights.info, &network.config, path.display());
+    if info.image_size != config.image_size {
+        let ([h, w], [height, width]) = (info.image_size, config.image_size);
+        let way = match h < SMALLEST {
+            true => String::new(),
+            false => format!(", or compare at --image-size {h}"),
+        };
+        bail!(
+            "{path} was trained at {h}x{w} px, but the comparison is at {height}x{width} px; \
+             give weights that were trained at {height} px{way}"
+        );
+    }
+    if info.pool_stride != config.pool_stride {
+        let (found, wanted) = (pool_stride(info.pool_stride), pool_stride(config.pool_stride));
+        bail!(
+            "{path} was trained with a pooling stride that is {found}, but the comparison's is {wanted}; \
+             give weights that were trained with that"
+        );
+    }
+    let names = info.class_names.iter().zip(data.train.class_names());
+    if let Some((class, (found, wanted))) = names.enumerate().find(|(_, (found, wanted))| found != wanted) {
+        bail!(
+            "{path} was trained on other classes: class {class} is {found}, but the data's is {wanted}; \
+             give the --data that it was trained on"
+        );
+    }
+    Ok(())
+}
+
+/// The flags that name the weights there are when the side at the index `last` is trained.
+fn finished(sides: &[Side<'_>], directory: &Path, last: usize) -> String {
+    let flag = |(index, side): (usize, &Side<'_>)| {
+        let trained = || directory.join(side.name).join("best.safetensors");
+        let path = side.weights.map(Path::to_owned).or_else(|| (index <= last).then(trained))?;
+        Some(format!(" --{} {}", side.name, path.display()))
+    };
+    sides.iter().enumerate().filter_map(flag).collect()
+}
+
+/// Trains a side into its own run directory; its checkpoint where it was told to stop.
 fn trained(
     side: &Side<'_>,
-    directory: &Path,
     data: &DataSets,
     device: &Device,
     stop: &AtomicBool,
     quiet: bool,
-) -> Result<Option<Quality>> {
-    let own = directory.join(side.name);
-    let config = TrainConfig { output_dir: Some(own.display().to_string()), ..side.config.clone() };
+) -> Result<Result<Quality, PathBuf>> {
+    let config = side.config.clone();
     let session = Opening::plan(&config, data, network(&config, data)?, device)?.open()?;
     let directory = RunDirectory::create(&config)?;
     let mut trainer = Trainer::new(session, config, data, directory)?;
     match trainer.run(stop, &mut Progress::new(quiet))? {
-        Outcome::Interrupted { checkpoint } => {
-            let (run, name) = (checkpoint.display(), side.name);
-            let best = own.join("best.safetensors");
-            note(
-                quiet,
-                &format!(
-                    "go on with: vgg train --resume {run}, then vgg compare --{name} {}",
-                    best.display()
-                ),
-            );
-            Ok(None)
-        }
-        Outcome::Finished(summary) => Ok(Some(Quality {
+        Outcome::Interrupted { checkpoint } => Ok(Err(checkpoint)),
+        Outcome::Finished(summary) => Ok(Ok(Quality {
             test_loss: summary.best.test_loss,
             test_accuracy: summary.best.test_accuracy,
             best: Some(summary.best),
@@ -249,6 +302,13 @@ fn loaded(config: &TrainConfig, path: &Path, data: &DataSets, device: &Device) -
     Ok(Quality { test_loss: evaluation.loss(), test_accuracy: evaluation.accuracy(), best, history })
 }
 
+fn pool_stride(stride: PoolStride) -> &'static str {
+    match stride {
+        PoolStride::Adaptive => "adaptive",
+        PoolStride::Fixed => "2",
+    }
+}
+
 /// The cells of the table.
 fn rows(results: &[(Side<'_>, Cost, Quality)]) -> Vec<Vec<String>> {
     type Cell = fn(&(Side<'_>, Cost, Quality)) -> String;
@@ -260,10 +320,7 @@ fn rows(results: &[(Side<'_>, Cost, Quality)]) -> Vec<Vec<String>> {
     }
     let lines: [(&str, Cell); 13] = [
         ("batch norm", |(side, ..)| if side.config.model.batch_norm() { "yes" } else { "no" }.to_owned()),
-        ("pooling stride", |(side, ..)| match side.config.pool_stride {
-            PoolStride::Adaptive => "adaptive".to_owned(),
-            PoolStride::Fixed => "2".to_owned(),
-        }),
+        ("pooling stride", |(side, ..)| pool_stride(side.config.pool_stride).to_owned()),
         ("adaptive average pooling", |(side, ..)| match side.config.avgpool {
             0 => "no".to_owned(),
             side => format!("{side}x{side}"),

@@ -12,7 +12,7 @@ use super::{
     plan::{self, Planned},
 };
 use crate::{
-    data::{DataSource, Dataset, Loader, Options},
+    data::{DataError, DataSource, Dataset, Loader, Options},
     program::{Mode, Precision, Settings, lower},
     train::{ModelInfo, Session, Weights},
 };
@@ -53,7 +53,7 @@ pub(super) fn read_weights(flags: &args::WeightsFlag, quiet: bool) -> Result<Wei
             quiet,
             "weights   inside the program, trained by the quick recipe (assets/weights); --weights FILE takes others",
         );
-        return Ok(Weights::builtin()?);
+        return Ok(Weights::builtin()?.of_size(size)?);
     };
     Ok(Weights::read(path, size)?)
 }
@@ -61,7 +61,7 @@ pub(super) fn read_weights(flags: &args::WeightsFlag, quiet: bool) -> Result<Wei
 /// Runs `vgg eval`.
 pub(super) fn run(flags: &args::Eval, quiet: bool) -> Result<()> {
     let weights = read_weights(&flags.weights, quiet)?;
-    let source: DataSource = flags.data.parse()?;
+    let source: DataSource = flags.data.parse().map_err(|error: DataError| Usage(error.to_string()))?;
     if flags.skip_corrupt && !matches!(source, DataSource::Folder(_)) {
         let data = &flags.data;
         bail!(Usage(format!(
@@ -80,7 +80,7 @@ pub(super) fn run(flags: &args::Eval, quiet: bool) -> Result<()> {
         note(quiet, &format!("note      the weights name their classes {known}, the data {set}"));
     }
     // A batch beyond the set would only be padding.
-    let batch = flags.batch_size.min(test.len());
+    let batch = (flags.batch_size as usize).min(test.len());
     let loader = Loader::evaluate(Arc::clone(&test), batch)?;
     let mut session = open_session(&weights, &device, batch, [test.height(), test.width()], Mode::Evaluate)?;
     let bar = if quiet || flags.json { ProgressBar::hidden() } else { ProgressBar::new(0) };

@@ -10,11 +10,11 @@ use image::{
 };
 
 use super::{
-    args,
+    Usage, args,
     device::Device,
     eval,
     output::{note, print},
-    predict::{source_size, wanted},
+    predict::wanted,
     table::{Align, table},
 };
 use crate::{
@@ -71,12 +71,14 @@ pub(super) fn run(flags: &Flags, quiet: bool) -> Result<()> {
     let Some(&(layer, relu, _)) = found else {
         let wanted = flags.layer.as_deref().unwrap_or_default();
         let names: Vec<&str> = layers.iter().map(|(name, ..)| *name).collect();
-        bail!("--layer {wanted}: the network has no such convolution; it has {}", names.join(", "));
+        let text =
+            format!("--layer {wanted}: the network has no such convolution; it has {}", names.join(", "));
+        bail!(Usage(text));
     };
     let device = Device::choose(&flags.device.device, &flags.kernels)?;
     note(quiet, &device.describe());
     let pixels = picture::open(&flags.image, &wanted(info, flags.ink))?.pixels;
-    let source = source_size(info);
+    let source = info.source_size();
     let mut session = eval::open_session(&weights, &device, 1, source, Mode::Explain(relu))?;
     let explanation = session.explain(&pixels, class)?;
     print(&render(&explanation, layer, info))?;
@@ -94,12 +96,12 @@ fn class_of(wanted: &str, info: &ModelInfo) -> Result<usize> {
     let by_number = || wanted.parse().ok().filter(|&class: &usize| class < names.len());
     match by_name.or_else(by_number) {
         Some(class) => Ok(class),
-        None => bail!(
+        None => bail!(Usage(format!(
             "--class {wanted}: the weights know no such class; they know {} (0 to {})",
             names.iter().take(12).cloned().collect::<Vec<_>>().join(", ")
                 + if names.len() > 12 { ", ..." } else { "" },
             names.len() - 1
-        ),
+        ))),
     }
 }
 

@@ -38,7 +38,10 @@ use self::{
     args::{Cli, Command},
     output::note,
 };
-use crate::{model::NetworkError, train::ConfigError};
+use crate::{
+    model::NetworkError,
+    train::{ConfigError, WeightsError},
+};
 
 /// Done.
 const DONE: u8 = 0;
@@ -95,5 +98,10 @@ fn run(cli: Cli) -> Result<u8> {
 
 /// Whether the request itself is at fault.
 fn is_usage(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| cause.is::<Usage>() || cause.is::<ConfigError>() || cause.is::<NetworkError>())
+    error.chain().any(|cause| {
+        cause.is::<Usage>()
+            || cause.is::<ConfigError>()
+            || cause.is::<NetworkError>()
+            || matches!(cause.downcast_ref(), Some(WeightsError::OtherSize { .. }))
+    })
 }

@@ -36,7 +36,7 @@ pub(super) fn run(flags: &args::Predict, quiet: bool) -> Result<()> {
     }
     if !pictures.is_empty() {
         let batch = pictures.len().min(BATCH);
-        let mut session = eval::open_session(&weights, &device, batch, source_size(info), Mode::Evaluate)?;
+        let mut session = eval::open_session(&weights, &device, batch, info.source_size(), Mode::Evaluate)?;
         let pixels: Vec<u8> =
             pictures.iter().flat_map(|(_, picture)| picture.pixels.iter().copied()).collect();
         let answers = session.predict(&pixels)?;
@@ -53,19 +53,13 @@ pub(super) fn run(flags: &args::Predict, quiet: bool) -> Result<()> {
 
 /// How a network takes a picture.
 pub(super) fn wanted(info: &ModelInfo, ink: InkFlag) -> Wanted {
-    let [height, width] = source_size(info).map(|side| side as u32);
+    let [height, width] = info.source_size().map(|side| side as u32);
     let polarity = match ink {
         InkFlag::Auto => None,
         InkFlag::Dark => Some(Polarity::DarkOnLight),
         InkFlag::Light => Some(Polarity::LightOnDark),
     };
     Wanted { height, width, channels: info.channels, polarity, resize: info.resize_size }
-}
-
-/// The size in which a network's pictures travel to the device, which resizes them further: MNIST's for digits,
-/// so that they take the way that the training images took.
-pub(super) fn source_size(info: &ModelInfo) -> [usize; 2] {
-    if info.channels == 1 { [28, 28] } else { info.image_size }
 }
 
 /// `digit.png: 7 (99.98 %), 2 (0.01 %), 1 (0.00 %); dark ink on light paper`.

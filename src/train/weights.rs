@@ -20,6 +20,11 @@ use crate::{
 /// The version of the metadata that this program writes, and the only one that it reads.
 pub const FORMAT_VERSION: u32 = 1;
 
+/// Height and width of MNIST's images.
+const MNIST_SIZE: [usize; 2] = [28, 28];
+/// The largest side of a data set's images, which is IDX's.
+const MAX_SOURCE: usize = 4096;
+
 /// Weights that cannot be used.
 #[derive(Debug, Error)]
 pub enum WeightsError {
@@ -59,6 +64,19 @@ pub enum WeightsError {
         path: String,
         /// Why not.
         error: NetworkError,
+    },
+    /// Another image size than the one that the file says.
+    #[error(
+        "{path} says that its network takes {}x{} px, not {}x{} px; leave --image-size out, or give other weights",
+        .found[0], .found[1], .wanted[0], .wanted[1]
+    )]
+    OtherSize {
+        /// The file.
+        path: String,
+        /// Its height and width.
+        found: [usize; 2],
+        /// The height and width that were asked for.
+        wanted: [usize; 2],
     },
     /// Weights where a checkpoint is needed.
     #[error(
@@ -110,6 +128,9 @@ pub struct ModelInfo {
     /// is cut off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resize_size: Option<usize>,
+    /// Height and width of the data set's images, where [`ModelInfo::source_size`] would be another without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<[usize; 2]>,
 }
 
 impl ModelInfo {
@@ -133,7 +154,17 @@ impl ModelInfo {
             std: normalization.std.clone(),
             class_names: dataset.class_names().to_vec(),
             resize_size: None,
+            source: Some([dataset.height(), dataset.width()])
+                .filter(|&source| c.channels == 1 && source != MNIST_SIZE),
         }
+    }
+
+    /// The height and width in which pictures go to the device, which resizes them to the network's input: for one
+    /// channel those of the data set's images, MNIST's where the file names none, so that they take the way that the training
+    /// images took; for colour the input's own.
+    pub fn source_size(&self) -> [usize; 2] {
+        let usual = if self.channels == 1 { MNIST_SIZE } else { self.image_size };
+        self.source.unwrap_or(usual)
     }
 
     /// What the network is built from.
@@ -215,6 +246,7 @@ impl ModelInfo {
             std,
             class_names: (0..classes).map(|class| class.to_string()).collect(),
             resize_size: None,
+            source: None,
         })
     }
 }
@@ -278,16 +310,28 @@ impl Weights {
     /// # Errors
     /// [`WeightsError`] with every difference between the file and the network.
     pub fn read(path: &Path, image_size: Option<[usize; 2]>) -> Result<Self, WeightsError> {
-        Self::of(TensorFile::read(path)?, image_size)
+        Self::of(TensorFile::read(path)?, image_size)?.of_size(image_size)
     }
 
-    /// The weights inside the program: `assets/weights/README.md` says how they were made.
+    /// The weights inside the program, `assets/weights/README.md` says how they were made.
     ///
     /// # Errors
     /// As [`Weights::read`]; a test keeps that from happening.
     pub fn builtin() -> Result<Self, WeightsError> {
         let bytes = include_bytes!("../../assets/weights/quick.safetensors");
         Self::of(TensorFile::parse("the weights inside the program".to_owned(), bytes.to_vec())?, None)
+    }
+
+    /// Themselves, where `image_size` is none or their own.
+    ///
+    /// # Errors
+    /// [`WeightsError::OtherSize`].
+    pub fn of_size(self, image_size: Option<[usize; 2]>) -> Result<Self, WeightsError> {
+        let found = self.info.image_size;
+        match image_size.filter(|&wanted| wanted != found) {
+            None => Ok(self),
+            Some(wanted) => Err(WeightsError::OtherSize { path: self.file.path().to_owned(), found, wanted }),
+        }
     }
 
     fn of(mut file: TensorFile, image_size: Option<[usize; 2]>) -> Result<Self, WeightsError> {
@@ -320,6 +364,12 @@ impl Weights {
         let classes = info.class_names.len();
         if [info.mean.len(), info.std.len()] != [info.channels; 2] {
             let message = format!("{} channels, but normalisation for {}", info.channels, info.mean.len());
+            return Err(WeightsError::Metadata { path: path(), message });
+        }
+        if let Some(source) =
+            info.source.filter(|[h, w]| !(1..=MAX_SOURCE).contains(h) || !(1..=MAX_SOURCE).contains(w))
+        {
+            let message = format!("a data set's images of {source:?} pixels");
             return Err(WeightsError::Metadata { path: path(), message });
         }
         // A damaged width or class count must not make this allocate: the limits of the network are checked first.
@@ -359,6 +409,12 @@ impl Weights {
                 expected: own.shape.clone(),
             }),
         }
+    }
+
+    /// Whether the file itself says of which network and which training its weights are; if not, `info` is what its shapes
+    /// tell.
+    pub fn is_described(&self) -> bool {
+        self.file.metadata.is_some()
     }
 
     /// How many steps the weights were trained for, where the file says so.

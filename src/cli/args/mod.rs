@@ -95,6 +95,15 @@ pub(super) struct RecipeFlag {
     pub(super) recipe: Option<String>,
 }
 
+/// As [`RecipeFlag`], for what asks no device.
+#[derive(Debug, Args)]
+pub(super) struct SummaryRecipeFlag {
+    /// The settings to start from: report (the paper's: 224 px, full width, 10 epochs; default), quick (28 px, quarter
+    /// width, 3 epochs), or a TOML file.
+    #[arg(long, value_name = "report|quick|FILE")]
+    pub(super) recipe: Option<String>,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct DeviceFlag {
     /// Where to run: auto (a hardware GPU, else the CPU), cpu, vulkan, metal, dx12, a number from `vgg devices`
@@ -143,8 +152,8 @@ pub(super) struct Eval {
     #[arg(long)]
     pub(super) skip_corrupt: bool,
     /// Images a step.
-    #[arg(short, long, default_value_t = 64, value_name = "IMAGES")]
-    pub(super) batch_size: usize,
+    #[arg(short, long, default_value_t = 64, value_name = "IMAGES", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) batch_size: u32,
     /// Where the picture of the confusion matrix goes; unset, confusion.svg beside the weights; in
     /// this folder for those inside the program.
     #[arg(long, value_name = "FILE")]
@@ -160,7 +169,7 @@ pub(super) struct WeightsFlag {
     /// safetensors. Unset, those inside the program, trained by the quick recipe.
     #[arg(long, value_name = "FILE")]
     pub(super) weights: Option<PathBuf>,
-    /// Side of the network's input, for weights that do not say it.
+    /// Side of the network's input, for weights that do not say it; from those that do it must be theirs.
     #[arg(long, value_name = "PIXELS")]
     pub(super) image_size: Option<usize>,
 }
@@ -200,7 +209,7 @@ pub(super) enum InkFlag {
 #[derive(Debug, Args)]
 pub(super) struct Summary {
     #[command(flatten)]
-    pub(super) recipe: RecipeFlag,
+    pub(super) recipe: SummaryRecipeFlag,
     #[command(flatten)]
     pub(super) settings: SettingFlags,
     /// Channels of the input: 1 or 3. Unset, those of the data set.
