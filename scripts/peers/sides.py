@@ -104,9 +104,11 @@ class Peer:
     def answer(self):
         late = threading.Timer(self.limit, self.process.kill)
         late.start()
-        line = self.process.stdout.readline()
-        waited = not late.is_alive()
-        late.cancel()
+        try:
+            line = self.process.stdout.readline()
+            waited = not late.is_alive()
+        finally:
+            late.cancel()  # also where a signal ends the wait: a timer keeps the whole script alive
         if line:
             return read_json(line, self.name)
         code = self.process.wait()
