@@ -149,7 +149,7 @@ fn check_profile(result: &Value, clock: &str) {
     assert!(forward["kernel"].as_str().unwrap().starts_with("conv.forward/"));
     assert!(number(&forward["percent_of_roofline"]) > 0.0);
     find("conv5_3.grad_weight");
-    find("classifier.3.weight.update");
+    find("fc2.update");
 }
 
 /// The trace is JSON as Chrome and Perfetto read it, one event for each dispatch, under the labels.
