@@ -89,13 +89,16 @@ type Drawn<'a> = Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBacke
 fn draw<'a>(root: &DrawingArea<SVGBackend<'a>, Shift>, title: &str, curves: &[Curve<'_>]) -> Drawn<'a> {
     root.fill(&WHITE)?;
     let below = root.titled(title, (FONT, 20).into_font().color(&BLACK))?;
-    // The legend is outside the panels, where no curve can run into it.
+    // The legend is outside the panels, where no curve can run into it: beside the title, or in a line of its own.
+    let width = |curve: &Curve<'_>| 50 + 8 * curve.name.len() as i32;
+    let beside = curves.iter().map(width).sum::<i32>() + 5 * title.len() as i32 <= SIZE.0 as i32 / 2;
+    let (y, below) = if beside { (17, below) } else { (44, below.split_vertically(26).1) };
     let mut x = SIZE.0 as i32;
     for curve in curves.iter().rev() {
-        x -= 50 + 8 * curve.name.len() as i32;
-        root.draw(&PathElement::new([(x, 17), (x + 24, 17)], curve.color.stroke_width(3)))?;
+        x -= width(curve);
+        root.draw(&PathElement::new([(x, y), (x + 24, y)], curve.color.stroke_width(3)))?;
         let style = (FONT, 15).into_font().color(&BLACK).pos(Pos::new(HPos::Left, VPos::Center));
-        root.draw(&Text::new(curve.name.clone(), (x + 31, 17), style))?;
+        root.draw(&Text::new(curve.name.clone(), (x + 31, y), style))?;
     }
     let panels = below.split_evenly((1, 2));
     let loss_top = extremes(curves, loss).map_or(1.0, |(_, high)| high);
@@ -243,6 +246,9 @@ mod tests {
             assert!(text.contains(word), "no {word}");
         }
         assert_eq!(text.matches("<circle").count(), 2 * 2 * 5, "a point an epoch, set and panel");
+        // So many names have no room beside the title.
+        assert_eq!(text.matches("y=\"44\"").count(), 4);
+        assert!(!svg("VGG16 on mnist", &long).contains("y=\"44\""));
         let text = comparison_svg("one of them was loaded", [("custom", &long), ("standard", &[])]);
         assert_eq!(text.matches("<circle").count(), 2 * 2 * 3);
         assert!(!text.contains("NaN") && !text.contains("inf"));
