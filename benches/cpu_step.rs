@@ -35,21 +35,12 @@ fn main() {
         ..VggConfig::default()
     };
     let network = config.network().expect("a network");
-    let adam = Adam {
-        len: 0,
-        beta1: 0.9,
-        beta2: 0.999,
-        eps: 1e-8,
-        weight_decay: 0.0,
-        decoupled: false,
-        scaled: false,
-    };
     let settings = Settings {
         batch,
         source: [28, 28],
         mean: vec![0.1307],
         std: vec![0.3081],
-        mode: Mode::Train(adam.into()),
+        mode: Mode::Train(Adam::DEFAULT.into()),
         precision: Precision::F32,
         limits: DeviceLimits::NONE,
     };

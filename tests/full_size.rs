@@ -13,8 +13,7 @@ use vgg_wgpu::{
     rng,
 };
 
-const ADAM: Adam =
-    Adam { len: 0, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, decoupled: false, scaled: false };
+const ADAM: Adam = Adam::DEFAULT;
 const BATCH: usize = 2;
 /// What a device binds at most here: less than two images of 64 channels, so that images are sliced like FC1.
 const BINDING: u64 = 16 << 20;

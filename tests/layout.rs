@@ -10,16 +10,7 @@ use vgg_wgpu::{
 
 #[test]
 fn control_is_the_same_on_both_sides() {
-    let op = Adam {
-        len: 4,
-        beta1: 0.9,
-        beta2: 0.999,
-        eps: 1e-8,
-        weight_decay: 0.0,
-        decoupled: false,
-        scaled: false,
-    }
-    .into();
+    let op = Adam { len: 4, ..Adam::DEFAULT }.into();
     let row = select(&op, &Caps::WEBGPU, &[]).unwrap();
     let wgsl = (row.build)(&op, &Caps::WEBGPU).dispatches[0].source.assemble();
     let structs = reflect(&wgsl).unwrap().structs;

@@ -8,8 +8,7 @@ use vgg_wgpu::{
     program::{DeviceLimits, Lowered, MemoryPlan, Mode, Pass, Phase, Precision, Role, Settings, lower},
 };
 
-const ADAM: Adam =
-    Adam { len: 0, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, decoupled: false, scaled: false };
+const ADAM: Adam = Adam::DEFAULT;
 const MIB: u64 = 1 << 20;
 /// llvmpipe's limits, and WebGPU's defaults.
 const SMALL: DeviceLimits = DeviceLimits { binding_bytes: 128 * MIB, offset_alignment: 256, f16: true };

@@ -31,16 +31,6 @@ static DEVICES: [Caps; 4] = [
     Caps { class: DeviceClass::Integrated, matrix_side: Some(8), ..SMALLEST },
 ];
 
-/// Whether a language has the matrices of a shader: SPIR-V both sides, MSL those of 8 x 8, HLSL none.
-fn has_matrices(language: &str, wgsl: &str) -> bool {
-    let [large, small] = ["coop_mat16x16", "coop_mat8x8"].map(|name| wgsl.contains(name));
-    match language {
-        "MSL" => !large,
-        "HLSL" => !large && !small,
-        _ => true,
-    }
-}
-
 /// The cases that a row supports, each with a device.
 fn pairs(variant: &Variant) -> Vec<(Op, &'static Caps)> {
     let cases = cases(variant.op);
@@ -90,14 +80,16 @@ fn validate(name: &str, wgsl: &str) -> (naga::Module, ModuleInfo) {
 fn every_shader_translates_to_every_api() {
     for (name, wgsl) in shaders() {
         let (module, info) = validate(&name, &wgsl);
+        // MSL has matrices of 8 x 8, HLSL none.
+        let [large, small] = ["coop_mat16x16", "coop_mat8x8"].map(|name| wgsl.contains(name));
         // Subgroup operations need MSL 2.4 and 16-bit floats shader model 6.2; both are below what wgpu uses.
         let options =
             msl::Options { lang_version: (2, 4), fake_missing_bindings: true, ..msl::Options::default() };
-        if has_matrices("MSL", &wgsl) {
+        if !large {
             msl::write_string(&module, &info, &options, &msl::PipelineOptions::default())
                 .unwrap_or_else(|e| panic!("{name}: MSL: {e}"));
         }
-        if !has_matrices("HLSL", &wgsl) {
+        if large || small {
             continue;
         }
         let mut text = String::new();

@@ -30,8 +30,7 @@ const LEARNING_RATE: f32 = 1e-3;
 /// becomes chaotic.
 const CLASSIFIER_GAIN: f32 = 6.0;
 const SEED: u64 = 0x005e_ed0f;
-const ADAM: Adam =
-    Adam { len: 0, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 1e-4, decoupled: false, scaled: false };
+const ADAM: Adam = Adam { weight_decay: 1e-4, ..Adam::DEFAULT };
 
 fn network() -> Network {
     let image_size = [SIDE, SIDE];

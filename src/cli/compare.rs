@@ -65,6 +65,14 @@ struct Side<'a> {
     weights: Option<&'a Path>,
 }
 
+/// Where the quality of a side comes from.
+enum Place<'a> {
+    /// Weights that are there.
+    Weights(&'a Path),
+    /// The directory of its training.
+    Run(RunDirectory),
+}
+
 /// What a step of a training costs.
 struct Cost {
     parameters: usize,
@@ -108,31 +116,34 @@ pub(super) fn run(flags: &Flags, quiet: bool) -> Result<u8> {
     }
     let named = sides[0].config.output_dir.clone();
     let directory = comparison_directory(named.as_deref().map(Path::new))?;
+    // A place that holds another run is found before anything is trained.
+    let mut places = Vec::new();
     for side in &mut sides {
         side.config.output_dir = Some(directory.join(side.name).display().to_string());
-        if side.weights.is_none() {
-            // Makes it again when its turn comes; a place that holds another run is found before anything is trained.
-            RunDirectory::create(&side.config)?;
-        }
+        places.push(match side.weights {
+            Some(path) => Place::Weights(path),
+            None => Place::Run(RunDirectory::create(&side.config)?),
+        });
     }
     let finished = [0, 1].map(|last| finished(&sides, &directory, last));
     let mut results = Vec::new();
-    for (side, finished) in sides.into_iter().zip(&finished) {
+    for ((side, place), finished) in sides.into_iter().zip(places).zip(&finished) {
         note(quiet, &format!("{:<10}{}", side.name, describe(&side.config, &network(&side.config, &data)?)));
         let cost = cost(&side, &data, &device)?;
-        let quality = match side.weights {
-            Some(path) => loaded(&side.config, path, &data, &device)?,
-            None => match trained(&side, &data, &device, &stop, quiet)? {
-                Ok(quality) => quality,
-                Err(checkpoint) => {
+        let quality = match place {
+            Place::Weights(path) => loaded(&side.config, path, &data, &device)?,
+            Place::Run(run) => {
+                let checkpoint = run.checkpoint();
+                let Some(quality) = trained(&side, run, &data, &device, &stop, quiet)? else {
                     let run = checkpoint.display();
                     let text = format!(
                         "go on with: vgg train --resume {run}, then vgg compare{finished} and the same flags"
                     );
                     note(quiet, &text);
                     return Ok(FAILED);
-                }
-            },
+                };
+                quality
+            }
         };
         results.push((side, cost, quality));
     }
@@ -265,21 +276,21 @@ fn finished(sides: &[Side<'_>], directory: &Path, last: usize) -> String {
     sides.iter().enumerate().filter_map(flag).collect()
 }
 
-/// Trains a side into its own run directory; its checkpoint where it was told to stop.
+/// Trains a side into its own run directory; nothing where it was told to stop.
 fn trained(
     side: &Side<'_>,
+    directory: RunDirectory,
     data: &DataSets,
     device: &Device,
     stop: &AtomicBool,
     quiet: bool,
-) -> Result<Result<Quality, PathBuf>> {
+) -> Result<Option<Quality>> {
     let config = side.config.clone();
     let session = Opening::plan(&config, data, network(&config, data)?, device)?.open()?;
-    let directory = RunDirectory::create(&config)?;
     let mut trainer = Trainer::new(session, config, data, directory)?;
     match trainer.run(stop, &mut Progress::new(quiet))? {
-        Outcome::Interrupted { checkpoint } => Ok(Err(checkpoint)),
-        Outcome::Finished(summary) => Ok(Ok(Quality {
+        Outcome::Interrupted { .. } => Ok(None),
+        Outcome::Finished(summary) => Ok(Some(Quality {
             test_loss: summary.best.test_loss,
             test_accuracy: summary.best.test_accuracy,
             best: Some(summary.best),

@@ -11,11 +11,8 @@ const COOPERATIVE: &str = include_str!("../../shaders/shared/matmul_cooperative.
 const PUT: &str = include_str!("../../shaders/shared/cooperative_put.wgsl");
 const PUT_PARTIAL: &str = include_str!("../../shaders/shared/cooperative_put_partial.wgsl");
 
-/// What the shader takes the matrices of a side to be.
-const MATRICES: [(usize, &str); 2] = [
-    (16, include_str!("../../shaders/shared/cooperative_16.wgsl")),
-    (8, include_str!("../../shaders/shared/cooperative_8.wgsl")),
-];
+const MATRICES_16: &str = include_str!("../../shaders/shared/cooperative_16.wgsl");
+const MATRICES_8: &str = include_str!("../../shaders/shared/cooperative_8.wgsl");
 
 /// Matrices along a tile, as in the shader.
 const ALONG: usize = 8;
@@ -38,9 +35,8 @@ pub(super) fn fits(op: &Op, caps: &Caps) -> bool {
 
 /// The matrices of a device that multiplies them, and the side of a tile.
 fn matrices(caps: &Caps) -> (&'static str, usize) {
-    let side = caps.matrix_side.unwrap_or(MATRICES[0].0);
-    let (_, matrices) = MATRICES.iter().find(|(of, _)| *of == side).expect("a device has one of these sides");
-    (matrices, ALONG * side)
+    let side = caps.matrix_side.expect("`fits` asked for it");
+    (if side == 16 { MATRICES_16 } else { MATRICES_8 }, ALONG * side)
 }
 
 /// In how many parts to work the inner dimension of an `m` x `n` result.

@@ -33,6 +33,17 @@ pub struct Adam {
 }
 
 impl Adam {
+    /// PyTorch's constants, without weight decay, for no elements.
+    pub const DEFAULT: Self = Self {
+        len: 0,
+        beta1: 0.9,
+        beta2: 0.999,
+        eps: 1e-8,
+        weight_decay: 0.0,
+        decoupled: false,
+        scaled: false,
+    };
+
     /// The factors of the weight decay in the gradient and apart from it.
     pub fn decays(&self) -> [f32; 2] {
         if self.decoupled { [0.0, self.weight_decay] } else { [self.weight_decay, 0.0] }

@@ -94,7 +94,7 @@ impl LinearGradWeight {
 pub struct LinearUpdate {
     /// The layer.
     pub linear: Linear,
-    /// The rule; `len` is that of the slice's weights, `scaled` is not set.
+    /// The rule; `len` is not looked at, `scaled` is not set.
     pub adam: Adam,
 }
 
@@ -112,6 +112,7 @@ impl LinearUpdate {
     }
 
     pub(super) fn flops(&self) -> u64 {
-        self.linear.flops() + self.adam.flops()
+        let Linear { inputs, outputs, .. } = self.linear;
+        self.linear.flops() + Adam { len: inputs * outputs, ..self.adam }.flops()
     }
 }

@@ -108,7 +108,9 @@ fn cos_sin(angle: u32) -> [f64; 2] {
     let (mut cos, mut sin) = (1.0, 1.0);
     for n in [16.0, 14.0, 12.0, 10.0, 8.0, 6.0, 4.0, 2.0] {
         cos = 1.0 - cos * z * (1.0 / (n * (n - 1.0)));
-        sin = if n < 16.0 { 1.0 - sin * z * (1.0 / (n * (n + 1.0))) } else { 1.0 };
+    }
+    for n in [15.0, 13.0, 11.0, 9.0, 7.0, 5.0, 3.0] {
+        sin = 1.0 - sin * z * (1.0 / (n * (n - 1.0)));
     }
     let sin = sin * x;
     let (c, s) = if quarter & 1 == 1 { (sin, cos) } else { (cos, sin) };

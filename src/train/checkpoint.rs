@@ -21,6 +21,11 @@ use crate::{
 /// The prefix of the average of a parameter.
 pub(super) const AVERAGE: &str = "ema.";
 
+/// What the names of the weights of a file begin with: a checkpoint may have those of the average beside its own.
+pub(super) fn prefix(kind: Kind, file: &TensorFile) -> &'static str {
+    if kind == Kind::Checkpoint && file.has_prefix(AVERAGE) { AVERAGE } else { "" }
+}
+
 /// The state of the loss's scaling, in runs of mixed precision.
 const LOSS_SCALE: &str = "optimizer.loss_scale";
 

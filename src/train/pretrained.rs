@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{
-    checkpoint::AVERAGE,
+    checkpoint,
     store::{Entry, TensorFile},
     weights::{self, Description, Kind, WeightsError},
 };
@@ -25,7 +25,7 @@ enum Fit {
 #[derive(Debug)]
 pub struct Pretrained {
     file: TensorFile,
-    /// What the names of the weights that are taken begin with: a checkpoint has those of the average beside its own.
+    /// What the names of the weights that are taken begin with.
     prefix: &'static str,
     fits: Vec<Fit>,
     /// What does not come from the file as it is, in words.
@@ -47,9 +47,8 @@ impl Pretrained {
         let mut file = TensorFile::read(path)?;
         let description = weights::metadata::<Description>(&file)?;
         weights::use_torchvisions_names(&mut file);
-        let checkpoint = description.is_some_and(|d| d.kind == Kind::Checkpoint);
-        let averaged = checkpoint && file.has_prefix(AVERAGE);
-        let prefix = if averaged { AVERAGE } else { "" };
+        let kind = description.map_or(Kind::Weights, |d| d.kind);
+        let prefix = checkpoint::prefix(kind, &file);
         let named = |p: &Parameter| format!("{prefix}{}", p.name);
         // The last two parameters are the last layer's weight and bias.
         let head = network.parameters.len() - 2;
@@ -79,9 +78,11 @@ impl Pretrained {
             })
             .collect();
         let new: Vec<String> = with(|fit| fit == Fit::New).map(|(p, _)| named(p)).collect();
-        let own = |name: &str| averaged && network.parameters.iter().any(|p| p.name == name);
+        let own = |name: &str| !prefix.is_empty() && network.parameters.iter().any(|p| p.name == name);
         let ignored = |name: &str| {
-            new.iter().any(|new| new == name) || checkpoint && name.starts_with("optimizer.") || own(name)
+            new.iter().any(|new| new == name)
+                || kind == Kind::Checkpoint && name.starts_with("optimizer.")
+                || own(name)
         };
         let what = format!("the {} to be trained", network.config.model);
         file.check(&what, &expected, &weights::counters(network), ignored)?;

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::{
     TrainError,
-    checkpoint::AVERAGE,
+    checkpoint::{self, AVERAGE},
     store::{self, Entry, StoreError, TensorFile},
 };
 use crate::{
@@ -313,7 +313,7 @@ impl Weights {
         Self::of(TensorFile::read(path)?, image_size)?.of_size(image_size)
     }
 
-    /// The weights inside the program, `assets/weights/README.md` says how they were made.
+    /// The weights inside the program: `assets/weights/README.md` says how they were made.
     ///
     /// # Errors
     /// As [`Weights::read`]; a test keeps that from happening.
@@ -341,7 +341,8 @@ impl Weights {
             None => (ModelInfo::inferred(&file, image_size)?, Kind::Weights),
         };
         let ignored = |name: &str| kind == Kind::Checkpoint && name.starts_with("optimizer.");
-        let averaged = kind == Kind::Checkpoint && file.has_prefix(AVERAGE);
+        let prefix = checkpoint::prefix(kind, &file);
+        let averaged = prefix == AVERAGE;
         // A network that cannot be built is Weights::check's error.
         let more = info
             .vgg()
@@ -350,7 +351,7 @@ impl Weights {
             .filter(|_| averaged)
             .map(|network| averages(&network).collect::<Vec<_>>());
         let weights = Self::check(file, info, &more.unwrap_or_default(), ignored)?;
-        Ok(Self { prefix: if averaged { AVERAGE } else { "" }, ..weights })
+        Ok(Self { prefix, ..weights })
     }
 
     /// Checks the tensors against the network of `info`, `more` beside it.

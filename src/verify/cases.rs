@@ -89,11 +89,8 @@ const AVG_POOLS: &[AvgPool] = &[
 
 const EPS: f32 = 1e-5;
 
-const ADAM: Adam =
-    Adam { len: 0, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.01, decoupled: false, scaled: false };
-
 fn adams(len: usize) -> Vec<Op> {
-    let adam = Adam { len, ..ADAM };
+    let adam = Adam { len, weight_decay: 0.01, ..Adam::DEFAULT };
     [
         Adam { weight_decay: 0.0, ..adam },
         adam,
@@ -260,8 +257,8 @@ fn plain(op: &str) -> Vec<Op> {
         "linear.grad_input" => linears(|linear| LinearGradInput(linear).into()),
         "linear.grad_weight" => linears(|linear| LinearGradWeight(linear).into()),
         "linear.update" => linears(|linear| {
-            let decay = if linear.n % 2 == 0 { 0.0 } else { 0.01 };
-            let adam = Adam { len: linear.outputs * linear.inputs, weight_decay: decay, ..ADAM };
+            let weight_decay = if linear.n % 2 == 0 { 0.0 } else { 0.01 };
+            let adam = Adam { weight_decay, ..Adam::DEFAULT };
             LinearUpdate { linear, adam }.into()
         }),
         "cross_entropy.forward" => {

@@ -95,8 +95,7 @@ pub fn run_op<S: Scalar>(
 }
 
 /// The optimiser's constants that the tests train with.
-pub const ADAM: Adam =
-    Adam { len: 0, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, decoupled: false, scaled: false };
+pub const ADAM: Adam = Adam::DEFAULT;
 /// The normalisation of the test images.
 pub const MEAN_STD: [f32; 2] = [0.1307, 0.3081];
 

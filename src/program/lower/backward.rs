@@ -3,16 +3,15 @@
 use std::ops::Range;
 
 use super::{
-    Inputs, LowerError, Lowering, Mode, Phase, Record, TensorId, View, avg_pool, conv, label,
-    pixels_channels, pool,
+    Inputs, LowerError, Lowering, Phase, Record, TensorId, View, avg_pool, conv, label, pixels_channels, pool,
 };
 use crate::{
     dtype::DType,
     model::{Layer, LayerKind},
     ops::{
-        Adam, AvgPoolGrad, BatchNormGradAffine, BatchNormGradInput, BatchNormGradStatistics, ConvGradInput,
+        AvgPoolGrad, BatchNormGradAffine, BatchNormGradInput, BatchNormGradStatistics, ConvGradInput,
         ConvGradWeight, CrossEntropyGrad, GradBias, Linear, LinearGradInput, LinearGradWeight, LinearUpdate,
-        MaxPoolGrad, ReluGrad,
+        MaxPoolGrad, Op, ReluGrad,
     },
 };
 
@@ -276,22 +275,29 @@ impl<'a> Lowering<'a> {
         );
     }
 
-    fn linear_update(
+    /// What a linear layer's weights take from their gradient: it is stored, or they take their step at once.
+    fn linear_grad_weight(
         &mut self,
         layer: &Layer,
         weight: usize,
-        read: Vec<View>,
+        [input, grad_output]: [TensorId; 2],
         (linear, range): (Linear, &Range<usize>),
     ) {
-        let Mode::Train(training) = self.settings.mode else { unreachable!("a training step has a rule") };
-        let adam = training.fused(self.settings.precision).expect("without a stored gradient it is fused");
-        let adam = Adam { len: linear.outputs * linear.inputs, scaled: false, ..adam };
-        let (features, tensors) = (layer.output.elements(), &self.parameters[weight]);
-        let written = std::iter::once(tensors.value).chain(tensors.state.iter().copied());
-        let written = written.map(|tensor| self.items(tensor, features, range));
-        let args = read.into_iter().chain([self.whole(self.inputs.control)]).chain(written).collect();
-        let op = LinearUpdate { linear, adam };
-        self.step(Phase::Backward, label(&layer.name, "update", range, features), op, args);
+        let (features, tensors) = (layer.output.elements(), self.parameters[weight].clone());
+        let mut args = vec![self.whole(input), self.whole(grad_output)];
+        let (pass, op) = match (tensors.gradient, self.fused) {
+            (None, Some(adam)) => {
+                args.push(self.whole(self.inputs.control));
+                let written = std::iter::once(tensors.value).chain(tensors.state);
+                args.extend(written.map(|tensor| self.items(tensor, features, range)));
+                ("update", Op::from(LinearUpdate { linear, adam }))
+            }
+            _ => {
+                args.push(self.items(self.gradient(weight).tensor, features, range));
+                ("grad_weight", LinearGradWeight(linear).into())
+            }
+        };
+        self.step(Phase::Backward, label(&layer.name, pass, range, features), op, args);
     }
 
     fn linear_backward(
@@ -306,19 +312,11 @@ impl<'a> Lowering<'a> {
         let features = layer.output.elements();
         let grad_input = passes_on.then(|| self.grad_input(layer, input));
         for (op, range) in self.linear_slices(layer, weight)? {
-            let read = [input, grad_output].map(|t| self.whole(t)).to_vec();
-            let stored = self.parameters[weight].gradient;
-            if let Some(gradient) = stored {
-                let args = [read.clone(), vec![self.items(gradient, features, &range)]].concat();
-                self.step(phase, label(name, "grad_weight", &range, features), LinearGradWeight(op), args);
-            }
             if let Some(grad_input) = grad_input {
                 self.linear_grad_input(layer, weight, grad_output, grad_input, (op, &range));
             }
             // Behind what reads the weights of before.
-            if stored.is_none() {
-                self.linear_update(layer, weight, read, (op, &range));
-            }
+            self.linear_grad_weight(layer, weight, [input, grad_output], (op, &range));
         }
         let op = GradBias { rows: n, channels: features, accumulate: false };
         let args = vec![self.whole(grad_output), self.gradient(weight + 1)];

@@ -263,6 +263,8 @@ struct Lowering<'a> {
     /// The f16 copy of a parameter that the running pass reads, by its index.
     copies: Vec<Option<TensorId>>,
     scaling: Option<Scaling>,
+    /// The rule that the weights of linear layers follow where their gradient is found.
+    fused: Option<Adam>,
 }
 
 /// The tensors of the loss's scaling.
@@ -294,6 +296,7 @@ impl<'a> Lowering<'a> {
             Mode::Train(training) => Some(training),
             Mode::Evaluate | Mode::Explain(_) => None,
         };
+        let fused = training.and_then(|training| training.fused(settings.precision));
         let parameters: Vec<ParameterTensors> = network
             .parameters
             .iter()
@@ -304,8 +307,7 @@ impl<'a> Lowering<'a> {
                 let statistic = p.training == model::Training::Statistic;
                 let value = add("", if statistic { Role::Statistic } else { Role::Parameter });
                 let trained = training.filter(|_| p.trained());
-                let fused = trained.and_then(|training| training.fused(settings.precision)).is_some();
-                let stored = trained.filter(|_| !(fused && p.is_matrix()));
+                let stored = trained.filter(|_| fused.is_none() || !p.is_matrix());
                 let gradient = stored.map(|_| add(".grad", Role::Gradient));
                 let state = trained.map_or(&[][..], |training| training.rule.state());
                 let state = state.iter().map(|name| add(&format!(".{name}"), Role::OptimizerState)).collect();
@@ -321,7 +323,7 @@ impl<'a> Lowering<'a> {
         });
         let copies = vec![None; network.parameters.len()];
         let reads = parameters.iter().map(|p| p.value).collect();
-        Self { network, settings, program, inputs, parameters, reads, copies, scaling }
+        Self { network, settings, program, inputs, parameters, reads, copies, scaling, fused }
     }
 
     fn dtype(&self, tensor: TensorId) -> DType {
