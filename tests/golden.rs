@@ -156,7 +156,7 @@ fn max_pool<S: Scalar>() {
         let op = MaxPoolForward { pool, normalized: false };
         let out = run_op::<S>(op, Control::default(), &[get("input")]);
         golden.compare(&case, "output", &out["output"], Tolerance::EXACT);
-        let op = MaxPoolGrad { pool, normalized: false };
+        let op = MaxPoolGrad { pool, normalized: false, statistics: None };
         let out = run_op::<S>(op, Control::default(), &[get("input"), get("grad_output")]);
         // At most four windows cover a pixel.
         golden.compare(&case, "grad_input", &out["grad_input"], Tolerance::sum(epsilon::<S>(), 4, 4.0));

@@ -1,8 +1,9 @@
-// The window [p, q] of an image: its maximum, and h W + w of the first maximum in row-major order. A NaN wins always, and
-// only a NaN wins against it, as in PyTorch.
+// The window [p, q] of an image: its maximum, what was read there, and h W + w of the first maximum in row-major order. A
+// NaN wins always, and only a NaN wins against it, as in PyTorch.
 
 struct Choice {
     best: elem,
+    read: elem,
     at: index,
 }
 
@@ -15,16 +16,19 @@ fn choose(n: u32, p: u32, q: u32, c: u32) -> Choice {
     let vectors = activation(c);
     let top = p * STRIDE_H;
     let left = q * STRIDE_W;
-    var best = activated(elem(input[((n * H + top) * W + left) * C + c]), vectors);
+    var best_read = elem(input[((n * H + top) * W + left) * C + c]);
+    var best = activated(best_read, vectors);
     var best_at = index(top * W + left);
     for (var r = 0u; r < KERNEL; r++) {
         for (var s = 0u; s < KERNEL; s++) {
             let at = (top + r) * W + left + s;
-            let x = activated(elem(input[(n * H * W + at) * C + c]), vectors);
+            let read = elem(input[(n * H * W + at) * C + c]);
+            let x = activated(read, vectors);
             let wins = (!is_nan(best) & (x > best)) | is_nan(x);
             best = select(best, x, wins);
+            best_read = select(best_read, read, wins);
             best_at = select(best_at, index(at), wins);
         }
     }
-    return Choice(best, best_at);
+    return Choice(best, best_read, best_at);
 }

@@ -201,7 +201,7 @@ fn passed<S: Scalar>(relu: Option<f32>, y: S, grad_output: S) -> S {
 
 /// As [`passed`], for a register of values.
 #[inline(always)]
-fn passed_vector<V: Simd, S: Scalar>(
+pub(super) fn passed_vector<V: Simd, S: Scalar>(
     simd: V,
     relu: Option<f32>,
     y: Vector<V, S>,
@@ -260,11 +260,23 @@ pub(super) fn grad_statistics<S: Scalar>(
         reduce::fold(sum_gamma, channels);
         reduce::fold(sum_beta, channels);
     });
+    let total = |at: [usize; 2]| reduce::total(parts, channels, 2, at);
+    gradients_of_sums(affine, op.accumulate, total, [grad_gamma, grad_beta]);
+}
+
+/// `[grad_gamma, grad_beta]` from the `total` of `[grad_gamma / inv_std, grad_beta]` for each `[field, channel]`.
+pub(super) fn gradients_of_sums<S: Scalar>(
+    affine: &[S],
+    accumulate: bool,
+    total: impl Fn([usize; 2]) -> f64,
+    [grad_gamma, grad_beta]: [&mut [S]; 2],
+) {
+    let channels = grad_gamma.len();
     for c in 0..channels {
-        let [sum_gamma, beta] = [0, 1].map(|field| reduce::total(parts, channels, 2, [field, c]));
+        let [sum_gamma, beta] = [0, 1].map(|field| total([field, c]));
         let gamma = sum_gamma * affine[3 * channels + c].f64();
         let (gamma_before, beta_before) =
-            if op.accumulate { (grad_gamma[c].f64(), grad_beta[c].f64()) } else { (0.0, 0.0) };
+            if accumulate { (grad_gamma[c].f64(), grad_beta[c].f64()) } else { (0.0, 0.0) };
         grad_gamma[c] = S::of(gamma_before + gamma);
         grad_beta[c] = S::of(beta_before + beta);
     }

@@ -4,11 +4,12 @@ use rayon::prelude::*;
 
 use super::{
     Scalar,
-    batch_norm::activated_vector,
+    batch_norm::{activated_vector, gradients_of_sums, passed_vector},
+    scratch::Sizes,
     simd::{Simd, Vector, WithSimd, wide},
     source::vectors,
 };
-use crate::ops::MaxPool;
+use crate::ops::{MaxPool, MaxPoolGrad, PoolGradStatistics};
 
 /// `input[n, h, w, c]`, perhaps through batch norm and ReLU by `affine[4, c]`, to `output[n, p, q, c]`.
 ///
@@ -46,8 +47,8 @@ impl<S: Scalar> WithSimd for Row<'_, S> {
     }
 }
 
-/// The maximum of the window `[y, x]` and the tap that has it, for a register of channels from `c` on. The first maximum in
-/// row-major order wins.
+/// The maximum of the window `[y, x]`, the tap that has it and what was read there, for a register of channels from `c` on.
+/// The first maximum in row-major order wins.
 #[inline(always)]
 fn choose<V: Simd, S: Scalar>(
     simd: V,
@@ -56,44 +57,65 @@ fn choose<V: Simd, S: Scalar>(
     affine: Option<&[S]>,
     [y, x]: [usize; 2],
     c: usize,
-) -> [Vector<V, S>; 2] {
-    let mut best = [Vector::splat(simd, S::ZERO); 2];
+) -> [Vector<V, S>; 3] {
+    let mut best = [Vector::splat(simd, S::ZERO); 3];
     let corner = y * op.stride[0] * op.w + x * op.stride[1];
     for tap in 0..op.kernel * op.kernel {
         let at = corner + tap / op.kernel * op.w + tap % op.kernel;
-        let mut value = Vector::load(simd, &input[at * op.c + c..(at + 1) * op.c]);
-        if let Some(affine) = affine {
-            value = activated_vector(simd, value, vectors(simd, affine, op.c, c));
-        }
-        let new = [value, Vector::splat(simd, S::of(tap as f64))];
+        let read = Vector::load(simd, &input[at * op.c + c..(at + 1) * op.c]);
+        let value = match affine {
+            Some(affine) => activated_vector(simd, read, vectors(simd, affine, op.c, c)),
+            None => read,
+        };
+        let new = [value, Vector::splat(simd, S::of(tap as f64)), read];
         if tap == 0 {
             best = new;
             continue;
         }
-        let [most, chosen] = best;
-        // Not-a-number is the one value that differs from itself.
-        let most_or_nan = value.equals(value, [most, value]);
-        let chosen_or_nan = value.equals(value, [chosen, new[1]]);
-        best = [value.above(most, [value, most_or_nan]), value.above(most, [new[1], chosen_or_nan])];
+        let most = best[0];
+        for (best, new) in best.iter_mut().zip(new) {
+            // Not-a-number is the one value that differs from itself.
+            let best_or_nan = value.equals(value, [*best, new]);
+            *best = value.above(most, [new, best_or_nan]);
+        }
     }
     best
 }
 
-/// `grad_input[n, h, w, c]`: for each pixel the sum of `grad_output[n, p, q, c]` over the windows that chose it.
+/// Room for the sums of each image.
+pub(super) fn grad_sizes(op: &MaxPoolGrad) -> Sizes {
+    Sizes { sums: 2 * op.pool.n * op.pool.c, ..Sizes::default() }
+}
+
+/// `grad_input[n, h, w, c]`: for each pixel the sum of `grad_output[n, p, q, c]` over the windows that chose it. And
+/// `[grad_gamma, grad_beta]`, `[channels]` each, where the operation takes statistics.
+///
+/// # Numerics
+/// The statistics are summed in `S` along a row of windows, then down the rows of an image, and in f64 over the images: with
+/// the rounding unit `u` of `S`, an image's sum is wrong by at most `(p + q) u` of the sum of the magnitudes of its terms.
 pub(super) fn grad_input<S: Scalar>(
-    op: &MaxPool,
-    input: &[S],
-    affine: Option<&mut [S]>,
-    grad_output: &[S],
+    op: &MaxPoolGrad,
+    [input, affine, grad_output]: [&[S]; 3],
     grad_input: &mut [S],
+    gradients: [&mut [S]; 2],
+    sums: &mut [S],
 ) {
-    let [p, q] = op.output_size();
-    let (image, pooled) = (op.h * op.w * op.c, p * q * op.c);
-    let affine = affine.as_deref();
+    let MaxPoolGrad { pool, normalized, statistics } = op;
+    let [p, q] = pool.output_size();
+    let (image, pooled, affine) = (pool.h * pool.w * pool.c, p * q * pool.c, normalized.then_some(affine));
+    let at_zero = statistics.map(|s| s.at_zero);
+    let sums = &mut sums[..2 * pool.n * pool.c];
     let images = input.par_chunks(image).zip(grad_output.par_chunks(pooled));
-    grad_input.par_chunks_mut(image).zip(images).for_each(|(grad_input, (input, grad_output))| {
-        wide(Image { op, input, affine, grad_output, grad_input });
+    let written = grad_input.par_chunks_mut(image).zip(sums.par_chunks_mut(2 * pool.c));
+    written.zip(images).for_each(|((grad_input, sums), (input, grad_output))| {
+        wide(Image { op: pool, input, affine, grad_output, grad_input, at_zero, sums });
     });
+    if let (Some(affine), Some(PoolGradStatistics { accumulate, .. })) = (affine, *statistics) {
+        let total = |[field, c]: [usize; 2]| {
+            sums[field * pool.c + c..].iter().step_by(2 * pool.c).map(|sum| sum.f64()).sum()
+        };
+        gradients_of_sums(affine, accumulate, total, gradients);
+    }
 }
 
 /// The gradient of one image.
@@ -103,6 +125,10 @@ struct Image<'a, S> {
     affine: Option<&'a [S]>,
     grad_output: &'a [S],
     grad_input: &'a mut [S],
+    /// Where sums are taken: ReLU's slope at exactly 0.
+    at_zero: Option<f32>,
+    /// Those of `grad_gamma / inv_std` and `grad_beta`.
+    sums: &'a mut [S],
 }
 
 impl<S: Scalar> WithSimd for Image<'_, S> {
@@ -110,20 +136,34 @@ impl<S: Scalar> WithSimd for Image<'_, S> {
 
     #[inline(always)]
     fn with_simd<V: Simd>(self, simd: V) {
-        let Self { op, input, affine, grad_output, grad_input } = self;
-        let [_, q] = op.output_size();
+        let Self { op, input, affine, grad_output, grad_input, at_zero, sums } = self;
+        let ([_, q], zero) = (op.output_size(), Vector::splat(simd, S::ZERO));
         grad_input.fill(S::ZERO);
-        for (window, grad_output) in grad_output.chunks_exact(op.c).enumerate() {
-            let (y, x) = (window / q, window % q);
-            let corner = y * op.stride[0] * op.w + x * op.stride[1];
+        sums.fill(S::ZERO);
+        let (sum_gamma, sum_beta) = sums.split_at_mut(op.c);
+        for (y, grad_output) in grad_output.chunks_exact(q * op.c).enumerate() {
             for c in (0..op.c).step_by(S::lanes::<V>()) {
-                let [_, chosen] = choose(simd, op, input, affine, [y, x], c);
-                let (dy, zero) = (Vector::load(simd, &grad_output[c..]), Vector::splat(simd, S::ZERO));
-                for tap in 0..op.kernel * op.kernel {
-                    let at = corner + tap / op.kernel * op.w + tap % op.kernel;
-                    let pixel = &mut grad_input[at * op.c + c..(at + 1) * op.c];
-                    let part = chosen.equals(Vector::splat(simd, S::of(tap as f64)), [dy, zero]);
-                    (Vector::load(simd, pixel) + part).store(pixel);
+                let mut row = [zero; 2];
+                for (x, grad_output) in grad_output.chunks_exact(op.c).enumerate() {
+                    let corner = y * op.stride[0] * op.w + x * op.stride[1];
+                    let [_, chosen, read] = choose(simd, op, input, affine, [y, x], c);
+                    let dy = Vector::load(simd, &grad_output[c..]);
+                    for tap in 0..op.kernel * op.kernel {
+                        let at = corner + tap / op.kernel * op.w + tap % op.kernel;
+                        let pixel = &mut grad_input[at * op.c + c..(at + 1) * op.c];
+                        let part = chosen.equals(Vector::splat(simd, S::of(tap as f64)), [dy, zero]);
+                        (Vector::load(simd, pixel) + part).store(pixel);
+                    }
+                    if let (Some(affine), Some(_)) = (affine, at_zero) {
+                        let [mean, scale, shift] = vectors(simd, affine, op.c, c);
+                        let distance = read - mean;
+                        let g = passed_vector(simd, at_zero, distance * scale + shift, dy);
+                        row = [row[0] + distance * g, row[1] + g];
+                    }
+                }
+                for (sum, row) in [&mut *sum_gamma, &mut *sum_beta].into_iter().zip(row) {
+                    let sum = &mut sum[c..];
+                    (Vector::load(simd, sum) + row).store(sum);
                 }
             }
         }
@@ -141,7 +181,9 @@ mod tests {
         let pooled = |input: &[f32]| {
             let (mut output, mut gradient) = ([0.0; 2], [9.0; 8]);
             forward(&op, input, None, &mut output);
-            grad_input(&op, input, None, &[1.0, 2.0], &mut gradient);
+            let grad = MaxPoolGrad { pool: op, normalized: false, statistics: None };
+            let inputs: [&[f32]; 3] = [input, &[], &[1.0, 2.0]];
+            grad_input(&grad, inputs, &mut gradient, [&mut [], &mut []], &mut [0.0; 2]);
             (output, gradient)
         };
         let (output, gradient) = pooled(&[f32::NAN, 5.0, 3.0, 3.0, 1.0, 2.0, 3.0, 3.0]);

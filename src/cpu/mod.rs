@@ -207,6 +207,7 @@ fn sizes<S: Scalar>(op: &Op) -> Sizes {
         Op::Linear(op) => linear::sizes(op),
         Op::LinearGradInput(op) => linear::grad_input_sizes(op),
         Op::LinearUpdate(op) => linear::update_sizes(op),
+        Op::MaxPoolGrad(op) => max_pool::grad_sizes(op),
         Op::SquareSum(op) => clip::sizes(op),
         Op::PrepareImages(_)
         | Op::BatchNormRunning(_)
@@ -215,7 +216,6 @@ fn sizes<S: Scalar>(op: &Op) -> Sizes {
         | Op::Relu(_)
         | Op::ReluGrad(_)
         | Op::MaxPoolForward(_)
-        | Op::MaxPoolGrad(_)
         | Op::AvgPool(_)
         | Op::AvgPoolGrad(_)
         | Op::Dropout(_)
@@ -370,13 +370,22 @@ fn execute<S: Scalar>(step: &Step, slot_of: &[usize], buffers: &mut [Buffer<S>],
             bind!(input: f, output: f);
             max_pool::forward(&op.pool, input, None, output);
         }
+        Op::MaxPoolGrad(op) if op.statistics.is_some() => {
+            bind!(input: f, affine: f, grad_output: f, grad_input: f, grad_gamma: f, grad_beta: f);
+            let (inputs, gradients): ([&[S]; 3], _) = ([input, affine, grad_output], [grad_gamma, grad_beta]);
+            max_pool::grad_input(op, inputs, grad_input, gradients, &mut scratch.sums);
+        }
         Op::MaxPoolGrad(op) if op.normalized => {
             bind!(input: f, affine: f, grad_output: f, grad_input: f);
-            max_pool::grad_input(&op.pool, input, Some(affine), grad_output, grad_input);
+            let (inputs, gradients): ([&[S]; 3], [&mut [S]; 2]) =
+                ([input, affine, grad_output], Default::default());
+            max_pool::grad_input(op, inputs, grad_input, gradients, &mut scratch.sums);
         }
         Op::MaxPoolGrad(op) => {
             bind!(input: f, grad_output: f, grad_input: f);
-            max_pool::grad_input(&op.pool, input, None, grad_output, grad_input);
+            let (inputs, gradients): ([&[S]; 3], [&mut [S]; 2]) =
+                ([input, &[], grad_output], Default::default());
+            max_pool::grad_input(op, inputs, grad_input, gradients, &mut scratch.sums);
         }
         Op::AvgPool(op) => {
             bind!(input: f, output: f);

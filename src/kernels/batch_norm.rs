@@ -18,7 +18,7 @@ const STATISTICS_MERGE: ([&str; 2], &str) = (
 );
 const RUNNING: &str = include_str!("../../shaders/batch_norm/running.wgsl");
 const AFFINE: &str = include_str!("../../shaders/batch_norm/affine.wgsl");
-const RELU_SLOPE: &str = include_str!("../../shaders/shared/relu_slope.wgsl");
+pub(super) const RELU_SLOPE: &str = include_str!("../../shaders/shared/relu_slope.wgsl");
 const NORMALIZE: &str = include_str!("../../shaders/batch_norm/normalize.wgsl");
 const GRAD_PARTIALS: &str = include_str!("../../shaders/batch_norm/grad_statistics_partials.wgsl");
 const GRAD_MERGE: ([&str; 2], &str) = (
@@ -186,7 +186,12 @@ pub(super) fn statistics_merge(
 
 /// A source with a file that knows the ReLU behind the normalisation.
 fn relu_slope(relu: Option<f32>, file: &'static str) -> Source {
-    source(&[RELU_SLOPE, file]).flag("RELU", relu.is_some()).float("AT_ZERO", relu.unwrap_or(0.0))
+    slope(relu, source(&[RELU_SLOPE, file]))
+}
+
+/// Tells a source with [`RELU_SLOPE`] about that ReLU.
+pub(super) fn slope(relu: Option<f32>, source: Source) -> Source {
+    source.flag("RELU", relu.is_some()).float("AT_ZERO", relu.unwrap_or(0.0))
 }
 
 /// A row for the normalisation, as dispatches of other kernels.
@@ -209,10 +214,20 @@ fn grad_statistics(op: &Op, elem: Elem, how: Merge) -> Kernel {
         .over(op.storage(), relu_slope(norm.relu, GRAD_PARTIALS))
         .constant("C", vectors)
         .constant("ROWS", norm.rows);
-    let merge = chunks
-        .merge(how, elem, norm.channels, GRAD_MERGE, |source| source.flag("ACCUMULATE", norm.accumulate));
+    let merge = grad_statistics_merge(norm.channels, norm.accumulate, chunks, elem, how);
     Kernel::new(vec![dispatch("partials", chunks.constants(partials), vectors * chunks.count), merge])
         .workspace(WORKSPACE, 4 * 2 * chunks.count * norm.channels)
+}
+
+/// The dispatch that adds up the sums of chunks.
+pub(super) fn grad_statistics_merge(
+    channels: usize,
+    accumulate: bool,
+    chunks: Chunks,
+    elem: Elem,
+    how: Merge,
+) -> Dispatch {
+    chunks.merge(how, elem, channels, GRAD_MERGE, |source| source.flag("ACCUMULATE", accumulate))
 }
 
 /// A row for the gradient of the input, as dispatches of other kernels.

@@ -2,18 +2,20 @@
 
 use super::{
     Kernel, Variant,
-    parts::{Elem, read, single, source, stored, unpack},
+    batch_norm::{RELU_SLOPE, grad_statistics_merge, slope},
+    parts::{Chunks, Elem, Merge, WORKSPACE, dispatch, read, single, source, stored, unpack},
     speed,
 };
 use crate::{
     dtype::DType,
-    ops::{MaxPool, Op},
+    ops::{MaxPool, MaxPoolGrad, Op, PoolGradStatistics},
     shader::Source,
 };
 
 const CHOOSE: &str = include_str!("../../shaders/max_pool/choose.wgsl");
 const FORWARD: &str = include_str!("../../shaders/max_pool/forward.wgsl");
 const GRAD_INPUT: &str = include_str!("../../shaders/max_pool/grad_input.wgsl");
+const GRAD_INPUT_STATISTICS: &str = include_str!("../../shaders/max_pool/grad_input_statistics.wgsl");
 
 pub(super) const VARIANTS: &[Variant] = &[
     Variant {
@@ -35,20 +37,34 @@ pub(super) const VARIANTS: &[Variant] = &[
         name: "vec4",
         speed: speed::general,
         supports: |op, caps| matches!(stored(op, caps), Some(Op::MaxPoolGrad(op)) if op.pool.c % 4 == 0),
-        build: |op, _| grad_input(op, Elem::Vec4),
+        build: |op, _| grad_input(op, Elem::Vec4, Merge::Tree),
     },
     Variant {
         op: "max_pool.grad_input",
         name: "scalar",
         speed: speed::general,
         supports: |op, caps| matches!(stored(op, caps), Some(Op::MaxPoolGrad(_))),
-        build: |op, _| grad_input(op, Elem::Scalar),
+        build: |op, _| grad_input(op, Elem::Scalar, Merge::Tree),
+    },
+    Variant {
+        op: "max_pool.grad_input",
+        name: "vec4_serial",
+        speed: speed::on_software,
+        supports: |op, caps| matches!(stored(op, caps), Some(Op::MaxPoolGrad(op)) if op.statistics.is_some() && op.pool.c % 4 == 0),
+        build: |op, _| grad_input(op, Elem::Vec4, Merge::Serial),
+    },
+    Variant {
+        op: "max_pool.grad_input",
+        name: "scalar_serial",
+        speed: speed::on_software,
+        supports: |op, caps| matches!(stored(op, caps), Some(Op::MaxPoolGrad(op)) if op.statistics.is_some()),
+        build: |op, _| grad_input(op, Elem::Scalar, Merge::Serial),
     },
 ];
 
-fn pooling(pool: &MaxPool, normalized: bool, file: &'static str, elem: Elem, storage: DType) -> Source {
+fn pooling(pool: &MaxPool, files: &[&'static str], elem: Elem, storage: DType) -> Source {
     let [p, q] = pool.output_size();
-    elem.over(storage, source(&[read(normalized), CHOOSE, file]))
+    elem.over(storage, source(files))
         .constant("N", pool.n)
         .constant("H", pool.h)
         .constant("W", pool.w)
@@ -64,12 +80,37 @@ fn pooling(pool: &MaxPool, normalized: bool, file: &'static str, elem: Elem, sto
 fn forward(op: &Op, elem: Elem) -> Kernel {
     let (storage, op) = (op.storage(), unpack!(op, MaxPoolForward));
     let [p, q] = op.pool.output_size();
-    let source = pooling(&op.pool, op.normalized, FORWARD, elem, storage);
+    let source = pooling(&op.pool, &[read(op.normalized), CHOOSE, FORWARD], elem, storage);
     single(source, op.pool.n * p * q * op.pool.c / elem.lanes())
 }
 
-fn grad_input(op: &Op, elem: Elem) -> Kernel {
+fn grad_input(op: &Op, elem: Elem, how: Merge) -> Kernel {
     let (storage, op) = (op.storage(), unpack!(op, MaxPoolGrad));
+    if let Some(statistics) = op.statistics {
+        return grad_input_statistics(op, statistics, storage, elem, how);
+    }
     let MaxPool { n, h, w, c, .. } = op.pool;
-    single(pooling(&op.pool, op.normalized, GRAD_INPUT, elem, storage), n * h * w * c / elem.lanes())
+    let source = pooling(&op.pool, &[read(op.normalized), CHOOSE, GRAD_INPUT], elem, storage);
+    single(source, n * h * w * c / elem.lanes())
+}
+
+fn grad_input_statistics(
+    op: &MaxPoolGrad,
+    statistics: PoolGradStatistics,
+    storage: DType,
+    elem: Elem,
+    how: Merge,
+) -> Kernel {
+    let MaxPool { n, h, w, c, kernel, .. } = op.pool;
+    let [down, across] = [h, w].map(|side| side.div_ceil(kernel));
+    let (tiles, vectors) = (n * down * across, c / elem.lanes());
+    let chunks = Chunks::of(tiles);
+    let files = [read(op.normalized), RELU_SLOPE, CHOOSE, GRAD_INPUT_STATISTICS];
+    let partials = slope(Some(statistics.at_zero), pooling(&op.pool, &files, elem, storage))
+        .constant("DOWN", down)
+        .constant("ACROSS", across)
+        .constant("TILES", tiles);
+    let merge = grad_statistics_merge(c, statistics.accumulate, chunks, elem, how);
+    Kernel::new(vec![dispatch("partials", chunks.constants(partials), vectors * chunks.count), merge])
+        .workspace(WORKSPACE, 4 * 2 * chunks.count * c)
 }

@@ -26,6 +26,11 @@ impl MaxPool {
         [(self.h - self.kernel) / self.stride[0] + 1, (self.w - self.kernel) / self.stride[1] + 1]
     }
 
+    /// Whether the windows lie side by side, so that each pixel belongs to at most one.
+    pub fn disjoint(&self) -> bool {
+        self.stride == [self.kernel; 2]
+    }
+
     fn input(&self) -> [usize; 4] {
         [self.n, self.h, self.w, self.c]
     }
@@ -66,12 +71,24 @@ impl MaxPoolForward {
 ///
 /// Which pixel a window chose is found again rather than stored. With `normalized` it is the gradient for what was
 /// pooled, not for `input`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MaxPoolGrad {
     /// The pooling.
     pub pool: MaxPool,
     /// Reads the input as [`super::ConvForward::normalized`] does.
     pub normalized: bool,
+    /// Takes the sums that the batch norm in front goes back through, too. Needs `normalized` and windows that are
+    /// [`MaxPool::disjoint`].
+    pub statistics: Option<PoolGradStatistics>,
+}
+
+/// The results of [`super::BatchNormGradStatistics`] of `grad_input`, which has at most one value a window that counts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PoolGradStatistics {
+    /// The slope at exactly 0 of the ReLU between batch norm and pooling, as [`super::ReluGrad::at_zero`].
+    pub at_zero: f32,
+    /// Adds to what the results hold instead of replacing it.
+    pub accumulate: bool,
 }
 
 impl MaxPoolGrad {
@@ -80,10 +97,17 @@ impl MaxPoolGrad {
         operands.extend(self.normalized.then(|| Operand::affine(self.pool.c)));
         operands.push(Operand::read("grad_output", self.pool.output()));
         operands.push(Operand::write("grad_input", self.pool.input()));
+        let sums = |statistics: PoolGradStatistics| {
+            ["grad_gamma", "grad_beta"]
+                .map(|name| Operand::result(name, [self.pool.c], statistics.accumulate))
+        };
+        operands.extend(self.statistics.map(sums).into_iter().flatten());
         operands
     }
 
     pub(super) fn flops(&self) -> u64 {
-        self.pool.flops()
+        let sums =
+            if self.statistics.is_some() { 5 * self.pool.output().iter().product::<usize>() } else { 0 };
+        self.pool.flops() + sums as u64
     }
 }

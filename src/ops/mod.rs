@@ -44,7 +44,7 @@ pub use dropout::Dropout;
 pub use half::Half;
 pub use linear::{Linear, LinearGradInput, LinearGradWeight, LinearUpdate};
 pub use loss_scale::{FiniteCheck, LossScale, LossScaleUpdate, ScaleGradient};
-pub use max_pool::{MaxPool, MaxPoolForward, MaxPoolGrad};
+pub use max_pool::{MaxPool, MaxPoolForward, MaxPoolGrad, PoolGradStatistics};
 pub use metrics::Metrics;
 pub use optimizer::Rule;
 pub use prepare::PrepareImages;

@@ -74,6 +74,7 @@ const POOLS: &[MaxPool] = &[
     MaxPool { n: 2, h: 9, w: 6, c: 5, kernel: 3, stride: [2, 1] },
     MaxPool { n: 1, h: 8, w: 8, c: 4, kernel: 2, stride: [3, 3] },
     MaxPool { n: 1, h: 2, w: 2, c: 1, kernel: 2, stride: [2, 2] },
+    MaxPool { n: 2, h: 11, w: 9, c: 6, kernel: 3, stride: [3, 3] },
 ];
 
 /// Sizes that divide and that do not, the identity, and outputs larger than the input.
@@ -246,7 +247,25 @@ fn plain(op: &str) -> Vec<Op> {
             .flat_map(|at_zero| LENGTHS[..7].iter().map(move |&len| ReluGrad { len, at_zero }.into()))
             .collect(),
         "max_pool.forward" => pools(|pool, normalized| MaxPoolForward { pool, normalized }.into()),
-        "max_pool.grad_input" => pools(|pool, normalized| MaxPoolGrad { pool, normalized }.into()),
+        "max_pool.grad_input" => {
+            let grad = |pool, normalized, statistics| MaxPoolGrad { pool, normalized, statistics }.into();
+            let mut cases = pools(|pool, normalized| grad(pool, normalized, None));
+            // Those of more channels, and of more chunks than the sums of one workgroup.
+            let more = [[3, 10, 14, 67], [2, 9, 4, 256], [5, 119, 121, 8]].map(|[n, h, w, c]| MaxPool {
+                n,
+                h,
+                w,
+                c,
+                kernel: 2,
+                stride: [2, 2],
+            });
+            for (at, &pool) in POOLS.iter().chain(&more).filter(|pool| pool.disjoint()).enumerate() {
+                let at_zero = [0.5, 0.0][at % 2];
+                let statistics = [false, true].map(|accumulate| PoolGradStatistics { at_zero, accumulate });
+                cases.extend(statistics.map(|statistics| grad(pool, true, Some(statistics))));
+            }
+            cases
+        }
         "avg_pool.forward" => AVG_POOLS.iter().map(|&pool| pool.into()).collect(),
         "avg_pool.grad_input" => AVG_POOLS.iter().map(|&pool| AvgPoolGrad(pool).into()).collect(),
         "dropout.apply" => LENGTHS[..7]

@@ -227,7 +227,7 @@ impl Middle for Pool {
         _: &[Vec<f64>],
         grad: &[f64],
     ) -> (Vec<f64>, Vec<Vec<f64>>) {
-        let op = MaxPoolGrad { pool: self.op(shape), normalized: false };
+        let op = MaxPoolGrad { pool: self.op(shape), normalized: false, statistics: None };
         let [dx] = run(op, &[("input", input), ("grad_output", grad)], ["grad_input"]);
         (dx, Vec::new())
     }
@@ -356,6 +356,8 @@ fn batch_norm() {
     check_between("batch norm and ReLU before a convolution", &NormalizedConvolution(4), [2, 3, 4, 3]);
     let pool = NormalizedPool { channels: 5, pool: Pool { kernel: 2, stride: [2, 1] } };
     check_between("batch norm and ReLU before pooling", &pool, [2, 4, 3, 2]);
+    let pool = NormalizedPool { channels: 5, pool: Pool { kernel: 2, stride: [2, 2] } };
+    check_between("batch norm and ReLU before pooling whose windows do not overlap", &pool, [2, 4, 5, 2]);
 }
 
 #[test]

@@ -26,10 +26,7 @@ impl BatchNorm {
         let op = BatchNormGradStatistics { rows, channels: c, relu, accumulate: false };
         let given: [(&str, &[f64]); 3] = [("input", input), ("affine", affine), ("grad_output", grad)];
         let [gamma, beta] = run(op, &given, ["grad_gamma", "grad_beta"]);
-        let op = BatchNormGradAffine { channels: c, total_rows: rows, bias: false };
-        let given: [(&str, &[f64]); 3] = [("affine", affine), ("grad_gamma", &gamma), ("grad_beta", &beta)];
-        let [through] = run(op, &given, ["grad_affine"]);
-        [through, gamma, beta]
+        [through([n, h, w, c], affine, &gamma, &beta), gamma, beta]
     }
 
     /// The gradients of the input, gamma and beta.
@@ -41,6 +38,14 @@ impl BatchNorm {
         let [dx] = run(op, &given, ["grad_input"]);
         [dx, gamma, beta]
     }
+}
+
+/// What the gradient of the input is read through, by the gradients of gamma and beta.
+fn through([n, h, w, channels]: [usize; 4], affine: &[f64], gamma: &[f64], beta: &[f64]) -> Vec<f64> {
+    let op = BatchNormGradAffine { channels, total_rows: n * h * w, bias: false };
+    let given: [(&str, &[f64]); 3] = [("affine", affine), ("grad_gamma", gamma), ("grad_beta", beta)];
+    let [through] = run(op, &given, ["grad_affine"]);
+    through
 }
 
 fn affine(mean: Vec<f64>, variance: Vec<f64>, p: &[Vec<f64>]) -> Vec<f64> {
@@ -171,11 +176,19 @@ impl Middle for NormalizedPool {
         grad: &[f64],
     ) -> (Vec<f64>, Vec<Vec<f64>>) {
         let ([x, affine], inside) = (self.conv(shape, input, p), self.inside(shape));
-        let op = MaxPoolGrad { pool: self.pool.op(inside), normalized: true };
+        let pool = self.pool.op(inside);
+        let statistics = pool.disjoint().then_some(PoolGradStatistics { at_zero: 0.5, accumulate: false });
+        let op = MaxPoolGrad { pool, normalized: true, statistics };
         let given: [(&str, &[f64]); 3] = [("input", &x), ("affine", &affine), ("grad_output", grad)];
-        let [through] = run(op, &given, ["grad_input"]);
-        let [back, gamma, beta] = BatchNorm(Some(0.5)).grad_affine(inside, &x, &affine, &through);
-        let read: [(&str, &[f64]); 3] = [("grad_output", &through), ("output", &x), ("grad_affine", &back)];
+        let (pooled, [back, gamma, beta]) = if statistics.is_some() {
+            let [pooled, gamma, beta] = run(op, &given, ["grad_input", "grad_gamma", "grad_beta"]);
+            (pooled, [through(inside, &affine, &gamma, &beta), gamma, beta])
+        } else {
+            let [pooled] = run(op, &given, ["grad_input"]);
+            let vectors = BatchNorm(Some(0.5)).grad_affine(inside, &x, &affine, &pooled);
+            (pooled, vectors)
+        };
+        let read: [(&str, &[f64]); 3] = [("grad_output", &pooled), ("output", &x), ("grad_affine", &back)];
         let conv = Conv { n: shape[0], h: shape[1], w: shape[2], c: shape[3], k: self.channels };
         let op = ConvGradWeight { through: Some(0.5), ..ConvGradWeight::plain(conv) };
         let [dw] = run(op, &[&[("input", input)], &read[..]].concat(), ["grad_weight"]);

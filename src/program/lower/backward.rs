@@ -11,7 +11,7 @@ use crate::{
     ops::{
         AvgPoolGrad, BatchNormGradAffine, BatchNormGradInput, BatchNormGradStatistics, ConvGradInput,
         ConvGradWeight, CrossEntropyGrad, GradBias, Linear, LinearGradInput, LinearGradWeight, LinearUpdate,
-        MaxPoolGrad, Op, ReluGrad,
+        MaxPool, MaxPoolGrad, Op, PoolGradStatistics, ReluGrad,
     },
 };
 
@@ -21,6 +21,8 @@ pub(super) struct Grad {
     pub tensor: TensorId,
     /// A batch norm and a ReLU that the gradient is still to go back through.
     pub through: Option<Through>,
+    /// Whether the gradients of the gamma and beta of the batch norm in front have been taken with it.
+    pub statistics: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -34,7 +36,7 @@ pub(super) struct Through {
 
 impl Grad {
     pub fn plain(tensor: TensorId) -> Self {
-        Self { tensor, through: None }
+        Self { tensor, through: None, statistics: false }
     }
 }
 
@@ -64,16 +66,23 @@ impl<'a> Lowering<'a> {
                 (LayerKind::Conv { weight }, _) => self.conv_backward(record, weight, grad, index > first)?,
                 (_, None) => unreachable!("the first layer is a convolution"),
                 (LayerKind::BatchNorm { gamma }, Some(LayerKind::Conv { weight })) if relu => {
-                    let through =
-                        self.batch_norm_statistics(record, gamma, relu, grad.tensor, Some(weight + 1))?;
+                    let through = self.batch_norm_statistics(record, gamma, relu, grad, Some(weight + 1))?;
                     Grad { through: Some(through), ..grad }
                 }
                 (LayerKind::BatchNorm { gamma }, _) => {
-                    let through = self.batch_norm_statistics(record, gamma, relu, grad.tensor, None)?;
+                    let through = self.batch_norm_statistics(record, gamma, relu, grad, None)?;
                     self.batch_norm_grad_input(record.layer, relu, grad.tensor, through)?
                 }
                 (LayerKind::Linear { weight }, _) => {
                     self.linear_backward(record, weight, grad.tensor, index > first)?
+                }
+                (LayerKind::MaxPool { stride }, _) => {
+                    // Where pooling reads through a batch norm, it is the last one.
+                    let gamma = tape[..index].iter().rev().find_map(|record| match record.layer.kind {
+                        LayerKind::BatchNorm { gamma } => Some(gamma),
+                        _ => None,
+                    });
+                    self.max_pool_backward(record, stride, grad.tensor, gamma)?
                 }
                 _ => self.chain_backward(record, grad.tensor)?,
             };
@@ -93,7 +102,7 @@ impl<'a> Lowering<'a> {
         record: &Record<'a>,
         gamma: usize,
         relu: bool,
-        grad_output: TensorId,
+        grad: Grad,
         bias: Option<usize>,
     ) -> Result<Through, LowerError> {
         let (name, n, phase) = (&record.layer.name, self.settings.batch, Phase::Backward);
@@ -101,13 +110,15 @@ impl<'a> Lowering<'a> {
         let input = record.input.tensor;
         let (affine, _) = record.output.pending.expect("what a batch norm passes on");
         let at_zero = self.network.relu_at_zero();
-        for range in self.split_images(name, &[input, grad_output])? {
+        let ranges =
+            if grad.statistics { Vec::new() } else { self.split_images(name, &[input, grad.tensor])? };
+        for range in ranges {
             let (rows, accumulate) = (range.len() * pixels, range.start > 0);
             let op = BatchNormGradStatistics { rows, channels, relu: relu.then_some(at_zero), accumulate };
             let args = vec![
                 self.images(input, &range),
                 self.whole(affine),
-                self.images(grad_output, &range),
+                self.images(grad.tensor, &range),
                 self.gradient(gamma),
                 self.gradient(gamma + 1),
             ];
@@ -155,6 +166,9 @@ impl<'a> Lowering<'a> {
     ) -> Result<Grad, LowerError> {
         let Record { layer, input, .. } = *record;
         let (name, n, phase) = (&layer.name, self.settings.batch, Phase::Backward);
+        if let LayerKind::MaxPool { stride } = layer.kind {
+            return self.max_pool_backward(record, stride, grad_output, None);
+        }
         let grad_input = self.grad_input(layer, input.tensor);
         match layer.kind {
             LayerKind::Relu => {
@@ -164,16 +178,6 @@ impl<'a> Lowering<'a> {
                     let args =
                         [input.tensor, grad_output, grad_input].map(|t| self.items(t, len, &range)).to_vec();
                     self.step(phase, label(name, "grad_input", &range, len), op, args);
-                }
-            }
-            LayerKind::MaxPool { stride } => {
-                for range in self.split_images(name, &[input.tensor, grad_output, grad_input])? {
-                    let normalized = input.affine().is_some();
-                    let op = MaxPoolGrad { pool: pool(layer, range.len(), stride), normalized };
-                    let mut args = vec![self.images(input.tensor, &range)];
-                    args.extend(input.affine().map(|affine| self.whole(affine)));
-                    args.extend([grad_output, grad_input].map(|t| self.images(t, &range)));
-                    self.step(phase, label(name, "grad_input", &range, n), op, args);
                 }
             }
             LayerKind::AvgPool => {
@@ -186,11 +190,42 @@ impl<'a> Lowering<'a> {
             LayerKind::Dropout { index } => {
                 self.dropout(phase, name, "grad_input", index, grad_output, grad_input)?;
             }
-            LayerKind::Conv { .. } | LayerKind::Linear { .. } | LayerKind::BatchNorm { .. } => {
-                unreachable!("handled by the caller")
-            }
+            LayerKind::MaxPool { .. }
+            | LayerKind::Conv { .. }
+            | LayerKind::Linear { .. }
+            | LayerKind::BatchNorm { .. } => unreachable!("handled by the caller"),
         }
         Ok(Grad::plain(grad_input))
+    }
+
+    /// `gamma`: that of the batch norm in front, if its gradient is wanted. It is taken here where pooling reads through the
+    /// batch norm and its windows do not overlap.
+    fn max_pool_backward(
+        &mut self,
+        record: &Record<'a>,
+        stride: [usize; 2],
+        grad_output: TensorId,
+        gamma: Option<usize>,
+    ) -> Result<Grad, LowerError> {
+        let Record { layer, input, .. } = *record;
+        let normalized = input.affine().is_some();
+        let whole = pool(layer, self.settings.batch, stride);
+        let gamma = gamma.filter(|_| normalized && whole.disjoint());
+        let grad_input = self.grad_input(layer, input.tensor);
+        for range in self.split_images(&layer.name, &[input.tensor, grad_output, grad_input])? {
+            let (at_zero, accumulate) = (self.network.relu_at_zero(), range.start > 0);
+            let statistics = gamma.map(|_| PoolGradStatistics { at_zero, accumulate });
+            let op = MaxPoolGrad { pool: MaxPool { n: range.len(), ..whole }, normalized, statistics };
+            let mut args = vec![self.images(input.tensor, &range)];
+            args.extend(input.affine().map(|affine| self.whole(affine)));
+            args.extend([grad_output, grad_input].map(|t| self.images(t, &range)));
+            args.extend(
+                gamma.into_iter().flat_map(|gamma| [gamma, gamma + 1].map(|index| self.gradient(index))),
+            );
+            let label = label(&layer.name, "grad_input", &range, self.settings.batch);
+            self.step(Phase::Backward, label, op, args);
+        }
+        Ok(Grad { statistics: gamma.is_some(), ..Grad::plain(grad_input) })
     }
 
     fn conv_backward(

@@ -1,0 +1,63 @@
+// max_pool.grad_input with the sums that batch norm goes back through: grad_input[n, h, w, c] = grad_output of the window that
+// covers (h, w), if it chose it, and over each chunk of windows the sums of g and of g * (input - mean) inv_std, where g is
+// grad_output, times ReLU's slope at what the window chose
+//
+// Buffers      input [N, H, W, C], read as shared/read_normalized.wgsl says; grad_output [N, P, Q, C]; grad_input
+//              [N, H, W, C]; workspace [CHUNKS, 2, C], which batch_norm/grad_statistics_merge*.wgsl adds up; as `elem` along C
+// Who          one invocation an elem of channels and one chunk of CHUNK tiles of KERNEL x KERNEL pixels; lanes lie along
+//              the channels; the tiles [DOWN, ACROSS] of an image are its windows, and at its lower and right edges what
+//              no window covers
+// Numerics     grad_input exact; f32 sums; inv_std is taken out of the sum
+// Source       the sums over all pixels have a term other than 0 only where a window chose: the gradient is not read
+//              again, nor is what was pooled
+
+@group(0) @binding(0) var<storage, read> input: array<stored>;
+@group(0) @binding(1) var<storage, read> grad_output: array<stored>;
+@group(0) @binding(2) var<storage, read_write> grad_input: array<stored>;
+@group(0) @binding(3) var<storage, read_write> workspace: array<elem>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
+    let c = i % C;
+    let chunk = i / C;
+    if chunk >= CHUNKS {
+        return;
+    }
+    let vectors = activation(c);
+    var plain = elem(0.0);
+    var weighted = elem(0.0);
+    for (var tile = chunk * CHUNK; tile < min(chunk * CHUNK + CHUNK, TILES); tile++) {
+        let q = tile % ACROSS;
+        let p = tile / ACROSS % DOWN;
+        let n = tile / (ACROSS * DOWN);
+        let corner = p * KERNEL * W + q * KERNEL;
+        if p < P && q < Q {
+            let gradient = elem(grad_output[((n * P + p) * Q + q) * C + c]);
+            let choice = choose(n, p, q, c);
+            let centered = choice.read - vectors[0];
+            let g = passed(centered * vectors[1] + vectors[2], gradient);
+            plain += g;
+            weighted += g * centered;
+            for (var r = 0u; r < KERNEL; r++) {
+                for (var s = 0u; s < KERNEL; s++) {
+                    let at = corner + r * W + s;
+                    let part = select(elem(0.0), gradient, choice.at == index(at));
+                    grad_input[(n * H * W + at) * C + c] = stored(part);
+                }
+            }
+        } else {
+            for (var h = p * KERNEL; h < min(p * KERNEL + KERNEL, H); h++) {
+                for (var w = q * KERNEL; w < min(q * KERNEL + KERNEL, W); w++) {
+                    grad_input[((n * H + h) * W + w) * C + c] = stored(elem(0.0));
+                }
+            }
+        }
+    }
+    workspace[(chunk * 2u) * C + c] = plain;
+    workspace[(chunk * 2u + 1u) * C + c] = weighted * affine[3u * C + c];
+}
