@@ -106,7 +106,7 @@ fn op(shape: &str, pass: &str) -> Op {
     let normalized = c > 4;
     match pass {
         "forward" => ConvForward { conv, normalized, statistics: true }.into(),
-        "grad_input" => ConvGradInput { conv, through: Some(0.5) }.into(),
+        "grad_input" => ConvGradInput { conv, through: Some(0.5), statistics: None }.into(),
         "grad_weight" => ConvGradWeight { conv, normalized, through: Some(0.5), accumulate: false }.into(),
         other => panic!("no pass {other}"),
     }

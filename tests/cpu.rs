@@ -163,7 +163,7 @@ fn fast_convolutions_stay_close_to_the_reference() {
             (Op::from(ConvForward::plain(conv)), c),
             (forward.into(), c),
             (ConvGradInput::plain(conv).into(), k),
-            (ConvGradInput { conv, through }.into(), k),
+            (ConvGradInput { conv, through, statistics: None }.into(), k),
             (ConvGradWeight::plain(conv).into(), n * h * w),
             (grad_weight.into(), n * h * w),
         ] {

@@ -124,6 +124,18 @@ fn batch_norm_writes_nothing_of_the_size_of_an_activation() {
     }
 }
 
+/// They come with the gradient that they are the sums of; where windows of pooling overlap, they are taken apart.
+#[test]
+fn the_sums_that_batch_norm_goes_back_through_cost_no_pass() {
+    let apart = |side| -> Vec<String> {
+        let program = lowered(side, 2, Mode::Train(ADAM.into()), DeviceLimits::NONE).program;
+        let steps = program.steps.into_iter().filter(|s| s.op.name() == "batch_norm.grad_statistics");
+        steps.map(|step| step.label).collect()
+    };
+    assert_eq!(apart(224), [""; 0]);
+    assert_eq!(apart(28), ["bn5_3.grad_statistics", "bn4_3.grad_statistics"]);
+}
+
 #[test]
 fn evaluation_alone_needs_no_gradients() {
     let program = lowered(28, 2, Mode::Evaluate, DeviceLimits::NONE).program;

@@ -2,7 +2,7 @@
 // included. N is a multiple of 4.
 //
 // Buffers      workspace [TILES_M, 2, N] as vec4: what batch_norm/statistics_merge*.wgsl merges, a tile's rows being a chunk
-// Who          the workgroup of a tile; sums pass through the slabs, which nothing needs any more
+// Who          the workgroup of a tile; shared/matmul_tile_sum.wgsl
 // Numerics     the rows of an invocation first, then the invocations in order; squares are about the tile's own mean.
 //              Rows beyond M are 0 in the sums and left out of the squares. The bias moves the mean and nothing else
 
@@ -18,18 +18,6 @@ fn column_squares(quad: mat4x4<f32>, mean: vec4<f32>, row: u32) -> vec4<f32> {
     let d2 = select(vec4(0.0), quad[2] - mean, row + 2u < M);
     let d3 = select(vec4(0.0), quad[3] - mean, row + 3u < M);
     return (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3);
-}
-
-// The sum of `mine` over the invocations that hold the same columns; the same for all of them.
-fn tile_sum(mine_m: u32, mine_n: u32, mine: vec4<f32>) -> vec4<f32> {
-    workgroupBarrier();
-    slab_a[mine_m * INVOCATIONS_N + mine_n] = mine;
-    workgroupBarrier();
-    var sum = vec4(0.0);
-    for (var i = 0u; i < INVOCATIONS_M; i++) {
-        sum += slab_a[i * INVOCATIONS_N + mine_n];
-    }
-    return sum;
 }
 
 fn column_statistics(

@@ -3,7 +3,8 @@
 // The files in front say what else happens: `bias(c)` is added, `observe` and `report` take the statistics.
 //
 // Buffers      points [POINTS, POINTS, TILES, PADDED] as `elem`; output [IMAGES, H, W, C] as `elem`
-// Who          one invocation a SEGMENT of tiles and an elem of channels, which vary fastest; the grid covers SEGMENTS C
+// Who          one invocation a SEGMENT of tiles and an elem of channels, which vary fastest; the grid covers SEGMENTS C;
+//              segments beyond the tiles report that they saw nothing
 
 @group(0) @binding(0) var<storage, read> points: array<elem>;
 @group(0) @binding(1) var<storage, read_write> output: array<elem>;
@@ -50,7 +51,7 @@ fn main(
                 }
             }
         }
-        observe(&moments, &values, W - w, H - h);
+        observe(&moments, &values, W - w, H - h, base, c);
     }
     report(segment, c, moments);
 }

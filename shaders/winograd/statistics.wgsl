@@ -12,7 +12,9 @@ struct Moments {
 }
 
 // Of a tile, `rows` x `columns` are inside the image, or all where that is more.
-fn observe(moments: ptr<function, Moments>, values: ptr<function, array<Outputs, OUTPUTS>>, rows: u32, columns: u32) {
+fn observe(
+    moments: ptr<function, Moments>, values: ptr<function, array<Outputs, OUTPUTS>>, rows: u32, columns: u32, base: u32, c: u32,
+) {
     var sum = elem(0.0);
     for (var i = 0u; i < OUTPUTS; i++) {
         for (var j = 0u; j < OUTPUTS; j++) {

@@ -9,7 +9,7 @@ use super::{
     simd::{Simd, Vector, WithSimd, wide},
     source::vectors,
 };
-use crate::ops::{MaxPool, MaxPoolGrad, PoolGradStatistics};
+use crate::ops::{GradStatistics, MaxPool, MaxPoolGrad};
 
 /// `input[n, h, w, c]`, perhaps through batch norm and ReLU by `affine[4, c]`, to `output[n, p, q, c]`.
 ///
@@ -110,7 +110,7 @@ pub(super) fn grad_input<S: Scalar>(
     written.zip(images).for_each(|((grad_input, sums), (input, grad_output))| {
         wide(Image { op: pool, input, affine, grad_output, grad_input, at_zero, sums });
     });
-    if let (Some(affine), Some(PoolGradStatistics { accumulate, .. })) = (affine, *statistics) {
+    if let (Some(affine), Some(GradStatistics { accumulate, .. })) = (affine, *statistics) {
         let total = |[field, c]: [usize; 2]| {
             sums[field * pool.c + c..].iter().step_by(2 * pool.c).map(|sum| sum.f64()).sum()
         };

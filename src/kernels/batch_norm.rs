@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     dtype::DType,
-    ops::{BatchNormGradInput, BatchNormNormalize, BatchNormStatistics, Op},
+    ops::{BatchNormGradInput, BatchNormGradStatistics, BatchNormNormalize, BatchNormStatistics, Op},
     shader::Source,
 };
 
@@ -105,28 +105,36 @@ pub(super) const VARIANTS: &[Variant] = &[
         name: "vec4",
         speed: speed::general,
         supports: |op, caps| matches!(stored(op, caps), Some(Op::BatchNormGradStatistics(norm)) if norm.channels.is_multiple_of(4)),
-        build: |op, _| grad_statistics(op, Elem::Vec4, Merge::Tree),
+        build: |op, _| {
+            grad_statistics(unpack!(op, BatchNormGradStatistics), op.storage(), Elem::Vec4, Merge::Tree)
+        },
     },
     Variant {
         op: "batch_norm.grad_statistics",
         name: "scalar",
         speed: speed::general,
         supports: |op, caps| matches!(stored(op, caps), Some(Op::BatchNormGradStatistics(_))),
-        build: |op, _| grad_statistics(op, Elem::Scalar, Merge::Tree),
+        build: |op, _| {
+            grad_statistics(unpack!(op, BatchNormGradStatistics), op.storage(), Elem::Scalar, Merge::Tree)
+        },
     },
     Variant {
         op: "batch_norm.grad_statistics",
         name: "vec4_serial",
         speed: speed::on_software,
         supports: |op, caps| matches!(stored(op, caps), Some(Op::BatchNormGradStatistics(norm)) if norm.channels.is_multiple_of(4)),
-        build: |op, _| grad_statistics(op, Elem::Vec4, Merge::Serial),
+        build: |op, _| {
+            grad_statistics(unpack!(op, BatchNormGradStatistics), op.storage(), Elem::Vec4, Merge::Serial)
+        },
     },
     Variant {
         op: "batch_norm.grad_statistics",
         name: "scalar_serial",
         speed: speed::on_software,
         supports: |op, caps| matches!(stored(op, caps), Some(Op::BatchNormGradStatistics(_))),
-        build: |op, _| grad_statistics(op, Elem::Scalar, Merge::Serial),
+        build: |op, _| {
+            grad_statistics(unpack!(op, BatchNormGradStatistics), op.storage(), Elem::Scalar, Merge::Serial)
+        },
     },
     Variant {
         op: "batch_norm.grad_affine",
@@ -206,12 +214,17 @@ pub(super) fn normalize(norm: &BatchNormNormalize, storage: DType, elem: Elem) -
     single(source, vectors * norm.rows.div_ceil(CHUNK))
 }
 
-fn grad_statistics(op: &Op, elem: Elem, how: Merge) -> Kernel {
-    let norm = unpack!(op, BatchNormGradStatistics);
+/// A row for the gradients of gamma and beta, as dispatches of other kernels.
+pub(super) fn grad_statistics(
+    norm: &BatchNormGradStatistics,
+    storage: DType,
+    elem: Elem,
+    how: Merge,
+) -> Kernel {
     let chunks = Chunks::of(norm.rows);
     let vectors = norm.channels / elem.lanes();
     let partials = elem
-        .over(op.storage(), relu_slope(norm.relu, GRAD_PARTIALS))
+        .over(storage, relu_slope(norm.relu, GRAD_PARTIALS))
         .constant("C", vectors)
         .constant("ROWS", norm.rows);
     let merge = grad_statistics_merge(norm.channels, norm.accumulate, chunks, elem, how);

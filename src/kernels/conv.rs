@@ -10,7 +10,8 @@ use super::{
 use crate::{
     dtype::DType,
     ops::{
-        BatchNormGradInput, BatchNormNormalize, BatchNormStatistics, Conv, ConvForward, ConvGradWeight, Op,
+        BatchNormGradInput, BatchNormNormalize, BatchNormStatistics, Conv, ConvForward, ConvGradInput,
+        ConvGradWeight, Op,
     },
     shader::Source,
 };
@@ -86,7 +87,7 @@ pub(super) const VARIANTS: &[Variant] = &[
             let conv = &op.conv;
             let lanes = Lanes::of(conv.pixels(), conv.c, conv.k, &[]);
             let kernel = only(lanes.rows("", shape(conv, lanes.rows_source(storage, GRAD_INPUT_LANES))));
-            read_back((false, op.through), conv, storage, kernel)
+            between(op, Merge::Serial, storage, kernel)
         },
     },
     Variant {
@@ -99,7 +100,7 @@ pub(super) const VARIANTS: &[Variant] = &[
             let conv = &op.conv;
             let source = shape(conv, source(&[GRAD_INPUT_BLOCKED]));
             let kernel = single(source, conv.c / 8 * conv.pixels().div_ceil(4));
-            read_back((false, op.through), conv, DType::F32, kernel)
+            between(op, Merge::Serial, DType::F32, kernel)
         },
     },
     Variant {
@@ -212,6 +213,23 @@ pub(super) fn measured(op: &ConvForward, merge: Merge, storage: DType, kernel: K
     kernel.then(behind)
 }
 
+/// A kernel that computes the plain gradient of the input, with what comes before and after it as dispatches of their own.
+fn between(op: &ConvGradInput, merge: Merge, storage: DType, kernel: Kernel) -> Kernel {
+    summed(op, merge, storage, read_back((false, op.through), &op.conv, storage, kernel))
+}
+
+/// A kernel that gives no sums of the input's gradient, with dispatches behind it that do.
+pub(super) fn summed(op: &ConvGradInput, merge: Merge, storage: DType, kernel: Kernel) -> Kernel {
+    let Some(statistics) = op.statistics else { return kernel };
+    let sums = statistics.of_rows(op.conv.pixels(), op.conv.c);
+    let mut behind = batch_norm::grad_statistics(&sums, storage, Elem::of(op.conv.c), merge);
+    for (dispatch, label) in behind.dispatches.iter_mut().zip(["statistics", "statistics_merge"]) {
+        dispatch.label = label;
+        dispatch.rebind = &[("grad_output", "grad_input")];
+    }
+    kernel.then(behind)
+}
+
 pub(super) fn only(dispatch: Dispatch) -> Kernel {
     Kernel::new(vec![dispatch])
 }
@@ -271,7 +289,7 @@ fn grad_input_cooperative(op: &Op, caps: &Caps) -> Kernel {
     let finish = |source| shape(conv, source);
     let kernel =
         cooperative::kernel(caps, product, &[NEIGHBOUR, GRAD_INPUT_COOPERATIVE], GRAD_INPUT_KEEP, finish);
-    read_back((false, op.through), conv, DType::F16, kernel)
+    between(op, Merge::Tree, DType::F16, kernel)
 }
 
 fn grad_weight_cooperative(op: &Op, caps: &Caps) -> Kernel {

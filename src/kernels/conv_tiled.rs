@@ -1,5 +1,5 @@
 //! Tiled rows for [`crate::ops::ConvForward`] and its gradients: implicit GEMM. Batch norm and ReLU are applied, and gone
-//! back through, where tiles load; the statistics of the output come out of the tiles.
+//! back through, where tiles load; the statistics of the output, and the sums of the input's gradient, come out of the tiles.
 
 use super::{
     Caps, Kernel, Variant,
@@ -78,9 +78,17 @@ fn grad_input(op: &Op, tile: Tile, caps: &Caps) -> Kernel {
     let (conv, storage) = (&gradients.conv, op.storage());
     let side = Side { elem: Elem::of(conv.k), along_k: true };
     let loads = [NEIGHBOUR, gradient(gradients.through), GRAD_INPUT];
-    product(op, tile, caps, side, side).kernel(&loads, conv::GRAD_INPUT_KEEP, |source| {
-        reads(conv, gradients.through, storage, side.elem.named(storage, "weight", source))
-    })
+    let product = product(op, tile, caps, side, side);
+    let finish = |source| reads(conv, gradients.through, storage, side.elem.named(storage, "weight", source));
+    match gradients.statistics {
+        Some(statistics) if product.gives_statistics() => {
+            product.kernel_with_grad_statistics(&loads, conv::GRAD_INPUT_KEEP, statistics, finish)
+        }
+        _ => {
+            let kernel = product.kernel(&loads, conv::GRAD_INPUT_KEEP, finish);
+            conv::summed(gradients, Merge::Tree, storage, kernel)
+        }
+    }
 }
 
 fn grad_weight(op: &Op, tile: Tile, caps: &Caps) -> Kernel {

@@ -4,7 +4,11 @@ use super::{
     Caps, DeviceClass, Dispatch, Kernel, batch_norm,
     parts::{Chunks, Elem, GRID, Merge, WORKSPACE, dispatch, source},
 };
-use crate::{dtype::DType, ops::BatchNormStatistics, shader::Source};
+use crate::{
+    dtype::DType,
+    ops::{BatchNormStatistics, GradStatistics},
+    shader::Source,
+};
 
 const TILED: &str = include_str!("../../shaders/shared/matmul_tiled.wgsl");
 const A: [&str; 2] = [
@@ -20,7 +24,9 @@ const STORE: [&str; 2] = [
     include_str!("../../shaders/shared/matmul_store_ones.wgsl"),
 ];
 const PLAIN: &str = include_str!("../../shaders/shared/matmul_plain.wgsl");
+const TILE_SUM: &str = include_str!("../../shaders/shared/matmul_tile_sum.wgsl");
 const STATISTICS: &str = include_str!("../../shaders/shared/matmul_statistics.wgsl");
+const GRAD_STATISTICS: &str = include_str!("../../shaders/shared/matmul_grad_statistics.wgsl");
 const PARTIAL: &str = include_str!("../../shaders/shared/matmul_partial.wgsl");
 const MERGE_SPLITS: &str = include_str!("../../shaders/shared/merge_splits.wgsl");
 
@@ -176,10 +182,10 @@ impl Matmul {
     ) -> Kernel {
         let [m, n, _] = self.extents;
         if self.splits == 1 {
-            let source = self.source(loads, &[keep], PLAIN, self.elem);
+            let source = self.source(loads, &[keep], &[PLAIN], self.elem);
             return Kernel::new(vec![self.dispatch("", finish(source))]);
         }
-        let partials = self.source(loads, &[PARTIAL], PLAIN, Elem::of(n));
+        let partials = self.source(loads, &[PARTIAL], &[PLAIN], Elem::of(n));
         let merge = merge_splits(keep, self.elem, self.storage, m * n, self.splits);
         let source = finish(self.elem.columns(n, merge.source));
         let merge = Dispatch { source, ..merge };
@@ -195,13 +201,43 @@ impl Matmul {
         finish: impl Fn(Source) -> Source,
     ) -> Kernel {
         let [m, n, _] = self.extents;
-        let source = self.source(loads, &[keep], STATISTICS, self.elem);
-        let chunks = Chunks { rows: self.tile.m, count: m.div_ceil(self.tile.m) };
+        let source = self.source(loads, &[keep], &[TILE_SUM, STATISTICS], self.elem);
         let norm = BatchNormStatistics { rows: m, channels: n, rows_before: 0 };
-        let merge = batch_norm::statistics_merge(&norm, chunks, Elem::of(n), Merge::Tree);
+        let merge = batch_norm::statistics_merge(&norm, self.chunks(), Elem::of(n), Merge::Tree);
+        self.merged(finish(source), merge)
+    }
+
+    /// The kernel of a product that is a gradient behind a batch norm, and gives the sums of that, too.
+    pub(super) fn kernel_with_grad_statistics(
+        &self,
+        loads: &[&'static str],
+        keep: &'static str,
+        statistics: GradStatistics,
+        finish: impl Fn(Source) -> Source,
+    ) -> Kernel {
+        let n = self.extents[1];
+        let source = self
+            .source(loads, &[keep], &[TILE_SUM, GRAD_STATISTICS], self.elem)
+            .float("SUMS_AT_ZERO", statistics.at_zero);
+        let merge = batch_norm::grad_statistics_merge(
+            n,
+            statistics.accumulate,
+            self.chunks(),
+            Elem::of(n),
+            Merge::Tree,
+        );
+        self.merged(finish(source), merge)
+    }
+
+    /// The rows of tiles, of whose columns two values are kept each.
+    fn chunks(&self) -> Chunks {
+        Chunks { rows: self.tile.m, count: self.extents[0].div_ceil(self.tile.m) }
+    }
+
+    fn merged(&self, source: Source, merge: Dispatch) -> Kernel {
         let merge = Dispatch { label: "statistics_merge", ..merge };
-        Kernel::new(vec![self.dispatch("", finish(source)), merge])
-            .workspace(WORKSPACE, 4 * 2 * chunks.count * n)
+        Kernel::new(vec![self.dispatch("", source), merge])
+            .workspace(WORKSPACE, 4 * 2 * self.chunks().count * self.extents[1])
     }
 
     fn dispatch(&self, label: &'static str, source: Source) -> Dispatch {
@@ -213,7 +249,7 @@ impl Matmul {
         &self,
         loads: &[&'static str],
         keep: &[&'static str],
-        behind: &'static str,
+        behind: &[&'static str],
         elem: Elem,
     ) -> Source {
         let pick = |files: [&'static str; 2], elem: Elem| files[usize::from(elem == Elem::Scalar)];
@@ -221,7 +257,9 @@ impl Matmul {
         files.extend(loads);
         files.extend([pick(A, self.a.elem), pick(B, self.b.elem)]);
         files.extend(keep);
-        files.extend([pick(STORE, elem), behind, TILED]);
+        files.push(pick(STORE, elem));
+        files.extend(behind);
+        files.push(TILED);
         let ([m, n, k], tile) = (self.extents, self.tile);
         let source = Source::new(files)
             .constant("M", m)

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     dtype::DType,
-    ops::{MaxPool, MaxPoolGrad, Op, PoolGradStatistics},
+    ops::{GradStatistics, MaxPool, MaxPoolGrad, Op},
     shader::Source,
 };
 
@@ -96,7 +96,7 @@ fn grad_input(op: &Op, elem: Elem, how: Merge) -> Kernel {
 
 fn grad_input_statistics(
     op: &MaxPoolGrad,
-    statistics: PoolGradStatistics,
+    statistics: GradStatistics,
     storage: DType,
     elem: Elem,
     how: Merge,

@@ -152,6 +152,28 @@ impl BatchNormGradStatistics {
     }
 }
 
+/// The results of [`BatchNormGradStatistics`] beside the gradient that they are the sums of, where that is the gradient behind
+/// a batch norm and a ReLU.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GradStatistics {
+    /// ReLU's slope at exactly 0, as [`super::ReluGrad::at_zero`].
+    pub at_zero: f32,
+    /// Adds to what the results hold instead of replacing it.
+    pub accumulate: bool,
+}
+
+impl GradStatistics {
+    pub(super) fn operands(self, channels: usize) -> [Operand; 2] {
+        ["grad_gamma", "grad_beta"].map(|name| Operand::result(name, [channels], self.accumulate))
+    }
+
+    /// The sums of `rows` rows.
+    pub(crate) fn of_rows(self, rows: usize, channels: usize) -> BatchNormGradStatistics {
+        let Self { at_zero, accumulate } = self;
+        BatchNormGradStatistics { rows, channels, relu: Some(at_zero), accumulate }
+    }
+}
+
 /// What a gradient goes back through, as five vectors: the `mean`, `scale` and `shift` of [`BatchNormAffine`], then
 /// `offset = scale * grad_beta / total_rows` and `slope = scale * inv_std * grad_gamma / total_rows`.
 ///

@@ -1,6 +1,6 @@
 //! 3x3 convolution, padding 1, stride 1.
 
-use super::Operand;
+use super::{GradStatistics, Operand};
 
 /// `output[n, h, w, k] = bias[k] + sum over r, s, c of input[n, h + r - 1, w + s - 1, c] * weight[r, s, c, k]`.
 ///
@@ -98,23 +98,32 @@ pub struct ConvGradInput {
     /// through both: in its place stands [`super::BatchNormGradInput`] of `output`, what the convolution gave, by the
     /// vectors of `grad_affine`. The value is ReLU's slope at exactly 0.
     pub through: Option<f32>,
+    /// Gives the gradients of the gamma and beta of the batch norm in front, too: that which the convolution reads `input`
+    /// through, as [`ConvForward::normalized`] does.
+    pub statistics: Option<GradStatistics>,
 }
 
 impl ConvGradInput {
     /// The gradient by itself.
     pub fn plain(conv: Conv) -> Self {
-        Self { conv, through: None }
+        Self { conv, through: None, statistics: None }
     }
 
     pub(super) fn operands(&self) -> Vec<Operand> {
         let mut operands = self.conv.grad_output(self.through);
         operands.push(Operand::read("weight", self.conv.weight()));
+        if self.statistics.is_some() {
+            operands.extend([Operand::read("input", self.conv.input()), Operand::affine(self.conv.c)]);
+        }
         operands.push(Operand::write("grad_input", self.conv.input()));
+        operands.extend(self.statistics.iter().flat_map(|statistics| statistics.operands(self.conv.c)));
         operands
     }
 
     pub(super) fn flops(&self) -> u64 {
-        self.conv.flops()
+        let sums =
+            if self.statistics.is_some() { 5 * self.conv.input().iter().product::<usize>() } else { 0 };
+        self.conv.flops() + sums as u64
     }
 }
 

@@ -1,6 +1,6 @@
 //! Max-pooling with argmax, without padding.
 
-use super::Operand;
+use super::{GradStatistics, Operand};
 
 /// `output[n, p, q, c]` is the maximum of the window at `(p * stride, q * stride)`. The first maximum in row-major
 /// order wins, and a NaN is larger than everything.
@@ -77,18 +77,9 @@ pub struct MaxPoolGrad {
     pub pool: MaxPool,
     /// Reads the input as [`super::ConvForward::normalized`] does.
     pub normalized: bool,
-    /// Takes the sums that the batch norm in front goes back through, too. Needs `normalized` and windows that are
+    /// Gives the gradients of the gamma and beta of the batch norm in front, too. Needs `normalized` and windows that are
     /// [`MaxPool::disjoint`].
-    pub statistics: Option<PoolGradStatistics>,
-}
-
-/// The results of [`super::BatchNormGradStatistics`] of `grad_input`, which has at most one value a window that counts.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct PoolGradStatistics {
-    /// The slope at exactly 0 of the ReLU between batch norm and pooling, as [`super::ReluGrad::at_zero`].
-    pub at_zero: f32,
-    /// Adds to what the results hold instead of replacing it.
-    pub accumulate: bool,
+    pub statistics: Option<GradStatistics>,
 }
 
 impl MaxPoolGrad {
@@ -97,11 +88,7 @@ impl MaxPoolGrad {
         operands.extend(self.normalized.then(|| Operand::affine(self.pool.c)));
         operands.push(Operand::read("grad_output", self.pool.output()));
         operands.push(Operand::write("grad_input", self.pool.input()));
-        let sums = |statistics: PoolGradStatistics| {
-            ["grad_gamma", "grad_beta"]
-                .map(|name| Operand::result(name, [self.pool.c], statistics.accumulate))
-        };
-        operands.extend(self.statistics.map(sums).into_iter().flatten());
+        operands.extend(self.statistics.iter().flat_map(|statistics| statistics.operands(self.pool.c)));
         operands
     }
 

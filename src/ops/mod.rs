@@ -32,7 +32,7 @@ pub use average::Average;
 pub use avg_pool::{AvgPool, AvgPoolGrad};
 pub use batch_norm::{
     BatchNormAffine, BatchNormGradAffine, BatchNormGradInput, BatchNormGradStatistics, BatchNormNormalize,
-    BatchNormRunning, BatchNormStatistics,
+    BatchNormRunning, BatchNormStatistics, GradStatistics,
 };
 pub use bias::GradBias;
 pub use cast::Cast;
@@ -44,7 +44,7 @@ pub use dropout::Dropout;
 pub use half::Half;
 pub use linear::{Linear, LinearGradInput, LinearGradWeight, LinearUpdate};
 pub use loss_scale::{FiniteCheck, LossScale, LossScaleUpdate, ScaleGradient};
-pub use max_pool::{MaxPool, MaxPoolForward, MaxPoolGrad, PoolGradStatistics};
+pub use max_pool::{MaxPool, MaxPoolForward, MaxPoolGrad};
 pub use metrics::Metrics;
 pub use optimizer::Rule;
 pub use prepare::PrepareImages;

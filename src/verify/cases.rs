@@ -187,10 +187,20 @@ fn plain(op: &str) -> Vec<Op> {
                 convs(move |conv| ConvForward { conv, normalized, statistics }.into())
             })
             .collect(),
-        "conv.grad_input" => [None, Some(0.5), Some(0.0)]
-            .into_iter()
-            .flat_map(|through| convs(move |conv| ConvGradInput { conv, through }.into()))
-            .collect(),
+        "conv.grad_input" => {
+            let statistics = None;
+            let mut cases: Vec<Op> = [None, Some(0.5), Some(0.0)]
+                .into_iter()
+                .flat_map(|through| convs(move |conv| ConvGradInput { conv, through, statistics }.into()))
+                .collect();
+            cases.extend(convs(|conv| {
+                let even = conv.w % 2 == 0;
+                let (through, at_zero) = if even { (Some(0.0), 0.5) } else { (None, 0.0) };
+                let statistics = Some(GradStatistics { at_zero, accumulate: even });
+                ConvGradInput { conv, through, statistics }.into()
+            }));
+            cases
+        }
         "conv.grad_weight" => [
             (true, false, None),
             (false, false, None),
@@ -261,7 +271,7 @@ fn plain(op: &str) -> Vec<Op> {
             });
             for (at, &pool) in POOLS.iter().chain(&more).filter(|pool| pool.disjoint()).enumerate() {
                 let at_zero = [0.5, 0.0][at % 2];
-                let statistics = [false, true].map(|accumulate| PoolGradStatistics { at_zero, accumulate });
+                let statistics = [false, true].map(|accumulate| GradStatistics { at_zero, accumulate });
                 cases.extend(statistics.map(|statistics| grad(pool, true, Some(statistics))));
             }
             cases

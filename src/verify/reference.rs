@@ -8,7 +8,7 @@ use crate::{
     dtype::DType,
     gpu::{Adapter, GpuExecutor, Options},
     kernels::Variant,
-    ops::{Access, Op, Operand},
+    ops::{Access, ConvGradInput, Op, Operand},
     program::{Executor, ExecutorError, Pass, Phase, Program, Role, Step, Tensor, TensorId, View},
 };
 
@@ -87,10 +87,14 @@ impl Reference {
     }
 }
 
-/// What a convolution with statistics should give: its results as the reference has them, and the mean and the variance of
-/// what the row itself gives. Those of the reference would have to allow for all that the results may be off by.
+/// What a convolution with statistics should give: its results as the reference has them, and the mean and the variance, or
+/// the sums, of what the row itself gives. Those of the reference would have to allow for all that the results may be off by.
 fn own_statistics(op: &Op, expected: &Results, actual: &[Vec<u8>]) -> Option<Results> {
-    let Op::ConvForward(conv) = op.plain() else { return None };
+    let conv = match op.plain() {
+        Op::ConvForward(conv) => conv,
+        Op::ConvGradInput(conv) => return own_sums(op, conv, expected, actual),
+        _ => return None,
+    };
     let output = written(op).next().filter(|_| conv.statistics)?;
     let (values, channels) = (inside(&actual[0], output.dtype), conv.conv.k);
     let rows = (values.len() / channels) as f64;
@@ -101,6 +105,34 @@ fn own_statistics(op: &Op, expected: &Results, actual: &[Vec<u8>]) -> Option<Res
     let mean = mean_of(&|_, v| v);
     let var = mean_of(&|channel, v| (v - mean[channel]) * (v - mean[channel]));
     Some(vec![expected[0].clone(), mean, var])
+}
+
+/// The sums of [`crate::ops::BatchNormGradStatistics`] over what the row itself gives.
+fn own_sums(op: &Op, conv: &ConvGradInput, expected: &Results, actual: &[Vec<u8>]) -> Option<Results> {
+    let (statistics, channels) = (conv.statistics?, conv.conv.c);
+    let own = inside(&actual[0], written(op).next()?.dtype);
+    let given = |name: &str| {
+        let operand = op.operands().into_iter().find(|o| o.name == name).expect("an operand");
+        values(&inputs::bytes(op, &operand), operand.dtype)
+    };
+    let [input, affine] = ["input", "affine"].map(given);
+    let mut sums = ["grad_gamma", "grad_beta"].map(|name| match statistics.accumulate {
+        true => given(name),
+        false => vec![0.0; channels],
+    });
+    for (at, (&x, &dy)) in input.iter().zip(&own).enumerate() {
+        let c = at % channels;
+        let [mean, scale, shift, inv_std] = [0, 1, 2, 3].map(|field| affine[field * channels + c]);
+        let y = (x - mean) * scale + shift;
+        let slope = match y {
+            y if y > 0.0 => 1.0,
+            0.0 => f64::from(statistics.at_zero),
+            _ => 0.0,
+        };
+        sums[0][c] += slope * dy * (x - mean) * inv_std;
+        sums[1][c] += slope * dy;
+    }
+    Some([expected[0].clone()].into_iter().chain(sums).collect())
 }
 
 /// A program of the cases as steps, and the tensors of each.
@@ -191,7 +223,10 @@ fn stored(values: &[f64], dtype: DType) -> Vec<f64> {
 }
 
 fn inside(bytes: &[u8], dtype: DType) -> Vec<f64> {
-    let bytes = &bytes[PADDING..bytes.len() - PADDING];
+    values(&bytes[PADDING..bytes.len() - PADDING], dtype)
+}
+
+fn values(bytes: &[u8], dtype: DType) -> Vec<f64> {
     match dtype {
         DType::F32 => bytemuck::pod_collect_to_vec::<u8, f32>(bytes).into_iter().map(f64::from).collect(),
         DType::F16 => bytes.as_chunks::<2>().0.iter().map(|b| f16::from_ne_bytes(*b).into()).collect(),

@@ -43,7 +43,9 @@ fn read_tolerance(op: &Op) -> f64 {
     };
     match op {
         Op::ConvForward(op) if op.normalized => sum(9 * op.conv.c, 4.0, 4.0 * 150.0),
-        Op::ConvGradInput(ConvGradInput { conv, through: Some(_) }) => sum(9 * conv.k, 12.0, 12.0 * 150.0),
+        Op::ConvGradInput(ConvGradInput { conv, through: Some(_), .. }) => {
+            sum(9 * conv.k, 12.0, 12.0 * 150.0)
+        }
         Op::ConvGradWeight(ConvGradWeight { conv, normalized, through, .. })
             if *normalized || through.is_some() =>
         {
@@ -61,9 +63,23 @@ fn largest_result(op: &ConvForward) -> f64 {
     steep * (150.0 + 5.0 * (9.0 * op.conv.c as f64).sqrt())
 }
 
+/// The size of a term of the sums of a gradient, the largest among them spread over all: results, distances of some 1.5 from the
+/// mean and inverse deviations of up to 4; and the outliers, of which the results have one and the distances another, of 50.
+fn grad_sum_term(op: &ConvGradInput) -> f64 {
+    let steep = if op.through.is_some() { 12.0 } else { 1.0 };
+    let typical = steep * (9.0 * op.conv.k as f64).sqrt();
+    4.0 * (1.5 * typical + (50.0 * typical + 1.5 * steep * 150.0) / op.conv.pixels() as f64)
+}
+
 /// A kernel may take the statistics of a convolution's results before or after they are rounded to f16; the variance
 /// sees an error twice, times the distance from the mean. A result that is larger than the others by far rules both.
 fn statistics_tolerance(op: &Op, operand: &Operand) -> Option<Tolerance> {
+    if let Op::ConvGradInput(op) = op {
+        // Each term is off by its rounding; random signs leave the root of their number.
+        let roundings = 8.0 * (op.conv.pixels() as f64).sqrt() * HALF_EPSILON;
+        let summed = operand.name == "grad_gamma" || operand.name == "grad_beta";
+        return summed.then(|| Tolerance::absolute(roundings * grad_sum_term(op)));
+    }
     let Op::ConvForward(op) = op else { return None };
     let (largest, relative) = (largest_result(op), HALF_EPSILON);
     match operand.name {
@@ -119,7 +135,10 @@ fn f32_tolerance(op: &Op, operand: &Operand) -> Tolerance {
         }
         // Through batch norm and ReLU a gradient is a sum of three terms of up to 4 times the size, and its outliers are
         // 200: that of the gradient and that of the output.
-        Op::ConvGradInput(ConvGradInput { conv, through }) => {
+        Op::ConvGradInput(op) if operand.name != "grad_input" => {
+            Tolerance::sum(eps, op.conv.pixels(), grad_sum_term(op))
+        }
+        Op::ConvGradInput(ConvGradInput { conv, through, .. }) => {
             let steep = if through.is_some() { 12.0 } else { 1.0 };
             Tolerance::sum(eps, 9 * conv.k, steep * (1.0 + 150.0 / (9 * conv.k) as f64))
         }

@@ -118,8 +118,8 @@ pub(super) fn amplified(row: &Variant, op: &Op, operand: &Operand, plain: Tolera
         "winograd2" | "winograd2_lanes" => F2,
         _ => return plain,
     };
-    // Statistics are held against those of the row's own results.
-    if operand.name.starts_with("batch_") {
+    // Statistics and sums are held against those of the row's own results.
+    if !["output", "grad_input", "grad_weight"].contains(&operand.name) {
         return plain;
     }
     // The magnitude that `plain` counts with: the terms of a sum, and what an outlier adds.

@@ -177,7 +177,7 @@ impl Middle for NormalizedPool {
     ) -> (Vec<f64>, Vec<Vec<f64>>) {
         let ([x, affine], inside) = (self.conv(shape, input, p), self.inside(shape));
         let pool = self.pool.op(inside);
-        let statistics = pool.disjoint().then_some(PoolGradStatistics { at_zero: 0.5, accumulate: false });
+        let statistics = pool.disjoint().then_some(GradStatistics { at_zero: 0.5, accumulate: false });
         let op = MaxPoolGrad { pool, normalized: true, statistics };
         let given: [(&str, &[f64]); 3] = [("input", &x), ("affine", &affine), ("grad_output", grad)];
         let (pooled, [back, gamma, beta]) = if statistics.is_some() {
@@ -192,7 +192,7 @@ impl Middle for NormalizedPool {
         let conv = Conv { n: shape[0], h: shape[1], w: shape[2], c: shape[3], k: self.channels };
         let op = ConvGradWeight { through: Some(0.5), ..ConvGradWeight::plain(conv) };
         let [dw] = run(op, &[&[("input", input)], &read[..]].concat(), ["grad_weight"]);
-        let op = ConvGradInput { conv, through: Some(0.5) };
+        let op = ConvGradInput { conv, through: Some(0.5), statistics: None };
         let [dx] = run(op, &[&[("weight", p[2].as_slice())], &read[..]].concat(), ["grad_input"]);
         (dx, vec![gamma, beta, dw])
     }

@@ -441,7 +441,7 @@ mod tests {
             let (mut bias, mut dy) = (values(3, k), values(4, n * h * w * k));
             let (mut output, mut grad_affine) = (values(8, dy.len()), values(9, 5 * k));
             let forward = ConvForward { conv, normalized: true, statistics: false };
-            let grad_input = ConvGradInput { conv, through: Some(0.5) };
+            let grad_input = ConvGradInput { conv, through: Some(0.5), statistics: None };
             let grad_weight =
                 ConvGradWeight { conv, normalized: true, through: Some(0.5), accumulate: false };
             let (plan, reversed) =

@@ -100,8 +100,11 @@ impl Winograd {
     fn grad_input(self, op: &ConvGradInput, caps: &Caps) -> Kernel {
         let conv = &op.conv;
         let (largest, ranges) = self.ranges(conv, caps);
+        let elem = self.elem(caps, conv.c);
+        let segments = Segments::of(caps, self.tiles(conv, largest.count), conv.c / elem.lanes());
+        let segments = if op.statistics.is_some() { segments.aligned() } else { segments };
         let mut dispatches = vec![self.turned_filters(conv)];
-        for &images in &ranges {
+        for (chunk, &images) in ranges.iter().enumerate() {
             let tiles = self.tiles(conv, images.count);
             dispatches.push(self.grad_outputs(conv, caps, images, op.through, false));
             dispatches.push(self.product(
@@ -110,9 +113,13 @@ impl Winograd {
                 conv.k,
                 &[("left", OUTPUTS), ("right", FILTERS), ("product", INPUTS)],
             ));
-            dispatches.push(self.grad_inputs(conv, caps, images));
+            dispatches.push(self.grad_inputs(op, caps, images, segments, chunk));
         }
-        self.kernel(conv, largest.count, dispatches)
+        let kernel = self.kernel(conv, largest.count, dispatches);
+        match op.statistics {
+            Some(statistics) => segments.summed(caps, conv.c, statistics, ranges.len(), kernel),
+            None => kernel,
+        }
     }
 
     fn grad_weight(self, op: &ConvGradWeight, caps: &Caps) -> Kernel {

@@ -3,16 +3,15 @@
 use super::{FILTERS, INPUTS, OUTPUTS, plan::Winograd};
 use crate::{
     kernels::{
-        Caps, Dispatch, Kernel, Part,
-        parts::{Elem, MOMENTS, WORKSPACE, dispatch, read, source},
+        Caps, Dispatch, Kernel, Part, batch_norm,
+        parts::{Chunks, Elem, MOMENTS, Merge, WORKSPACE, dispatch, read, source},
     },
-    ops::{Conv, ConvForward, ConvGradWeight},
+    ops::{Conv, ConvForward, ConvGradInput, ConvGradWeight, GradStatistics},
     shader::Source,
 };
 
 const F4: &str = include_str!("../../../shaders/winograd/f4.wgsl");
 const F2: &str = include_str!("../../../shaders/winograd/f2.wgsl");
-const RELU_SLOPE: &str = include_str!("../../../shaders/shared/relu_slope.wgsl");
 const READ_INPUT: &str = include_str!("../../../shaders/winograd/read_input.wgsl");
 const READ_GRADIENT: &str = include_str!("../../../shaders/winograd/read_gradient.wgsl");
 const READ_GRADIENT_THROUGH: &str = include_str!("../../../shaders/winograd/read_gradient_through.wgsl");
@@ -28,6 +27,7 @@ const OUTPUT: &str = include_str!("../../../shaders/winograd/output.wgsl");
 const BIAS: &str = include_str!("../../../shaders/winograd/bias.wgsl");
 const NO_BIAS: &str = include_str!("../../../shaders/winograd/no_bias.wgsl");
 const STATISTICS: &str = include_str!("../../../shaders/winograd/statistics.wgsl");
+const GRAD_STATISTICS: &str = include_str!("../../../shaders/winograd/grad_statistics.wgsl");
 const NO_STATISTICS: &str = include_str!("../../../shaders/winograd/no_statistics.wgsl");
 const STATISTICS_MERGE: &str = include_str!("../../../shaders/winograd/statistics_merge.wgsl");
 const STATISTICS_MERGE_SERIAL: &str = include_str!("../../../shaders/winograd/statistics_merge_serial.wgsl");
@@ -69,6 +69,11 @@ impl Segments {
         Self { size, count: tiles.div_ceil(size) }
     }
 
+    /// As many in every chunk that sums of two fields for each of them begin where a binding can.
+    pub(super) fn aligned(self) -> Self {
+        Self { count: self.count.next_multiple_of(32), ..self }
+    }
+
     /// How many in a chunk of so many tiles.
     pub(super) fn within(self, tiles: usize) -> usize {
         tiles.div_ceil(self.size)
@@ -77,6 +82,23 @@ impl Segments {
     /// Words of a chunk's statistics: each chunk's begin where a binding can.
     fn stride(self, channels: usize) -> usize {
         (3 * self.count * channels).next_multiple_of(64)
+    }
+
+    /// A kernel with the dispatch that adds up the sums of all segments of all chunks, which are [`Segments::aligned`].
+    pub(super) fn summed(
+        self,
+        caps: &Caps,
+        channels: usize,
+        statistics: GradStatistics,
+        chunks: usize,
+        mut kernel: Kernel,
+    ) -> Kernel {
+        let count = self.count * chunks;
+        let how = if caps.software() { Merge::Serial } else { Merge::Tree };
+        let (all, elem) = (Chunks { rows: self.size, count }, Elem::of(channels));
+        let merge = batch_norm::grad_statistics_merge(channels, statistics.accumulate, all, elem, how);
+        kernel.dispatches.push(Dispatch { label: "statistics", ..merge });
+        kernel.workspace(WORKSPACE, 4 * 2 * count * channels)
     }
 
     /// A kernel with the dispatch that merges the statistics of all segments of all chunks.
@@ -188,9 +210,9 @@ impl Winograd {
                 self.to_points("grad_outputs", conv, caps, images, operand, &[READ_GRADIENT, tile, TILES])
             }
             Some(at_zero) => {
-                let files = [RELU_SLOPE, READ_GRADIENT_THROUGH, tile, TILES];
+                let files = [batch_norm::RELU_SLOPE, READ_GRADIENT_THROUGH, tile, TILES];
                 let mut dispatch = self.to_points("grad_outputs", conv, caps, images, operand, &files);
-                dispatch.source = dispatch.source.flag("RELU", true).float("AT_ZERO", at_zero);
+                dispatch.source = batch_norm::slope(Some(at_zero), dispatch.source);
                 dispatch.parts.push(images.part("output", conv, conv.k));
                 dispatch
             }
@@ -227,14 +249,13 @@ impl Winograd {
         conv: &Conv,
         caps: &Caps,
         images: ImageRange,
-        segments: Segments,
+        (segments, count): (Segments, usize),
         (name, channels): (&'static str, usize),
-        finish: [&'static str; 2],
+        finish: &[&'static str],
     ) -> Dispatch {
         let elem = self.elem(caps, channels);
-        let count = segments.within(self.tiles(conv, images.count));
         let source = self
-            .over_tiles(conv, images.count, channels, elem, &[finish[0], finish[1], OUTPUT])
+            .over_tiles(conv, images.count, channels, elem, &[finish, &[OUTPUT]].concat())
             .constant("SEGMENT", segments.size)
             .constant("SEGMENTS", count);
         let mut dispatch = dispatch("outputs", source, channels / elem.lanes() * count);
@@ -253,7 +274,8 @@ impl Winograd {
     ) -> Dispatch {
         let conv = &op.conv;
         let finish = [BIAS, if op.statistics { STATISTICS } else { NO_STATISTICS }];
-        let mut dispatch = self.of_points(conv, caps, images, segments, ("output", conv.k), finish);
+        let count = segments.within(self.tiles(conv, images.count));
+        let mut dispatch = self.of_points(conv, caps, images, (segments, count), ("output", conv.k), &finish);
         dispatch.rebind = &[("points", OUTPUTS), ("biases", "bias"), ("partials", WORKSPACE)];
         if op.statistics {
             let stride = segments.stride(conv.k);
@@ -262,13 +284,32 @@ impl Winograd {
         dispatch
     }
 
-    /// The gradient for the input.
-    pub(super) fn grad_inputs(self, conv: &Conv, caps: &Caps, images: ImageRange) -> Dispatch {
-        let vectors = conv.c / self.elem(caps, conv.c).lanes();
-        let segments = Segments::of(caps, self.tiles(conv, images.count), vectors);
+    /// The gradient for the input of the `chunk`-th images, and its sums.
+    pub(super) fn grad_inputs(
+        self,
+        op: &ConvGradInput,
+        caps: &Caps,
+        images: ImageRange,
+        segments: Segments,
+        chunk: usize,
+    ) -> Dispatch {
+        let conv = &op.conv;
         let to = ("grad_input", conv.c);
-        let dispatch = self.of_points(conv, caps, images, segments, to, [NO_BIAS, NO_STATISTICS]);
-        Dispatch { rebind: &[("points", INPUTS), ("output", "grad_input")], ..dispatch }
+        let rebind = &[("points", INPUTS), ("output", "grad_input"), ("partials", WORKSPACE)];
+        let Some(GradStatistics { at_zero, .. }) = op.statistics else {
+            let count = segments.within(self.tiles(conv, images.count));
+            let finish = [NO_BIAS, NO_STATISTICS];
+            let dispatch = self.of_points(conv, caps, images, (segments, count), to, &finish);
+            return Dispatch { rebind, ..dispatch };
+        };
+        let finish = [NO_BIAS, batch_norm::RELU_SLOPE, GRAD_STATISTICS];
+        // All of a chunk's segments, so that those which the last chunk lacks report that they saw nothing.
+        let count = segments.count;
+        let mut dispatch = self.of_points(conv, caps, images, (segments, count), to, &finish);
+        let words = 2 * count * conv.c;
+        dispatch.parts.push(images.part("input", conv, conv.c));
+        dispatch.parts.push(Part::words(WORKSPACE, chunk * words, words));
+        Dispatch { source: batch_norm::slope(Some(at_zero), dispatch.source), rebind, ..dispatch }
     }
 
     /// The gradient for the weights, from the sums of the products over all tiles.

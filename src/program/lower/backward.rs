@@ -10,8 +10,8 @@ use crate::{
     model::{Layer, LayerKind},
     ops::{
         AvgPoolGrad, BatchNormGradAffine, BatchNormGradInput, BatchNormGradStatistics, ConvGradInput,
-        ConvGradWeight, CrossEntropyGrad, GradBias, Linear, LinearGradInput, LinearGradWeight, LinearUpdate,
-        MaxPool, MaxPoolGrad, Op, PoolGradStatistics, ReluGrad,
+        ConvGradWeight, CrossEntropyGrad, GradBias, GradStatistics, Linear, LinearGradInput,
+        LinearGradWeight, LinearUpdate, MaxPool, MaxPoolGrad, Op, ReluGrad,
     },
 };
 
@@ -60,10 +60,18 @@ impl<'a> Lowering<'a> {
             let relu = tape.get(index + 1).is_some_and(|next| next.output.affine().is_some());
             let name = format!("{}.grad_output", record.layer.name);
             grad.tensor = self.cast(Phase::Backward, &name, grad.tensor, self.dtype(record.output.tensor))?;
+            // That of the last batch norm in front: what a layer that reads through one reads through.
+            let gamma = tape[..index].iter().rev().find_map(|record| match record.layer.kind {
+                LayerKind::BatchNorm { gamma } => Some(gamma),
+                _ => None,
+            });
+            let gamma = gamma.filter(|_| record.input.affine().is_some());
             grad = match (record.layer.kind, before) {
                 // A batch norm has taken it in.
                 (LayerKind::Relu, _) if record.input.pending.is_some() => continue,
-                (LayerKind::Conv { weight }, _) => self.conv_backward(record, weight, grad, index > first)?,
+                (LayerKind::Conv { weight }, _) => {
+                    self.conv_backward(record, weight, grad, (index > first).then_some(gamma))?
+                }
                 (_, None) => unreachable!("the first layer is a convolution"),
                 (LayerKind::BatchNorm { gamma }, Some(LayerKind::Conv { weight })) if relu => {
                     let through = self.batch_norm_statistics(record, gamma, relu, grad, Some(weight + 1))?;
@@ -77,11 +85,6 @@ impl<'a> Lowering<'a> {
                     self.linear_backward(record, weight, grad.tensor, index > first)?
                 }
                 (LayerKind::MaxPool { stride }, _) => {
-                    // Where pooling reads through a batch norm, it is the last one.
-                    let gamma = tape[..index].iter().rev().find_map(|record| match record.layer.kind {
-                        LayerKind::BatchNorm { gamma } => Some(gamma),
-                        _ => None,
-                    });
                     self.max_pool_backward(record, stride, grad.tensor, gamma)?
                 }
                 _ => self.chain_backward(record, grad.tensor)?,
@@ -198,8 +201,8 @@ impl<'a> Lowering<'a> {
         Ok(Grad::plain(grad_input))
     }
 
-    /// `gamma`: that of the batch norm in front, if its gradient is wanted. It is taken here where pooling reads through the
-    /// batch norm and its windows do not overlap.
+    /// `gamma`: that of the batch norm that pooling reads through, if its gradient is wanted. It is taken here where windows do
+    /// not overlap.
     fn max_pool_backward(
         &mut self,
         record: &Record<'a>,
@@ -210,11 +213,10 @@ impl<'a> Lowering<'a> {
         let Record { layer, input, .. } = *record;
         let normalized = input.affine().is_some();
         let whole = pool(layer, self.settings.batch, stride);
-        let gamma = gamma.filter(|_| normalized && whole.disjoint());
+        let gamma = gamma.filter(|_| whole.disjoint());
         let grad_input = self.grad_input(layer, input.tensor);
         for range in self.split_images(&layer.name, &[input.tensor, grad_output, grad_input])? {
-            let (at_zero, accumulate) = (self.network.relu_at_zero(), range.start > 0);
-            let statistics = gamma.map(|_| PoolGradStatistics { at_zero, accumulate });
+            let statistics = gamma.map(|_| self.grad_statistics(&range));
             let op = MaxPoolGrad { pool: MaxPool { n: range.len(), ..whole }, normalized, statistics };
             let mut args = vec![self.images(input.tensor, &range)];
             args.extend(input.affine().map(|affine| self.whole(affine)));
@@ -228,18 +230,26 @@ impl<'a> Lowering<'a> {
         Ok(Grad { statistics: gamma.is_some(), ..Grad::plain(grad_input) })
     }
 
+    /// The sums that a slice of the batch adds to the gradients of gamma and beta.
+    fn grad_statistics(&self, range: &Range<usize>) -> GradStatistics {
+        GradStatistics { at_zero: self.network.relu_at_zero(), accumulate: range.start > 0 }
+    }
+
+    /// `passes_on`: whether a layer in front asks for its gradient; and the gamma of the batch norm that the convolution reads
+    /// through, whose gradient is then taken here.
     fn conv_backward(
         &mut self,
         record: &Record<'a>,
         weight: usize,
         grad: Grad,
-        passes_on: bool,
+        passes_on: Option<Option<usize>>,
     ) -> Result<Grad, LowerError> {
         let Record { layer, input, .. } = *record;
         let (name, n, phase) = (&layer.name, self.settings.batch, Phase::Backward);
         let (pixels, channels) = pixels_channels(layer);
         let through = grad.through.map(|t| t.at_zero);
-        let grad_input = passes_on.then(|| self.grad_input(layer, input.tensor));
+        let grad_input = passes_on.map(|_| self.grad_input(layer, input.tensor));
+        let gamma = passes_on.flatten();
         let tensors = [Some(input.tensor), Some(grad.tensor), grad.through.map(|t| t.output), grad_input];
         let tensors: Vec<TensorId> = tensors.into_iter().flatten().collect();
         for range in self.split_images(name, &tensors)? {
@@ -260,11 +270,11 @@ impl<'a> Lowering<'a> {
                 self.step(phase, label(name, "grad_bias", &range, n), op, args);
             }
             if let Some(grad_input) = grad_input {
-                self.conv_grad_input(layer, weight, grad, grad_input, &range);
+                self.conv_grad_input(record, weight, grad, (grad_input, gamma), &range);
             }
         }
         // The first layer's is not read.
-        Ok(Grad::plain(grad_input.unwrap_or(grad.tensor)))
+        Ok(Grad { statistics: gamma.is_some(), ..Grad::plain(grad_input.unwrap_or(grad.tensor)) })
     }
 
     /// What a convolution's gradients read of the gradient of its output.
@@ -276,15 +286,23 @@ impl<'a> Lowering<'a> {
 
     pub(super) fn conv_grad_input(
         &mut self,
-        layer: &Layer,
+        record: &Record<'a>,
         weight: usize,
         grad: Grad,
-        grad_input: TensorId,
+        (grad_input, gamma): (TensorId, Option<usize>),
         range: &Range<usize>,
     ) {
-        let op = ConvGradInput { conv: conv(layer, range.len()), through: grad.through.map(|t| t.at_zero) };
+        let Record { layer, input, .. } = *record;
+        let statistics = gamma.map(|_| self.grad_statistics(range));
+        let through = grad.through.map(|t| t.at_zero);
+        let op = ConvGradInput { conv: conv(layer, range.len()), through, statistics };
         let mut args = self.grad_output(grad, range);
-        args.extend([self.whole(self.weight(weight)), self.images(grad_input, range)]);
+        args.push(self.whole(self.weight(weight)));
+        if let Some(affine) = input.affine().filter(|_| gamma.is_some()) {
+            args.extend([self.images(input.tensor, range), self.whole(affine)]);
+        }
+        args.push(self.images(grad_input, range));
+        args.extend(gamma.into_iter().flat_map(|gamma| [gamma, gamma + 1].map(|index| self.gradient(index))));
         self.step(Phase::Backward, label(&layer.name, "grad_input", range, self.settings.batch), op, args);
     }
 

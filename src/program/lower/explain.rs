@@ -73,7 +73,7 @@ impl<'a> Lowering<'a> {
                 let through = grad.through.map(|t| t.output);
                 let tensors: Vec<TensorId> = [grad.tensor, grad_input].into_iter().chain(through).collect();
                 for range in self.split_images(&layer.name, &tensors)? {
-                    self.conv_grad_input(layer, weight, grad, grad_input, &range);
+                    self.conv_grad_input(record, weight, grad, (grad_input, None), &range);
                 }
                 Grad::plain(grad_input)
             }

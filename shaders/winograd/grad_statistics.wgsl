@@ -1,0 +1,40 @@
+// Winograd, output transform of a gradient behind batch norm and ReLU: the sums over each segment of g and of
+// g * (input - mean) inv_std, where g is a result, times ReLU's slope at (input - mean) scale + shift;
+// shared/relu_slope.wgsl stands in front of this file.
+//
+// Buffers      input [IMAGES, H, W, C]; affine [4, C] (mean, scale, shift, inv_std); partials [SEGMENTS, 2, C], what
+//              batch_norm/grad_statistics_merge*.wgsl adds up; as `elem`
+// Numerics     in order of the tiles, and of the pixels of a tile; inv_std is taken out of the sum
+
+@group(0) @binding(3) var<storage, read_write> partials: array<elem>;
+@group(0) @binding(4) var<storage, read> input: array<elem>;
+@group(0) @binding(7) var<storage, read> affine: array<elem>;
+
+struct Moments {
+    plain: elem,
+    weighted: elem,
+}
+
+// Of a tile, whose first result is that of pixel `base`, `rows` x `columns` are inside the image, or all where that is more.
+fn observe(
+    moments: ptr<function, Moments>, values: ptr<function, array<Outputs, OUTPUTS>>, rows: u32, columns: u32, base: u32, c: u32,
+) {
+    let mean = affine[c];
+    let scale = affine[C + c];
+    let shift = affine[2u * C + c];
+    for (var i = 0u; i < OUTPUTS; i++) {
+        for (var j = 0u; j < OUTPUTS; j++) {
+            if i < rows && j < columns {
+                let centered = input[(base + j * W + i) * C + c] - mean;
+                let g = passed(centered * scale + shift, (*values)[i][j]);
+                (*moments).plain += g;
+                (*moments).weighted += g * centered;
+            }
+        }
+    }
+}
+
+fn report(segment: u32, c: u32, moments: Moments) {
+    partials[segment * 2u * C + c] = moments.plain;
+    partials[(segment * 2u + 1u) * C + c] = moments.weighted * affine[3u * C + c];
+}
