@@ -70,7 +70,7 @@ impl<'a> Lowering<'a> {
                 // A batch norm has taken it in.
                 (LayerKind::Relu, _) if record.input.pending.is_some() => continue,
                 (LayerKind::Conv { weight }, _) => {
-                    self.conv_backward(record, weight, grad, (index > first).then_some(gamma))?
+                    self.conv_backward(record, weight, grad, (index > first, gamma))?
                 }
                 (_, None) => unreachable!("the first layer is a convolution"),
                 (LayerKind::BatchNorm { gamma }, Some(LayerKind::Conv { weight })) if relu => {
@@ -235,21 +235,21 @@ impl<'a> Lowering<'a> {
         GradStatistics { at_zero: self.network.relu_at_zero(), accumulate: range.start > 0 }
     }
 
-    /// `passes_on`: whether a layer in front asks for its gradient; and the gamma of the batch norm that the convolution reads
+    /// `passes_on`: whether a layer in front asks for its gradient. `gamma`: that of the batch norm that the convolution reads
     /// through, whose gradient is then taken here.
     fn conv_backward(
         &mut self,
         record: &Record<'a>,
         weight: usize,
         grad: Grad,
-        passes_on: Option<Option<usize>>,
+        (passes_on, gamma): (bool, Option<usize>),
     ) -> Result<Grad, LowerError> {
         let Record { layer, input, .. } = *record;
         let (name, n, phase) = (&layer.name, self.settings.batch, Phase::Backward);
         let (pixels, channels) = pixels_channels(layer);
         let through = grad.through.map(|t| t.at_zero);
-        let grad_input = passes_on.map(|_| self.grad_input(layer, input.tensor));
-        let gamma = passes_on.flatten();
+        let grad_input = passes_on.then(|| self.grad_input(layer, input.tensor));
+        let gamma = gamma.filter(|_| passes_on);
         let tensors = [Some(input.tensor), Some(grad.tensor), grad.through.map(|t| t.output), grad_input];
         let tensors: Vec<TensorId> = tensors.into_iter().flatten().collect();
         for range in self.split_images(name, &tensors)? {
