@@ -90,6 +90,11 @@ impl Plan {
         self.points() * tiles * padded(channels)
     }
 
+    /// The same by [`Layout::apart`].
+    fn apart(&self, tiles: usize, channels: usize) -> usize {
+        self.points() * Layout::apart(tiles, padded(channels)).point
+    }
+
     /// Images of a task, or rows of tiles of a task where that is less than an image.
     fn task(&self) -> [usize; 2] {
         let row = self.spread(self.tiles[1], self.conv.c + self.conv.k);
@@ -131,7 +136,7 @@ impl Plan {
             Sizes { lane, shared: self.spread(tiles, c) + self.conv.pixels() * k, ..Sizes::default() }
         } else {
             let tiles = self.task_tiles();
-            let lane = self.framed() + self.spread(tiles, c) + points * tiles * k;
+            let lane = self.framed() + self.apart(tiles, c) + points * Layout::apart(tiles, k).point;
             Sizes { lane, shared: points * c * k, ..Sizes::default() }
         }
     }
@@ -145,7 +150,7 @@ impl Plan {
             Sizes { lane, shared: self.spread(tiles, c) + self.spread(tiles, k), ..Sizes::default() }
         } else {
             let tiles = self.task_tiles();
-            let lane = self.framed() + self.spread(tiles, c) + self.spread(tiles, k);
+            let lane = self.framed() + self.apart(tiles, c) + self.apart(tiles, k);
             Sizes { lane, shared: self.parts() * points * c * k, ..Sizes::default() }
         }
     }
@@ -203,10 +208,11 @@ fn convolve_by_tiles<S: Scalar>(
         output.par_chunks_mut(part).enumerate().for_each(|(index, output)| {
             let region = &plan.region(group * each + index);
             let tiles = region.tiles(plan);
-            lanes.with(plan.framed() + plan.spread(tiles, c) + points * tiles * k, |room| {
+            let results = Layout::apart(tiles, k);
+            lanes.with(plan.framed() + plan.apart(tiles, c) + points * results.point, |room| {
                 let (framed, room) = room.split_at_mut(plan.framed());
-                let (spread, products) = room.split_at_mut(plan.spread(tiles, c));
-                let layout = Layout { point: tiles * padded(c), item: padded(c) };
+                let (spread, products) = room.split_at_mut(plan.apart(tiles, c));
+                let layout = Layout::apart(tiles, padded(c));
                 let tile = Spread {
                     plan,
                     region,
@@ -218,13 +224,12 @@ fn convolve_by_tiles<S: Scalar>(
                     layout,
                 };
                 tile.run();
-                for (p, products) in products.chunks_exact_mut(tiles * k).enumerate() {
-                    let tiles = Matrix::rows(&spread[p * layout.point..], tiles, c, layout.item);
+                for (p, products) in products.chunks_exact_mut(results.point).enumerate() {
+                    let left = Matrix::rows(&spread[p * layout.point..], tiles, c, layout.item);
                     let filter = Matrix::rows(&filters[p * k..], c, k, points * k);
-                    matmul(products, Store::Replace, tiles, filter);
+                    matmul(&mut products[..tiles * k], Store::Replace, left, filter);
                 }
-                let layout = Layout { point: tiles * k, item: k };
-                Gather { plan, region, points: products, layout, bias, channels: k, output }.run();
+                Gather { plan, region, points: products, layout: results, bias, channels: k, output }.run();
             });
         });
     });
@@ -340,11 +345,11 @@ pub(super) fn grad_weight<S: Scalar>(
             let store = if task > part * tasks / parts { Store::Add } else { Store::Replace };
             let region = &plan.region(task);
             let tiles = region.tiles(plan);
-            lanes.with(plan.framed() + plan.spread(tiles, c) + plan.spread(tiles, k), |room| {
+            lanes.with(plan.framed() + plan.apart(tiles, c) + plan.apart(tiles, k), |room| {
                 let (framed, room) = room.split_at_mut(plan.framed());
-                let (inputs, gradients) = room.split_at_mut(plan.spread(tiles, c));
-                let from = Layout { point: tiles * padded(c), item: padded(c) };
-                let to = Layout { point: tiles * padded(k), item: padded(k) };
+                let (inputs, gradients) = room.split_at_mut(plan.apart(tiles, c));
+                let from = Layout::apart(tiles, padded(c));
+                let to = Layout::apart(tiles, padded(k));
                 Spread {
                     plan,
                     region,

@@ -28,6 +28,14 @@ pub(super) struct Layout {
     pub item: usize,
 }
 
+impl Layout {
+    /// `[points, tiles, channels]` with a cache line between the points: where a point takes a power of two of bytes, those of a
+    /// tile would else fall into the same few sets of a cache.
+    pub fn apart(tiles: usize, channels: usize) -> Self {
+        Self { point: tiles * channels + 16, item: channels }
+    }
+}
+
 macro_rules! dispatch {
     ($m:expr, $function:ident($($argument:expr),*)) => {
         match $m {
@@ -118,13 +126,14 @@ fn spread<V: Simd, S: Scalar, X: Along<A, T>, const A: usize, const T: usize>(
     let Spread { plan, region, source, channels, framed, points, layout, .. } = work;
     let (tiles, padded) = (plan.tiles[1], padded(channels));
     let columns = (tiles - 1) * m + A;
+    // Filled for every tile; made once, since nobody sees that the zeros are not needed.
+    let mut lines = [[Vector::splat(simd, S::ZERO); T]; A];
     let mut item = 0;
     for image in region.images.clone() {
         for row in region.rows.clone() {
             frame(simd, plan, source, channels, image, row * m, edge, [A, columns], framed);
             for tile in 0..tiles {
                 for c in (0..padded).step_by(S::lanes::<V>()) {
-                    let mut lines = [[Vector::splat(simd, S::ZERO); T]; A];
                     for r in 0..A {
                         let at = (r * columns + tile * m) * padded + c;
                         let mut line = [Vector::splat(simd, S::ZERO); A];
@@ -221,6 +230,7 @@ impl<S: Scalar> WithSimd for Gather<'_, S> {
 fn gather<V: Simd, S: Scalar, F: Form<M, T>, const M: usize, const T: usize>(simd: V, work: Gather<S>) {
     let Gather { plan, region, points, layout, bias, channels, output } = work;
     let (h, w) = (plan.conv.h, plan.conv.w);
+    let mut lines = [[Vector::splat(simd, S::ZERO); M]; T];
     let mut item = 0;
     for image in 0..region.images.len() {
         for row in region.rows.clone() {
@@ -230,7 +240,6 @@ fn gather<V: Simd, S: Scalar, F: Form<M, T>, const M: usize, const T: usize>(sim
                 let columns = M.min(w - tile * M);
                 for c in (0..channels).step_by(S::lanes::<V>()) {
                     let lanes = S::lanes::<V>().min(channels - c);
-                    let mut lines = [[Vector::splat(simd, S::ZERO); M]; T];
                     for r in 0..T {
                         let mut line = [Vector::splat(simd, S::ZERO); T];
                         for s in 0..T {
@@ -287,10 +296,10 @@ impl<S: Scalar> WithSimd for Filters<'_, S> {
 fn filters<V: Simd, S: Scalar, F: Form<M, T>, const M: usize, const T: usize>(simd: V, work: Filters<S>) {
     let Filters { weight, extents: [all, stride], rows, columns, points, .. } = work;
     let width = columns.len();
+    let mut lines = [[Vector::splat(simd, S::ZERO); T]; 3];
     for (item, row) in rows.enumerate() {
         for at in (0..width).step_by(S::lanes::<V>()) {
             let lanes = S::lanes::<V>().min(width - at);
-            let mut lines = [[Vector::splat(simd, S::ZERO); T]; 3];
             for r in 0..3 {
                 let mut line = [Vector::splat(simd, S::ZERO); 3];
                 for s in 0..3 {
@@ -342,10 +351,10 @@ fn grad_filters<V: Simd, S: Scalar, F: Form<M, T>, const M: usize, const T: usiz
     work: GradFilters<S>,
 ) {
     let GradFilters { points, layout, columns, accumulate, taps, .. } = work;
+    let mut lines = [[Vector::splat(simd, S::ZERO); 3]; T];
     for item in 0..taps[0].len() / columns {
         for at in (0..columns).step_by(S::lanes::<V>()) {
             let lanes = S::lanes::<V>().min(columns - at);
-            let mut lines = [[Vector::splat(simd, S::ZERO); 3]; T];
             for r in 0..T {
                 let mut line = [Vector::splat(simd, S::ZERO); T];
                 for s in 0..T {
