@@ -1,5 +1,5 @@
 // How a kernel reads the gradient of an output: back through ReLU and batch norm, scale g - (offset + slope (output - mean)),
-// where g is grad_output, times ReLU's slope at (output - mean) scale + shift, which is AT_ZERO at exactly 0.
+// where g is grad_output, times ReLU's slope at (output - mean) scale + shift, which is GRAD_AT_ZERO at exactly 0.
 //
 // Buffers      grad_output, output as `grad_stored`; grad_affine [5, GRAD_C] (mean, scale, shift, offset, slope) as
 //              `grad_elem` along the channels
@@ -23,6 +23,6 @@ fn gradient_by(i: u32, vectors: array<grad_elem, 5>) -> grad_elem {
     let centered = grad_elem(output[i]) - vectors[0];
     let y = centered * vectors[1] + vectors[2];
     let behind = grad_elem(grad_output[i]);
-    let g = select(select(zero, AT_ZERO * behind, y == zero), behind, y > zero);
+    let g = select(select(zero, GRAD_AT_ZERO * behind, y == zero), behind, y > zero);
     return vectors[1] * g - (vectors[3] + vectors[4] * centered);
 }

@@ -1,10 +1,10 @@
 // Behind a tile of shared/matmul_tiled.wgsl that is a gradient behind batch norm and ReLU: the sums, down each of its columns,
-// of g and of g * (input - mean) inv_std, where g is a result, times ReLU's slope at (input - mean) scale + shift, which is
-// SUMS_AT_ZERO at exactly 0. N is a multiple of 4.
+// of g and of g * (input - mean) inv_std, where g is a result, times ReLU's slope at (input - mean) scale + shift
+// (shared/relu_slope.wgsl). N is a multiple of 4.
 //
 // Buffers      input [M, N] as vec4 `stored`; affine [4, N] (mean, scale, shift, inv_std) as vec4; workspace [TILES_M, 2, N] as
 //              vec4: what batch_norm/grad_statistics_merge*.wgsl adds up, a tile's rows being a chunk
-// Who          the workgroup of a tile; shared/matmul_tile_sum.wgsl
+// Who          the workgroup of a tile; shared/matmul_columns.wgsl
 // Numerics     the rows of an invocation first, then the invocations in order; results are taken before they are rounded for
 //              their storage; inv_std is taken out of the sum
 
@@ -23,9 +23,7 @@ fn add_row(sums: ptr<function, Sums>, row: u32, column: u32, gradient: vec4<f32>
     }
     let c = column / 4u;
     let centered = vec4<f32>(input[row * (N / 4u) + c]) - affine[c];
-    let y = centered * affine[N / 4u + c] + affine[N / 2u + c];
-    let not_above = select(vec4(0.0), SUMS_AT_ZERO * gradient, y == vec4(0.0));
-    let g = select(not_above, gradient, y > vec4(0.0));
+    let g = passed(centered * affine[N / 4u + c] + affine[N / 2u + c], gradient);
     (*sums).plain += g;
     (*sums).weighted += g * centered;
 }
@@ -37,7 +35,7 @@ fn add_rows(sums: ptr<function, Sums>, row: u32, column: u32, quad: mat4x4<f32>)
     add_row(sums, row + 3u, column, quad[3]);
 }
 
-fn column_sums(
+fn column_statistics(
     row0: u32, column: u32, mine_m: u32, mine_n: u32, upper: mat4x4<f32>, lower: mat4x4<f32>,
 ) {
     let row = row0 + mine_m * 4u;
@@ -52,16 +50,5 @@ fn column_sums(
         let at = (row0 / TILE_M * 2u * N + column) / 4u;
         workspace[at] = plain;
         workspace[at + N / 4u] = weighted * affine[(3u * N + column) / 4u];
-    }
-}
-
-fn finish(
-    row0: u32, column0: u32, mine_m: u32, mine_n: u32,
-    q00: mat4x4<f32>, q01: mat4x4<f32>, q10: mat4x4<f32>, q11: mat4x4<f32>,
-) {
-    let column = column0 + mine_n * 4u;
-    column_sums(row0, column, mine_m, mine_n, q00, q10);
-    if QUADS_N == 2u {
-        column_sums(row0, column + TILE_N / 2u, mine_m, mine_n, q01, q11);
     }
 }

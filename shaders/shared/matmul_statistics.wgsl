@@ -2,7 +2,7 @@
 // included. N is a multiple of 4.
 //
 // Buffers      workspace [TILES_M, 2, N] as vec4: what batch_norm/statistics_merge*.wgsl merges, a tile's rows being a chunk
-// Who          the workgroup of a tile; shared/matmul_tile_sum.wgsl
+// Who          the workgroup of a tile; shared/matmul_columns.wgsl
 // Numerics     the rows of an invocation first, then the invocations in order; squares are about the tile's own mean.
 //              Rows beyond M are 0 in the sums and left out of the squares. The bias moves the mean and nothing else
 
@@ -39,16 +39,5 @@ fn column_statistics(
         let at = (row0 / TILE_M * 2u * N + column) / 4u;
         workspace[at] = mean + bias[column / 4u];
         workspace[at + N / 4u] = m2;
-    }
-}
-
-fn finish(
-    row0: u32, column0: u32, mine_m: u32, mine_n: u32,
-    q00: mat4x4<f32>, q01: mat4x4<f32>, q10: mat4x4<f32>, q11: mat4x4<f32>,
-) {
-    let column = column0 + mine_n * 4u;
-    column_statistics(row0, column, mine_m, mine_n, q00, q10);
-    if QUADS_N == 2u {
-        column_statistics(row0, column + TILE_N / 2u, mine_m, mine_n, q01, q11);
     }
 }

@@ -103,7 +103,7 @@ fn grad_weight(op: &Op, caps: &Caps) -> Kernel {
     let source = Elem::Scalar
         .named(storage, "input", elem.named(storage, "grad", conv::shape(conv, source)))
         .constant("GRAD_C", columns)
-        .float("AT_ZERO", gradients.through.unwrap_or(0.0));
+        .float("GRAD_AT_ZERO", gradients.through.unwrap_or(0.0));
     let label = if splits > 1 { "partials" } else { "" };
     let first = Dispatch::new(label, source, (blocks * splits) as u64);
     if splits > 1 { conv::split_grad_weight(gradients, splits, first) } else { conv::only(first) }

@@ -56,7 +56,7 @@ fn reads(conv: &Conv, through: Option<f32>, storage: DType, source: Source) -> S
     source
         .constant("INPUT_C", conv.c / input.lanes())
         .constant("GRAD_C", conv.k / grad.lanes())
-        .float("AT_ZERO", through.unwrap_or(0.0))
+        .float("GRAD_AT_ZERO", through.unwrap_or(0.0))
 }
 
 fn forward(op: &Op, tile: Tile, caps: &Caps) -> Kernel {

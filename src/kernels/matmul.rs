@@ -24,7 +24,7 @@ const STORE: [&str; 2] = [
     include_str!("../../shaders/shared/matmul_store_ones.wgsl"),
 ];
 const PLAIN: &str = include_str!("../../shaders/shared/matmul_plain.wgsl");
-const TILE_SUM: &str = include_str!("../../shaders/shared/matmul_tile_sum.wgsl");
+const COLUMNS: &str = include_str!("../../shaders/shared/matmul_columns.wgsl");
 const STATISTICS: &str = include_str!("../../shaders/shared/matmul_statistics.wgsl");
 const GRAD_STATISTICS: &str = include_str!("../../shaders/shared/matmul_grad_statistics.wgsl");
 const PARTIAL: &str = include_str!("../../shaders/shared/matmul_partial.wgsl");
@@ -201,7 +201,7 @@ impl Matmul {
         finish: impl Fn(Source) -> Source,
     ) -> Kernel {
         let [m, n, _] = self.extents;
-        let source = self.source(loads, &[keep], &[TILE_SUM, STATISTICS], self.elem);
+        let source = self.source(loads, &[keep], &[COLUMNS, STATISTICS], self.elem);
         let norm = BatchNormStatistics { rows: m, channels: n, rows_before: 0 };
         let merge = batch_norm::statistics_merge(&norm, self.chunks(), Elem::of(n), Merge::Tree);
         self.merged(finish(source), merge)
@@ -216,9 +216,9 @@ impl Matmul {
         finish: impl Fn(Source) -> Source,
     ) -> Kernel {
         let n = self.extents[1];
-        let source = self
-            .source(loads, &[keep], &[TILE_SUM, GRAD_STATISTICS], self.elem)
-            .float("SUMS_AT_ZERO", statistics.at_zero);
+        let behind = [batch_norm::RELU_SLOPE, COLUMNS, GRAD_STATISTICS];
+        let source =
+            batch_norm::slope(Some(statistics.at_zero), self.source(loads, &[keep], &behind, self.elem));
         let merge = batch_norm::grad_statistics_merge(
             n,
             statistics.accumulate,

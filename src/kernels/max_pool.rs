@@ -1,7 +1,7 @@
 //! Rows for [`crate::ops::MaxPoolForward`] and [`crate::ops::MaxPoolGrad`].
 
 use super::{
-    Kernel, Variant,
+    Caps, Kernel, Variant,
     batch_norm::{RELU_SLOPE, grad_statistics_merge, slope},
     parts::{Chunks, Elem, Merge, WORKSPACE, dispatch, read, single, source, stored, unpack},
     speed,
@@ -36,14 +36,14 @@ pub(super) const VARIANTS: &[Variant] = &[
         op: "max_pool.grad_input",
         name: "vec4",
         speed: speed::general,
-        supports: |op, caps| matches!(stored(op, caps), Some(Op::MaxPoolGrad(op)) if op.pool.c % 4 == 0),
+        supports: |op, caps| gradient(op, caps).is_some_and(|op| op.pool.c % 4 == 0),
         build: |op, _| grad_input(op, Elem::Vec4, Merge::Tree),
     },
     Variant {
         op: "max_pool.grad_input",
         name: "scalar",
         speed: speed::general,
-        supports: |op, caps| matches!(stored(op, caps), Some(Op::MaxPoolGrad(_))),
+        supports: |op, caps| gradient(op, caps).is_some(),
         build: |op, _| grad_input(op, Elem::Scalar, Merge::Tree),
     },
     Variant {
@@ -57,10 +57,16 @@ pub(super) const VARIANTS: &[Variant] = &[
         op: "max_pool.grad_input",
         name: "scalar_serial",
         speed: speed::on_software,
-        supports: |op, caps| matches!(stored(op, caps), Some(Op::MaxPoolGrad(op)) if op.statistics.is_some()),
+        supports: |op, caps| gradient(op, caps).is_some_and(|op| op.statistics.is_some()),
         build: |op, _| grad_input(op, Elem::Scalar, Merge::Serial),
     },
 ];
+
+/// A gradient, unless it asks for statistics where a pixel may belong to several windows.
+fn gradient<'a>(op: &'a Op, caps: &Caps) -> Option<&'a MaxPoolGrad> {
+    let Some(Op::MaxPoolGrad(op)) = stored(op, caps) else { return None };
+    (op.statistics.is_none() || op.normalized && op.pool.disjoint()).then_some(op)
+}
 
 fn pooling(pool: &MaxPool, files: &[&'static str], elem: Elem, storage: DType) -> Source {
     let [p, q] = pool.output_size();

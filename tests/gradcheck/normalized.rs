@@ -32,11 +32,20 @@ impl BatchNorm {
     /// The gradients of the input, gamma and beta.
     fn gradients(&self, shape: [usize; 4], input: &[f64], affine: &[f64], grad: &[f64]) -> [Vec<f64>; 3] {
         let [through, gamma, beta] = self.grad_affine(shape, input, affine, grad);
-        let [n, h, w, channels] = shape;
+        [self.grad_input(shape, input, &through, grad), gamma, beta]
+    }
+
+    fn grad_input(
+        &self,
+        [n, h, w, channels]: [usize; 4],
+        input: &[f64],
+        through: &[f64],
+        grad: &[f64],
+    ) -> Vec<f64> {
         let op = BatchNormGradInput { rows: n * h * w, channels, relu: self.0 };
-        let given: [(&str, &[f64]); 3] = [("input", input), ("grad_affine", &through), ("grad_output", grad)];
+        let given: [(&str, &[f64]); 3] = [("input", input), ("grad_affine", through), ("grad_output", grad)];
         let [dx] = run(op, &given, ["grad_input"]);
-        [dx, gamma, beta]
+        dx
     }
 }
 
@@ -122,10 +131,13 @@ impl Middle for NormalizedConvolution {
         let op = ConvGradWeight { normalized: true, ..ConvGradWeight::plain(conv) };
         let given: [(&str, &[f64]); 3] = [("input", input), ("affine", &affine), ("grad_output", grad)];
         let [dw] = run(op, &given, ["grad_weight"]);
-        let given: [(&str, &[f64]); 2] = [("grad_output", grad), ("weight", &p[2])];
-        let [through] = run(ConvGradInput::plain(conv), &given, ["grad_input"]);
-        let [dx, gamma, beta] = BatchNorm(Some(0.0)).gradients(shape, input, &affine, &through);
-        (dx, vec![gamma, beta, dw])
+        let statistics = Some(GradStatistics { at_zero: 0.0, accumulate: false });
+        let op = ConvGradInput { statistics, ..ConvGradInput::plain(conv) };
+        let given: [(&str, &[f64]); 4] =
+            [("grad_output", grad), ("weight", &p[2]), ("input", input), ("affine", &affine)];
+        let [behind, gamma, beta] = run(op, &given, ["grad_input", "grad_gamma", "grad_beta"]);
+        let through = through(shape, &affine, &gamma, &beta);
+        (BatchNorm(Some(0.0)).grad_input(shape, input, &through, &behind), vec![gamma, beta, dw])
     }
 }
 
