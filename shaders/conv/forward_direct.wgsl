@@ -53,8 +53,9 @@ fn main(
                 }
             }
             let y = stored(sum);
-            output[(line * W + w) * COLUMNS + column] = y;
-            observe(elem(y));
+            let at = (line * W + w) * COLUMNS + column;
+            output[at] = y;
+            observe(at, elem(y));
         }
     }
     report(chunk, column, f32((end - chunk * LINES) * W));

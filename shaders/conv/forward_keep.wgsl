@@ -1,10 +1,12 @@
-// conv.forward: where a finished sum goes, and its bias.
+// conv.forward: where a finished sum goes, and its bias. Returns what is stored.
 //
 // Buffers      bias [OUT]; output [IMAGES, H, W, OUT]; as `elem`, of which a pixel has COLUMNS
 
 @group(0) @binding(2) var<storage, read> bias: array<elem>;
 @group(0) @binding(3) var<storage, read_write> output: array<stored>;
 
-fn keep(i: u32, sum: elem) {
-    output[i] = stored(sum + bias[i % COLUMNS]);
+fn keep(i: u32, sum: elem) -> elem {
+    let y = stored(sum + bias[i % COLUMNS]);
+    output[i] = y;
+    return elem(y);
 }

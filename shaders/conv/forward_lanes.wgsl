@@ -2,7 +2,7 @@
 //
 // Buffers      input [IMAGES, H, W, IN] as `part` (vec4 along the channels, or one value where IN is no multiple of 4);
 //              weight [3, 3, IN, OUT], bias [OUT], output [IMAGES, H, W, OUT] as `columns` (WIDTH channels):
-//              OUT is a multiple of LANES V WIDTH
+//              OUT is a multiple of LANES V WIDTH; shared/chunk_*statistics.wgsl is in front
 // Who          one subgroup ROWS pixels and LANES V WIDTH output channels; a lane loads its own pixels and its own
 //              channels' weights, see shared/lanes.wgsl; the grid covers the pixels / ROWS, which vary fastest so that a
 //              panel of weights stays in the cache, times the blocks of channels; no workgroup memory, no barriers
@@ -13,7 +13,7 @@
 @group(0) @binding(0) var<storage, read> input: array<stored_part>;
 @group(0) @binding(1) var<storage, read> weight: array<stored_columns>;
 @group(0) @binding(2) var<storage, read> bias: array<columns>;
-@group(0) @binding(3) var<storage, read_write> output: array<stored_columns>;
+@group(0) @binding(3) var<storage, read_write> output: array<stored>;
 
 const PIXELS: u32 = IMAGES * H * W;
 const PARTS: u32 = IN / PART;
@@ -75,11 +75,16 @@ fn main(
             }
         }
     }
-    for (var row = 0u; row < ROWS; row++) {
-        if pixel + row < PIXELS {
-            for (var v = 0u; v < V; v++) {
-                output[(pixel + row) * STRIDE + k + v] = stored_columns(sums[row][v]);
+    for (var v = 0u; v < V; v++) {
+        forget();
+        for (var row = 0u; row < ROWS; row++) {
+            if pixel + row < PIXELS {
+                let at = (pixel + row) * STRIDE + k + v;
+                let y = stored(sums[row][v]);
+                output[at] = y;
+                observe(at, columns(y));
             }
         }
+        report(unit % BLOCKS, k + v, f32(min(ROWS, PIXELS - pixel)));
     }
 }

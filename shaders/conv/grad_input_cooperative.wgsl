@@ -3,12 +3,12 @@
 //
 // Implicit GEMM: M = N H W pixels, N = IN, K = 9 OUT with the tap outermost.
 //
-// Buffers      grad_output [IMAGES, H, W, OUT] and weight [3, 3, IN, OUT] as vec4<f16> along OUT: IN and OUT are multiples of
-//              4; conv/grad_input_keep.wgsl has the result
+// Buffers      grad_output [IMAGES, H, W, OUT] through shared/gradient_*.wgsl and weight [3, 3, IN, OUT] as vec4<f16> along OUT:
+//              IN and OUT are multiples of 4; conv/grad_input_keep.wgsl has the result
 // Who          see shared/matmul_cooperative.wgsl
+// Numerics     what comes back through batch norm and ReLU is rounded to f16 on its way into the slab
 // Where        as conv/forward_cooperative.wgsl
 
-@group(0) @binding(0) var<storage, read> grad_output: array<stored>;
 @group(0) @binding(1) var<storage, read> weight: array<stored>;
 
 fn load_a(row: u32, k: u32) -> stored {
@@ -17,7 +17,7 @@ fn load_a(row: u32, k: u32) -> stored {
     if row >= M || pixel == OUTSIDE {
         return stored();
     }
-    return grad_output[(pixel * OUT + k % OUT) / 4u];
+    return stored(gradient_by((pixel * OUT + k % OUT) / 4u, gradient_vectors(k % OUT / 4u)));
 }
 
 fn load_b(k: u32, column: u32) -> stored {

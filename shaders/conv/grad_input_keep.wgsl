@@ -1,9 +1,11 @@
-// conv.grad_input: where a finished sum goes.
+// conv.grad_input: where a finished sum goes. Returns what is stored.
 //
 // Buffers      grad_input [IMAGES, H, W, IN] as `elem`
 
 @group(0) @binding(3) var<storage, read_write> grad_input: array<stored>;
 
-fn keep(i: u32, sum: elem) {
-    grad_input[i] = stored(sum);
+fn keep(i: u32, sum: elem) -> elem {
+    let gradient = stored(sum);
+    grad_input[i] = gradient;
+    return elem(gradient);
 }

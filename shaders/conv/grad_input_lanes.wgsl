@@ -3,15 +3,15 @@
 //
 // Buffers      grad_output [IMAGES, H, W, OUT] and weight [3, 3, IN, OUT] as `part` (vec4 along OUT, or one value where
 //              OUT is no multiple of 4); grad_input [IMAGES, H, W, IN] as `columns` (WIDTH channels): IN is a multiple of
-//              LANES V WIDTH
+//              LANES V WIDTH; shared/chunk_*statistics.wgsl is in front
 // Who          one subgroup ROWS pixels and LANES V WIDTH input channels, see shared/lanes.wgsl; a lane's weights are
 //              turned from parts along OUT to columns along IN in registers; the grid is as conv/forward_lanes.wgsl's
 // Numerics     each result is summed tap by tap in a fixed order
 // Where        as conv/forward_lanes.wgsl
 
-@group(0) @binding(0) var<storage, read> grad_output: array<stored_part>;
 @group(0) @binding(1) var<storage, read> weight: array<stored_part>;
-@group(0) @binding(2) var<storage, read_write> grad_input: array<stored_columns>;
+@group(0) @binding(3) var<storage, read_write> grad_input: array<stored>;
+@group(0) @binding(5) var<storage, read> grad_output: array<stored_part>;
 
 const PIXELS: u32 = IMAGES * H * W;
 const PARTS: u32 = OUT / PART;
@@ -69,11 +69,16 @@ fn main(
             }
         }
     }
-    for (var row = 0u; row < ROWS; row++) {
-        if pixel + row < PIXELS {
-            for (var v = 0u; v < V; v++) {
-                grad_input[(pixel + row) * STRIDE + c + v] = stored_columns(sums[row][v]);
+    for (var v = 0u; v < V; v++) {
+        forget();
+        for (var row = 0u; row < ROWS; row++) {
+            if pixel + row < PIXELS {
+                let at = (pixel + row) * STRIDE + c + v;
+                let gradient = stored(sums[row][v]);
+                grad_input[at] = gradient;
+                observe(at, columns(gradient));
             }
         }
+        report(unit % BLOCKS, c + v, f32(min(ROWS, PIXELS - pixel)));
     }
 }

@@ -3,13 +3,14 @@
 //
 // Implicit GEMM: M = 9 IN, N = OUT, K = N H W pixels. K is long and the result small, so K is split.
 //
-// Buffers      input [IMAGES, H, W, IN], read as shared/read_*.wgsl says, and grad_output [IMAGES, H, W, OUT] as vec4<f16>
-//              along the channels: IN and OUT are multiples of 4; conv/grad_weight_keep.wgsl has the result
+// Buffers      input [IMAGES, H, W, IN], read as shared/read_*.wgsl says, and grad_output [IMAGES, H, W, OUT] through
+//              shared/gradient_*.wgsl, as vec4<f16> along the channels: IN and OUT are multiples of 4;
+//              conv/grad_weight_keep.wgsl has the result
 // Who          see shared/matmul_cooperative.wgsl; shared/merge_splits.wgsl adds the splits in order
+// Numerics     what batch norm and ReLU give, forwards and back, is rounded to f16 on its way into the slab
 // Where        as conv/forward_cooperative.wgsl
 
 @group(0) @binding(0) var<storage, read> input: array<stored>;
-@group(0) @binding(1) var<storage, read> grad_output: array<stored>;
 
 fn load_a(row: u32, k: u32) -> stored {
     let tap = row / IN;
@@ -25,5 +26,5 @@ fn load_b(k: u32, column: u32) -> stored {
     if column >= N {
         return stored();
     }
-    return grad_output[(k * N + column) / 4u];
+    return stored(gradient_by((k * N + column) / 4u, gradient_vectors(column / 4u)));
 }

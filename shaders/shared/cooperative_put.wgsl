@@ -2,3 +2,6 @@
 fn put(row: u32, column: u32, split: u32, values: vec4<f32>) {
     keep((row * N + column) / 4u, values);
 }
+
+fn finish(row0: u32, column: u32, subgroup: u32, lane: u32) {
+}

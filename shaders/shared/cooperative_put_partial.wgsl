@@ -1,7 +1,10 @@
-// A product whose K is split: its results are parts, workspace [SPLITS, M, N], that shared/merge_splits.wgsl adds.
+// A product whose K is split: its results are parts, workspace [SPLITS, M, N], that shared/merge_splits*.wgsl adds.
 
 @group(0) @binding(4) var<storage, read_write> workspace: array<vec4<f32>>;
 
 fn put(row: u32, column: u32, split: u32, values: vec4<f32>) {
     workspace[((split * M + row) * N + column) / 4u] = values;
+}
+
+fn finish(row0: u32, column: u32, subgroup: u32, lane: u32) {
 }

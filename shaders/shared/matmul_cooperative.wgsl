@@ -3,7 +3,8 @@
 // The files in front of this one declare the buffers and say what the matrices are: load_a(row, k) and load_b(k, column)
 // give four f16 that lie together in memory, along k where A_ALONG_K or B_ALONG_K is set, else along the rows or the
 // columns, and 0 beyond the edges; put(row, column, split, values) takes four results of a row. M, N, K are the extents,
-// multiples of 4 along what lies together; SPLITS parts of K are worked by different workgroups.
+// multiples of 4 along what lies together; SPLITS parts of K are worked by different workgroups. finish(...) is called behind
+// each of a subgroup's two lines of blocks, with the first column of the quad that the invocation put results of.
 //
 // Who          one workgroup of 8 subgroups of 32 a TILE x TILE tile of the result, one subgroup TILE/2 x TILE/4 of it: 4 x 2
 //              named sums of SIDE x SIDE, as matrices cannot be in arrays. Slabs of SLAB along k pass through workgroup
@@ -155,12 +156,15 @@ fn main(
     }
     let row = row0 + my_row;
     let column = column0 + my_column;
+    let quad = lane * 4u % SIDE;
     hand_on(s00, row, column, split, subgroup, lane);
-    hand_on(s01, row, column + SIDE, split, subgroup, lane);
     hand_on(s10, row + SIDE, column, split, subgroup, lane);
-    hand_on(s11, row + SIDE, column + SIDE, split, subgroup, lane);
     hand_on(s20, row + 2u * SIDE, column, split, subgroup, lane);
-    hand_on(s21, row + 2u * SIDE, column + SIDE, split, subgroup, lane);
     hand_on(s30, row + 3u * SIDE, column, split, subgroup, lane);
+    finish(row0, column + quad, subgroup, lane);
+    hand_on(s01, row, column + SIDE, split, subgroup, lane);
+    hand_on(s11, row + SIDE, column + SIDE, split, subgroup, lane);
+    hand_on(s21, row + 2u * SIDE, column + SIDE, split, subgroup, lane);
     hand_on(s31, row + 3u * SIDE, column + SIDE, split, subgroup, lane);
+    finish(row0, column + SIDE + quad, subgroup, lane);
 }

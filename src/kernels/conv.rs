@@ -1,18 +1,18 @@
 //! Rows for [`crate::ops::ConvForward`] and its gradients.
 
 use super::{
-    Caps, Dispatch, Kernel, Variant, batch_norm, cooperative,
+    Caps, Dispatch, Kernel, Variant, batch_norm,
+    conv_tiled::gradient,
+    cooperative,
     lanes::Lanes,
-    matmul::{Matmul, merge_splits},
-    parts::{Elem, Merge, WORKSPACE, dispatch, read, single, source, stored, unpack},
+    matmul::{Matmul, Split},
+    parts::{Elem, Merge, dispatch, read, single, source, stored, unpack},
     speed,
+    statistics::Statistics,
 };
 use crate::{
     dtype::DType,
-    ops::{
-        BatchNormGradInput, BatchNormNormalize, BatchNormStatistics, Conv, ConvForward, ConvGradInput,
-        ConvGradWeight, Op,
-    },
+    ops::{BatchNormGradInput, BatchNormNormalize, Conv, ConvGradWeight, Op},
     shader::Source,
 };
 
@@ -50,9 +50,10 @@ pub(super) const VARIANTS: &[Variant] = &[
             let storage = op.storage();
             let op = unpack!(op, ConvForward);
             let conv = &op.conv;
-            let lanes = Lanes::of(conv.pixels(), conv.k, conv.c, &[]);
-            let kernel = only(lanes.rows("", shape(conv, lanes.rows_source(storage, FORWARD_LANES))));
-            surrounded(op, Merge::Serial, storage, kernel)
+            let (lanes, statistics) = (Lanes::of(conv.pixels(), conv.k, conv.c, &[]), Statistics::from(op));
+            let kernel = lanes_rows(conv, lanes, statistics, storage, FORWARD_LANES);
+            let kernel = activated(op.normalized, conv, storage, kernel);
+            statistics.merged(kernel, [conv.pixels(), conv.k], lanes.chunks(), Merge::Serial)
         },
     },
     Variant {
@@ -64,7 +65,9 @@ pub(super) const VARIANTS: &[Variant] = &[
             let op = unpack!(op, ConvForward);
             let conv = &op.conv;
             let source = shape(conv, source(&[FORWARD_BLOCKED]));
-            surrounded(op, Merge::Serial, DType::F32, single(source, conv.k / 8 * conv.pixels().div_ceil(4)))
+            let kernel = single(source, conv.k / 8 * conv.pixels().div_ceil(4));
+            let kernel = activated(op.normalized, conv, DType::F32, kernel);
+            Statistics::from(op).behind(kernel, [conv.pixels(), conv.k], Merge::Serial, DType::F32)
         },
     },
     Variant {
@@ -85,9 +88,10 @@ pub(super) const VARIANTS: &[Variant] = &[
             let storage = op.storage();
             let op = unpack!(op, ConvGradInput);
             let conv = &op.conv;
-            let lanes = Lanes::of(conv.pixels(), conv.c, conv.k, &[]);
-            let kernel = only(lanes.rows("", shape(conv, lanes.rows_source(storage, GRAD_INPUT_LANES))));
-            between(op, Merge::Serial, storage, kernel)
+            let (lanes, statistics) = (Lanes::of(conv.pixels(), conv.c, conv.k, &[]), Statistics::from(op));
+            let kernel = lanes_rows(conv, lanes, statistics, storage, GRAD_INPUT_LANES);
+            let kernel = read_back((false, op.through), conv, storage, kernel);
+            statistics.merged(kernel, [conv.pixels(), conv.c], lanes.chunks(), Merge::Serial)
         },
     },
     Variant {
@@ -100,7 +104,8 @@ pub(super) const VARIANTS: &[Variant] = &[
             let conv = &op.conv;
             let source = shape(conv, source(&[GRAD_INPUT_BLOCKED]));
             let kernel = single(source, conv.c / 8 * conv.pixels().div_ceil(4));
-            between(op, Merge::Serial, DType::F32, kernel)
+            let kernel = read_back((false, op.through), conv, DType::F32, kernel);
+            Statistics::from(op).behind(kernel, [conv.pixels(), conv.c], Merge::Serial, DType::F32)
         },
     },
     Variant {
@@ -193,41 +198,17 @@ pub(super) fn read_back(
     front.then(kernel)
 }
 
-/// A kernel that computes the plain convolution, with what comes before and after it as dispatches of their own.
-pub(super) fn surrounded(op: &ConvForward, merge: Merge, storage: DType, kernel: Kernel) -> Kernel {
-    measured(op, merge, storage, activated(op.normalized, &op.conv, storage, kernel))
-}
-
-/// A kernel that gives no statistics of the output, with dispatches behind it that do.
-pub(super) fn measured(op: &ConvForward, merge: Merge, storage: DType, kernel: Kernel) -> Kernel {
-    let conv = &op.conv;
-    if !op.statistics {
-        return kernel;
-    }
-    let statistics = BatchNormStatistics { rows: conv.pixels(), channels: conv.k, rows_before: 0 };
-    let mut behind = batch_norm::statistics(&statistics, storage, Elem::of(conv.k), merge);
-    for (dispatch, label) in behind.dispatches.iter_mut().zip(["statistics", "statistics_merge"]) {
-        dispatch.label = label;
-        dispatch.rebind = &[("input", "output")];
-    }
-    kernel.then(behind)
-}
-
-/// A kernel that computes the plain gradient of the input, with what comes before and after it as dispatches of their own.
-fn between(op: &ConvGradInput, merge: Merge, storage: DType, kernel: Kernel) -> Kernel {
-    summed(op, merge, storage, read_back((false, op.through), &op.conv, storage, kernel))
-}
-
-/// A kernel that gives no sums of the input's gradient, with dispatches behind it that do.
-pub(super) fn summed(op: &ConvGradInput, merge: Merge, storage: DType, kernel: Kernel) -> Kernel {
-    let Some(statistics) = op.statistics else { return kernel };
-    let sums = statistics.of_rows(op.conv.pixels(), op.conv.c);
-    let mut behind = batch_norm::grad_statistics(&sums, storage, Elem::of(op.conv.c), merge);
-    for (dispatch, label) in behind.dispatches.iter_mut().zip(["statistics", "statistics_merge"]) {
-        dispatch.label = label;
-        dispatch.rebind = &[("grad_output", "grad_input")];
-    }
-    kernel.then(behind)
+/// A product in the registers of subgroups: a subgroup's rows are a chunk.
+fn lanes_rows(
+    conv: &Conv,
+    lanes: Lanes,
+    statistics: Statistics,
+    storage: DType,
+    file: &'static str,
+) -> Kernel {
+    let source = lanes.rows_source(storage, &[statistics.files(), &[file]].concat());
+    let source = source.constant("COLUMNS", lanes.row_vectors());
+    only(lanes.rows("", statistics.constants(shape(conv, source))))
 }
 
 pub(super) fn only(dispatch: Dispatch) -> Kernel {
@@ -236,10 +217,13 @@ pub(super) fn only(dispatch: Dispatch) -> Kernel {
 
 /// The first dispatch writes each split's weights to the workspace; the second adds them in order.
 pub(super) fn split_grad_weight(op: &ConvGradWeight, splits: usize, partials: Dispatch) -> Kernel {
-    let len = 9 * op.conv.c * op.conv.k;
-    let merge = merge_splits(GRAD_WEIGHT_KEEP, Elem::Vec4, DType::F32, len, splits);
-    let merge = Dispatch { source: merge.source.flag("ACCUMULATE", op.accumulate), ..merge };
-    Kernel::new(vec![partials, merge]).workspace(WORKSPACE, 4 * len * splits)
+    let extents = [9 * op.conv.c, op.conv.k];
+    Split { extents, splits, elem: Elem::Vec4, storage: DType::F32 }.kernel(
+        partials,
+        Statistics::None,
+        GRAD_WEIGHT_KEEP,
+        |source| source.flag("ACCUMULATE", op.accumulate),
+    )
 }
 
 /// Splits only as far as the device needs pieces of work; without splits the results go where they belong.
@@ -276,8 +260,7 @@ fn forward_cooperative(op: &Op, caps: &Caps) -> Kernel {
     let product = cooperative::Product { m, n, k, splits, a_along_k: true, b_along_k: false };
     let loads = [NEIGHBOUR, read(op.normalized), FORWARD_COOPERATIVE];
     let finish = |source| shape(conv, source).constant("VECTORS", conv.c / 4);
-    let kernel = cooperative::kernel(caps, product, &loads, FORWARD_KEEP, finish);
-    surrounded(&ConvForward { normalized: false, ..*op }, Merge::Tree, DType::F16, kernel)
+    cooperative::kernel(caps, product, op.into(), &loads, FORWARD_KEEP, finish)
 }
 
 fn grad_input_cooperative(op: &Op, caps: &Caps) -> Kernel {
@@ -286,10 +269,9 @@ fn grad_input_cooperative(op: &Op, caps: &Caps) -> Kernel {
     let (m, n, k) = (conv.pixels(), conv.c, 9 * conv.k);
     let splits = cooperative::splits(caps, m, n, k);
     let product = cooperative::Product { m, n, k, splits, a_along_k: true, b_along_k: true };
-    let finish = |source| shape(conv, source);
-    let kernel =
-        cooperative::kernel(caps, product, &[NEIGHBOUR, GRAD_INPUT_COOPERATIVE], GRAD_INPUT_KEEP, finish);
-    between(op, Merge::Tree, DType::F16, kernel)
+    let loads = [NEIGHBOUR, gradient(op.through), GRAD_INPUT_COOPERATIVE];
+    let finish = |source| cooperative_gradient(conv, op.through, source);
+    cooperative::kernel(caps, product, op.into(), &loads, GRAD_INPUT_KEEP, finish)
 }
 
 fn grad_weight_cooperative(op: &Op, caps: &Caps) -> Kernel {
@@ -298,9 +280,18 @@ fn grad_weight_cooperative(op: &Op, caps: &Caps) -> Kernel {
     let (m, n, k) = (9 * conv.c, conv.k, conv.pixels());
     let splits = cooperative::splits(caps, m, n, k);
     let product = cooperative::Product { m, n, k, splits, a_along_k: false, b_along_k: false };
-    let loads = [NEIGHBOUR, read(op.normalized), GRAD_WEIGHT_COOPERATIVE];
-    let finish =
-        |source| shape(conv, source).constant("VECTORS", conv.c / 4).flag("ACCUMULATE", op.accumulate);
-    let kernel = cooperative::kernel(caps, product, &loads, GRAD_WEIGHT_KEEP, finish);
-    read_back((false, op.through), conv, DType::F16, kernel)
+    let loads = [NEIGHBOUR, read(op.normalized), gradient(op.through), GRAD_WEIGHT_COOPERATIVE];
+    let finish = |source: Source| {
+        let source = source.constant("VECTORS", conv.c / 4).flag("ACCUMULATE", op.accumulate);
+        cooperative_gradient(conv, op.through, source)
+    };
+    cooperative::kernel(caps, product, Statistics::None, &loads, GRAD_WEIGHT_KEEP, finish)
+}
+
+/// The constants of `shaders/shared/gradient_*.wgsl` in those kernels.
+fn cooperative_gradient(conv: &Conv, through: Option<f32>, source: Source) -> Source {
+    Elem::Vec4
+        .named(DType::F16, "grad", shape(conv, source))
+        .constant("GRAD_C", conv.k / 4)
+        .float("GRAD_AT_ZERO", through.unwrap_or(0.0))
 }

@@ -2,20 +2,19 @@
 //! channels, whose window stays in registers. Nothing asks for the gradient of that layer's input.
 
 use super::{
-    Caps, Dispatch, Kernel, Variant, batch_norm, conv,
+    Caps, Dispatch, Kernel, Variant, conv,
     conv_tiled::{INPUT_PLAIN, gradient},
     matmul::Matmul,
-    parts::{Chunks, Elem, GRID, Merge, WORKSPACE, dispatch, source, stored, unpack},
+    parts::{Chunks, Elem, GRID, Merge, dispatch, source, stored, unpack},
+    statistics::Statistics,
 };
 use crate::{
-    ops::{BatchNormStatistics, Conv, Op},
+    ops::{Conv, Op},
     shader::Source,
 };
 
 const WINDOW: &str = include_str!("../../shaders/conv/direct_window.wgsl");
 const FORWARD: &str = include_str!("../../shaders/conv/forward_direct.wgsl");
-const STATISTICS: &str = include_str!("../../shaders/conv/direct_statistics.wgsl");
-const NO_STATISTICS: &str = include_str!("../../shaders/conv/direct_no_statistics.wgsl");
 const GRAD_WEIGHT: &str = include_str!("../../shaders/conv/grad_weight_direct.wgsl");
 
 /// Input channels at most: nine times as many weights of four channels lie in an invocation's registers.
@@ -63,21 +62,16 @@ fn forward(op: &Op, caps: &Caps) -> Kernel {
     let enough = ENOUGH[usize::from(caps.software())];
     let lines = (all * columns / enough).clamp(1, LONG.div_ceil(conv.w));
     let chunks = Chunks { rows: lines * conv.w, count: all.div_ceil(lines) };
-    let end = if convolution.statistics { STATISTICS } else { NO_STATISTICS };
-    let source = source(&[INPUT_PLAIN, WINDOW, end, FORWARD])
+    let statistics = Statistics::from(convolution);
+    let files = [&[INPUT_PLAIN, WINDOW], statistics.files(), &[FORWARD]].concat();
+    let source = source(&files)
         .constant("LINES", lines)
         .constant("CHUNKS", chunks.count);
     let source = elem.columns(conv.k, elem.over(storage, source));
     let source = Elem::Scalar.named(storage, "input", conv::shape(conv, source));
-    let first = dispatch("", source, columns * chunks.count);
-    if !convolution.statistics {
-        return conv::only(first);
-    }
-    let norm = BatchNormStatistics { rows: conv.pixels(), channels: conv.k, rows_before: 0 };
+    let kernel = conv::only(dispatch("", source, columns * chunks.count));
     let how = if caps.software() { Merge::Serial } else { Merge::Tree };
-    let merge = batch_norm::statistics_merge(&norm, chunks, elem, how);
-    Kernel::new(vec![first, Dispatch { label: "statistics_merge", ..merge }])
-        .workspace(WORKSPACE, 4 * 2 * chunks.count * conv.k)
+    statistics.merged(kernel, [conv.pixels(), conv.k], chunks, how)
 }
 
 fn grad_weight(op: &Op, caps: &Caps) -> Kernel {

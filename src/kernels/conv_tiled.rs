@@ -5,7 +5,7 @@ use super::{
     Caps, Kernel, Variant,
     conv::{self, NEIGHBOUR},
     matmul::{Matmul, Side, Tile, tiled_rows},
-    parts::{Elem, Merge, unpack},
+    parts::{Elem, unpack},
 };
 use crate::{
     dtype::DType,
@@ -67,10 +67,7 @@ fn forward(op: &Op, tile: Tile, caps: &Caps) -> Kernel {
     let product = product(op, tile, caps, a, b);
     let loads = [NEIGHBOUR, input(convolution.normalized), FORWARD];
     let finish = |source| reads(conv, None, storage, b.elem.named(storage, "weight", source));
-    if convolution.statistics && product.gives_statistics() {
-        return product.kernel_with_statistics(&loads, conv::FORWARD_KEEP, finish);
-    }
-    conv::measured(convolution, Merge::Tree, storage, product.kernel(&loads, conv::FORWARD_KEEP, finish))
+    product.kernel_with(convolution.into(), &loads, conv::FORWARD_KEEP, finish)
 }
 
 fn grad_input(op: &Op, tile: Tile, caps: &Caps) -> Kernel {
@@ -80,15 +77,7 @@ fn grad_input(op: &Op, tile: Tile, caps: &Caps) -> Kernel {
     let loads = [NEIGHBOUR, gradient(gradients.through), GRAD_INPUT];
     let product = product(op, tile, caps, side, side);
     let finish = |source| reads(conv, gradients.through, storage, side.elem.named(storage, "weight", source));
-    match gradients.statistics {
-        Some(statistics) if product.gives_statistics() => {
-            product.kernel_with_grad_statistics(&loads, conv::GRAD_INPUT_KEEP, statistics, finish)
-        }
-        _ => {
-            let kernel = product.kernel(&loads, conv::GRAD_INPUT_KEEP, finish);
-            conv::summed(gradients, Merge::Tree, storage, kernel)
-        }
-    }
+    product.kernel_with(gradients.into(), &loads, conv::GRAD_INPUT_KEEP, finish)
 }
 
 fn grad_weight(op: &Op, tile: Tile, caps: &Caps) -> Kernel {

@@ -2,14 +2,18 @@
 
 use super::{
     Caps, Dispatch, Kernel,
-    matmul::{Matmul, merge_splits},
-    parts::{Elem, GRID, WORKSPACE},
+    matmul::{Matmul, Split},
+    parts::{Chunks, Elem, GRID, Merge},
+    statistics::Statistics,
 };
 use crate::{dtype::DType, ops::Op, shader::Source};
 
 const COOPERATIVE: &str = include_str!("../../shaders/shared/matmul_cooperative.wgsl");
 const PUT: &str = include_str!("../../shaders/shared/cooperative_put.wgsl");
 const PUT_PARTIAL: &str = include_str!("../../shaders/shared/cooperative_put_partial.wgsl");
+const COLUMNS: &str = include_str!("../../shaders/shared/cooperative_columns.wgsl");
+const MOMENTS: &str = include_str!("../../shaders/shared/cooperative_statistics.wgsl");
+const SUMS: &str = include_str!("../../shaders/shared/cooperative_grad_statistics.wgsl");
 
 const MATRICES_16: &str = include_str!("../../shaders/shared/cooperative_16.wgsl");
 const MATRICES_8: &str = include_str!("../../shaders/shared/cooperative_8.wgsl");
@@ -64,6 +68,7 @@ pub(super) struct Product {
 pub(super) fn kernel(
     caps: &Caps,
     product: Product,
+    statistics: Statistics,
     loads: &[&'static str],
     keep: &'static str,
     finish: impl Fn(Source) -> Source,
@@ -71,10 +76,17 @@ pub(super) fn kernel(
     let Product { m, n, k, splits, a_along_k, b_along_k } = product;
     let split = splits > 1;
     let (matrices, tile) = matrices(caps);
-    let mut files = vec![GRID];
-    files.extend(loads);
-    files.extend(if split { vec![PUT_PARTIAL] } else { vec![keep, PUT] });
-    files.extend([matrices, COOPERATIVE]);
+    let put = match statistics {
+        _ if split => vec![PUT_PARTIAL],
+        Statistics::None => vec![keep, PUT],
+        _ => [&[keep], statistics.files(), &[COLUMNS]].concat(),
+    };
+    let ends: &[_] = match statistics {
+        Statistics::Moments if !split => &[MOMENTS],
+        Statistics::Sums(_) if !split => &[SUMS],
+        _ => &[],
+    };
+    let files = [&[GRID], loads, &put, ends, &[matrices, COOPERATIVE]].concat();
     let source = Elem::Vec4
         .over(DType::F16, Source::new(files))
         .enable("wgpu_cooperative_matrix")
@@ -84,14 +96,14 @@ pub(super) fn kernel(
         .constant("SPLITS", splits)
         .flag("A_ALONG_K", a_along_k)
         .flag("B_ALONG_K", b_along_k);
-    let workgroups = (m.div_ceil(tile) * n.div_ceil(tile) * splits) as u64;
-    let label = if split { "partials" } else { "" };
     let source = finish(Elem::Vec4.columns(n, source));
-    let mut dispatches = vec![Dispatch::new(label, source, workgroups)];
+    let workgroups = (m.div_ceil(tile) * n.div_ceil(tile) * splits) as u64;
     if split {
-        let merge = merge_splits(keep, Elem::Vec4, DType::F16, m * n, splits);
-        dispatches.push(Dispatch { source: finish(Elem::Vec4.columns(n, merge.source)), ..merge });
+        let partials = Dispatch::new("partials", source, workgroups);
+        let split = Split { extents: [m, n], splits, elem: Elem::Vec4, storage: DType::F16 };
+        return split.kernel(partials, statistics, keep, finish);
     }
-    let kernel = Kernel::new(dispatches);
-    if split { kernel.workspace(WORKSPACE, 4 * m * n * splits) } else { kernel }
+    let kernel = Kernel::new(vec![Dispatch::new("", statistics.constants(source), workgroups)]);
+    let chunks = Chunks { rows: tile, count: m.div_ceil(tile) };
+    statistics.merged(kernel, [m, n], chunks, Merge::Tree)
 }

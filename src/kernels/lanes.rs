@@ -1,6 +1,9 @@
 //! Products in the registers of one subgroup, whose lanes hand their rows round: what software adapters run best.
 
-use super::{Caps, Dispatch, parts::GRID};
+use super::{
+    Caps, Dispatch,
+    parts::{Chunks, GRID},
+};
 use crate::{dtype::DType, shader::Source};
 
 const LANES: &str = include_str!("../../shaders/shared/lanes.wgsl");
@@ -75,8 +78,15 @@ impl Lanes {
             .alias("stored_part", &name(scalar, self.part))
             .alias("columns", &columns)
             .alias("stored_columns", &name(scalar, self.width))
-            .alias("elem", &columns);
+            .alias("stored", &name(scalar, self.width))
+            .alias("elem", &columns)
+            .alias("bools", &name("bool", self.width));
         if storage == DType::F16 { source.enable("f16") } else { source }
+    }
+
+    /// Vectors of columns in a row of the result.
+    pub(super) fn row_vectors(self) -> usize {
+        self.columns / self.width
     }
 
     fn column_blocks(self) -> usize {
@@ -84,8 +94,14 @@ impl Lanes {
     }
 
     /// As [`Lanes::source`] for kernels whose lanes hold rows of the result.
-    pub(super) fn rows_source(self, storage: DType, file: &'static str) -> Source {
-        self.source(storage, &[LANES, file]).constant("BLOCKED", self.blocked)
+    pub(super) fn rows_source(self, storage: DType, files: &[&'static str]) -> Source {
+        self.source(storage, &[&[LANES], files].concat()).constant("BLOCKED", self.blocked)
+    }
+
+    /// The rows that one subgroup works.
+    pub(super) fn chunks(self) -> Chunks {
+        let rows = self.blocked * SIZE;
+        Chunks { rows, count: self.rows.div_ceil(rows) }
     }
 
     /// As [`Lanes::source`] for outer products.
@@ -95,8 +111,7 @@ impl Lanes {
 
     /// A dispatch over blocks of rows and columns.
     pub(super) fn rows(self, label: &'static str, source: Source) -> Dispatch {
-        let blocks = self.rows.div_ceil(self.blocked * SIZE);
-        Dispatch::new(label, source, (blocks * self.column_blocks()) as u64)
+        Dispatch::new(label, source, (self.chunks().count * self.column_blocks()) as u64)
     }
 
     /// Blocks of an outer product of the inner dimension and the columns.

@@ -5,6 +5,7 @@ use super::{
     lanes::Lanes,
     parts::{single, source, stored, unpack},
     speed,
+    statistics::Statistics,
 };
 use crate::{
     dtype::DType,
@@ -48,7 +49,7 @@ pub(super) const VARIANTS: &[Variant] = &[
             let storage = op.storage();
             let linear = unpack!(op, Linear);
             let lanes = Lanes::of(linear.n, linear.outputs, linear.inputs, &[]);
-            only(lanes.rows("", shape(linear, lanes.rows_source(storage, FORWARD_LANES))))
+            only(lanes.rows("", shape(linear, lanes.rows_source(storage, &[FORWARD_LANES]))))
         },
     },
     Variant {
@@ -85,7 +86,7 @@ pub(super) const VARIANTS: &[Variant] = &[
             let LinearGradInput(linear) = op;
             let strides = [linear.first, linear.total];
             let lanes = Lanes::of(linear.n, linear.inputs, linear.outputs, &strides);
-            let source = shape(linear, lanes.rows_source(storage, GRAD_INPUT_LANES))
+            let source = shape(linear, lanes.rows_source(storage, &[GRAD_INPUT_LANES]))
                 .flag("ACCUMULATE", op.accumulate());
             only(lanes.rows("", source))
         },
@@ -192,7 +193,7 @@ fn forward_cooperative(op: &Op, caps: &Caps) -> Kernel {
     let (m, n, k) = (linear.n, linear.outputs, linear.inputs);
     let splits = cooperative::splits(caps, m, n, k);
     let product = cooperative::Product { m, n, k, splits, a_along_k: true, b_along_k: true };
-    cooperative::kernel(caps, product, &[FORWARD_COOPERATIVE], FORWARD_KEEP, |source| slice(linear, source))
+    cooperative::kernel(caps, product, Statistics::None, &[FORWARD_COOPERATIVE], FORWARD_KEEP, |source| slice(linear, source))
 }
 
 fn grad_input_cooperative(op: &Op, caps: &Caps) -> Kernel {
@@ -202,7 +203,7 @@ fn grad_input_cooperative(op: &Op, caps: &Caps) -> Kernel {
     let splits = cooperative::splits(caps, m, n, k);
     let product = cooperative::Product { m, n, k, splits, a_along_k: true, b_along_k: false };
     let finish = |source| slice(linear, source).flag("ACCUMULATE", op.accumulate());
-    cooperative::kernel(caps, product, &[GRAD_INPUT_COOPERATIVE], GRAD_INPUT_KEEP, finish)
+    cooperative::kernel(caps, product, Statistics::None, &[GRAD_INPUT_COOPERATIVE], GRAD_INPUT_KEEP, finish)
 }
 
 fn grad_weight_cooperative(op: &Op, caps: &Caps) -> Kernel {
@@ -210,5 +211,5 @@ fn grad_weight_cooperative(op: &Op, caps: &Caps) -> Kernel {
     let (m, n, k) = (linear.outputs, linear.inputs, linear.n);
     let product = cooperative::Product { m, n, k, splits: 1, a_along_k: false, b_along_k: false };
     let finish = |source| slice(linear, source);
-    cooperative::kernel(caps, product, &[GRAD_WEIGHT_COOPERATIVE], GRAD_WEIGHT_KEEP, finish)
+    cooperative::kernel(caps, product, Statistics::None, &[GRAD_WEIGHT_COOPERATIVE], GRAD_WEIGHT_KEEP, finish)
 }

@@ -1,14 +1,11 @@
 //! The tiled matrix product that convolutions and linear layers share.
 
 use super::{
-    Caps, DeviceClass, Dispatch, Kernel, batch_norm,
+    Caps, DeviceClass, Dispatch, Kernel,
     parts::{Chunks, Elem, GRID, Merge, WORKSPACE, dispatch, source},
+    statistics::Statistics,
 };
-use crate::{
-    dtype::DType,
-    ops::{BatchNormStatistics, GradStatistics},
-    shader::Source,
-};
+use crate::{dtype::DType, shader::Source};
 
 const TILED: &str = include_str!("../../shaders/shared/matmul_tiled.wgsl");
 const A: [&str; 2] = [
@@ -29,6 +26,7 @@ const STATISTICS: &str = include_str!("../../shaders/shared/matmul_statistics.wg
 const GRAD_STATISTICS: &str = include_str!("../../shaders/shared/matmul_grad_statistics.wgsl");
 const PARTIAL: &str = include_str!("../../shaders/shared/matmul_partial.wgsl");
 const MERGE_SPLITS: &str = include_str!("../../shaders/shared/merge_splits.wgsl");
+const MERGE_SPLITS_ROWS: &str = include_str!("../../shaders/shared/merge_splits_rows.wgsl");
 
 /// Depth of a slab: the channels of one tap that a tile works at a time.
 const SLAB: usize = 8;
@@ -167,11 +165,6 @@ impl Matmul {
         wanted.min(k.div_ceil(least)).min(room).max(1)
     }
 
-    /// Whether a tile can give the statistics of its columns.
-    pub(super) fn gives_statistics(&self) -> bool {
-        self.splits == 1 && self.extents[1].is_multiple_of(4)
-    }
-
     /// The kernel: in one dispatch, or split and merged. `loads` declare the operands and their loads, `keep` the result;
     /// `finish` adds the constants of the operation.
     pub(super) fn kernel(
@@ -180,64 +173,37 @@ impl Matmul {
         keep: &'static str,
         finish: impl Fn(Source) -> Source,
     ) -> Kernel {
-        let [m, n, _] = self.extents;
-        if self.splits == 1 {
-            let source = self.source(loads, &[keep], &[PLAIN], self.elem);
-            return Kernel::new(vec![self.dispatch("", finish(source))]);
+        self.kernel_with(Statistics::None, loads, keep, finish)
+    }
+
+    /// The kernel of a product of whose columns there is more to know: it comes out of the tiles, or out of the dispatch
+    /// that adds the parts; where columns are not in fours it has dispatches of its own.
+    pub(super) fn kernel_with(
+        &self,
+        statistics: Statistics,
+        loads: &[&'static str],
+        keep: &'static str,
+        finish: impl Fn(Source) -> Source,
+    ) -> Kernel {
+        let Self { extents: [m, n, _], tile, splits, elem, storage, .. } = *self;
+        if splits > 1 {
+            let source = self.source(loads, &[PARTIAL], &[PLAIN], Elem::of(n));
+            let partials = self.dispatch("partials", finish(source));
+            return Split { extents: [m, n], splits, elem, storage }.kernel(partials, statistics, keep, finish);
         }
-        let partials = self.source(loads, &[PARTIAL], &[PLAIN], Elem::of(n));
-        let merge = merge_splits(keep, self.elem, self.storage, m * n, self.splits);
-        let source = finish(self.elem.columns(n, merge.source));
-        let merge = Dispatch { source, ..merge };
-        Kernel::new(vec![self.dispatch("partials", finish(partials)), merge])
-            .workspace(WORKSPACE, 4 * m * n * self.splits)
-    }
-
-    /// The kernel of a product that gives the mean and the variance of each column too.
-    pub(super) fn kernel_with_statistics(
-        &self,
-        loads: &[&'static str],
-        keep: &'static str,
-        finish: impl Fn(Source) -> Source,
-    ) -> Kernel {
-        let [m, n, _] = self.extents;
-        let source = self.source(loads, &[keep], &[COLUMNS, STATISTICS], self.elem);
-        let norm = BatchNormStatistics { rows: m, channels: n, rows_before: 0 };
-        let merge = batch_norm::statistics_merge(&norm, self.chunks(), Elem::of(n), Merge::Tree);
-        self.merged(finish(source), merge)
-    }
-
-    /// The kernel of a product that is a gradient behind a batch norm, and gives the sums of that, too.
-    pub(super) fn kernel_with_grad_statistics(
-        &self,
-        loads: &[&'static str],
-        keep: &'static str,
-        statistics: GradStatistics,
-        finish: impl Fn(Source) -> Source,
-    ) -> Kernel {
-        let n = self.extents[1];
-        let behind = [batch_norm::RELU_SLOPE, COLUMNS, GRAD_STATISTICS];
-        let source =
-            batch_norm::slope(Some(statistics.at_zero), self.source(loads, &[keep], &behind, self.elem));
-        let merge = batch_norm::grad_statistics_merge(
-            n,
-            statistics.accumulate,
-            self.chunks(),
-            Elem::of(n),
-            Merge::Tree,
-        );
-        self.merged(finish(source), merge)
-    }
-
-    /// The rows of tiles, of whose columns two values are kept each.
-    fn chunks(&self) -> Chunks {
-        Chunks { rows: self.tile.m, count: self.extents[0].div_ceil(self.tile.m) }
-    }
-
-    fn merged(&self, source: Source, merge: Dispatch) -> Kernel {
-        let merge = Dispatch { label: "statistics_merge", ..merge };
-        Kernel::new(vec![self.dispatch("", source), merge])
-            .workspace(WORKSPACE, 4 * 2 * self.chunks().count * self.extents[1])
+        let fours = n.is_multiple_of(4);
+        let (within, behind) =
+            if fours { (statistics, Statistics::None) } else { (Statistics::None, statistics) };
+        let files = match within {
+            Statistics::None => vec![PLAIN],
+            Statistics::Moments => vec![COLUMNS, STATISTICS],
+            Statistics::Sums(_) => [within.files(), &[COLUMNS, GRAD_STATISTICS]].concat(),
+        };
+        let source = within.constants(self.source(loads, &[keep], &files, elem));
+        let kernel = Kernel::new(vec![self.dispatch("", finish(source))]);
+        let chunks = Chunks { rows: tile.m, count: m.div_ceil(tile.m) };
+        let kernel = within.merged(kernel, [m, n], chunks, Merge::Tree);
+        behind.behind(kernel, [m, n], Merge::Tree, storage)
     }
 
     fn dispatch(&self, label: &'static str, source: Source) -> Dispatch {
@@ -277,16 +243,49 @@ impl Matmul {
     }
 }
 
-/// The dispatch that adds the parts of a split result in order; `keep` declares where sums go.
-pub(super) fn merge_splits(
-    keep: &'static str,
-    elem: Elem,
-    storage: DType,
-    len: usize,
-    splits: usize,
-) -> Dispatch {
-    let len = len / elem.lanes();
-    let source =
-        elem.over(storage, source(&[keep, MERGE_SPLITS])).constant("LEN", len).constant("SPLITS", splits);
-    dispatch("merge", source, len)
+/// A product whose K is split, and its parts added in order.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Split {
+    /// `[rows, columns]` of the result.
+    pub(super) extents: [usize; 2],
+    /// How many parts.
+    pub(super) splits: usize,
+    /// What the result is laid as.
+    pub(super) elem: Elem,
+    /// As what it is stored.
+    pub(super) storage: DType,
+}
+
+impl Split {
+    /// The least rows of a column that are worth an invocation, where columns are looked at.
+    const LEAST_ROWS: usize = 8;
+
+    /// `partials`, which leaves the parts in the workspace, then the dispatch that adds them; `keep` declares the result and
+    /// `finish` adds its constants.
+    pub(super) fn kernel(
+        self,
+        partials: Dispatch,
+        statistics: Statistics,
+        keep: &'static str,
+        finish: impl Fn(Source) -> Source,
+    ) -> Kernel {
+        let Self { extents: extents @ [rows, columns], splits, elem, storage } = self;
+        let bytes = 4 * rows * columns * splits;
+        let whole = |source| {
+            let source = elem.columns(columns, elem.over(storage, source)).constant("SPLITS", splits);
+            finish(source)
+        };
+        if statistics == Statistics::None {
+            let len = rows * columns / elem.lanes();
+            let source = whole(source(&[keep, MERGE_SPLITS]).constant("LEN", len));
+            return Kernel::new(vec![partials, dispatch("merge", source, len)]).workspace(WORKSPACE, bytes);
+        }
+        let chunks = Chunks::of_at_least(Self::LEAST_ROWS, rows);
+        let files = [&[keep], statistics.files(), &[MERGE_SPLITS_ROWS]].concat();
+        let source = chunks.constants(statistics.constants(whole(source(&files).constant("ROWS", rows))));
+        let merge = dispatch("merge", source, columns / elem.lanes() * chunks.count);
+        let partials = Dispatch { rebind: &[(WORKSPACE, "parts")], ..partials };
+        let kernel = Kernel::new(vec![partials, merge]).workspace("parts", bytes);
+        statistics.merged(kernel, extents, chunks, Merge::Tree)
+    }
 }

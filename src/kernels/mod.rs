@@ -30,6 +30,7 @@ mod prepare;
 mod relu;
 pub mod roofline;
 mod sgd;
+mod statistics;
 mod tuned;
 mod winograd;
 

@@ -154,7 +154,12 @@ impl Chunks {
     const MOST: usize = 1024;
 
     pub(super) fn of(rows: usize) -> Self {
-        let size = rows.div_ceil(Self::MOST).max(Self::LEAST);
+        Self::of_at_least(Self::LEAST, rows)
+    }
+
+    /// As [`Chunks::of`], where chunks of `least` rows are worth an invocation.
+    pub(super) fn of_at_least(least: usize, rows: usize) -> Self {
+        let size = rows.div_ceil(Self::MOST).max(least);
         Self { rows: size, count: rows.div_ceil(size) }
     }
 

@@ -77,7 +77,7 @@ impl Winograd {
             Family::Lanes => {
                 let lanes = Lanes::of(tiles, n, k, &[]);
                 let source = lanes
-                    .rows_source(DType::F32, LANES)
+                    .rows_source(DType::F32, &[LANES])
                     .constant("PRODUCTS", self.products())
                     .constant("M", tiles)
                     .constant("N", n)

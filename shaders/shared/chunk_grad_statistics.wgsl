@@ -1,0 +1,37 @@
+// What an invocation gives of a chunk of rows besides them, where they are a gradient behind batch norm and ReLU: the sums down
+// a column of g and of g * (input - mean) inv_std, where g is a result, times ReLU's slope at (input - mean) scale + shift
+// (shared/relu_slope.wgsl).
+//
+// Buffers      input [ROWS, COLUMNS] as `stored`; affine [4, COLUMNS] (mean, scale, shift, inv_std) as `elem`; workspace
+//              [CHUNKS, 2, COLUMNS] as `elem`: what batch_norm/grad_statistics_merge*.wgsl adds up
+// Numerics     in order of the rows; inv_std is taken out of the sum
+
+@group(0) @binding(0) var<storage, read> input: array<stored>;
+@group(0) @binding(4) var<storage, read_write> workspace: array<elem>;
+@group(0) @binding(7) var<storage, read> affine: array<elem>;
+
+var<private> sum_g: elem = elem(0.0);
+var<private> sum_gx: elem = elem(0.0);
+
+// Begins another chunk.
+fn forget() {
+    sum_g = elem(0.0);
+    sum_gx = elem(0.0);
+}
+
+fn observe(i: u32, gradient: elem) {
+    let c = i % COLUMNS;
+    let centered = elem(input[i]) - affine[c];
+    let g = passed(centered * affine[COLUMNS + c] + affine[2u * COLUMNS + c], gradient);
+    sum_g += g;
+    sum_gx += g * centered;
+}
+
+fn give(chunk: u32, column: u32, plain: elem, weighted: elem) {
+    workspace[chunk * 2u * COLUMNS + column] = plain;
+    workspace[(chunk * 2u + 1u) * COLUMNS + column] = weighted * affine[3u * COLUMNS + column];
+}
+
+fn report(chunk: u32, column: u32, count: f32) {
+    give(chunk, column, sum_g, sum_gx);
+}

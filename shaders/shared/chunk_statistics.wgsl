@@ -1,0 +1,51 @@
+// What an invocation gives of a chunk of rows besides them: mean and M2 (the sum of squared deviations) of a column of `elem`,
+// of which a row has COLUMNS. observe(i, y) takes result i as it is stored: in f16 an outlier's rounding shows in the variance.
+//
+// Buffers      workspace [CHUNKS, 2, COLUMNS]: what batch_norm/statistics_merge*.wgsl merges
+// Numerics     sums of d and d^2 about the chunk's first value, M2 = sum d^2 - (sum d)^2 / n. The first value is one of the
+//              chunk's, so its own squared deviation is at most M2 and (sum d)^2 / n at most n M2: whatever the mean, the
+//              difference loses a factor of n (8 to some 256) of f32's precision at worst. A chunk of equal values has M2 = 0
+
+@group(0) @binding(4) var<storage, read_write> workspace: array<elem>;
+
+var<private> begun: bool = false;
+var<private> first: elem = elem(0.0);
+var<private> sum_d: elem = elem(0.0);
+var<private> sum_d2: elem = elem(0.0);
+
+// Begins another chunk.
+fn forget() {
+    begun = false;
+    first = elem(0.0);
+    sum_d = elem(0.0);
+    sum_d2 = elem(0.0);
+}
+
+fn observe(i: u32, y: elem) {
+    if !begun {
+        first = y;
+        begun = true;
+    }
+    let d = y - first;
+    sum_d += d;
+    sum_d2 += d * d;
+}
+
+fn own_mean(count: f32) -> elem {
+    return first + sum_d / count;
+}
+
+fn own_m2(count: f32) -> elem {
+    let m2 = sum_d2 - sum_d * (sum_d / count);
+    // Not `max`, which may lose a NaN.
+    return select(m2, elem(0.0), m2 < elem(0.0));
+}
+
+fn give(chunk: u32, column: u32, mean: elem, m2: elem) {
+    workspace[chunk * 2u * COLUMNS + column] = mean;
+    workspace[(chunk * 2u + 1u) * COLUMNS + column] = m2;
+}
+
+fn report(chunk: u32, column: u32, count: f32) {
+    give(chunk, column, own_mean(count), own_m2(count));
+}

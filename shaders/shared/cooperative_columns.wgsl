@@ -1,0 +1,54 @@
+// A product in one piece whose columns are looked at besides: `keep` of the file in front puts results where they belong and
+// returns what it stores, observe(...) of shared/chunk_*statistics.wgsl sees it. A lane has the rows `lane / (SIDE / 4)` of blocks,
+// so 16 invocations share the columns of a quad: 8 of each of two subgroups.
+
+const SHARERS: u32 = 16u;
+// Quads of a line of blocks, of four subgroups side by side.
+const QUADS: u32 = SIDE;
+
+var<private> seen: f32 = 0.0;
+
+fn put(row: u32, column: u32, split: u32, values: vec4<f32>) {
+    let i = (row * N + column) / 4u;
+    observe(i, keep(i, values));
+    seen += 1.0;
+}
+
+fn has_rows(lane: u32) -> bool {
+    return lane < 2u * SIDE;
+}
+
+// Among the invocations that share its columns.
+fn sharer(subgroup: u32, lane: u32) -> u32 {
+    return subgroup / 4u * (SHARERS / 2u) + lane / (SIDE / 4u);
+}
+
+// The sum of `mine` over those invocations, in their order; the same for all of them. All must call it.
+fn tile_sum(subgroup: u32, lane: u32, mine: vec4<f32>) -> vec4<f32> {
+    let quad = subgroup % 4u * (SIDE / 4u) + lane % (SIDE / 4u);
+    workgroupBarrier();
+    if has_rows(lane) {
+        for (var i = 0u; i < 4u; i++) {
+            results[(sharer(subgroup, lane) * QUADS + quad) * 4u + i] = mine[i];
+        }
+    }
+    workgroupBarrier();
+    var sum = vec4(0.0);
+    for (var s = 0u; s < SHARERS; s++) {
+        let at = (s * QUADS + quad) * 4u;
+        sum += vec4(results[at], results[at + 1u], results[at + 2u], results[at + 3u]);
+    }
+    return sum;
+}
+
+// Behind a line of blocks: what its columns give, for the first of those that share them to hand on.
+fn finish(row0: u32, column: u32, subgroup: u32, lane: u32) {
+    let both = columns_of_tile(row0, subgroup, lane);
+    if has_rows(lane) && sharer(subgroup, lane) == 0u && column < N {
+        give(row0 / TILE, column / 4u, both[0], both[1]);
+    }
+    forget();
+    seen = 0.0;
+    // The next blocks pass where the sums lay.
+    workgroupBarrier();
+}

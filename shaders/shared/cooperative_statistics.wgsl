@@ -1,0 +1,11 @@
+// Mean and M2 of the columns of a tile of shared/matmul_cooperative.wgsl: of an invocation's rows by
+// shared/chunk_statistics.wgsl, then about the tile's own mean.
+fn columns_of_tile(row0: u32, subgroup: u32, lane: u32) -> array<vec4<f32>, 2> {
+    let rows = f32(min(TILE, M - row0));
+    // Invocations without rows have sums of 0.
+    let own = own_mean(max(seen, 1.0));
+    let mean = tile_sum(subgroup, lane, seen * own) / rows;
+    let deviation = own - mean;
+    let m2 = tile_sum(subgroup, lane, own_m2(max(seen, 1.0)) + seen * deviation * deviation);
+    return array<vec4<f32>, 2>(mean, m2);
+}

@@ -1,0 +1,33 @@
+// The second dispatch of a product whose K is split, where its columns are looked at besides:
+// result[row, column] = sum over the splits of parts[split, row, column]
+//
+// Buffers      parts [SPLITS, ROWS, COLUMNS] as `elem`; the result is declared by a file in front of this one with
+//              fn keep(i, sum), which returns what it stores; shared/chunk_*statistics.wgsl has the others
+// Who          one invocation an elem of a row and a chunk of CHUNK rows; lanes lie along the row
+// Numerics     the parts are added in order
+
+@group(0) @binding(1) var<storage, read> parts: array<elem>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let invocation = grid_index(workgroup, workgroups) * WORKGROUP + local;
+    let column = invocation % COLUMNS;
+    let chunk = invocation / COLUMNS;
+    if chunk >= CHUNKS {
+        return;
+    }
+    let end = min(chunk * CHUNK + CHUNK, ROWS);
+    for (var row = chunk * CHUNK; row < end; row++) {
+        let i = row * COLUMNS + column;
+        var sum = elem(0.0);
+        for (var split = 0u; split < SPLITS; split++) {
+            sum += parts[split * ROWS * COLUMNS + i];
+        }
+        observe(i, keep(i, sum));
+    }
+    report(chunk, column, f32(end - chunk * CHUNK));
+}
