@@ -14,14 +14,26 @@
 @group(0) @binding(4) var<storage, read_write> m: array<elem>;
 @group(0) @binding(6) var<storage, read_write> v: array<elem>;
 
-fn adam_step(i: u32, gradient: elem) {
+// What is the same for all elements. Software adapters load it fast only where no invocation has left: before any branch.
+struct Rates {
+    learning_rate: f32,
+    correction1: f32,
+    correction2: f32,
+    unscale: f32,
+}
+
+fn adam_rates() -> Rates {
     let correction = corrections(vec2(control.bias_correction1, control.bias_correction2));
+    return Rates(control.learning_rate, correction.x, correction.y, unscale());
+}
+
+fn adam_step(i: u32, gradient: elem, rates: Rates) {
     let p = parameter[i];
-    let g = gradient * unscale() + DECAY_WITHIN * p;
+    let g = gradient * rates.unscale + DECAY_WITHIN * p;
     let m_new = BETA1 * m[i] + ONE_MINUS_BETA1 * g;
     let v_new = BETA2 * v[i] + ONE_MINUS_BETA2 * g * g;
     m[i] = m_new;
     v[i] = v_new;
-    let denominator = sqrt(v_new / correction.y) + elem(EPS);
-    parameter[i] = p - control.learning_rate * ((m_new / correction.x) / denominator + DECAY_APART * p);
+    let denominator = sqrt(v_new / rates.correction2) + elem(EPS);
+    parameter[i] = p - rates.learning_rate * ((m_new / rates.correction1) / denominator + DECAY_APART * p);
 }

@@ -13,9 +13,10 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
+    let rates = adam_rates();
     let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
     if i >= arrayLength(&parameter) || skipped() {
         return;
     }
-    adam_step(i, gradient[i]);
+    adam_step(i, gradient[i], rates);
 }

@@ -7,3 +7,6 @@
 fn keep(i: u32, sum: elem) {
     grad_weight[i] = sum;
 }
+
+fn ready() {
+}

@@ -23,6 +23,7 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(subgroup_invocation_id) lane: u32,
 ) {
+    ready();
     let unit = grid_index(workgroup, workgroups);
     let i = (unit % IN_BLOCKS * LANES + lane) * V;
     let o = unit / IN_BLOCKS * ROW_LANES;

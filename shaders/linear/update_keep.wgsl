@@ -3,5 +3,5 @@
 // Where        it saves the gradient's write and its read, 8 of the 36 bytes that a weight's gradient and step move
 
 fn keep(i: u32, gradient: elem) {
-    adam_step(i, gradient);
+    adam_step(i, gradient, adam_rates());
 }

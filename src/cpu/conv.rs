@@ -11,7 +11,7 @@ use super::{
     scratch::{Lanes, Scratch, Sizes},
     source::{Lines, Source},
     strips,
-    winograd::{self, Plan},
+    winograd::{self, Plan, Weights},
 };
 use crate::ops::{
     BatchNormGradInput, BatchNormNormalize, BatchNormStatistics, Conv, ConvForward, ConvGradInput,
@@ -116,12 +116,12 @@ fn sizes(conv: &Conv) -> Sizes {
 }
 
 pub(super) fn grad_input_sizes<S: Scalar>(op: &ConvGradInput) -> Sizes {
-    let (reversed, turned) =
-        (reversed(&op.conv), Sizes { weights: 9 * op.conv.c * op.conv.k, ..Sizes::default() });
-    match plan::<S>(&reversed) {
-        Some(plan) => turned.max(plan.sizes()),
-        None => turned.max(sizes(&reversed)).max(through_sizes(&op.conv, op.through)),
+    let reversed = reversed(&op.conv);
+    if let Some(plan) = plan::<S>(&reversed) {
+        return plan.sizes();
     }
+    let turned = Sizes { weights: 9 * op.conv.c * op.conv.k, ..Sizes::default() };
+    turned.max(sizes(&reversed)).max(through_sizes(&op.conv, op.through))
 }
 
 pub(super) fn grad_weight_sizes<S: Scalar>(op: &ConvGradWeight) -> Sizes {
@@ -154,7 +154,8 @@ pub(super) fn forward<S: Scalar>(
 ) {
     let Scratch { lanes, shared, weights, sums, activated: room, .. } = scratch;
     if let Some(plan) = plan::<S>(&op.conv) {
-        winograd::convolve(&plan, Source::input(input, affine), weight, bias, output, lanes, shared);
+        let (input, weight) = (Source::input(input, affine), Weights::Plain(weight));
+        winograd::convolve(&plan, input, weight, bias, output, lanes, shared);
     } else {
         let input = activated(&op.conv, input, affine, room, weights);
         convolve(&op.conv, input, weight, Some(bias), output, lanes, shared);
@@ -175,21 +176,16 @@ pub(super) fn grad_input<S: Scalar>(
 ) {
     let Scratch { lanes, shared, weights, gradient: room, .. } = scratch;
     let (Conv { c, k, .. }, reversed) = (op.conv, reversed(&op.conv));
-    let turn = |turned: &mut [S]| {
-        turned.par_chunks_mut(k * c).zip(weight.par_chunks(c * k).rev()).for_each(|(turned, weight)| {
-            transpose(weight, c, k, turned);
-        });
-    };
     if let Some(plan) = plan::<S>(&reversed) {
         let [grad_output, output, grad_affine] = grad_output;
         let source = Source::gradient([grad_output, output, grad_affine], op.through);
-        let turned = &mut weights[..9 * c * k];
-        turn(turned);
-        return winograd::convolve(&plan, source, turned, &[], grad_input, lanes, shared);
+        return winograd::convolve(&plan, source, Weights::Turned(weight), &[], grad_input, lanes, shared);
     }
     let grad_output = gradient(&op.conv, op.through, grad_output, room, weights);
     let turned = &mut weights[..9 * c * k];
-    turn(turned);
+    turned.par_chunks_mut(k * c).zip(weight.par_chunks(c * k).rev()).for_each(|(turned, weight)| {
+        transpose(weight, c, k, turned);
+    });
     convolve(&reversed, grad_output, turned, None, grad_input, lanes, shared);
 }
 

@@ -23,6 +23,7 @@ pub(super) const FORWARD_KEEP: &str = include_str!("../../shaders/linear/forward
 pub(super) const GRAD_INPUT_KEEP: &str = include_str!("../../shaders/linear/grad_input_keep.wgsl");
 pub(super) const GRAD_WEIGHT_KEEP: &str = include_str!("../../shaders/linear/grad_weight_keep.wgsl");
 pub(super) const UPDATE_KEEP: &str = include_str!("../../shaders/linear/update_keep.wgsl");
+const UPDATE_LANES_KEEP: &str = include_str!("../../shaders/linear/update_lanes_keep.wgsl");
 const FORWARD_BLOCKED: &str = include_str!("../../shaders/linear/forward_blocked.wgsl");
 const GRAD_INPUT_BLOCKED: &str = include_str!("../../shaders/linear/grad_input_blocked.wgsl");
 const GRAD_WEIGHT_BLOCKED: &str = include_str!("../../shaders/linear/grad_weight_blocked.wgsl");
@@ -151,7 +152,7 @@ pub(super) const VARIANTS: &[Variant] = &[
         supports: |op, caps| matches!(stored(op, caps), Some(Op::LinearUpdate(op)) if Lanes::fit(caps, op.linear.inputs)),
         build: |op, _| {
             let LinearUpdate { linear, adam } = unpack!(op, LinearUpdate);
-            let files = [adam::step(adam), vec![UPDATE_KEEP, GRAD_WEIGHT_LANES]].concat();
+            let files = [adam::step(adam), vec![UPDATE_LANES_KEEP, GRAD_WEIGHT_LANES]].concat();
             outer_lanes(linear, op.storage(), &files, |source| adam::constants(adam, source))
         },
     },

@@ -7,13 +7,16 @@
 //! Where there are few tiles, tasks are slices of channels, and the transformed filters never leave a core's cache;
 //! otherwise tasks are groups of tiles. Both depend on shapes alone.
 
+mod filters;
 mod forms;
 mod tiles;
 
 use std::ops::Range;
 
+use filters::Filters;
+pub(super) use filters::Weights;
 use rayon::prelude::*;
-use tiles::{Filters, Gather, GradFilters, Layout, Spread, padded};
+use tiles::{Gather, GradFilters, Layout, Spread, padded};
 
 use super::{
     CHUNK, Scalar,
@@ -167,11 +170,11 @@ impl Region {
     }
 }
 
-/// `source[n, h, w, c]`, `weight[3, 3, c, k]` to `output[n, h, w, k]`, and `bias[k]` added where there is one.
+/// `source[n, h, w, c]`, `weight` from c to k channels to `output[n, h, w, k]`, and `bias[k]` added where there is one.
 pub(super) fn convolve<S: Scalar>(
     plan: &Plan,
     source: Source<S>,
-    weight: &[S],
+    weight: Weights<S>,
     bias: &[S],
     output: &mut [S],
     lanes: &Lanes<S>,
@@ -187,7 +190,7 @@ pub(super) fn convolve<S: Scalar>(
 fn convolve_by_tiles<S: Scalar>(
     plan: &Plan,
     source: Source<S>,
-    weight: &[S],
+    weight: Weights<S>,
     bias: &[S],
     output: &mut [S],
     lanes: &Lanes<S>,
@@ -257,7 +260,7 @@ fn spread_all<S: Scalar>(
 fn convolve_by_slices<S: Scalar>(
     plan: &Plan,
     source: Source<S>,
-    weight: &[S],
+    weight: Weights<S>,
     bias: &[S],
     output: &mut [S],
     lanes: &Lanes<S>,
@@ -466,15 +469,12 @@ mod tests {
             conv::grad_input(&grad_input, [&mut dy, &mut output, &mut grad_affine], &wt, &mut dx, scratch);
             let gradient = [&mut dy[..], &mut output, &mut grad_affine];
             conv::grad_weight(&grad_weight, [&mut x, &mut affine], gradient, &mut dw, scratch);
-            // Turned by 180 degrees, channels exchanged.
-            let turned: Vec<f64> =
-                (0..9 * k * c).map(|i| wt[((8 - i / (k * c)) * c + i % c) * k + i / c % k]).collect();
             scratch.shared.fill(f64::NAN);
             let input = Source::Normalized { input: &x, affine: &affine };
             let Scratch { lanes, shared, .. } = scratch;
             let gradient = Source::gradient([&dy, &output, &grad_affine], Some(0.5));
-            convolve(&plan, input, &wt, &bias, &mut y2, lanes, shared);
-            convolve(&reversed, gradient, &turned, &[], &mut dx2, lanes, shared);
+            convolve(&plan, input, Weights::Plain(&wt), &bias, &mut y2, lanes, shared);
+            convolve(&reversed, gradient, Weights::Turned(&wt), &[], &mut dx2, lanes, shared);
             super::grad_weight(&plan, [input, gradient], false, &mut dw2, lanes, shared);
             let mut twice = dw2.clone();
             super::grad_weight(&plan, [input, gradient], true, &mut twice, lanes, shared);

@@ -1,10 +1,10 @@
-//! Winograd's transforms in two dimensions, over tiles and filters.
+//! Winograd's transforms in two dimensions, over tiles, and of the gradients of filters.
 //!
 //! Loops over indices and no closures: see [`wide`].
 
 #![allow(clippy::needless_range_loop)]
 
-use std::{marker::PhantomData, ops::Range};
+use std::marker::PhantomData;
 
 use super::{
     Plan, Region,
@@ -45,6 +45,7 @@ macro_rules! dispatch {
         }
     };
 }
+pub(super) use dispatch;
 
 /// Transforms the tiles of a region of an image to `points`.
 pub(super) struct Spread<'a, S> {
@@ -158,7 +159,7 @@ fn spread<V: Simd, S: Scalar, X: Along<A, T>, const A: usize, const T: usize>(
 
 /// Column `s`.
 #[inline(always)]
-fn column<V: Simd, S: Scalar, const R: usize, const C: usize>(
+pub(super) fn column<V: Simd, S: Scalar, const R: usize, const C: usize>(
     simd: V,
     lines: &[[Vector<V, S>; C]; R],
     s: usize,
@@ -261,59 +262,6 @@ fn gather<V: Simd, S: Scalar, F: Form<M, T>, const M: usize, const T: usize>(sim
                     }
                 }
                 item += 1;
-            }
-        }
-    }
-}
-
-/// Transforms filters `weight[9, all rows, all columns]` to `points[rows, t * t, columns]`.
-pub(super) struct Filters<'a, S> {
-    pub m: usize,
-    pub weight: &'a [S],
-    /// All rows and columns.
-    pub extents: [usize; 2],
-    pub rows: Range<usize>,
-    pub columns: Range<usize>,
-    pub points: &'a mut [S],
-}
-
-impl<S: Scalar> Filters<'_, S> {
-    pub fn run(self) {
-        wide(self);
-    }
-}
-
-impl<S: Scalar> WithSimd for Filters<'_, S> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<V: Simd>(self, simd: V) {
-        dispatch!(self.m, filters(simd, self));
-    }
-}
-
-#[inline(always)]
-fn filters<V: Simd, S: Scalar, F: Form<M, T>, const M: usize, const T: usize>(simd: V, work: Filters<S>) {
-    let Filters { weight, extents: [all, stride], rows, columns, points, .. } = work;
-    let width = columns.len();
-    let mut lines = [[Vector::splat(simd, S::ZERO); T]; 3];
-    for (item, row) in rows.enumerate() {
-        for at in (0..width).step_by(S::lanes::<V>()) {
-            let lanes = S::lanes::<V>().min(width - at);
-            for r in 0..3 {
-                let mut line = [Vector::splat(simd, S::ZERO); 3];
-                for s in 0..3 {
-                    let at = ((3 * r + s) * all + row) * stride + columns.start + at;
-                    line[s] = Vector::load(simd, &weight[at..][..lanes]);
-                }
-                lines[r] = F::filter(line);
-            }
-            for s in 0..T {
-                let values = F::filter(column(simd, &lines, s));
-                for r in 0..T {
-                    let at = (item * T * T + r * T + s) * width + at;
-                    values[r].store(&mut points[at..][..lanes]);
-                }
             }
         }
     }

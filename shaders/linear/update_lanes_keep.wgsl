@@ -1,0 +1,11 @@
+// linear.update, lanes: as linear/update_keep.wgsl, with the rates of the step loaded once.
+
+var<private> rates: Rates;
+
+fn ready() {
+    rates = adam_rates();
+}
+
+fn keep(i: u32, gradient: elem) {
+    adam_step(i, gradient, rates);
+}
