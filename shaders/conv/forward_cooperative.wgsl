@@ -11,17 +11,22 @@
 @group(0) @binding(0) var<storage, read> input: array<stored>;
 @group(0) @binding(1) var<storage, read> weight: array<stored>;
 
-fn load_a(row: u32, k: u32) -> stored {
+alias VectorsA = array<elem, 3>;
+
+fn vectors_a(k: u32) -> VectorsA {
+    return activation(k % IN / 4u);
+}
+
+fn load_a(row: u32, k: u32, vectors: VectorsA) -> stored {
     let tap = k / IN;
     let pixel = neighbour(row, tap / 3u, tap % 3u);
     if row >= M || pixel == OUTSIDE {
         return stored();
     }
-    let c = k % IN / 4u;
-    return stored(activated(elem(input[pixel * (IN / 4u) + c]), activation(c)));
+    return stored(activated(elem(input[(pixel * IN + k % IN) / 4u]), vectors));
 }
 
-fn load_b(k: u32, column: u32) -> stored {
+fn load_b(k: u32, column: u32, vectors: VectorsB) -> stored {
     if column >= N {
         return stored();
     }

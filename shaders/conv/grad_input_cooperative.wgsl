@@ -11,16 +11,22 @@
 
 @group(0) @binding(1) var<storage, read> weight: array<stored>;
 
-fn load_a(row: u32, k: u32) -> stored {
+alias VectorsA = array<grad_elem, 5>;
+
+fn vectors_a(k: u32) -> VectorsA {
+    return gradient_vectors(k % OUT / 4u);
+}
+
+fn load_a(row: u32, k: u32, vectors: VectorsA) -> stored {
     let tap = k / OUT;
     let pixel = neighbour(row, 2u - tap / 3u, 2u - tap % 3u);
     if row >= M || pixel == OUTSIDE {
         return stored();
     }
-    return stored(gradient_by((pixel * OUT + k % OUT) / 4u, gradient_vectors(k % OUT / 4u)));
+    return stored(gradient_by((pixel * OUT + k % OUT) / 4u, vectors));
 }
 
-fn load_b(k: u32, column: u32) -> stored {
+fn load_b(k: u32, column: u32, vectors: VectorsB) -> stored {
     if column >= N {
         return stored();
     }

@@ -12,19 +12,29 @@
 
 @group(0) @binding(0) var<storage, read> input: array<stored>;
 
-fn load_a(row: u32, k: u32) -> stored {
+alias VectorsA = array<elem, 3>;
+alias VectorsB = array<grad_elem, 5>;
+
+fn vectors_a(row: u32) -> VectorsA {
+    return activation(row % IN / 4u);
+}
+
+fn vectors_b(column: u32) -> VectorsB {
+    return gradient_vectors(min(column, N - 4u) / 4u);
+}
+
+fn load_a(row: u32, k: u32, vectors: VectorsA) -> stored {
     let tap = row / IN;
     let pixel = neighbour(k, tap / 3u, tap % 3u);
     if row >= M || pixel == OUTSIDE {
         return stored();
     }
-    let c = row % IN / 4u;
-    return stored(activated(elem(input[pixel * (IN / 4u) + c]), activation(c)));
+    return stored(activated(elem(input[(pixel * IN + row % IN) / 4u]), vectors));
 }
 
-fn load_b(k: u32, column: u32) -> stored {
+fn load_b(k: u32, column: u32, vectors: VectorsB) -> stored {
     if column >= N {
         return stored();
     }
-    return stored(gradient_by((k * N + column) / 4u, gradient_vectors(column / 4u)));
+    return stored(gradient_by((k * N + column) / 4u, vectors));
 }

@@ -8,14 +8,14 @@
 @group(0) @binding(0) var<storage, read> grad_output: array<stored>;
 @group(0) @binding(1) var<storage, read> weight: array<stored>;
 
-fn load_a(row: u32, k: u32) -> stored {
+fn load_a(row: u32, k: u32, vectors: VectorsA) -> stored {
     if row >= M {
         return stored();
     }
     return grad_output[(row * TOTAL + FIRST + k) / 4u];
 }
 
-fn load_b(k: u32, column: u32) -> stored {
+fn load_b(k: u32, column: u32, vectors: VectorsB) -> stored {
     if column >= N {
         return stored();
     }

@@ -1,10 +1,12 @@
 // A matrix product on matrix units: put(row, column, split) = sum over k of a(row, k) * b(k, column), f16 to f32
 //
-// The files in front of this one declare the buffers and say what the matrices are: load_a(row, k) and load_b(k, column)
-// give four f16 that lie together in memory, along k where A_ALONG_K or B_ALONG_K is set, else along the rows or the
-// columns, and 0 beyond the edges; put(row, column, split, values) takes four results of a row. M, N, K are the extents,
-// multiples of 4 along what lies together; SPLITS parts of K are worked by different workgroups. finish(...) is called behind
-// each of a subgroup's two lines of blocks, with the first column of the quad that the invocation put results of.
+// The files in front of this one declare the buffers and say what the matrices are: load_a(row, k, vectors) and load_b(k,
+// column, vectors) give four f16 that lie together in memory, along k where A_ALONG_K or B_ALONG_K is set, else along the rows
+// or the columns, and 0 beyond the edges. `vectors` is what vectors_a or vectors_b gives for where they begin along that, be it
+// beyond an edge: an invocation's loads of a slab all begin there, so that what batch norm needs is loaded once. put(row,
+// column, split, values) takes four results of a row; finish(...) is called behind each of a subgroup's two lines of blocks,
+// with the first column of the quad that the invocation put results of. M, N, K are the extents, multiples of 4 along what
+// lies together; SPLITS parts of K are worked by different workgroups.
 //
 // Who          one workgroup of 8 subgroups of 32 a TILE x TILE tile of the result, one subgroup TILE/2 x TILE/4 of it: 4 x 2
 //              named sums of SIDE x SIDE, as matrices cannot be in arrays. Slabs of SLAB along k pass through workgroup
@@ -24,7 +26,7 @@ const TILES_N: u32 = (N + TILE - 1u) / TILE;
 // Each part of K is a whole number of slabs.
 const PART: u32 = (K + SPLITS * SLAB - 1u) / (SPLITS * SLAB) * SLAB;
 const INVOCATIONS: u32 = 256u;
-// Vectors of four that an invocation moves a slab.
+// Vectors of four that an invocation moves a slab. A line is a part of INVOCATIONS vectors.
 const MOVES: u32 = TILE * SLAB / 4u / INVOCATIONS;
 
 // A slab is lines along what lies together: [TILE][SLAB] along k, else [SLAB][TILE]. Their lengths in values.
@@ -41,13 +43,13 @@ alias Moved = array<vec4<f16>, MOVES>;
 
 fn fetch_a(row0: u32, k0: u32, end: u32, local: u32) -> Moved {
     var moved: Moved;
+    let along = local * 4u % A_LINE;
+    let vectors = vectors_a(select(row0, k0, A_ALONG_K) + along);
     for (var j = 0u; j < MOVES; j++) {
-        let i = j * INVOCATIONS + local;
-        let line = i * 4u / A_LINE;
-        let along = i * 4u % A_LINE;
+        let line = (j * INVOCATIONS + local) * 4u / A_LINE;
         let k = k0 + select(line, along, A_ALONG_K);
         if k < end {
-            moved[j] = load_a(row0 + select(along, line, A_ALONG_K), k);
+            moved[j] = load_a(row0 + select(along, line, A_ALONG_K), k, vectors);
         }
     }
     return moved;
@@ -55,13 +57,13 @@ fn fetch_a(row0: u32, k0: u32, end: u32, local: u32) -> Moved {
 
 fn fetch_b(column0: u32, k0: u32, end: u32, local: u32) -> Moved {
     var moved: Moved;
+    let along = local * 4u % B_LINE;
+    let vectors = vectors_b(select(column0, k0, B_ALONG_K) + along);
     for (var j = 0u; j < MOVES; j++) {
-        let i = j * INVOCATIONS + local;
-        let line = i * 4u / B_LINE;
-        let along = i * 4u % B_LINE;
+        let line = (j * INVOCATIONS + local) * 4u / B_LINE;
         let k = k0 + select(line, along, B_ALONG_K);
         if k < end {
-            moved[j] = load_b(k, column0 + select(along, line, B_ALONG_K));
+            moved[j] = load_b(k, column0 + select(along, line, B_ALONG_K), vectors);
         }
     }
     return moved;

@@ -258,7 +258,7 @@ fn forward_cooperative(op: &Op, caps: &Caps) -> Kernel {
     let (m, n, k) = (conv.pixels(), conv.k, 9 * conv.c);
     let splits = cooperative::splits(caps, m, n, k);
     let product = cooperative::Product { m, n, k, splits, a_along_k: true, b_along_k: false };
-    let loads = [NEIGHBOUR, read(op.normalized), FORWARD_COOPERATIVE];
+    let loads = [NEIGHBOUR, read(op.normalized), cooperative::B_ALONE, FORWARD_COOPERATIVE];
     let finish = |source| shape(conv, source).constant("VECTORS", conv.c / 4);
     cooperative::kernel(caps, product, op.into(), &loads, FORWARD_KEEP, finish)
 }
@@ -269,7 +269,7 @@ fn grad_input_cooperative(op: &Op, caps: &Caps) -> Kernel {
     let (m, n, k) = (conv.pixels(), conv.c, 9 * conv.k);
     let splits = cooperative::splits(caps, m, n, k);
     let product = cooperative::Product { m, n, k, splits, a_along_k: true, b_along_k: true };
-    let loads = [NEIGHBOUR, gradient(op.through), GRAD_INPUT_COOPERATIVE];
+    let loads = [NEIGHBOUR, gradient(op.through), cooperative::B_ALONE, GRAD_INPUT_COOPERATIVE];
     let finish = |source| cooperative_gradient(conv, op.through, source);
     cooperative::kernel(caps, product, op.into(), &loads, GRAD_INPUT_KEEP, finish)
 }

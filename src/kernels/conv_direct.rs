@@ -64,9 +64,7 @@ fn forward(op: &Op, caps: &Caps) -> Kernel {
     let chunks = Chunks { rows: lines * conv.w, count: all.div_ceil(lines) };
     let statistics = Statistics::from(convolution);
     let files = [&[INPUT_PLAIN, WINDOW], statistics.files(), &[FORWARD]].concat();
-    let source = source(&files)
-        .constant("LINES", lines)
-        .constant("CHUNKS", chunks.count);
+    let source = source(&files).constant("LINES", lines).constant("CHUNKS", chunks.count);
     let source = elem.columns(conv.k, elem.over(storage, source));
     let source = Elem::Scalar.named(storage, "input", conv::shape(conv, source));
     let kernel = conv::only(dispatch("", source, columns * chunks.count));

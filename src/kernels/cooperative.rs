@@ -15,6 +15,10 @@ const COLUMNS: &str = include_str!("../../shaders/shared/cooperative_columns.wgs
 const MOMENTS: &str = include_str!("../../shaders/shared/cooperative_statistics.wgsl");
 const SUMS: &str = include_str!("../../shaders/shared/cooperative_grad_statistics.wgsl");
 
+/// For matrices whose loads have nothing in common.
+pub(super) const A_ALONE: &str = include_str!("../../shaders/shared/cooperative_a_alone.wgsl");
+pub(super) const B_ALONE: &str = include_str!("../../shaders/shared/cooperative_b_alone.wgsl");
+
 const MATRICES_16: &str = include_str!("../../shaders/shared/cooperative_16.wgsl");
 const MATRICES_8: &str = include_str!("../../shaders/shared/cooperative_8.wgsl");
 

@@ -189,12 +189,24 @@ fn fours(linear: &Linear) -> bool {
     [linear.inputs, linear.outputs, linear.first, linear.total].iter().all(|v| v.is_multiple_of(4))
 }
 
+/// The files of a product on matrix units.
+fn alone(file: &'static str) -> [&'static str; 3] {
+    [cooperative::A_ALONE, cooperative::B_ALONE, file]
+}
+
 fn forward_cooperative(op: &Op, caps: &Caps) -> Kernel {
     let linear = unpack!(op, Linear);
     let (m, n, k) = (linear.n, linear.outputs, linear.inputs);
     let splits = cooperative::splits(caps, m, n, k);
     let product = cooperative::Product { m, n, k, splits, a_along_k: true, b_along_k: true };
-    cooperative::kernel(caps, product, Statistics::None, &[FORWARD_COOPERATIVE], FORWARD_KEEP, |source| slice(linear, source))
+    cooperative::kernel(
+        caps,
+        product,
+        Statistics::None,
+        &alone(FORWARD_COOPERATIVE),
+        FORWARD_KEEP,
+        |source| slice(linear, source),
+    )
 }
 
 fn grad_input_cooperative(op: &Op, caps: &Caps) -> Kernel {
@@ -204,7 +216,14 @@ fn grad_input_cooperative(op: &Op, caps: &Caps) -> Kernel {
     let splits = cooperative::splits(caps, m, n, k);
     let product = cooperative::Product { m, n, k, splits, a_along_k: true, b_along_k: false };
     let finish = |source| slice(linear, source).flag("ACCUMULATE", op.accumulate());
-    cooperative::kernel(caps, product, Statistics::None, &[GRAD_INPUT_COOPERATIVE], GRAD_INPUT_KEEP, finish)
+    cooperative::kernel(
+        caps,
+        product,
+        Statistics::None,
+        &alone(GRAD_INPUT_COOPERATIVE),
+        GRAD_INPUT_KEEP,
+        finish,
+    )
 }
 
 fn grad_weight_cooperative(op: &Op, caps: &Caps) -> Kernel {
@@ -212,5 +231,12 @@ fn grad_weight_cooperative(op: &Op, caps: &Caps) -> Kernel {
     let (m, n, k) = (linear.outputs, linear.inputs, linear.n);
     let product = cooperative::Product { m, n, k, splits: 1, a_along_k: false, b_along_k: false };
     let finish = |source| slice(linear, source);
-    cooperative::kernel(caps, product, Statistics::None, &[GRAD_WEIGHT_COOPERATIVE], GRAD_WEIGHT_KEEP, finish)
+    cooperative::kernel(
+        caps,
+        product,
+        Statistics::None,
+        &alone(GRAD_WEIGHT_COOPERATIVE),
+        GRAD_WEIGHT_KEEP,
+        finish,
+    )
 }

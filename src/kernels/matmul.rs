@@ -189,7 +189,8 @@ impl Matmul {
         if splits > 1 {
             let source = self.source(loads, &[PARTIAL], &[PLAIN], Elem::of(n));
             let partials = self.dispatch("partials", finish(source));
-            return Split { extents: [m, n], splits, elem, storage }.kernel(partials, statistics, keep, finish);
+            return Split { extents: [m, n], splits, elem, storage }
+                .kernel(partials, statistics, keep, finish);
         }
         let fours = n.is_multiple_of(4);
         let (within, behind) =

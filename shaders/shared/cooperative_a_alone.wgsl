@@ -1,0 +1,6 @@
+// Matrix A of shared/matmul_cooperative.wgsl is loaded as it is: no vectors are needed for it.
+alias VectorsA = u32;
+
+fn vectors_a(at: u32) -> VectorsA {
+    return 0u;
+}

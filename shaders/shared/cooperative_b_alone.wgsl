@@ -1,0 +1,6 @@
+// Matrix B of shared/matmul_cooperative.wgsl is loaded as it is: no vectors are needed for it.
+alias VectorsB = u32;
+
+fn vectors_b(at: u32) -> VectorsB {
+    return 0u;
+}
