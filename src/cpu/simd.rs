@@ -196,6 +196,28 @@ impl<V: Simd, S: Vectors> Vector<V, S> {
         Self { simd, values: if whole { S::load::<V>(from) } else { S::load_part(simd, from) } }
     }
 
+    /// A register's values from `at` on.
+    ///
+    /// # Safety
+    /// The slice has them all.
+    #[inline(always)]
+    pub unsafe fn load_at(simd: V, from: &[S], at: usize) -> Self {
+        // SAFETY: as the caller promises.
+        let from = unsafe { from.get_unchecked(at..at + S::lanes::<V>()) };
+        Self { simd, values: S::load::<V>(from) }
+    }
+
+    /// The opposite of [`Vector::load_at`].
+    ///
+    /// # Safety
+    /// The slice has room for them all.
+    #[inline(always)]
+    pub unsafe fn store_at(self, to: &mut [S], at: usize) {
+        // SAFETY: as the caller promises.
+        let to = unsafe { to.get_unchecked_mut(at..at + S::lanes::<V>()) };
+        S::store::<V>(to, self.values);
+    }
+
     /// Into the first values of a slice, as many as it has.
     #[inline(always)]
     pub fn store(self, to: &mut [S]) {

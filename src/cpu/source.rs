@@ -35,25 +35,36 @@ impl<'a, S: Scalar> Source<'a, S> {
     #[inline(always)]
     pub fn read<V: Simd>(self, simd: V, channels: usize, first: usize, stride: usize, to: &mut [S]) {
         let first = first * channels;
-        for (pixel, to) in to.chunks_exact_mut(stride).enumerate() {
-            let (at, (to, rest)) = (first + pixel * channels, to.split_at_mut(channels));
-            rest.fill(S::ZERO);
+        if let Self::Plain(values) = self {
+            for (pixel, to) in to.chunks_exact_mut(stride).enumerate() {
+                let (to, rest) = to.split_at_mut(channels);
+                to.copy_from_slice(&values[first + pixel * channels..][..channels]);
+                rest.fill(S::ZERO);
+            }
+            return;
+        }
+        if stride > channels {
+            to.chunks_exact_mut(stride).for_each(|to| to[channels..].fill(S::ZERO));
+        }
+        // Channels outside, so that the vectors of batch norm are loaded once for all pixels.
+        for c in (0..channels).step_by(S::lanes::<V>()) {
+            let lanes = S::lanes::<V>().min(channels - c);
             match self {
-                Self::Plain(values) => to.copy_from_slice(&values[at..][..channels]),
+                Self::Plain(_) => {}
                 Self::Normalized { input, affine } => {
-                    let input = &input[at..][..channels];
-                    for c in (0..channels).step_by(S::lanes::<V>()) {
-                        let fields = vectors(simd, affine, channels, c);
-                        activated_vector(simd, Vector::load(simd, &input[c..]), fields).store(&mut to[c..]);
+                    let fields = vectors(simd, affine, channels, c);
+                    for (pixel, to) in to.chunks_exact_mut(stride).enumerate() {
+                        let x = &input[first + pixel * channels + c..][..lanes];
+                        activated_vector(simd, Vector::load(simd, x), fields).store(&mut to[c..][..lanes]);
                     }
                 }
                 Self::Through { grad_output, output, grad_affine, at_zero } => {
-                    let [dy, x] = [grad_output, output].map(|values| &values[at..][..channels]);
-                    for c in (0..channels).step_by(S::lanes::<V>()) {
-                        let fields = vectors(simd, grad_affine, channels, c);
-                        let [dy, x] = [dy, x].map(|values| &values[c..]);
-                        let (dy, x) = (Vector::load(simd, dy), Vector::load(simd, x));
-                        passed_back_vector(simd, at_zero, x, dy, fields).store(&mut to[c..]);
+                    let fields = vectors(simd, grad_affine, channels, c);
+                    for (pixel, to) in to.chunks_exact_mut(stride).enumerate() {
+                        let at = first + pixel * channels + c;
+                        let dy = Vector::load(simd, &grad_output[at..][..lanes]);
+                        let x = Vector::load(simd, &output[at..][..lanes]);
+                        passed_back_vector(simd, at_zero, x, dy, fields).store(&mut to[c..][..lanes]);
                     }
                 }
             }

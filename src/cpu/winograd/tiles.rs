@@ -127,6 +127,16 @@ fn spread<V: Simd, S: Scalar, X: Along<A, T>, const A: usize, const T: usize>(
     let Spread { plan, region, source, channels, framed, points, layout, .. } = work;
     let (tiles, padded) = (plan.tiles[1], padded(channels));
     let columns = (tiles - 1) * m + A;
+    // A register's check for each of its values costs as much as the transform itself: so all are checked here.
+    let items = region.tiles(plan);
+    assert!(
+        padded % S::lanes::<V>() == 0 && framed.len() >= A * columns * padded,
+        "the room for a row of tiles"
+    );
+    assert!(
+        items == 0 || points.len() >= (T * T - 1) * layout.point + (items - 1) * layout.item + padded,
+        "the room for transformed tiles"
+    );
     // Filled for every tile; made once, since nobody sees that the zeros are not needed.
     let mut lines = [[Vector::splat(simd, S::ZERO); T]; A];
     let mut item = 0;
@@ -139,7 +149,8 @@ fn spread<V: Simd, S: Scalar, X: Along<A, T>, const A: usize, const T: usize>(
                         let at = (r * columns + tile * m) * padded + c;
                         let mut line = [Vector::splat(simd, S::ZERO); A];
                         for s in 0..A {
-                            line[s] = Vector::load(simd, &framed[at + s * padded..]);
+                            // SAFETY: a row of the frame, which was asked for above, holds all of a tile's columns.
+                            line[s] = unsafe { Vector::load_at(simd, framed, at + s * padded) };
                         }
                         lines[r] = X::along(line);
                     }
@@ -147,7 +158,8 @@ fn spread<V: Simd, S: Scalar, X: Along<A, T>, const A: usize, const T: usize>(
                         let column = X::along(column(simd, &lines, s));
                         for r in 0..T {
                             let at = (r * T + s) * layout.point + item * layout.item + c;
-                            column[r].store(&mut points[at..]);
+                            // SAFETY: the last item of the last point was asked for above.
+                            unsafe { column[r].store_at(points, at) };
                         }
                     }
                 }
