@@ -156,7 +156,7 @@ pub(super) fn shape(conv: &Conv, source: Source) -> Source {
 }
 
 /// A kernel that reads a plain `input`, with batch norm and ReLU in front of it as a dispatch of their own.
-pub(super) fn activated(normalized: bool, conv: &Conv, storage: DType, mut kernel: Kernel) -> Kernel {
+fn activated(normalized: bool, conv: &Conv, storage: DType, mut kernel: Kernel) -> Kernel {
     if !normalized {
         return kernel;
     }
@@ -173,7 +173,7 @@ pub(super) fn activated(normalized: bool, conv: &Conv, storage: DType, mut kerne
 
 /// A kernel that reads a plain `input` and a plain `grad_output`, with the dispatches in front of it that make them: batch
 /// norm and ReLU of the input, and their backward pass for the gradient.
-pub(super) fn read_back(
+fn read_back(
     (normalized, through): (bool, Option<f32>),
     conv: &Conv,
     storage: DType,
