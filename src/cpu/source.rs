@@ -35,30 +35,29 @@ impl<'a, S: Scalar> Source<'a, S> {
     #[inline(always)]
     pub fn read<V: Simd>(self, simd: V, channels: usize, first: usize, stride: usize, to: &mut [S]) {
         let first = first * channels;
-        if let Self::Plain(values) = self {
-            for (pixel, to) in to.chunks_exact_mut(stride).enumerate() {
-                let (to, rest) = to.split_at_mut(channels);
-                to.copy_from_slice(&values[first + pixel * channels..][..channels]);
-                rest.fill(S::ZERO);
-            }
-            return;
-        }
         if stride > channels {
             to.chunks_exact_mut(stride).for_each(|to| to[channels..].fill(S::ZERO));
         }
         // Channels outside, so that the vectors of batch norm are loaded once for all pixels.
-        for c in (0..channels).step_by(S::lanes::<V>()) {
-            let lanes = S::lanes::<V>().min(channels - c);
-            match self {
-                Self::Plain(_) => {}
-                Self::Normalized { input, affine } => {
+        match self {
+            Self::Plain(values) => {
+                for (pixel, to) in to.chunks_exact_mut(stride).enumerate() {
+                    to[..channels].copy_from_slice(&values[first + pixel * channels..][..channels]);
+                }
+            }
+            Self::Normalized { input, affine } => {
+                for c in (0..channels).step_by(S::lanes::<V>()) {
+                    let lanes = S::lanes::<V>().min(channels - c);
                     let fields = vectors(simd, affine, channels, c);
                     for (pixel, to) in to.chunks_exact_mut(stride).enumerate() {
                         let x = &input[first + pixel * channels + c..][..lanes];
                         activated_vector(simd, Vector::load(simd, x), fields).store(&mut to[c..][..lanes]);
                     }
                 }
-                Self::Through { grad_output, output, grad_affine, at_zero } => {
+            }
+            Self::Through { grad_output, output, grad_affine, at_zero } => {
+                for c in (0..channels).step_by(S::lanes::<V>()) {
+                    let lanes = S::lanes::<V>().min(channels - c);
                     let fields = vectors(simd, grad_affine, channels, c);
                     for (pixel, to) in to.chunks_exact_mut(stride).enumerate() {
                         let at = first + pixel * channels + c;

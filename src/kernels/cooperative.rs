@@ -83,14 +83,10 @@ pub(super) fn kernel(
     let put = match statistics {
         _ if split => vec![PUT_PARTIAL],
         Statistics::None => vec![keep, PUT],
-        _ => [&[keep], statistics.files(), &[COLUMNS]].concat(),
+        Statistics::Moments => [&[keep], statistics.files(), &[COLUMNS, MOMENTS]].concat(),
+        Statistics::Sums(_) => [&[keep], statistics.files(), &[COLUMNS, SUMS]].concat(),
     };
-    let ends: &[_] = match statistics {
-        Statistics::Moments if !split => &[MOMENTS],
-        Statistics::Sums(_) if !split => &[SUMS],
-        _ => &[],
-    };
-    let files = [&[GRID], loads, &put, ends, &[matrices, COOPERATIVE]].concat();
+    let files = [&[GRID], loads, &put, &[matrices, COOPERATIVE]].concat();
     let source = Elem::Vec4
         .over(DType::F16, Source::new(files))
         .enable("wgpu_cooperative_matrix")

@@ -189,9 +189,15 @@ fn fours(linear: &Linear) -> bool {
     [linear.inputs, linear.outputs, linear.first, linear.total].iter().all(|v| v.is_multiple_of(4))
 }
 
-/// The files of a product on matrix units.
-fn alone(file: &'static str) -> [&'static str; 3] {
-    [cooperative::A_ALONE, cooperative::B_ALONE, file]
+/// A product on matrix units, whose matrices are loaded as they are.
+fn on_matrix_units(
+    caps: &Caps,
+    product: cooperative::Product,
+    [file, keep]: [&'static str; 2],
+    finish: impl Fn(Source) -> Source,
+) -> Kernel {
+    let loads = [cooperative::A_ALONE, cooperative::B_ALONE, file];
+    cooperative::kernel(caps, product, Statistics::None, &loads, keep, finish)
 }
 
 fn forward_cooperative(op: &Op, caps: &Caps) -> Kernel {
@@ -199,14 +205,7 @@ fn forward_cooperative(op: &Op, caps: &Caps) -> Kernel {
     let (m, n, k) = (linear.n, linear.outputs, linear.inputs);
     let splits = cooperative::splits(caps, m, n, k);
     let product = cooperative::Product { m, n, k, splits, a_along_k: true, b_along_k: true };
-    cooperative::kernel(
-        caps,
-        product,
-        Statistics::None,
-        &alone(FORWARD_COOPERATIVE),
-        FORWARD_KEEP,
-        |source| slice(linear, source),
-    )
+    on_matrix_units(caps, product, [FORWARD_COOPERATIVE, FORWARD_KEEP], |source| slice(linear, source))
 }
 
 fn grad_input_cooperative(op: &Op, caps: &Caps) -> Kernel {
@@ -216,14 +215,7 @@ fn grad_input_cooperative(op: &Op, caps: &Caps) -> Kernel {
     let splits = cooperative::splits(caps, m, n, k);
     let product = cooperative::Product { m, n, k, splits, a_along_k: true, b_along_k: false };
     let finish = |source| slice(linear, source).flag("ACCUMULATE", op.accumulate());
-    cooperative::kernel(
-        caps,
-        product,
-        Statistics::None,
-        &alone(GRAD_INPUT_COOPERATIVE),
-        GRAD_INPUT_KEEP,
-        finish,
-    )
+    on_matrix_units(caps, product, [GRAD_INPUT_COOPERATIVE, GRAD_INPUT_KEEP], finish)
 }
 
 fn grad_weight_cooperative(op: &Op, caps: &Caps) -> Kernel {
@@ -231,12 +223,5 @@ fn grad_weight_cooperative(op: &Op, caps: &Caps) -> Kernel {
     let (m, n, k) = (linear.outputs, linear.inputs, linear.n);
     let product = cooperative::Product { m, n, k, splits: 1, a_along_k: false, b_along_k: false };
     let finish = |source| slice(linear, source);
-    cooperative::kernel(
-        caps,
-        product,
-        Statistics::None,
-        &alone(GRAD_WEIGHT_COOPERATIVE),
-        GRAD_WEIGHT_KEEP,
-        finish,
-    )
+    on_matrix_units(caps, product, [GRAD_WEIGHT_COOPERATIVE, GRAD_WEIGHT_KEEP], finish)
 }

@@ -193,8 +193,7 @@ impl Matmul {
                 .kernel(partials, statistics, keep, finish);
         }
         let fours = n.is_multiple_of(4);
-        let (within, behind) =
-            if fours { (statistics, Statistics::None) } else { (Statistics::None, statistics) };
+        let within = if fours { statistics } else { Statistics::None };
         let files = match within {
             Statistics::None => vec![PLAIN],
             Statistics::Moments => vec![COLUMNS, STATISTICS],
@@ -202,9 +201,11 @@ impl Matmul {
         };
         let source = within.constants(self.source(loads, &[keep], &files, elem));
         let kernel = Kernel::new(vec![self.dispatch("", finish(source))]);
+        if !fours {
+            return statistics.behind(kernel, [m, n], Merge::Tree, storage);
+        }
         let chunks = Chunks { rows: tile.m, count: m.div_ceil(tile.m) };
-        let kernel = within.merged(kernel, [m, n], chunks, Merge::Tree);
-        behind.behind(kernel, [m, n], Merge::Tree, storage)
+        statistics.merged(kernel, [m, n], chunks, Merge::Tree)
     }
 
     fn dispatch(&self, label: &'static str, source: Source) -> Dispatch {
