@@ -1,8 +1,8 @@
 // conv.forward, lanes: output[n, h, w, k] = bias[k] + sum over r, s, c of input[n, h + r - 1, w + s - 1, c] weight[r, s, c, k]
 //
 // Buffers      input [IMAGES, H, W, IN] as `part` (vec4 along the channels, or one value where IN is no multiple of 4);
-//              weight [3, 3, IN, OUT], bias [OUT], output [IMAGES, H, W, OUT] as `columns` (WIDTH channels):
-//              OUT is a multiple of LANES V WIDTH; shared/chunk_*statistics.wgsl is in front
+//              weight [3, 3, IN, OUT] as `columns` (WIDTH channels): OUT is a multiple of LANES V WIDTH; conv/forward_keep.wgsl
+//              and conv/lanes_keep.wgsl have the others
 // Who          one subgroup ROWS pixels and LANES V WIDTH output channels; a lane loads its own pixels and its own
 //              channels' weights, see shared/lanes.wgsl; the grid covers the pixels / ROWS, which vary fastest so that a
 //              panel of weights stays in the cache, times the blocks of channels; no workgroup memory, no barriers
@@ -12,8 +12,6 @@
 
 @group(0) @binding(0) var<storage, read> input: array<stored_part>;
 @group(0) @binding(1) var<storage, read> weight: array<stored_columns>;
-@group(0) @binding(2) var<storage, read> bias: array<columns>;
-@group(0) @binding(3) var<storage, read_write> output: array<stored>;
 
 const PIXELS: u32 = IMAGES * H * W;
 const PARTS: u32 = IN / PART;
@@ -33,11 +31,6 @@ fn main(
         return;
     }
     var sums: Sums;
-    for (var row = 0u; row < ROWS; row++) {
-        for (var v = 0u; v < V; v++) {
-            sums[row][v] = bias[k + v];
-        }
-    }
     for (var r = 0u; r < 3u; r++) {
         for (var s = 0u; s < 3u; s++) {
             var base: array<u32, BLOCKED>;
@@ -75,16 +68,5 @@ fn main(
             }
         }
     }
-    for (var v = 0u; v < V; v++) {
-        forget();
-        for (var row = 0u; row < ROWS; row++) {
-            if pixel + row < PIXELS {
-                let at = (pixel + row) * STRIDE + k + v;
-                let y = stored(sums[row][v]);
-                output[at] = y;
-                observe(at, columns(y));
-            }
-        }
-        report(unit % BLOCKS, k + v, f32(min(ROWS, PIXELS - pixel)));
-    }
+    keep_rows(&sums, unit % BLOCKS, k);
 }

@@ -2,15 +2,14 @@
 //   grad_input[n, h, w, c] = sum over r, s, k of grad_output[n, h + 1 - r, w + 1 - s, k] weight[r, s, c, k]
 //
 // Buffers      grad_output [IMAGES, H, W, OUT] and weight [3, 3, IN, OUT] as `part` (vec4 along OUT, or one value where
-//              OUT is no multiple of 4); grad_input [IMAGES, H, W, IN] as `columns` (WIDTH channels): IN is a multiple of
-//              LANES V WIDTH; shared/chunk_*statistics.wgsl is in front
+//              OUT is no multiple of 4); IN is a multiple of LANES V WIDTH; conv/grad_input_keep.wgsl and conv/lanes_keep.wgsl
+//              have the result, as `columns` (WIDTH channels)
 // Who          one subgroup ROWS pixels and LANES V WIDTH input channels, see shared/lanes.wgsl; a lane's weights are
 //              turned from parts along OUT to columns along IN in registers; the grid is as conv/forward_lanes.wgsl's
 // Numerics     each result is summed tap by tap in a fixed order
 // Where        as conv/forward_lanes.wgsl
 
 @group(0) @binding(1) var<storage, read> weight: array<stored_part>;
-@group(0) @binding(3) var<storage, read_write> grad_input: array<stored>;
 @group(0) @binding(5) var<storage, read> grad_output: array<stored_part>;
 
 const PIXELS: u32 = IMAGES * H * W;
@@ -69,16 +68,5 @@ fn main(
             }
         }
     }
-    for (var v = 0u; v < V; v++) {
-        forget();
-        for (var row = 0u; row < ROWS; row++) {
-            if pixel + row < PIXELS {
-                let at = (pixel + row) * STRIDE + c + v;
-                let gradient = stored(sums[row][v]);
-                grad_input[at] = gradient;
-                observe(at, columns(gradient));
-            }
-        }
-        report(unit % BLOCKS, c + v, f32(min(ROWS, PIXELS - pixel)));
-    }
+    keep_rows(&sums, unit % BLOCKS, c);
 }

@@ -23,6 +23,7 @@ const GRAD_WEIGHT_BLOCKED: &str = include_str!("../../shaders/conv/grad_weight_b
 const FORWARD_LANES: &str = include_str!("../../shaders/conv/forward_lanes.wgsl");
 const GRAD_INPUT_LANES: &str = include_str!("../../shaders/conv/grad_input_lanes.wgsl");
 const GRAD_WEIGHT_LANES: &str = include_str!("../../shaders/conv/grad_weight_lanes.wgsl");
+const LANES_KEEP: &str = include_str!("../../shaders/conv/lanes_keep.wgsl");
 const FORWARD_COOPERATIVE: &str = include_str!("../../shaders/conv/forward_cooperative.wgsl");
 const GRAD_INPUT_COOPERATIVE: &str = include_str!("../../shaders/conv/grad_input_cooperative.wgsl");
 const GRAD_WEIGHT_COOPERATIVE: &str = include_str!("../../shaders/conv/grad_weight_cooperative.wgsl");
@@ -51,7 +52,7 @@ pub(super) const VARIANTS: &[Variant] = &[
             let op = unpack!(op, ConvForward);
             let conv = &op.conv;
             let (lanes, statistics) = (Lanes::of(conv.pixels(), conv.k, conv.c, &[]), Statistics::from(op));
-            let kernel = lanes_rows(conv, lanes, statistics, storage, FORWARD_LANES);
+            let kernel = lanes_rows(conv, lanes, statistics, storage, [FORWARD_KEEP, FORWARD_LANES]);
             let kernel = activated(op.normalized, conv, storage, kernel);
             statistics.merged(kernel, [conv.pixels(), conv.k], lanes.chunks(), Merge::Serial)
         },
@@ -89,7 +90,7 @@ pub(super) const VARIANTS: &[Variant] = &[
             let op = unpack!(op, ConvGradInput);
             let conv = &op.conv;
             let (lanes, statistics) = (Lanes::of(conv.pixels(), conv.c, conv.k, &[]), Statistics::from(op));
-            let kernel = lanes_rows(conv, lanes, statistics, storage, GRAD_INPUT_LANES);
+            let kernel = lanes_rows(conv, lanes, statistics, storage, [GRAD_INPUT_KEEP, GRAD_INPUT_LANES]);
             let kernel = read_back((false, op.through), conv, storage, kernel);
             statistics.merged(kernel, [conv.pixels(), conv.c], lanes.chunks(), Merge::Serial)
         },
@@ -204,9 +205,10 @@ fn lanes_rows(
     lanes: Lanes,
     statistics: Statistics,
     storage: DType,
-    file: &'static str,
+    [keep, file]: [&'static str; 2],
 ) -> Kernel {
-    let source = lanes.rows_source(storage, &[statistics.files(), &[file]].concat());
+    let files = [&[keep], statistics.files(), &[LANES_KEEP, file]].concat();
+    let source = lanes.rows_source(storage, &files);
     let source = source.constant("COLUMNS", lanes.row_vectors());
     only(lanes.rows("", statistics.constants(shape(conv, source))))
 }

@@ -1,0 +1,15 @@
+// The end of conv/forward_lanes.wgsl and conv/grad_input_lanes.wgsl: the sums of a subgroup's rows, for a lane's own columns, go where
+// keep(i, sum) of conv/*_keep.wgsl puts them; shared/chunk_*statistics.wgsl sees what is stored, the rows being a chunk.
+fn keep_rows(sums: ptr<function, Sums>, block: u32, column: u32) {
+    let first_row = block * ROWS;
+    for (var v = 0u; v < V; v++) {
+        forget();
+        for (var row = 0u; row < ROWS; row++) {
+            if first_row + row < PIXELS {
+                let i = (first_row + row) * COLUMNS + column + v;
+                observe(i, keep(i, (*sums)[row][v]));
+            }
+        }
+        report(block, column + v, f32(min(ROWS, PIXELS - first_row)));
+    }
+}
