@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use super::{
-    forms::{Form, Four, Three, Two},
+    forms::{Form, Four, Pair, Three, Two},
     tiles::{column, dispatch},
 };
 use crate::cpu::{
@@ -26,7 +26,8 @@ pub(in crate::cpu) enum Weights<'a, S> {
 
 /// Transforms filters of `[all rows, all columns]` to `points[rows, t * t, columns]`.
 pub(super) struct Filters<'a, S> {
-    pub m: usize,
+    /// Points a side.
+    pub t: usize,
     pub weight: Weights<'a, S>,
     /// All rows and columns.
     pub extents: [usize; 2],
@@ -47,14 +48,14 @@ impl<S: Scalar> WithSimd for Filters<'_, S> {
     #[inline(always)]
     fn with_simd<V: Simd>(self, simd: V) {
         match self.weight {
-            Weights::Plain(weight) => dispatch!(self.m, plain(simd, self, weight)),
-            Weights::Turned(weight) => dispatch!(self.m, turned(simd, self, weight)),
+            Weights::Plain(weight) => dispatch!(self.t, plain(simd, self, weight)),
+            Weights::Turned(weight) => dispatch!(self.t, turned(simd, self, weight)),
         }
     }
 }
 
 #[inline(always)]
-fn plain<V: Simd, S: Scalar, F: Form<M, T>, const M: usize, const T: usize>(
+fn plain<V: Simd, S: Scalar, F: Form<M, I, T>, const M: usize, const I: usize, const T: usize>(
     simd: V,
     work: Filters<S>,
     weight: &[S],
@@ -69,7 +70,7 @@ fn plain<V: Simd, S: Scalar, F: Form<M, T>, const M: usize, const T: usize>(
                 let at = (tap * all + row) * stride + columns.start + at;
                 taps[tap] = Vector::load(simd, &weight[at..][..lanes]);
             }
-            transform::<V, S, F, M, T>(simd, taps, &mut points[item * T * T * width + at..], width, lanes);
+            transform::<V, S, F, M, I, T>(simd, taps, &mut points[item * T * T * width + at..], width, lanes);
         }
     }
 }
@@ -78,7 +79,7 @@ fn plain<V: Simd, S: Scalar, F: Form<M, T>, const M: usize, const T: usize>(
 const SIDE: usize = 16;
 
 #[inline(always)]
-fn turned<V: Simd, S: Scalar, F: Form<M, T>, const M: usize, const T: usize>(
+fn turned<V: Simd, S: Scalar, F: Form<M, I, T>, const M: usize, const I: usize, const T: usize>(
     simd: V,
     work: Filters<S>,
     weight: &[S],
@@ -102,7 +103,7 @@ fn turned<V: Simd, S: Scalar, F: Form<M, T>, const M: usize, const T: usize>(
                     for tap in 0..9 {
                         taps[tap] = Vector::load(simd, &blocks[tap][item][at..][..lanes]);
                     }
-                    transform::<V, S, F, M, T>(simd, taps, &mut points[to + at..], width, lanes);
+                    transform::<V, S, F, M, I, T>(simd, taps, &mut points[to + at..], width, lanes);
                 }
             }
         }
@@ -138,7 +139,7 @@ fn turn<S: Scalar>(from: &[S], stride: usize, [across, height]: [usize; 2], bloc
 
 /// The points of some filters, `stride` apart.
 #[inline(always)]
-fn transform<V: Simd, S: Scalar, F: Form<M, T>, const M: usize, const T: usize>(
+fn transform<V: Simd, S: Scalar, F: Form<M, I, T>, const M: usize, const I: usize, const T: usize>(
     simd: V,
     taps: [Vector<V, S>; 9],
     points: &mut [S],

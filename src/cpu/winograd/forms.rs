@@ -1,21 +1,25 @@
 //! The transforms of Winograd's minimal filtering F(m, 3) in one dimension.
 //!
-//! `m` outputs of a filter of three taps come from `t = m + 2` inputs by `t` products instead of `3 m`:
+//! `m` outputs of a filter of three taps come from `m + 2` inputs by `t = m + 2` products instead of `3 m`:
 //! `y = At ((G w) * (Bt d))`. The gradients are the transposed maps. The points are 0, 1, -1, 2, -2 as far as they are
 //! needed, and infinity.
 //!
+//! A line of two pixels between zeros needs three products for its two outputs: `y0 = w1 (x0 + x1) + (w2 - w1) x1` and
+//! `y1 = w1 (x0 + x1) + (w0 - w1) x0`.
+//!
 //! # Source
-//! Lavin and Gray: "Fast algorithms for convolutional neural networks" (2016).
+//! Lavin and Gray: "Fast algorithms for convolutional neural networks" (2016). For two pixels Karatsuba's product of two
+//! polynomials of degree 1, transposed.
 
 use super::super::{
     Scalar,
     simd::{Simd, Vector},
 };
 
-/// F(m, 3) with `m = M` outputs and `T = M + 2` inputs.
-pub(super) trait Form<const M: usize, const T: usize> {
+/// `M` outputs from `I` inputs by `T` products. The inputs begin `(I - M) / 2` pixels before the outputs.
+pub(super) trait Form<const M: usize, const I: usize, const T: usize> {
     /// `Bt d`.
-    fn input<V: Simd, S: Scalar>(d: [Vector<V, S>; T]) -> [Vector<V, S>; T];
+    fn input<V: Simd, S: Scalar>(d: [Vector<V, S>; I]) -> [Vector<V, S>; T];
     /// `G w`.
     fn filter<V: Simd, S: Scalar>(w: [Vector<V, S>; 3]) -> [Vector<V, S>; T];
     /// `At q`.
@@ -26,6 +30,8 @@ pub(super) trait Form<const M: usize, const T: usize> {
     fn grad_filter<V: Simd, S: Scalar>(du: [Vector<V, S>; T]) -> [Vector<V, S>; 3];
 }
 
+/// Two pixels and nothing around them.
+pub(super) struct Pair;
 /// F(2, 3).
 pub(super) struct Two;
 /// F(3, 3).
@@ -33,7 +39,30 @@ pub(super) struct Three;
 /// F(4, 3).
 pub(super) struct Four;
 
-impl Form<2, 4> for Two {
+impl Form<2, 2, 3> for Pair {
+    #[inline(always)]
+    fn input<V: Simd, S: Scalar>([a, b]: [Vector<V, S>; 2]) -> [Vector<V, S>; 3] {
+        [a + b, b, a]
+    }
+    #[inline(always)]
+    fn filter<V: Simd, S: Scalar>([a, b, c]: [Vector<V, S>; 3]) -> [Vector<V, S>; 3] {
+        [b, c - b, a - b]
+    }
+    #[inline(always)]
+    fn output<V: Simd, S: Scalar>([a, b, c]: [Vector<V, S>; 3]) -> [Vector<V, S>; 2] {
+        [a + b, a + c]
+    }
+    #[inline(always)]
+    fn grad_output<V: Simd, S: Scalar>([a, b]: [Vector<V, S>; 2]) -> [Vector<V, S>; 3] {
+        [a + b, a, b]
+    }
+    #[inline(always)]
+    fn grad_filter<V: Simd, S: Scalar>([a, b, c]: [Vector<V, S>; 3]) -> [Vector<V, S>; 3] {
+        [c, a - b - c, b]
+    }
+}
+
+impl Form<2, 4, 4> for Two {
     #[inline(always)]
     fn input<V: Simd, S: Scalar>([a, b, c, d]: [Vector<V, S>; 4]) -> [Vector<V, S>; 4] {
         [a - c, b + c, c - b, b - d]
@@ -58,7 +87,7 @@ impl Form<2, 4> for Two {
     }
 }
 
-impl Form<3, 5> for Three {
+impl Form<3, 5, 5> for Three {
     #[inline(always)]
     fn input<V: Simd, S: Scalar>([a, b, c, d, e]: [Vector<V, S>; 5]) -> [Vector<V, S>; 5] {
         let (b2, c2) = (b.times(2.0), c.times(2.0));
@@ -88,7 +117,7 @@ impl Form<3, 5> for Three {
     }
 }
 
-impl Form<4, 6> for Four {
+impl Form<4, 6, 6> for Four {
     #[inline(always)]
     fn input<V: Simd, S: Scalar>([a, b, c, d, e, f]: [Vector<V, S>; 6]) -> [Vector<V, S>; 6] {
         let (even, odd) = (e - c.times(4.0), d - b.times(4.0));

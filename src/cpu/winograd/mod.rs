@@ -1,174 +1,32 @@
 //! 3x3 convolution by Winograd's minimal filtering F(m x m, 3x3), for the device.
 //!
 //! `y = At [(G w Gt) * (Bt d B)] A` on tiles of `m + 2` by `m + 2` inputs and `m` by `m` outputs: a sum over channels of
-//! products at `(m + 2)^2` points, which is as many matrix products `[tiles, c] * [c, k]`. The gradient of the input is
-//! the convolution with the turned filters, that of the weights the transposed map: `Gt [V' * (A dy At)] G`.
+//! products at `(m + 2)^2` points, which is as many matrix products `[tiles, c] * [c, k]`. Images of at most two by two pixels
+//! come from three points a side. The gradient of the input is the convolution with the turned filters, that of the weights the
+//! transposed map: `Gt [V' * (A dy At)] G`.
 //!
 //! Where there are few tiles, tasks are slices of channels, and the transformed filters never leave a core's cache;
 //! otherwise tasks are groups of tiles. Both depend on shapes alone.
 
 mod filters;
 mod forms;
+mod plan;
 mod tiles;
-
-use std::ops::Range;
 
 use filters::Filters;
 pub(super) use filters::Weights;
+pub(super) use plan::Plan;
+use plan::{BLOCK, ROWS, Region, SLICE};
 use rayon::prelude::*;
 use tiles::{Gather, GradFilters, Layout, Spread, padded};
 
 use super::{
     CHUNK, Scalar,
     matmul::{Matrix, Store, matmul},
-    scratch::{Lanes, Sizes},
+    scratch::Lanes,
     source::Source,
 };
 use crate::ops::Conv;
-
-/// Scalars of the transformed tiles of a task, about.
-const TASK: usize = 192 * 1024;
-/// Up to so many tiles, tasks are slices of channels.
-const FEW: usize = 128;
-/// Output channels of a slice.
-const SLICE: usize = 64;
-/// Input channels whose transformed filters a slice works with at a time.
-const BLOCK: usize = 128;
-/// Rows of filters of a task of their own transform, and of the gradient by slices.
-const ROWS: usize = 16;
-/// Scalars that the partial sums of a gradient may take, about, and how many there are at most.
-const PARTIAL: usize = 4 << 20;
-const PARTS: usize = 16;
-
-/// How a convolution is cut into tiles.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Plan {
-    conv: Conv,
-    /// Outputs a side of a tile.
-    m: usize,
-    /// Tiles along height and width.
-    tiles: [usize; 2],
-}
-
-/// Rows of tiles of some images: all rows where there are several images.
-struct Region {
-    images: Range<usize>,
-    rows: Range<usize>,
-}
-
-impl Plan {
-    /// The plan for a convolution that this is the faster way for.
-    pub fn new(conv: &Conv) -> Option<Self> {
-        let tiles = |m: usize| [conv.h, conv.w].map(|side| side.div_ceil(m));
-        let products = |m: usize| tiles(m).iter().product::<usize>() * (m + 2) * (m + 2);
-        let m = [4, 3, 2].into_iter().min_by_key(|&m| products(m))?;
-        let pays = 2 * products(m) <= 9 * conv.h * conv.w;
-        (pays && conv.c >= 8 && conv.k >= 8).then(|| Self { conv: *conv, m, tiles: tiles(m) })
-    }
-
-    /// Products for each pair of channels of a tile.
-    fn points(&self) -> usize {
-        (self.m + 2) * (self.m + 2)
-    }
-
-    fn image_tiles(&self) -> usize {
-        self.tiles[0] * self.tiles[1]
-    }
-
-    fn all_tiles(&self) -> usize {
-        self.conv.n * self.image_tiles()
-    }
-
-    fn few(&self) -> bool {
-        self.all_tiles() <= FEW
-    }
-
-    /// Scalars that a row of tiles takes, framed.
-    fn framed(&self) -> usize {
-        (self.m + 2) * (self.tiles[1] * self.m + 2) * padded(self.conv.c).max(padded(self.conv.k))
-    }
-
-    /// Scalars that the values of `tiles` tiles take, transformed.
-    fn spread(&self, tiles: usize, channels: usize) -> usize {
-        self.points() * tiles * padded(channels)
-    }
-
-    /// The same by [`Layout::apart`].
-    fn apart(&self, tiles: usize, channels: usize) -> usize {
-        self.points() * Layout::apart(tiles, padded(channels)).point
-    }
-
-    /// Images of a task, or rows of tiles of a task where that is less than an image.
-    fn task(&self) -> [usize; 2] {
-        let row = self.spread(self.tiles[1], self.conv.c + self.conv.k);
-        let rows = (TASK / row).max(1);
-        [(rows / self.tiles[0]).max(1), rows.min(self.tiles[0])]
-    }
-
-    fn task_tiles(&self) -> usize {
-        let [images, rows] = self.task();
-        images * rows * self.tiles[1]
-    }
-
-    /// How many tasks there are, and the regions of them.
-    fn tasks(&self) -> usize {
-        let [images, rows] = self.task();
-        self.conv.n.div_ceil(images) * self.tiles[0].div_ceil(rows)
-    }
-
-    fn region(&self, task: usize) -> Region {
-        let [images, rows] = self.task();
-        let each = self.tiles[0].div_ceil(rows);
-        let (image, row) = (task / each * images, task % each * rows);
-        Region {
-            images: image..(image + images).min(self.conv.n),
-            rows: row..(row + rows).min(self.tiles[0]),
-        }
-    }
-
-    fn parts(&self) -> usize {
-        (PARTIAL / (self.points() * self.conv.c * self.conv.k)).clamp(1, PARTS).min(self.tasks())
-    }
-
-    pub fn sizes(&self) -> Sizes {
-        let Conv { c, k, .. } = self.conv;
-        let points = self.points();
-        if self.few() {
-            let tiles = self.all_tiles();
-            let lane = points * SLICE * (tiles + BLOCK) + self.framed();
-            Sizes { lane, shared: self.spread(tiles, c) + self.conv.pixels() * k, ..Sizes::default() }
-        } else {
-            let tiles = self.task_tiles();
-            let lane = self.framed() + self.apart(tiles, c) + points * Layout::apart(tiles, k).point;
-            Sizes { lane, shared: points * c * k, ..Sizes::default() }
-        }
-    }
-
-    pub fn grad_weight_sizes(&self) -> Sizes {
-        let Conv { c, k, .. } = self.conv;
-        let points = self.points();
-        if self.by_slices() {
-            let tiles = self.all_tiles();
-            let lane = self.framed().max(points * ROWS * k);
-            Sizes { lane, shared: self.spread(tiles, c) + self.spread(tiles, k), ..Sizes::default() }
-        } else {
-            let tiles = self.task_tiles();
-            let lane = self.framed() + self.apart(tiles, c) + self.apart(tiles, k);
-            Sizes { lane, shared: self.parts() * points * c * k, ..Sizes::default() }
-        }
-    }
-
-    /// Whether tasks of the gradient of the weights are slices of channels.
-    fn by_slices(&self) -> bool {
-        self.few() || PARTIAL / (self.points() * self.conv.c * self.conv.k) < 4
-    }
-}
-
-impl Region {
-    fn tiles(&self, plan: &Plan) -> usize {
-        self.images.len() * self.rows.len() * plan.tiles[1]
-    }
-}
 
 /// `source[n, h, w, c]`, `weight` from c to k channels to `output[n, h, w, k]`, and `bias[k]` added where there is one.
 pub(super) fn convolve<S: Scalar>(
@@ -201,7 +59,7 @@ fn convolve_by_tiles<S: Scalar>(
     let filters = &mut shared[..points * c * k];
     filters.par_chunks_mut(ROWS * points * k).enumerate().for_each(|(chunk, filters)| {
         let rows = chunk * ROWS..chunk * ROWS + filters.len() / (points * k);
-        Filters { m: plan.m, weight, extents: [c, k], rows, columns: 0..k, points: filters }.run();
+        Filters { t: plan.t, weight, extents: [c, k], rows, columns: 0..k, points: filters }.run();
     });
     let filters = &*filters;
     let [images, rows] = plan.task();
@@ -281,7 +139,7 @@ fn convolve_by_slices<S: Scalar>(
                 let inputs = first..(first + BLOCK).min(c);
                 let filters = &mut filters[..points * inputs.len() * channels];
                 let (rows, columns) = (inputs.clone(), outputs.clone());
-                Filters { m: plan.m, weight, extents: [c, k], rows, columns, points: &mut *filters }.run();
+                Filters { t: plan.t, weight, extents: [c, k], rows, columns, points: &mut *filters }.run();
                 let store = if first > 0 { Store::Add } else { Store::Replace };
                 for (p, products) in products.chunks_exact_mut(tiles * channels).enumerate() {
                     let from = &spread[p * layout.point + first..];
@@ -326,17 +184,17 @@ pub(super) fn grad_weight<S: Scalar>(
         let from = spread_all(plan, input, c, false, inputs, lanes);
         let to = spread_all(plan, grad_output, k, true, gradients, lanes);
         let (inputs, gradients) = (&*inputs, &*gradients);
-        tap_chunks(grad_weight, c * k, ROWS * k, |chunk, taps| {
+        tap_chunks(grad_weight, c * k, SLICE * k, |chunk, taps| {
             let rows = taps[0].len() / k;
             lanes.with(points * rows * k, |sums| {
                 for (p, sum) in sums.chunks_exact_mut(rows * k).enumerate() {
-                    let input = &inputs[p * from.point + chunk * ROWS..];
+                    let input = &inputs[p * from.point + chunk * SLICE..];
                     let input = Matrix::rows(input, tiles, rows, from.item).transposed();
                     let gradient = Matrix::rows(&gradients[p * to.point..], tiles, k, to.item);
                     matmul(sum, Store::Replace, input, gradient);
                 }
                 let layout = Layout { point: rows * k, item: k };
-                GradFilters { m: plan.m, points: sums, layout, columns: k, accumulate, taps }.run();
+                GradFilters { t: plan.t, points: sums, layout, columns: k, accumulate, taps }.run();
             });
         });
         return;
@@ -395,7 +253,7 @@ pub(super) fn grad_weight<S: Scalar>(
     tap_chunks(grad_weight, c * k, ROWS * k, |chunk, taps| {
         let points = &total[chunk * ROWS * k..];
         let layout = Layout { point: c * k, item: k };
-        GradFilters { m: plan.m, points, layout, columns: k, accumulate, taps }.run();
+        GradFilters { t: plan.t, points, layout, columns: k, accumulate, taps }.run();
     });
 }
 
@@ -434,6 +292,9 @@ mod tests {
     fn the_transforms_give_the_convolution_and_its_gradients() {
         let shapes = [
             (2, 2, 2, 8, 9),
+            (140, 2, 2, 70, 16),
+            (3, 1, 2, 130, 65),
+            (5, 2, 30, 12, 20),
             (3, 3, 3, 17, 33),
             (2, 3, 2, 130, 70),
             (1, 7, 7, 16, 8),

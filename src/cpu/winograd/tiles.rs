@@ -7,8 +7,8 @@
 use std::marker::PhantomData;
 
 use super::{
-    Plan, Region,
-    forms::{Form, Four, Three, Two},
+    forms::{Form, Four, Pair, Three, Two},
+    plan::{Plan, Region},
 };
 use crate::cpu::{
     Scalar,
@@ -37,11 +37,12 @@ impl Layout {
 }
 
 macro_rules! dispatch {
-    ($m:expr, $function:ident($($argument:expr),*)) => {
-        match $m {
-            2 => $function::<V, S, Two, 2, 4>($($argument),*),
-            3 => $function::<V, S, Three, 3, 5>($($argument),*),
-            _ => $function::<V, S, Four, 4, 6>($($argument),*),
+    ($t:expr, $function:ident($($argument:expr),*)) => {
+        match $t {
+            3 => $function::<V, S, Pair, 2, 2, 3>($($argument),*),
+            4 => $function::<V, S, Two, 2, 4, 4>($($argument),*),
+            5 => $function::<V, S, Three, 3, 5, 5>($($argument),*),
+            _ => $function::<V, S, Four, 4, 6, 6>($($argument),*),
         }
     };
 }
@@ -53,7 +54,7 @@ pub(super) struct Spread<'a, S> {
     pub region: &'a Region,
     pub source: Source<'a, S>,
     pub channels: usize,
-    /// The output's gradient, in tiles of m by m, or the input, in overlapping ones of m + 2 by m + 2.
+    /// The output's gradient, in tiles of m by m, or the input, in tiles of as many as the outputs need.
     pub gradient: bool,
     /// Room for one row of tiles: [`Plan::framed`].
     pub framed: &'a mut [S],
@@ -72,26 +73,29 @@ impl<S: Scalar> WithSimd for Spread<'_, S> {
 
     #[inline(always)]
     fn with_simd<V: Simd>(self, simd: V) {
-        let m = self.plan.m;
+        let t = self.plan.t;
         if self.gradient {
-            dispatch!(m, spread_gradient(simd, self));
+            dispatch!(t, spread_gradient(simd, self));
         } else {
-            dispatch!(m, spread_input(simd, self));
+            dispatch!(t, spread_input(simd, self));
         }
     }
 }
 
 #[inline(always)]
-fn spread_input<V: Simd, S: Scalar, F: Form<M, T>, const M: usize, const T: usize>(simd: V, work: Spread<S>) {
-    spread::<V, S, (Input<F>, [(); M]), T, T>(simd, work, M, 1);
-}
-
-#[inline(always)]
-fn spread_gradient<V: Simd, S: Scalar, F: Form<M, T>, const M: usize, const T: usize>(
+fn spread_input<V: Simd, S: Scalar, F: Form<M, I, T>, const M: usize, const I: usize, const T: usize>(
     simd: V,
     work: Spread<S>,
 ) {
-    spread::<V, S, (GradOutput<F>, [(); T]), M, T>(simd, work, M, 0);
+    spread::<V, S, (Input<F>, [(); M]), I, T>(simd, work, M, (I - M) / 2);
+}
+
+#[inline(always)]
+fn spread_gradient<V: Simd, S: Scalar, F: Form<M, I, T>, const M: usize, const I: usize, const T: usize>(
+    simd: V,
+    work: Spread<S>,
+) {
+    spread::<V, S, (GradOutput<F>, [(); I]), M, T>(simd, work, M, 0);
 }
 
 /// A transform in one dimension. A type and not a closure: closures are compiled for the oldest machine.
@@ -102,14 +106,16 @@ trait Along<const A: usize, const T: usize> {
 struct Input<F>(PhantomData<F>);
 struct GradOutput<F>(PhantomData<F>);
 
-impl<F: Form<M, T>, const M: usize, const T: usize> Along<T, T> for (Input<F>, [(); M]) {
+impl<F: Form<M, I, T>, const M: usize, const I: usize, const T: usize> Along<I, T> for (Input<F>, [(); M]) {
     #[inline(always)]
-    fn along<V: Simd, S: Scalar>(values: [Vector<V, S>; T]) -> [Vector<V, S>; T] {
+    fn along<V: Simd, S: Scalar>(values: [Vector<V, S>; I]) -> [Vector<V, S>; T] {
         F::input(values)
     }
 }
 
-impl<F: Form<M, T>, const M: usize, const T: usize> Along<M, T> for (GradOutput<F>, [(); T]) {
+impl<F: Form<M, I, T>, const M: usize, const I: usize, const T: usize> Along<M, T>
+    for (GradOutput<F>, [(); I])
+{
     #[inline(always)]
     fn along<V: Simd, S: Scalar>(values: [Vector<V, S>; M]) -> [Vector<V, S>; T] {
         F::grad_output(values)
@@ -235,12 +241,15 @@ impl<S: Scalar> WithSimd for Gather<'_, S> {
 
     #[inline(always)]
     fn with_simd<V: Simd>(self, simd: V) {
-        dispatch!(self.plan.m, gather(simd, self));
+        dispatch!(self.plan.t, gather(simd, self));
     }
 }
 
 #[inline(always)]
-fn gather<V: Simd, S: Scalar, F: Form<M, T>, const M: usize, const T: usize>(simd: V, work: Gather<S>) {
+fn gather<V: Simd, S: Scalar, F: Form<M, I, T>, const M: usize, const I: usize, const T: usize>(
+    simd: V,
+    work: Gather<S>,
+) {
     let Gather { plan, region, points, layout, bias, channels, output } = work;
     let (h, w) = (plan.conv.h, plan.conv.w);
     let mut lines = [[Vector::splat(simd, S::ZERO); M]; T];
@@ -281,7 +290,8 @@ fn gather<V: Simd, S: Scalar, F: Form<M, T>, const M: usize, const T: usize>(sim
 
 /// Transforms gradients `points` of filters back to `taps`, each `[rows, columns]`.
 pub(super) struct GradFilters<'a, S> {
-    pub m: usize,
+    /// Points a side.
+    pub t: usize,
     pub points: &'a [S],
     pub layout: Layout,
     pub columns: usize,
@@ -301,12 +311,12 @@ impl<S: Scalar> WithSimd for GradFilters<'_, S> {
 
     #[inline(always)]
     fn with_simd<V: Simd>(self, simd: V) {
-        dispatch!(self.m, grad_filters(simd, self));
+        dispatch!(self.t, grad_filters(simd, self));
     }
 }
 
 #[inline(always)]
-fn grad_filters<V: Simd, S: Scalar, F: Form<M, T>, const M: usize, const T: usize>(
+fn grad_filters<V: Simd, S: Scalar, F: Form<M, I, T>, const M: usize, const I: usize, const T: usize>(
     simd: V,
     work: GradFilters<S>,
 ) {
