@@ -15,6 +15,9 @@ use crate::ops::{Linear, LinearGradInput, LinearGradWeight, LinearUpdate};
 const OUTPUTS: usize = 128;
 /// Input features of a task.
 const INPUTS: usize = 512;
+/// Output features of a block of the weights that is copied together: a product that reads them as they lie meets another page of
+/// memory at each.
+const ROWS: usize = 128;
 /// Output features and images whose sums stay in registers together.
 const FEATURES: usize = 3;
 const IMAGES: usize = 4;
@@ -26,7 +29,8 @@ pub(super) fn sizes(op: &Linear) -> Sizes {
 }
 
 pub(super) fn grad_input_sizes(op: &LinearGradInput) -> Sizes {
-    Sizes { shared: op.0.n * op.0.inputs, ..Sizes::default() }
+    let Linear { n, inputs, outputs, .. } = op.0;
+    Sizes { shared: n * inputs, lane: INPUTS.min(inputs) * ROWS.min(outputs), ..Sizes::default() }
 }
 
 pub(super) fn update_sizes(op: &LinearUpdate) -> Sizes {
@@ -140,13 +144,24 @@ pub(super) fn grad_input<S: Scalar>(
     weight: &[S],
     grad_input: &mut [S],
     shared: &mut [S],
+    lanes: &Lanes<S>,
 ) {
     let Linear { n, inputs, outputs, first, total } = op.0;
-    let grad_output = Matrix::rows(&grad_output[first..], n, outputs, total);
     let tiles = &mut shared[..n * inputs];
     tiles.par_chunks_mut(n * INPUTS).enumerate().for_each(|(tile, output)| {
-        let weight = Matrix::rows(&weight[tile * INPUTS..], outputs, output.len() / n, inputs);
-        matmul(output, Store::Replace, grad_output, weight);
+        let width = output.len() / n;
+        lanes.with(width * ROWS.min(outputs), |block| {
+            for from in (0..outputs).step_by(ROWS) {
+                let rows = ROWS.min(outputs - from);
+                let block = &mut block[..rows * width];
+                for (row, to) in block.chunks_exact_mut(width).enumerate() {
+                    to.copy_from_slice(&weight[(from + row) * inputs + tile * INPUTS..][..width]);
+                }
+                let store = if from > 0 { Store::Add } else { Store::Replace };
+                let grad_output = Matrix::rows(&grad_output[first + from..], n, rows, total);
+                matmul(output, store, grad_output, Matrix::rows(block, rows, width, width));
+            }
+        });
     });
     let tiles = &*tiles;
     grad_input.par_chunks_mut(inputs).enumerate().for_each(|(image, grad_input)| {

@@ -264,7 +264,8 @@ pub(super) fn execute<S: Scalar>(
         }
         Op::LinearGradInput(op) => {
             bind!(grad_output: f, weight: f, grad_input: f);
-            linear::grad_input(op, grad_output, weight, grad_input, &mut scratch.shared);
+            let Scratch { lanes, shared, .. } = scratch;
+            linear::grad_input(op, grad_output, weight, grad_input, shared, lanes);
         }
         Op::LinearGradWeight(op) => {
             bind!(input: f, grad_output: f, grad_weight: f);
