@@ -128,14 +128,15 @@ impl Winograd {
         (100.0 * self.saving(conv) * narrow / (narrow + 64.0)) as u32
     }
 
-    /// As measured on llvmpipe beside the direct `lanes` rows, of 300, on the layers of VGG16 at 28 px and batch 16: a
-    /// transformed value of a tile and one of a filter cost so many multiply-adds of a product.
+    /// As measured on llvmpipe beside the direct `lanes` rows, of 300, on the layers of VGG16 at 28 px: a transformed value of a
+    /// tile and one of a filter cost so many multiply-adds of a product. Machines differ: a value of F(4x4)'s tiles cost 64 to 69
+    /// on an AMD EPYC and 13 to 26 on an Intel Xeon, and what stands here is the geometric mean.
     fn speed_on_software(self, conv: &Conv, pass: Pass) -> u32 {
         let (tile, filter) = match (self.outputs, pass) {
-            (4, Pass::Forward) => (64.0, 35.0),
-            (4, Pass::GradInput) => (64.0, 45.0),
-            (4, Pass::GradWeight) => (64.0, 77.0),
-            (_, Pass::Forward) => (28.0, 10.0),
+            (4, Pass::Forward) => (40.0, 35.0),
+            (4, Pass::GradInput) => (40.0, 45.0),
+            (4, Pass::GradWeight) => (40.0, 77.0),
+            (_, Pass::Forward) => (28.0, 20.0),
             (_, Pass::GradInput) => (28.0, 50.0),
             (_, Pass::GradWeight) => (28.0, 42.0),
         };
