@@ -1,7 +1,8 @@
 // An outer product in the registers of one subgroup of LANES invocations: sums[row, column] += left[term, row] right[term,
 // column] over STEP terms
 //
-// Constants    LANES, V, PART and `columns` as shared/lanes.wgsl; PARTS, of the file behind: the rows of the result / PART
+// Constants    LANES, V, PART and `columns` as shared/lanes.wgsl; PARTS, of the file behind: the rows of the result / PART;
+//              MOST_ROW_LANES, at most LANES
 // Who          lane l of the first ROW_LANES holds the left side of PART rows, every lane the right side of its own columns;
 //              every lane gets the sums of all ROW_LANES PART rows for its own columns. Each index is a loop's own counter:
 //              Mesa unrolls such loops, and then the sums lie in registers. All lanes of the subgroup must call it together
@@ -9,7 +10,7 @@
 
 // Terms that are loaded together.
 const STEP: u32 = 4u;
-const ROW_LANES: u32 = min(LANES, PARTS);
+const ROW_LANES: u32 = min(MOST_ROW_LANES, PARTS);
 alias Left = array<part, STEP>;
 alias Right = array<array<columns, V>, STEP>;
 alias Sums = array<array<array<columns, V>, PART>, ROW_LANES>;

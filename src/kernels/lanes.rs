@@ -37,6 +37,8 @@ pub(super) struct Lanes {
     width: usize,
     /// Values of the inner dimension that are loaded together.
     part: usize,
+    /// Lanes that hold rows of an outer product, at most.
+    row_lanes: usize,
 }
 
 impl Lanes {
@@ -56,7 +58,14 @@ impl Lanes {
             vectors: if columns.is_multiple_of(2 * width * SIZE) { 2 } else { 1 },
             width,
             part: if inner.is_multiple_of(4) && strides.iter().all(|s| s.is_multiple_of(4)) { 4 } else { 1 },
+            row_lanes: SIZE,
         }
+    }
+
+    /// With half as many rows in an outer product: for a result that is read and written in several arrays. Rows lie multiples of 4 KiB
+    /// apart there, and the loads of one wait for the stores of another.
+    pub(super) fn low(self) -> Self {
+        Self { row_lanes: SIZE / 2, ..self }
     }
 
     /// A source with the constants and aliases of `shaders/shared/lanes.wgsl`; large operands are stored as f32 or f16.
@@ -106,7 +115,7 @@ impl Lanes {
 
     /// As [`Lanes::source`] for outer products.
     pub(super) fn outer_source(self, storage: DType, files: &[&'static str]) -> Source {
-        self.source(storage, &[&[OUTER], files].concat())
+        self.source(storage, &[&[OUTER], files].concat()).constant("MOST_ROW_LANES", self.row_lanes)
     }
 
     /// A dispatch over blocks of rows and columns.
@@ -116,7 +125,7 @@ impl Lanes {
 
     /// Blocks of an outer product of the inner dimension and the columns.
     pub(super) fn outer_blocks(self) -> usize {
-        (self.inner / self.part).div_ceil(SIZE) * self.column_blocks()
+        (self.inner / self.part).div_ceil(self.row_lanes) * self.column_blocks()
     }
 
     /// In how many parts to work a sum of `terms`, given the pieces of work that a part makes: enough pieces, and

@@ -126,7 +126,8 @@ pub(super) const VARIANTS: &[Variant] = &[
         build: |op, _| {
             let storage = op.storage();
             let LinearGradWeight(linear) = unpack!(op, LinearGradWeight);
-            outer_lanes(linear, storage, &[GRAD_WEIGHT_KEEP, GRAD_WEIGHT_LANES], |source| source)
+            let files = &[GRAD_WEIGHT_KEEP, GRAD_WEIGHT_LANES];
+            outer_lanes(linear, outer(linear), storage, files, |source| source)
         },
     },
     Variant {
@@ -153,19 +154,25 @@ pub(super) const VARIANTS: &[Variant] = &[
         build: |op, _| {
             let LinearUpdate { linear, adam } = unpack!(op, LinearUpdate);
             let files = [adam::step(adam), vec![UPDATE_LANES_KEEP, GRAD_WEIGHT_LANES]].concat();
-            outer_lanes(linear, op.storage(), &files, |source| adam::constants(adam, source))
+            outer_lanes(linear, outer(linear).low(), op.storage(), &files, |source| {
+                adam::constants(adam, source)
+            })
         },
     },
 ];
 
+fn outer(linear: &Linear) -> Lanes {
+    Lanes::of(1, linear.inputs, linear.outputs, &[linear.first, linear.total])
+}
+
 /// The gradient of the weights in the registers of a subgroup.
 fn outer_lanes(
     linear: &Linear,
+    lanes: Lanes,
     storage: DType,
     files: &[&'static str],
     finish: impl Fn(Source) -> Source,
 ) -> Kernel {
-    let lanes = Lanes::of(1, linear.inputs, linear.outputs, &[linear.first, linear.total]);
     let source = finish(shape(linear, lanes.outer_source(storage, files)));
     only(Dispatch::new("", source, lanes.outer_blocks() as u64))
 }
