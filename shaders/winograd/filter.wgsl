@@ -1,9 +1,10 @@
 // Winograd, filter transform: points[i, j, row, column] = (G g Gt)[i, j] of the 3x3 filter of a row and a column
 //
-// The file in front says which: `tap(t, row, column)` is the filter's t-th value, 0 beyond the weights' extents.
+// The file in front says which: `tap(t, row, column)` is the filter's t-th value, 0 beyond the weights' extents, and `place(index)`
+// the row and the column of an invocation.
 //
 // Buffers      points [POINTS, POINTS, ROWS, COLUMNS] as `elem` along the columns, which the product reads as its right side
-// Who          one invocation a row and an elem of columns, which vary fastest; the grid covers ROWS COLUMNS
+// Who          one invocation a row and an elem of columns; the grid covers ROWS COLUMNS, or the blocks of `place`
 
 @group(0) @binding(1) var<storage, read_write> points: array<elem>;
 
@@ -14,9 +15,10 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let index = grid_index(workgroup, workgroups) * WORKGROUP + local;
-    let column = index % COLUMNS;
-    let row = index / COLUMNS;
-    if row >= ROWS {
+    let at = place(index);
+    let row = at.x;
+    let column = at.y;
+    if row >= ROWS || column >= COLUMNS {
         return;
     }
     var rows: array<Points, 3>;
@@ -28,9 +30,9 @@ fn main(
         rows[r] = filter_at_points(g);
     }
     for (var j = 0u; j < POINTS; j++) {
-        var at = filter_at_points(Filter(rows[0][j], rows[1][j], rows[2][j]));
+        var values = filter_at_points(Filter(rows[0][j], rows[1][j], rows[2][j]));
         for (var i = 0u; i < POINTS; i++) {
-            points[((i * POINTS + j) * ROWS + row) * COLUMNS + column] = at[i];
+            points[((i * POINTS + j) * ROWS + row) * COLUMNS + column] = values[i];
         }
     }
 }

@@ -4,6 +4,10 @@
 
 @group(0) @binding(0) var<storage, read> weight: array<elem>;
 
+fn place(index: u32) -> vec2<u32> {
+    return vec2(index / COLUMNS, index % COLUMNS);
+}
+
 fn tap(t: u32, row: u32, column: u32) -> elem {
     if row >= IN || column >= OUT {
         return elem(0.0);

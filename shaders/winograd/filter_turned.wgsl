@@ -2,8 +2,19 @@
 // channels.
 //
 // Buffers      weight [3, 3, IN, OUT]
+// Who          a workgroup turns HIGH rows of WIDE columns: what it reads lies together along the rows, what it writes along
+//              the columns
 
 @group(0) @binding(0) var<storage, read> weight: array<f32>;
+
+const WIDE: u32 = WORKGROUP / HIGH;
+
+fn place(index: u32) -> vec2<u32> {
+    let block = index / WORKGROUP;
+    let blocks = (COLUMNS + WIDE - 1u) / WIDE;
+    let within = index % WORKGROUP;
+    return vec2(block / blocks * HIGH + within / WIDE, block % blocks * WIDE + within % WIDE);
+}
 
 fn tap(t: u32, row: u32, column: u32) -> vec4<f32> {
     var g = vec4<f32>(0.0);

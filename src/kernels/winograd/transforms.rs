@@ -4,11 +4,14 @@ use super::{FILTERS, INPUTS, OUTPUTS, plan::Winograd};
 use crate::{
     kernels::{
         Caps, Dispatch, Kernel, Part, batch_norm,
-        parts::{Chunks, Elem, MOMENTS, Merge, WORKSPACE, dispatch, read, source},
+        parts::{Chunks, Elem, MOMENTS, Merge, WORKGROUP, WORKSPACE, dispatch, read, source},
     },
     ops::{Conv, ConvForward, ConvGradInput, ConvGradWeight, GradStatistics},
     shader::Source,
 };
+
+/// Rows of filters that a workgroup turns: in f32 a line of most caches.
+const HIGH: usize = 16;
 
 const F4: &str = include_str!("../../../shaders/winograd/f4.wgsl");
 const F2: &str = include_str!("../../../shaders/winograd/f2.wgsl");
@@ -225,23 +228,33 @@ impl Winograd {
     pub(super) fn filters(self, conv: &Conv) -> Dispatch {
         let elem = Elem::of(conv.k);
         let source = self.source(elem, &[FILTER_FORWARD, FILTER]);
-        self.filters_of(conv, conv.k / elem.lanes(), [conv.c, conv.k], elem, source)
+        self.filters_of(conv, conv.k / elem.lanes(), [conv.c, conv.k], elem, source, [1, 1])
     }
 
     /// The filters of the gradient for the input.
     pub(super) fn turned_filters(self, conv: &Conv) -> Dispatch {
-        let source = self.source(Elem::Vec4, &[FILTER_TURNED, FILTER]);
-        self.filters_of(conv, conv.k, [conv.k, conv.c], Elem::Vec4, source)
+        let source = self.source(Elem::Vec4, &[FILTER_TURNED, FILTER]).constant("HIGH", HIGH);
+        self.filters_of(conv, conv.k, [conv.k, conv.c], Elem::Vec4, source, [HIGH, WORKGROUP / HIGH])
     }
 
-    fn filters_of(self, conv: &Conv, out: usize, sides: [usize; 2], elem: Elem, source: Source) -> Dispatch {
+    /// `block` are the rows and columns that a workgroup works together.
+    fn filters_of(
+        self,
+        conv: &Conv,
+        out: usize,
+        sides: [usize; 2],
+        elem: Elem,
+        source: Source,
+        block: [usize; 2],
+    ) -> Dispatch {
         let [rows, columns] = [self.padded(sides[0]), self.padded(sides[1]) / elem.lanes()];
         let source = source
             .constant("IN", conv.c)
             .constant("OUT", out)
             .constant("ROWS", rows)
             .constant("COLUMNS", columns);
-        Dispatch { rebind: &[("points", FILTERS)], ..dispatch("filters", source, rows * columns) }
+        let invocations = rows.next_multiple_of(block[0]) * columns.next_multiple_of(block[1]);
+        Dispatch { rebind: &[("points", FILTERS)], ..dispatch("filters", source, invocations) }
     }
 
     fn of_points(
