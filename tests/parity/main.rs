@@ -12,13 +12,22 @@ use vgg_wgpu::{
     verify::{Reference, cases},
 };
 
-/// Tiles of different sizes are the same code with other constants: each case runs on one of them in release mode and on
-/// another with checks.
-fn in_turn(row: &Variant, checked: bool, case: usize) -> bool {
-    let tiles: Vec<&str> =
-        variants().filter(|v| v.op == row.op && v.name.starts_with("tiled_")).map(|v| v.name).collect();
-    let at = tiles.iter().position(|&name| name == row.name);
-    at.is_none_or(|at| (case + usize::from(checked)) % tiles.len() == at)
+/// Cases of an operation from which on each runs in one mode only.
+const MANY: usize = 64;
+
+/// Whether a row runs a case in this mode; a driver that compiles on the CPU takes longer to compile than to run. Tiles of different
+/// sizes are the same code with other constants: each case runs on one of them in release mode and on another with checks.
+/// Where there are many cases (convolutions have hundreds), each row runs a case in one of the modes. `vgg verify` runs all.
+fn in_turn(row: &Variant, checked: bool, case: usize, cases: usize) -> bool {
+    let rows: Vec<_> = variants().filter(|v| v.op == row.op).map(|v| v.name).collect();
+    let index = rows.iter().position(|&name| name == row.name).expect("one of the rows");
+    let tiles: Vec<_> = rows.into_iter().filter(|name| name.starts_with("tiled_")).collect();
+    let tile = tiles.iter().position(|&name| name == row.name);
+    let its_tile = tile.is_none_or(|at| (case + usize::from(checked)) % tiles.len() == at);
+    // By Thue's and Morse's sequence, which is in step with no period of the list of cases.
+    let its_mode =
+        cases < MANY || tile.is_some() || (case.count_ones() as usize + index).is_multiple_of(2) == checked;
+    its_tile && its_mode
 }
 
 /// Holds every variant of an operation against the CPU on every case that it supports.
@@ -35,7 +44,7 @@ fn walk(name: &str) {
         for (checked, mode) in [(false, "release"), (true, "checked")] {
             let verdict = reference.hold(&adapter, row, checked, |op| {
                 let case = cases.iter().position(|case| case == op).expect("one of the cases");
-                (row.supports)(op, &caps) && in_turn(row, checked, case)
+                (row.supports)(op, &caps) && in_turn(row, checked, case, cases.len())
             });
             let title = format!("{}/{} ({mode})", row.op, row.name);
             assert!(verdict.cases > 0, "{title}: no case fits it");
