@@ -17,17 +17,19 @@ const MANY: usize = 64;
 
 /// Whether a row runs a case in this mode; a driver that compiles on the CPU takes longer to compile than to run. Tiles of different
 /// sizes are the same code with other constants: each case runs on one of them in release mode and on another with checks.
-/// Where there are many cases (convolutions have hundreds), each row runs a case in one of the modes. `vgg verify` runs all.
+/// Where there are many cases (convolutions have hundreds), a row, or a tile, runs a case in one of the modes. `vgg verify` runs all.
 fn in_turn(row: &Variant, checked: bool, case: usize, cases: usize) -> bool {
     let rows: Vec<_> = variants().filter(|v| v.op == row.op).map(|v| v.name).collect();
-    let index = rows.iter().position(|&name| name == row.name).expect("one of the rows");
-    let tiles: Vec<_> = rows.into_iter().filter(|name| name.starts_with("tiled_")).collect();
-    let tile = tiles.iter().position(|&name| name == row.name);
-    let its_tile = tile.is_none_or(|at| (case + usize::from(checked)) % tiles.len() == at);
+    let place = |rows: &[&str]| rows.iter().position(|&name| name == row.name);
     // By Thue's and Morse's sequence, which is in step with no period of the list of cases.
-    let its_mode =
-        cases < MANY || tile.is_some() || (case.count_ones() as usize + index).is_multiple_of(2) == checked;
-    its_tile && its_mode
+    let odd = |index: usize| (case.count_ones() as usize + index) % 2 == 1;
+    let tiles: Vec<_> = rows.iter().copied().filter(|name| name.starts_with("tiled_")).collect();
+    match (place(&tiles), cases < MANY) {
+        (Some(tile), true) => (case + usize::from(checked)) % tiles.len() == tile,
+        (Some(tile), false) => case % tiles.len() == tile && checked == odd(0),
+        (None, true) => true,
+        (None, false) => checked == odd(place(&rows).expect("one of the rows")),
+    }
 }
 
 /// Holds every variant of an operation against the CPU on every case that it supports.
