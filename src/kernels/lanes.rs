@@ -62,8 +62,8 @@ impl Lanes {
         }
     }
 
-    /// With half as many rows in an outer product: for a result that is read and written in several arrays. Rows lie multiples of 4 KiB
-    /// apart there, and the loads of one wait for the stores of another.
+    /// With half as many rows in an outer product: for a result that is read and written in several arrays. Where its rows lie
+    /// multiples of 4 KiB apart, the loads of one probably wait for the stores of another.
     pub(super) fn low(self) -> Self {
         Self { row_lanes: SIZE / 2, ..self }
     }
