@@ -7,8 +7,6 @@
 
 @group(0) @binding(0) var<storage, read> weight: array<f32>;
 
-const WIDE: u32 = WORKGROUP / HIGH;
-
 fn place(index: u32) -> vec2<u32> {
     let block = index / WORKGROUP;
     let blocks = (COLUMNS + WIDE - 1u) / WIDE;

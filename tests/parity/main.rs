@@ -17,8 +17,12 @@ const MANY: usize = 64;
 
 /// Whether a row runs a case in this mode; a driver that compiles on the CPU takes longer to compile than to run. Tiles of different
 /// sizes are the same code with other constants: each case runs on one of them in release mode and on another with checks.
-/// Where there are many cases (convolutions have hundreds), a row, or a tile, runs a case in one of the modes. `vgg verify` runs all.
+/// Where there are many cases (convolutions have hundreds), a row, or a tile, runs a case in one of the modes. `VGG_TEST_ALL=1` runs
+/// every row on every case in both.
 fn in_turn(row: &Variant, checked: bool, case: usize, cases: usize) -> bool {
+    if std::env::var_os("VGG_TEST_ALL").is_some_and(|v| v == "1") {
+        return true;
+    }
     let rows: Vec<_> = variants().filter(|v| v.op == row.op).map(|v| v.name).collect();
     let place = |rows: &[&str]| rows.iter().position(|&name| name == row.name);
     // By Thue's and Morse's sequence, which is in step with no period of the list of cases.

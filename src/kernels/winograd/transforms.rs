@@ -10,8 +10,8 @@ use crate::{
     shader::Source,
 };
 
-/// Rows of filters that a workgroup turns: in f32 a line of most caches.
-const HIGH: usize = 16;
+/// Rows and vectors of columns that a workgroup turns together: the rows are a line of most caches in f32.
+const TURNED: [usize; 2] = [16, WORKGROUP / 16];
 
 const F4: &str = include_str!("../../../shaders/winograd/f4.wgsl");
 const F2: &str = include_str!("../../../shaders/winograd/f2.wgsl");
@@ -233,8 +233,11 @@ impl Winograd {
 
     /// The filters of the gradient for the input.
     pub(super) fn turned_filters(self, conv: &Conv) -> Dispatch {
-        let source = self.source(Elem::Vec4, &[FILTER_TURNED, FILTER]).constant("HIGH", HIGH);
-        self.filters_of(conv, conv.k, [conv.k, conv.c], Elem::Vec4, source, [HIGH, WORKGROUP / HIGH])
+        let source = self
+            .source(Elem::Vec4, &[FILTER_TURNED, FILTER])
+            .constant("HIGH", TURNED[0])
+            .constant("WIDE", TURNED[1]);
+        self.filters_of(conv, conv.k, [conv.k, conv.c], Elem::Vec4, source, TURNED)
     }
 
     /// `block` are the rows and columns that a workgroup works together.
