@@ -29,8 +29,8 @@ fn held_against_differences(config: VggConfig, conv: &str) {
     let (_, relu, _) = *explainable(&network).iter().find(|(name, ..)| *name == conv).unwrap();
     let at = network.layers.iter().position(|layer| layer.name == conv).unwrap();
     let shift = match (network.layers[at].kind, network.layers[at + 1].kind) {
-        (_, LayerKind::BatchNorm { gamma }) => gamma + 1,
-        (LayerKind::Conv { weight }, _) => weight + 1,
+        (_, LayerKind::BatchNorm(norm)) => norm.beta,
+        (LayerKind::Conv(parameters), _) => parameters.bias,
         _ => unreachable!("a convolution"),
     };
     let mut net = fixture_of::<f64>(config, 2, DeviceLimits::NONE, Mode::Explain(relu));

@@ -14,7 +14,7 @@ use vgg_wgpu::{
     cpu::Scalar,
     ops::{
         Adam, Average, ClipGradient, Control, CrossEntropy, CrossEntropyGrad, GradBias, Linear,
-        LinearGradWeight, Op, Rule, Sgd, SquareSum,
+        LinearGradWeight, Op, Rule, RuleOperands, Sgd, SquareSum,
     },
     program::{Executor, Pass, Precision, Training},
     shape::Shape,
@@ -41,7 +41,10 @@ impl Trained {
     fn update<S: Scalar>(&mut self, rule: Rule, control: Control) {
         let mut given: Vec<(&str, &[f64])> = vec![("gradient", &self.gradient), ("parameter", &self.value)];
         given.extend(self.state.iter().map(|(name, values)| (*name, values.as_slice())));
-        let mut out = run_op::<S>(rule.op(self.value.len(), false), control, &given);
+        let state = vec![(); rule.state().len()];
+        let operands = RuleOperands { control: (), loss_scale: None, gradient: (), parameter: (), state };
+        let (op, _) = rule.step(self.value.len(), operands);
+        let mut out = run_op::<S>(op, control, &given);
         self.value = out.remove("parameter").unwrap();
         self.state = rule.state().iter().map(|name| (*name, out.remove(name).unwrap())).collect();
     }

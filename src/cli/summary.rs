@@ -56,7 +56,10 @@ fn render(network: &Network) -> Result<String> {
         .iter()
         .zip(&costs)
         .map(|(layer, &cost)| {
-            let trained: usize = parameters(layer)
+            let trained: usize = layer
+                .kind
+                .parameters()
+                .into_iter()
                 .map(|i| &network.parameters[i])
                 .filter(|p| p.training != Training::Statistic)
                 .map(|p| p.shape.elements())
@@ -91,25 +94,16 @@ fn render(network: &Network) -> Result<String> {
     Ok(text)
 }
 
-/// The indices of a layer's parameters.
-fn parameters(layer: &Layer) -> std::ops::Range<usize> {
-    match layer.kind {
-        LayerKind::Conv { weight } | LayerKind::Linear { weight } => weight..weight + 2,
-        LayerKind::BatchNorm { gamma } => gamma..gamma + 4,
-        LayerKind::Relu | LayerKind::MaxPool { .. } | LayerKind::AvgPool | LayerKind::Dropout { .. } => 0..0,
-    }
-}
-
 fn kind(layer: &Layer) -> String {
     match layer.kind {
-        LayerKind::Conv { .. } => "conv 3x3".into(),
-        LayerKind::BatchNorm { .. } => "batch norm".into(),
+        LayerKind::Conv(_) => "conv 3x3".into(),
+        LayerKind::BatchNorm(_) => "batch norm".into(),
         LayerKind::Relu => "ReLU".into(),
         LayerKind::MaxPool { stride: [h, w] } if h == w => format!("max-pool 2x2, stride {h}"),
         LayerKind::MaxPool { stride: [h, w] } => format!("max-pool 2x2, stride {h}x{w}"),
         LayerKind::AvgPool => "adaptive average pool".into(),
         LayerKind::Dropout { .. } => "dropout".into(),
-        LayerKind::Linear { .. } => "linear".into(),
+        LayerKind::Linear(_) => "linear".into(),
     }
 }
 

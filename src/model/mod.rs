@@ -4,6 +4,6 @@ mod network;
 mod parameters;
 mod vgg;
 
-pub use network::{Layer, LayerKind, Network, NetworkError};
+pub use network::{Layer, LayerKind, Network, NetworkError, NormParameters, WeightBias};
 pub use parameters::{Init, Layout, Parameter, Training};
 pub use vgg::{Architecture, Freeze, PoolStride, Semantics, VggConfig};

@@ -8,19 +8,35 @@ use super::{
 };
 use crate::shape::Shape;
 
-/// What a layer computes. The indices lead to [`Network::parameters`].
+/// The parameters of a convolution or a linear layer, as indices of [`Network::parameters`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WeightBias {
+    /// The weight.
+    pub weight: usize,
+    /// The bias.
+    pub bias: usize,
+}
+
+/// The parameters and statistics of a normalisation, as indices of [`Network::parameters`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NormParameters {
+    /// The factor on the normalised values.
+    pub gamma: usize,
+    /// What is added to them.
+    pub beta: usize,
+    /// The running mean.
+    pub running_mean: usize,
+    /// The running variance.
+    pub running_var: usize,
+}
+
+/// What a layer computes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum LayerKind {
-    /// 3x3 convolution; the parameters are weight and bias.
-    Conv {
-        /// Index of the weight; the bias follows.
-        weight: usize,
-    },
-    /// Batch normalisation; the parameters are gamma, beta, running mean and running variance.
-    BatchNorm {
-        /// Index of gamma; the others follow.
-        gamma: usize,
-    },
+    /// 3x3 convolution.
+    Conv(WeightBias),
+    /// Batch normalisation.
+    BatchNorm(NormParameters),
     /// max(x, 0).
     Relu,
     /// 2x2 max-pooling.
@@ -35,21 +51,21 @@ pub enum LayerKind {
         /// Which dropout layer of the network it is.
         index: u32,
     },
-    /// Fully connected; flattens its input. The parameters are weight and bias.
-    Linear {
-        /// Index of the weight; the bias follows.
-        weight: usize,
-    },
+    /// Fully connected; flattens its input.
+    Linear(WeightBias),
 }
 
 impl LayerKind {
-    /// The index of the layer's first parameter, where it has any.
-    pub fn first_parameter(self) -> Option<usize> {
+    /// The layer's parameters and statistics, as indices of [`Network::parameters`].
+    pub fn parameters(self) -> Vec<usize> {
         match self {
-            Self::Conv { weight: first }
-            | Self::Linear { weight: first }
-            | Self::BatchNorm { gamma: first } => Some(first),
-            Self::Relu | Self::MaxPool { .. } | Self::AvgPool | Self::Dropout { .. } => None,
+            Self::Conv(WeightBias { weight, bias }) | Self::Linear(WeightBias { weight, bias }) => {
+                vec![weight, bias]
+            }
+            Self::BatchNorm(NormParameters { gamma, beta, running_mean, running_var }) => {
+                vec![gamma, beta, running_mean, running_var]
+            }
+            Self::Relu | Self::MaxPool { .. } | Self::AvgPool | Self::Dropout { .. } => Vec::new(),
         }
     }
 }
@@ -239,8 +255,8 @@ impl<'a> Builder<'a> {
         let [h, w, c] = self.image();
         let at = format!("features.{}", self.position);
         let weight = self.parameter(format!("{at}.weight"), [k, c, 3, 3], Layout::Conv, Init::he(9 * k));
-        self.parameter(format!("{at}.bias"), [k], Layout::Same, Init::Constant(0.0));
-        self.push(format!("conv{name}"), LayerKind::Conv { weight }, [h, w, k].into());
+        let bias = self.parameter(format!("{at}.bias"), [k], Layout::Same, Init::Constant(0.0));
+        self.push(format!("conv{name}"), LayerKind::Conv(WeightBias { weight, bias }), [h, w, k].into());
     }
 
     fn batch_norm(&mut self, name: &str) {
@@ -251,11 +267,13 @@ impl<'a> Builder<'a> {
             this.parameters[index].training = training;
             index
         };
-        let gamma = vector(self, "weight", 1.0, Training::Trained);
-        vector(self, "bias", 0.0, Training::Trained);
-        vector(self, "running_mean", 0.0, Training::Statistic);
-        vector(self, "running_var", 1.0, Training::Statistic);
-        self.push(format!("bn{name}"), LayerKind::BatchNorm { gamma }, self.shape.clone());
+        let parameters = NormParameters {
+            gamma: vector(self, "weight", 1.0, Training::Trained),
+            beta: vector(self, "bias", 0.0, Training::Trained),
+            running_mean: vector(self, "running_mean", 0.0, Training::Statistic),
+            running_var: vector(self, "running_var", 1.0, Training::Statistic),
+        };
+        self.push(format!("bn{name}"), LayerKind::BatchNorm(parameters), self.shape.clone());
     }
 
     /// Freezes all that there is so far.
@@ -298,8 +316,8 @@ impl<'a> Builder<'a> {
         let at = format!("classifier.{}", self.position);
         let shape = [features, self.shape.elements()];
         let weight = self.parameter(format!("{at}.weight"), shape, layout, Init::Normal(0.01));
-        self.parameter(format!("{at}.bias"), [features], Layout::Same, Init::Constant(0.0));
-        self.push(format!("fc{index}"), LayerKind::Linear { weight }, [features].into());
+        let bias = self.parameter(format!("{at}.bias"), [features], Layout::Same, Init::Constant(0.0));
+        self.push(format!("fc{index}"), LayerKind::Linear(WeightBias { weight, bias }), [features].into());
     }
 
     fn linear_relu_dropout(&mut self, index: usize, features: usize) {
@@ -364,7 +382,7 @@ mod tests {
             .layers
             .iter()
             .filter_map(|l| match l.kind {
-                LayerKind::Conv { weight } | LayerKind::Linear { weight } => {
+                LayerKind::Conv(WeightBias { weight, .. }) | LayerKind::Linear(WeightBias { weight, .. }) => {
                     Some(network.parameters[weight].name.as_str())
                 }
                 _ => None,

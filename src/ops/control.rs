@@ -2,6 +2,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use super::Extent;
+
 /// What the host tells the device before each step, as one small tensor of `u32` words.
 ///
 /// `shaders/shared/control.wgsl` declares the same struct; a test compares the two.
@@ -29,4 +31,8 @@ pub struct Control {
 impl Control {
     /// The size in 32-bit words.
     pub const WORDS: usize = size_of::<Self>() / 4;
+
+    pub(super) fn extent() -> Extent {
+        [Self::WORDS].into()
+    }
 }

@@ -22,211 +22,160 @@ mod linear;
 mod loss_scale;
 mod max_pool;
 mod metrics;
+mod operand;
 mod optimizer;
 mod prepare;
 mod relu;
 mod sgd;
 
-pub use adam::Adam;
-pub use average::Average;
-pub use avg_pool::{AvgPool, AvgPoolGrad};
+pub use adam::{Adam, AdamOperands};
+pub use average::{Average, AverageOperands};
+pub use avg_pool::{AvgPool, AvgPoolGrad, AvgPoolGradOperands, AvgPoolOperands};
 pub use batch_norm::{
-    BatchNormAffine, BatchNormGradAffine, BatchNormGradInput, BatchNormGradStatistics, BatchNormNormalize,
-    BatchNormRunning, BatchNormStatistics, GradStatistics,
+    BatchNormAffine, BatchNormAffineOperands, BatchNormGradAffine, BatchNormGradAffineOperands,
+    BatchNormGradInput, BatchNormGradInputOperands, BatchNormGradStatistics, BatchNormGradStatisticsOperands,
+    BatchNormNormalize, BatchNormNormalizeOperands, BatchNormRunning, BatchNormRunningOperands,
+    BatchNormStatistics, BatchNormStatisticsOperands, GradStatistics,
 };
-pub use bias::GradBias;
-pub use cast::Cast;
-pub use clip::{ClipGradient, SquareSum};
+pub use bias::{GradBias, GradBiasOperands};
+pub use cast::{Cast, CastOperands};
+pub use clip::{ClipGradient, ClipGradientOperands, SquareSum, SquareSumOperands};
 pub use control::Control;
-pub use conv::{Conv, ConvForward, ConvGradInput, ConvGradWeight};
-pub use cross_entropy::{CrossEntropy, CrossEntropyGrad};
-pub use dropout::Dropout;
+pub use conv::{
+    Conv, ConvForward, ConvForwardOperands, ConvGradInput, ConvGradInputOperands, ConvGradWeight,
+    ConvGradWeightOperands,
+};
+pub use cross_entropy::{CrossEntropy, CrossEntropyGrad, CrossEntropyGradOperands, CrossEntropyOperands};
+pub use dropout::{Dropout, DropoutOperands};
 pub use half::Half;
-pub use linear::{Linear, LinearGradInput, LinearGradWeight, LinearUpdate};
-pub use loss_scale::{FiniteCheck, LossScale, LossScaleUpdate, ScaleGradient};
-pub use max_pool::{MaxPool, MaxPoolForward, MaxPoolGrad};
-pub use metrics::Metrics;
-pub use optimizer::Rule;
-pub use prepare::PrepareImages;
-pub use relu::{Relu, ReluGrad};
-pub use sgd::Sgd;
+pub use linear::{
+    Linear, LinearGradInput, LinearGradInputOperands, LinearGradWeight, LinearGradWeightOperands,
+    LinearOperands, LinearUpdate, LinearUpdateOperands,
+};
+pub use loss_scale::{
+    FiniteCheck, FiniteCheckOperands, LossScale, LossScaleUpdate, LossScaleUpdateOperands, ScaleGradient,
+    ScaleGradientOperands,
+};
+pub use max_pool::{MaxPool, MaxPoolForward, MaxPoolForwardOperands, MaxPoolGrad, MaxPoolGradOperands};
+pub use metrics::{Metrics, MetricsOperands};
+pub use operand::{
+    Access, ControlBlock, Each, Element, Extent, F32, Family, Field, Kind, Memory, Operand, Operands, Read,
+    Slices, Source, Stored, U8, U32, Update, Visitor, Write, each, list,
+};
+pub use optimizer::{Rule, RuleOperands};
+pub use prepare::{PrepareImages, PrepareImagesOperands};
+pub use relu::{Relu, ReluGrad, ReluGradOperands, ReluOperands};
+pub use sgd::{Sgd, SgdOperands};
 
-use crate::{dtype::DType, shape::Shape};
+use crate::dtype::DType;
 
-/// How an operation touches an operand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// Only read.
-    Read,
-    /// Every element is overwritten; what was there before does not matter.
-    Write,
-    /// Read and updated in place, or written in part.
-    ReadWrite,
+/// What one operation is: its name, its operands, its cost.
+pub trait Operation: Clone + std::fmt::Debug + PartialEq + Into<Op> {
+    /// The name, `<op>.<pass>`, as in labels, `--variant` and the folders of `shaders/`.
+    const NAME: &'static str;
+    /// The named operands, in whatever stands for them.
+    type Operands<F: Family>: Operands<F>;
+
+    /// The extents of the operands; an optional operand that this operation does not have is `None`.
+    fn operands(&self) -> Self::Operands<Each<Extent>>;
+
+    /// The floating-point operations of one run: two per multiply-add, one per element elsewhere.
+    fn flops(&self) -> u64;
 }
 
-/// One named tensor argument of an operation.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Operand {
-    /// The name that the shader's binding has too.
-    pub name: &'static str,
-    /// The extents.
-    pub shape: Shape,
-    /// The element type.
-    pub dtype: DType,
-    /// How it is touched.
-    pub access: Access,
+/// The list of all operations: calls a macro with their types.
+macro_rules! for_each_op {
+    ($callback:ident) => {
+        $callback! {
+            PrepareImages,
+            ConvForward,
+            ConvGradInput,
+            ConvGradWeight,
+            GradBias,
+            BatchNormStatistics,
+            BatchNormRunning,
+            BatchNormAffine,
+            BatchNormNormalize,
+            BatchNormGradStatistics,
+            BatchNormGradAffine,
+            BatchNormGradInput,
+            Relu,
+            ReluGrad,
+            MaxPoolForward,
+            MaxPoolGrad,
+            AvgPool,
+            AvgPoolGrad,
+            Dropout,
+            Linear,
+            LinearGradInput,
+            LinearGradWeight,
+            LinearUpdate,
+            CrossEntropy,
+            CrossEntropyGrad,
+            Metrics,
+            Adam,
+            Sgd,
+            Average,
+            SquareSum,
+            ClipGradient,
+            Cast,
+            ScaleGradient,
+            FiniteCheck,
+            LossScaleUpdate,
+        }
+    };
 }
+#[allow(unused_imports)]
+pub(crate) use for_each_op;
 
-impl Operand {
-    fn read(name: &'static str, shape: impl Into<Shape>) -> Self {
-        Self { name, shape: shape.into(), dtype: DType::F32, access: Access::Read }
-    }
-
-    fn write(name: &'static str, shape: impl Into<Shape>) -> Self {
-        Self { access: Access::Write, ..Self::read(name, shape) }
-    }
-
-    fn update(name: &'static str, shape: impl Into<Shape>) -> Self {
-        Self { access: Access::ReadWrite, ..Self::read(name, shape) }
-    }
-
-    /// A result that is added to what is there (`accumulate`) or replaces it.
-    fn result(name: &'static str, shape: impl Into<Shape>, accumulate: bool) -> Self {
-        if accumulate { Self::update(name, shape) } else { Self::write(name, shape) }
-    }
-
-    fn of(self, dtype: DType) -> Self {
-        Self { dtype, ..self }
-    }
-
-    /// What [`BatchNormAffine`] writes.
-    fn affine(channels: usize) -> Self {
-        Self::read("affine", [4, channels])
-    }
-
-    /// What [`BatchNormGradAffine`] writes.
-    fn grad_affine(channels: usize) -> Self {
-        Self::read("grad_affine", [5, channels])
-    }
-
-    fn control() -> Self {
-        Self::read("control", [Control::WORDS]).of(DType::U32)
-    }
-
-    /// The size in bytes.
-    pub fn bytes(&self) -> u64 {
-        self.shape.elements() as u64 * self.dtype.bytes() as u64
-    }
-}
-
-macro_rules! ops {
-    ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
+macro_rules! op_enum {
+    ($($op:ident,)*) => {
         /// One operation with its attributes and shapes.
         #[derive(Clone, Debug, PartialEq)]
+        #[allow(missing_docs, reason = "the types are documented")]
         pub enum Op {
-            $($(#[$doc])* $variant($variant),)*
+            $($op($op),)*
             /// Any of the others with its large operands in f16.
             Half(Half),
         }
 
         impl Op {
             /// The names of all operations.
-            pub const NAMES: &[&str] = &[$($name),*];
+            pub const NAMES: &[&str] = &[$($op::NAME),*];
 
-            /// The operation's name, `<op>.<pass>`, as in labels, `--variant` and the folders of `shaders/`.
+            /// The operation's name, as [`Operation::NAME`].
             pub fn name(&self) -> &'static str {
-                match self { $(Self::$variant(_) => $name,)* Self::Half(half) => half.op().name() }
+                match self.plain() {
+                    $(Self::$op(_) => $op::NAME,)*
+                    Self::Half(_) => unreachable!("a plain operation"),
+                }
             }
 
             /// The named operands, in the order in which a step lists its arguments.
             pub fn operands(&self) -> Vec<Operand> {
-                match self { $(Self::$variant(op) => op.operands(),)* Self::Half(half) => half.operands() }
+                match self.plain() {
+                    $(Self::$op(op) => operand::declared(op.operands(), self.storage()),)*
+                    Self::Half(_) => unreachable!("a plain operation"),
+                }
             }
 
-            /// The floating-point operations of one run: two per multiply-add, one per element elsewhere.
+            /// The floating-point operations of one run, as [`Operation::flops`].
             pub fn flops(&self) -> u64 {
-                match self { $(Self::$variant(op) => op.flops(),)* Self::Half(half) => half.op().flops() }
+                match self.plain() {
+                    $(Self::$op(op) => op.flops(),)*
+                    Self::Half(_) => unreachable!("a plain operation"),
+                }
             }
         }
 
-        $(impl From<$variant> for Op {
-            fn from(op: $variant) -> Self { Self::$variant(op) }
+        $(impl From<$op> for Op {
+            fn from(op: $op) -> Self {
+                Self::$op(op)
+            }
         })*
     };
 }
-
-ops! {
-    /// u8 images to normalised network input.
-    PrepareImages = "prepare.images",
-    /// 3x3 convolution.
-    ConvForward = "conv.forward",
-    /// Its gradient for the input.
-    ConvGradInput = "conv.grad_input",
-    /// Its gradient for the weights.
-    ConvGradWeight = "conv.grad_weight",
-    /// The gradient of a bias that was added to every row.
-    GradBias = "bias.grad",
-    /// Batch mean and variance.
-    BatchNormStatistics = "batch_norm.statistics",
-    /// Update of the running mean and variance.
-    BatchNormRunning = "batch_norm.running",
-    /// The four vectors that normalise, scale and shift.
-    BatchNormAffine = "batch_norm.affine",
-    /// Normalisation, scale and shift.
-    BatchNormNormalize = "batch_norm.normalize",
-    /// Gradients for gamma and beta.
-    BatchNormGradStatistics = "batch_norm.grad_statistics",
-    /// The five vectors that a gradient goes back through.
-    BatchNormGradAffine = "batch_norm.grad_affine",
-    /// Gradient for the input.
-    BatchNormGradInput = "batch_norm.grad_input",
-    /// max(x, 0).
-    Relu = "relu.forward",
-    /// Its gradient.
-    ReluGrad = "relu.grad_input",
-    /// Max-pooling.
-    MaxPoolForward = "max_pool.forward",
-    /// Its gradient, gathered from the windows that chose a pixel.
-    MaxPoolGrad = "max_pool.grad_input",
-    /// Adaptive average pooling.
-    AvgPool = "avg_pool.forward",
-    /// Its gradient.
-    AvgPoolGrad = "avg_pool.grad_input",
-    /// Dropout; the gradient is the same operation on the gradient.
-    Dropout = "dropout.apply",
-    /// Fully connected layer.
-    Linear = "linear.forward",
-    /// Its gradient for the input.
-    LinearGradInput = "linear.grad_input",
-    /// Its gradient for the weights.
-    LinearGradWeight = "linear.grad_weight",
-    /// Its gradient for the weights, and one step of Adam with it.
-    LinearUpdate = "linear.update",
-    /// Softmax and cross-entropy.
-    CrossEntropy = "cross_entropy.forward",
-    /// Their gradient for the logits.
-    CrossEntropyGrad = "cross_entropy.grad_input",
-    /// Loss and correct answers, summed.
-    Metrics = "metrics.accumulate",
-    /// One step of Adam or AdamW.
-    Adam = "adam.update",
-    /// One step of gradient descent.
-    Sgd = "sgd.update",
-    /// The average of a parameter over the steps.
-    Average = "average.update",
-    /// The sum of the squares of a gradient.
-    SquareSum = "clip.square_sum",
-    /// A gradient clipped by the norm of all.
-    ClipGradient = "clip.apply",
-    /// Another type for the same values.
-    Cast = "cast.convert",
-    /// The scale of the loss on its gradient.
-    ScaleGradient = "loss_scale.apply",
-    /// Whether a gradient is finite.
-    FiniteCheck = "loss_scale.check",
-    /// The scale of the next step.
-    LossScaleUpdate = "loss_scale.update",
-}
+for_each_op!(op_enum);
 
 impl Op {
     /// What it computes, whatever its operands are stored as.

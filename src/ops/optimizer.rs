@@ -1,6 +1,6 @@
 //! The rules by which parameters follow their gradients.
 
-use super::{Adam, Op, Sgd};
+use super::{Adam, AdamOperands, Op, Sgd, SgdOperands, list};
 
 /// A rule with its constants; `len` and `scaled` are not looked at.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -9,6 +9,20 @@ pub enum Rule {
     Adam(Adam),
     /// Gradient descent.
     Sgd(Sgd),
+}
+
+/// What an optimiser step works on.
+pub struct RuleOperands<T> {
+    /// The control block.
+    pub control: T,
+    /// The state of the loss scaling, where gradients carry the loss's scale.
+    pub loss_scale: Option<T>,
+    /// The gradient of the parameter.
+    pub gradient: T,
+    /// The parameter.
+    pub parameter: T,
+    /// The optimiser's state of the parameter, in the order of [`Rule::state`].
+    pub state: Vec<T>,
 }
 
 impl Rule {
@@ -29,11 +43,22 @@ impl Rule {
         }
     }
 
-    /// The operation on `len` elements.
-    pub fn op(&self, len: usize, scaled: bool) -> Op {
+    /// The operation on `len` elements, with its operands by name.
+    pub fn step<T>(&self, len: usize, operands: RuleOperands<T>) -> (Op, Vec<(&'static str, T)>) {
+        let RuleOperands { control, loss_scale, gradient, parameter, state } = operands;
+        let (scaled, mut state) = (loss_scale.is_some(), state.into_iter());
+        let mut next = || state.next().expect("as many tensors as `state` names");
         match *self {
-            Self::Adam(adam) => Adam { len, scaled, ..adam }.into(),
-            Self::Sgd(sgd) => Sgd { len, scaled, ..sgd }.into(),
+            Self::Adam(adam) => {
+                let (m, v) = (next(), next());
+                let operands = AdamOperands { control, loss_scale, gradient, parameter, m, v };
+                (Adam { len, scaled, ..adam }.into(), list(operands))
+            }
+            Self::Sgd(sgd) => {
+                let velocity = sgd.has_velocity().then(next);
+                let operands = SgdOperands { control, loss_scale, gradient, parameter, velocity };
+                (Sgd { len, scaled, ..sgd }.into(), list(operands))
+            }
         }
     }
 }

@@ -50,7 +50,7 @@ impl Channel {
 pub fn explainable(network: &Network) -> Vec<(&str, usize, [usize; 2])> {
     let layers = &network.layers;
     let relu = |conv: usize| (conv..layers.len()).find(|&index| layers[index].kind == LayerKind::Relu);
-    let convolutions = layers.iter().enumerate().filter(|(_, l)| matches!(l.kind, LayerKind::Conv { .. }));
+    let convolutions = layers.iter().enumerate().filter(|(_, l)| matches!(l.kind, LayerKind::Conv(_)));
     convolutions
         .filter_map(|(index, layer)| {
             let &[height, width, _] = layer.output.dims() else { return None };

@@ -3,15 +3,19 @@
 use std::ops::Range;
 
 use super::{
-    Inputs, LowerError, Lowering, Phase, Record, TensorId, View, avg_pool, conv, label, pixels_channels, pool,
+    Inputs, LowerError, Lowering, Phase, Record, TensorId, avg_pool, conv, label, pixels_channels, pool,
 };
 use crate::{
     dtype::DType,
-    model::{Layer, LayerKind},
+    model::{Layer, LayerKind, NormParameters, WeightBias},
     ops::{
-        AvgPoolGrad, BatchNormGradAffine, BatchNormGradInput, BatchNormGradStatistics, ConvGradInput,
-        ConvGradWeight, CrossEntropyGrad, GradBias, GradStatistics, Linear, LinearGradInput,
-        LinearGradWeight, LinearUpdate, MaxPool, MaxPoolGrad, Op, ReluGrad,
+        AvgPoolGrad, AvgPoolGradOperands, BatchNormGradAffine, BatchNormGradAffineOperands,
+        BatchNormGradInput, BatchNormGradInputOperands, BatchNormGradStatistics,
+        BatchNormGradStatisticsOperands, ConvGradInput, ConvGradInputOperands, ConvGradWeight,
+        ConvGradWeightOperands, CrossEntropyGrad, CrossEntropyGradOperands, GradBias, GradBiasOperands,
+        GradStatistics, Linear, LinearGradInput, LinearGradInputOperands, LinearGradWeight,
+        LinearGradWeightOperands, LinearUpdate, LinearUpdateOperands, MaxPool, MaxPoolGrad,
+        MaxPoolGradOperands, ReluGrad, ReluGradOperands,
     },
 };
 
@@ -43,16 +47,17 @@ impl Grad {
 impl<'a> Lowering<'a> {
     pub(super) fn backward(&mut self, tape: &[Record<'a>], label_smoothing: f32) -> Result<(), LowerError> {
         let (n, classes) = (self.settings.batch, self.network.config.classes);
-        let Inputs { control, labels, probs, .. } = self.inputs;
+        let Inputs { labels, probs, .. } = self.inputs;
         let logits = self.transient("loss.grad_logits".into(), [n, classes].into(), DType::F32);
-        let args = [control, probs, labels, logits].map(|t| self.whole(t)).to_vec();
         let op = CrossEntropyGrad { n, classes, label_smoothing };
-        self.step(Phase::Backward, "loss.grad_input".into(), op, args);
+        let [probs, labels, grad_logits] = [probs, labels, logits].map(|t| self.whole(t));
+        let operands = CrossEntropyGradOperands { control: self.control(), probs, labels, grad_logits };
+        self.step(Phase::Backward, "loss.grad_input".into(), op, operands);
         self.scale(logits);
         let mut grad = Grad::plain(logits);
         // Below the first layer that is trained nothing asks for a gradient.
         let trained = |record: &Record<'_>| {
-            record.layer.kind.first_parameter().is_some_and(|index| self.network.parameters[index].trained())
+            record.layer.kind.parameters().iter().any(|&index| self.network.parameters[index].trained())
         };
         let first = tape.iter().position(trained).unwrap_or(tape.len());
         for (index, record) in tape.iter().enumerate().skip(first).rev() {
@@ -61,31 +66,31 @@ impl<'a> Lowering<'a> {
             let name = format!("{}.grad_output", record.layer.name);
             grad.tensor = self.cast(Phase::Backward, &name, grad.tensor, self.dtype(record.output.tensor))?;
             // That of the last batch norm in front: what a layer that reads through one reads through.
-            let gamma = tape[..index].iter().rev().find_map(|record| match record.layer.kind {
-                LayerKind::BatchNorm { gamma } => Some(gamma),
+            let norm = tape[..index].iter().rev().find_map(|record| match record.layer.kind {
+                LayerKind::BatchNorm(norm) => Some(norm),
                 _ => None,
             });
-            let gamma = gamma.filter(|_| record.input.affine().is_some());
+            let norm = norm.filter(|_| record.input.affine().is_some());
             grad = match (record.layer.kind, before) {
                 // A batch norm has taken it in.
                 (LayerKind::Relu, _) if record.input.pending.is_some() => continue,
-                (LayerKind::Conv { weight }, _) => {
-                    self.conv_backward(record, weight, grad, (index > first, gamma))?
+                (LayerKind::Conv(parameters), _) => {
+                    self.conv_backward(record, parameters, grad, (index > first, norm))?
                 }
                 (_, None) => unreachable!("the first layer is a convolution"),
-                (LayerKind::BatchNorm { gamma }, Some(LayerKind::Conv { weight })) if relu => {
-                    let through = self.batch_norm_statistics(record, gamma, relu, grad, Some(weight + 1))?;
+                (LayerKind::BatchNorm(norm), Some(LayerKind::Conv(WeightBias { bias, .. }))) if relu => {
+                    let through = self.batch_norm_statistics(record, norm, relu, grad, Some(bias))?;
                     Grad { through: Some(through), ..grad }
                 }
-                (LayerKind::BatchNorm { gamma }, _) => {
-                    let through = self.batch_norm_statistics(record, gamma, relu, grad, None)?;
+                (LayerKind::BatchNorm(norm), _) => {
+                    let through = self.batch_norm_statistics(record, norm, relu, grad, None)?;
                     self.batch_norm_grad_input(record.layer, relu, grad.tensor, through)?
                 }
-                (LayerKind::Linear { weight }, _) => {
-                    self.linear_backward(record, weight, grad.tensor, index > first)?
+                (LayerKind::Linear(parameters), _) => {
+                    self.linear_backward(record, parameters, grad.tensor, index > first)?
                 }
                 (LayerKind::MaxPool { stride }, _) => {
-                    self.max_pool_backward(record, stride, grad.tensor, gamma)?
+                    self.max_pool_backward(record, stride, grad.tensor, norm)?
                 }
                 _ => self.chain_backward(record, grad.tensor)?,
             };
@@ -103,7 +108,7 @@ impl<'a> Lowering<'a> {
     fn batch_norm_statistics(
         &mut self,
         record: &Record<'a>,
-        gamma: usize,
+        norm: NormParameters,
         relu: bool,
         grad: Grad,
         bias: Option<usize>,
@@ -118,21 +123,25 @@ impl<'a> Lowering<'a> {
         for range in ranges {
             let (rows, accumulate) = (range.len() * pixels, range.start > 0);
             let op = BatchNormGradStatistics { rows, channels, relu: relu.then_some(at_zero), accumulate };
-            let args = vec![
-                self.images(input, &range),
-                self.whole(affine),
-                self.images(grad.tensor, &range),
-                self.gradient(gamma),
-                self.gradient(gamma + 1),
-            ];
-            self.step(phase, label(name, "grad_statistics", &range, n), op, args);
+            let operands = BatchNormGradStatisticsOperands {
+                input: self.images(input, &range),
+                affine: self.whole(affine),
+                grad_output: self.images(grad.tensor, &range),
+                grad_gamma: self.gradient(norm.gamma),
+                grad_beta: self.gradient(norm.beta),
+            };
+            self.step(phase, label(name, "grad_statistics", &range, n), op, operands);
         }
         let grad_affine = self.transient(format!("{name}.grad_affine"), [5, channels].into(), DType::F32);
         let op = BatchNormGradAffine { channels, total_rows: n * pixels, bias: bias.is_some() };
-        let mut args =
-            vec![self.whole(affine), self.gradient(gamma), self.gradient(gamma + 1), self.whole(grad_affine)];
-        args.extend(bias.map(|bias| self.gradient(bias)));
-        self.step(phase, format!("{name}.grad_affine"), op, args);
+        let operands = BatchNormGradAffineOperands {
+            affine: self.whole(affine),
+            grad_gamma: self.gradient(norm.gamma),
+            grad_beta: self.gradient(norm.beta),
+            grad_affine: self.whole(grad_affine),
+            grad_bias: bias.map(|bias| self.gradient(bias)),
+        };
+        self.step(phase, format!("{name}.grad_affine"), op, operands);
         Ok(Through { output: input, grad_affine, at_zero })
     }
 
@@ -149,14 +158,14 @@ impl<'a> Lowering<'a> {
         for range in self.split_images(&layer.name, &[input, grad_output, grad_input])? {
             let op =
                 BatchNormGradInput { rows: range.len() * pixels, channels, relu: relu.then_some(at_zero) };
-            let args = vec![
-                self.images(input, &range),
-                self.whole(grad_affine),
-                self.images(grad_output, &range),
-                self.images(grad_input, &range),
-            ];
+            let operands = BatchNormGradInputOperands {
+                input: self.images(input, &range),
+                grad_affine: self.whole(grad_affine),
+                grad_output: self.images(grad_output, &range),
+                grad_input: self.images(grad_input, &range),
+            };
             let label = label(&layer.name, "grad_input", &range, self.settings.batch);
-            self.step(Phase::Backward, label, op, args);
+            self.step(Phase::Backward, label, op, operands);
         }
         Ok(Grad::plain(grad_input))
     }
@@ -178,56 +187,60 @@ impl<'a> Lowering<'a> {
                 let len = self.program.tensor(input.tensor).shape.elements();
                 for range in self.split(name, len, &[input.tensor])? {
                     let op = ReluGrad { len: range.len(), at_zero: self.network.relu_at_zero() };
-                    let args =
-                        [input.tensor, grad_output, grad_input].map(|t| self.items(t, len, &range)).to_vec();
-                    self.step(phase, label(name, "grad_input", &range, len), op, args);
+                    let [input, grad_output, grad_input] =
+                        [input.tensor, grad_output, grad_input].map(|t| self.items(t, len, &range));
+                    let operands = ReluGradOperands { input, grad_output, grad_input };
+                    self.step(phase, label(name, "grad_input", &range, len), op, operands);
                 }
             }
             LayerKind::AvgPool => {
                 for range in self.split_images(name, &[grad_output, grad_input])? {
-                    let args = [grad_output, grad_input].map(|t| self.images(t, &range)).to_vec();
                     let op = AvgPoolGrad(avg_pool(layer, range.len()));
-                    self.step(phase, label(name, "grad_input", &range, n), op, args);
+                    let [grad_output, grad_input] = [grad_output, grad_input].map(|t| self.images(t, &range));
+                    let operands = AvgPoolGradOperands { grad_output, grad_input };
+                    self.step(phase, label(name, "grad_input", &range, n), op, operands);
                 }
             }
             LayerKind::Dropout { index } => {
                 self.dropout(phase, name, "grad_input", index, grad_output, grad_input)?;
             }
             LayerKind::MaxPool { .. }
-            | LayerKind::Conv { .. }
-            | LayerKind::Linear { .. }
-            | LayerKind::BatchNorm { .. } => unreachable!("handled by the caller"),
+            | LayerKind::Conv(_)
+            | LayerKind::Linear(_)
+            | LayerKind::BatchNorm(_) => unreachable!("handled by the caller"),
         }
         Ok(Grad::plain(grad_input))
     }
 
-    /// `gamma`: that of the batch norm that pooling reads through, if its gradient is wanted. It is taken here where windows do
+    /// `norm`: the batch norm that pooling reads through, if its gradients are wanted. They are computed here where windows do
     /// not overlap.
     fn max_pool_backward(
         &mut self,
         record: &Record<'a>,
         stride: [usize; 2],
         grad_output: TensorId,
-        gamma: Option<usize>,
+        norm: Option<NormParameters>,
     ) -> Result<Grad, LowerError> {
         let Record { layer, input, .. } = *record;
         let normalized = input.affine().is_some();
         let whole = pool(layer, self.settings.batch, stride);
-        let gamma = gamma.filter(|_| whole.disjoint());
+        let norm = norm.filter(|_| whole.disjoint());
         let grad_input = self.grad_input(layer, input.tensor);
         for range in self.split_images(&layer.name, &[input.tensor, grad_output, grad_input])? {
-            let statistics = gamma.map(|_| self.grad_statistics(&range));
+            let statistics = norm.map(|_| self.grad_statistics(&range));
             let op = MaxPoolGrad { pool: MaxPool { n: range.len(), ..whole }, normalized, statistics };
-            let mut args = vec![self.images(input.tensor, &range)];
-            args.extend(input.affine().map(|affine| self.whole(affine)));
-            args.extend([grad_output, grad_input].map(|t| self.images(t, &range)));
-            args.extend(
-                gamma.into_iter().flat_map(|gamma| [gamma, gamma + 1].map(|index| self.gradient(index))),
-            );
+            let operands = MaxPoolGradOperands {
+                input: self.images(input.tensor, &range),
+                affine: input.affine().map(|affine| self.whole(affine)),
+                grad_output: self.images(grad_output, &range),
+                grad_input: self.images(grad_input, &range),
+                grad_gamma: norm.map(|norm| self.gradient(norm.gamma)),
+                grad_beta: norm.map(|norm| self.gradient(norm.beta)),
+            };
             let label = label(&layer.name, "grad_input", &range, self.settings.batch);
-            self.step(Phase::Backward, label, op, args);
+            self.step(Phase::Backward, label, op, operands);
         }
-        Ok(Grad { statistics: gamma.is_some(), ..Grad::plain(grad_input) })
+        Ok(Grad { statistics: norm.is_some(), ..Grad::plain(grad_input) })
     }
 
     /// The sums that a slice of the batch adds to the gradients of gamma and beta.
@@ -235,53 +248,50 @@ impl<'a> Lowering<'a> {
         GradStatistics { at_zero: self.network.relu_at_zero(), accumulate: range.start > 0 }
     }
 
-    /// `passes_on`: whether a layer in front asks for its gradient. `gamma`: that of the batch norm that the convolution reads
-    /// through, whose gradient is then taken here.
+    /// `passes_on`: whether an earlier layer needs the gradient of this one's input. `norm`: the batch norm that the convolution
+    /// reads through; its gradients are then computed here.
     fn conv_backward(
         &mut self,
         record: &Record<'a>,
-        weight: usize,
+        WeightBias { weight, bias }: WeightBias,
         grad: Grad,
-        (passes_on, gamma): (bool, Option<usize>),
+        (passes_on, norm): (bool, Option<NormParameters>),
     ) -> Result<Grad, LowerError> {
         let Record { layer, input, .. } = *record;
         let (name, n, phase) = (&layer.name, self.settings.batch, Phase::Backward);
         let (pixels, channels) = pixels_channels(layer);
         let through = grad.through.map(|t| t.at_zero);
         let grad_input = passes_on.then(|| self.grad_input(layer, input.tensor));
-        let gamma = gamma.filter(|_| passes_on);
+        let norm = norm.filter(|_| passes_on);
         let tensors = [Some(input.tensor), Some(grad.tensor), grad.through.map(|t| t.output), grad_input];
         let tensors: Vec<TensorId> = tensors.into_iter().flatten().collect();
         for range in self.split_images(name, &tensors)? {
             let accumulate = range.start > 0;
-            let grad_output = self.grad_output(grad, &range);
             let conv = conv(layer, range.len());
             let normalized = input.affine().is_some();
             let op = ConvGradWeight { conv, normalized, through, accumulate };
-            let mut args = vec![self.images(input.tensor, &range)];
-            args.extend(input.affine().map(|affine| self.whole(affine)));
-            args.extend(grad_output);
-            args.push(self.gradient(weight));
-            self.step(phase, label(name, "grad_weight", &range, n), op, args);
+            let operands = ConvGradWeightOperands {
+                input: self.images(input.tensor, &range),
+                affine: input.affine().map(|affine| self.whole(affine)),
+                grad_output: self.images(grad.tensor, &range),
+                output: grad.through.map(|through| self.images(through.output, &range)),
+                grad_affine: grad.through.map(|through| self.whole(through.grad_affine)),
+                grad_weight: self.gradient(weight),
+            };
+            self.step(phase, label(name, "grad_weight", &range, n), op, operands);
             // A batch norm has given the gradient of the bias in front of it.
             if grad.through.is_none() {
                 let op = GradBias { rows: range.len() * pixels, channels, accumulate };
-                let args = vec![self.images(grad.tensor, &range), self.gradient(weight + 1)];
-                self.step(phase, label(name, "grad_bias", &range, n), op, args);
+                let grad_output = self.images(grad.tensor, &range);
+                let operands = GradBiasOperands { grad_output, grad_bias: self.gradient(bias) };
+                self.step(phase, label(name, "grad_bias", &range, n), op, operands);
             }
             if let Some(grad_input) = grad_input {
-                self.conv_grad_input(record, weight, grad, (grad_input, gamma), &range);
+                self.conv_grad_input(record, weight, grad, (grad_input, norm), &range);
             }
         }
         // The first layer's is not read.
-        Ok(Grad { statistics: gamma.is_some(), ..Grad::plain(grad_input.unwrap_or(grad.tensor)) })
-    }
-
-    /// What a convolution's gradients read of the gradient of its output.
-    fn grad_output(&self, grad: Grad, range: &Range<usize>) -> Vec<View> {
-        let through = grad.through.iter();
-        let through = through.flat_map(|t| [self.images(t.output, range), self.whole(t.grad_affine)]);
-        std::iter::once(self.images(grad.tensor, range)).chain(through).collect()
+        Ok(Grad { statistics: norm.is_some(), ..Grad::plain(grad_input.unwrap_or(grad.tensor)) })
     }
 
     pub(super) fn conv_grad_input(
@@ -289,43 +299,49 @@ impl<'a> Lowering<'a> {
         record: &Record<'a>,
         weight: usize,
         grad: Grad,
-        (grad_input, gamma): (TensorId, Option<usize>),
+        (grad_input, norm): (TensorId, Option<NormParameters>),
         range: &Range<usize>,
     ) {
         let Record { layer, input, .. } = *record;
-        let statistics = gamma.map(|_| self.grad_statistics(range));
+        let statistics = norm.map(|_| self.grad_statistics(range));
         let through = grad.through.map(|t| t.at_zero);
         let op = ConvGradInput { conv: conv(layer, range.len()), through, statistics };
-        let mut args = self.grad_output(grad, range);
-        args.push(self.whole(self.weight(weight)));
-        if let Some(affine) = input.affine().filter(|_| gamma.is_some()) {
-            args.extend([self.images(input.tensor, range), self.whole(affine)]);
-        }
-        args.push(self.images(grad_input, range));
-        args.extend(gamma.into_iter().flat_map(|gamma| [gamma, gamma + 1].map(|index| self.gradient(index))));
-        self.step(Phase::Backward, label(&layer.name, "grad_input", range, self.settings.batch), op, args);
+        let affine = input.affine().filter(|_| norm.is_some());
+        let operands = ConvGradInputOperands {
+            grad_output: self.images(grad.tensor, range),
+            output: grad.through.map(|through| self.images(through.output, range)),
+            grad_affine: grad.through.map(|through| self.whole(through.grad_affine)),
+            weight: self.whole(self.weight(weight)),
+            input: affine.map(|_| self.images(input.tensor, range)),
+            affine: affine.map(|affine| self.whole(affine)),
+            grad_input: self.images(grad_input, range),
+            grad_gamma: norm.map(|norm| self.gradient(norm.gamma)),
+            grad_beta: norm.map(|norm| self.gradient(norm.beta)),
+        };
+        self.step(
+            Phase::Backward,
+            label(&layer.name, "grad_input", range, self.settings.batch),
+            op,
+            operands,
+        );
     }
 
     pub(super) fn linear_grad_input(
         &mut self,
         layer: &Layer,
-        weight: usize,
+        WeightBias { weight, .. }: WeightBias,
         grad_output: TensorId,
         grad_input: TensorId,
         (op, range): (Linear, &Range<usize>),
     ) {
         let features = layer.output.elements();
-        let args = vec![
-            self.whole(grad_output),
-            self.items(self.weight(weight), features, range),
-            self.whole(grad_input),
-        ];
-        self.step(
-            Phase::Backward,
-            label(&layer.name, "grad_input", range, features),
-            LinearGradInput(op),
-            args,
-        );
+        let operands = LinearGradInputOperands {
+            grad_output: self.whole(grad_output),
+            weight: self.items(self.weight(weight), features, range),
+            grad_input: self.whole(grad_input),
+        };
+        let label = label(&layer.name, "grad_input", range, features);
+        self.step(Phase::Backward, label, LinearGradInput(op), operands);
     }
 
     /// What a linear layer's weights take from their gradient: it is stored, or they take their step at once.
@@ -337,26 +353,29 @@ impl<'a> Lowering<'a> {
         (linear, range): (Linear, &Range<usize>),
     ) {
         let (features, tensors) = (layer.output.elements(), self.parameters[weight].clone());
-        let mut args = vec![self.whole(input), self.whole(grad_output)];
-        let (pass, op) = match (tensors.gradient, self.fused) {
+        let (phase, [input, grad_output]) = (Phase::Backward, [input, grad_output].map(|t| self.whole(t)));
+        match (tensors.gradient, self.fused) {
             (None, Some(adam)) => {
-                args.push(self.whole(self.inputs.control));
-                let written = std::iter::once(tensors.value).chain(tensors.state);
-                args.extend(written.map(|tensor| self.items(tensor, features, range)));
-                ("update", Op::from(LinearUpdate { linear, adam }))
+                let [m, v] = tensors.state[..] else { unreachable!("Adam keeps two moments") };
+                let [parameter, m, v] = [tensors.value, m, v].map(|t| self.items(t, features, range));
+                let control = self.control();
+                let operands = LinearUpdateOperands { input, grad_output, control, parameter, m, v };
+                let label = label(&layer.name, "update", range, features);
+                self.step(phase, label, LinearUpdate { linear, adam }, operands);
             }
             _ => {
-                args.push(self.items(self.gradient(weight).tensor, features, range));
-                ("grad_weight", LinearGradWeight(linear).into())
+                let grad_weight = self.items(self.gradient(weight).tensor, features, range);
+                let operands = LinearGradWeightOperands { input, grad_output, grad_weight };
+                let label = label(&layer.name, "grad_weight", range, features);
+                self.step(phase, label, LinearGradWeight(linear), operands);
             }
-        };
-        self.step(Phase::Backward, label(&layer.name, pass, range, features), op, args);
+        }
     }
 
     fn linear_backward(
         &mut self,
         record: &Record<'a>,
-        weight: usize,
+        parameters: WeightBias,
         grad_output: TensorId,
         passes_on: bool,
     ) -> Result<Grad, LowerError> {
@@ -364,16 +383,17 @@ impl<'a> Lowering<'a> {
         let (name, n, phase) = (&layer.name, self.settings.batch, Phase::Backward);
         let features = layer.output.elements();
         let grad_input = passes_on.then(|| self.grad_input(layer, input));
-        for (op, range) in self.linear_slices(layer, weight)? {
+        for (op, range) in self.linear_slices(layer, parameters)? {
             if let Some(grad_input) = grad_input {
-                self.linear_grad_input(layer, weight, grad_output, grad_input, (op, &range));
+                self.linear_grad_input(layer, parameters, grad_output, grad_input, (op, &range));
             }
-            // Behind what reads the weights of before.
-            self.linear_grad_weight(layer, weight, [input, grad_output], (op, &range));
+            // After every use of the old weights.
+            self.linear_grad_weight(layer, parameters.weight, [input, grad_output], (op, &range));
         }
         let op = GradBias { rows: n, channels: features, accumulate: false };
-        let args = vec![self.whole(grad_output), self.gradient(weight + 1)];
-        self.step(phase, format!("{name}.grad_bias"), op, args);
+        let (grad_output_view, grad_bias) = (self.whole(grad_output), self.gradient(parameters.bias));
+        let operands = GradBiasOperands { grad_output: grad_output_view, grad_bias };
+        self.step(phase, format!("{name}.grad_bias"), op, operands);
         // The first layer's is not read.
         Ok(Grad::plain(grad_input.unwrap_or(grad_output)))
     }

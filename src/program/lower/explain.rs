@@ -5,7 +5,11 @@ use super::{
     backward::{Grad, Through},
     pixels_channels,
 };
-use crate::{dtype::DType, model::LayerKind, ops::BatchNormGradAffine};
+use crate::{
+    dtype::DType,
+    model::LayerKind,
+    ops::{BatchNormGradAffine, BatchNormGradAffineOperands},
+};
 
 /// The tensors of an explanation, all f32. [`crate::program::Pass::Train`] runs it.
 ///
@@ -51,36 +55,42 @@ impl<'a> Lowering<'a> {
         Ok(match layer.kind {
             // The batch norm takes it in.
             LayerKind::Relu if input.pending.is_some() => grad,
-            LayerKind::BatchNorm { .. } => {
+            LayerKind::BatchNorm(_) => {
                 let (_, channels) = pixels_channels(layer);
                 let (affine, _) = output.pending.expect("what a batch norm passes on");
                 // The gradients of gamma and beta, which running statistics do not pass on; never written.
-                let zeros = ["gamma", "beta"].map(|field| {
+                let [grad_gamma, grad_beta] = ["gamma", "beta"].map(|field| {
                     let name = format!("{}.no_grad_{field}", layer.name);
                     let (shape, role) = ([channels].into(), Role::Gradient);
                     self.program.add(Tensor { name, shape, dtype: DType::F32, role })
                 });
                 let name = format!("{}.grad_affine", layer.name);
                 let grad_affine = self.transient(name.clone(), [5, channels].into(), DType::F32);
-                let args = [affine, zeros[0], zeros[1], grad_affine].map(|t| self.whole(t)).to_vec();
                 let op = BatchNormGradAffine { channels, total_rows: 1, bias: false };
-                self.step(Phase::Backward, name, op, args);
+                let operands = BatchNormGradAffineOperands {
+                    affine: self.whole(affine),
+                    grad_gamma: self.whole(grad_gamma),
+                    grad_beta: self.whole(grad_beta),
+                    grad_affine: self.whole(grad_affine),
+                    grad_bias: None,
+                };
+                self.step(Phase::Backward, name, op, operands);
                 let at_zero = self.network.relu_at_zero();
                 Grad { through: Some(Through { output: input.tensor, grad_affine, at_zero }), ..grad }
             }
-            LayerKind::Conv { weight } => {
+            LayerKind::Conv(parameters) => {
                 let grad_input = self.grad_input(layer, input.tensor);
                 let through = grad.through.map(|t| t.output);
                 let tensors: Vec<TensorId> = [grad.tensor, grad_input].into_iter().chain(through).collect();
                 for range in self.split_images(&layer.name, &tensors)? {
-                    self.conv_grad_input(record, weight, grad, (grad_input, None), &range);
+                    self.conv_grad_input(record, parameters.weight, grad, (grad_input, None), &range);
                 }
                 Grad::plain(grad_input)
             }
-            LayerKind::Linear { weight } => {
+            LayerKind::Linear(parameters) => {
                 let grad_input = self.grad_input(layer, input.tensor);
-                for (op, range) in self.linear_slices(layer, weight)? {
-                    self.linear_grad_input(layer, weight, grad.tensor, grad_input, (op, &range));
+                for (op, range) in self.linear_slices(layer, parameters)? {
+                    self.linear_grad_input(layer, parameters, grad.tensor, grad_input, (op, &range));
                 }
                 Grad::plain(grad_input)
             }

@@ -8,10 +8,13 @@ use super::{
 };
 use crate::{
     dtype::DType,
-    model::{Layer, LayerKind},
+    model::{Layer, LayerKind, NormParameters, WeightBias},
     ops::{
-        BatchNormAffine, BatchNormNormalize, BatchNormRunning, BatchNormStatistics, ConvForward,
-        CrossEntropy, Dropout, Linear, MaxPoolForward, Metrics, PrepareImages, Relu,
+        AvgPoolOperands, BatchNormAffine, BatchNormAffineOperands, BatchNormNormalize,
+        BatchNormNormalizeOperands, BatchNormRunning, BatchNormRunningOperands, BatchNormStatistics,
+        BatchNormStatisticsOperands, ConvForward, ConvForwardOperands, CrossEntropy, CrossEntropyOperands,
+        Dropout, DropoutOperands, Linear, LinearOperands, MaxPoolForward, MaxPoolForwardOperands, Metrics,
+        MetricsOperands, PrepareImages, PrepareImagesOperands, Relu, ReluOperands,
     },
     shape::Shape,
 };
@@ -33,18 +36,18 @@ impl<'a> Lowering<'a> {
             }
             let name = format!("{tag}{}", layer.name);
             let output = match (layer.kind, input.pending) {
-                (LayerKind::Conv { weight }, _) => {
+                (LayerKind::Conv(parameters), _) => {
                     let normalized_next = matches!(
                         layers.get(index + 1).map(|l| l.kind),
-                        Some(LayerKind::BatchNorm { gamma }) if self.takes_statistics(phase, gamma)
+                        Some(LayerKind::BatchNorm(norm)) if self.takes_statistics(phase, norm)
                     );
                     let (output, statistics) =
-                        self.conv(phase, name, layer, weight, input, normalized_next)?;
+                        self.conv(phase, name, layer, parameters, input, normalized_next)?;
                     batch = statistics;
                     Value::plain(output)
                 }
-                (LayerKind::BatchNorm { gamma }, _) => {
-                    self.batch_norm(phase, &name, layer, gamma, input.tensor, batch.take())?
+                (LayerKind::BatchNorm(norm), _) => {
+                    self.batch_norm(phase, &name, layer, norm, input.tensor, batch.take())?
                 }
                 (LayerKind::Relu, Some((affine, _))) => Value { pending: Some((affine, true)), ..input },
                 _ => Value::plain(self.layer_forward(phase, name, layer, input)?),
@@ -67,7 +70,7 @@ impl<'a> Lowering<'a> {
     ) -> Result<Value, LowerError> {
         let Some((_, relu)) = value.pending else { return Ok(value) };
         let reads = match layer.kind {
-            LayerKind::Conv { .. } | LayerKind::MaxPool { .. } => relu,
+            LayerKind::Conv(_) | LayerKind::MaxPool { .. } => relu,
             LayerKind::Relu => !relu,
             _ => false,
         };
@@ -92,9 +95,12 @@ impl<'a> Lowering<'a> {
         let channels = self.program.tensor(affine).shape.elements() / 4;
         for range in self.split_images(&name, &[value.tensor, output])? {
             let op = BatchNormNormalize { rows: range.len() * elements / channels, channels, relu };
-            let args =
-                vec![self.images(value.tensor, &range), self.whole(affine), self.images(output, &range)];
-            self.step(phase, label(&name, "normalize", &range, n), op, args);
+            let operands = BatchNormNormalizeOperands {
+                input: self.images(value.tensor, &range),
+                affine: self.whole(affine),
+                output: self.images(output, &range),
+            };
+            self.step(phase, label(&name, "normalize", &range, n), op, operands);
         }
         Ok(output)
     }
@@ -112,13 +118,9 @@ impl<'a> Lowering<'a> {
                 mean: self.settings.mean.clone(),
                 std: self.settings.std.clone(),
             };
-            let args = [images, transforms, output].map(|t| self.images(t, &range)).to_vec();
-            self.step(
-                phase,
-                label(&format!("{tag}prepare"), "images", &range, self.settings.batch),
-                op,
-                args,
-            );
+            let [images, transforms, output] = [images, transforms, output].map(|t| self.images(t, &range));
+            let label = label(&format!("{tag}prepare"), "images", &range, self.settings.batch);
+            self.step(phase, label, op, PrepareImagesOperands { images, transforms, output });
         }
         Ok(output)
     }
@@ -129,7 +131,7 @@ impl<'a> Lowering<'a> {
         phase: Phase,
         name: String,
         layer: &Layer,
-        weight: usize,
+        WeightBias { weight, bias }: WeightBias,
         input: Value,
         statistics: bool,
     ) -> Result<(TensorId, Option<[TensorId; 2]>), LowerError> {
@@ -144,15 +146,16 @@ impl<'a> Lowering<'a> {
                 normalized: input.affine().is_some(),
                 statistics: statistics.is_some(),
             };
-            let mut args = vec![self.images(input.tensor, &range)];
-            args.extend(input.affine().map(|affine| self.whole(affine)));
-            args.extend([
-                self.whole(self.weight(weight)),
-                self.parameter(weight + 1),
-                self.images(output, &range),
-            ]);
-            args.extend(statistics.iter().flatten().map(|&t| self.whole(t)));
-            self.step(phase, label(&name, "forward", &range, self.settings.batch), op, args);
+            let operands = ConvForwardOperands {
+                input: self.images(input.tensor, &range),
+                affine: input.affine().map(|affine| self.whole(affine)),
+                weight: self.whole(self.weight(weight)),
+                bias: self.parameter(bias),
+                output: self.images(output, &range),
+                batch_mean: statistics.map(|[mean, _]| self.whole(mean)),
+                batch_var: statistics.map(|[_, var]| self.whole(var)),
+            };
+            self.step(phase, label(&name, "forward", &range, self.settings.batch), op, operands);
         }
         Ok((output, statistics))
     }
@@ -175,44 +178,50 @@ impl<'a> Lowering<'a> {
             LayerKind::Relu => {
                 let len = self.program.tensor(input.tensor).shape.elements();
                 for range in self.split(&name, len, &[input.tensor])? {
-                    let args = [input.tensor, output].map(|t| self.items(t, len, &range)).to_vec();
-                    self.step(phase, label(&name, "forward", &range, len), Relu { len: range.len() }, args);
+                    let op = Relu { len: range.len() };
+                    let [input, output] = [input.tensor, output].map(|t| self.items(t, len, &range));
+                    let label = label(&name, "forward", &range, len);
+                    self.step(phase, label, op, ReluOperands { input, output });
                 }
             }
             LayerKind::MaxPool { stride } => {
                 for range in self.split_images(&name, &[input.tensor, output])? {
                     let normalized = input.affine().is_some();
                     let op = MaxPoolForward { pool: pool(layer, range.len(), stride), normalized };
-                    let mut args = vec![self.images(input.tensor, &range)];
-                    args.extend(input.affine().map(|affine| self.whole(affine)));
-                    args.push(self.images(output, &range));
-                    self.step(phase, label(&name, "forward", &range, n), op, args);
+                    let operands = MaxPoolForwardOperands {
+                        input: self.images(input.tensor, &range),
+                        affine: input.affine().map(|affine| self.whole(affine)),
+                        output: self.images(output, &range),
+                    };
+                    self.step(phase, label(&name, "forward", &range, n), op, operands);
                 }
             }
             LayerKind::AvgPool => {
                 for range in self.split_images(&name, &[input.tensor, output])? {
-                    let args = [input.tensor, output].map(|t| self.images(t, &range)).to_vec();
                     let op = avg_pool(layer, range.len());
-                    self.step(phase, label(&name, "forward", &range, n), op, args);
+                    let [input, output] = [input.tensor, output].map(|t| self.images(t, &range));
+                    let label = label(&name, "forward", &range, n);
+                    self.step(phase, label, op, AvgPoolOperands { input, output });
                 }
             }
             LayerKind::Dropout { index } => {
                 self.dropout(phase, &name, "forward", index, input.tensor, output)?;
             }
-            LayerKind::Linear { weight } => {
+            LayerKind::Linear(parameters) => {
+                let WeightBias { weight, bias } = parameters;
                 self.copy_weight(phase, &name, weight, input)?;
-                for (op, range) in self.linear_slices(layer, weight)? {
+                for (op, range) in self.linear_slices(layer, parameters)? {
                     let features = op.total;
-                    let args = vec![
-                        self.whole(input.tensor),
-                        self.items(self.weight(weight), features, &range),
-                        self.items(self.reads[weight + 1], features, &range),
-                        self.whole(output),
-                    ];
-                    self.step(phase, label(&name, "forward", &range, features), op, args);
+                    let operands = LinearOperands {
+                        input: self.whole(input.tensor),
+                        weight: self.items(self.weight(weight), features, &range),
+                        bias: self.items(self.reads[bias], features, &range),
+                        output: self.whole(output),
+                    };
+                    self.step(phase, label(&name, "forward", &range, features), op, operands);
                 }
             }
-            LayerKind::Conv { .. } | LayerKind::BatchNorm { .. } => unreachable!("handled by the caller"),
+            LayerKind::Conv(_) | LayerKind::BatchNorm(_) => unreachable!("handled by the caller"),
         }
         Ok(output)
     }
@@ -224,7 +233,7 @@ impl<'a> Lowering<'a> {
         phase: Phase,
         name: &str,
         layer: &Layer,
-        gamma: usize,
+        norm: NormParameters,
         input: TensorId,
         batch: Option<[TensorId; 2]>,
     ) -> Result<Value, LowerError> {
@@ -232,8 +241,8 @@ impl<'a> Lowering<'a> {
         let (pixels, channels) = pixels_channels(layer);
         let config = &self.network.config;
         let (eps, momentum) = (config.batch_norm_eps, config.batch_norm_momentum);
-        let [mean, variance] = if !self.takes_statistics(phase, gamma) {
-            [self.reads[gamma + 2], self.reads[gamma + 3]]
+        let [mean, variance] = if !self.takes_statistics(phase, norm) {
+            [norm.running_mean, norm.running_var].map(|index| self.reads[index])
         } else {
             let batch = match batch {
                 Some(batch) => batch,
@@ -241,24 +250,25 @@ impl<'a> Lowering<'a> {
             };
             let unbiased = self.network.unbiased_running_variance();
             let op = BatchNormRunning { rows: n * pixels, channels, momentum, unbiased };
-            let args = vec![
-                self.whole(batch[0]),
-                self.whole(batch[1]),
-                self.parameter(gamma + 2),
-                self.parameter(gamma + 3),
-            ];
-            self.step(phase, format!("{name}.running"), op, args);
+            let [batch_mean, batch_var] = batch.map(|t| self.whole(t));
+            let operands = BatchNormRunningOperands {
+                batch_mean,
+                batch_var,
+                running_mean: self.parameter(norm.running_mean),
+                running_var: self.parameter(norm.running_var),
+            };
+            self.step(phase, format!("{name}.running"), op, operands);
             batch
         };
         let affine = self.transient(format!("{name}.affine"), [4, channels].into(), DType::F32);
-        let args = vec![
-            self.whole(mean),
-            self.whole(variance),
-            self.parameter(gamma),
-            self.parameter(gamma + 1),
-            self.whole(affine),
-        ];
-        self.step(phase, format!("{name}.affine"), BatchNormAffine { channels, eps }, args);
+        let operands = BatchNormAffineOperands {
+            mean: self.whole(mean),
+            variance: self.whole(variance),
+            gamma: self.parameter(norm.gamma),
+            beta: self.parameter(norm.beta),
+            affine: self.whole(affine),
+        };
+        self.step(phase, format!("{name}.affine"), BatchNormAffine { channels, eps }, operands);
         Ok(Value { tensor: input, pending: Some((affine, false)) })
     }
 
@@ -268,8 +278,8 @@ impl<'a> Lowering<'a> {
     }
 
     /// Whether a batch norm normalises by its batch: in training, unless it is frozen.
-    fn takes_statistics(&self, phase: Phase, gamma: usize) -> bool {
-        self.learns(phase) && self.network.parameters[gamma].trained()
+    fn takes_statistics(&self, phase: Phase, norm: NormParameters) -> bool {
+        self.learns(phase) && self.network.parameters[norm.gamma].trained()
     }
 
     fn statistics(
@@ -284,8 +294,10 @@ impl<'a> Lowering<'a> {
         for range in self.split_images(name, &[input])? {
             let rows_before = range.start * pixels;
             let op = BatchNormStatistics { rows: range.len() * pixels, channels, rows_before };
-            let args = vec![self.images(input, &range), self.whole(batch[0]), self.whole(batch[1])];
-            self.step(phase, label(name, "statistics", &range, self.settings.batch), op, args);
+            let [batch_mean, batch_var] = batch.map(|t| self.whole(t));
+            let input = self.images(input, &range);
+            let operands = BatchNormStatisticsOperands { input, batch_mean, batch_var };
+            self.step(phase, label(name, "statistics", &range, self.settings.batch), op, operands);
         }
         Ok(batch)
     }
@@ -303,12 +315,12 @@ impl<'a> Lowering<'a> {
         for range in self.split(name, len, &[input])? {
             let rate = self.network.config.dropout;
             let op = Dropout { len: range.len(), offset: range.start, rate, layer };
-            let args = vec![
-                self.whole(self.inputs.control),
-                self.items(input, len, &range),
-                self.items(output, len, &range),
-            ];
-            self.step(phase, label(name, pass, &range, len), op, args);
+            let operands = DropoutOperands {
+                control: self.control(),
+                input: self.items(input, len, &range),
+                output: self.items(output, len, &range),
+            };
+            self.step(phase, label(name, pass, &range, len), op, operands);
         }
         Ok(())
     }
@@ -316,10 +328,10 @@ impl<'a> Lowering<'a> {
     pub(super) fn linear_slices(
         &self,
         layer: &Layer,
-        weight: usize,
+        WeightBias { weight, bias }: WeightBias,
     ) -> Result<Vec<(Linear, Range<usize>)>, LowerError> {
         let (inputs, total) = (layer.input.elements(), layer.output.elements());
-        let [value, bias] = [weight, weight + 1].map(|index| self.reads[index]);
+        let [value, bias] = [weight, bias].map(|index| self.reads[index]);
         let tensors = [value, self.weight(weight), bias];
         let ranges = self.split(&format!("{}.weight", layer.name), total, &tensors)?;
         let slice = |range: Range<usize>| {
@@ -333,16 +345,18 @@ impl<'a> Lowering<'a> {
 
     fn loss(&mut self, phase: Phase, tag: &str, logits: TensorId) {
         let (n, classes) = (self.settings.batch, self.network.config.classes);
-        let Inputs { control, labels, metrics, loss, probs, .. } = self.inputs;
-        let args = [logits, labels, loss, probs].map(|t| self.whole(t)).to_vec();
+        let Inputs { labels, metrics, loss, probs, .. } = self.inputs;
+        let [logits, labels, loss, probs, metrics] =
+            [logits, labels, loss, probs, metrics].map(|t| self.whole(t));
         // An evaluation tells the loss itself.
         let label_smoothing = match &self.settings.mode {
             Mode::Train(training) if phase == Phase::Forward => training.label_smoothing,
             _ => 0.0,
         };
         let op = CrossEntropy { n, classes, label_smoothing };
-        self.step(phase, format!("{tag}loss.forward"), op, args);
-        let args = [control, loss, probs, labels, metrics].map(|t| self.whole(t)).to_vec();
-        self.step(phase, format!("{tag}metrics.accumulate"), Metrics { n, classes }, args);
+        let operands = CrossEntropyOperands { logits, labels, loss, probs };
+        self.step(phase, format!("{tag}loss.forward"), op, operands);
+        let operands = MetricsOperands { control: self.control(), loss, probs, labels, metrics };
+        self.step(phase, format!("{tag}metrics.accumulate"), Metrics { n, classes }, operands);
     }
 }

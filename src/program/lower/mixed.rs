@@ -3,7 +3,7 @@
 use super::{DType, LowerError, Lowering, Phase, Precision, Scaling, TensorId, Value, label};
 use crate::{
     model::Layer,
-    ops::{Cast, ScaleGradient},
+    ops::{Cast, CastOperands, ScaleGradient, ScaleGradientOperands},
 };
 
 impl Lowering<'_> {
@@ -31,9 +31,9 @@ impl Lowering<'_> {
         let len = shape.elements();
         let copy = self.transient(name.to_owned(), shape, to);
         for range in self.split(name, len, &[tensor, copy])? {
-            let args = [tensor, copy].map(|t| self.items(t, len, &range)).to_vec();
             let op = Cast { len: range.len(), from, to };
-            self.step(phase, label(name, "convert", &range, len), op, args);
+            let [input, output] = [tensor, copy].map(|t| self.items(t, len, &range));
+            self.step(phase, label(name, "convert", &range, len), op, CastOperands { input, output });
         }
         Ok(copy)
     }
@@ -73,7 +73,8 @@ impl Lowering<'_> {
     pub(super) fn scale(&mut self, gradient: TensorId) {
         let Some(Scaling { state, .. }) = self.scaling else { return };
         let len = self.program.tensor(gradient).shape.elements();
-        let args = [state, gradient].map(|t| self.whole(t)).to_vec();
-        self.step(Phase::Backward, "loss.scale".into(), ScaleGradient { len }, args);
+        let [loss_scale, gradient] = [state, gradient].map(|t| self.whole(t));
+        let operands = ScaleGradientOperands { loss_scale, gradient };
+        self.step(Phase::Backward, "loss.scale".into(), ScaleGradient { len }, operands);
     }
 }

@@ -17,7 +17,7 @@ use super::{DeviceLimits, Phase, Program, Role, Step, Tensor, TensorId, View};
 use crate::{
     dtype::DType,
     model::{self, Layer, Network},
-    ops::{Adam, AvgPool, Control, Conv, Half, LossScale, MaxPool, Metrics, Op, Rule},
+    ops::{Adam, AvgPool, Control, Conv, Each, Half, LossScale, MaxPool, Metrics, Op, Operation, Rule, list},
     shape::Shape,
 };
 
@@ -359,6 +359,10 @@ impl<'a> Lowering<'a> {
         self.whole(self.reads[index])
     }
 
+    fn control(&self) -> View {
+        self.whole(self.inputs.control)
+    }
+
     fn gradient(&self, index: usize) -> View {
         let gradient = self.parameters[index].gradient;
         self.whole(gradient.expect("the backward pass runs for trained parameters"))
@@ -376,12 +380,21 @@ impl<'a> Lowering<'a> {
     }
 
     /// Adds a step. Where its arguments are f16, so are the operation's operands.
-    fn step(&mut self, phase: Phase, label: String, op: impl Into<Op>, args: Vec<View>) {
-        let mut op = op.into();
-        let half = args.iter().any(|view| self.dtype(view.tensor) == DType::F16);
+    fn step<O: Operation>(&mut self, phase: Phase, label: String, op: O, operands: O::Operands<Each<View>>) {
+        self.push(phase, label, op.into(), list(operands));
+    }
+
+    fn push(&mut self, phase: Phase, label: String, mut op: Op, operands: Vec<(&'static str, View)>) {
+        let half = operands.iter().any(|(_, view)| self.dtype(view.tensor) == DType::F16);
         if half && !matches!(op, Op::Cast(_)) {
             op = Half::new(op).into();
         }
+        let declared = op.operands();
+        assert!(
+            declared.iter().map(|operand| operand.name).eq(operands.iter().map(|(name, _)| *name)),
+            "{label}: {op:?} has other optional operands than the step"
+        );
+        let args = operands.into_iter().map(|(_, view)| view).collect();
         self.program.steps.push(Step { op, args, label, phase });
     }
 }

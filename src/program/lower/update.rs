@@ -6,7 +6,11 @@ use super::{LowerError, Lowering, Phase, Scaling, TensorId, Training, label};
 use crate::{
     dtype::DType,
     model::Parameter,
-    ops::{Average, ClipGradient, FiniteCheck, LossScale, LossScaleUpdate, Rule, SquareSum},
+    ops::{
+        Average, AverageOperands, ClipGradient, ClipGradientOperands, FiniteCheck, FiniteCheckOperands,
+        LossScale, LossScaleUpdate, LossScaleUpdateOperands, Rule, RuleOperands, SquareSum,
+        SquareSumOperands,
+    },
 };
 
 impl<'a> Lowering<'a> {
@@ -19,13 +23,16 @@ impl<'a> Lowering<'a> {
             let tensors = self.parameters[index].clone();
             // Others have taken their step where their gradient was found.
             let Some(gradient) = tensors.gradient else { continue };
-            let state: Vec<TensorId> = [gradient, tensors.value].into_iter().chain(tensors.state).collect();
             for (range, len) in self.pieces(parameter, tensors.value)? {
-                let op = training.rule.op(range.len(), self.scaling.is_some());
-                let mut args = vec![self.whole(self.inputs.control)];
-                args.extend(self.scaling.map(|scaling| self.whole(scaling.state)));
-                args.extend(state.iter().map(|&t| self.items(t, len, &range)));
-                self.step(Phase::Update, label(&parameter.name, "update", &range, len), op, args);
+                let operands = RuleOperands {
+                    control: self.control(),
+                    loss_scale: self.scaling.map(|scaling| self.whole(scaling.state)),
+                    gradient: self.items(gradient, len, &range),
+                    parameter: self.items(tensors.value, len, &range),
+                    state: tensors.state.iter().map(|&t| self.items(t, len, &range)).collect(),
+                };
+                let (op, operands) = training.rule.step(range.len(), operands);
+                self.push(Phase::Update, label(&parameter.name, "update", &range, len), op, operands);
             }
         }
         match training.average {
@@ -56,15 +63,17 @@ impl<'a> Lowering<'a> {
         for (index, parameter) in self.trained() {
             let gradient = self.gradient(index).tensor;
             for (range, len) in self.pieces(parameter, gradient)? {
-                let args = vec![self.items(gradient, len, &range), self.whole(overflow)];
                 let op = FiniteCheck { len: range.len() };
-                self.step(Phase::Update, label(&parameter.name, "check", &range, len), op, args);
+                let (gradient, overflow) = (self.items(gradient, len, &range), self.whole(overflow));
+                let operands = FiniteCheckOperands { gradient, overflow };
+                self.step(Phase::Update, label(&parameter.name, "check", &range, len), op, operands);
             }
         }
         let [beta1, beta2] = rule.betas();
         let op = LossScaleUpdate { beta1, beta2, growth_interval: LossScale::GROWTH_INTERVAL };
-        let args = [overflow, state].map(|t| self.whole(t)).to_vec();
-        self.step(Phase::Update, "loss_scale.update".into(), op, args);
+        let [overflow, loss_scale] = [overflow, state].map(|t| self.whole(t));
+        let operands = LossScaleUpdateOperands { overflow, loss_scale };
+        self.step(Phase::Update, "loss_scale.update".into(), op, operands);
         Ok(())
     }
 
@@ -75,20 +84,23 @@ impl<'a> Lowering<'a> {
         for (index, parameter) in self.trained() {
             let gradient = self.gradient(index).tensor;
             for (range, len) in self.pieces(parameter, gradient)? {
-                let args = vec![self.items(gradient, len, &range), self.whole(squares)];
                 let op = SquareSum { len: range.len(), accumulate };
-                self.step(Phase::Update, label(&parameter.name, "square_sum", &range, len), op, args);
+                let (gradient, squares) = (self.items(gradient, len, &range), self.whole(squares));
+                let operands = SquareSumOperands { gradient, squares };
+                self.step(Phase::Update, label(&parameter.name, "square_sum", &range, len), op, operands);
                 accumulate = true;
             }
         }
         for (index, parameter) in self.trained() {
             let gradient = self.gradient(index).tensor;
             for (range, len) in self.pieces(parameter, gradient)? {
-                let scaled = self.scaling.is_some();
-                let mut args: Vec<_> = self.scaling.iter().map(|scaling| self.whole(scaling.state)).collect();
-                args.extend([self.whole(squares), self.items(gradient, len, &range)]);
-                let op = ClipGradient { len: range.len(), max_norm, scaled };
-                self.step(Phase::Update, label(&parameter.name, "clip", &range, len), op, args);
+                let op = ClipGradient { len: range.len(), max_norm, scaled: self.scaling.is_some() };
+                let operands = ClipGradientOperands {
+                    loss_scale: self.scaling.map(|scaling| self.whole(scaling.state)),
+                    squares: self.whole(squares),
+                    gradient: self.items(gradient, len, &range),
+                };
+                self.step(Phase::Update, label(&parameter.name, "clip", &range, len), op, operands);
             }
         }
         Ok(())
@@ -100,10 +112,10 @@ impl<'a> Lowering<'a> {
             let value = self.parameters[index].value;
             let Some(average) = self.parameters[index].average else { continue };
             for (range, len) in self.pieces(parameter, value)? {
-                let mut args = vec![self.whole(self.inputs.control)];
-                args.extend([value, average].map(|t| self.items(t, len, &range)));
                 let op = Average { len: range.len(), decay };
-                self.step(Phase::Update, label(&parameter.name, "average", &range, len), op, args);
+                let [value, average] = [value, average].map(|t| self.items(t, len, &range));
+                let operands = AverageOperands { control: self.control(), value, average };
+                self.step(Phase::Update, label(&parameter.name, "average", &range, len), op, operands);
             }
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use super::super::{Weights, proto::Message};
 use crate::{
-    model::{Layer, LayerKind},
+    model::{Layer, LayerKind, NormParameters, WeightBias},
     ops::AvgPool,
 };
 
@@ -31,16 +31,15 @@ impl Graph {
             let last = index + 1 == network.layers.len();
             let output = if last { "logits".to_owned() } else { format!("{}.output", layer.name) };
             match layer.kind {
-                LayerKind::Conv { weight } => {
-                    let norm = network.layers.get(index + 1).map(|next| next.kind);
-                    let gamma = match norm {
-                        Some(LayerKind::BatchNorm { gamma }) if fold => Some(gamma),
+                LayerKind::Conv(parameters) => {
+                    let norm = match network.layers.get(index + 1).map(|next| next.kind) {
+                        Some(LayerKind::BatchNorm(norm)) if fold => Some(norm),
                         _ => None,
                     };
-                    graph.conv(weights, layer, weight, gamma, &current, &output);
+                    graph.conv(weights, layer, parameters, norm, &current, &output);
                 }
-                LayerKind::BatchNorm { .. } if fold => continue,
-                LayerKind::BatchNorm { gamma } => graph.batch_norm(weights, layer, gamma, &current, &output),
+                LayerKind::BatchNorm(_) if fold => continue,
+                LayerKind::BatchNorm(_) => graph.batch_norm(weights, layer, &current, &output),
                 LayerKind::Relu => graph.node("Relu", layer, &[&current], &output, &[]),
                 LayerKind::MaxPool { stride } => {
                     let attributes = [ints("kernel_shape", &[2, 2]), ints("strides", &stride)];
@@ -49,12 +48,12 @@ impl Graph {
                 LayerKind::AvgPool if layer.input == layer.output => continue,
                 LayerKind::AvgPool => graph.avg_pool(layer, &current, &output),
                 LayerKind::Dropout { .. } => continue,
-                LayerKind::Linear { weight } => {
+                LayerKind::Linear(WeightBias { weight, bias }) => {
                     if !flat {
                         graph.node("Flatten", layer, &[&current], "flat", &[int("axis", 1)]);
                         (current, flat) = ("flat".to_owned(), true);
                     }
-                    let names = graph.parameters(weights, &[weight, weight + 1]);
+                    let names = graph.parameters(weights, &[weight, bias]);
                     let inputs = [current.as_str(), &names[0], &names[1]];
                     graph.node("Gemm", layer, &inputs, &output, &[int("transB", 1)]);
                 }
@@ -95,33 +94,33 @@ impl Graph {
             .collect()
     }
 
-    /// `gamma`: the batch norm that becomes part of it.
+    /// `norm`: the batch norm that is folded into it.
     fn conv(
         &mut self,
         weights: &Weights,
         layer: &Layer,
-        weight: usize,
-        gamma: Option<usize>,
+        parameters: WeightBias,
+        norm: Option<NormParameters>,
         input: &str,
         output: &str,
     ) {
-        let names = match gamma {
-            None => self.parameters(weights, &[weight, weight + 1]),
-            Some(gamma) => {
-                let (kernels, bias) = folded(weights, weight, gamma);
-                let parameters = &weights.network.parameters;
-                let names = [weight, weight + 1].map(|index| parameters[index].name.clone());
-                self.tensor(&names[0], parameters[weight].shape.dims(), &kernels);
-                self.tensor(&names[1], parameters[weight + 1].shape.dims(), &bias);
-                names.into()
+        let indices = [parameters.weight, parameters.bias];
+        let names = match norm {
+            None => self.parameters(weights, &indices),
+            Some(norm) => {
+                let (kernels, bias) = folded(weights, parameters, norm);
+                let [weight, bias_of] = indices.map(|index| &weights.network.parameters[index]);
+                self.tensor(&weight.name, weight.shape.dims(), &kernels);
+                self.tensor(&bias_of.name, bias_of.shape.dims(), &bias);
+                vec![weight.name.clone(), bias_of.name.clone()]
             }
         };
         let attributes = [ints("kernel_shape", &[3, 3]), ints("pads", &[1, 1, 1, 1])];
         self.node("Conv", layer, &[input, &names[0], &names[1]], output, &attributes);
     }
 
-    fn batch_norm(&mut self, weights: &Weights, layer: &Layer, gamma: usize, input: &str, output: &str) {
-        let names = self.parameters(weights, &[gamma, gamma + 1, gamma + 2, gamma + 3]);
+    fn batch_norm(&mut self, weights: &Weights, layer: &Layer, input: &str, output: &str) {
+        let names = self.parameters(weights, &layer.kind.parameters());
         let inputs: Vec<&str> = [input].into_iter().chain(names.iter().map(String::as_str)).collect();
         let epsilon = attribute("epsilon", FLOAT).float(2, weights.network.config.batch_norm_eps);
         self.node("BatchNormalization", layer, &inputs, output, &[epsilon]);
@@ -149,18 +148,19 @@ impl Graph {
 
 /// A convolution's weight and bias with a batch norm in them, computed in f64:
 /// `scale = gamma / sqrt(variance + eps)`, `weight scale`, `(bias - mean) scale + beta`.
-fn folded(weights: &Weights, weight: usize, gamma: usize) -> (Vec<f32>, Vec<f32>) {
+fn folded(weights: &Weights, parameters: WeightBias, norm: NormParameters) -> (Vec<f32>, Vec<f32>) {
     let eps = f64::from(weights.network.config.batch_norm_eps);
     let values = |index: usize| weights.values(index);
-    let [gammas, beta, mean, variance] = [gamma, gamma + 1, gamma + 2, gamma + 3].map(values);
+    let NormParameters { gamma, beta, running_mean, running_var } = norm;
+    let [gammas, beta, mean, variance] = [gamma, beta, running_mean, running_var].map(values);
     let scales: Vec<f64> =
         gammas.iter().zip(&variance).map(|(&g, &v)| f64::from(g) / (f64::from(v) + eps).sqrt()).collect();
-    let mut kernels = values(weight);
+    let mut kernels = values(parameters.weight);
     let kernel = kernels.len() / scales.len();
     for (kernel, scale) in kernels.chunks_exact_mut(kernel).zip(&scales) {
         kernel.iter_mut().for_each(|value| *value = (f64::from(*value) * scale) as f32);
     }
-    let bias = values(weight + 1);
+    let bias = values(parameters.bias);
     let shifted = bias.iter().zip(&mean).zip(&beta).zip(&scales);
     let bias =
         shifted.map(|(((&b, &m), &beta), s)| ((f64::from(b) - f64::from(m)) * s + f64::from(beta)) as f32);

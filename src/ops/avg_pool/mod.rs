@@ -1,6 +1,6 @@
 //! Adaptive average pooling: any input size to a given output size.
 
-use super::Operand;
+use super::{Each, Extent, Family, Operation, Read, Stored, Write, operand::operands};
 
 /// `output[n, p, q, c]` is the mean of `input` over the rows `floor(p H / P) .. ceil((p + 1) H / P)` and the columns
 /// alike. Windows overlap where the sizes do not divide, and repeat pixels where the output is the larger.
@@ -21,6 +21,11 @@ pub struct AvgPool {
     pub output: [usize; 2],
 }
 
+operands! {
+    /// The operands of [`AvgPool`].
+    AvgPoolOperands { input: Read<Stored>, output: Write<Stored> }
+}
+
 impl AvgPool {
     /// The part of an axis of `side` pixels that output `index` of `outputs` is the mean of.
     pub fn window(index: usize, side: usize, outputs: usize) -> std::ops::Range<usize> {
@@ -35,13 +40,18 @@ impl AvgPool {
         let [p, q] = self.output;
         [self.n, p, q, self.c]
     }
+}
 
-    pub(super) fn operands(&self) -> Vec<Operand> {
-        vec![Operand::read("input", self.input()), Operand::write("output", self.pooled())]
+impl Operation for AvgPool {
+    const NAME: &'static str = "avg_pool.forward";
+    type Operands<F: Family> = AvgPoolOperands<F>;
+
+    fn operands(&self) -> AvgPoolOperands<Each<Extent>> {
+        AvgPoolOperands { input: self.input().into(), output: self.pooled().into() }
     }
 
     /// An addition for each pixel of each window.
-    pub(super) fn flops(&self) -> u64 {
+    fn flops(&self) -> u64 {
         let along = |side, outputs| (0..outputs).map(|i| Self::window(i, side, outputs).len()).sum::<usize>();
         let [p, q] = self.output;
         (self.n * self.c * along(self.h, p) * along(self.w, q)) as u64
@@ -52,12 +62,20 @@ impl AvgPool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct AvgPoolGrad(pub AvgPool);
 
-impl AvgPoolGrad {
-    pub(super) fn operands(&self) -> Vec<Operand> {
-        vec![Operand::read("grad_output", self.0.pooled()), Operand::write("grad_input", self.0.input())]
+operands! {
+    /// The operands of [`AvgPoolGrad`].
+    AvgPoolGradOperands { grad_output: Read<Stored>, grad_input: Write<Stored> }
+}
+
+impl Operation for AvgPoolGrad {
+    const NAME: &'static str = "avg_pool.grad_input";
+    type Operands<F: Family> = AvgPoolGradOperands<F>;
+
+    fn operands(&self) -> AvgPoolGradOperands<Each<Extent>> {
+        AvgPoolGradOperands { grad_output: self.0.pooled().into(), grad_input: self.0.input().into() }
     }
 
-    pub(super) fn flops(&self) -> u64 {
+    fn flops(&self) -> u64 {
         self.0.flops()
     }
 }

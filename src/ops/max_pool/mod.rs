@@ -1,6 +1,9 @@
 //! Max-pooling with argmax, without padding.
 
-use super::{GradStatistics, Operand};
+use super::{
+    BatchNormAffine, Each, Extent, F32, Family, GradStatistics, Operation, Read, Stored, Write,
+    operand::operands,
+};
 
 /// `output[n, p, q, c]` is the maximum of the window at `(p * stride, q * stride)`. The first maximum in row-major
 /// order wins, and a NaN is larger than everything.
@@ -54,15 +57,24 @@ pub struct MaxPoolForward {
     pub normalized: bool,
 }
 
-impl MaxPoolForward {
-    pub(super) fn operands(&self) -> Vec<Operand> {
-        let mut operands = vec![Operand::read("input", self.pool.input())];
-        operands.extend(self.normalized.then(|| Operand::affine(self.pool.c)));
-        operands.push(Operand::write("output", self.pool.output()));
-        operands
+operands! {
+    /// The operands of [`MaxPoolForward`].
+    MaxPoolForwardOperands { input: Read<Stored>, affine: Option<Read<F32>>, output: Write<Stored> }
+}
+
+impl Operation for MaxPoolForward {
+    const NAME: &'static str = "max_pool.forward";
+    type Operands<F: Family> = MaxPoolForwardOperands<F>;
+
+    fn operands(&self) -> MaxPoolForwardOperands<Each<Extent>> {
+        MaxPoolForwardOperands {
+            input: self.pool.input().into(),
+            affine: self.normalized.then(|| BatchNormAffine::extent(self.pool.c)),
+            output: self.pool.output().into(),
+        }
     }
 
-    pub(super) fn flops(&self) -> u64 {
+    fn flops(&self) -> u64 {
         self.pool.flops()
     }
 }
@@ -82,17 +94,35 @@ pub struct MaxPoolGrad {
     pub statistics: Option<GradStatistics>,
 }
 
-impl MaxPoolGrad {
-    pub(super) fn operands(&self) -> Vec<Operand> {
-        let mut operands = vec![Operand::read("input", self.pool.input())];
-        operands.extend(self.normalized.then(|| Operand::affine(self.pool.c)));
-        operands.push(Operand::read("grad_output", self.pool.output()));
-        operands.push(Operand::write("grad_input", self.pool.input()));
-        operands.extend(self.statistics.iter().flat_map(|statistics| statistics.operands(self.pool.c)));
-        operands
+operands! {
+    /// The operands of [`MaxPoolGrad`].
+    MaxPoolGradOperands {
+        input: Read<Stored>,
+        affine: Option<Read<F32>>,
+        grad_output: Read<Stored>,
+        grad_input: Write<Stored>,
+        grad_gamma: Option<Write<F32>>,
+        grad_beta: Option<Write<F32>>,
+    }
+}
+
+impl Operation for MaxPoolGrad {
+    const NAME: &'static str = "max_pool.grad_input";
+    type Operands<F: Family> = MaxPoolGradOperands<F>;
+
+    fn operands(&self) -> MaxPoolGradOperands<Each<Extent>> {
+        let sums = self.statistics.map(|statistics| statistics.extent(self.pool.c));
+        MaxPoolGradOperands {
+            input: self.pool.input().into(),
+            affine: self.normalized.then(|| BatchNormAffine::extent(self.pool.c)),
+            grad_output: self.pool.output().into(),
+            grad_input: self.pool.input().into(),
+            grad_gamma: sums.clone(),
+            grad_beta: sums,
+        }
     }
 
-    pub(super) fn flops(&self) -> u64 {
+    fn flops(&self) -> u64 {
         let sums =
             if self.statistics.is_some() { 5 * self.pool.output().iter().product::<usize>() } else { 0 };
         self.pool.flops() + sums as u64

@@ -1,6 +1,9 @@
 //! 3x3 convolution, padding 1, stride 1.
 
-use super::{GradStatistics, Operand};
+use super::{
+    BatchNormAffine, BatchNormGradAffine, Each, Extent, F32, Family, GradStatistics, Operation, Read, Stored,
+    Write, operand::operands,
+};
 
 /// `output[n, h, w, k] = bias[k] + sum over r, s, c of input[n, h + r - 1, w + s - 1, c] * weight[r, s, c, k]`.
 ///
@@ -37,16 +40,6 @@ impl Conv {
         [3, 3, self.c, self.k]
     }
 
-    /// The gradient of the output, and what it is read through.
-    fn grad_output(&self, through: Option<f32>) -> Vec<Operand> {
-        let mut operands = vec![Operand::read("grad_output", self.output())];
-        if through.is_some() {
-            operands.push(Operand::read("output", self.output()));
-            operands.push(Operand::grad_affine(self.k));
-        }
-        operands
-    }
-
     /// Floating-point operations of each of the three passes.
     fn flops(&self) -> u64 {
         2 * 9 * self.pixels() as u64 * self.c as u64 * self.k as u64
@@ -65,26 +58,45 @@ pub struct ConvForward {
     pub statistics: bool,
 }
 
+operands! {
+    /// The operands of [`ConvForward`].
+    ConvForwardOperands {
+        input: Read<Stored>,
+        affine: Option<Read<F32>>,
+        weight: Read<Stored>,
+        bias: Read<F32>,
+        output: Write<Stored>,
+        batch_mean: Option<Write<F32>>,
+        batch_var: Option<Write<F32>>,
+    }
+}
+
 impl ConvForward {
     /// The convolution by itself.
     pub fn plain(conv: Conv) -> Self {
         Self { conv, normalized: false, statistics: false }
     }
+}
 
-    pub(super) fn operands(&self) -> Vec<Operand> {
+impl Operation for ConvForward {
+    const NAME: &'static str = "conv.forward";
+    type Operands<F: Family> = ConvForwardOperands<F>;
+
+    fn operands(&self) -> ConvForwardOperands<Each<Extent>> {
         let conv = &self.conv;
-        let mut operands = vec![Operand::read("input", conv.input())];
-        operands.extend(self.normalized.then(|| Operand::affine(conv.c)));
-        operands.push(Operand::read("weight", conv.weight()));
-        operands.push(Operand::read("bias", [conv.k]));
-        operands.push(Operand::write("output", conv.output()));
-        if self.statistics {
-            operands.extend(["batch_mean", "batch_var"].map(|name| Operand::write(name, [conv.k])));
+        let moments: Option<Extent> = self.statistics.then(|| [conv.k].into());
+        ConvForwardOperands {
+            input: conv.input().into(),
+            affine: self.normalized.then(|| BatchNormAffine::extent(conv.c)),
+            weight: conv.weight().into(),
+            bias: [conv.k].into(),
+            output: conv.output().into(),
+            batch_mean: moments.clone(),
+            batch_var: moments,
         }
-        operands
     }
 
-    pub(super) fn flops(&self) -> u64 {
+    fn flops(&self) -> u64 {
         self.conv.flops()
     }
 }
@@ -103,24 +115,49 @@ pub struct ConvGradInput {
     pub statistics: Option<GradStatistics>,
 }
 
+operands! {
+    /// The operands of [`ConvGradInput`].
+    ConvGradInputOperands {
+        grad_output: Read<Stored>,
+        output: Option<Read<Stored>>,
+        grad_affine: Option<Read<F32>>,
+        weight: Read<Stored>,
+        input: Option<Read<Stored>>,
+        affine: Option<Read<F32>>,
+        grad_input: Write<Stored>,
+        grad_gamma: Option<Write<F32>>,
+        grad_beta: Option<Write<F32>>,
+    }
+}
+
 impl ConvGradInput {
     /// The gradient by itself.
     pub fn plain(conv: Conv) -> Self {
         Self { conv, through: None, statistics: None }
     }
+}
 
-    pub(super) fn operands(&self) -> Vec<Operand> {
-        let mut operands = self.conv.grad_output(self.through);
-        operands.push(Operand::read("weight", self.conv.weight()));
-        if self.statistics.is_some() {
-            operands.extend([Operand::read("input", self.conv.input()), Operand::affine(self.conv.c)]);
+impl Operation for ConvGradInput {
+    const NAME: &'static str = "conv.grad_input";
+    type Operands<F: Family> = ConvGradInputOperands<F>;
+
+    fn operands(&self) -> ConvGradInputOperands<Each<Extent>> {
+        let conv = &self.conv;
+        let sums = self.statistics.map(|statistics| statistics.extent(conv.c));
+        ConvGradInputOperands {
+            grad_output: conv.output().into(),
+            output: self.through.map(|_| conv.output().into()),
+            grad_affine: self.through.map(|_| BatchNormGradAffine::extent(conv.k)),
+            weight: conv.weight().into(),
+            input: self.statistics.map(|_| conv.input().into()),
+            affine: self.statistics.map(|_| BatchNormAffine::extent(conv.c)),
+            grad_input: conv.input().into(),
+            grad_gamma: sums.clone(),
+            grad_beta: sums,
         }
-        operands.push(Operand::write("grad_input", self.conv.input()));
-        operands.extend(self.statistics.iter().flat_map(|statistics| statistics.operands(self.conv.c)));
-        operands
     }
 
-    pub(super) fn flops(&self) -> u64 {
+    fn flops(&self) -> u64 {
         let sums =
             if self.statistics.is_some() { 5 * self.conv.input().iter().product::<usize>() } else { 0 };
         self.conv.flops() + sums as u64
@@ -140,21 +177,42 @@ pub struct ConvGradWeight {
     pub accumulate: bool,
 }
 
+operands! {
+    /// The operands of [`ConvGradWeight`].
+    ConvGradWeightOperands {
+        input: Read<Stored>,
+        affine: Option<Read<F32>>,
+        grad_output: Read<Stored>,
+        output: Option<Read<Stored>>,
+        grad_affine: Option<Read<F32>>,
+        grad_weight: Write<F32>,
+    }
+}
+
 impl ConvGradWeight {
     /// The gradient by itself.
     pub fn plain(conv: Conv) -> Self {
         Self { conv, normalized: false, through: None, accumulate: false }
     }
+}
 
-    pub(super) fn operands(&self) -> Vec<Operand> {
-        let mut operands = vec![Operand::read("input", self.conv.input())];
-        operands.extend(self.normalized.then(|| Operand::affine(self.conv.c)));
-        operands.extend(self.conv.grad_output(self.through));
-        operands.push(Operand::result("grad_weight", self.conv.weight(), self.accumulate));
-        operands
+impl Operation for ConvGradWeight {
+    const NAME: &'static str = "conv.grad_weight";
+    type Operands<F: Family> = ConvGradWeightOperands<F>;
+
+    fn operands(&self) -> ConvGradWeightOperands<Each<Extent>> {
+        let conv = &self.conv;
+        ConvGradWeightOperands {
+            input: conv.input().into(),
+            affine: self.normalized.then(|| BatchNormAffine::extent(conv.c)),
+            grad_output: conv.output().into(),
+            output: self.through.map(|_| conv.output().into()),
+            grad_affine: self.through.map(|_| BatchNormGradAffine::extent(conv.k)),
+            grad_weight: Extent::result(conv.weight(), self.accumulate),
+        }
     }
 
-    pub(super) fn flops(&self) -> u64 {
+    fn flops(&self) -> u64 {
         self.conv.flops()
     }
 }

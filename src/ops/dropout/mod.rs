@@ -1,6 +1,6 @@
 //! Inverted dropout with a recomputed mask.
 
-use super::Operand;
+use super::{Control, ControlBlock, Each, Extent, Family, Operation, Read, Stored, Write, operand::operands};
 
 /// `output = input / (1 - rate)` where the element is kept, else 0. The gradient is the same operation on the gradient.
 ///
@@ -19,6 +19,11 @@ pub struct Dropout {
     pub layer: u32,
 }
 
+operands! {
+    /// The operands of [`Dropout`].
+    DropoutOperands { control: Read<ControlBlock>, input: Read<Stored>, output: Write<Stored> }
+}
+
 impl Dropout {
     /// Random words below this drop their element.
     pub fn threshold(&self) -> u32 {
@@ -29,12 +34,17 @@ impl Dropout {
     pub fn scale(&self) -> f32 {
         (1.0 / (1.0 - f64::from(self.rate))) as f32
     }
+}
 
-    pub(super) fn operands(&self) -> Vec<Operand> {
-        vec![Operand::control(), Operand::read("input", [self.len]), Operand::write("output", [self.len])]
+impl Operation for Dropout {
+    const NAME: &'static str = "dropout.apply";
+    type Operands<F: Family> = DropoutOperands<F>;
+
+    fn operands(&self) -> DropoutOperands<Each<Extent>> {
+        DropoutOperands { control: Control::extent(), input: [self.len].into(), output: [self.len].into() }
     }
 
-    pub(super) fn flops(&self) -> u64 {
+    fn flops(&self) -> u64 {
         self.len as u64
     }
 }

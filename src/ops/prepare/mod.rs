@@ -1,6 +1,6 @@
 //! Image preparation: bytes to network input.
 
-use super::{DType, Operand};
+use super::{Each, Extent, F32, Family, Operation, Read, Stored, U8, Write, operand::operands};
 
 /// Rotates, translates, resizes and normalises a batch of images in one pass.
 ///
@@ -22,23 +22,33 @@ pub struct PrepareImages {
     pub std: Vec<f32>,
 }
 
+operands! {
+    /// The operands of [`PrepareImages`].
+    PrepareImagesOperands { images: Read<U8>, transforms: Read<F32>, output: Write<Stored> }
+}
+
 impl PrepareImages {
     /// The number of channels.
     pub fn channels(&self) -> usize {
         self.mean.len()
     }
+}
 
-    pub(super) fn operands(&self) -> Vec<Operand> {
+impl Operation for PrepareImages {
+    const NAME: &'static str = "prepare.images";
+    type Operands<F: Family> = PrepareImagesOperands<F>;
+
+    fn operands(&self) -> PrepareImagesOperands<Each<Extent>> {
         let [h, w] = self.source;
         let [oh, ow] = self.output;
-        vec![
-            Operand::read("images", [self.n, h, w, self.channels()]).of(DType::U8),
-            Operand::read("transforms", [self.n, 6]),
-            Operand::write("output", [self.n, oh, ow, self.channels()]),
-        ]
+        PrepareImagesOperands {
+            images: [self.n, h, w, self.channels()].into(),
+            transforms: [self.n, 6].into(),
+            output: [self.n, oh, ow, self.channels()].into(),
+        }
     }
 
-    pub(super) fn flops(&self) -> u64 {
+    fn flops(&self) -> u64 {
         (self.n * self.output[0] * self.output[1] * self.channels() * 10) as u64
     }
 }

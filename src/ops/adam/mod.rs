@@ -1,6 +1,8 @@
 //! The Adam optimiser, and AdamW.
 
-use super::{LossScale, Operand};
+use super::{
+    Control, ControlBlock, Each, Extent, F32, Family, LossScale, Operation, Read, Update, operand::operands,
+};
 
 /// One bias-corrected step: `m = beta1 m + (1 - beta1) g`, `v = beta2 v + (1 - beta2) g^2`,
 /// `parameter -= learning_rate * ((m / correction1) / (sqrt(v / correction2) + eps) + d)`.
@@ -32,6 +34,18 @@ pub struct Adam {
     pub scaled: bool,
 }
 
+operands! {
+    /// The operands of [`Adam`].
+    AdamOperands {
+        control: Read<ControlBlock>,
+        loss_scale: Option<Read<F32>>,
+        gradient: Read<F32>,
+        parameter: Update<F32>,
+        m: Update<F32>,
+        v: Update<F32>,
+    }
+}
+
 impl Adam {
     /// PyTorch's constants, without weight decay, for no elements.
     pub const DEFAULT: Self = Self {
@@ -48,20 +62,25 @@ impl Adam {
     pub fn decays(&self) -> [f32; 2] {
         if self.decoupled { [0.0, self.weight_decay] } else { [self.weight_decay, 0.0] }
     }
+}
 
-    pub(super) fn operands(&self) -> Vec<Operand> {
-        let mut operands = vec![Operand::control()];
-        operands.extend(self.scaled.then(LossScale::operand));
-        operands.extend([
-            Operand::read("gradient", [self.len]),
-            Operand::update("parameter", [self.len]),
-            Operand::update("m", [self.len]),
-            Operand::update("v", [self.len]),
-        ]);
-        operands
+impl Operation for Adam {
+    const NAME: &'static str = "adam.update";
+    type Operands<F: Family> = AdamOperands<F>;
+
+    fn operands(&self) -> AdamOperands<Each<Extent>> {
+        let len: Extent = [self.len].into();
+        AdamOperands {
+            control: Control::extent(),
+            loss_scale: self.scaled.then(LossScale::extent),
+            gradient: len.clone(),
+            parameter: len.clone(),
+            m: len.clone(),
+            v: len,
+        }
     }
 
-    pub(super) fn flops(&self) -> u64 {
+    fn flops(&self) -> u64 {
         12 * self.len as u64
     }
 }

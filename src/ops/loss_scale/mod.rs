@@ -9,7 +9,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{DType, Operand};
+use super::{Each, Extent, F32, Family, Operation, Read, U32, Update, operand::operands};
 
 /// The state of the scaling, as one small tensor of f32.
 ///
@@ -48,8 +48,8 @@ impl LossScale {
         Self { scale: 65_536.0, ..Self::zeroed() }
     }
 
-    pub(super) fn operand() -> Operand {
-        Operand::read("loss_scale", [Self::LEN])
+    pub(super) fn extent() -> Extent {
+        [Self::LEN].into()
     }
 }
 
@@ -60,12 +60,20 @@ pub struct ScaleGradient {
     pub len: usize,
 }
 
-impl ScaleGradient {
-    pub(super) fn operands(&self) -> Vec<Operand> {
-        vec![LossScale::operand(), Operand::update("gradient", [self.len])]
+operands! {
+    /// The operands of [`ScaleGradient`].
+    ScaleGradientOperands { loss_scale: Read<F32>, gradient: Update<F32> }
+}
+
+impl Operation for ScaleGradient {
+    const NAME: &'static str = "loss_scale.apply";
+    type Operands<F: Family> = ScaleGradientOperands<F>;
+
+    fn operands(&self) -> ScaleGradientOperands<Each<Extent>> {
+        ScaleGradientOperands { loss_scale: LossScale::extent(), gradient: [self.len].into() }
     }
 
-    pub(super) fn flops(&self) -> u64 {
+    fn flops(&self) -> u64 {
         self.len as u64
     }
 }
@@ -77,12 +85,20 @@ pub struct FiniteCheck {
     pub len: usize,
 }
 
-impl FiniteCheck {
-    pub(super) fn operands(&self) -> Vec<Operand> {
-        vec![Operand::read("gradient", [self.len]), Operand::update("overflow", [1]).of(DType::U32)]
+operands! {
+    /// The operands of [`FiniteCheck`].
+    FiniteCheckOperands { gradient: Read<F32>, overflow: Update<U32> }
+}
+
+impl Operation for FiniteCheck {
+    const NAME: &'static str = "loss_scale.check";
+    type Operands<F: Family> = FiniteCheckOperands<F>;
+
+    fn operands(&self) -> FiniteCheckOperands<Each<Extent>> {
+        FiniteCheckOperands { gradient: [self.len].into(), overflow: [1].into() }
     }
 
-    pub(super) fn flops(&self) -> u64 {
+    fn flops(&self) -> u64 {
         self.len as u64
     }
 }
@@ -102,12 +118,20 @@ pub struct LossScaleUpdate {
     pub growth_interval: u32,
 }
 
-impl LossScaleUpdate {
-    pub(super) fn operands(&self) -> Vec<Operand> {
-        vec![Operand::update("overflow", [1]).of(DType::U32), Operand::update("loss_scale", [LossScale::LEN])]
+operands! {
+    /// The operands of [`LossScaleUpdate`].
+    LossScaleUpdateOperands { overflow: Update<U32>, loss_scale: Update<F32> }
+}
+
+impl Operation for LossScaleUpdate {
+    const NAME: &'static str = "loss_scale.update";
+    type Operands<F: Family> = LossScaleUpdateOperands<F>;
+
+    fn operands(&self) -> LossScaleUpdateOperands<Each<Extent>> {
+        LossScaleUpdateOperands { overflow: [1].into(), loss_scale: LossScale::extent() }
     }
 
-    pub(super) fn flops(&self) -> u64 {
+    fn flops(&self) -> u64 {
         8
     }
 }

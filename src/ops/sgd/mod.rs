@@ -1,6 +1,8 @@
 //! Stochastic gradient descent, with momentum.
 
-use super::{LossScale, Operand};
+use super::{
+    Control, ControlBlock, Each, Extent, F32, Family, LossScale, Operation, Read, Update, operand::operands,
+};
 
 /// One step: `g = gradient + weight_decay * parameter`, `velocity = momentum * velocity + g`,
 /// `parameter -= learning_rate * velocity`; with Nesterov's momentum `learning_rate * (g + momentum * velocity)`, and without
@@ -26,21 +28,40 @@ pub struct Sgd {
     pub scaled: bool,
 }
 
+operands! {
+    /// The operands of [`Sgd`].
+    SgdOperands {
+        control: Read<ControlBlock>,
+        loss_scale: Option<Read<F32>>,
+        gradient: Read<F32>,
+        parameter: Update<F32>,
+        velocity: Option<Update<F32>>,
+    }
+}
+
 impl Sgd {
     /// Whether there is a velocity.
     pub fn has_velocity(&self) -> bool {
         self.momentum != 0.0
     }
+}
 
-    pub(super) fn operands(&self) -> Vec<Operand> {
-        let mut operands = vec![Operand::control()];
-        operands.extend(self.scaled.then(LossScale::operand));
-        operands.extend([Operand::read("gradient", [self.len]), Operand::update("parameter", [self.len])]);
-        operands.extend(self.has_velocity().then(|| Operand::update("velocity", [self.len])));
-        operands
+impl Operation for Sgd {
+    const NAME: &'static str = "sgd.update";
+    type Operands<F: Family> = SgdOperands<F>;
+
+    fn operands(&self) -> SgdOperands<Each<Extent>> {
+        let len: Extent = [self.len].into();
+        SgdOperands {
+            control: Control::extent(),
+            loss_scale: self.scaled.then(LossScale::extent),
+            gradient: len.clone(),
+            parameter: len.clone(),
+            velocity: self.has_velocity().then_some(len),
+        }
     }
 
-    pub(super) fn flops(&self) -> u64 {
+    fn flops(&self) -> u64 {
         8 * self.len as u64
     }
 }
