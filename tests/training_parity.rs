@@ -171,7 +171,7 @@ fn tolerance(network: &Network, parameter: &Parameter, what: &str, size: f64) ->
     // that up to whole steps of any sign.
     let noise = network.config.model.batch_norm()
         && network.layers.iter().any(|layer| match layer.kind {
-            LayerKind::Conv { weight } => network.parameters[weight + 1].name == parameter.name,
+            LayerKind::Conv(conv) => network.parameters[conv.bias].name == parameter.name,
             _ => false,
         });
     let rate = f64::from(LEARNING_RATE);

@@ -3,7 +3,7 @@
 use half::f16;
 
 use super::Scalar;
-use crate::{dtype::DType, ops::Control};
+use crate::{dtype::DType, ops::Memory};
 
 /// The contents of a slot.
 #[derive(Clone, Debug)]
@@ -55,6 +55,15 @@ impl<S: Scalar> Buffer<S> {
         }
     }
 
+    /// A part of it.
+    pub fn view(&mut self, offset: usize, len: usize) -> Memory<'_, S> {
+        match self {
+            Self::Scalars(values) | Self::Halves(values) => Memory::Floats(&mut values[offset..][..len]),
+            Self::Words(words) => Memory::Words(&mut words[offset..][..len]),
+            Self::Bytes(bytes) => Memory::Bytes(&mut bytes[offset..][..len]),
+        }
+    }
+
     /// The first elements as the host takes them.
     pub fn give(&self, elements: usize) -> Vec<u8> {
         match self {
@@ -67,39 +76,5 @@ impl<S: Scalar> Buffer<S> {
             Self::Words(words) => bytemuck::cast_slice(&words[..elements]).to_vec(),
             Self::Bytes(bytes) => bytes[..elements].to_vec(),
         }
-    }
-}
-
-/// An argument of a step: part of a buffer.
-pub(super) struct Argument<'a, S> {
-    pub buffer: &'a mut Buffer<S>,
-    pub offset: usize,
-    pub len: usize,
-}
-
-impl<'a, S: Scalar> Argument<'a, S> {
-    pub fn scalars(self) -> &'a mut [S] {
-        match self.buffer {
-            Buffer::Scalars(values) | Buffer::Halves(values) => &mut values[self.offset..][..self.len],
-            _ => unreachable!("the program was validated"),
-        }
-    }
-
-    pub fn words(self) -> &'a mut [u32] {
-        match self.buffer {
-            Buffer::Words(values) => &mut values[self.offset..][..self.len],
-            _ => unreachable!("the program was validated"),
-        }
-    }
-
-    pub fn bytes(self) -> &'a mut [u8] {
-        match self.buffer {
-            Buffer::Bytes(values) => &mut values[self.offset..][..self.len],
-            _ => unreachable!("the program was validated"),
-        }
-    }
-
-    pub fn control(self) -> Control {
-        bytemuck::pod_read_unaligned(bytemuck::cast_slice(self.words()))
     }
 }

@@ -4,7 +4,7 @@ use super::Scalar;
 
 /// A matrix in a slice: element `(row, column)` is at `row * strides[0] + column * strides[1]`.
 #[derive(Clone, Copy)]
-pub(super) struct Matrix<'a, S> {
+pub(crate) struct Matrix<'a, S> {
     pub data: &'a [S],
     pub rows: usize,
     pub columns: usize,
@@ -26,7 +26,7 @@ impl<'a, S> Matrix<'a, S> {
 
 /// What becomes of the values that the destination of a product holds.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Store {
+pub(crate) enum Store {
     /// They are replaced.
     Replace,
     /// The product is added to them.
@@ -37,7 +37,7 @@ pub(super) enum Store {
 ///
 /// `output` has contiguous rows. Every element is summed in an order that depends on the extents alone, so
 /// that results do not depend on threads.
-pub(super) fn matmul<S: Scalar>(output: &mut [S], store: Store, lhs: Matrix<S>, rhs: Matrix<S>) {
+pub(crate) fn matmul<S: Scalar>(output: &mut [S], store: Store, lhs: Matrix<S>, rhs: Matrix<S>) {
     let (m, n, k) = (lhs.rows, rhs.columns, lhs.columns);
     assert_eq!(k, rhs.rows, "inner extents of a matrix product");
     assert_eq!(output.len(), m * n, "the result of a matrix product");
@@ -82,7 +82,7 @@ pub(super) fn matmul<S: Scalar>(output: &mut [S], store: Store, lhs: Matrix<S>, 
 }
 
 /// `[rows, columns]` to `[columns, rows]`, in tiles that are read and written in whole cache lines.
-pub(super) fn transpose<S: Scalar>(from: &[S], rows: usize, columns: usize, to: &mut [S]) {
+pub(crate) fn transpose<S: Scalar>(from: &[S], rows: usize, columns: usize, to: &mut [S]) {
     const SIDE: usize = 16;
     let mut tile = [[S::ZERO; SIDE]; SIDE];
     for row in (0..rows).step_by(SIDE) {

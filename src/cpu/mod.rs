@@ -1,48 +1,33 @@
 //! The CPU twin of every operation, generic over the scalar.
 //!
 //! [`CpuExecutor<f64>`] is the reference that the kernels are tested against; [`CpuExecutor<f32>`] is the device
-//! of machines without a GPU. Each operation is a plain function on slices in the file of its name; `step`
-//! finds the slices.
+//! of machines without a GPU. What an operation does is its [`Twin`], in its own folder; here is what the twins share,
+//! and the executor that runs them.
 //!
 //! # Numerics
 //! Work is cut into pieces that depend on shapes alone, and partial sums are merged in a fixed order, so that
 //! results are the same bit for bit on any number of threads.
 
-mod adam;
-mod average;
-mod avg_pool;
-mod batch_norm;
-mod bias;
 mod buffer;
-mod cast;
-mod clip;
-mod conv;
-mod cross_entropy;
-mod dropout;
-mod linear;
-mod loss_scale;
-mod matmul;
-mod max_pool;
-mod metrics;
-mod prepare;
-mod reduce;
-mod relu;
+pub(crate) mod corrections;
+pub(crate) mod matmul;
+pub(crate) mod prologue;
+pub(crate) mod reduce;
 mod roofline;
 mod scalar;
-mod scratch;
-mod sgd;
-mod simd;
-mod source;
+pub(crate) mod scratch;
+pub(crate) mod simd;
 mod step;
-mod strips;
-mod winograd;
+mod twin;
 
 use std::{collections::VecDeque, ops::Range};
 
 use buffer::Buffer;
 pub use roofline::roofline;
 pub use scalar::Scalar;
-use scratch::{Scratch, Sizes};
+pub(crate) use scratch::{Lanes, Scratch, Sizes};
+use step::Bindings;
+pub(crate) use twin::Twin;
 
 use crate::{
     dtype::DType,
@@ -50,7 +35,7 @@ use crate::{
 };
 
 /// Elements that one task of an elementwise operation works on; a multiple of 4.
-const CHUNK: usize = 16 * 1024;
+pub(crate) const CHUNK: usize = 16 * 1024;
 
 /// Runs a program on the CPU, computing in `S`.
 ///
@@ -59,6 +44,7 @@ const CHUNK: usize = 16 * 1024;
 pub struct CpuExecutor<S: Scalar> {
     program: Program,
     plan: MemoryPlan,
+    bindings: Vec<Bindings>,
     buffers: Vec<Buffer<S>>,
     scratch: Scratch<S>,
     allocations: usize,
@@ -76,11 +62,7 @@ impl<S: Scalar> CpuExecutor<S> {
         if let Err(fault) = program.validate() {
             panic!("not a program: {fault}");
         }
-        for step in &program.steps {
-            let mut slots: Vec<usize> = step.args.iter().map(|v| plan.slot_of[v.tensor.0]).collect();
-            slots.sort_unstable();
-            assert!(slots.windows(2).all(|p| p[0] != p[1]), "{} binds one buffer twice", step.label);
-        }
+        let bindings = program.steps.iter().map(|step| Bindings::of(step, &plan.slot_of)).collect();
         let elements = |bytes: u64, dtype: DType| {
             usize::try_from(bytes / dtype.bytes() as u64).expect("a buffer larger than the address space")
         };
@@ -90,7 +72,7 @@ impl<S: Scalar> CpuExecutor<S> {
         let threads = rayon::current_num_threads();
         let scratch = Scratch::new(sizes, threads);
         let allocations = buffers.len() + Scratch::<S>::allocations(threads);
-        Self { program, plan, buffers, scratch, allocations, answers: VecDeque::new() }
+        Self { program, plan, bindings, buffers, scratch, allocations, answers: VecDeque::new() }
     }
 
     /// Replaces the contents of a tensor of type [`DType::F32`] or [`DType::F16`] at full precision.
@@ -147,12 +129,12 @@ impl<S: Scalar> Executor for CpuExecutor<S> {
     }
 
     fn queue(&mut self, steps: Range<usize>) -> Result<(), ExecutorError> {
-        let Self { program, plan, buffers, scratch, .. } = self;
-        let steps = &program.steps[steps];
+        let Self { program, bindings, buffers, scratch, .. } = self;
+        let steps = program.steps[steps.clone()].iter().zip(&bindings[steps]);
         // Inside the pool, so that the steps do not wake it one by one.
         rayon::scope(|_| {
-            for step in steps {
-                step::execute(step, &plan.slot_of, buffers, scratch);
+            for (step, bindings) in steps {
+                step::execute(step, bindings, buffers, scratch);
             }
         });
         Ok(())

@@ -14,23 +14,23 @@ const ELEMENTS: usize = 32 * 1024;
 const LONG: usize = 256;
 
 /// The length of a long row: a multiple of `channels`.
-pub(super) fn width(channels: usize) -> usize {
+pub(crate) fn width(channels: usize) -> usize {
     channels * (LONG / channels.max(1)).max(1)
 }
 
 /// Elements of a piece: whole long rows.
-pub(super) fn piece(channels: usize) -> usize {
+pub(crate) fn piece(channels: usize) -> usize {
     let width = width(channels).max(1);
     (ELEMENTS / width).max(1) * width
 }
 
 /// How many sums a reduction of `fields` values for each channel needs.
-pub(super) fn sums(rows: usize, channels: usize, fields: usize) -> usize {
+pub(crate) fn sums(rows: usize, channels: usize, fields: usize) -> usize {
     (rows * channels).div_ceil(piece(channels)).max(1) * width(channels) * fields
 }
 
 /// Calls `part` with each piece of the rows and its own zeroed `[fields, width]` sums; returns all sums.
-pub(super) fn by_rows<'a, S: Scalar>(
+pub(crate) fn by_rows<'a, S: Scalar>(
     sums: &'a mut [S],
     channels: usize,
     fields: usize,
@@ -41,7 +41,7 @@ pub(super) fn by_rows<'a, S: Scalar>(
 }
 
 /// As [`by_rows`], with the same rows of two matrices.
-pub(super) fn by_row_pairs<'a, S: Scalar>(
+pub(crate) fn by_row_pairs<'a, S: Scalar>(
     sums: &'a mut [S],
     channels: usize,
     fields: usize,
@@ -58,7 +58,7 @@ pub(super) fn by_row_pairs<'a, S: Scalar>(
 }
 
 /// Adds the sums along a long row into those of its first row.
-pub(super) fn fold<S: Scalar>(sums: &mut [S], channels: usize) {
+pub(crate) fn fold<S: Scalar>(sums: &mut [S], channels: usize) {
     let (first, rest) = sums.split_at_mut(channels);
     for row in rest.chunks_exact(channels) {
         for (sum, &more) in first.iter_mut().zip(row) {
@@ -68,7 +68,7 @@ pub(super) fn fold<S: Scalar>(sums: &mut [S], channels: usize) {
 }
 
 /// Repeats the values of the first row along the long row.
-pub(super) fn repeat<T: Copy>(long: &mut [T], channels: usize) {
+pub(crate) fn repeat<T: Copy>(long: &mut [T], channels: usize) {
     let (first, rest) = long.split_at_mut(channels);
     for row in rest.chunks_exact_mut(channels) {
         row.copy_from_slice(first);
@@ -81,7 +81,7 @@ pub(super) fn repeat<T: Copy>(long: &mut [T], channels: usize) {
 /// In f64. A piece has at most `2 ELEMENTS / LONG` = 256 long rows, and a channel is repeated at most `LONG / channels` times along
 /// one: with the rounding unit `u` of `S`, a sum over a piece is wrong by at most `(256 + LONG / channels) u` of the sum of
 /// the magnitudes of its terms (Higham, "Accuracy and Stability of Numerical Algorithms", 4.2).
-pub(super) fn total<S: Scalar>(
+pub(crate) fn total<S: Scalar>(
     sums: &[S],
     channels: usize,
     fields: usize,

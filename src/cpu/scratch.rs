@@ -6,7 +6,7 @@ use super::Scalar;
 
 /// What an operation needs of a [`Scratch`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Sizes {
+pub(crate) struct Sizes {
     /// Scalars for each thread.
     pub lane: usize,
     /// Scalars that all threads share.
@@ -36,7 +36,7 @@ impl Sizes {
 }
 
 /// One block of scalars for each thread.
-pub(super) struct Lanes<S>(Vec<Mutex<Vec<S>>>);
+pub(crate) struct Lanes<S>(Vec<Mutex<Vec<S>>>);
 
 impl<S> Lanes<S> {
     /// Runs `work` with the first `len` scalars of the calling thread's block, whose contents are undefined.
@@ -52,7 +52,7 @@ impl<S> Lanes<S> {
 }
 
 /// Memory for the time of one operation; its contents are undefined at the start of each.
-pub(super) struct Scratch<S> {
+pub(crate) struct Scratch<S> {
     pub lanes: Lanes<S>,
     pub shared: Vec<S>,
     pub weights: Vec<S>,

@@ -1,6 +1,6 @@
 //! Vector instructions beyond those that every machine of the architecture has.
 
-pub(super) use pulp::{Simd, WithSimd};
+pub(crate) use pulp::{Simd, WithSimd};
 
 /// Runs `work`, compiled for the widest vectors of this machine.
 ///
@@ -11,7 +11,7 @@ pub(super) use pulp::{Simd, WithSimd};
 /// A short closure will do. A longer one is not inlined, and then compiled for the oldest machine after all; it has
 /// to be a struct whose [`WithSimd::with_simd`] is `#[inline(always)]`.
 #[inline(always)]
-pub(super) fn wide<W: WithSimd>(work: W) -> W::Output {
+pub(crate) fn wide<W: WithSimd>(work: W) -> W::Output {
     pulp::Arch::new().dispatch(work)
 }
 
@@ -174,7 +174,7 @@ vectors!(
 );
 
 /// A register of values, with the usual operators.
-pub(super) struct Vector<V: Simd, S: Vectors> {
+pub(crate) struct Vector<V: Simd, S: Vectors> {
     simd: V,
     values: S::Vector<V>,
 }

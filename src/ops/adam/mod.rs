@@ -1,5 +1,7 @@
 //! The Adam optimiser, and AdamW.
 
+pub(crate) mod cpu;
+
 use super::{
     Control, ControlBlock, Each, Extent, F32, Family, LossScale, Operation, Read, Update, operand::operands,
 };

@@ -1,5 +1,7 @@
 //! The average of a parameter over the steps.
 
+mod cpu;
+
 use super::{Control, ControlBlock, Each, Extent, F32, Family, Operation, Read, Update, operand::operands};
 
 /// `average = decay * average + (1 - decay) * value`, and `average = value` in step 1: an exponential moving average.

@@ -1,5 +1,7 @@
 //! Adaptive average pooling: any input size to a given output size.
 
+mod cpu;
+
 use super::{Each, Extent, Family, Operation, Read, Stored, Write, operand::operands};
 
 /// `output[n, p, q, c]` is the mean of `input` over the rows `floor(p H / P) .. ceil((p + 1) H / P)` and the columns

@@ -3,6 +3,9 @@
 //! # Source
 //! Ioffe and Szegedy: "Batch normalization" (2015). The batch variance is biased (divided by the rows).
 
+pub(crate) mod cpu;
+pub(crate) mod reference;
+
 use super::{Each, Extent, F32, Family, Operation, Read, Stored, Update, Write, operand::operands};
 
 /// `batch_mean` and biased `batch_var` of each channel.

@@ -1,5 +1,7 @@
 //! The gradient of a bias.
 
+mod cpu;
+
 use super::{Each, Extent, F32, Family, Operation, Read, Stored, Write, operand::operands};
 
 /// `grad_bias[c] = sum over rows of grad_output[row, c]`, for convolutions and linear layers alike.

@@ -1,5 +1,7 @@
 //! From one floating-point type to another.
 
+mod cpu;
+
 use super::{DType, Each, Extent, Family, Operation, Read, Stored, Write, operand::operands};
 
 /// `output = input` in another type, rounded to the nearest where it is narrower.

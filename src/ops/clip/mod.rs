@@ -1,5 +1,7 @@
 //! Clipping of all gradients by their common norm.
 
+mod cpu;
+
 use super::{Each, Extent, F32, Family, LossScale, Operation, Read, Update, Write, operand::operands};
 
 /// `squares = sum of gradient^2`, or added to what is there, so that one sum goes over many tensors in a fixed order.

@@ -1,5 +1,8 @@
 //! 3x3 convolution, padding 1, stride 1.
 
+mod cpu;
+pub(crate) mod reference;
+
 use super::{
     BatchNormAffine, BatchNormGradAffine, Each, Extent, F32, Family, GradStatistics, Operation, Read, Stored,
     Write, operand::operands,

@@ -1,5 +1,7 @@
 //! Softmax and cross-entropy.
 
+mod cpu;
+
 use super::{
     Control, ControlBlock, Each, Extent, F32, Family, Operation, Read, U32, Write, operand::operands,
 };

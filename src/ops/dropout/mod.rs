@@ -1,5 +1,7 @@
 //! Inverted dropout with a recomputed mask.
 
+mod cpu;
+
 use super::{Control, ControlBlock, Each, Extent, Family, Operation, Read, Stored, Write, operand::operands};
 
 /// `output = input / (1 - rate)` where the element is kept, else 0. The gradient is the same operation on the gradient.

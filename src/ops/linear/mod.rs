@@ -1,5 +1,8 @@
 //! Fully connected layers.
 
+mod cpu;
+mod reference;
+
 use super::{
     Adam, Control, ControlBlock, Each, Extent, F32, Family, Operation, Read, Stored, Update, Write,
     operand::operands,

@@ -7,6 +7,8 @@
 //! # Source
 //! Micikevicius et al.: "Mixed precision training" (2018).
 
+mod cpu;
+
 use bytemuck::{Pod, Zeroable};
 
 use super::{Each, Extent, F32, Family, Operation, Read, U32, Update, operand::operands};

@@ -1,5 +1,8 @@
 //! Max-pooling with argmax, without padding.
 
+mod cpu;
+mod reference;
+
 use super::{
     BatchNormAffine, Each, Extent, F32, Family, GradStatistics, Operation, Read, Stored, Write,
     operand::operands,

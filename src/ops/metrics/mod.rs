@@ -1,5 +1,7 @@
 //! Loss and accuracy, summed on the device.
 
+mod cpu;
+
 use super::{
     Control, ControlBlock, Each, Extent, F32, Family, Operation, Read, U32, Update, operand::operands,
 };

@@ -1,5 +1,7 @@
 //! Image preparation: bytes to network input.
 
+mod cpu;
+
 use super::{Each, Extent, F32, Family, Operation, Read, Stored, U8, Write, operand::operands};
 
 /// Rotates, translates, resizes and normalises a batch of images in one pass.

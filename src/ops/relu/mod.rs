@@ -1,5 +1,7 @@
 //! The rectifier.
 
+mod cpu;
+
 use super::{Each, Extent, Family, Operation, Read, Stored, Write, operand::operands};
 
 /// `output = max(input, 0)`.

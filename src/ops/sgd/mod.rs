@@ -1,5 +1,7 @@
 //! Stochastic gradient descent, with momentum.
 
+mod cpu;
+
 use super::{
     Control, ControlBlock, Each, Extent, F32, Family, LossScale, Operation, Read, Update, operand::operands,
 };

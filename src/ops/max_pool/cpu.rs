@@ -1,23 +1,48 @@
-//! Max-pooling with argmax.
+//! Max-pooling with argmax, for the device.
 
 use rayon::prelude::*;
 
-use super::{
-    Scalar,
-    batch_norm::{activated_vector, gradients_of_sums, passed_vector},
-    scratch::Sizes,
-    simd::{Simd, Vector, WithSimd, wide},
-    source::vectors,
+use super::{MaxPool, MaxPoolForward, MaxPoolForwardOperands, MaxPoolGrad, MaxPoolGradOperands, reference};
+use crate::{
+    cpu::{
+        Scalar, Scratch, Sizes, Twin,
+        prologue::{activated_vector, passed_vector, vectors},
+        simd::{Simd, Vector, WithSimd, wide},
+    },
+    ops::{GradStatistics, Slices, batch_norm::cpu::gradients_of_sums},
 };
-use crate::ops::{GradStatistics, MaxPool, MaxPoolGrad};
+
+impl Twin for MaxPoolForward {
+    fn run<S: Scalar>(&self, operands: Self::Operands<Slices<'_, S>>, _: &mut Scratch<S>) {
+        if !S::FAST {
+            return reference::forward(&self.pool, operands);
+        }
+        let MaxPoolForwardOperands { input, affine, output } = operands;
+        forward(&self.pool, input, affine, output);
+    }
+}
+
+impl Twin for MaxPoolGrad {
+    /// Room for the sums of each image.
+    fn scratch<S: Scalar>(&self) -> Sizes {
+        Sizes { sums: 2 * self.pool.n * self.pool.c, ..Sizes::default() }
+    }
+
+    fn run<S: Scalar>(&self, operands: Self::Operands<Slices<'_, S>>, scratch: &mut Scratch<S>) {
+        if S::FAST {
+            grad_input(self, operands, &mut scratch.sums)
+        } else {
+            reference::grad_input(self, operands)
+        }
+    }
+}
 
 /// `input[n, h, w, c]`, perhaps through batch norm and ReLU by `affine[4, c]`, to `output[n, p, q, c]`.
 ///
 /// As PyTorch does: not-a-number beats everything.
-pub(super) fn forward<S: Scalar>(op: &MaxPool, input: &[S], affine: Option<&mut [S]>, output: &mut [S]) {
+fn forward<S: Scalar>(op: &MaxPool, input: &[S], affine: Option<&[S]>, output: &mut [S]) {
     let [p, q] = op.output_size();
     let (image, row) = (op.h * op.w * op.c, q * op.c);
-    let affine = affine.as_deref();
     output.par_chunks_mut(row).enumerate().for_each(|(index, output)| {
         let (n, y) = (index / p, index % p);
         wide(Row { op, input: &input[n * image..][..image], affine, y, output });
@@ -82,27 +107,17 @@ fn choose<V: Simd, S: Scalar>(
     best
 }
 
-/// Room for the sums of each image.
-pub(super) fn grad_sizes(op: &MaxPoolGrad) -> Sizes {
-    Sizes { sums: 2 * op.pool.n * op.pool.c, ..Sizes::default() }
-}
-
 /// `grad_input[n, h, w, c]`: for each pixel the sum of `grad_output[n, p, q, c]` over the windows that chose it. And
 /// `[grad_gamma, grad_beta]`, `[channels]` each, where the operation takes statistics.
 ///
 /// # Numerics
 /// The statistics are summed in `S` along a row of windows, then down the rows of an image, and in f64 over the images: with
 /// the rounding unit `u` of `S`, an image's sum is wrong by at most `(p + q) u` of the sum of the magnitudes of its terms.
-pub(super) fn grad_input<S: Scalar>(
-    op: &MaxPoolGrad,
-    [input, affine, grad_output]: [&[S]; 3],
-    grad_input: &mut [S],
-    gradients: [&mut [S]; 2],
-    sums: &mut [S],
-) {
-    let MaxPoolGrad { pool, normalized, statistics } = op;
+fn grad_input<S: Scalar>(op: &MaxPoolGrad, operands: MaxPoolGradOperands<Slices<'_, S>>, sums: &mut [S]) {
+    let MaxPoolGradOperands { input, affine, grad_output, grad_input, grad_gamma, grad_beta } = operands;
+    let MaxPoolGrad { pool, statistics, .. } = op;
     let [p, q] = pool.output_size();
-    let (image, pooled, affine) = (pool.h * pool.w * pool.c, p * q * pool.c, normalized.then_some(affine));
+    let (image, pooled) = (pool.h * pool.w * pool.c, p * q * pool.c);
     let at_zero = statistics.map(|s| s.at_zero);
     let sums = &mut sums[..2 * pool.n * pool.c];
     let images = input.par_chunks(image).zip(grad_output.par_chunks(pooled));
@@ -110,11 +125,13 @@ pub(super) fn grad_input<S: Scalar>(
     written.zip(images).for_each(|((grad_input, sums), (input, grad_output))| {
         wide(Image { op: pool, input, affine, grad_output, grad_input, at_zero, sums });
     });
-    if let (Some(affine), Some(GradStatistics { accumulate, .. })) = (affine, *statistics) {
+    if let (Some(affine), Some(GradStatistics { accumulate, .. }), Some(gamma), Some(beta)) =
+        (affine, *statistics, grad_gamma, grad_beta)
+    {
         let total = |[field, c]: [usize; 2]| {
             sums[field * pool.c + c..].iter().step_by(2 * pool.c).map(|sum| sum.f64()).sum()
         };
-        gradients_of_sums(affine, accumulate, total, gradients);
+        gradients_of_sums(affine, accumulate, total, [gamma, beta]);
     }
 }
 
@@ -182,8 +199,15 @@ mod tests {
             let (mut output, mut gradient) = ([0.0; 2], [9.0; 8]);
             forward(&op, input, None, &mut output);
             let grad = MaxPoolGrad { pool: op, normalized: false, statistics: None };
-            let inputs: [&[f32]; 3] = [input, &[], &[1.0, 2.0]];
-            grad_input(&grad, inputs, &mut gradient, [&mut [], &mut []], &mut [0.0; 2]);
+            let operands = MaxPoolGradOperands::<Slices<'_, f32>> {
+                input,
+                affine: None,
+                grad_output: &[1.0, 2.0],
+                grad_input: &mut gradient,
+                grad_gamma: None,
+                grad_beta: None,
+            };
+            grad_input(&grad, operands, &mut [0.0; 2]);
             (output, gradient)
         };
         let (output, gradient) = pooled(&[f32::NAN, 5.0, 3.0, 3.0, 1.0, 2.0, 3.0, 3.0]);

@@ -11,7 +11,7 @@
 //! Lavin and Gray: "Fast algorithms for convolutional neural networks" (2016). For two pixels Karatsuba's product of two
 //! polynomials of degree 1, transposed.
 
-use super::super::{
+use crate::cpu::{
     Scalar,
     simd::{Simd, Vector},
 };

@@ -1,27 +1,98 @@
-//! Batch normalisation over `[rows, channels]`.
+//! Batch normalisation over `[rows, channels]`, for the device.
 
 use rayon::prelude::*;
 
 use super::{
-    Scalar, reduce,
-    scratch::Sizes,
-    simd::{Simd, Vector, WithSimd, wide},
+    BatchNormAffine, BatchNormGradAffine, BatchNormGradInput, BatchNormGradInputOperands,
+    BatchNormGradStatistics, BatchNormGradStatisticsOperands, BatchNormNormalize, BatchNormNormalizeOperands,
+    BatchNormRunning, BatchNormStatistics, BatchNormStatisticsOperands, reference,
 };
-use crate::ops::{
-    BatchNormAffine, BatchNormGradAffine, BatchNormGradInput, BatchNormGradStatistics, BatchNormNormalize,
-    BatchNormRunning, BatchNormStatistics,
+use crate::{
+    cpu::{
+        Scalar, Scratch, Sizes, Twin,
+        prologue::passed_vector,
+        reduce,
+        simd::{Simd, Vector, WithSimd, wide},
+    },
+    ops::Slices,
 };
 
-pub(super) fn statistics_sizes(op: &BatchNormStatistics) -> Sizes {
-    Sizes { sums: reduce::sums(op.rows, op.channels, 3), ..Sizes::default() }
+impl Twin for BatchNormStatistics {
+    fn scratch<S: Scalar>(&self) -> Sizes {
+        Sizes { sums: reduce::sums(self.rows, self.channels, 3), ..Sizes::default() }
+    }
+
+    fn run<S: Scalar>(&self, operands: Self::Operands<Slices<'_, S>>, scratch: &mut Scratch<S>) {
+        if S::FAST {
+            statistics(self, operands, &mut scratch.sums)
+        } else {
+            reference::statistics(self, operands)
+        }
+    }
 }
 
-pub(super) fn grad_statistics_sizes(op: &BatchNormGradStatistics) -> Sizes {
-    Sizes { sums: reduce::sums(op.rows, op.channels, 2), ..factor_sizes(op.channels, 3) }
+impl Twin for BatchNormRunning {
+    fn run<S: Scalar>(&self, operands: Self::Operands<Slices<'_, S>>, _: &mut Scratch<S>) {
+        reference::running(self, operands);
+    }
+}
+
+impl Twin for BatchNormAffine {
+    fn run<S: Scalar>(&self, operands: Self::Operands<Slices<'_, S>>, _: &mut Scratch<S>) {
+        reference::affine(self, operands);
+    }
+}
+
+impl Twin for BatchNormNormalize {
+    fn scratch<S: Scalar>(&self) -> Sizes {
+        factor_sizes(self.channels, 3)
+    }
+
+    fn run<S: Scalar>(&self, operands: Self::Operands<Slices<'_, S>>, scratch: &mut Scratch<S>) {
+        if S::FAST {
+            normalize(self, operands, &mut scratch.weights);
+        } else {
+            reference::normalize(self, operands);
+        }
+    }
+}
+
+impl Twin for BatchNormGradStatistics {
+    fn scratch<S: Scalar>(&self) -> Sizes {
+        Sizes { sums: reduce::sums(self.rows, self.channels, 2), ..factor_sizes(self.channels, 3) }
+    }
+
+    fn run<S: Scalar>(&self, operands: Self::Operands<Slices<'_, S>>, scratch: &mut Scratch<S>) {
+        if S::FAST {
+            grad_statistics(self, operands, scratch);
+        } else {
+            reference::grad_statistics(self, operands);
+        }
+    }
+}
+
+impl Twin for BatchNormGradAffine {
+    fn run<S: Scalar>(&self, operands: Self::Operands<Slices<'_, S>>, _: &mut Scratch<S>) {
+        reference::grad_affine(self, operands);
+    }
+}
+
+impl Twin for BatchNormGradInput {
+    fn scratch<S: Scalar>(&self) -> Sizes {
+        factor_sizes(self.channels, 5)
+    }
+
+    fn run<S: Scalar>(&self, operands: Self::Operands<Slices<'_, S>>, scratch: &mut Scratch<S>) {
+        if S::FAST {
+            grad_input(self, operands, &mut scratch.weights);
+        } else {
+            reference::grad_input(self, operands);
+        }
+    }
 }
 
 /// Room for `factors` values of each channel.
-pub(super) fn factor_sizes(channels: usize, factors: usize) -> Sizes {
+pub(crate) fn factor_sizes(channels: usize, factors: usize) -> Sizes {
     Sizes { weights: factors * reduce::width(channels), ..Sizes::default() }
 }
 
@@ -33,13 +104,12 @@ pub(super) fn factor_sizes(channels: usize, factors: usize) -> Sizes {
 /// mean's rounding does not count (Chan, Golub and LeVeque's corrected two-pass algorithm). `S` adds down the columns of
 /// long rows only, with at most the error of [`reduce::total`]. The pieces are merged in f64 by the same authors'
 /// formula, and so is what earlier slices of the batch left.
-pub(super) fn statistics<S: Scalar>(
+pub(crate) fn statistics<S: Scalar>(
     op: &BatchNormStatistics,
-    input: &[S],
-    batch_mean: &mut [S],
-    batch_var: &mut [S],
+    operands: BatchNormStatisticsOperands<Slices<'_, S>>,
     sums: &mut [S],
 ) {
+    let BatchNormStatisticsOperands { input, batch_mean, batch_var } = operands;
     let channels = op.channels;
     let width = reduce::width(channels);
     let parts = reduce::by_rows(sums, channels, 3, input, |input, sums| {
@@ -111,65 +181,19 @@ impl<S: Scalar> WithSimd for Distances<'_, S> {
     }
 }
 
-/// `running = (1 - momentum) * running + momentum * batch`, all `[channels]`.
-pub(super) fn running<S: Scalar>(
-    op: &BatchNormRunning,
-    batch_mean: &[S],
-    batch_var: &[S],
-    running_mean: &mut [S],
-    running_var: &mut [S],
-) {
-    let momentum = f64::from(op.momentum);
-    let update = |running: &mut [S], batch: &[S], factor: f64| {
-        for (running, &batch) in running.iter_mut().zip(batch) {
-            *running = S::of((1.0 - momentum) * running.f64() + momentum * factor * batch.f64());
-        }
-    };
-    update(running_mean, batch_mean, 1.0);
-    update(running_var, batch_var, op.variance_factor());
-}
-
-/// `affine[4, channels]`: mean, scale, shift and inverse standard deviation.
-pub(super) fn affine<S: Scalar>(
-    op: &BatchNormAffine,
-    [mean, variance, gamma, beta]: [&[S]; 4],
-    affine: &mut [S],
-) {
-    let channels = op.channels;
-    for c in 0..channels {
-        let inv_std = 1.0 / (variance[c].f64() + f64::from(op.eps)).sqrt();
-        affine[c] = mean[c];
-        affine[channels + c] = S::of(gamma[c].f64() * inv_std);
-        affine[2 * channels + c] = beta[c];
-        affine[3 * channels + c] = S::of(inv_std);
-    }
-}
-
 /// One value through batch norm.
 #[inline(always)]
 fn normalized<S: Scalar>(x: S, mean: S, scale: S, shift: S) -> S {
     (x - mean) * scale + shift
 }
 
-/// A register of values through batch norm and ReLU; not-a-number stays.
-#[inline(always)]
-pub(super) fn activated_vector<V: Simd, S: Scalar>(
-    simd: V,
-    x: Vector<V, S>,
-    [mean, scale, shift]: [Vector<V, S>; 3],
-) -> Vector<V, S> {
-    let (y, zero) = ((x - mean) * scale + shift, Vector::splat(simd, S::ZERO));
-    zero.above(y, [zero, y])
-}
-
 /// `output[rows, channels] = (input - mean) * scale + shift`, and `max(., 0)` of that.
-pub(super) fn normalize<S: Scalar>(
+pub(crate) fn normalize<S: Scalar>(
     op: &BatchNormNormalize,
-    input: &[S],
-    affine: &[S],
-    output: &mut [S],
+    operands: BatchNormNormalizeOperands<Slices<'_, S>>,
     factors: &mut [S],
 ) {
+    let BatchNormNormalizeOperands { input, affine, output } = operands;
     let channels = op.channels;
     let [mean, scale, shift] = long_vectors(factors, channels, [0, 1, 2], affine);
     let piece = reduce::piece(channels);
@@ -199,34 +223,6 @@ fn passed<S: Scalar>(relu: Option<f32>, y: S, grad_output: S) -> S {
     if y > S::ZERO { grad_output } else { not_above }
 }
 
-/// As [`passed`], for a register of values.
-#[inline(always)]
-pub(super) fn passed_vector<V: Simd, S: Scalar>(
-    simd: V,
-    relu: Option<f32>,
-    y: Vector<V, S>,
-    grad_output: Vector<V, S>,
-) -> Vector<V, S> {
-    let Some(at_zero) = relu else { return grad_output };
-    let zero = Vector::splat(simd, S::ZERO);
-    let not_above = y.equals(zero, [grad_output.times(at_zero.into()), zero]);
-    y.above(zero, [grad_output, not_above])
-}
-
-/// As [`passed_back`], for a register of values.
-#[inline(always)]
-pub(super) fn passed_back_vector<V: Simd, S: Scalar>(
-    simd: V,
-    at_zero: f32,
-    x: Vector<V, S>,
-    grad_output: Vector<V, S>,
-    [mean, scale, shift, offset, slope]: [Vector<V, S>; 5],
-) -> Vector<V, S> {
-    let distance = x - mean;
-    let g = passed_vector(simd, Some(at_zero), distance * scale + shift, grad_output);
-    scale * g - (offset + slope * distance)
-}
-
 /// One value of a gradient back through ReLU and batch norm, `x` being the batch norm's input.
 #[inline(always)]
 fn passed_back<S: Scalar>(
@@ -243,14 +239,12 @@ fn passed_back<S: Scalar>(
 ///
 /// # Numerics
 /// Summed in `S` within a piece of rows and in f64 over the pieces: see [`reduce::total`].
-pub(super) fn grad_statistics<S: Scalar>(
+pub(crate) fn grad_statistics<S: Scalar>(
     op: &BatchNormGradStatistics,
-    [input, affine, grad_output]: [&[S]; 3],
-    grad_gamma: &mut [S],
-    grad_beta: &mut [S],
-    factors: &mut [S],
-    sums: &mut [S],
+    operands: BatchNormGradStatisticsOperands<Slices<'_, S>>,
+    Scratch { weights: factors, sums, .. }: &mut Scratch<S>,
 ) {
+    let BatchNormGradStatisticsOperands { input, affine, grad_output, grad_gamma, grad_beta } = operands;
     let (channels, relu) = (op.channels, op.relu);
     let width = reduce::width(channels);
     let [mean, scale, shift] = long_vectors(factors, channels, [0, 1, 2], affine);
@@ -265,7 +259,7 @@ pub(super) fn grad_statistics<S: Scalar>(
 }
 
 /// `[grad_gamma, grad_beta]` from the `total` of `[grad_gamma / inv_std, grad_beta]` for each `[field, channel]`.
-pub(super) fn gradients_of_sums<S: Scalar>(
+pub(crate) fn gradients_of_sums<S: Scalar>(
     affine: &[S],
     accumulate: bool,
     total: impl Fn([usize; 2]) -> f64,
@@ -313,33 +307,13 @@ impl<S: Scalar> WithSimd for GradSums<'_, S> {
     }
 }
 
-/// `grad_affine[5, channels]`: mean, scale, shift, offset and slope. And the gradient of a bias in front, which is 0.
-pub(super) fn grad_affine<S: Scalar>(
-    op: &BatchNormGradAffine,
-    [affine, grad_gamma, grad_beta]: [&[S]; 3],
-    grad_affine: &mut [S],
-    grad_bias: &mut [S],
-) {
-    let channels = op.channels;
-    let rows = op.total_rows as f64;
-    for c in 0..channels {
-        let [scale, inv_std] = [1, 3].map(|field| affine[field * channels + c].f64());
-        for field in 0..3 {
-            grad_affine[field * channels + c] = affine[field * channels + c];
-        }
-        grad_affine[3 * channels + c] = S::of(scale * grad_beta[c].f64() / rows);
-        grad_affine[4 * channels + c] = S::of(scale * inv_std * grad_gamma[c].f64() / rows);
-    }
-    grad_bias.fill(S::ZERO);
-}
-
 /// `grad_input[rows, channels] = scale * g - (offset + slope * (input - mean))`.
-pub(super) fn grad_input<S: Scalar>(
+pub(crate) fn grad_input<S: Scalar>(
     op: &BatchNormGradInput,
-    [input, grad_affine, grad_output]: [&[S]; 3],
-    grad_input: &mut [S],
+    operands: BatchNormGradInputOperands<Slices<'_, S>>,
     factors: &mut [S],
 ) {
+    let BatchNormGradInputOperands { input, grad_affine, grad_output, grad_input } = operands;
     let (channels, relu) = (op.channels, op.relu);
     let [mean, scale, shift, offset, slope] = long_vectors(factors, channels, [0, 1, 2, 3, 4], grad_affine);
     let (piece, width) = (reduce::piece(channels), mean.len());

@@ -2,34 +2,18 @@
 
 use rayon::prelude::*;
 
-use super::{CHUNK, Scalar, simd::wide};
-use crate::ops::{Adam, Control};
-
-/// What changes from step to step.
-pub(super) struct Corrections {
-    pub learning_rate: f64,
-    /// `1 - beta1^t` and `1 - beta2^t`.
-    pub bias: [f64; 2],
-    /// What gradients are multiplied by.
-    pub unscale: f64,
-}
-
-impl Corrections {
-    pub fn of(control: &Control) -> Self {
-        Self {
-            learning_rate: control.learning_rate.into(),
-            bias: [control.bias_correction1, control.bias_correction2].map(f64::from),
-            unscale: 1.0,
-        }
-    }
-}
+use super::{Adam, AdamOperands};
+use crate::{
+    cpu::{CHUNK, Scalar, Scratch, Twin, corrections::Corrections, simd::wide},
+    ops::Slices,
+};
 
 /// The constants of a step.
 ///
 /// # Numerics
 /// They are computed in f64 and rounded once.
 #[derive(Clone, Copy)]
-pub(super) struct Step<S> {
+pub(crate) struct Step<S> {
     beta: [S; 2],
     rest: [S; 2],
     eps: S,
@@ -71,17 +55,14 @@ impl<S: Scalar> Step<S> {
     }
 }
 
-/// One step on `parameter`, `m` and `v`, all `[len]`, in one pass over memory.
-pub(super) fn update<S: Scalar>(
-    op: &Adam,
-    corrections: &Corrections,
-    gradient: &[S],
-    parameter: &mut [S],
-    m: &mut [S],
-    v: &mut [S],
-) {
-    let step = Step::of(op, corrections);
-    let moments = m.par_chunks_mut(CHUNK).zip(v.par_chunks_mut(CHUNK));
-    let chunks = parameter.par_chunks_mut(CHUNK).zip(gradient.par_chunks(CHUNK)).zip(moments);
-    chunks.for_each(|((parameter, gradient), (m, v))| step.take(gradient, parameter, m, v));
+impl Twin for Adam {
+    /// One step on `parameter`, `m` and `v`, all `[len]`, in one pass over memory.
+    fn run<S: Scalar>(&self, operands: Self::Operands<Slices<'_, S>>, _: &mut Scratch<S>) {
+        let AdamOperands { control, loss_scale, gradient, parameter, m, v } = operands;
+        let Some(corrections) = Corrections::of(control, loss_scale) else { return };
+        let step = Step::of(self, &corrections);
+        let moments = m.par_chunks_mut(CHUNK).zip(v.par_chunks_mut(CHUNK));
+        let chunks = parameter.par_chunks_mut(CHUNK).zip(gradient.par_chunks(CHUNK)).zip(moments);
+        chunks.for_each(|((parameter, gradient), (m, v))| step.take(gradient, parameter, m, v));
+    }
 }

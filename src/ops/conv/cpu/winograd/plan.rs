@@ -2,8 +2,11 @@
 
 use std::ops::Range;
 
-use super::tiles::{Layout, padded};
-use crate::{cpu::scratch::Sizes, ops::Conv};
+use super::{
+    super::Conv,
+    tiles::{Layout, padded},
+};
+use crate::cpu::Sizes;
 
 /// Scalars of the transformed tiles of a task, about, and the tiles that it has at least: a product of fewer rows takes longer
 /// to read the filters than to multiply by them.
@@ -24,7 +27,7 @@ const PARTS: usize = 16;
 
 /// How a convolution is cut into tiles.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::cpu) struct Plan {
+pub(in crate::ops::conv::cpu) struct Plan {
     pub(super) conv: Conv,
     /// Outputs and points a side of a tile: a [`Form`](super::forms::Form) for each pair of them.
     pub(super) m: usize,

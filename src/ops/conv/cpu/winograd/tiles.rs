@@ -12,8 +12,8 @@ use super::{
 };
 use crate::cpu::{
     Scalar,
+    prologue::Prologue,
     simd::{Simd, Vector, WithSimd, wide},
-    source::Source,
 };
 
 /// Channels of a transformed tile: the next multiple of the widest register.
@@ -52,7 +52,7 @@ pub(super) use dispatch;
 pub(super) struct Spread<'a, S> {
     pub plan: &'a Plan,
     pub region: &'a Region,
-    pub source: Source<'a, S>,
+    pub source: Prologue<'a, S>,
     pub channels: usize,
     /// The output's gradient, in tiles of m by m, or the input, in tiles of as many as the outputs need.
     pub gradient: bool,
@@ -195,7 +195,7 @@ pub(super) fn column<V: Simd, S: Scalar, const R: usize, const C: usize>(
 fn frame<V: Simd, S: Scalar>(
     simd: V,
     plan: &Plan,
-    source: Source<S>,
+    source: Prologue<S>,
     channels: usize,
     image: usize,
     first: usize,

@@ -7,13 +7,12 @@
 
 use rayon::prelude::*;
 
-use super::{
-    Scalar,
+use super::Conv;
+use crate::cpu::{
+    Lanes, Scalar,
     matmul::{Matrix, Store, matmul},
-    scratch::Lanes,
-    source::{Lines, Source},
+    prologue::{Lines, Prologue},
 };
-use crate::ops::Conv;
 
 /// Pixels of a strip, about: its copy stays in a core's cache.
 const PIXELS: usize = 1024;
@@ -115,7 +114,7 @@ pub(super) fn convolve<S: Scalar>(
                     output.copy_from_slice(&line[..w * k]);
                 }
             });
-            super::conv::add_bias(bias, output);
+            super::columns::add_bias(bias, output);
         });
     });
 }
@@ -125,7 +124,7 @@ pub(super) fn convolve<S: Scalar>(
 pub(super) fn grad_weight<S: Scalar>(
     conv: &Conv,
     input: &[S],
-    grad_output: Source<S>,
+    grad_output: Prologue<S>,
     range: std::ops::Range<usize>,
     sum: &mut [S],
     lanes: &Lanes<S>,

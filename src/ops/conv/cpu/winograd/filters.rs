@@ -17,7 +17,7 @@ use crate::cpu::{
 
 /// The filters of a convolution from `rows` to `columns` channels.
 #[derive(Clone, Copy)]
-pub(in crate::cpu) enum Weights<'a, S> {
+pub(in crate::ops::conv::cpu) enum Weights<'a, S> {
     /// `[9, rows, columns]`.
     Plain(&'a [S]),
     /// `[9, columns, rows]`, to be turned by 180 degrees.

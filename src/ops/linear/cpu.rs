@@ -1,15 +1,20 @@
-//! Fully connected layers.
+//! Fully connected layers, for the device.
 
 use rayon::prelude::*;
 
 use super::{
-    Scalar,
-    adam::Step,
-    matmul::{Matrix, Store, matmul},
-    scratch::{Lanes, Sizes},
-    simd::{Simd, Vector, WithSimd, wide},
+    Linear, LinearGradInput, LinearGradInputOperands, LinearGradWeight, LinearGradWeightOperands,
+    LinearOperands, LinearUpdate, LinearUpdateOperands, reference,
 };
-use crate::ops::{Linear, LinearGradInput, LinearGradWeight, LinearUpdate};
+use crate::{
+    cpu::{
+        Lanes, Scalar, Scratch, Sizes, Twin,
+        corrections::Corrections,
+        matmul::{Matrix, Store, matmul},
+        simd::{Simd, Vector, WithSimd, wide},
+    },
+    ops::{Slices, adam::cpu::Step},
+};
 
 /// Output features of a task.
 const OUTPUTS: usize = 128;
@@ -24,29 +29,61 @@ const IMAGES: usize = 4;
 /// Input features of a block: so many values of a few images stay in a core's first cache.
 const BLOCK: usize = 1024;
 
-pub(super) fn sizes(op: &Linear) -> Sizes {
-    Sizes { shared: op.n * op.outputs, ..Sizes::default() }
+impl Twin for Linear {
+    fn scratch<S: Scalar>(&self) -> Sizes {
+        Sizes { shared: self.n * self.outputs, ..Sizes::default() }
+    }
+
+    fn run<S: Scalar>(&self, operands: Self::Operands<Slices<'_, S>>, scratch: &mut Scratch<S>) {
+        if S::FAST {
+            forward(self, operands, &mut scratch.shared)
+        } else {
+            reference::forward(self, operands)
+        }
+    }
 }
 
-pub(super) fn grad_input_sizes(op: &LinearGradInput) -> Sizes {
-    let Linear { n, inputs, outputs, .. } = op.0;
-    Sizes { shared: n * inputs, lane: INPUTS.min(inputs) * ROWS.min(outputs), ..Sizes::default() }
+impl Twin for LinearGradInput {
+    fn scratch<S: Scalar>(&self) -> Sizes {
+        let Linear { n, inputs, outputs, .. } = self.0;
+        Sizes { shared: n * inputs, lane: INPUTS.min(inputs) * ROWS.min(outputs), ..Sizes::default() }
+    }
+
+    fn run<S: Scalar>(&self, operands: Self::Operands<Slices<'_, S>>, scratch: &mut Scratch<S>) {
+        if S::FAST { grad_input(self, operands, scratch) } else { reference::grad_input(self, operands) }
+    }
 }
 
-pub(super) fn update_sizes(op: &LinearUpdate) -> Sizes {
-    let Linear { inputs, outputs, .. } = op.linear;
-    Sizes { lane: OUTPUTS.min(outputs) * BLOCK.min(inputs), ..Sizes::default() }
+impl Twin for LinearGradWeight {
+    fn run<S: Scalar>(&self, operands: Self::Operands<Slices<'_, S>>, _: &mut Scratch<S>) {
+        if S::FAST { grad_weight(self, operands) } else { reference::grad_weight(self, operands) }
+    }
+}
+
+impl Twin for LinearUpdate {
+    fn scratch<S: Scalar>(&self) -> Sizes {
+        let Linear { inputs, outputs, .. } = self.linear;
+        Sizes { lane: OUTPUTS.min(outputs) * BLOCK.min(inputs), ..Sizes::default() }
+    }
+
+    fn run<S: Scalar>(&self, operands: Self::Operands<Slices<'_, S>>, scratch: &mut Scratch<S>) {
+        let corrections = Corrections::of::<S>(operands.control, None);
+        let step = Step::of(&self.adam, &corrections.expect("a loss without a scale"));
+        if S::FAST {
+            update(self, step, operands, &scratch.lanes);
+        } else {
+            reference::update(self, operands, |gradient, [parameter, m, v]| {
+                step.take(gradient, parameter, m, v)
+            });
+        }
+    }
 }
 
 /// `input[n, inputs]`, `weight[outputs, inputs]`, `bias[outputs]` to the slice's columns of `output[n, total]`.
 ///
 /// Computed as `[outputs, n]`, and turned on the way out.
-pub(super) fn forward<S: Scalar>(
-    op: &Linear,
-    [input, weight, bias]: [&[S]; 3],
-    output: &mut [S],
-    shared: &mut [S],
-) {
+fn forward<S: Scalar>(op: &Linear, operands: LinearOperands<Slices<'_, S>>, shared: &mut [S]) {
+    let LinearOperands { input, weight, bias, output } = operands;
     let Linear { n, inputs, outputs, first, total } = *op;
     let turned = &mut shared[..outputs * n];
     turned.par_chunks_mut(OUTPUTS * n).zip(weight.par_chunks(OUTPUTS * inputs)).for_each(
@@ -138,14 +175,12 @@ fn dots<V: Simd, S: Scalar>(simd: V, a: [&[S]; FEATURES], b: [&[S]; IMAGES]) -> 
 }
 
 /// `grad_output[n, total]`, `weight[outputs, inputs]` to `grad_input[n, inputs]`, or `+=`.
-pub(super) fn grad_input<S: Scalar>(
+fn grad_input<S: Scalar>(
     op: &LinearGradInput,
-    grad_output: &[S],
-    weight: &[S],
-    grad_input: &mut [S],
-    shared: &mut [S],
-    lanes: &Lanes<S>,
+    operands: LinearGradInputOperands<Slices<'_, S>>,
+    Scratch { lanes, shared, .. }: &mut Scratch<S>,
 ) {
+    let LinearGradInputOperands { grad_output, weight, grad_input } = operands;
     let Linear { n, inputs, outputs, first, total } = op.0;
     let tiles = &mut shared[..n * inputs];
     tiles.par_chunks_mut(n * INPUTS).enumerate().for_each(|(tile, output)| {
@@ -176,12 +211,8 @@ pub(super) fn grad_input<S: Scalar>(
 }
 
 /// `input[n, inputs]`, `grad_output[n, total]` to `grad_weight[outputs, inputs]`.
-pub(super) fn grad_weight<S: Scalar>(
-    op: &LinearGradWeight,
-    input: &[S],
-    grad_output: &[S],
-    grad_weight: &mut [S],
-) {
+fn grad_weight<S: Scalar>(op: &LinearGradWeight, operands: LinearGradWeightOperands<Slices<'_, S>>) {
+    let LinearGradWeightOperands { input, grad_output, grad_weight } = operands;
     let Linear { n, inputs, first, total, .. } = op.0;
     let input = Matrix::rows(input, n, inputs, inputs);
     grad_weight.par_chunks_mut(OUTPUTS * inputs).enumerate().for_each(|(tile, grad_weight)| {
@@ -194,13 +225,13 @@ pub(super) fn grad_weight<S: Scalar>(
 
 /// `input[n, inputs]`, `grad_output[n, total]` and a step on `parameter`, `m` and `v`, all `[outputs, inputs]`: block by
 /// block, while the gradient is in a core's cache.
-pub(super) fn update<S: Scalar>(
+fn update<S: Scalar>(
     op: &LinearUpdate,
     step: Step<S>,
-    [input, grad_output]: [&[S]; 2],
-    [parameter, m, v]: [&mut [S]; 3],
+    operands: LinearUpdateOperands<Slices<'_, S>>,
     lanes: &Lanes<S>,
 ) {
+    let LinearUpdateOperands { input, grad_output, control: _, parameter, m, v } = operands;
     let Linear { n, inputs, first, total, .. } = op.linear;
     let tile = OUTPUTS * inputs;
     let tiles = parameter.par_chunks_mut(tile).zip(m.par_chunks_mut(tile)).zip(v.par_chunks_mut(tile));

@@ -20,18 +20,17 @@ use plan::{BLOCK, ROWS, Region, SLICE};
 use rayon::prelude::*;
 use tiles::{Gather, GradFilters, Layout, Spread, padded};
 
-use super::{
-    CHUNK, Scalar,
+use super::Conv;
+use crate::cpu::{
+    CHUNK, Lanes, Scalar,
     matmul::{Matrix, Store, matmul},
-    scratch::Lanes,
-    source::Source,
+    prologue::Prologue,
 };
-use crate::ops::Conv;
 
 /// `source[n, h, w, c]`, `weight` from c to k channels to `output[n, h, w, k]`, and `bias[k]` added where there is one.
 pub(super) fn convolve<S: Scalar>(
     plan: &Plan,
-    source: Source<S>,
+    source: Prologue<S>,
     weight: Weights<S>,
     bias: &[S],
     output: &mut [S],
@@ -47,7 +46,7 @@ pub(super) fn convolve<S: Scalar>(
 
 fn convolve_by_tiles<S: Scalar>(
     plan: &Plan,
-    source: Source<S>,
+    source: Prologue<S>,
     weight: Weights<S>,
     bias: &[S],
     output: &mut [S],
@@ -99,7 +98,7 @@ fn convolve_by_tiles<S: Scalar>(
 /// Transforms all tiles to `points[tiles, t * t, channels]`.
 fn spread_all<S: Scalar>(
     plan: &Plan,
-    source: Source<S>,
+    source: Prologue<S>,
     channels: usize,
     gradient: bool,
     points: &mut [S],
@@ -117,7 +116,7 @@ fn spread_all<S: Scalar>(
 
 fn convolve_by_slices<S: Scalar>(
     plan: &Plan,
-    source: Source<S>,
+    source: Prologue<S>,
     weight: Weights<S>,
     bias: &[S],
     output: &mut [S],
@@ -169,7 +168,7 @@ fn convolve_by_slices<S: Scalar>(
 /// `input[n, h, w, c]`, `grad_output[n, h, w, k]` to `grad_weight[3, 3, c, k]`, or `+=`.
 pub(super) fn grad_weight<S: Scalar>(
     plan: &Plan,
-    [input, grad_output]: [Source<S>; 2],
+    [input, grad_output]: [Prologue<S>; 2],
     accumulate: bool,
     grad_weight: &mut [S],
     lanes: &Lanes<S>,
@@ -277,8 +276,11 @@ fn tap_chunks<S: Scalar>(
 mod tests {
     use super::*;
     use crate::{
-        cpu::{conv, scratch::Scratch},
-        ops::{ConvForward, ConvGradInput, ConvGradWeight},
+        cpu::{Scratch, prologue::Through},
+        ops::{
+            ConvForward, ConvForwardOperands, ConvGradInput, ConvGradInputOperands, ConvGradWeight,
+            ConvGradWeightOperands, Slices, conv::reference,
+        },
         rng,
     };
 
@@ -286,8 +288,8 @@ mod tests {
         rng::normal(1, index, len, 1.0).into_iter().map(f64::from).collect()
     }
 
-    /// Both ways through each function with every size of tiles, against the matrix products over im2col, in f64: the
-    /// transforms are exact but for rounding.
+    /// Both ways through each function with every size of tiles, against the definitions in f64: the transforms are exact but
+    /// for rounding.
     #[test]
     fn the_transforms_give_the_convolution_and_its_gradients() {
         let shapes = [
@@ -306,34 +308,61 @@ mod tests {
         for (n, h, w, c, k) in shapes {
             let conv = Conv { n, h, w, c, k };
             let affine = [values(5, c), values(6, c), values(7, c), vec![f64::NAN; c]].concat();
-            let (mut x, mut affine, mut wt) = (values(1, n * h * w * c), affine, values(2, 9 * c * k));
-            let (mut bias, mut dy) = (values(3, k), values(4, n * h * w * k));
-            let (mut output, mut grad_affine) = (values(8, dy.len()), values(9, 5 * k));
+            let (x, wt) = (values(1, n * h * w * c), values(2, 9 * c * k));
+            let (bias, dy) = (values(3, k), values(4, n * h * w * k));
+            let (output, grad_affine) = (values(8, dy.len()), values(9, 5 * k));
             let forward = ConvForward { conv, normalized: true, statistics: false };
             let grad_input = ConvGradInput { conv, through: Some(0.5), statistics: None };
             let grad_weight =
                 ConvGradWeight { conv, normalized: true, through: Some(0.5), accumulate: false };
             let (plan, reversed) =
                 (Plan::new(&conv).unwrap(), Plan::new(&Conv { c: k, k: c, ..conv }).unwrap());
-            let needs = conv::forward_sizes::<f64>(&forward)
-                .max(conv::grad_input_sizes::<f64>(&grad_input))
-                .max(conv::grad_weight_sizes::<f64>(&grad_weight))
-                .max(plan.sizes())
-                .max(reversed.sizes())
-                .max(plan.grad_weight_sizes());
+            let needs = plan.sizes().max(reversed.sizes()).max(plan.grad_weight_sizes());
             let scratch = &mut Scratch::new(needs, rayon::current_num_threads());
             let [mut y, mut y2] = [(); 2].map(|()| vec![f64::NAN; dy.len()]);
             let [mut dx, mut dx2] = [(); 2].map(|()| vec![f64::NAN; x.len()]);
             let [mut dw, mut dw2] = [(); 2].map(|()| vec![f64::NAN; wt.len()]);
-            let inputs = [&mut x[..], &mut affine, &mut wt, &mut bias];
-            conv::forward(&forward, inputs, &mut y, None, scratch);
-            conv::grad_input(&grad_input, [&mut dy, &mut output, &mut grad_affine], &wt, &mut dx, scratch);
-            let gradient = [&mut dy[..], &mut output, &mut grad_affine];
-            conv::grad_weight(&grad_weight, [&mut x, &mut affine], gradient, &mut dw, scratch);
+            reference::forward(
+                &forward,
+                ConvForwardOperands::<Slices<'_, f64>> {
+                    input: &x,
+                    affine: Some(&affine),
+                    weight: &wt,
+                    bias: &bias,
+                    output: &mut y,
+                    batch_mean: None,
+                    batch_var: None,
+                },
+            );
+            reference::grad_input(
+                &grad_input,
+                ConvGradInputOperands::<Slices<'_, f64>> {
+                    grad_output: &dy,
+                    output: Some(&output),
+                    grad_affine: Some(&grad_affine),
+                    weight: &wt,
+                    input: None,
+                    affine: None,
+                    grad_input: &mut dx,
+                    grad_gamma: None,
+                    grad_beta: None,
+                },
+            );
+            reference::grad_weight(
+                &grad_weight,
+                ConvGradWeightOperands::<Slices<'_, f64>> {
+                    input: &x,
+                    affine: Some(&affine),
+                    grad_output: &dy,
+                    output: Some(&output),
+                    grad_affine: Some(&grad_affine),
+                    grad_weight: &mut dw,
+                },
+            );
             scratch.shared.fill(f64::NAN);
-            let input = Source::Normalized { input: &x, affine: &affine };
+            let input = Prologue::Normalized { input: &x, affine: &affine };
             let Scratch { lanes, shared, .. } = scratch;
-            let gradient = Source::gradient([&dy, &output, &grad_affine], Some(0.5));
+            let gradient = Prologue::gradient(&dy, Through::of(Some(0.5), Some(&output), Some(&grad_affine)));
             convolve(&plan, input, Weights::Plain(&wt), &bias, &mut y2, lanes, shared);
             convolve(&reversed, gradient, Weights::Turned(&wt), &[], &mut dx2, lanes, shared);
             super::grad_weight(&plan, [input, gradient], false, &mut dw2, lanes, shared);

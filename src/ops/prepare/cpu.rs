@@ -2,23 +2,30 @@
 
 use rayon::prelude::*;
 
-use super::{
-    Scalar,
-    simd::{Simd, WithSimd, wide},
+use super::{PrepareImages, PrepareImagesOperands};
+use crate::{
+    cpu::{
+        Scalar, Scratch, Twin,
+        simd::{Simd, WithSimd, wide},
+    },
+    ops::Slices,
 };
-use crate::ops::PrepareImages;
 
-/// `images[n, h, w, c]` in bytes, moved by `transforms[n, 6]`, to `output[n, oh, ow, c]`.
-pub(super) fn images<S: Scalar>(op: &PrepareImages, images: &[u8], transforms: &[S], output: &mut [S]) {
-    let channels = op.channels();
-    let [oh, ow] = op.output;
-    let image = op.source[0] * op.source[1] * channels;
-    output.par_chunks_mut(ow * channels).enumerate().for_each(|(index, output)| {
-        let (n, oy) = (index / oh, index % oh);
-        let source = &images[n * image..][..image];
-        let transform = &transforms[n * 6..][..6];
-        wide(Row { op, source, transform, y: source_position(oy, op.source[0], oh), output });
-    });
+impl Twin for PrepareImages {
+    /// `images[n, h, w, c]` in bytes, moved by `transforms[n, 6]`, to `output[n, oh, ow, c]`.
+    fn run<S: Scalar>(&self, operands: Self::Operands<Slices<'_, S>>, _: &mut Scratch<S>) {
+        let PrepareImagesOperands { images, transforms, output } = operands;
+        let op = self;
+        let channels = self.channels();
+        let [oh, ow] = self.output;
+        let image = self.source[0] * self.source[1] * channels;
+        output.par_chunks_mut(ow * channels).enumerate().for_each(|(index, output)| {
+            let (n, oy) = (index / oh, index % oh);
+            let source = &images[n * image..][..image];
+            let transform = &transforms[n * 6..][..6];
+            wide(Row { op, source, transform, y: source_position(oy, self.source[0], oh), output });
+        });
+    }
 }
 
 /// One row of an image of the output; `y` is its position in the source.

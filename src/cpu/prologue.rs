@@ -1,34 +1,85 @@
-//! What a convolution reads where batch norm and ReLU are applied on the way.
+//! Prologues: what the values of a tensor go through when an operation reads them.
 
 use super::{
     Scalar,
-    batch_norm::{activated_vector, passed_back_vector},
     simd::{Simd, Vector, WithSimd, wide},
 };
 
+/// A register of values through batch norm and ReLU; not-a-number stays.
+#[inline(always)]
+pub(crate) fn activated_vector<V: Simd, S: Scalar>(
+    simd: V,
+    x: Vector<V, S>,
+    [mean, scale, shift]: [Vector<V, S>; 3],
+) -> Vector<V, S> {
+    let (y, zero) = ((x - mean) * scale + shift, Vector::splat(simd, S::ZERO));
+    zero.above(y, [zero, y])
+}
+
+/// The gradient of ReLU's input `y`, for a register of values; without ReLU the gradient itself.
+#[inline(always)]
+pub(crate) fn passed_vector<V: Simd, S: Scalar>(
+    simd: V,
+    relu: Option<f32>,
+    y: Vector<V, S>,
+    grad_output: Vector<V, S>,
+) -> Vector<V, S> {
+    let Some(at_zero) = relu else { return grad_output };
+    let zero = Vector::splat(simd, S::ZERO);
+    let not_above = y.equals(zero, [grad_output.times(at_zero.into()), zero]);
+    y.above(zero, [grad_output, not_above])
+}
+
+/// The gradient of batch norm's input `x`, back through ReLU and batch norm, for a register of values.
+#[inline(always)]
+pub(crate) fn passed_back_vector<V: Simd, S: Scalar>(
+    simd: V,
+    at_zero: f32,
+    x: Vector<V, S>,
+    grad_output: Vector<V, S>,
+    [mean, scale, shift, offset, slope]: [Vector<V, S>; 5],
+) -> Vector<V, S> {
+    let distance = x - mean;
+    let g = passed_vector(simd, Some(at_zero), distance * scale + shift, grad_output);
+    scale * g - (offset + slope * distance)
+}
+
 /// A tensor `[n, h, w, channels]`, and what its values go through when they are read.
 #[derive(Clone, Copy)]
-pub(super) enum Source<'a, S> {
+pub(crate) enum Prologue<'a, S> {
     /// Nothing.
     Plain(&'a [S]),
     /// Batch norm and ReLU by the vectors of `affine[4, channels]`.
     Normalized { input: &'a [S], affine: &'a [S] },
-    /// Back through ReLU, with this slope at exactly 0, and batch norm by the vectors of `grad_affine[5, channels]`.
-    Through { grad_output: &'a [S], output: &'a [S], grad_affine: &'a [S], at_zero: f32 },
+    /// Back through ReLU and batch norm.
+    Through { grad_output: &'a [S], through: Through<'a, S> },
 }
 
-impl<'a, S: Scalar> Source<'a, S> {
-    /// An input, with an `affine` that may be empty.
-    pub fn input(input: &'a [S], affine: &'a [S]) -> Self {
-        if affine.is_empty() { Self::Plain(input) } else { Self::Normalized { input, affine } }
+/// What a gradient goes back through: ReLU, with this slope at exactly 0, and the batch norm of `output`, by the vectors of
+/// `grad_affine[5, channels]`.
+#[derive(Clone, Copy)]
+pub(crate) struct Through<'a, S> {
+    pub at_zero: f32,
+    pub output: &'a [S],
+    pub grad_affine: &'a [S],
+}
+
+impl<'a, S> Through<'a, S> {
+    /// All of its parts, or none.
+    pub fn of(at_zero: Option<f32>, output: Option<&'a [S]>, grad_affine: Option<&'a [S]>) -> Option<Self> {
+        Some(Self { at_zero: at_zero?, output: output?, grad_affine: grad_affine? })
+    }
+}
+
+impl<'a, S: Scalar> Prologue<'a, S> {
+    /// An input, through batch norm and ReLU where there is an `affine`.
+    pub fn input(input: &'a [S], affine: Option<&'a [S]>) -> Self {
+        affine.map_or(Self::Plain(input), |affine| Self::Normalized { input, affine })
     }
 
     /// The gradient of an output, perhaps back through batch norm and ReLU.
-    pub fn gradient([grad_output, output, grad_affine]: [&'a [S]; 3], through: Option<f32>) -> Self {
-        match through {
-            Some(at_zero) => Self::Through { grad_output, output, grad_affine, at_zero },
-            None => Self::Plain(grad_output),
-        }
+    pub fn gradient(grad_output: &'a [S], through: Option<Through<'a, S>>) -> Self {
+        through.map_or(Self::Plain(grad_output), |through| Self::Through { grad_output, through })
     }
 
     /// Fills `to[pixels, stride]` with the pixels from `first` on; behind the channels of each come zeros.
@@ -55,7 +106,7 @@ impl<'a, S: Scalar> Source<'a, S> {
                     }
                 }
             }
-            Self::Through { grad_output, output, grad_affine, at_zero } => {
+            Self::Through { grad_output, through: Through { at_zero, output, grad_affine } } => {
                 for c in (0..channels).step_by(S::lanes::<V>()) {
                     let lanes = S::lanes::<V>().min(channels - c);
                     let fields = vectors(simd, grad_affine, channels, c);
@@ -72,8 +123,8 @@ impl<'a, S: Scalar> Source<'a, S> {
 }
 
 /// Lines of pixels, each followed by zeros for the pixels of a frame.
-pub(super) struct Lines<'a, S> {
-    pub source: Source<'a, S>,
+pub(crate) struct Lines<'a, S> {
+    pub source: Prologue<'a, S>,
     /// The first line's first pixel.
     pub first: usize,
     /// Of a line, without and with its frame.
@@ -106,7 +157,7 @@ impl<S: Scalar> WithSimd for ReadLines<'_, S> {
 
 /// Vectors of `[fields, channels]` from channel `c` on.
 #[inline(always)]
-pub(super) fn vectors<V: Simd, S: Scalar, const N: usize>(
+pub(crate) fn vectors<V: Simd, S: Scalar, const N: usize>(
     simd: V,
     all: &[S],
     channels: usize,

@@ -1,0 +1,16 @@
+//! What an operation does on the CPU.
+
+use super::{Scalar, Scratch, Sizes};
+use crate::ops::{Operation, Slices};
+
+/// The CPU twin of an operation: `src/ops/<op>/cpu.rs`.
+pub(crate) trait Twin: Operation {
+    /// The scratch memory that [`Twin::run`] needs.
+    fn scratch<S: Scalar>(&self) -> Sizes {
+        Sizes::default()
+    }
+
+    /// Computes what the operation's documentation says, on slices of the declared extents. The contents of `scratch` are
+    /// undefined before and after.
+    fn run<S: Scalar>(&self, operands: Self::Operands<Slices<'_, S>>, scratch: &mut Scratch<S>);
+}
