@@ -59,8 +59,8 @@ pub use loss_scale::{
 pub use max_pool::{MaxPool, MaxPoolForward, MaxPoolForwardOperands, MaxPoolGrad, MaxPoolGradOperands};
 pub use metrics::{Metrics, MetricsOperands};
 pub use operand::{
-    Access, ControlBlock, Each, Element, Extent, F32, Family, Field, Kind, Memory, Operand, Operands, Read,
-    Slices, Source, Stored, U8, U32, Update, Visitor, Write, each, list,
+    Access, ControlBlock, Each, Element, Extent, F32, Family, Field, Kind, Memory, Operand, Operands, Owned,
+    Read, Sample, Slices, Source, Stored, U8, U32, Update, Visitor, Write, each, list,
 };
 pub use optimizer::{Rule, RuleOperands};
 pub use prepare::{PrepareImages, PrepareImagesOperands};

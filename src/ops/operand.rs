@@ -78,6 +78,74 @@ pub enum Memory<'a, S> {
     Bytes(&'a mut [u8]),
 }
 
+/// Test data of an operand.
+pub trait Sample {
+    /// Data made of normal values, as many as the operand has elements; not all types need them.
+    fn of(normal: Vec<f32>) -> Self;
+    /// The values, where they are floats.
+    fn floats(&self) -> &[f32] {
+        unreachable!("only floats are stored as f16")
+    }
+    /// The bytes of the values.
+    fn bytes(&self) -> Vec<u8>;
+}
+
+impl Sample for Vec<f32> {
+    fn of(normal: Vec<f32>) -> Self {
+        normal
+    }
+
+    fn floats(&self) -> &[f32] {
+        self
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        bytemuck::cast_slice(self).to_vec()
+    }
+}
+
+/// Zeros: what they count or index is the operation's.
+impl Sample for Vec<u32> {
+    fn of(normal: Vec<f32>) -> Self {
+        vec![0; normal.len()]
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        bytemuck::cast_slice(self).to_vec()
+    }
+}
+
+/// Pixels.
+impl Sample for Vec<u8> {
+    fn of(normal: Vec<f32>) -> Self {
+        normal.iter().map(|&v| (v * 70.0 + 100.0).clamp(0.0, 255.0) as u8).collect()
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        self.clone()
+    }
+}
+
+/// A late step.
+impl Sample for Control {
+    fn of(_: Vec<f32>) -> Self {
+        Self {
+            step: 7,
+            seed_low: 0xdead_beef,
+            seed_high: 42,
+            valid: 1,
+            learning_rate: 1e-3,
+            bias_correction1: 0.521_703_1,
+            bias_correction2: 0.006_979_035,
+            ..Self::default()
+        }
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        bytemuck::bytes_of(self).to_vec()
+    }
+}
+
 /// The elements of an operand.
 pub trait Element: 'static {
     /// The type, as f32 where it may be stored as f16.
@@ -88,6 +156,8 @@ pub trait Element: 'static {
     type Shared<'a, S: 'a>;
     /// A writable argument on the CPU.
     type Unique<'a, S: 'a>;
+    /// Test data.
+    type Owned: Sample;
 
     /// A read-only argument.
     fn shared<S>(memory: Memory<'_, S>) -> Self::Shared<'_, S>;
@@ -96,7 +166,7 @@ pub trait Element: 'static {
 }
 
 macro_rules! element {
-    ($(#[$doc:meta])* $name:ident: $dtype:ident, stored: $stored:literal, $memory:ident($item:ty)) => {
+    ($(#[$doc:meta])* $name:ident: $dtype:ident, stored: $stored:literal, $memory:ident($item:ty), $owned:ty) => {
         $(#[$doc])*
         pub struct $name;
 
@@ -105,6 +175,7 @@ macro_rules! element {
             const STORED: bool = $stored;
             type Shared<'a, S: 'a> = &'a [$item];
             type Unique<'a, S: 'a> = &'a mut [$item];
+            type Owned = Vec<$owned>;
 
             fn shared<S>(memory: Memory<'_, S>) -> Self::Shared<'_, S> {
                 Self::unique(memory)
@@ -122,19 +193,19 @@ macro_rules! element {
 
 element! {
     /// f32, in every precision: vectors, statistics, the parameters that the optimiser trains.
-    F32: F32, stored: false, Floats(S)
+    F32: F32, stored: false, Floats(S), f32
 }
 element! {
     /// f32, or f16 in mixed precision: activations, their gradients, and the weights that products read.
-    Stored: F32, stored: true, Floats(S)
+    Stored: F32, stored: true, Floats(S), f32
 }
 element! {
     /// Words.
-    U32: U32, stored: false, Words(u32)
+    U32: U32, stored: false, Words(u32), u32
 }
 element! {
     /// Bytes.
-    U8: U8, stored: false, Bytes(u8)
+    U8: U8, stored: false, Bytes(u8), u8
 }
 
 /// The control block, [`Control`].
@@ -144,6 +215,7 @@ impl Element for ControlBlock {
     const DTYPE: DType = DType::U32;
     type Shared<'a, S: 'a> = &'a Control;
     type Unique<'a, S: 'a> = &'a mut Control;
+    type Owned = Control;
 
     fn shared<S>(memory: Memory<'_, S>) -> Self::Shared<'_, S> {
         Self::unique(memory)
@@ -192,6 +264,13 @@ pub struct Slices<'a, S>(PhantomData<&'a mut S>);
 
 impl<'a, S: 'a> Family for Slices<'a, S> {
     type Of<K: Kind> = K::Slice<'a, S>;
+}
+
+/// Test data, each operand's in its own type.
+pub struct Owned;
+
+impl Family for Owned {
+    type Of<K: Kind> = <K::Element as Element>::Owned;
 }
 
 /// Visits the fields of operands in order.

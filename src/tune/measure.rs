@@ -7,12 +7,11 @@ use std::{
 
 use super::smaller::smaller;
 use crate::{
-    dtype::DType,
     gpu::{Adapter, GpuExecutor, Options},
     kernels::{Caps, Variant, select, variants},
-    ops::{Op, Operand},
+    ops::Op,
     program::{Clock, Executor, ExecutorError, Program, TensorId},
-    rng, verify,
+    verify,
 };
 
 /// A sample runs for about so long: far longer than it takes to start and to hear of its end.
@@ -25,8 +24,6 @@ const SAMPLES: [usize; 2] = [3, 15];
 const FAR_BEHIND: f64 = 3.0;
 /// What the built-in choice must lose by before another takes its place: less is within the noise.
 const WORTH: f64 = 0.95;
-/// Values that fill larger operands over and over.
-const BLOCK: usize = 1 << 16;
 
 /// What a program leaves to choose.
 #[derive(Clone, Debug)]
@@ -136,8 +133,8 @@ fn time(
 }
 
 fn sample(executor: &mut GpuExecutor, op: &Op, budget: Duration, best: f64) -> Result<f64, ExecutorError> {
-    for (index, operand) in op.operands().iter().enumerate() {
-        executor.upload(TensorId(index), &contents(op, operand))?;
+    for (index, bytes) in verify::input_bytes(op).iter().enumerate() {
+        executor.upload(TensorId(index), bytes)?;
     }
     let mut run = |runs: usize| {
         let microseconds = if executor.clock() == Clock::Device {
@@ -165,18 +162,6 @@ fn sample(executor: &mut GpuExecutor, op: &Op, budget: Duration, best: f64) -> R
     }
     samples.sort_by(f64::total_cmp);
     Ok(samples[samples.len() / 2])
-}
-
-/// Numbers that take neither special paths nor long to make. What is counted or indexed is as the checks have it.
-fn contents(op: &Op, operand: &Operand) -> Vec<u8> {
-    // The scale of the loss and the norm of the gradients say whether there is anything to do.
-    if operand.dtype != DType::F32 || ["loss_scale", "squares"].contains(&operand.name) {
-        return verify::input(op, operand);
-    }
-    // Positive, because some operands are variances.
-    let block: Vec<f32> = rng::normal(7, 0, BLOCK, 1.0).iter().map(|v| v.abs() + 0.05).collect();
-    let all = block.iter().copied().cycle().take(operand.shape.elements());
-    all.flat_map(f32::to_ne_bytes).collect()
 }
 
 #[cfg(test)]

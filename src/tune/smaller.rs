@@ -1,6 +1,6 @@
 //! The same operation on fewer images, so that the reference takes seconds where the shape itself would take minutes.
 
-use crate::ops::*;
+use crate::{ops::Op, verify::halved};
 
 /// Floating-point operations that the reference may take.
 const FLOPS: u64 = 1 << 31;
@@ -12,63 +12,16 @@ pub(super) fn smaller(op: &Op) -> Op {
     let dear = |op: &Op| op.flops() > FLOPS || op.bytes() > BYTES;
     let mut op = op.clone();
     while dear(&op) {
-        let Some(half) = half(&op) else { break };
+        let Some(half) = halved(&op) else { break };
         op = half;
     }
     op
 }
 
-/// The operation on half as many images, rows or elements; `None` where only one is left, or where they are all that
-/// it is told.
-fn half(op: &Op) -> Option<Op> {
-    if let Op::Half(stored) = op {
-        return half(stored.op()).map(|op| Half::new(op).into());
-    }
-    let mut op = op.clone();
-    let extent = match &mut op {
-        Op::PrepareImages(op) => &mut op.n,
-        Op::ConvForward(op) => &mut op.conv.n,
-        Op::ConvGradInput(op) => &mut op.conv.n,
-        Op::ConvGradWeight(op) => &mut op.conv.n,
-        Op::GradBias(op) => &mut op.rows,
-        Op::BatchNormStatistics(op) => &mut op.rows,
-        Op::BatchNormNormalize(op) => &mut op.rows,
-        Op::BatchNormGradStatistics(op) => &mut op.rows,
-        Op::BatchNormGradInput(op) => &mut op.rows,
-        Op::Relu(op) => &mut op.len,
-        Op::ReluGrad(op) => &mut op.len,
-        Op::MaxPoolForward(op) => &mut op.pool.n,
-        Op::MaxPoolGrad(op) => &mut op.pool.n,
-        Op::AvgPool(op) | Op::AvgPoolGrad(AvgPoolGrad(op)) => &mut op.n,
-        Op::Dropout(op) => &mut op.len,
-        Op::Linear(linear)
-        | Op::LinearGradInput(LinearGradInput(linear))
-        | Op::LinearGradWeight(LinearGradWeight(linear))
-        | Op::LinearUpdate(LinearUpdate { linear, .. }) => {
-            if linear.n > 1 {
-                &mut linear.n
-            } else {
-                &mut linear.inputs
-            }
-        }
-        Op::Adam(op) => &mut op.len,
-        Op::Sgd(op) => &mut op.len,
-        Op::Average(op) => &mut op.len,
-        Op::SquareSum(op) => &mut op.len,
-        Op::ClipGradient(op) => &mut op.len,
-        // Cheap on any shape.
-        _ => return None,
-    };
-    if *extent < 2 {
-        return None;
-    }
-    *extent /= 2;
-    Some(op)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::*;
 
     #[test]
     fn the_reference_can_afford_every_layer() {

@@ -2,16 +2,14 @@
 //!
 //! `vgg verify`, `vgg tune` and the parity tests share it, so that a carried binary checks what the tests check.
 
-mod cases;
+pub(crate) mod check;
 mod compare;
-mod inputs;
 mod matrix_units;
 mod reference;
-mod tolerance;
-mod winograd;
+pub(crate) mod shapes;
 
-pub use cases::cases;
+pub(crate) use check::halved;
+pub use check::{cases, input_bytes};
 pub use compare::{Tolerance, check};
-pub use inputs::bytes as input;
 pub use matrix_units::{matrix_units, open};
 pub use reference::{Reference, Verdict};

@@ -2,13 +2,16 @@
 
 use half::f16;
 
-use super::{compare::check, inputs, tolerance::tolerance, winograd::amplified};
+use super::{
+    check::{input_bytes, of_own_results, tolerances_of},
+    compare::check,
+};
 use crate::{
     cpu::CpuExecutor,
     dtype::DType,
     gpu::{Adapter, GpuExecutor, Options},
     kernels::Variant,
-    ops::{Access, ConvGradInput, Op, Operand},
+    ops::{Access, Op, Operand},
     program::{Executor, ExecutorError, Pass, Phase, Program, Role, Step, Tensor, TensorId, View},
 };
 
@@ -68,13 +71,16 @@ impl Reference {
             }
         };
         for ((op, expected), actual) in cases.into_iter().zip(&actual) {
-            let own = own_statistics(op, expected, actual);
-            let expected = own.as_ref().unwrap_or(expected);
-            for ((operand, expected), bytes) in written(op).zip(expected).zip(actual) {
-                let held = sentinels(&operand, bytes).and_then(|()| {
-                    let actual = inside(bytes, operand.dtype);
-                    let tolerance = amplified(row, op, &operand, tolerance(op, &operand));
-                    check(operand.name, &operand.shape, &actual, expected, tolerance)
+            let operands: Vec<_> = written(op).collect();
+            let values: Vec<_> =
+                operands.iter().zip(actual).map(|(operand, bytes)| inside(bytes, operand.dtype)).collect();
+            let mut expected = expected.clone();
+            of_own_results(op, &values, &mut expected);
+            let tolerances = tolerances_of(op, row.name).into_iter().zip(op.operands());
+            let tolerances = tolerances.filter(|(_, operand)| operand.access != Access::Read);
+            for (at, (tolerance, operand)) in tolerances.enumerate() {
+                let held = sentinels(&operand, &actual[at]).and_then(|()| {
+                    check(operand.name, &operand.shape, &values[at], &expected[at], tolerance)
                 });
                 match held {
                     // Not-a-number cannot come here: `check` has refused it.
@@ -85,54 +91,6 @@ impl Reference {
         }
         verdict
     }
-}
-
-/// What a convolution with statistics should give: its results as the reference has them, and the mean and the variance, or
-/// the sums, of what the row itself gives. Those of the reference would have to allow for all that the results may be off by.
-fn own_statistics(op: &Op, expected: &Results, actual: &[Vec<u8>]) -> Option<Results> {
-    let conv = match op.plain() {
-        Op::ConvForward(conv) => conv,
-        Op::ConvGradInput(conv) => return own_sums(op, conv, expected, actual),
-        _ => return None,
-    };
-    let output = written(op).next().filter(|_| conv.statistics)?;
-    let (values, channels) = (inside(&actual[0], output.dtype), conv.conv.k);
-    let rows = (values.len() / channels) as f64;
-    let mean_of = |f: &dyn Fn(usize, f64) -> f64| -> Vec<f64> {
-        let column = |channel| values.iter().skip(channel).step_by(channels).map(move |&v| f(channel, v));
-        (0..channels).map(|channel| column(channel).sum::<f64>() / rows).collect()
-    };
-    let mean = mean_of(&|_, v| v);
-    let var = mean_of(&|channel, v| (v - mean[channel]) * (v - mean[channel]));
-    Some(vec![expected[0].clone(), mean, var])
-}
-
-/// The sums of [`crate::ops::BatchNormGradStatistics`] over what the row itself gives.
-fn own_sums(op: &Op, conv: &ConvGradInput, expected: &Results, actual: &[Vec<u8>]) -> Option<Results> {
-    let (statistics, channels) = (conv.statistics?, conv.conv.c);
-    let own = inside(&actual[0], written(op).next()?.dtype);
-    let given = |name: &str| {
-        let operand = op.operands().into_iter().find(|o| o.name == name).expect("an operand");
-        values(&inputs::bytes(op, &operand), operand.dtype)
-    };
-    let [input, affine] = ["input", "affine"].map(given);
-    let mut sums = ["grad_gamma", "grad_beta"].map(|name| match statistics.accumulate {
-        true => given(name),
-        false => vec![0.0; channels],
-    });
-    for (at, (&x, &dy)) in input.iter().zip(&own).enumerate() {
-        let c = at % channels;
-        let [mean, scale, shift, inv_std] = [0, 1, 2, 3].map(|field| affine[field * channels + c]);
-        let y = (x - mean) * scale + shift;
-        let slope = match y {
-            y if y > 0.0 => 1.0,
-            0.0 => f64::from(statistics.at_zero),
-            _ => 0.0,
-        };
-        sums[0][c] += slope * dy * (x - mean) * inv_std;
-        sums[1][c] += slope * dy;
-    }
-    Some([expected[0].clone()].into_iter().chain(sums).collect())
 }
 
 /// A program of the cases as steps, and the tensors of each.
@@ -171,12 +129,12 @@ fn padding(operand: &Operand) -> Vec<u8> {
 }
 
 fn fill(executor: &mut dyn Executor, op: &Op, tensors: &[TensorId]) -> Result<(), ExecutorError> {
-    for (operand, &tensor) in op.operands().iter().zip(tensors) {
+    for ((operand, &tensor), inputs) in op.operands().iter().zip(tensors).zip(input_bytes(op)) {
         let inside = match (operand.access, operand.dtype) {
             // What is only written must not matter.
             (Access::Write, DType::F16) => f16::NAN.to_ne_bytes().repeat(operand.shape.elements()),
             (Access::Write, _) => f32::NAN.to_ne_bytes().repeat(operand.shape.elements()),
-            _ => inputs::bytes(op, operand),
+            _ => inputs,
         };
         let bytes = [padding(operand), inside, padding(operand)].concat();
         executor.upload(tensor, &bytes)?;

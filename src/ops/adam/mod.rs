@@ -1,5 +1,6 @@
 //! The Adam optimiser, and AdamW.
 
+mod check;
 pub(crate) mod cpu;
 
 use super::{

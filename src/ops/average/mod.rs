@@ -1,5 +1,6 @@
 //! The average of a parameter over the steps.
 
+mod check;
 mod cpu;
 
 use super::{Control, ControlBlock, Each, Extent, F32, Family, Operation, Read, Update, operand::operands};

@@ -1,5 +1,6 @@
 //! Adaptive average pooling: any input size to a given output size.
 
+mod check;
 mod cpu;
 
 use super::{Each, Extent, Family, Operation, Read, Stored, Write, operand::operands};

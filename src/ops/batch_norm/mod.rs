@@ -3,6 +3,7 @@
 //! # Source
 //! Ioffe and Szegedy: "Batch normalization" (2015). The batch variance is biased (divided by the rows).
 
+mod check;
 pub(crate) mod cpu;
 pub(crate) mod reference;
 

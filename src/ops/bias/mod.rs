@@ -1,5 +1,6 @@
 //! The gradient of a bias.
 
+mod check;
 mod cpu;
 
 use super::{Each, Extent, F32, Family, Operation, Read, Stored, Write, operand::operands};

@@ -1,5 +1,6 @@
 //! From one floating-point type to another.
 
+mod check;
 mod cpu;
 
 use super::{DType, Each, Extent, Family, Operation, Read, Stored, Write, operand::operands};

@@ -1,5 +1,6 @@
 //! Clipping of all gradients by their common norm.
 
+mod check;
 mod cpu;
 
 use super::{Each, Extent, F32, Family, LossScale, Operation, Read, Update, Write, operand::operands};

@@ -1,5 +1,6 @@
 //! 3x3 convolution, padding 1, stride 1.
 
+mod check;
 mod cpu;
 pub(crate) mod reference;
 

@@ -1,5 +1,6 @@
 //! Softmax and cross-entropy.
 
+mod check;
 mod cpu;
 
 use super::{

@@ -1,5 +1,6 @@
 //! Inverted dropout with a recomputed mask.
 
+mod check;
 mod cpu;
 
 use super::{Control, ControlBlock, Each, Extent, Family, Operation, Read, Stored, Write, operand::operands};

@@ -1,5 +1,6 @@
 //! Fully connected layers.
 
+mod check;
 mod cpu;
 mod reference;
 

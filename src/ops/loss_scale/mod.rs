@@ -7,6 +7,7 @@
 //! # Source
 //! Micikevicius et al.: "Mixed precision training" (2018).
 
+mod check;
 mod cpu;
 
 use bytemuck::{Pod, Zeroable};

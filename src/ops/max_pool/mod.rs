@@ -1,5 +1,6 @@
 //! Max-pooling with argmax, without padding.
 
+mod check;
 mod cpu;
 mod reference;
 

@@ -1,5 +1,6 @@
 //! Loss and accuracy, summed on the device.
 
+mod check;
 mod cpu;
 
 use super::{

@@ -1,5 +1,6 @@
 //! Image preparation: bytes to network input.
 
+mod check;
 mod cpu;
 
 use super::{Each, Extent, F32, Family, Operation, Read, Stored, U8, Write, operand::operands};

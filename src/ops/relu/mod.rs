@@ -1,5 +1,6 @@
 //! The rectifier.
 
+mod check;
 mod cpu;
 
 use super::{Each, Extent, Family, Operation, Read, Stored, Write, operand::operands};

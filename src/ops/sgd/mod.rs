@@ -1,5 +1,6 @@
 //! Stochastic gradient descent, with momentum.
 
+mod check;
 mod cpu;
 
 use super::{

@@ -11,11 +11,7 @@
 //! products, and its rounding in every result. One input `d_m` and one value of a filter `g_t` leave the variance
 //! `sum over i of At_yi^2 G_it^2 Bt_im^2` in output `y`.
 
-use super::compare::Tolerance;
-use crate::{
-    kernels::Variant,
-    ops::{Op, Operand},
-};
+use crate::verify::Tolerance;
 
 /// The matrices of an algorithm, by rows: `B` transposed, `G`, and `A` (not transposed).
 struct Matrices {
@@ -111,25 +107,15 @@ impl Matrices {
     }
 }
 
-/// A tolerance of the plain sums as a row needs it: more where its algorithm amplifies rounding.
-pub(super) fn amplified(row: &Variant, op: &Op, operand: &Operand, plain: Tolerance) -> Tolerance {
-    let matrices = match row.name {
+/// A tolerance of plain sums as a variant needs it: more where its algorithm amplifies rounding. `transposed`: for the gradient
+/// of the weights. `magnitude`: what `plain` counts with, the terms of a sum and what an outlier adds.
+pub(super) fn amplified(variant: &str, transposed: bool, magnitude: f64, plain: Tolerance) -> Tolerance {
+    let matrices = match variant {
         "winograd4" | "winograd4_lanes" => F4,
         "winograd2" | "winograd2_lanes" => F2,
         _ => return plain,
     };
-    // Statistics and sums are held against those of the row's own results.
-    if !["output", "grad_input", "grad_weight"].contains(&operand.name) {
-        return plain;
-    }
-    // The magnitude that `plain` counts with: the terms of a sum, and what an outlier adds.
-    let (transposed, magnitude) = match op {
-        Op::ConvForward(op) => (false, 9 * op.conv.c + 150),
-        Op::ConvGradInput(op) => (false, 9 * op.conv.k + 150),
-        Op::ConvGradWeight(op) => (true, op.conv.pixels() + 200),
-        _ => return plain,
-    };
-    let outliers = matrices.of_one_product(transposed) * OUTLIERS / magnitude as f64;
+    let outliers = matrices.of_one_product(transposed) * OUTLIERS / magnitude;
     Tolerance { absolute: plain.absolute * (matrices.deviation(transposed) + outliers), ..plain }
 }
 

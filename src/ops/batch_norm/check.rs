@@ -1,0 +1,178 @@
+//! How batch normalisation is checked.
+
+use super::{
+    BatchNormAffine, BatchNormGradAffine, BatchNormGradInput, BatchNormGradStatistics, BatchNormNormalize,
+    BatchNormRunning, BatchNormStatistics,
+};
+use crate::verify::{
+    Tolerance,
+    check::{Check, EPSILON, Inputs, Tolerances, affine, few_digits, halve, normal, positive, roundings},
+    shapes::COLUMNS,
+};
+
+/// The mean of every fifth channel: large, so that it must not cancel.
+const LARGE_MEAN: f32 = 1000.0;
+
+/// Every fifth channel has a large mean, another is constant, a third has an outlier.
+fn hard_columns(name: &str, rows: usize, channels: usize) -> Vec<f32> {
+    let mut values = normal(name, rows * channels);
+    for (i, v) in values.iter_mut().enumerate() {
+        match i % channels % 5 {
+            1 => *v += LARGE_MEAN,
+            2 => *v = 3.25,
+            3 if i / channels == 2 => *v = 500.0,
+            _ => {}
+        }
+    }
+    values
+}
+
+fn of_columns<T>(make: impl Fn(usize, usize) -> T) -> impl Iterator<Item = T> {
+    COLUMNS.into_iter().map(move |[rows, channels]| make(rows, channels))
+}
+
+impl Check for BatchNormStatistics {
+    fn cases() -> Vec<Self> {
+        let cases = |rows_before| of_columns(move |rows, channels| Self { rows, channels, rows_before });
+        [0, 100].into_iter().flat_map(cases).collect()
+    }
+
+    fn inputs(&self, data: &mut Inputs<Self>) {
+        data.input = hard_columns("input", self.rows, self.channels);
+        data.batch_var = positive("batch_var", self.channels);
+    }
+
+    /// Means near 1000 and an outlier of 500: each value is exact, each merged mean rounded a few times; the variance sees
+    /// the mean's error times the deviation.
+    fn tolerances(&self, results: &mut Tolerances<Self>) {
+        results.batch_mean = roundings(16.0, 10.0);
+        results.batch_var = roundings(64.0, 1000.0);
+    }
+
+    fn halved(&self) -> Option<Self> {
+        Some(Self { rows: halve(self.rows)?, ..*self })
+    }
+}
+
+impl Check for BatchNormRunning {
+    fn cases() -> Vec<Self> {
+        of_columns(|rows, channels| Self { rows, channels, momentum: 0.1, unbiased: channels % 2 == 0 })
+            .collect()
+    }
+
+    fn inputs(&self, data: &mut Inputs<Self>) {
+        data.batch_var = positive("batch_var", self.channels);
+        data.running_var = positive("running_var", self.channels);
+    }
+
+    fn tolerances(&self, results: &mut Tolerances<Self>) {
+        let all = roundings(4.0, 1.0);
+        (results.running_mean, results.running_var) = (all, all);
+    }
+}
+
+impl Check for BatchNormAffine {
+    fn cases() -> Vec<Self> {
+        of_columns(|_, channels| Self { channels, eps: 1e-5 }).collect()
+    }
+
+    fn inputs(&self, data: &mut Inputs<Self>) {
+        data.mean = normal("mean", self.channels);
+        data.mean.iter_mut().skip(1).step_by(5).for_each(|v| *v += LARGE_MEAN);
+        data.variance = positive("variance", self.channels);
+    }
+
+    fn tolerances(&self, results: &mut Tolerances<Self>) {
+        results.affine = roundings(4.0, 1.0);
+    }
+}
+
+impl Check for BatchNormNormalize {
+    fn cases() -> Vec<Self> {
+        let cases = |relu| of_columns(move |rows, channels| Self { rows, channels, relu });
+        [false, true].into_iter().flat_map(cases).collect()
+    }
+
+    fn inputs(&self, data: &mut Inputs<Self>) {
+        data.input = hard_columns("input", self.rows, self.channels);
+        data.affine = affine("affine", [4, self.channels], LARGE_MEAN);
+    }
+
+    /// `x - mean` is exact to eps * 1000, the scale at most 3 / sqrt(0.05), the outlier 500 times that.
+    fn tolerances(&self, results: &mut Tolerances<Self>) {
+        results.output = roundings(8.0, 14.0 * 50.0);
+    }
+
+    fn halved(&self) -> Option<Self> {
+        Some(Self { rows: halve(self.rows)?, ..*self })
+    }
+}
+
+/// With and without ReLU, by its slope at exactly 0.
+const SLOPES: [Option<f32>; 3] = [None, Some(0.5), Some(0.0)];
+
+/// An input whose normalised values are exact, zeros among them.
+fn exact_columns(rows: usize, channels: usize) -> Vec<f32> {
+    let mut values = hard_columns("input", rows, channels);
+    few_digits(&mut values, 64.0);
+    values
+}
+
+impl Check for BatchNormGradStatistics {
+    fn cases() -> Vec<Self> {
+        let cases =
+            |relu| of_columns(move |rows, channels| Self { rows, channels, relu, accumulate: rows % 2 == 0 });
+        SLOPES.into_iter().flat_map(cases).collect()
+    }
+
+    fn inputs(&self, data: &mut Inputs<Self>) {
+        data.input = exact_columns(self.rows, self.channels);
+        data.affine = affine("affine", [4, self.channels], LARGE_MEAN);
+    }
+
+    fn tolerances(&self, results: &mut Tolerances<Self>) {
+        let sums = Tolerance::sum(EPSILON, self.rows, 10.0 + 100_000.0 / self.rows as f64);
+        (results.grad_gamma, results.grad_beta) = (sums, sums);
+    }
+
+    fn halved(&self) -> Option<Self> {
+        Some(Self { rows: halve(self.rows)?, ..*self })
+    }
+}
+
+impl Check for BatchNormGradAffine {
+    fn cases() -> Vec<Self> {
+        of_columns(|rows, channels| Self { channels, total_rows: rows, bias: rows % 2 == 0 }).collect()
+    }
+
+    fn inputs(&self, data: &mut Inputs<Self>) {
+        data.affine = affine("affine", [4, self.channels], LARGE_MEAN);
+    }
+
+    /// One product more than in `affine`, and the scale up to 4.
+    fn tolerances(&self, results: &mut Tolerances<Self>) {
+        results.grad_affine = roundings(8.0, 4.0);
+        results.grad_bias = results.grad_bias.map(|_| roundings(8.0, 4.0));
+    }
+}
+
+impl Check for BatchNormGradInput {
+    fn cases() -> Vec<Self> {
+        let cases = |relu| of_columns(move |rows, channels| Self { rows, channels, relu });
+        SLOPES.into_iter().flat_map(cases).collect()
+    }
+
+    fn inputs(&self, data: &mut Inputs<Self>) {
+        data.input = exact_columns(self.rows, self.channels);
+        data.grad_affine = affine("grad_affine", [5, self.channels], LARGE_MEAN);
+    }
+
+    /// The distance from the mean is exact; scale, slope and shift are at most 4, the outlier 500.
+    fn tolerances(&self, results: &mut Tolerances<Self>) {
+        results.grad_input = roundings(4.0, 4.0 * 500.0 + 4.0 * 50.0);
+    }
+
+    fn halved(&self) -> Option<Self> {
+        Some(Self { rows: halve(self.rows)?, ..*self })
+    }
+}

@@ -1,0 +1,291 @@
+//! How convolutions are checked.
+
+mod winograd;
+
+use super::{Conv, ConvForward, ConvGradInput, ConvGradWeight};
+use crate::{
+    ops::{Each, GradStatistics},
+    verify::{
+        Tolerance,
+        check::{
+            Check, EPSILON, HALF_EPSILON, Inputs, OUTLIER, Results, Tolerances, affine, few_digits, halve,
+            roundings,
+        },
+    },
+};
+
+/// Images, height, width, input and output channels. Sides of one, odd sides, H != W, channels that are no multiple of 4 or
+/// of 8, one and three channels, more channels than a tile, and the layers of VGG16 at 28 px.
+const SHAPES: [[usize; 5]; 19] = [
+    [1, 1, 1, 4, 8],
+    [1, 5, 3, 1, 8],
+    [2, 7, 4, 3, 5],
+    [3, 3, 7, 12, 16],
+    [1, 2, 9, 8, 8],
+    [2, 6, 6, 10, 24],
+    [1, 4, 5, 17, 67],
+    [2, 28, 28, 1, 64],
+    [1, 28, 28, 16, 16],
+    [2, 14, 14, 64, 128],
+    [3, 7, 7, 32, 64],
+    [5, 3, 3, 64, 64],
+    [4, 2, 2, 128, 128],
+    [7, 1, 1, 72, 40],
+    [1, 5, 4, 3, 32],
+    [3, 3, 5, 48, 96],
+    [1, 9, 11, 6, 16],
+    // More images than one chunk of Winograd's workspaces takes on a software adapter.
+    [13, 28, 28, 4, 64],
+    // More images than one chunk of Winograd's workspaces takes.
+    [13, 28, 28, 48, 64],
+];
+
+/// The outliers of both operands of a product, over those of the result's other terms: 50 and 3.
+const OF_OUTLIERS: f64 = 150.0;
+/// As [`OF_OUTLIERS`], for the gradient of the weights.
+const OF_GRADIENTS: f64 = 200.0;
+
+fn shapes<T>(make: impl Fn(Conv) -> T) -> impl Iterator<Item = T> {
+    SHAPES.into_iter().map(move |[n, h, w, c, k]| make(Conv { n, h, w, c, k }))
+}
+
+fn fewer(conv: Conv) -> Option<Conv> {
+    Some(Conv { n: halve(conv.n)?, ..conv })
+}
+
+/// An outlier, and so few digits that ReLU's input is exact.
+fn exact(values: &mut [f32]) {
+    if let Some(outlier) = values.get_mut(1) {
+        *outlier = OUTLIER;
+    }
+    few_digits(values, 64.0);
+}
+
+/// What a product's operands lose where they are rounded to f16 after a prologue: each term by up to two roundings of its own
+/// size. Random signs leave the root of the number of terms; the factor 8 is for the tails, and the largest term stands apart.
+fn rounded_terms(terms: usize, magnitude: f64, largest: f64) -> f64 {
+    2.0 * HALF_EPSILON * (8.0 * (terms as f64).sqrt() * magnitude + largest)
+}
+
+/// How much larger than normal values are after batch norm and ReLU.
+fn steepness(normalized: bool) -> f64 {
+    if normalized { 4.0 } else { 1.0 }
+}
+
+/// How much larger than normal a gradient is after it went back through batch norm and ReLU: a sum of three terms of up to 4
+/// times the size.
+fn steepness_through(through: Option<f32>) -> f64 {
+    if through.is_some() { 12.0 } else { 1.0 }
+}
+
+impl ConvForward {
+    /// The largest result but the one that has both outliers: an outlier's term and five times the root of the number of
+    /// terms.
+    fn largest(&self) -> f64 {
+        steepness(self.normalized) * (OF_OUTLIERS + 5.0 * (9.0 * self.conv.c as f64).sqrt())
+    }
+}
+
+impl Check for ConvForward {
+    fn cases() -> Vec<Self> {
+        let cases = |(normalized, statistics)| shapes(move |conv| Self { conv, normalized, statistics });
+        [(false, false), (true, true), (true, false), (false, true)].into_iter().flat_map(cases).collect()
+    }
+
+    fn inputs(&self, data: &mut Inputs<Self>) {
+        data.affine = self.normalized.then(|| affine("affine", [4, self.conv.c], 0.0));
+    }
+
+    /// Terms are products of normal values; the outlier of 50 stands in one of them. Moments are checked against those of the
+    /// kernel's own results: a few roundings of their size, and of its square.
+    fn tolerances(&self, results: &mut Tolerances<Self>) {
+        let (terms, largest) = (9 * self.conv.c, self.largest());
+        let magnitude = steepness(self.normalized) * (1.0 + OF_OUTLIERS / terms as f64);
+        results.output = Tolerance::sum(EPSILON, terms, magnitude);
+        results.batch_mean = results.batch_mean.map(|_| roundings(4.0, largest));
+        results.batch_var = results.batch_var.map(|_| roundings(4.0, largest * largest));
+    }
+
+    fn of_variant(&self, variant: &str, results: &mut Tolerances<Self>) {
+        let magnitude = 9.0 * self.conv.c as f64 + OF_OUTLIERS;
+        results.output = winograd::amplified(variant, false, magnitude, results.output);
+    }
+
+    fn half_operands(&self) -> f64 {
+        let (terms, steep) = (9 * self.conv.c, steepness(true));
+        if self.normalized { rounded_terms(terms, steep, steep * OF_OUTLIERS) } else { 0.0 }
+    }
+
+    /// The variance sees an error twice, times the distance from the mean. A result that is larger than the others by far
+    /// rules both.
+    fn half_reductions(&self, results: &mut Self::Operands<Each<Option<Tolerance>>>) {
+        let (largest, relative) = (self.largest(), HALF_EPSILON);
+        let mean = Tolerance { absolute: relative * largest, relative };
+        let var = Tolerance { absolute: 2.0 * relative * largest * largest, relative: 2.0 * relative };
+        results.batch_mean = results.batch_mean.map(|_| Some(mean));
+        results.batch_var = results.batch_var.map(|_| Some(var));
+    }
+
+    fn of_own_results(&self, _: &Inputs<Self>, own: &Results<Self>, expected: &mut Results<Self>) {
+        if !self.statistics {
+            return;
+        }
+        let (values, channels) = (&own.output, self.conv.k);
+        let rows = (values.len() / channels) as f64;
+        let mean_of = |f: &dyn Fn(usize, f64) -> f64| -> Vec<f64> {
+            let column = |channel| values.iter().skip(channel).step_by(channels).map(move |&v| f(channel, v));
+            (0..channels).map(|channel| column(channel).sum::<f64>() / rows).collect()
+        };
+        let mean = mean_of(&|_, v| v);
+        expected.batch_var = Some(mean_of(&|channel, v| (v - mean[channel]) * (v - mean[channel])));
+        expected.batch_mean = Some(mean);
+    }
+
+    fn halved(&self) -> Option<Self> {
+        Some(Self { conv: fewer(self.conv)?, ..*self })
+    }
+}
+
+impl ConvGradInput {
+    /// The size of a term of the sums for gamma and beta, the largest among them spread over all: results, distances of some
+    /// 1.5 from the mean and inverse deviations of up to 4; and the outliers, of which the results have one and the distances
+    /// another, of 50.
+    fn sum_term(&self) -> f64 {
+        let steep = steepness_through(self.through);
+        let typical = steep * (9.0 * self.conv.k as f64).sqrt();
+        4.0 * (1.5 * typical + (50.0 * typical + 1.5 * steep * OF_OUTLIERS) / self.conv.pixels() as f64)
+    }
+}
+
+impl Check for ConvGradInput {
+    fn cases() -> Vec<Self> {
+        let cases = |through| shapes(move |conv| Self { conv, through, statistics: None });
+        let with_sums = shapes(|conv| {
+            let even = conv.w % 2 == 0;
+            let (through, at_zero) = if even { (Some(0.0), 0.5) } else { (None, 0.0) };
+            Self { conv, through, statistics: Some(GradStatistics { at_zero, accumulate: even }) }
+        });
+        [None, Some(0.5), Some(0.0)].into_iter().flat_map(cases).chain(with_sums).collect()
+    }
+
+    fn inputs(&self, data: &mut Inputs<Self>) {
+        data.output.iter_mut().for_each(|values| exact(values));
+        data.input.iter_mut().for_each(|values| exact(values));
+        data.affine = self.statistics.map(|_| affine("affine", [4, self.conv.c], 0.0));
+        data.grad_affine = self.through.map(|_| affine("grad_affine", [5, self.conv.k], 0.0));
+    }
+
+    fn tolerances(&self, results: &mut Tolerances<Self>) {
+        let terms = 9 * self.conv.k;
+        let magnitude = steepness_through(self.through) * (1.0 + OF_OUTLIERS / terms as f64);
+        let sums = Tolerance::sum(EPSILON, self.conv.pixels(), self.sum_term());
+        results.grad_input = Tolerance::sum(EPSILON, terms, magnitude);
+        results.grad_gamma = results.grad_gamma.map(|_| sums);
+        results.grad_beta = results.grad_beta.map(|_| sums);
+    }
+
+    fn of_variant(&self, variant: &str, results: &mut Tolerances<Self>) {
+        let magnitude = 9.0 * self.conv.k as f64 + OF_OUTLIERS;
+        results.grad_input = winograd::amplified(variant, false, magnitude, results.grad_input);
+    }
+
+    fn half_operands(&self) -> f64 {
+        let steep = steepness_through(self.through);
+        match self.through {
+            Some(_) => rounded_terms(9 * self.conv.k, steep, steep * OF_OUTLIERS),
+            None => 0.0,
+        }
+    }
+
+    /// Each term is off by its rounding; random signs leave the root of their number.
+    fn half_reductions(&self, results: &mut Self::Operands<Each<Option<Tolerance>>>) {
+        let roundings = 8.0 * (self.conv.pixels() as f64).sqrt() * HALF_EPSILON;
+        let sums = Some(Tolerance::absolute(roundings * self.sum_term()));
+        results.grad_gamma = results.grad_gamma.map(|_| sums);
+        results.grad_beta = results.grad_beta.map(|_| sums);
+    }
+
+    fn of_own_results(&self, inputs: &Inputs<Self>, own: &Results<Self>, expected: &mut Results<Self>) {
+        let (Some(statistics), Some(input), Some(affine)) = (self.statistics, &inputs.input, &inputs.affine)
+        else {
+            return;
+        };
+        let channels = self.conv.c;
+        let before = |values: &Option<Vec<f32>>| match (statistics.accumulate, values) {
+            (true, Some(values)) => values.iter().map(|&v| f64::from(v)).collect(),
+            _ => vec![0.0; channels],
+        };
+        let [mut gamma, mut beta] = [&inputs.grad_gamma, &inputs.grad_beta].map(before);
+        for (at, (&x, &dy)) in input.iter().zip(&own.grad_input).enumerate() {
+            let c = at % channels;
+            let [mean, scale, shift, inv_std] =
+                [0, 1, 2, 3].map(|field| f64::from(affine[field * channels + c]));
+            let distance = f64::from(x) - mean;
+            let slope = match distance * scale + shift {
+                y if y > 0.0 => 1.0,
+                0.0 => f64::from(statistics.at_zero),
+                _ => 0.0,
+            };
+            gamma[c] += slope * dy * distance * inv_std;
+            beta[c] += slope * dy;
+        }
+        (expected.grad_gamma, expected.grad_beta) = (Some(gamma), Some(beta));
+    }
+
+    fn halved(&self) -> Option<Self> {
+        Some(Self { conv: fewer(self.conv)?, ..*self })
+    }
+}
+
+impl ConvGradWeight {
+    fn steepness(&self) -> f64 {
+        steepness(self.normalized) * steepness_through(self.through)
+    }
+}
+
+impl Check for ConvGradWeight {
+    fn cases() -> Vec<Self> {
+        let cases = |(accumulate, normalized, through)| {
+            shapes(move |conv| Self { conv, normalized, through, accumulate })
+        };
+        [
+            (true, false, None),
+            (false, false, None),
+            (true, true, None),
+            (false, true, None),
+            (true, true, Some(0.5)),
+            (false, true, Some(0.0)),
+            (false, false, Some(0.5)),
+        ]
+        .into_iter()
+        .flat_map(cases)
+        .collect()
+    }
+
+    fn inputs(&self, data: &mut Inputs<Self>) {
+        data.output.iter_mut().for_each(|values| exact(values));
+        data.affine = self.normalized.then(|| affine("affine", [4, self.conv.c], 0.0));
+        data.grad_affine = self.through.map(|_| affine("grad_affine", [5, self.conv.k], 0.0));
+    }
+
+    /// The outliers of a gradient that went back through batch norm are 200: its own and that of the output.
+    fn tolerances(&self, results: &mut Tolerances<Self>) {
+        let pixels = self.conv.pixels();
+        let magnitude = self.steepness() * (1.0 + OF_GRADIENTS / pixels as f64);
+        results.grad_weight = Tolerance::sum(EPSILON, pixels, magnitude);
+    }
+
+    fn of_variant(&self, variant: &str, results: &mut Tolerances<Self>) {
+        let magnitude = self.conv.pixels() as f64 + OF_GRADIENTS;
+        results.grad_weight = winograd::amplified(variant, true, magnitude, results.grad_weight);
+    }
+
+    fn half_operands(&self) -> f64 {
+        let steep = self.steepness();
+        if steep > 1.0 { rounded_terms(self.conv.pixels(), steep, steep * OF_GRADIENTS) } else { 0.0 }
+    }
+
+    fn halved(&self) -> Option<Self> {
+        Some(Self { conv: fewer(self.conv)?, ..*self })
+    }
+}

@@ -1,0 +1,95 @@
+//! How max-pooling and its gradient are checked.
+
+use super::{MaxPool, MaxPoolForward, MaxPoolGrad};
+use crate::{
+    ops::GradStatistics,
+    verify::{
+        Tolerance,
+        check::{
+            Check, EPSILON, Inputs, Tolerances, affine, halve, normal, roundings, special, whole_numbers,
+        },
+    },
+};
+
+const POOLS: [MaxPool; 8] = [
+    MaxPool { n: 2, h: 28, w: 28, c: 16, kernel: 2, stride: [2, 2] },
+    MaxPool { n: 3, h: 7, w: 7, c: 12, kernel: 2, stride: [2, 2] },
+    MaxPool { n: 2, h: 3, w: 3, c: 8, kernel: 2, stride: [1, 1] },
+    MaxPool { n: 1, h: 2, w: 5, c: 3, kernel: 2, stride: [1, 2] },
+    MaxPool { n: 2, h: 9, w: 6, c: 5, kernel: 3, stride: [2, 1] },
+    MaxPool { n: 1, h: 8, w: 8, c: 4, kernel: 2, stride: [3, 3] },
+    MaxPool { n: 1, h: 2, w: 2, c: 1, kernel: 2, stride: [2, 2] },
+    MaxPool { n: 2, h: 11, w: 9, c: 6, kernel: 3, stride: [3, 3] },
+];
+
+/// The mean of every fifth channel: large, so that it must not cancel.
+const LARGE_MEAN: f32 = 1000.0;
+
+/// Ties, around the large means of [`affine`].
+fn input(pool: &MaxPool) -> Vec<f32> {
+    let mut values = normal("input", pool.n * pool.h * pool.w * pool.c);
+    whole_numbers(&mut values);
+    let large = |(at, _): &(usize, &mut f32)| at % pool.c % 5 == 1;
+    values.iter_mut().enumerate().filter(large).for_each(|(_, v)| *v += LARGE_MEAN);
+    values
+}
+
+impl Check for MaxPoolForward {
+    fn cases() -> Vec<Self> {
+        POOLS.into_iter().flat_map(|pool| [false, true].map(|normalized| Self { pool, normalized })).collect()
+    }
+
+    fn inputs(&self, data: &mut Inputs<Self>) {
+        data.input = input(&self.pool);
+        special(&mut data.input);
+        data.affine = self.normalized.then(|| affine("affine", [4, self.pool.c], LARGE_MEAN));
+    }
+
+    /// Inputs and the vectors of `affine` have few digits, so that batch norm is exact.
+    fn tolerances(&self, _: &mut Tolerances<Self>) {}
+
+    fn halved(&self) -> Option<Self> {
+        Some(Self { pool: MaxPool { n: halve(self.pool.n)?, ..self.pool }, ..*self })
+    }
+}
+
+impl Check for MaxPoolGrad {
+    fn cases() -> Vec<Self> {
+        let grad = |pool, normalized, statistics| Self { pool, normalized, statistics };
+        let mut cases: Vec<_> =
+            POOLS.into_iter().flat_map(|pool| [grad(pool, false, None), grad(pool, true, None)]).collect();
+        // Those of more channels, and of more chunks than the sums of one workgroup.
+        let more = [[3, 10, 14, 67], [2, 9, 4, 256], [5, 119, 121, 8]];
+        let more = more.map(|[n, h, w, c]| MaxPool { n, h, w, c, kernel: 2, stride: [2, 2] });
+        for (at, pool) in POOLS.into_iter().chain(more).filter(MaxPool::disjoint).enumerate() {
+            let at_zero = [0.5, 0.0][at % 2];
+            let statistics = [false, true].map(|accumulate| GradStatistics { at_zero, accumulate });
+            cases.extend(statistics.map(|statistics| grad(pool, true, Some(statistics))));
+        }
+        cases
+    }
+
+    fn inputs(&self, data: &mut Inputs<Self>) {
+        data.input = input(&self.pool);
+        // Sums are not finite where a term is not.
+        if self.statistics.is_none() {
+            special(&mut data.input);
+        }
+        data.affine = self.normalized.then(|| affine("affine", [4, self.pool.c], LARGE_MEAN));
+    }
+
+    /// The sum of at most four gradients. Terms of the sums are a gradient, a distance of some 3 from the mean and an inverse
+    /// deviation; the outliers are 50, 12 and 4.
+    fn tolerances(&self, results: &mut Tolerances<Self>) {
+        let [p, q] = self.pool.output_size();
+        let windows = self.pool.n * p * q;
+        let sums = Tolerance::sum(EPSILON, windows, 3.0 + 2400.0 / windows as f64);
+        results.grad_input = roundings(4.0, 4.0);
+        results.grad_gamma = results.grad_gamma.map(|_| sums);
+        results.grad_beta = results.grad_beta.map(|_| sums);
+    }
+
+    fn halved(&self) -> Option<Self> {
+        Some(Self { pool: MaxPool { n: halve(self.pool.n)?, ..self.pool }, ..*self })
+    }
+}

@@ -1,0 +1,310 @@
+//! What an operation is checked on, and how far its kernels' results may be from the reference's.
+
+use half::f16;
+
+use super::compare::Tolerance;
+use crate::{
+    dtype::DType,
+    ops::{
+        Access, Control, Each, Family, Half, Kind, Op, Operand, Operands, Operation, Owned, Sample, Source,
+        Visitor, each, for_each_op, list,
+    },
+    rng,
+};
+
+/// Test data of an operation's operands, each as its own type.
+pub(crate) type Inputs<O> = <O as Operation>::Operands<Owned>;
+/// A tolerance for each operand; those of operands that are only read do not matter.
+pub(crate) type Tolerances<O> = <O as Operation>::Operands<Each<Tolerance>>;
+/// The values of each operand that is written; none of the others.
+pub(crate) type Results<O> = <O as Operation>::Operands<Each<Vec<f64>>>;
+
+/// How an operation is checked: `src/ops/<op>/check.rs`.
+pub(crate) trait Check: Operation {
+    /// The shapes of VGG16 at small batches, and awkward ones.
+    fn cases() -> Vec<Self>;
+
+    /// Replaces the normal values that every operand begins with by ones that can fail a test: ties, equal channels, large
+    /// means, exact and negative zeros.
+    fn inputs(&self, _data: &mut Inputs<Self>) {}
+
+    /// What f32 may do to each result; exact where it is not set. Sums: [`Tolerance::sum`] of their length and the magnitude
+    /// of a term; the rest: a few roundings of the largest value on the way.
+    fn tolerances(&self, results: &mut Tolerances<Self>);
+
+    /// What a variant's algorithm adds to [`Check::tolerances`].
+    fn of_variant(&self, _variant: &str, _results: &mut Tolerances<Self>) {}
+
+    /// The absolute error of a product's results whose operands are rounded to f16 after a prologue.
+    fn half_operands(&self) -> f64 {
+        0.0
+    }
+
+    /// What f16 adds to the tolerance of reductions of other results, which may be taken before or after those are rounded.
+    /// The operands of [`Each`] that are `None` get the tolerance of a result that is rounded itself.
+    fn half_reductions(&self, _results: &mut Self::Operands<Each<Option<Tolerance>>>) {}
+
+    /// Replaces what is expected of reductions of a kernel's own results by what its own results give: otherwise the
+    /// tolerance would have to allow for all that the results may be off by.
+    fn of_own_results(&self, _inputs: &Inputs<Self>, _own: &Results<Self>, _expected: &mut Results<Self>) {}
+
+    /// The operation on half as many images, rows or elements; `None` where there is only one, or where it is cheap on any
+    /// shape.
+    fn halved(&self) -> Option<Self> {
+        None
+    }
+}
+
+/// f16 rounds by half a unit in the last of its 11 digits.
+pub(crate) const HALF_EPSILON: f64 = 1.0 / 2048.0;
+/// A device may take numbers below the smallest normal f16 for 0.
+const HALF_TINY: f64 = 1.0 / 16_384.0;
+/// The machine epsilon of f32.
+pub(crate) const EPSILON: f64 = f32::EPSILON as f64;
+/// What stands second in every operand of floats.
+pub(crate) const OUTLIER: f32 = 50.0;
+/// Values after which the normal ones are repeated.
+const PERIOD: usize = 1 << 23;
+
+/// Normal values, which depend on the name of the operand.
+pub(crate) fn normal(name: &str, len: usize) -> Vec<f32> {
+    let index = name.bytes().fold(0, |sum: u32, b| sum.wrapping_mul(31).wrapping_add(u32::from(b)));
+    let period = rng::normal(12, index, len.min(PERIOD), 1.0);
+    if len <= PERIOD { period } else { period.iter().copied().cycle().take(len).collect() }
+}
+
+/// Positive normal values: variances, second moments.
+pub(crate) fn positive(name: &str, len: usize) -> Vec<f32> {
+    normal(name, len).iter().map(|v| v.abs() + 0.05).collect()
+}
+
+/// So few binary digits that differences and products with a few digits are exact.
+pub(crate) fn few_digits(values: &mut [f32], steps: f32) {
+    values.iter_mut().for_each(|v| *v = (*v * steps).round() / steps);
+}
+
+/// Small whole numbers, many of them equal.
+pub(crate) fn whole_numbers(values: &mut [f32]) {
+    values.iter_mut().for_each(|v| *v = (*v * 1.5).round());
+}
+
+/// What is not a number stays so, and infinities are numbers like others.
+pub(crate) fn special(values: &mut [f32]) {
+    for (at, odd) in [(5, f32::NAN), (6, f32::INFINITY), (11, f32::NEG_INFINITY), (12, -0.0)] {
+        if let Some(v) = values.get_mut(at) {
+            *v = odd;
+        }
+    }
+}
+
+/// Values for the ReLU: exact zeros of both signs, not-a-number, infinities.
+pub(crate) fn ties(name: &str, len: usize) -> Vec<f32> {
+    let mut values = normal(name, len);
+    whole_numbers(&mut values);
+    special(&mut values);
+    values
+}
+
+/// The vectors of a batch norm: mean, scale, shift and inverse standard deviation, or offset and slope. Means and shifts are
+/// multiples of 1 / 8 and scales of 1 / 2, so that inputs of few digits give zeros exactly, on both sides of a comparison.
+/// `large`: what every fifth mean has on top.
+pub(crate) fn affine(name: &str, [fields, channels]: [usize; 2], large: f32) -> Vec<f32> {
+    let mut values = normal(name, fields * channels);
+    for (i, v) in values.iter_mut().enumerate() {
+        match i / channels {
+            0 => *v = (*v * 8.0).round() / 8.0 + if i % channels % 5 == 1 { large } else { 0.0 },
+            1 => *v = (*v * 2.0).round() / 2.0,
+            2 => *v = (*v * 8.0).round() / 8.0,
+            _ => *v = v.abs() + 0.05,
+        }
+    }
+    values
+}
+
+/// A label for each of `n` images.
+pub(crate) fn labels(n: usize, classes: usize) -> Vec<u32> {
+    (0..n).map(|n| (n * 7 % classes) as u32).collect()
+}
+
+/// Rows of `classes` values, each row through softmax.
+pub(crate) fn softmax(mut values: Vec<f32>, classes: usize) -> Vec<f32> {
+    for row in values.chunks_exact_mut(classes) {
+        let sum: f32 = row.iter().map(|v| v.exp()).sum();
+        row.iter_mut().for_each(|v| *v = v.exp() / sum);
+    }
+    values
+}
+
+/// Half of an extent; `None` where nothing would be left.
+pub(crate) fn halve(extent: usize) -> Option<usize> {
+    (extent > 1).then_some(extent / 2)
+}
+
+/// `roundings` roundings of the result, and of a value of this magnitude.
+pub(crate) fn roundings(roundings: f64, magnitude: f64) -> Tolerance {
+    Tolerance { absolute: roundings * EPSILON * magnitude, relative: roundings * EPSILON }
+}
+
+/// A tolerance for each of the operands of `op`.
+fn each_tolerance<O: Check>(op: &O, operands: &[Operand], variant: &str) -> Tolerances<O> {
+    let mut tolerances = each(operands, |_| Tolerance::EXACT);
+    op.tolerances(&mut tolerances);
+    op.of_variant(variant, &mut tolerances);
+    tolerances
+}
+
+fn tolerances<O: Check>(op: &O, storage: DType, operands: &[Operand], variant: &str) -> Vec<Tolerance> {
+    let mut reductions = each(operands, |_| None);
+    op.half_reductions(&mut reductions);
+    let computed = list(each_tolerance(op, operands, variant)).into_iter().zip(list(reductions));
+    let half = |((computed, reduction), operand): ((Tolerance, Option<Tolerance>), &Operand)| {
+        // Casts are not of f16 as a whole.
+        if storage != DType::F16 && operand.dtype != DType::F16 {
+            return computed;
+        }
+        if let Some(reduction) = reduction {
+            return Tolerance {
+                absolute: computed.absolute + reduction.absolute,
+                relative: computed.relative + reduction.relative,
+            };
+        }
+        if !matches!(operand.dtype, DType::F16 | DType::F32) {
+            return computed;
+        }
+        let written = if operand.dtype == DType::F16 { HALF_EPSILON } else { 0.0 };
+        Tolerance {
+            absolute: (computed.absolute + op.half_operands()) * (1.0 + written) + HALF_TINY,
+            relative: computed.relative + written,
+        }
+    };
+    computed.map(|((_, computed), (_, reduction))| (computed, reduction)).zip(operands).map(half).collect()
+}
+
+/// The operands of an operation with their test data.
+fn inputs<O: Check>(op: &O, operands: &[Operand]) -> Inputs<O> {
+    struct Fill<'a>(std::slice::Iter<'a, Operand>);
+    impl Source<Owned> for Fill<'_> {
+        fn has(&self, name: &'static str) -> bool {
+            self.0.as_slice().first().is_some_and(|operand| operand.name == name)
+        }
+
+        fn take<K: Kind>(&mut self, name: &'static str) -> <Owned as Family>::Of<K> {
+            let operand = self.0.next().expect("operands that this operation declared");
+            let mut values = normal(name, operand.shape.elements());
+            if let Some(outlier) = values.get_mut(1) {
+                *outlier = OUTLIER;
+            }
+            Sample::of(values)
+        }
+    }
+    let mut data = Inputs::<O>::fill(&mut Fill(operands.iter()));
+    op.inputs(&mut data);
+    data
+}
+
+/// The bytes of operands in the types that they are stored as.
+fn bytes(data: impl Operands<Owned>, operands: &[Operand]) -> Vec<Vec<u8>> {
+    struct Bytes<'a>(std::slice::Iter<'a, Operand>, Vec<Vec<u8>>);
+    impl Visitor<Owned> for Bytes<'_> {
+        fn visit<K: Kind>(&mut self, _: &'static str, value: <Owned as Family>::Of<K>) {
+            let operand = self.0.next().expect("operands that this operation declared");
+            self.1.push(match operand.dtype {
+                DType::F16 => value.floats().iter().flat_map(|&v| f16::from_f32(v).to_ne_bytes()).collect(),
+                _ => value.bytes(),
+            });
+        }
+    }
+    let mut bytes = Bytes(operands.iter(), Vec::new());
+    data.show(&mut bytes);
+    bytes.1
+}
+
+fn own<O: Check>(op: &O, operands: &[Operand], actual: &[Vec<f64>], expected: &mut Vec<Vec<f64>>) {
+    let results = |values: &[Vec<f64>]| {
+        let mut values = values.iter().cloned();
+        let written = |operand: &Operand| match operand.access {
+            Access::Read => Vec::new(),
+            _ => values.next().expect("a result"),
+        };
+        each::<_, Results<O>>(operands, written)
+    };
+    let (own, mut replaced) = (results(actual), results(expected));
+    op.of_own_results(&inputs(op, operands), &own, &mut replaced);
+    let replaced = list(replaced).into_iter().zip(operands);
+    *expected = replaced
+        .filter(|(_, operand)| operand.access != Access::Read)
+        .map(|((_, values), _)| values)
+        .collect();
+}
+
+/// The control block of all cases: a late step, and one padding image where there are several.
+pub(crate) fn late(images: usize) -> Control {
+    Control { valid: (images - usize::from(images > 1)) as u32, ..Sample::of(Vec::new()) }
+}
+
+/// Elements up to which a case is repeated with operands of f16.
+const HALVES: usize = 1 << 20;
+
+macro_rules! walk {
+    ($($op:ident,)*) => {
+        use crate::ops::{$($op),*};
+
+        fn plain_cases(name: &str) -> Vec<Op> {
+            match name {
+                $($op::NAME => $op::cases().into_iter().map(Op::from).collect(),)*
+                other => unreachable!("{other} is no operation"),
+            }
+        }
+
+        /// The bytes of the operands before the operation runs, in order.
+        pub fn input_bytes(op: &Op) -> Vec<Vec<u8>> {
+            let operands = op.operands();
+            match op.plain() {
+                $(Op::$op(op) => bytes(inputs(op, &operands), &operands),)*
+                Op::Half(_) => unreachable!("a plain operation"),
+            }
+        }
+
+        /// How far each operand may be from the reference's after a variant ran.
+        pub(super) fn tolerances_of(op: &Op, variant: &str) -> Vec<Tolerance> {
+            let (operands, storage) = (op.operands(), op.storage());
+            match op.plain() {
+                $(Op::$op(op) => tolerances(op, storage, &operands, variant),)*
+                Op::Half(_) => unreachable!("a plain operation"),
+            }
+        }
+
+        /// As [`Check::of_own_results`], on the values of the operands that are written.
+        pub(super) fn of_own_results(op: &Op, actual: &[Vec<f64>], expected: &mut Vec<Vec<f64>>) {
+            let operands = op.operands();
+            match op.plain() {
+                $(Op::$op(op) => own(op, &operands, actual, expected),)*
+                Op::Half(_) => unreachable!("a plain operation"),
+            }
+        }
+
+        /// As [`Check::halved`].
+        pub(crate) fn halved(op: &Op) -> Option<Op> {
+            let halved = match op.plain() {
+                $(Op::$op(op) => op.halved().map(Op::from),)*
+                Op::Half(_) => unreachable!("a plain operation"),
+            };
+            match op {
+                Op::Half(_) => halved.map(|op| Half::new(op).into()),
+                _ => halved,
+            }
+        }
+    };
+}
+for_each_op!(walk);
+
+/// The cases of an operation, by its name as [`Op::NAMES`] has it, those with f16 operands included.
+pub fn cases(op: &str) -> Vec<Op> {
+    let mut cases = plain_cases(op);
+    let small = |op: &&Op| op.operands().iter().all(|o| o.shape.elements() <= HALVES);
+    let half = |op: &Op| Op::from(Half::new(op.clone()));
+    let halves = cases.iter().filter(small).filter(|op| !matches!(op, Op::Cast(_))).map(half);
+    let halves: Vec<Op> = halves.filter(|op| op.operands().iter().any(|o| o.dtype == DType::F16)).collect();
+    cases.extend(halves);
+    cases
+}
