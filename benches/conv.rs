@@ -123,7 +123,7 @@ fn runners(adapter: &Adapter, op: &Op, wanted: &str) -> Vec<Runner> {
     let expected: Vec<f32> = bytemuck::pod_collect_to_vec(&cpu.read(result).expect("a result"));
     let largest = expected.iter().fold(0f32, |most, v| most.max(v.abs()));
     let mut runners = Vec::new();
-    for variant in variants().filter(|v| v.op == op.name() && (v.supports)(op, &adapter.caps())) {
+    for variant in variants().filter(|v| v.op == op.name() && v.supports(op, &adapter.caps())) {
         if !wanted.is_empty() && !wanted.split(',').any(|name| name == variant.name) {
             continue;
         }

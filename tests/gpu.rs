@@ -7,10 +7,10 @@ mod adapter;
 use vgg_wgpu::{
     dtype::DType,
     gpu::{Adapter, DeviceChoice, DeviceRequest, GpuExecutor, OpenError, Options, devices, select},
-    kernels::{Caps, Dispatch, Kernel, Variant, speed},
+    kernels::{Caps, Dispatch, Kernel, Variant},
     ops::{Op, Relu},
     program::{Executor, ExecutorError, Pass, Phase, Program, Role, Step, Tensor, TensorId, View},
-    shader::Source,
+    shader::{Fragment, Source},
 };
 
 macro_rules! adapter {
@@ -63,7 +63,8 @@ fn len(op: &Op) -> usize {
 }
 
 fn dispatch(op: &Op, file: &'static str, size: usize, label: &'static str) -> Dispatch {
-    let source = Source::new([GRID, file]).constant("LEN", len(op)).constant("SIZE", size);
+    let source =
+        Source::new([GRID, file].map(Fragment::inline)).constant("LEN", len(op)).constant("SIZE", size);
     Dispatch::new(label, source, len(op).div_ceil(size) as u64)
 }
 
@@ -72,7 +73,7 @@ fn single(op: &Op, file: &'static str, size: usize) -> Kernel {
 }
 
 const fn row(name: &'static str, build: fn(&Op, &Caps) -> Kernel) -> Variant {
-    Variant { op: "relu.forward", name, speed: speed::general, supports: |_, _| true, build }
+    Variant::custom("relu.forward", name, |_, _| true, build)
 }
 
 static PLAIN: Variant = row("plain", |op, _| single(op, RELU, 64));

@@ -12,7 +12,7 @@ use vgg_wgpu::{
 fn control_is_the_same_on_both_sides() {
     let op = Adam { len: 4, ..Adam::DEFAULT }.into();
     let row = select(&op, &Caps::WEBGPU, &[]).unwrap();
-    let wgsl = (row.build)(&op, &Caps::WEBGPU).dispatches[0].source.assemble();
+    let wgsl = row.build(&op, &Caps::WEBGPU).dispatches[0].source.assemble();
     let structs = reflect(&wgsl).unwrap().structs;
     let control = structs.iter().find(|s| s.name == "Control").expect("the shader declares Control");
     assert_eq!(control.size as usize, size_of::<Control>());
@@ -35,7 +35,7 @@ fn control_is_the_same_on_both_sides() {
 fn loss_scale_is_the_same_on_both_sides() {
     let op = ScaleGradient { len: 4 }.into();
     let row = select(&op, &Caps::WEBGPU, &[]).unwrap();
-    let wgsl = (row.build)(&op, &Caps::WEBGPU).dispatches[0].source.assemble();
+    let wgsl = row.build(&op, &Caps::WEBGPU).dispatches[0].source.assemble();
     let structs = reflect(&wgsl).unwrap().structs;
     let state = structs.iter().find(|s| s.name == "LossScale").expect("the shader declares LossScale");
     assert_eq!(state.size as usize, size_of::<LossScale>());

@@ -35,7 +35,7 @@ static DEVICES: [Caps; 4] = [
 fn pairs(variant: &Variant) -> Vec<(Op, &'static Caps)> {
     let cases = cases(variant.op);
     let of = |caps: &'static Caps| {
-        let able = cases.iter().filter(move |op| (variant.supports)(op, caps));
+        let able = cases.iter().filter(move |op| variant.supports(op, caps));
         able.map(move |op| (op.clone(), caps))
     };
     DEVICES.iter().flat_map(of).collect()
@@ -48,7 +48,7 @@ fn shaders() -> Vec<(String, String)> {
     for variant in variants() {
         let mut of_row = 0;
         for (op, caps) in pairs(variant) {
-            for dispatch in (variant.build)(&op, caps).dispatches {
+            for dispatch in variant.build(&op, caps).dispatches {
                 let wgsl = dispatch.source.assemble();
                 if seen.insert(wgsl.clone()) {
                     of_row += 1;
@@ -141,7 +141,7 @@ fn every_shader_is_valid_spirv() {
 fn every_case_has_a_row_on_the_smallest_device() {
     for op in Op::NAMES.iter().flat_map(|name| cases(name)) {
         let row = select(&op, &SMALLEST, &[]).unwrap();
-        let kernel = (row.build)(&op, &SMALLEST);
+        let kernel = row.build(&op, &SMALLEST);
         for workspace in &kernel.workspaces {
             assert!(workspace.bytes <= SMALLEST.binding_bytes, "{op:?} {workspace:?}");
         }
@@ -161,7 +161,7 @@ fn bindings_are_the_operands() {
     for variant in variants() {
         for (op, caps) in pairs(variant).into_iter().take(1) {
             let mut bound = BTreeSet::new();
-            let kernel = (variant.build)(&op, caps);
+            let kernel = variant.build(&op, caps);
             for dispatch in &kernel.dispatches {
                 let interface = reflect(&dispatch.source.assemble()).unwrap();
                 bound.extend(interface.bindings.iter().map(|b| dispatch.bound(&b.name).to_owned()));

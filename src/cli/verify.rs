@@ -47,7 +47,7 @@ fn walk(adapter: &Adapter, rows: &[&'static Variant], quick: bool, quiet: bool) 
     for rows in rows.chunk_by(|a, b| a.op == b.op) {
         let all = cases(rows[0].op);
         let picks: Vec<Vec<Op>> =
-            rows.iter().map(|row| pick(&all, quick, |op| (row.supports)(op, &caps))).collect();
+            rows.iter().map(|row| pick(&all, quick, |op| row.supports(op, &caps))).collect();
         let union: Vec<Op> = all.into_iter().filter(|op| picks.iter().any(|p| p.contains(op))).collect();
         let reference = Reference::of(&union);
         for (&row, picked) in rows.iter().zip(&picks) {
@@ -128,18 +128,17 @@ mod tests {
     use super::*;
     use crate::{
         gpu::adapters,
-        kernels::{Dispatch, Kernel, speed},
+        kernels::{Dispatch, Kernel},
         ops::Relu,
-        shader::Source,
+        shader::{Fragment, Source},
     };
 
     /// relu.forward that forgets the last element.
-    static WRONG: Variant = Variant {
-        op: "relu.forward",
-        name: "wrong",
-        supports: |op, _| matches!(op, Op::Relu(_)),
-        speed: speed::general,
-        build: |_, _| {
+    static WRONG: Variant = Variant::custom(
+        "relu.forward",
+        "wrong",
+        |op, _| matches!(op, Op::Relu(_)),
+        |_, _| {
             let wgsl = "@group(0) @binding(0) var<storage, read> input: array<f32>;
                 @group(0) @binding(1) var<storage, read_write> output: array<f32>;
                 @compute @workgroup_size(1) fn main() {
@@ -147,9 +146,9 @@ mod tests {
                         output[i] = select(max(input[i], 0.0), input[i], input[i] != input[i]);
                     }
                 }";
-            Kernel::new(vec![Dispatch::new("", Source::new([wgsl]), 1)])
+            Kernel::new(vec![Dispatch::new("", Source::new([Fragment::inline(wgsl)]), 1)])
         },
-    };
+    );
 
     #[test]
     fn a_wrong_variant_is_found() {

@@ -99,7 +99,7 @@ impl Blueprint {
         for step in &program.steps {
             let variant = choose(&step.op, &caps)
                 .map_err(|message| OpenError::Select { step: step.label.clone(), message })?;
-            let kernel = (variant.build)(&step.op, &caps);
+            let kernel = variant.build(&step.op, &caps);
             steps.push(drafter.step(step, variant, &kernel)?);
         }
         drafter.memory();

@@ -423,11 +423,7 @@ impl Executor for GpuExecutor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        gpu::adapters,
-        kernels::{Kernel, speed},
-        ops::Relu,
-    };
+    use crate::{gpu::adapters, kernels::Kernel, ops::Relu};
 
     #[test]
     fn a_lost_device_is_an_error_and_not_a_panic() {
@@ -436,13 +432,8 @@ mod tests {
         }
         let adapter =
             adapters().into_iter().next().expect("no adapter: run scripts/test, or set VGG_SKIP_GPU=1");
-        static NOTHING: Variant = Variant {
-            op: "relu.forward",
-            name: "nothing",
-            speed: speed::general,
-            supports: |_, _| true,
-            build: |_, _| Kernel::new(Vec::new()),
-        };
+        static NOTHING: Variant =
+            Variant::custom("relu.forward", "nothing", |_, _| true, |_, _| Kernel::new(Vec::new()));
         let open = || {
             let program = Program::single(Relu { len: 4 }.into());
             GpuExecutor::open_with(&adapter, program, &Options::default(), &|_, _| Ok(&NOTHING)).unwrap()

@@ -44,7 +44,7 @@ pub fn workspaces(program: &Program, caps: &Caps, options: &Options) -> Result<V
         let row = options
             .choose(&step.op, caps)
             .map_err(|message| OpenError::Select { step: step.label.clone(), message })?;
-        (row.build)(&step.op, caps).workspaces.into_iter().for_each(|workspace| workspace.join(&mut all));
+        row.build(&step.op, caps).workspaces.into_iter().for_each(|workspace| workspace.join(&mut all));
     }
     Ok(all)
 }

@@ -74,7 +74,7 @@ pub fn choose(
 pub fn select(op: &Op, caps: &Caps, forced: &[(String, String)]) -> Result<&'static Variant, SelectError> {
     exist(forced)?;
     let rows = || variants().filter(|v| v.op == op.name());
-    let able = || rows().filter(|v| (v.supports)(op, caps));
+    let able = || rows().filter(|v| v.supports(op, caps));
     let wanted: Vec<&str> =
         forced.iter().filter(|(name, _)| name == op.name()).map(|(_, name)| name.as_str()).collect();
     if wanted.is_empty() {
@@ -113,9 +113,11 @@ fn names(rows: impl Iterator<Item = &'static Variant>) -> String {
 
 /// The row of the highest [`Variant::speed`]; the first among equals.
 fn fastest(rows: impl Iterator<Item = &'static Variant>, op: &Op, caps: &Caps) -> Option<&'static Variant> {
-    rows.map(|row| ((row.speed)(op, caps), row))
-        .reduce(|best, other| if other.0 > best.0 { other } else { best })
-        .map(|(_, row)| row)
+    first_of_the_highest(rows.map(|row| (row.speed(op, caps), row)))
+}
+
+fn first_of_the_highest<T>(rated: impl Iterator<Item = (u32, T)>) -> Option<T> {
+    rated.reduce(|best, other| if other.0 > best.0 { other } else { best }).map(|(_, row)| row)
 }
 
 #[cfg(test)]
@@ -190,18 +192,15 @@ mod tests {
     }
 
     #[test]
-    fn a_row_says_by_shape_where_it_is_fast() {
-        static ROWS: [Variant; 3] = [
-            row("plain", |_, _| 100),
-            row("long", |op, _| if matches!(op, Op::Relu(relu) if relu.len > 1000) { 180 } else { 40 }),
-            row("equal", |_, _| 100),
-        ];
-        const fn row(name: &'static str, speed: fn(&Op, &Caps) -> u32) -> Variant {
-            let build = |_: &Op, _: &Caps| unreachable!("nothing is built");
-            Variant { op: "relu.forward", name, supports: |_, _| true, speed, build }
-        }
-        let chosen = |len| fastest(ROWS.iter(), &Relu { len }.into(), &Caps::WEBGPU).map(|row| row.name);
-        assert_eq!(chosen(1000), Some("plain"), "the first among equals");
-        assert_eq!(chosen(1001), Some("long"));
+    fn the_first_of_the_fastest_is_taken() {
+        assert_eq!(
+            first_of_the_highest([(100, "plain"), (40, "long"), (100, "equal")].into_iter()),
+            Some("plain")
+        );
+        assert_eq!(
+            first_of_the_highest([(100, "plain"), (180, "long"), (100, "equal")].into_iter()),
+            Some("long")
+        );
+        assert_eq!(first_of_the_highest(std::iter::empty::<(u32, &str)>()), None);
     }
 }

@@ -6,21 +6,24 @@ use super::{
     parts::{Chunks, Elem, GRID, Merge},
     statistics::Statistics,
 };
-use crate::{dtype::DType, ops::Op, shader::Source};
+use crate::{
+    dtype::DType,
+    shader::{Fragment, Source, fragment},
+};
 
-const COOPERATIVE: &str = include_str!("../../shaders/shared/matmul_cooperative.wgsl");
-const PUT: &str = include_str!("../../shaders/shared/cooperative_put.wgsl");
-const PUT_PARTIAL: &str = include_str!("../../shaders/shared/cooperative_put_partial.wgsl");
-const COLUMNS: &str = include_str!("../../shaders/shared/cooperative_columns.wgsl");
-const MOMENTS: &str = include_str!("../../shaders/shared/cooperative_statistics.wgsl");
-const SUMS: &str = include_str!("../../shaders/shared/cooperative_grad_statistics.wgsl");
+const COOPERATIVE: Fragment = fragment!("shared/matmul_cooperative.wgsl");
+const PUT: Fragment = fragment!("shared/cooperative_put.wgsl");
+const PUT_PARTIAL: Fragment = fragment!("shared/cooperative_put_partial.wgsl");
+const COLUMNS: Fragment = fragment!("shared/cooperative_columns.wgsl");
+const MOMENTS: Fragment = fragment!("shared/cooperative_statistics.wgsl");
+const SUMS: Fragment = fragment!("shared/cooperative_grad_statistics.wgsl");
 
 /// For matrices whose loads have nothing in common.
-pub(super) const A_ALONE: &str = include_str!("../../shaders/shared/cooperative_a_alone.wgsl");
-pub(super) const B_ALONE: &str = include_str!("../../shaders/shared/cooperative_b_alone.wgsl");
+pub(crate) const A_ALONE: Fragment = fragment!("shared/cooperative_a_alone.wgsl");
+pub(crate) const B_ALONE: Fragment = fragment!("shared/cooperative_b_alone.wgsl");
 
-const MATRICES_16: &str = include_str!("../../shaders/shared/cooperative_16.wgsl");
-const MATRICES_8: &str = include_str!("../../shaders/shared/cooperative_8.wgsl");
+const MATRICES_16: Fragment = fragment!("shared/cooperative_16.wgsl");
+const MATRICES_8: Fragment = fragment!("shared/cooperative_8.wgsl");
 
 /// Matrices along a tile, as in the shader.
 const ALONG: usize = 8;
@@ -32,49 +35,48 @@ const WORKGROUP_BYTES: u32 = 2 * 128 * 40 * 2 + 8 * 16 * 16 * 4;
 /// The least part of the inner dimension that is worth a workgroup.
 const LEAST_PART: usize = 512;
 
-/// Whether the operands of an operation are f16 and a device multiplies them.
-pub(super) fn fits(op: &Op, caps: &Caps) -> bool {
-    op.storage() == DType::F16
-        && caps.f16
+/// Whether a device multiplies matrices of f16 by hardware.
+pub(crate) fn fits(caps: &Caps) -> bool {
+    caps.f16
         && caps.matrix_side.is_some()
         && caps.workgroup_invocations >= INVOCATIONS
         && caps.workgroup_bytes >= WORKGROUP_BYTES
 }
 
 /// The matrices of a device that multiplies them, and the side of a tile.
-fn matrices(caps: &Caps) -> (&'static str, usize) {
+fn matrices(caps: &Caps) -> (Fragment, usize) {
     let side = caps.matrix_side.expect("`fits` asked for it");
     (if side == 16 { MATRICES_16 } else { MATRICES_8 }, ALONG * side)
 }
 
 /// In how many parts to work the inner dimension of an `m` x `n` result.
-pub(super) fn splits(caps: &Caps, m: usize, n: usize, k: usize) -> usize {
+pub(crate) fn splits(caps: &Caps, m: usize, n: usize, k: usize) -> usize {
     let (_, tile) = matrices(caps);
     Matmul::splits(caps, m.div_ceil(tile) * n.div_ceil(tile), 4 * m * n, k, LEAST_PART)
 }
 
 /// The extents of a product and which way its matrices lie.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Product {
-    pub(super) m: usize,
-    pub(super) n: usize,
-    pub(super) k: usize,
+pub(crate) struct Product {
+    pub(crate) m: usize,
+    pub(crate) n: usize,
+    pub(crate) k: usize,
     /// Parts of `k` that are worked apart.
-    pub(super) splits: usize,
+    pub(crate) splits: usize,
     /// Whether neighbours of the left matrix in memory are neighbours in `k`.
-    pub(super) a_along_k: bool,
+    pub(crate) a_along_k: bool,
     /// The same of the right matrix.
-    pub(super) b_along_k: bool,
+    pub(crate) b_along_k: bool,
 }
 
 /// The kernel: in one dispatch, or split and merged. `loads` declare the operands and their loads, `keep` the result;
 /// `finish` adds the constants of the operation. `n` is a multiple of 4.
-pub(super) fn kernel(
+pub(crate) fn kernel(
     caps: &Caps,
     product: Product,
     statistics: Statistics,
-    loads: &[&'static str],
-    keep: &'static str,
+    loads: &[Fragment],
+    keep: Fragment,
     finish: impl Fn(Source) -> Source,
 ) -> Kernel {
     let Product { m, n, k, splits, a_along_k, b_along_k } = product;

@@ -4,12 +4,15 @@ use super::{
     Caps, Dispatch,
     parts::{Chunks, GRID},
 };
-use crate::{dtype::DType, shader::Source};
+use crate::{
+    dtype::DType,
+    shader::{Fragment, Source, fragment},
+};
 
-const LANES: &str = include_str!("../../shaders/shared/lanes.wgsl");
-const OUTER: &str = include_str!("../../shaders/shared/lanes_outer.wgsl");
-const PART: &str = include_str!("../../shaders/shared/lanes_part.wgsl");
-const PART_SINGLE: &str = include_str!("../../shaders/shared/lanes_part_single.wgsl");
+const LANES: Fragment = fragment!("shared/lanes.wgsl");
+const OUTER: Fragment = fragment!("shared/lanes_outer.wgsl");
+const PART: Fragment = fragment!("shared/lanes_part.wgsl");
+const PART_SINGLE: Fragment = fragment!("shared/lanes_part_single.wgsl");
 
 /// Invocations of a subgroup, and of a workgroup. llvmpipe's subgroups have 8.
 const SIZE: usize = 8;
@@ -22,7 +25,7 @@ const CACHED_TERMS: usize = 768;
 
 /// How a product is laid over lanes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Lanes {
+pub(crate) struct Lanes {
     /// Rows of the result.
     rows: usize,
     /// Columns of the result.
@@ -43,12 +46,12 @@ pub(super) struct Lanes {
 
 impl Lanes {
     /// Whether subgroups have the one size that the kernels are written for, and the columns fill their lanes.
-    pub(super) fn fit(caps: &Caps, columns: usize) -> bool {
+    pub(crate) fn fit(caps: &Caps, columns: usize) -> bool {
         caps.subgroup_sizes == Some([SIZE as u32; 2]) && columns.is_multiple_of(2 * SIZE)
     }
 
     /// `strides` are what must be a multiple of 4, besides the inner dimension, for it to be loaded in fours.
-    pub(super) fn of(rows: usize, columns: usize, inner: usize, strides: &[usize]) -> Self {
+    pub(crate) fn of(rows: usize, columns: usize, inner: usize, strides: &[usize]) -> Self {
         let width = if columns.is_multiple_of(4 * SIZE) { 4 } else { 2 };
         Self {
             rows,
@@ -64,12 +67,12 @@ impl Lanes {
 
     /// With half as many rows in an outer product: for a result that is read and written in several arrays. Where its rows lie
     /// multiples of 4 KiB apart, the loads of one probably wait for the stores of another.
-    pub(super) fn low(self) -> Self {
+    pub(crate) fn low(self) -> Self {
         Self { row_lanes: SIZE / 2, ..self }
     }
 
     /// A source with the constants and aliases of `shaders/shared/lanes.wgsl`; large operands are stored as f32 or f16.
-    pub(super) fn source(self, storage: DType, files: &[&'static str]) -> Source {
+    pub(crate) fn source(self, storage: DType, files: &[Fragment]) -> Source {
         let name = |scalar: &str, lanes: usize| match lanes {
             1 => scalar.to_owned(),
             lanes => format!("vec{lanes}<{scalar}>"),
@@ -94,7 +97,7 @@ impl Lanes {
     }
 
     /// Vectors of columns in a row of the result.
-    pub(super) fn row_vectors(self) -> usize {
+    pub(crate) fn row_vectors(self) -> usize {
         self.columns / self.width
     }
 
@@ -103,34 +106,34 @@ impl Lanes {
     }
 
     /// As [`Lanes::source`] for kernels whose lanes hold rows of the result.
-    pub(super) fn rows_source(self, storage: DType, files: &[&'static str]) -> Source {
+    pub(crate) fn rows_source(self, storage: DType, files: &[Fragment]) -> Source {
         self.source(storage, &[&[LANES], files].concat()).constant("BLOCKED", self.blocked)
     }
 
     /// The rows that one subgroup works.
-    pub(super) fn chunks(self) -> Chunks {
+    pub(crate) fn chunks(self) -> Chunks {
         let rows = self.blocked * SIZE;
         Chunks { rows, count: self.rows.div_ceil(rows) }
     }
 
     /// As [`Lanes::source`] for outer products.
-    pub(super) fn outer_source(self, storage: DType, files: &[&'static str]) -> Source {
+    pub(crate) fn outer_source(self, storage: DType, files: &[Fragment]) -> Source {
         self.source(storage, &[&[OUTER], files].concat()).constant("MOST_ROW_LANES", self.row_lanes)
     }
 
     /// A dispatch over blocks of rows and columns.
-    pub(super) fn rows(self, label: &'static str, source: Source) -> Dispatch {
+    pub(crate) fn rows(self, label: &'static str, source: Source) -> Dispatch {
         Dispatch::new(label, source, (self.chunks().count * self.column_blocks()) as u64)
     }
 
     /// Blocks of an outer product of the inner dimension and the columns.
-    pub(super) fn outer_blocks(self) -> usize {
+    pub(crate) fn outer_blocks(self) -> usize {
         (self.inner / self.part).div_ceil(self.row_lanes) * self.column_blocks()
     }
 
     /// In how many parts to work a sum of `terms`, given the pieces of work that a part makes: enough pieces, and
     /// parts whose operands stay in the cache while all pieces pass over them.
-    pub(super) fn splits(self, caps: &Caps, pieces: usize, result_bytes: usize, terms: usize) -> usize {
+    pub(crate) fn splits(self, caps: &Caps, pieces: usize, result_bytes: usize, terms: usize) -> usize {
         let room = usize::try_from(caps.binding_bytes).unwrap_or(usize::MAX).min(MOST_WORKSPACE);
         let wanted = ENOUGH_UNITS.div_ceil(pieces).min(terms.div_ceil(SIZE)).max(terms / CACHED_TERMS);
         wanted.min(room / result_bytes).max(1)

@@ -5,28 +5,23 @@ use super::{
     parts::{Chunks, Elem, GRID, Merge, WORKSPACE, dispatch, source},
     statistics::Statistics,
 };
-use crate::{dtype::DType, shader::Source};
+use crate::{
+    dtype::DType,
+    shader::{Fragment, Source, fragment},
+};
 
-const TILED: &str = include_str!("../../shaders/shared/matmul_tiled.wgsl");
-const A: [&str; 2] = [
-    include_str!("../../shaders/shared/matmul_a_quads.wgsl"),
-    include_str!("../../shaders/shared/matmul_a_ones.wgsl"),
-];
-const B: [&str; 2] = [
-    include_str!("../../shaders/shared/matmul_b_quads.wgsl"),
-    include_str!("../../shaders/shared/matmul_b_ones.wgsl"),
-];
-const STORE: [&str; 2] = [
-    include_str!("../../shaders/shared/matmul_store_quads.wgsl"),
-    include_str!("../../shaders/shared/matmul_store_ones.wgsl"),
-];
-const PLAIN: &str = include_str!("../../shaders/shared/matmul_plain.wgsl");
-const COLUMNS: &str = include_str!("../../shaders/shared/matmul_columns.wgsl");
-const STATISTICS: &str = include_str!("../../shaders/shared/matmul_statistics.wgsl");
-const GRAD_STATISTICS: &str = include_str!("../../shaders/shared/matmul_grad_statistics.wgsl");
-const PARTIAL: &str = include_str!("../../shaders/shared/matmul_partial.wgsl");
-const MERGE_SPLITS: &str = include_str!("../../shaders/shared/merge_splits.wgsl");
-const MERGE_SPLITS_ROWS: &str = include_str!("../../shaders/shared/merge_splits_rows.wgsl");
+const TILED: Fragment = fragment!("shared/matmul_tiled.wgsl");
+const A: [Fragment; 2] = [fragment!("shared/matmul_a_quads.wgsl"), fragment!("shared/matmul_a_ones.wgsl")];
+const B: [Fragment; 2] = [fragment!("shared/matmul_b_quads.wgsl"), fragment!("shared/matmul_b_ones.wgsl")];
+const STORE: [Fragment; 2] =
+    [fragment!("shared/matmul_store_quads.wgsl"), fragment!("shared/matmul_store_ones.wgsl")];
+const PLAIN: Fragment = fragment!("shared/matmul_plain.wgsl");
+const COLUMNS: Fragment = fragment!("shared/matmul_columns.wgsl");
+const STATISTICS: Fragment = fragment!("shared/matmul_statistics.wgsl");
+const GRAD_STATISTICS: Fragment = fragment!("shared/matmul_grad_statistics.wgsl");
+const PARTIAL: Fragment = fragment!("shared/matmul_partial.wgsl");
+const MERGE_SPLITS: Fragment = fragment!("shared/merge_splits.wgsl");
+const MERGE_SPLITS_ROWS: Fragment = fragment!("shared/merge_splits_rows.wgsl");
 
 /// Depth of a slab: the channels of one tap that a tile works at a time.
 const SLAB: usize = 8;
@@ -37,9 +32,9 @@ const MOST_WORKSPACE: usize = 64 << 20;
 
 /// The shape of a tile: rows and columns of the result, and the quads of 4x4 of them that an invocation sums.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Tile {
-    pub(super) m: usize,
-    pub(super) n: usize,
+pub(crate) struct Tile {
+    pub(crate) m: usize,
+    pub(crate) n: usize,
     quads_m: usize,
     quads_n: usize,
     /// Percent of the smallest tile's speed on a large GPU where it is full.
@@ -47,13 +42,13 @@ pub(super) struct Tile {
 }
 
 /// 256 invocations of 8x8 results: the wide layers.
-pub(super) const TILE_128X128: Tile = Tile { m: 128, n: 128, quads_m: 2, quads_n: 2, full: 160 };
+pub(crate) const TILE_128X128: Tile = Tile { m: 128, n: 128, quads_m: 2, quads_n: 2, full: 160 };
 /// 128 invocations of 8x8: up to 64 channels.
-pub(super) const TILE_128X64: Tile = Tile { m: 128, n: 64, quads_m: 2, quads_n: 2, full: 140 };
+pub(crate) const TILE_128X64: Tile = Tile { m: 128, n: 64, quads_m: 2, quads_n: 2, full: 140 };
 /// 128 invocations of 8x4: few rows, and GPUs with few registers.
-pub(super) const TILE_64X64: Tile = Tile { m: 64, n: 64, quads_m: 2, quads_n: 1, full: 110 };
+pub(crate) const TILE_64X64: Tile = Tile { m: 64, n: 64, quads_m: 2, quads_n: 1, full: 110 };
 /// 128 invocations of 8x4: narrow layers.
-pub(super) const TILE_128X32: Tile = Tile { m: 128, n: 32, quads_m: 2, quads_n: 1, full: 100 };
+pub(crate) const TILE_128X32: Tile = Tile { m: 128, n: 32, quads_m: 2, quads_n: 1, full: 100 };
 
 impl Tile {
     fn invocations(self) -> usize {
@@ -66,7 +61,7 @@ impl Tile {
     }
 
     /// Whether a device has room for it.
-    pub(super) fn fits(self, caps: &Caps) -> bool {
+    pub(crate) fn fits(self, caps: &Caps) -> bool {
         caps.workgroup_invocations as usize >= self.invocations()
             && caps.workgroup_bytes as usize >= self.workgroup_bytes()
     }
@@ -77,13 +72,13 @@ impl Tile {
     }
 
     /// In how many parts to work `k`.
-    pub(super) fn splits(self, caps: &Caps, [m, n, k]: [usize; 3]) -> usize {
+    pub(crate) fn splits(self, caps: &Caps, [m, n, k]: [usize; 3]) -> usize {
         Matmul::splits(caps, self.count(m, n), 4 * m * n, k, 256)
     }
 
     /// What to expect of it: its own speed, less the part of the tiles beyond the edges, less what a large GPU stands
     /// idle where there are few tiles. GPUs that share the CPU's memory have fewer registers and want smaller tiles.
-    pub(super) fn speed(self, caps: &Caps, extents @ [m, n, _]: [usize; 3]) -> u32 {
+    pub(crate) fn speed(self, caps: &Caps, extents @ [m, n, _]: [usize; 3]) -> u32 {
         let full = match caps.class {
             // Workgroup memory does not pay there; the order is that of GPUs.
             DeviceClass::Software => self.full / 4,
@@ -100,64 +95,60 @@ impl Tile {
     }
 }
 
-/// The rows of an operation, one for each shape of tile. `extents` gives `[m, n, k]` for operations that it knows.
+/// The rows of an operation that is a product, one for each shape of tile. `$extents` gives its `[m, n, k]`; `$build` is called
+/// with the operation, its storage, the tile and the device.
 macro_rules! tiled_rows {
-    ($op:literal, $extents:path, $build:path) => {
+    ($extents:expr, $build:expr) => {
         &[
-            $crate::kernels::matmul::tiled_row!($op, "tiled_128x128", TILE_128X128, $extents, $build),
-            $crate::kernels::matmul::tiled_row!($op, "tiled_128x64", TILE_128X64, $extents, $build),
-            $crate::kernels::matmul::tiled_row!($op, "tiled_64x64", TILE_64X64, $extents, $build),
-            $crate::kernels::matmul::tiled_row!($op, "tiled_128x32", TILE_128X32, $extents, $build),
+            $crate::kernels::matmul::tiled_row!("tiled_128x128", TILE_128X128, $extents, $build),
+            $crate::kernels::matmul::tiled_row!("tiled_128x64", TILE_128X64, $extents, $build),
+            $crate::kernels::matmul::tiled_row!("tiled_64x64", TILE_64X64, $extents, $build),
+            $crate::kernels::matmul::tiled_row!("tiled_128x32", TILE_128X32, $extents, $build),
         ]
     };
 }
-pub(super) use tiled_rows;
+pub(crate) use tiled_rows;
 
 macro_rules! tiled_row {
-    ($op:literal, $name:literal, $tile:ident, $extents:path, $build:path) => {
-        $crate::kernels::Variant {
-            op: $op,
+    ($name:literal, $tile:ident, $extents:expr, $build:expr) => {
+        $crate::kernels::Row {
             name: $name,
-            supports: |op, caps| {
-                $crate::kernels::parts::stored(op, caps).and_then($extents).is_some()
-                    && $crate::kernels::matmul::$tile.fits(caps)
-            },
-            speed: |op, caps| {
-                $extents(op.plain()).map_or(0, |extents| $crate::kernels::matmul::$tile.speed(caps, extents))
-            },
-            build: |op, caps| $build(op, $crate::kernels::matmul::$tile, caps),
+            stores: $crate::kernels::Stores::Both,
+            supports: |_, caps| $crate::kernels::matmul::$tile.fits(caps),
+            speed: |op, caps| $crate::kernels::matmul::$tile.speed(caps, $extents(op)),
+            build: |op, storage, caps| $build(op, storage, $crate::kernels::matmul::$tile, caps),
         }
     };
 }
-pub(super) use tiled_row;
+pub(crate) use tiled_row;
 
 /// One matrix of a product.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Side {
+pub(crate) struct Side {
     /// What is loaded at a time.
-    pub(super) elem: Elem,
+    pub(crate) elem: Elem,
     /// Whether neighbours in memory are neighbours in `k`.
-    pub(super) along_k: bool,
+    pub(crate) along_k: bool,
 }
 
 /// A product `m` x `n` of length `k`, and which way its matrices lie.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Matmul {
-    pub(super) extents: [usize; 3],
-    pub(super) tile: Tile,
+pub(crate) struct Matmul {
+    pub(crate) extents: [usize; 3],
+    pub(crate) tile: Tile,
     /// Parts of `k` that are worked apart.
-    pub(super) splits: usize,
-    pub(super) a: Side,
-    pub(super) b: Side,
+    pub(crate) splits: usize,
+    pub(crate) a: Side,
+    pub(crate) b: Side,
     /// What rows of the result are a multiple of, as the operation lays them.
-    pub(super) elem: Elem,
+    pub(crate) elem: Elem,
     /// As what operands and results are stored, the gradients of weights excepted.
-    pub(super) storage: DType,
+    pub(crate) storage: DType,
 }
 
 impl Matmul {
     /// In how many parts to work `k`, given the pieces of work that a part makes and the least `k` of a part.
-    pub(super) fn splits(caps: &Caps, pieces: usize, result_bytes: usize, k: usize, least: usize) -> usize {
+    pub(crate) fn splits(caps: &Caps, pieces: usize, result_bytes: usize, k: usize, least: usize) -> usize {
         let room =
             MOST_WORKSPACE.min(usize::try_from(caps.binding_bytes).unwrap_or(usize::MAX)) / result_bytes;
         // A result that nearly fills the device is not worth a second pass over it.
@@ -167,10 +158,10 @@ impl Matmul {
 
     /// The kernel: in one dispatch, or split and merged. `loads` declare the operands and their loads, `keep` the result;
     /// `finish` adds the constants of the operation.
-    pub(super) fn kernel(
+    pub(crate) fn kernel(
         &self,
-        loads: &[&'static str],
-        keep: &'static str,
+        loads: &[Fragment],
+        keep: Fragment,
         finish: impl Fn(Source) -> Source,
     ) -> Kernel {
         self.kernel_with(Statistics::None, loads, keep, finish)
@@ -178,11 +169,11 @@ impl Matmul {
 
     /// The kernel of a product of whose columns there is more to know: it comes out of the tiles, or out of the dispatch
     /// that adds the parts; where columns are not in fours it has dispatches of its own.
-    pub(super) fn kernel_with(
+    pub(crate) fn kernel_with(
         &self,
         statistics: Statistics,
-        loads: &[&'static str],
-        keep: &'static str,
+        loads: &[Fragment],
+        keep: Fragment,
         finish: impl Fn(Source) -> Source,
     ) -> Kernel {
         let Self { extents: [m, n, _], tile, splits, elem, storage, .. } = *self;
@@ -213,14 +204,8 @@ impl Matmul {
         Dispatch::new(label, source, (self.tile.count(m, n) * self.splits) as u64)
     }
 
-    fn source(
-        &self,
-        loads: &[&'static str],
-        keep: &[&'static str],
-        behind: &[&'static str],
-        elem: Elem,
-    ) -> Source {
-        let pick = |files: [&'static str; 2], elem: Elem| files[usize::from(elem == Elem::Scalar)];
+    fn source(&self, loads: &[Fragment], keep: &[Fragment], behind: &[Fragment], elem: Elem) -> Source {
+        let pick = |files: [Fragment; 2], elem: Elem| files[usize::from(elem == Elem::Scalar)];
         let mut files = vec![GRID];
         files.extend(loads);
         files.extend([pick(A, self.a.elem), pick(B, self.b.elem)]);
@@ -247,15 +232,15 @@ impl Matmul {
 
 /// A product whose K is split, and its parts added in order.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Split {
+pub(crate) struct Split {
     /// `[rows, columns]` of the result.
-    pub(super) extents: [usize; 2],
+    pub(crate) extents: [usize; 2],
     /// How many parts.
-    pub(super) splits: usize,
+    pub(crate) splits: usize,
     /// What the result is laid as.
-    pub(super) elem: Elem,
+    pub(crate) elem: Elem,
     /// As what it is stored.
-    pub(super) storage: DType,
+    pub(crate) storage: DType,
 }
 
 impl Split {
@@ -264,11 +249,11 @@ impl Split {
 
     /// `partials`, which leaves the parts in the workspace, then the dispatch that adds them; `keep` declares the result and
     /// `finish` adds its constants.
-    pub(super) fn kernel(
+    pub(crate) fn kernel(
         self,
         partials: Dispatch,
         statistics: Statistics,
-        keep: &'static str,
+        keep: Fragment,
         finish: impl Fn(Source) -> Source,
     ) -> Kernel {
         let Self { extents: extents @ [rows, columns], splits, elem, storage } = self;

@@ -1,44 +1,27 @@
 //! HOW an operation runs on a GPU: a table of variants, and the choice among them.
 //!
 //! A [`Variant`] is a row: an operation, a name, what it requires, and how to build its [`Kernel`] (one or more
-//! dispatches) for given shapes. Nothing here knows of wgpu: [`Caps`] are plain facts about a device.
+//! dispatches) for given shapes. The rows of an operation are in its own folder; here is what they are put together from.
+//! Nothing here knows of wgpu: [`Caps`] are plain facts about a device.
 
-mod adam;
-mod average;
-mod avg_pool;
-mod batch_norm;
-mod bias;
 mod caps;
-mod cast;
 mod choose;
-mod clip;
-mod conv;
-mod conv_direct;
-mod conv_tiled;
-mod cooperative;
-mod cross_entropy;
-mod dropout;
-mod lanes;
-mod linear;
-mod linear_tiled;
-mod loss_scale;
-mod matmul;
-mod max_pool;
-mod metrics;
-mod parts;
-mod prepare;
-mod relu;
+pub(crate) mod cooperative;
+pub(crate) mod lanes;
+pub(crate) mod matmul;
+pub(crate) mod parts;
 pub mod roofline;
-mod sgd;
-mod statistics;
+pub(crate) mod row;
+pub(crate) mod statistics;
 mod tuned;
-mod winograd;
 
 pub use caps::{Caps, DeviceClass};
 pub use choose::{SelectError, choose, exist, select};
+pub(crate) use row::{Row, Rows, elementwise_rows, reduction_rows, speed};
+pub use row::{Stores, Variant, variants};
 pub use tuned::{TABLE, Tuned};
 
-use crate::{ops::Op, shader::Source};
+use crate::shader::Source;
 
 /// One dispatch of a kernel.
 #[derive(Clone, Debug, PartialEq)]
@@ -132,76 +115,4 @@ impl Kernel {
         self.dispatches.extend(next.dispatches);
         next.workspaces.iter().fold(self, |kernel, w| kernel.workspace(w.name, w.bytes as usize))
     }
-}
-
-/// A row of the table. It computes the same on every device that it supports.
-#[derive(Debug)]
-pub struct Variant {
-    /// The operation's name, as [`Op::name`].
-    pub op: &'static str,
-    /// The variant's name, unique within the operation.
-    pub name: &'static str,
-    /// Whether this variant can compute this operation on such a device.
-    pub supports: fn(&Op, &Caps) -> bool,
-    /// The speed to expect, in percent of [`speed::general`]; asked only where it is supported. The fastest row is
-    /// chosen, among equals the first.
-    pub speed: fn(&Op, &Caps) -> u32,
-    /// The dispatches for an operation that it supports.
-    pub build: fn(&Op, &Caps) -> Kernel,
-}
-
-/// What most rows expect of themselves. A row that is fast on some shapes only has a function of its own, with the
-/// measurement that it stands on.
-pub mod speed {
-    use super::{Caps, Op};
-
-    /// The measure of the others: a row that any device runs well.
-    pub fn general(_: &Op, _: &Caps) -> u32 {
-        100
-    }
-
-    /// Rows on matrix units: several times the arithmetic of the others.
-    pub fn on_matrix_units(_: &Op, _: &Caps) -> u32 {
-        300
-    }
-
-    /// Barrier-free rows without workgroup memory: three times the general one on a software adapter (measured on
-    /// llvmpipe: 2 to 6), and far behind it on a GPU.
-    pub fn on_software(_: &Op, caps: &Caps) -> u32 {
-        if caps.software() { 300 } else { 30 }
-    }
-}
-
-/// All rows: those of an operation in the order of preference.
-pub fn variants() -> impl Iterator<Item = &'static Variant> {
-    [
-        prepare::VARIANTS,
-        conv_tiled::FORWARD_VARIANTS,
-        conv_tiled::GRAD_INPUT_VARIANTS,
-        conv_tiled::GRAD_WEIGHT_VARIANTS,
-        conv::VARIANTS,
-        conv_direct::VARIANTS,
-        winograd::VARIANTS,
-        bias::VARIANTS,
-        batch_norm::VARIANTS,
-        relu::VARIANTS,
-        max_pool::VARIANTS,
-        avg_pool::VARIANTS,
-        dropout::VARIANTS,
-        linear_tiled::FORWARD_VARIANTS,
-        linear_tiled::GRAD_INPUT_VARIANTS,
-        linear_tiled::GRAD_WEIGHT_VARIANTS,
-        linear_tiled::UPDATE_VARIANTS,
-        linear::VARIANTS,
-        cross_entropy::VARIANTS,
-        metrics::VARIANTS,
-        adam::VARIANTS,
-        sgd::VARIANTS,
-        average::VARIANTS,
-        clip::VARIANTS,
-        cast::VARIANTS,
-        loss_scale::VARIANTS,
-    ]
-    .into_iter()
-    .flatten()
 }

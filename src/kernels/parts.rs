@@ -1,55 +1,46 @@
 //! What the rows of the table are put together from.
 
-use super::{Caps, Dispatch, Kernel};
-use crate::{dtype::DType, ops::Op, shader::Source};
+use super::{Dispatch, Kernel};
+use crate::{
+    dtype::DType,
+    shader::{Fragment, Source, fragment},
+};
 
-const READ_PLAIN: &str = include_str!("../../shaders/shared/read_plain.wgsl");
-const READ_NORMALIZED: &str = include_str!("../../shaders/shared/read_normalized.wgsl");
+const READ_PLAIN: Fragment = fragment!("shared/read_plain.wgsl");
+const READ_NORMALIZED: Fragment = fragment!("shared/read_normalized.wgsl");
 
 /// How a kernel reads its input: as it is, or through batch norm and ReLU.
-pub(super) fn read(normalized: bool) -> &'static str {
+pub(crate) fn read(normalized: bool) -> Fragment {
     if normalized { READ_NORMALIZED } else { READ_PLAIN }
 }
 
 /// What takes the loss's scale out of gradients, where they carry one.
-pub(super) fn scaling(scaled: bool) -> &'static [&'static str] {
+pub(crate) fn scaling(scaled: bool) -> &'static [Fragment] {
     if scaled { &[LOSS_SCALE, SCALE_LOSS] } else { &[SCALE_NONE] }
 }
 
 /// Invocations in a workgroup of the kernels that do not say otherwise. A multiple of every subgroup in use.
-pub(super) const WORKGROUP: usize = 64;
+pub(crate) const WORKGROUP: usize = 64;
 
 /// The name of the scratch buffer of kernels that need only one.
-pub(super) const WORKSPACE: &str = "workspace";
+pub(crate) const WORKSPACE: &str = "workspace";
 
-pub(super) const GRID: &str = include_str!("../../shaders/shared/grid.wgsl");
-pub(super) const CONTROL: &str = include_str!("../../shaders/shared/control.wgsl");
-pub(super) const LOSS_SCALE: &str = include_str!("../../shaders/shared/loss_scale.wgsl");
-const SCALE_NONE: &str = include_str!("../../shaders/shared/scale_none.wgsl");
-const SCALE_LOSS: &str = include_str!("../../shaders/shared/scale_loss.wgsl");
-pub(super) const PHILOX: &str = include_str!("../../shaders/shared/philox.wgsl");
-pub(super) const MOMENTS: &str = include_str!("../../shaders/shared/moments.wgsl");
-pub(super) const REDUCE: &str = include_str!("../../shaders/shared/reduce.wgsl");
+pub(crate) const GRID: Fragment = fragment!("shared/grid.wgsl");
+pub(crate) const CONTROL: Fragment = fragment!("shared/control.wgsl");
+pub(crate) const LOSS_SCALE: Fragment = fragment!("shared/loss_scale.wgsl");
+const SCALE_NONE: Fragment = fragment!("shared/scale_none.wgsl");
+const SCALE_LOSS: Fragment = fragment!("shared/scale_loss.wgsl");
+pub(crate) const PHILOX: Fragment = fragment!("shared/philox.wgsl");
+pub(crate) const MOMENTS: Fragment = fragment!("shared/moments.wgsl");
+pub(crate) const REDUCE: Fragment = fragment!("shared/reduce.wgsl");
 
-/// The operation that a row is for. The table never hands a row another one.
-macro_rules! unpack {
-    ($op:expr, $variant:ident) => {{
-        let crate::ops::Op::$variant(op) = $op.plain() else {
-            unreachable!("a row for {} got {}", stringify!($variant), $op.name())
-        };
-        op
-    }};
-}
-pub(super) use unpack;
-
-/// What an operation computes, whatever its operands are stored as, where the device can store them so: for rows that take
-/// both f32 and f16.
-pub(super) fn stored<'a>(op: &'a Op, caps: &Caps) -> Option<&'a Op> {
-    (op.storage() == DType::F32 || caps.f16).then(|| op.plain())
+/// `1 - decay`, taken in f64: in f32 it would lose the last digits of a decay near 1.
+pub(crate) fn complement(decay: f32) -> f32 {
+    (1.0 - f64::from(decay)) as f32
 }
 
 /// A source with the constants that every kernel has.
-pub(super) fn source(files: &[&'static str]) -> Source {
+pub(crate) fn source(files: &[Fragment]) -> Source {
     let mut all = vec![GRID];
     all.extend(files);
     Source::new(all).constant("WORKGROUP", WORKGROUP)
@@ -57,7 +48,7 @@ pub(super) fn source(files: &[&'static str]) -> Source {
 
 /// What an invocation of an elementwise kernel touches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Elem {
+pub(crate) enum Elem {
     /// One f32.
     Scalar,
     /// Four that lie together.
@@ -66,12 +57,12 @@ pub(super) enum Elem {
 
 impl Elem {
     /// The widest that so many channels take.
-    pub(super) fn of(channels: usize) -> Self {
+    pub(crate) fn of(channels: usize) -> Self {
         if channels.is_multiple_of(4) { Self::Vec4 } else { Self::Scalar }
     }
 
     /// How many values.
-    pub(super) fn lanes(self) -> usize {
+    pub(crate) fn lanes(self) -> usize {
         match self {
             Self::Scalar => 1,
             Self::Vec4 => 4,
@@ -79,7 +70,7 @@ impl Elem {
     }
 
     /// Tells a source what `<operand>_elem` is, how many values it has, and as what it is stored: `<operand>_stored`.
-    pub(super) fn named(self, storage: DType, operand: &str, source: Source) -> Source {
+    pub(crate) fn named(self, storage: DType, operand: &str, source: Source) -> Source {
         let (target, half) = match self {
             Self::Scalar => ("f32", "f16"),
             Self::Vec4 => ("vec4<f32>", "vec4<f16>"),
@@ -91,17 +82,17 @@ impl Elem {
     }
 
     /// Tells a source how many `elem`s a row of `n` values has.
-    pub(super) fn columns(self, n: usize, source: Source) -> Source {
+    pub(crate) fn columns(self, n: usize, source: Source) -> Source {
         source.constant("COLUMNS", n / self.lanes()).constant("LANES", self.lanes())
     }
 
     /// Tells a source what `elem`, `index` and `bools` are.
-    pub(super) fn alias(self, source: Source) -> Source {
+    pub(crate) fn alias(self, source: Source) -> Source {
         self.over(DType::F32, source)
     }
 
     /// As [`Elem::alias`] for kernels whose large operands are stored as f32 or f16, which they declare as `stored`.
-    pub(super) fn over(self, storage: DType, source: Source) -> Source {
+    pub(crate) fn over(self, storage: DType, source: Source) -> Source {
         let half = storage == DType::F16;
         let source = if half { source.enable("f16") } else { source };
         match self {
@@ -120,18 +111,18 @@ impl Elem {
 }
 
 /// A dispatch with an invocation for each of `invocations` pieces of work.
-pub(super) fn dispatch(label: &'static str, source: Source, invocations: usize) -> Dispatch {
+pub(crate) fn dispatch(label: &'static str, source: Source, invocations: usize) -> Dispatch {
     Dispatch::new(label, source, invocations.div_ceil(WORKGROUP) as u64)
 }
 
 /// A kernel of one dispatch without a workspace.
-pub(super) fn single(source: Source, invocations: usize) -> Kernel {
+pub(crate) fn single(source: Source, invocations: usize) -> Kernel {
     Kernel::new(vec![dispatch("", source, invocations)])
 }
 
 /// How the chunks of a column become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Merge {
+pub(crate) enum Merge {
     /// A workgroup a channel, in a fixed tree.
     Tree,
     /// An invocation an elem of channels, in order.
@@ -140,11 +131,11 @@ pub(super) enum Merge {
 
 /// Rows of `[rows, channels]` in chunks that are reduced apart and then merged.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Chunks {
+pub(crate) struct Chunks {
     /// Rows in a chunk; the last may have fewer.
-    pub(super) rows: usize,
+    pub(crate) rows: usize,
     /// How many chunks.
-    pub(super) count: usize,
+    pub(crate) count: usize,
 }
 
 impl Chunks {
@@ -153,12 +144,12 @@ impl Chunks {
     /// Chunks in all, at most: enough invocations for a large GPU, few enough to merge quickly.
     const MOST: usize = 1024;
 
-    pub(super) fn of(rows: usize) -> Self {
+    pub(crate) fn of(rows: usize) -> Self {
         Self::of_at_least(Self::LEAST, rows)
     }
 
     /// As [`Chunks::of`], where chunks of `least` rows are worth an invocation.
-    pub(super) fn of_at_least(least: usize, rows: usize) -> Self {
+    pub(crate) fn of_at_least(least: usize, rows: usize) -> Self {
         let size = rows.div_ceil(Self::MOST).max(least);
         Self { rows: size, count: rows.div_ceil(size) }
     }
@@ -168,12 +159,12 @@ impl Chunks {
 
     /// The dispatch that merges the chunks of `channels` columns; `tree` are the files of the tree, `serial` the other.
     /// `finish` adds the constants that both have, `C` excepted.
-    pub(super) fn merge(
+    pub(crate) fn merge(
         self,
         how: Merge,
         elem: Elem,
         channels: usize,
-        (tree, serial): ([&'static str; 2], &'static str),
+        (tree, serial): ([Fragment; 2], Fragment),
         finish: impl Fn(Source) -> Source,
     ) -> Dispatch {
         if how == Merge::Serial || self.count <= Self::FEW {
@@ -186,7 +177,7 @@ impl Chunks {
         }
     }
 
-    pub(super) fn constants(self, source: Source) -> Source {
+    pub(crate) fn constants(self, source: Source) -> Source {
         source.constant("CHUNK", self.rows).constant("CHUNKS", self.count)
     }
 }

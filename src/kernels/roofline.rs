@@ -1,7 +1,7 @@
 //! What an adapter reaches at best, to measure kernels by: one shader that only computes, some that only move.
 
 use super::Dispatch;
-use crate::shader::Source;
+use crate::shader::{Source, fragment};
 
 const WORKGROUP: usize = 256;
 
@@ -21,7 +21,7 @@ pub fn arithmetic() -> Probe {
     const WORKGROUPS: usize = 4096;
     const ROUNDS: usize = 32;
     let invocations = WORKGROUPS * WORKGROUP;
-    let source = Source::new([include_str!("../../shaders/roofline/fma.wgsl")])
+    let source = Source::new([fragment!("roofline/fma.wgsl")])
         .constant("WORKGROUP", WORKGROUP)
         .constant("ROUNDS", ROUNDS);
     Probe {
@@ -37,9 +37,9 @@ pub fn arithmetic() -> Probe {
 pub fn memory(bytes: u64) -> Vec<Probe> {
     const PARTS: usize = 4;
     let vectors = (bytes / 16) as usize / (PARTS * WORKGROUP) * (PARTS * WORKGROUP);
-    let copy = include_str!("../../shaders/roofline/copy.wgsl");
+    let copy = fragment!("roofline/copy.wgsl");
     let probe = |label, file, parts: usize, stride: usize| {
-        let source = Source::new([include_str!("../../shaders/shared/grid.wgsl"), file])
+        let source = Source::new([fragment!("shared/grid.wgsl"), file])
             .constant("WORKGROUP", WORKGROUP)
             .constant("LEN", vectors)
             .constant("PARTS", parts)
@@ -54,6 +54,6 @@ pub fn memory(bytes: u64) -> Vec<Probe> {
         probe("copy", copy, 1, 1),
         probe("copy_strided", copy, PARTS, WORKGROUP),
         probe("copy_blocks", copy, PARTS, 1),
-        probe("update", include_str!("../../shaders/roofline/update.wgsl"), 1, 1),
+        probe("update", fragment!("roofline/update.wgsl"), 1, 1),
     ]
 }

@@ -1,22 +1,24 @@
 //! What kernels give of the columns of their results besides the results: what a batch norm next to them needs.
 
 use super::{
-    Dispatch, Kernel, batch_norm,
+    Dispatch, Kernel,
     parts::{Chunks, Elem, Merge, WORKSPACE},
 };
 use crate::{
     dtype::DType,
-    ops::{BatchNormStatistics, ConvForward, ConvGradInput, GradStatistics},
-    shader::Source,
+    ops::{
+        BatchNormStatistics, ConvForward, ConvGradInput, GradStatistics, batch_norm::kernels as batch_norm,
+    },
+    shader::{Fragment, Source, fragment},
 };
 
-const NONE: &str = include_str!("../../shaders/shared/chunk_no_statistics.wgsl");
-const MOMENTS: &str = include_str!("../../shaders/shared/chunk_statistics.wgsl");
-const SUMS: &str = include_str!("../../shaders/shared/chunk_grad_statistics.wgsl");
+const NONE: Fragment = fragment!("shared/chunk_no_statistics.wgsl");
+const MOMENTS: Fragment = fragment!("shared/chunk_statistics.wgsl");
+const SUMS: Fragment = fragment!("shared/chunk_grad_statistics.wgsl");
 
 /// What there is to know of a column, and for what.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Statistics {
+pub(crate) enum Statistics {
     /// Nothing.
     None,
     /// Of an output: its mean and its variance.
@@ -39,7 +41,7 @@ impl From<&ConvGradInput> for Statistics {
 
 impl Statistics {
     /// The files for a kernel whose invocations work the rows of a chunk: they call `observe` and `report`.
-    pub(super) fn files(self) -> &'static [&'static str] {
+    pub(crate) fn files(self) -> &'static [Fragment] {
         match self {
             Self::None => &[NONE],
             Self::Moments => &[MOMENTS],
@@ -48,7 +50,7 @@ impl Statistics {
     }
 
     /// The constants of those files.
-    pub(super) fn constants(self, source: Source) -> Source {
+    pub(crate) fn constants(self, source: Source) -> Source {
         match self {
             Self::Sums(sums) => batch_norm::slope(Some(sums.at_zero), source),
             _ => source,
@@ -56,7 +58,7 @@ impl Statistics {
     }
 
     /// A kernel that leaves them of each chunk of rows in the workspace, with the dispatch behind it that merges them.
-    pub(super) fn merged(
+    pub(crate) fn merged(
         self,
         kernel: Kernel,
         [rows, columns]: [usize; 2],
@@ -79,7 +81,7 @@ impl Statistics {
     }
 
     /// A kernel that gives nothing but its result, with dispatches behind it that look at that.
-    pub(super) fn behind(
+    pub(crate) fn behind(
         self,
         kernel: Kernel,
         [rows, columns]: [usize; 2],

@@ -32,7 +32,7 @@ impl Tuned {
             return None;
         }
         let name = self.0.get(&(op.name().to_owned(), Self::shape(op)))?;
-        variants().find(|row| row.op == op.name() && row.name == name && (row.supports)(op, caps))
+        variants().find(|row| row.op == op.name() && row.name == name && row.supports(op, caps))
     }
 
     /// How many shapes were measured.

@@ -9,7 +9,7 @@
 mod adam;
 mod average;
 mod avg_pool;
-mod batch_norm;
+pub(crate) mod batch_norm;
 mod bias;
 mod cast;
 mod clip;
@@ -125,7 +125,6 @@ macro_rules! for_each_op {
         }
     };
 }
-#[allow(unused_imports)]
 pub(crate) use for_each_op;
 
 macro_rules! op_enum {

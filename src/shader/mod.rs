@@ -4,4 +4,5 @@ mod reflect;
 mod source;
 
 pub use reflect::{Binding, Interface, Member, ReflectError, Struct, reflect};
-pub use source::Source;
+pub(crate) use source::fragment;
+pub use source::{Fragment, Source};

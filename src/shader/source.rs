@@ -1,5 +1,32 @@
 //! Assembling a kernel's WGSL from its constants and its files.
 
+/// A WGSL file of `shaders/`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Fragment {
+    /// The path within `shaders/`, as `relu/forward.wgsl`.
+    pub path: &'static str,
+    /// The text.
+    pub text: &'static str,
+}
+
+impl Fragment {
+    /// A text that is no file of `shaders/`.
+    pub const fn inline(text: &'static str) -> Self {
+        Self { path: "(inline)", text }
+    }
+}
+
+/// The [`Fragment`] of a path within `shaders/`.
+macro_rules! fragment {
+    ($path:literal) => {
+        $crate::shader::Fragment {
+            path: $path,
+            text: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $path)),
+        }
+    };
+}
+pub(crate) use fragment;
+
 /// A kernel's source: a generated `const` prelude, then files in order.
 ///
 /// The three knobs of a variant, in this order: constants, an element alias, another file. There is no
@@ -7,12 +34,12 @@
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Source {
     prelude: String,
-    files: Vec<&'static str>,
+    files: Vec<Fragment>,
 }
 
 impl Source {
-    /// A source of the given files (their contents, by `include_str!`), without constants.
-    pub fn new(files: impl Into<Vec<&'static str>>) -> Self {
+    /// A source of the given files, without constants.
+    pub fn new(files: impl Into<Vec<Fragment>>) -> Self {
         Self { prelude: String::new(), files: files.into() }
     }
 
@@ -58,7 +85,7 @@ impl Source {
         let mut text = self.prelude.clone();
         for file in &self.files {
             text += "\n";
-            text += file;
+            text += file.text;
         }
         text
     }

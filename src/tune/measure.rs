@@ -66,7 +66,7 @@ pub fn jobs(program: &Program, caps: &Caps) -> Vec<Job> {
             known.steps += 1;
             continue;
         }
-        let rows = variants().filter(|row| row.op == step.op.name() && (row.supports)(&step.op, caps));
+        let rows = variants().filter(|row| row.op == step.op.name() && row.supports(&step.op, caps));
         let rows: Vec<_> = rows.collect();
         let (Ok(expected), true) = (select(&step.op, caps, &[]), rows.len() > 1) else { continue };
         jobs.push(Job { op: step.op.clone(), label: step.label.clone(), steps: 1, rows, expected });
@@ -108,7 +108,7 @@ fn check(
     small: &Op,
     reference: &verify::Reference,
 ) -> Result<(), String> {
-    if !(row.supports)(small, caps) {
+    if !row.supports(small, caps) {
         return Err(format!("it cannot be checked: it does not run {small:?}"));
     }
     let verdict = reference.hold(adapter, row, false, |_| true);

@@ -42,7 +42,7 @@ pub fn matrix_units(adapter: &Adapter) -> Result<(), String> {
     }
     for row in variants().filter(|row| row.name == "cooperative") {
         let mut ops = cases(row.op);
-        ops.retain(|op| (row.supports)(op, &caps));
+        ops.retain(|op| row.supports(op, &caps));
         ops.sort_by_key(|op| std::cmp::Reverse(op.flops()));
         ops.truncate(CASES);
         let verdict = Reference::of(&ops).hold(adapter, row, false, |_| true);

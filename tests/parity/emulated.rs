@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use vgg_wgpu::{
     kernels::{Caps, Kernel, Variant, variants},
     ops::Op,
-    shader::Source,
+    shader::{Fragment, Source},
     verify::{Reference, cases},
 };
 
@@ -93,7 +93,7 @@ fn emulate(kernel: Kernel, side: usize) -> Kernel {
     let dispatches = kernel.dispatches.into_iter().map(|mut dispatch| {
         let wgsl = dispatch.source.assemble();
         if wgsl.contains("coop_mat") {
-            dispatch.source = Source::new([&*emulated(&wgsl, side).leak()]);
+            dispatch.source = Source::new([Fragment::inline(emulated(&wgsl, side).leak())]);
         }
         dispatch
     });
@@ -107,15 +107,14 @@ fn row(op: &Op) -> &'static Variant {
 macro_rules! rows {
     ($($op:literal),+) => { rows!(@ $($op 16, $op 8),+) };
     (@ $($op:literal $side:literal),+) => {
-        &[$(Variant {
-            op: $op,
-            name: concat!("cooperative, emulated with matrices of ", $side),
-            supports: |op, caps| (row(op).supports)(op, &Caps { matrix_side: Some($side), ..caps.clone() }),
-            speed: |_, _| 0,
-            build: |op, caps| {
-                emulate((row(op).build)(op, &Caps { matrix_side: Some($side), ..caps.clone() }), $side)
+        &[$(Variant::custom(
+            $op,
+            concat!("cooperative, emulated with matrices of ", $side),
+            |op, caps| row(op).supports(op, &Caps { matrix_side: Some($side), ..caps.clone() }),
+            |op, caps| {
+                emulate(row(op).build(op, &Caps { matrix_side: Some($side), ..caps.clone() }), $side)
             },
-        }),+]
+        )),+]
     };
 }
 
@@ -147,7 +146,7 @@ fn matrix_units() {
     assert_eq!(walked, on_matrix_units);
     for rows in ROWS.chunks(2) {
         let mut all = cases(rows[0].op);
-        all.retain(|op| op.flops() <= MOST_FLOPS && (rows[0].supports)(op, &caps));
+        all.retain(|op| op.flops() <= MOST_FLOPS && rows[0].supports(op, &caps));
         all.sort_by_key(Op::flops);
         let mut kinds: BTreeMap<_, Vec<Op>> = BTreeMap::new();
         for op in all {
@@ -160,7 +159,7 @@ fn matrix_units() {
             .collect();
         let reference = Reference::of(&cases);
         for row in rows {
-            let verdict = reference.hold(&adapter, row, false, |op| (row.supports)(op, &caps));
+            let verdict = reference.hold(&adapter, row, false, |op| row.supports(op, &caps));
             let title = format!("{}/{}", row.op, row.name);
             assert_eq!(verdict.cases, cases.len(), "{title}");
             assert!(verdict.failures.is_empty(), "{title}: {}", verdict.failures.join("\n"));

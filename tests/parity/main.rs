@@ -50,14 +50,14 @@ fn walk(name: &str) {
         for (checked, mode) in [(false, "release"), (true, "checked")] {
             let verdict = reference.hold(&adapter, row, checked, |op| {
                 let case = cases.iter().position(|case| case == op).expect("one of the cases");
-                (row.supports)(op, &caps) && in_turn(row, checked, case, cases.len())
+                row.supports(op, &caps) && in_turn(row, checked, case, cases.len())
             });
             let title = format!("{}/{} ({mode})", row.op, row.name);
             assert!(verdict.cases > 0, "{title}: no case fits it");
             assert!(verdict.failures.is_empty(), "{title}: {}", verdict.failures.join("\n"));
         }
     }
-    let covered = |op| variants().any(|v| v.op == name && (v.supports)(op, &caps));
+    let covered = |op| variants().any(|v| v.op == name && v.supports(op, &caps));
     for op in &cases {
         assert!(covered(op), "no variant runs {op:?}");
     }

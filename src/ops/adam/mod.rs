@@ -2,6 +2,7 @@
 
 mod check;
 pub(crate) mod cpu;
+pub(crate) mod kernels;
 
 use super::{
     Control, ControlBlock, Each, Extent, F32, Family, LossScale, Operation, Read, Update, operand::operands,

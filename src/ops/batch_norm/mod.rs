@@ -5,6 +5,7 @@
 
 mod check;
 pub(crate) mod cpu;
+pub(crate) mod kernels;
 pub(crate) mod reference;
 
 use super::{Each, Extent, F32, Family, Operation, Read, Stored, Update, Write, operand::operands};

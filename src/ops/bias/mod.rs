@@ -2,6 +2,7 @@
 
 mod check;
 mod cpu;
+pub(crate) mod kernels;
 
 use super::{Each, Extent, F32, Family, Operation, Read, Stored, Write, operand::operands};
 

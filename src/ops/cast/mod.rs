@@ -2,6 +2,7 @@
 
 mod check;
 mod cpu;
+mod kernels;
 
 use super::{DType, Each, Extent, Family, Operation, Read, Stored, Write, operand::operands};
 

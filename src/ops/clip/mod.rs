@@ -2,6 +2,7 @@
 
 mod check;
 mod cpu;
+mod kernels;
 
 use super::{Each, Extent, F32, Family, LossScale, Operation, Read, Update, Write, operand::operands};
 

@@ -2,6 +2,7 @@
 
 mod check;
 mod cpu;
+mod kernels;
 pub(crate) mod reference;
 
 use super::{

@@ -2,6 +2,7 @@
 
 mod check;
 mod cpu;
+mod kernels;
 
 use super::{Control, ControlBlock, Each, Extent, Family, Operation, Read, Stored, Write, operand::operands};
 

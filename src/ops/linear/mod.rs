@@ -2,6 +2,7 @@
 
 mod check;
 mod cpu;
+mod kernels;
 mod reference;
 
 use super::{

@@ -9,6 +9,7 @@
 
 mod check;
 mod cpu;
+mod kernels;
 
 use bytemuck::{Pod, Zeroable};
 

@@ -2,6 +2,7 @@
 
 mod check;
 mod cpu;
+mod kernels;
 
 use super::{
     Control, ControlBlock, Each, Extent, F32, Family, Operation, Read, U32, Update, operand::operands,

@@ -2,6 +2,7 @@
 
 mod check;
 mod cpu;
+mod kernels;
 
 use super::{Each, Extent, F32, Family, Operation, Read, Stored, U8, Write, operand::operands};
 

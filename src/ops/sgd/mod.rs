@@ -2,6 +2,7 @@
 
 mod check;
 mod cpu;
+mod kernels;
 
 use super::{
     Control, ControlBlock, Each, Extent, F32, Family, LossScale, Operation, Read, Update, operand::operands,

@@ -3,37 +3,39 @@
 use super::{FILTERS, INPUTS, OUTPUTS, plan::Winograd};
 use crate::{
     kernels::{
-        Caps, Dispatch, Kernel, Part, batch_norm,
+        Caps, Dispatch, Kernel, Part,
         parts::{Chunks, Elem, MOMENTS, Merge, WORKGROUP, WORKSPACE, dispatch, read, source},
     },
-    ops::{Conv, ConvForward, ConvGradInput, ConvGradWeight, GradStatistics},
-    shader::Source,
+    ops::{
+        Conv, ConvForward, ConvGradInput, ConvGradWeight, GradStatistics, batch_norm::kernels as batch_norm,
+    },
+    shader::{Fragment, Source, fragment},
 };
 
 /// Rows and vectors of columns that a workgroup turns together: the rows are a line of most caches in f32.
 const TURNED: [usize; 2] = [16, WORKGROUP / 16];
 
-const F4: &str = include_str!("../../../shaders/winograd/f4.wgsl");
-const F2: &str = include_str!("../../../shaders/winograd/f2.wgsl");
-const READ_INPUT: &str = include_str!("../../../shaders/winograd/read_input.wgsl");
-const READ_GRADIENT: &str = include_str!("../../../shaders/winograd/read_gradient.wgsl");
-const READ_GRADIENT_THROUGH: &str = include_str!("../../../shaders/winograd/read_gradient_through.wgsl");
-const TILE_INPUTS: &str = include_str!("../../../shaders/winograd/tile_inputs.wgsl");
-const TILE_OUTPUTS: &str = include_str!("../../../shaders/winograd/tile_outputs.wgsl");
-const TILES: &str = include_str!("../../../shaders/winograd/tiles.wgsl");
-const FILTER: &str = include_str!("../../../shaders/winograd/filter.wgsl");
-const FILTER_FORWARD: &str = include_str!("../../../shaders/winograd/filter_forward.wgsl");
-const FILTER_TURNED: &str = include_str!("../../../shaders/winograd/filter_turned.wgsl");
-const GRAD_FILTER: &str = include_str!("../../../shaders/winograd/grad_filter.wgsl");
-const GRAD_WEIGHT_KEEP: &str = include_str!("../../../shaders/conv/grad_weight_keep.wgsl");
-const OUTPUT: &str = include_str!("../../../shaders/winograd/output.wgsl");
-const BIAS: &str = include_str!("../../../shaders/winograd/bias.wgsl");
-const NO_BIAS: &str = include_str!("../../../shaders/winograd/no_bias.wgsl");
-const STATISTICS: &str = include_str!("../../../shaders/winograd/statistics.wgsl");
-const GRAD_STATISTICS: &str = include_str!("../../../shaders/winograd/grad_statistics.wgsl");
-const NO_STATISTICS: &str = include_str!("../../../shaders/winograd/no_statistics.wgsl");
-const STATISTICS_MERGE: &str = include_str!("../../../shaders/winograd/statistics_merge.wgsl");
-const STATISTICS_MERGE_SERIAL: &str = include_str!("../../../shaders/winograd/statistics_merge_serial.wgsl");
+const F4: Fragment = fragment!("winograd/f4.wgsl");
+const F2: Fragment = fragment!("winograd/f2.wgsl");
+const READ_INPUT: Fragment = fragment!("winograd/read_input.wgsl");
+const READ_GRADIENT: Fragment = fragment!("winograd/read_gradient.wgsl");
+const READ_GRADIENT_THROUGH: Fragment = fragment!("winograd/read_gradient_through.wgsl");
+const TILE_INPUTS: Fragment = fragment!("winograd/tile_inputs.wgsl");
+const TILE_OUTPUTS: Fragment = fragment!("winograd/tile_outputs.wgsl");
+const TILES: Fragment = fragment!("winograd/tiles.wgsl");
+const FILTER: Fragment = fragment!("winograd/filter.wgsl");
+const FILTER_FORWARD: Fragment = fragment!("winograd/filter_forward.wgsl");
+const FILTER_TURNED: Fragment = fragment!("winograd/filter_turned.wgsl");
+const GRAD_FILTER: Fragment = fragment!("winograd/grad_filter.wgsl");
+const GRAD_WEIGHT_KEEP: Fragment = fragment!("conv/grad_weight_keep.wgsl");
+const OUTPUT: Fragment = fragment!("winograd/output.wgsl");
+const BIAS: Fragment = fragment!("winograd/bias.wgsl");
+const NO_BIAS: Fragment = fragment!("winograd/no_bias.wgsl");
+const STATISTICS: Fragment = fragment!("winograd/statistics.wgsl");
+const GRAD_STATISTICS: Fragment = fragment!("winograd/grad_statistics.wgsl");
+const NO_STATISTICS: Fragment = fragment!("winograd/no_statistics.wgsl");
+const STATISTICS_MERGE: Fragment = fragment!("winograd/statistics_merge.wgsl");
+const STATISTICS_MERGE_SERIAL: Fragment = fragment!("winograd/statistics_merge_serial.wgsl");
 
 /// Images that are worked together.
 #[derive(Clone, Copy, Debug)]
@@ -116,7 +118,7 @@ impl Segments {
         let stride = self.stride(channels);
         let elem = if caps.software() { Elem::of(channels) } else { Elem::Scalar };
         let vectors = channels / elem.lanes();
-        let files: &[&str] =
+        let files: &[Fragment] =
             if caps.software() { &[STATISTICS_MERGE_SERIAL] } else { &[MOMENTS, STATISTICS_MERGE] };
         let source = elem
             .alias(source(files))
@@ -146,7 +148,7 @@ impl Winograd {
         images * h * w
     }
 
-    fn source(self, elem: Elem, files: &[&'static str]) -> Source {
+    fn source(self, elem: Elem, files: &[Fragment]) -> Source {
         let mut all = vec![if self.outputs == 4 { F4 } else { F2 }];
         all.extend(files);
         elem.alias(source(&all))
@@ -159,7 +161,7 @@ impl Winograd {
         images: usize,
         channels: usize,
         elem: Elem,
-        files: &[&'static str],
+        files: &[Fragment],
     ) -> Source {
         let [h, w] = self.grid(conv);
         self.source(elem, files)
@@ -180,7 +182,7 @@ impl Winograd {
         caps: &Caps,
         images: ImageRange,
         (name, channels): (&'static str, usize),
-        files: &[&'static str],
+        files: &[Fragment],
     ) -> Dispatch {
         let elem = self.elem(caps, channels);
         let source = self.over_tiles(conv, images.count, channels, elem, files);
@@ -267,7 +269,7 @@ impl Winograd {
         images: ImageRange,
         (segments, count): (Segments, usize),
         (name, channels): (&'static str, usize),
-        finish: &[&'static str],
+        finish: &[Fragment],
     ) -> Dispatch {
         let elem = self.elem(caps, channels);
         let source = self

@@ -8,12 +8,12 @@ use crate::{
     dtype::DType,
     kernels::{Caps, Dispatch, lanes::Lanes, matmul::Matmul, parts::GRID},
     ops::Conv,
-    shader::Source,
+    shader::{Fragment, Source, fragment},
 };
 
-const LANES: &str = include_str!("../../../shaders/winograd/product_lanes.wgsl");
-const OUTER_LANES: &str = include_str!("../../../shaders/winograd/outer_product_lanes.wgsl");
-const TILED: &str = include_str!("../../../shaders/winograd/product_tiled.wgsl");
+const LANES: Fragment = fragment!("winograd/product_lanes.wgsl");
+const OUTER_LANES: Fragment = fragment!("winograd/outer_product_lanes.wgsl");
+const TILED: Fragment = fragment!("winograd/product_tiled.wgsl");
 
 /// A tile of a product through workgroup memory.
 #[derive(Clone, Copy, Debug)]

@@ -12,8 +12,8 @@ mod transforms;
 use plan::{Family, Pass, Winograd};
 use transforms::{ImageRange, Segments};
 
-use super::{Caps, Dispatch, Kernel, Variant, lanes::Lanes, parts::unpack};
-use crate::ops::{Conv, ConvForward, ConvGradInput, ConvGradWeight, Op};
+use super::{Conv, ConvForward, ConvGradInput, ConvGradWeight};
+use crate::kernels::{Caps, Dispatch, Kernel, Row, Stores, lanes::Lanes};
 
 /// The workspaces: tiles of inputs and of outputs at the points of the transform, and filters.
 const INPUTS: &str = "winograd_input";
@@ -25,32 +25,32 @@ const TILED2: Winograd = Winograd { outputs: 2, family: Family::Tiled };
 const LANES4: Winograd = Winograd { outputs: 4, family: Family::Lanes };
 const LANES2: Winograd = Winograd { outputs: 2, family: Family::Lanes };
 
+macro_rules! rows {
+    ($build:ident, $pass:expr) => {
+        &[
+            row!("winograd4", TILED4, $build, $pass),
+            row!("winograd2", TILED2, $build, $pass),
+            row!("winograd4_lanes", LANES4, $build, $pass),
+            row!("winograd2_lanes", LANES2, $build, $pass),
+        ]
+    };
+}
+
 macro_rules! row {
-    ($op:literal, $variant:ident, $name:literal, $winograd:ident, $build:ident, $pass:expr) => {
-        Variant {
-            op: $op,
+    ($name:literal, $winograd:ident, $build:ident, $pass:expr) => {
+        Row {
             name: $name,
-            supports: |op, caps| matches!(op, Op::$variant(op) if $winograd.fits(&op.conv, caps)),
-            speed: |op, caps| $winograd.speed(&unpack!(op, $variant).conv, caps, $pass),
-            build: |op, caps| $winograd.$build(unpack!(op, $variant), caps),
+            stores: Stores::F32,
+            supports: |op, caps| $winograd.fits(&op.conv, caps),
+            speed: |op, caps| $winograd.speed(&op.conv, caps, $pass),
+            build: |op, _, caps| $winograd.$build(op, caps),
         }
     };
 }
 
-pub(super) const VARIANTS: &[Variant] = &[
-    row!("conv.forward", ConvForward, "winograd4", TILED4, forward, Pass::Forward),
-    row!("conv.forward", ConvForward, "winograd2", TILED2, forward, Pass::Forward),
-    row!("conv.forward", ConvForward, "winograd4_lanes", LANES4, forward, Pass::Forward),
-    row!("conv.forward", ConvForward, "winograd2_lanes", LANES2, forward, Pass::Forward),
-    row!("conv.grad_input", ConvGradInput, "winograd4", TILED4, grad_input, Pass::GradInput),
-    row!("conv.grad_input", ConvGradInput, "winograd2", TILED2, grad_input, Pass::GradInput),
-    row!("conv.grad_input", ConvGradInput, "winograd4_lanes", LANES4, grad_input, Pass::GradInput),
-    row!("conv.grad_input", ConvGradInput, "winograd2_lanes", LANES2, grad_input, Pass::GradInput),
-    row!("conv.grad_weight", ConvGradWeight, "winograd4", TILED4, grad_weight, Pass::GradWeight),
-    row!("conv.grad_weight", ConvGradWeight, "winograd2", TILED2, grad_weight, Pass::GradWeight),
-    row!("conv.grad_weight", ConvGradWeight, "winograd4_lanes", LANES4, grad_weight, Pass::GradWeight),
-    row!("conv.grad_weight", ConvGradWeight, "winograd2_lanes", LANES2, grad_weight, Pass::GradWeight),
-];
+pub(super) const FORWARD: &[Row<ConvForward>] = rows!(forward, Pass::Forward);
+pub(super) const GRAD_INPUT: &[Row<ConvGradInput>] = rows!(grad_input, Pass::GradInput);
+pub(super) const GRAD_WEIGHT: &[Row<ConvGradWeight>] = rows!(grad_weight, Pass::GradWeight);
 
 impl Winograd {
     fn fits(self, conv: &Conv, caps: &Caps) -> bool {

@@ -2,20 +2,23 @@
 //! channels, whose window stays in registers. Nothing asks for the gradient of that layer's input.
 
 use super::{
-    Caps, Dispatch, Kernel, Variant, conv,
-    conv_tiled::{INPUT_PLAIN, gradient},
-    matmul::Matmul,
-    parts::{Chunks, Elem, GRID, Merge, dispatch, source, stored, unpack},
-    statistics::Statistics,
+    Conv, ConvForward, ConvGradWeight, GRAD_WEIGHT_KEEP, GRAD_WEIGHT_PARTIAL, only, shape, split_grad_weight,
+    tiled::{INPUT_PLAIN, gradient},
 };
 use crate::{
-    ops::{Conv, Op},
-    shader::Source,
+    dtype::DType,
+    kernels::{
+        Caps, Dispatch, Kernel, Row, Stores,
+        matmul::Matmul,
+        parts::{Chunks, Elem, GRID, Merge, dispatch, source},
+        statistics::Statistics,
+    },
+    shader::{Fragment, Source, fragment},
 };
 
-const WINDOW: &str = include_str!("../../shaders/conv/direct_window.wgsl");
-const FORWARD: &str = include_str!("../../shaders/conv/forward_direct.wgsl");
-const GRAD_WEIGHT: &str = include_str!("../../shaders/conv/grad_weight_direct.wgsl");
+const WINDOW: Fragment = fragment!("conv/direct_window.wgsl");
+const FORWARD_PIXELS: Fragment = fragment!("conv/forward_direct.wgsl");
+const GRAD_WEIGHT_PIXELS: Fragment = fragment!("conv/grad_weight_direct.wgsl");
 
 /// Input channels at most: nine times as many weights of four channels lie in an invocation's registers.
 const MOST_CHANNELS: usize = 4;
@@ -28,22 +31,21 @@ const ENOUGH: [usize; 2] = [1 << 16, 1 << 10];
 /// Invocations side by side along the channels, in `conv.grad_weight`.
 const COLUMN_LANES: usize = 16;
 
-pub(super) const VARIANTS: &[Variant] = &[
-    Variant {
-        op: "conv.forward",
-        name: "direct",
-        supports: |op, caps| matches!(stored(op, caps), Some(Op::ConvForward(op)) if fits(&op.conv) && !op.normalized),
-        speed,
-        build: forward,
-    },
-    Variant {
-        op: "conv.grad_weight",
-        name: "direct",
-        supports: |op, caps| matches!(stored(op, caps), Some(Op::ConvGradWeight(op)) if fits(&op.conv) && !op.normalized),
-        speed,
-        build: grad_weight,
-    },
-];
+pub(super) const FORWARD: &[Row<ConvForward>] = &[Row {
+    name: "direct",
+    stores: Stores::Both,
+    supports: |op, _| fits(&op.conv) && !op.normalized,
+    speed,
+    build: forward,
+}];
+
+pub(super) const GRAD_WEIGHT: &[Row<ConvGradWeight>] = &[Row {
+    name: "direct",
+    stores: Stores::Both,
+    supports: |op, _| fits(&op.conv) && !op.normalized,
+    speed,
+    build: grad_weight,
+}];
 
 fn fits(conv: &Conv) -> bool {
     conv.c <= MOST_CHANNELS && conv.k.is_multiple_of(4)
@@ -51,30 +53,28 @@ fn fits(conv: &Conv) -> bool {
 
 /// On llvmpipe 1.4 to 3.4 times as fast forwards, 1.3 to 3 times backwards, as the `lanes` rows, of 300 there; on GPUs by
 /// the arithmetic in the shaders' headers, not measured.
-fn speed(_: &Op, _: &Caps) -> u32 {
+fn speed<O>(_: &O, _: &Caps) -> u32 {
     400
 }
 
-fn forward(op: &Op, caps: &Caps) -> Kernel {
-    let convolution = unpack!(op, ConvForward);
-    let (conv, storage, elem) = (&convolution.conv, op.storage(), Elem::Vec4);
+fn forward(op: &ConvForward, storage: DType, caps: &Caps) -> Kernel {
+    let (conv, elem) = (&op.conv, Elem::Vec4);
     let (all, columns) = (conv.n * conv.h, conv.k / elem.lanes());
     let enough = ENOUGH[usize::from(caps.software())];
     let lines = (all * columns / enough).clamp(1, LONG.div_ceil(conv.w));
     let chunks = Chunks { rows: lines * conv.w, count: all.div_ceil(lines) };
-    let statistics = Statistics::from(convolution);
-    let files = [&[INPUT_PLAIN, WINDOW], statistics.files(), &[FORWARD]].concat();
+    let statistics = Statistics::from(op);
+    let files = [&[INPUT_PLAIN, WINDOW], statistics.files(), &[FORWARD_PIXELS]].concat();
     let source = source(&files).constant("LINES", lines).constant("CHUNKS", chunks.count);
     let source = elem.columns(conv.k, elem.over(storage, source));
-    let source = Elem::Scalar.named(storage, "input", conv::shape(conv, source));
-    let kernel = conv::only(dispatch("", source, columns * chunks.count));
+    let source = Elem::Scalar.named(storage, "input", shape(conv, source));
+    let kernel = only(dispatch("", source, columns * chunks.count));
     let how = if caps.software() { Merge::Serial } else { Merge::Tree };
     statistics.merged(kernel, [conv.pixels(), conv.k], chunks, how)
 }
 
-fn grad_weight(op: &Op, caps: &Caps) -> Kernel {
-    let gradients = unpack!(op, ConvGradWeight);
-    let (conv, storage, elem) = (&gradients.conv, op.storage(), Elem::Vec4);
+fn grad_weight(op: &ConvGradWeight, storage: DType, caps: &Caps) -> Kernel {
+    let (conv, elem) = (&op.conv, Elem::Vec4);
     let (all, columns) = (conv.n * conv.h, conv.k / elem.lanes());
     let blocks = columns.div_ceil(COLUMN_LANES);
     // Barriers do not pay on software adapters.
@@ -83,20 +83,20 @@ fn grad_weight(op: &Op, caps: &Caps) -> Kernel {
     let splits = Matmul::splits(caps, blocks, 4 * 9 * conv.c * conv.k, all, least);
     let lines = all.div_ceil(splits * teams);
     let splits = all.div_ceil(lines * teams);
-    let keep = if splits > 1 { conv::GRAD_WEIGHT_PARTIAL } else { conv::GRAD_WEIGHT_KEEP };
-    let files = [GRID, INPUT_PLAIN, WINDOW, gradient(gradients.through), keep, GRAD_WEIGHT];
+    let keep = if splits > 1 { GRAD_WEIGHT_PARTIAL } else { GRAD_WEIGHT_KEEP };
+    let files = [GRID, INPUT_PLAIN, WINDOW, gradient(op.through), keep, GRAD_WEIGHT_PIXELS];
     let source = elem
         .columns(conv.k, elem.over(storage, Source::new(files)))
         .constant("COLUMN_LANES", COLUMN_LANES)
         .constant("TEAMS", teams)
         .constant("LINES", lines)
         .constant("SPLITS", splits)
-        .flag("ACCUMULATE", gradients.accumulate);
+        .flag("ACCUMULATE", op.accumulate);
     let source = Elem::Scalar
-        .named(storage, "input", elem.named(storage, "grad", conv::shape(conv, source)))
+        .named(storage, "input", elem.named(storage, "grad", shape(conv, source)))
         .constant("GRAD_C", columns)
-        .float("GRAD_AT_ZERO", gradients.through.unwrap_or(0.0));
+        .float("GRAD_AT_ZERO", op.through.unwrap_or(0.0));
     let label = if splits > 1 { "partials" } else { "" };
     let first = Dispatch::new(label, source, (blocks * splits) as u64);
-    if splits > 1 { conv::split_grad_weight(gradients, splits, first) } else { conv::only(first) }
+    if splits > 1 { split_grad_weight(op, splits, first) } else { only(first) }
 }

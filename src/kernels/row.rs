@@ -1,0 +1,239 @@
+//! The table: a row is one way to compute an operation on a GPU.
+
+use std::sync::LazyLock;
+
+use super::{Caps, Kernel};
+use crate::{
+    dtype::DType,
+    ops::{Op, Operation, for_each_op},
+};
+
+/// As what a row takes the operands that mixed precision stores as f16.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stores {
+    /// f32 only.
+    F32,
+    /// f16 only.
+    F16,
+    /// Either.
+    Both,
+}
+
+impl Stores {
+    fn takes(self, storage: DType, caps: &Caps) -> bool {
+        match storage {
+            DType::F16 => self != Self::F32 && caps.f16,
+            _ => self != Self::F16,
+        }
+    }
+}
+
+/// One way to compute an operation. It computes the same on every device that it supports.
+pub(crate) struct Row<O> {
+    /// The name, unique within the operation.
+    pub name: &'static str,
+    /// As what it takes its operands.
+    pub stores: Stores,
+    /// Whether it can compute this operation on such a device.
+    pub supports: fn(&O, &Caps) -> bool,
+    /// The speed to expect, in percent of [`speed::general`]; asked only where it is supported. The fastest row is chosen,
+    /// the first among equals.
+    pub speed: fn(&O, &Caps) -> u32,
+    /// The dispatches, for operands that are stored as a type.
+    pub build: fn(&O, DType, &Caps) -> Kernel,
+}
+
+/// The rows of an operation: `src/ops/<op>/kernels.rs`.
+pub(crate) trait Rows: Operation + 'static {
+    /// The rows in the order of preference.
+    const ROWS: &[&[Row<Self>]];
+}
+
+/// What most rows expect of themselves. A row that is fast on some shapes only has a function of its own, with the
+/// measurement that it stands on.
+pub(crate) mod speed {
+    use super::Caps;
+
+    /// The measure of the others: a row that any device runs well.
+    pub fn general<O>(_: &O, _: &Caps) -> u32 {
+        100
+    }
+
+    /// Rows on matrix units: several times the arithmetic of the others.
+    pub fn on_matrix_units<O>(_: &O, _: &Caps) -> u32 {
+        300
+    }
+
+    /// Barrier-free rows without workgroup memory: three times the general one on a software adapter (measured on
+    /// llvmpipe: 2 to 6), and far behind it on a GPU.
+    pub fn on_software<O>(_: &O, caps: &Caps) -> u32 {
+        if caps.software() { 300 } else { 30 }
+    }
+}
+
+/// Two rows of an elementwise operation: one for values in fours, one for any. `$width` is what has to be a multiple of four,
+/// and `$build` is called with the operation, its storage and the [`Elem`](super::parts::Elem).
+macro_rules! elementwise_rows {
+    ($stores:ident, $width:expr, $build:expr) => {
+        &[
+            $crate::kernels::Row {
+                name: "vec4",
+                stores: $crate::kernels::Stores::$stores,
+                supports: |op, _| {
+                    let width: fn(&Self) -> usize = $width;
+                    width(op).is_multiple_of(4)
+                },
+                speed: $crate::kernels::speed::general,
+                build: |op, storage, _| $build(op, storage, $crate::kernels::parts::Elem::Vec4),
+            },
+            $crate::kernels::Row {
+                name: "scalar",
+                stores: $crate::kernels::Stores::$stores,
+                supports: |_, _| true,
+                speed: $crate::kernels::speed::general,
+                build: |op, storage, _| $build(op, storage, $crate::kernels::parts::Elem::Scalar),
+            },
+        ]
+    };
+}
+pub(crate) use elementwise_rows;
+
+/// Four rows of a reduction down columns: in fours or not, and with the chunks merged in a tree or in order. `$columns` is what
+/// has to be a multiple of four, and `$build` is called with the operation, its storage, the elem and the
+/// [`Merge`](super::parts::Merge).
+macro_rules! reduction_rows {
+    ($columns:expr, $build:expr) => {
+        &[
+            $crate::kernels::row::reduction_row!("vec4", general, $columns, $build, Vec4, Tree),
+            $crate::kernels::row::reduction_row!("scalar", general, |_| 4, $build, Scalar, Tree),
+            $crate::kernels::row::reduction_row!("vec4_serial", on_software, $columns, $build, Vec4, Serial),
+            $crate::kernels::row::reduction_row!("scalar_serial", on_software, |_| 4, $build, Scalar, Serial),
+        ]
+    };
+}
+pub(crate) use reduction_rows;
+
+macro_rules! reduction_row {
+    ($name:literal, $speed:ident, $columns:expr, $build:expr, $elem:ident, $merge:ident) => {
+        $crate::kernels::Row {
+            name: $name,
+            stores: $crate::kernels::Stores::Both,
+            supports: |op, _| {
+                let columns: fn(&Self) -> usize = $columns;
+                columns(op).is_multiple_of(4)
+            },
+            speed: $crate::kernels::speed::$speed,
+            build: |op, storage, _| {
+                let (elem, how) =
+                    ($crate::kernels::parts::Elem::$elem, $crate::kernels::parts::Merge::$merge);
+                $build(op, storage, elem, how)
+            },
+        }
+    };
+}
+pub(crate) use reduction_row;
+
+macro_rules! table {
+    ($($op:ident,)*) => {
+        use crate::ops::{$($op),*};
+
+        enum AnyRow {
+            $($op(&'static Row<$op>),)*
+            /// A row that is in no table: tests and experiments.
+            Custom { supports: fn(&Op, &Caps) -> bool, build: fn(&Op, &Caps) -> Kernel },
+        }
+
+        impl Variant {
+            fn stores(&self) -> Stores {
+                match self.row {
+                    $(AnyRow::$op(row) => row.stores,)*
+                    AnyRow::Custom { .. } => Stores::Both,
+                }
+            }
+
+            /// Whether this variant can compute this operation on such a device.
+            pub fn supports(&self, op: &Op, caps: &Caps) -> bool {
+                self.stores().takes(op.storage(), caps)
+                    && match (self.row, op.plain()) {
+                        $((AnyRow::$op(row), Op::$op(op)) => (row.supports)(op, caps),)*
+                        (AnyRow::Custom { supports, .. }, _) => supports(op, caps),
+                        _ => false,
+                    }
+            }
+
+            /// The speed to expect, in percent of a general variant's; 0 where it computes something else.
+            pub fn speed(&self, op: &Op, caps: &Caps) -> u32 {
+                match (self.row, op.plain()) {
+                    $((AnyRow::$op(row), Op::$op(op)) => (row.speed)(op, caps),)*
+                    _ => 0,
+                }
+            }
+
+            /// The dispatches for an operation that it supports.
+            ///
+            /// # Panics
+            /// For another operation.
+            pub fn build(&self, op: &Op, caps: &Caps) -> Kernel {
+                let storage = op.storage();
+                match (self.row, op.plain()) {
+                    $((AnyRow::$op(row), Op::$op(op)) => (row.build)(op, storage, caps),)*
+                    (AnyRow::Custom { build, .. }, _) => build(op, caps),
+                    _ => panic!("{}/{} got {}", self.op, self.name, op.name()),
+                }
+            }
+        }
+
+        static VARIANTS: LazyLock<Vec<Variant>> = LazyLock::new(|| {
+            let mut variants = Vec::new();
+            $(variants.extend(
+                $op::ROWS
+                    .iter()
+                    .copied()
+                    .flatten()
+                    .map(|row| Variant { op: $op::NAME, name: row.name, row: AnyRow::$op(row) }),
+            );)*
+            variants
+        });
+    };
+}
+for_each_op!(table);
+
+impl Clone for AnyRow {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl Copy for AnyRow {}
+
+/// A row of the table.
+pub struct Variant {
+    /// The operation's name, as [`Op::name`].
+    pub op: &'static str,
+    /// The variant's name, unique within the operation.
+    pub name: &'static str,
+    row: AnyRow,
+}
+
+impl Variant {
+    /// A variant that is in no table, for tests and experiments: of the operation of this name.
+    pub const fn custom(
+        op: &'static str,
+        name: &'static str,
+        supports: fn(&Op, &Caps) -> bool,
+        build: fn(&Op, &Caps) -> Kernel,
+    ) -> Self {
+        Self { op, name, row: AnyRow::Custom { supports, build } }
+    }
+}
+
+impl std::fmt::Debug for Variant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.op, self.name)
+    }
+}
+
+/// All rows: those of an operation in the order of preference.
+pub fn variants() -> impl Iterator<Item = &'static Variant> {
+    VARIANTS.iter()
+}

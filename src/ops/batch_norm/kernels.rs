@@ -1,0 +1,184 @@
+//! Rows for the operations of batch normalisation.
+
+use super::{
+    BatchNormAffine, BatchNormGradAffine, BatchNormGradInput, BatchNormGradStatistics, BatchNormNormalize,
+    BatchNormRunning, BatchNormStatistics,
+};
+use crate::{
+    dtype::DType,
+    kernels::{
+        Dispatch, Kernel, Row, Rows, Stores, elementwise_rows,
+        parts::{Chunks, Elem, MOMENTS, Merge, REDUCE, WORKSPACE, dispatch, single, source},
+        reduction_rows, speed,
+    },
+    shader::{Fragment, Source, fragment},
+};
+
+const STATISTICS_PARTIALS: Fragment = fragment!("batch_norm/statistics_partials.wgsl");
+const STATISTICS_MERGE: ([Fragment; 2], Fragment) = (
+    [MOMENTS, fragment!("batch_norm/statistics_merge.wgsl")],
+    fragment!("batch_norm/statistics_merge_serial.wgsl"),
+);
+const RUNNING: Fragment = fragment!("batch_norm/running.wgsl");
+const AFFINE: Fragment = fragment!("batch_norm/affine.wgsl");
+pub(crate) const RELU_SLOPE: Fragment = fragment!("shared/relu_slope.wgsl");
+const NORMALIZE: Fragment = fragment!("batch_norm/normalize.wgsl");
+const GRAD_PARTIALS: Fragment = fragment!("batch_norm/grad_statistics_partials.wgsl");
+const GRAD_MERGE: ([Fragment; 2], Fragment) = (
+    [REDUCE, fragment!("batch_norm/grad_statistics_merge.wgsl")],
+    fragment!("batch_norm/grad_statistics_merge_serial.wgsl"),
+);
+const GRAD_AFFINE: Fragment = fragment!("batch_norm/grad_affine.wgsl");
+const GRAD_BIAS: Fragment = fragment!("batch_norm/grad_bias.wgsl");
+const GRAD_INPUT: Fragment = fragment!("batch_norm/grad_input.wgsl");
+
+/// Rows that one invocation of the elementwise kernels works, so that the channel's values are loaded once.
+const CHUNK: usize = 8;
+
+impl Rows for BatchNormStatistics {
+    const ROWS: &[&[Row<Self>]] = &[reduction_rows!(|norm| norm.channels, statistics)];
+}
+
+impl Rows for BatchNormRunning {
+    const ROWS: &[&[Row<Self>]] = &[&[Row {
+        name: "channel",
+        stores: Stores::F32,
+        supports: |_, _| true,
+        speed: speed::general,
+        build: |norm, _, _| running(norm),
+    }]];
+}
+
+impl Rows for BatchNormAffine {
+    const ROWS: &[&[Row<Self>]] = &[&[Row {
+        name: "channel",
+        stores: Stores::F32,
+        supports: |_, _| true,
+        speed: speed::general,
+        build: |norm, _, _| single(source(&[AFFINE]).float("EPS", norm.eps), norm.channels),
+    }]];
+}
+
+impl Rows for BatchNormNormalize {
+    const ROWS: &[&[Row<Self>]] = &[elementwise_rows!(Both, |norm| norm.channels, normalize)];
+}
+
+impl Rows for BatchNormGradStatistics {
+    const ROWS: &[&[Row<Self>]] = &[reduction_rows!(|norm| norm.channels, grad_statistics)];
+}
+
+impl Rows for BatchNormGradAffine {
+    const ROWS: &[&[Row<Self>]] = &[&[Row {
+        name: "channel",
+        stores: Stores::F32,
+        supports: |_, _| true,
+        speed: speed::general,
+        build: |norm, _, _| grad_affine(norm),
+    }]];
+}
+
+impl Rows for BatchNormGradInput {
+    const ROWS: &[&[Row<Self>]] = &[elementwise_rows!(Both, |norm| norm.channels, grad_input)];
+}
+
+fn running(norm: &BatchNormRunning) -> Kernel {
+    let source = source(&[RUNNING])
+        .float("MOMENTUM", norm.momentum)
+        .float("VARIANCE_FACTOR", norm.variance_factor() as f32);
+    single(source, norm.channels)
+}
+
+fn grad_affine(norm: &BatchNormGradAffine) -> Kernel {
+    let vectors = source(&[GRAD_AFFINE]).float("TOTAL_ROWS", norm.total_rows as f32);
+    let kernel = single(vectors, norm.channels);
+    if !norm.bias {
+        return kernel;
+    }
+    let zero = dispatch("bias", source(&[GRAD_BIAS]), norm.channels);
+    kernel.then(Kernel::new(vec![zero]))
+}
+
+/// A row for the statistics, as dispatches of other kernels.
+pub(crate) fn statistics(norm: &BatchNormStatistics, storage: DType, elem: Elem, how: Merge) -> Kernel {
+    let chunks = Chunks::of(norm.rows);
+    let vectors = norm.channels / elem.lanes();
+    let partials =
+        elem.over(storage, source(&[STATISTICS_PARTIALS])).constant("C", vectors).constant("ROWS", norm.rows);
+    let merge = statistics_merge(norm, chunks, elem, how);
+    Kernel::new(vec![dispatch("partials", chunks.constants(partials), vectors * chunks.count), merge])
+        .workspace(WORKSPACE, 4 * 2 * chunks.count * norm.channels)
+}
+
+/// The dispatch that merges the (mean, M2) of chunks.
+pub(crate) fn statistics_merge(
+    norm: &BatchNormStatistics,
+    chunks: Chunks,
+    elem: Elem,
+    how: Merge,
+) -> Dispatch {
+    chunks.merge(how, elem, norm.channels, STATISTICS_MERGE, |source| {
+        source.constant("ROWS", norm.rows).constant("ROWS_BEFORE", norm.rows_before)
+    })
+}
+
+/// A source with a file that knows the ReLU behind the normalisation.
+fn relu_slope(relu: Option<f32>, file: Fragment) -> Source {
+    slope(relu, source(&[RELU_SLOPE, file]))
+}
+
+/// Tells a source with [`RELU_SLOPE`] about that ReLU.
+pub(crate) fn slope(relu: Option<f32>, source: Source) -> Source {
+    source.flag("RELU", relu.is_some()).float("AT_ZERO", relu.unwrap_or(0.0))
+}
+
+/// A row for the normalisation, as dispatches of other kernels.
+pub(crate) fn normalize(norm: &BatchNormNormalize, storage: DType, elem: Elem) -> Kernel {
+    let vectors = norm.channels / elem.lanes();
+    let source = elem
+        .over(storage, source(&[NORMALIZE]))
+        .constant("ROWS", norm.rows)
+        .constant("C", vectors)
+        .constant("CHUNK", CHUNK)
+        .flag("RELU", norm.relu);
+    single(source, vectors * norm.rows.div_ceil(CHUNK))
+}
+
+/// A row for the gradients of gamma and beta, as dispatches of other kernels.
+pub(crate) fn grad_statistics(
+    norm: &BatchNormGradStatistics,
+    storage: DType,
+    elem: Elem,
+    how: Merge,
+) -> Kernel {
+    let chunks = Chunks::of(norm.rows);
+    let vectors = norm.channels / elem.lanes();
+    let partials = elem
+        .over(storage, relu_slope(norm.relu, GRAD_PARTIALS))
+        .constant("C", vectors)
+        .constant("ROWS", norm.rows);
+    let merge = grad_statistics_merge(norm.channels, norm.accumulate, chunks, elem, how);
+    Kernel::new(vec![dispatch("partials", chunks.constants(partials), vectors * chunks.count), merge])
+        .workspace(WORKSPACE, 4 * 2 * chunks.count * norm.channels)
+}
+
+/// The dispatch that adds up the sums of chunks.
+pub(crate) fn grad_statistics_merge(
+    channels: usize,
+    accumulate: bool,
+    chunks: Chunks,
+    elem: Elem,
+    how: Merge,
+) -> Dispatch {
+    chunks.merge(how, elem, channels, GRAD_MERGE, |source| source.flag("ACCUMULATE", accumulate))
+}
+
+/// A row for the gradient of the input, as dispatches of other kernels.
+pub(crate) fn grad_input(norm: &BatchNormGradInput, storage: DType, elem: Elem) -> Kernel {
+    let vectors = norm.channels / elem.lanes();
+    let source = elem
+        .over(storage, relu_slope(norm.relu, GRAD_INPUT))
+        .constant("ROWS", norm.rows)
+        .constant("C", vectors)
+        .constant("CHUNK", CHUNK);
+    single(source, vectors * norm.rows.div_ceil(CHUNK))
+}

@@ -1,0 +1,49 @@
+//! Rows for [`crate::ops::Cast`].
+
+use super::Cast;
+use crate::{
+    dtype::DType,
+    kernels::{
+        Kernel, Row, Rows, Stores,
+        parts::{Elem, single, source},
+        speed,
+    },
+    shader::{Fragment, fragment},
+};
+
+const CONVERT: Fragment = fragment!("cast/convert.wgsl");
+
+impl Rows for Cast {
+    const ROWS: &[&[Row<Self>]] = &[&[
+        Row {
+            name: "vec4",
+            stores: Stores::F32,
+            supports: |cast, caps| caps.f16 && cast.len.is_multiple_of(4),
+            speed: speed::general,
+            build: |cast, _, _| convert(cast, Elem::Vec4),
+        },
+        Row {
+            name: "scalar",
+            stores: Stores::F32,
+            supports: |_, caps| caps.f16,
+            speed: speed::general,
+            build: |cast, _, _| convert(cast, Elem::Scalar),
+        },
+    ]];
+}
+
+fn convert(cast: &Cast, elem: Elem) -> Kernel {
+    let name = |dtype| match (dtype == DType::F16, elem) {
+        (true, Elem::Scalar) => "f16",
+        (true, Elem::Vec4) => "vec4<f16>",
+        (false, Elem::Scalar) => "f32",
+        (false, Elem::Vec4) => "vec4<f32>",
+    };
+    let len = cast.len / elem.lanes();
+    let source = source(&[CONVERT])
+        .enable("f16")
+        .alias("source", name(cast.from))
+        .alias("stored", name(cast.to))
+        .constant("LEN", len);
+    single(source, len)
+}

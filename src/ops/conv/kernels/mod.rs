@@ -1,0 +1,317 @@
+//! Rows for [`crate::ops::ConvForward`] and its gradients.
+
+mod direct;
+mod tiled;
+mod winograd;
+
+use self::tiled::gradient;
+use super::{Conv, ConvForward, ConvGradInput, ConvGradWeight};
+use crate::{
+    dtype::DType,
+    kernels::{
+        Caps, Dispatch, Kernel, Row, Rows, Stores, cooperative,
+        lanes::Lanes,
+        matmul::{Matmul, Split},
+        parts::{Elem, Merge, dispatch, read, single, source},
+        speed,
+        statistics::Statistics,
+    },
+    ops::{BatchNormGradInput, BatchNormNormalize, batch_norm::kernels as batch_norm},
+    shader::{Fragment, Source, fragment},
+};
+
+pub(super) const NEIGHBOUR: Fragment = fragment!("conv/neighbour.wgsl");
+const FORWARD_BLOCKED: Fragment = fragment!("conv/forward_blocked.wgsl");
+const GRAD_INPUT_BLOCKED: Fragment = fragment!("conv/grad_input_blocked.wgsl");
+const GRAD_WEIGHT_BLOCKED: Fragment = fragment!("conv/grad_weight_blocked.wgsl");
+const FORWARD_LANES: Fragment = fragment!("conv/forward_lanes.wgsl");
+const GRAD_INPUT_LANES: Fragment = fragment!("conv/grad_input_lanes.wgsl");
+const GRAD_WEIGHT_LANES: Fragment = fragment!("conv/grad_weight_lanes.wgsl");
+const LANES_KEEP: Fragment = fragment!("conv/lanes_keep.wgsl");
+const FORWARD_COOPERATIVE: Fragment = fragment!("conv/forward_cooperative.wgsl");
+const GRAD_INPUT_COOPERATIVE: Fragment = fragment!("conv/grad_input_cooperative.wgsl");
+const GRAD_WEIGHT_COOPERATIVE: Fragment = fragment!("conv/grad_weight_cooperative.wgsl");
+pub(super) const GRAD_WEIGHT_PARTIAL: Fragment = fragment!("conv/grad_weight_partial.wgsl");
+pub(super) const FORWARD_KEEP: Fragment = fragment!("conv/forward_keep.wgsl");
+pub(super) const GRAD_INPUT_KEEP: Fragment = fragment!("conv/grad_input_keep.wgsl");
+pub(super) const GRAD_WEIGHT_KEEP: Fragment = fragment!("conv/grad_weight_keep.wgsl");
+
+impl Rows for ConvForward {
+    const ROWS: &[&[Row<Self>]] = &[
+        tiled::FORWARD,
+        &[
+            Row {
+                name: "cooperative",
+                stores: Stores::F16,
+                supports: |op, caps| cooperative::fits(caps) && fours(&op.conv),
+                speed: speed::on_matrix_units,
+                build: |op, _, caps| forward_cooperative(op, caps),
+            },
+            Row {
+                name: "lanes",
+                stores: Stores::Both,
+                supports: |op, caps| Lanes::fit(caps, op.conv.k),
+                speed: speed::on_software,
+                build: |op, storage, _| forward_lanes(op, storage),
+            },
+            Row {
+                name: "blocked",
+                stores: Stores::F32,
+                supports: |op, _| op.conv.c.is_multiple_of(4) && op.conv.k.is_multiple_of(8),
+                speed: speed::on_software,
+                build: |op, _, _| forward_blocked(op),
+            },
+        ],
+        direct::FORWARD,
+        winograd::FORWARD,
+    ];
+}
+
+impl Rows for ConvGradInput {
+    const ROWS: &[&[Row<Self>]] = &[
+        tiled::GRAD_INPUT,
+        &[
+            Row {
+                name: "cooperative",
+                stores: Stores::F16,
+                supports: |op, caps| cooperative::fits(caps) && fours(&op.conv),
+                speed: speed::on_matrix_units,
+                build: |op, _, caps| grad_input_cooperative(op, caps),
+            },
+            Row {
+                name: "lanes",
+                stores: Stores::Both,
+                supports: |op, caps| Lanes::fit(caps, op.conv.c),
+                speed: speed::on_software,
+                build: |op, storage, _| grad_input_lanes(op, storage),
+            },
+            Row {
+                name: "blocked",
+                stores: Stores::F32,
+                supports: |op, _| op.conv.k.is_multiple_of(4) && op.conv.c.is_multiple_of(8),
+                speed: speed::on_software,
+                build: |op, _, _| grad_input_blocked(op),
+            },
+        ],
+        winograd::GRAD_INPUT,
+    ];
+}
+
+impl Rows for ConvGradWeight {
+    const ROWS: &[&[Row<Self>]] = &[
+        tiled::GRAD_WEIGHT,
+        &[
+            Row {
+                name: "cooperative",
+                stores: Stores::F16,
+                supports: |op, caps| cooperative::fits(caps) && fours(&op.conv),
+                speed: speed::on_matrix_units,
+                build: |op, _, caps| grad_weight_cooperative(op, caps),
+            },
+            Row {
+                name: "lanes",
+                stores: Stores::Both,
+                supports: |op, caps| Lanes::fit(caps, op.conv.k),
+                speed: speed::on_software,
+                build: grad_weight_lanes,
+            },
+            Row {
+                name: "blocked",
+                stores: Stores::F32,
+                supports: |op, _| op.conv.c.is_multiple_of(8) && op.conv.k.is_multiple_of(8),
+                speed: speed::on_software,
+                build: |op, _, caps| grad_weight_blocked(op, caps),
+            },
+        ],
+        direct::GRAD_WEIGHT,
+        winograd::GRAD_WEIGHT,
+    ];
+}
+
+fn forward_lanes(op: &ConvForward, storage: DType) -> Kernel {
+    let conv = &op.conv;
+    let (lanes, statistics) = (Lanes::of(conv.pixels(), conv.k, conv.c, &[]), Statistics::from(op));
+    let kernel = lanes_rows(conv, lanes, statistics, storage, [FORWARD_KEEP, FORWARD_LANES]);
+    let kernel = activated(op.normalized, conv, storage, kernel);
+    statistics.merged(kernel, [conv.pixels(), conv.k], lanes.chunks(), Merge::Serial)
+}
+
+fn forward_blocked(op: &ConvForward) -> Kernel {
+    let conv = &op.conv;
+    let source = shape(conv, source(&[FORWARD_BLOCKED]));
+    let kernel = single(source, conv.k / 8 * conv.pixels().div_ceil(4));
+    let kernel = activated(op.normalized, conv, DType::F32, kernel);
+    Statistics::from(op).behind(kernel, [conv.pixels(), conv.k], Merge::Serial, DType::F32)
+}
+
+fn grad_input_lanes(op: &ConvGradInput, storage: DType) -> Kernel {
+    let conv = &op.conv;
+    let (lanes, statistics) = (Lanes::of(conv.pixels(), conv.c, conv.k, &[]), Statistics::from(op));
+    let kernel = lanes_rows(conv, lanes, statistics, storage, [GRAD_INPUT_KEEP, GRAD_INPUT_LANES]);
+    let kernel = read_back((false, op.through), conv, storage, kernel);
+    statistics.merged(kernel, [conv.pixels(), conv.c], lanes.chunks(), Merge::Serial)
+}
+
+fn grad_input_blocked(op: &ConvGradInput) -> Kernel {
+    let conv = &op.conv;
+    let source = shape(conv, source(&[GRAD_INPUT_BLOCKED]));
+    let kernel = single(source, conv.c / 8 * conv.pixels().div_ceil(4));
+    let kernel = read_back((false, op.through), conv, DType::F32, kernel);
+    Statistics::from(op).behind(kernel, [conv.pixels(), conv.c], Merge::Serial, DType::F32)
+}
+
+fn grad_weight_blocked(op: &ConvGradWeight, caps: &Caps) -> Kernel {
+    let conv = &op.conv;
+    let blocks = 9 * (conv.c / 8) * (conv.k / 8);
+    // Rows of pixels are what is split; invocations, not workgroups, are the pieces of work.
+    let splits = Matmul::splits(caps, blocks.div_ceil(8), 4 * 9 * conv.c * conv.k, conv.n * conv.h, 1);
+    let source = shape(conv, source(&[GRAD_WEIGHT_BLOCKED])).constant("SPLITS", splits);
+    let kernel = split_grad_weight(op, splits, dispatch("partials", source, blocks * splits));
+    read_back((op.normalized, op.through), conv, DType::F32, kernel)
+}
+
+pub(super) fn shape(conv: &Conv, source: Source) -> Source {
+    source
+        .constant("IMAGES", conv.n)
+        .constant("H", conv.h)
+        .constant("W", conv.w)
+        .constant("IN", conv.c)
+        .constant("OUT", conv.k)
+}
+
+/// A kernel that reads a plain `input`, with batch norm and ReLU in front of it as a dispatch of their own.
+fn activated(normalized: bool, conv: &Conv, storage: DType, mut kernel: Kernel) -> Kernel {
+    if !normalized {
+        return kernel;
+    }
+    let op = BatchNormNormalize { rows: conv.pixels(), channels: conv.c, relu: true };
+    let mut front = batch_norm::normalize(&op, storage, Elem::of(conv.c))
+        .workspace("activated", storage.bytes() * op.rows * op.channels);
+    front.dispatches[0].label = "activate";
+    front.dispatches[0].rebind = &[("output", "activated")];
+    for dispatch in &mut kernel.dispatches {
+        dispatch.rebind = &[("input", "activated")];
+    }
+    front.then(kernel)
+}
+
+/// A kernel that reads a plain `input` and a plain `grad_output`, with the dispatches in front of it that make them: batch
+/// norm and ReLU of the input, and their backward pass for the gradient.
+fn read_back(
+    (normalized, through): (bool, Option<f32>),
+    conv: &Conv,
+    storage: DType,
+    kernel: Kernel,
+) -> Kernel {
+    let mut kernel = activated(normalized, conv, storage, kernel);
+    if through.is_none() {
+        return kernel;
+    }
+    let op = BatchNormGradInput { rows: conv.pixels(), channels: conv.k, relu: through };
+    let mut front = batch_norm::grad_input(&op, storage, Elem::of(conv.k))
+        .workspace("gradient", storage.bytes() * op.rows * op.channels);
+    front.dispatches[0].label = "gradient";
+    front.dispatches[0].rebind = &[("input", "output"), ("grad_input", "gradient")];
+    // `activated` has its own in front.
+    for dispatch in &mut kernel.dispatches[usize::from(normalized)..] {
+        dispatch.rebind = match normalized {
+            true => &[("input", "activated"), ("grad_output", "gradient")],
+            false => &[("grad_output", "gradient")],
+        };
+    }
+    front.then(kernel)
+}
+
+/// A product in the registers of subgroups: a subgroup's rows are a chunk.
+fn lanes_rows(
+    conv: &Conv,
+    lanes: Lanes,
+    statistics: Statistics,
+    storage: DType,
+    [keep, file]: [Fragment; 2],
+) -> Kernel {
+    let files = [&[keep], statistics.files(), &[LANES_KEEP, file]].concat();
+    let source = lanes.rows_source(storage, &files);
+    let source = source.constant("COLUMNS", lanes.row_vectors());
+    only(lanes.rows("", statistics.constants(shape(conv, source))))
+}
+
+pub(super) fn only(dispatch: Dispatch) -> Kernel {
+    Kernel::new(vec![dispatch])
+}
+
+/// The first dispatch writes each split's weights to the workspace; the second adds them in order.
+pub(super) fn split_grad_weight(op: &ConvGradWeight, splits: usize, partials: Dispatch) -> Kernel {
+    let extents = [9 * op.conv.c, op.conv.k];
+    Split { extents, splits, elem: Elem::Vec4, storage: DType::F32 }.kernel(
+        partials,
+        Statistics::None,
+        GRAD_WEIGHT_KEEP,
+        |source| source.flag("ACCUMULATE", op.accumulate),
+    )
+}
+
+/// Splits only as far as the device needs pieces of work; without splits the results go where they belong.
+fn grad_weight_lanes(op: &ConvGradWeight, storage: DType, caps: &Caps) -> Kernel {
+    let conv = &op.conv;
+    let lanes = Lanes::of(1, conv.k, conv.c, &[]);
+    let blocks = 9 * lanes.outer_blocks();
+    let splits = lanes.splits(caps, blocks, 4 * 9 * conv.c * conv.k, conv.pixels());
+    let front = if splits > 1 { GRAD_WEIGHT_PARTIAL } else { GRAD_WEIGHT_KEEP };
+    let source = shape(conv, lanes.outer_source(storage, &[front, GRAD_WEIGHT_LANES]))
+        .constant("SPLITS", splits)
+        .flag("ACCUMULATE", op.accumulate);
+    let dispatch = Dispatch::new("partials", source, (blocks * splits) as u64);
+    let kernel = if splits > 1 {
+        split_grad_weight(op, splits, dispatch)
+    } else {
+        only(Dispatch { label: "", ..dispatch })
+    };
+    read_back((op.normalized, op.through), conv, storage, kernel)
+}
+
+/// Whether channels can be moved in fours.
+fn fours(conv: &Conv) -> bool {
+    conv.c.is_multiple_of(4) && conv.k.is_multiple_of(4)
+}
+
+fn forward_cooperative(op: &ConvForward, caps: &Caps) -> Kernel {
+    let conv = &op.conv;
+    let (m, n, k) = (conv.pixels(), conv.k, 9 * conv.c);
+    let splits = cooperative::splits(caps, m, n, k);
+    let product = cooperative::Product { m, n, k, splits, a_along_k: true, b_along_k: false };
+    let loads = [NEIGHBOUR, read(op.normalized), cooperative::B_ALONE, FORWARD_COOPERATIVE];
+    let finish = |source| shape(conv, source).constant("VECTORS", conv.c / 4);
+    cooperative::kernel(caps, product, op.into(), &loads, FORWARD_KEEP, finish)
+}
+
+fn grad_input_cooperative(op: &ConvGradInput, caps: &Caps) -> Kernel {
+    let conv = &op.conv;
+    let (m, n, k) = (conv.pixels(), conv.c, 9 * conv.k);
+    let splits = cooperative::splits(caps, m, n, k);
+    let product = cooperative::Product { m, n, k, splits, a_along_k: true, b_along_k: true };
+    let loads = [NEIGHBOUR, gradient(op.through), cooperative::B_ALONE, GRAD_INPUT_COOPERATIVE];
+    let finish = |source| cooperative_gradient(conv, op.through, source);
+    cooperative::kernel(caps, product, op.into(), &loads, GRAD_INPUT_KEEP, finish)
+}
+
+fn grad_weight_cooperative(op: &ConvGradWeight, caps: &Caps) -> Kernel {
+    let conv = &op.conv;
+    let (m, n, k) = (9 * conv.c, conv.k, conv.pixels());
+    let splits = cooperative::splits(caps, m, n, k);
+    let product = cooperative::Product { m, n, k, splits, a_along_k: false, b_along_k: false };
+    let loads = [NEIGHBOUR, read(op.normalized), gradient(op.through), GRAD_WEIGHT_COOPERATIVE];
+    let finish = |source: Source| {
+        let source = source.constant("VECTORS", conv.c / 4).flag("ACCUMULATE", op.accumulate);
+        cooperative_gradient(conv, op.through, source)
+    };
+    cooperative::kernel(caps, product, Statistics::None, &loads, GRAD_WEIGHT_KEEP, finish)
+}
+
+/// The constants of `shaders/shared/gradient_*.wgsl` in those kernels.
+fn cooperative_gradient(conv: &Conv, through: Option<f32>, source: Source) -> Source {
+    Elem::Vec4
+        .named(DType::F16, "grad", shape(conv, source))
+        .constant("GRAD_C", conv.k / 4)
+        .float("GRAD_AT_ZERO", through.unwrap_or(0.0))
+}

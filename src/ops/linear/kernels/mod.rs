@@ -1,0 +1,247 @@
+//! Rows for [`crate::ops::Linear`] and its gradients.
+
+mod tiled;
+
+use super::{Linear, LinearGradInput, LinearGradWeight, LinearUpdate};
+use crate::{
+    dtype::DType,
+    kernels::{
+        Caps, Dispatch, Kernel, Row, Rows, Stores, cooperative,
+        lanes::Lanes,
+        parts::{single, source},
+        speed,
+        statistics::Statistics,
+    },
+    ops::adam::kernels as adam,
+    shader::{Fragment, Source, fragment},
+};
+
+const FORWARD_LANES: Fragment = fragment!("linear/forward_lanes.wgsl");
+const GRAD_INPUT_LANES: Fragment = fragment!("linear/grad_input_lanes.wgsl");
+const GRAD_WEIGHT_LANES: Fragment = fragment!("linear/grad_weight_lanes.wgsl");
+const FORWARD_COOPERATIVE: Fragment = fragment!("linear/forward_cooperative.wgsl");
+const GRAD_INPUT_COOPERATIVE: Fragment = fragment!("linear/grad_input_cooperative.wgsl");
+const GRAD_WEIGHT_COOPERATIVE: Fragment = fragment!("linear/grad_weight_cooperative.wgsl");
+pub(super) const FORWARD_KEEP: Fragment = fragment!("linear/forward_keep.wgsl");
+pub(super) const GRAD_INPUT_KEEP: Fragment = fragment!("linear/grad_input_keep.wgsl");
+pub(super) const GRAD_WEIGHT_KEEP: Fragment = fragment!("linear/grad_weight_keep.wgsl");
+pub(super) const UPDATE_KEEP: Fragment = fragment!("linear/update_keep.wgsl");
+const UPDATE_LANES_KEEP: Fragment = fragment!("linear/update_lanes_keep.wgsl");
+const FORWARD_BLOCKED: Fragment = fragment!("linear/forward_blocked.wgsl");
+const GRAD_INPUT_BLOCKED: Fragment = fragment!("linear/grad_input_blocked.wgsl");
+const GRAD_WEIGHT_BLOCKED: Fragment = fragment!("linear/grad_weight_blocked.wgsl");
+
+impl Rows for Linear {
+    const ROWS: &[&[Row<Self>]] = &[
+        tiled::FORWARD,
+        &[
+            Row {
+                name: "cooperative",
+                stores: Stores::F16,
+                supports: |linear, caps| cooperative::fits(caps) && fours(linear),
+                speed: speed::on_matrix_units,
+                build: |linear, _, caps| forward_cooperative(linear, caps),
+            },
+            Row {
+                name: "lanes",
+                stores: Stores::Both,
+                supports: |linear, caps| {
+                    Lanes::fit(caps, linear.outputs) && all_fours([linear.first, linear.total])
+                },
+                speed: speed::on_software,
+                build: |linear, storage, _| forward_lanes(linear, storage),
+            },
+            Row {
+                name: "blocked",
+                stores: Stores::F32,
+                supports: |linear, _| linear.inputs.is_multiple_of(4),
+                speed: speed::on_software,
+                build: |linear, _, _| forward_blocked(linear),
+            },
+        ],
+    ];
+}
+
+impl Rows for LinearGradInput {
+    const ROWS: &[&[Row<Self>]] = &[
+        tiled::GRAD_INPUT,
+        &[
+            Row {
+                name: "cooperative",
+                stores: Stores::F16,
+                supports: |op, caps| cooperative::fits(caps) && fours(&op.0),
+                speed: speed::on_matrix_units,
+                build: |op, _, caps| grad_input_cooperative(op, caps),
+            },
+            Row {
+                name: "lanes",
+                stores: Stores::Both,
+                supports: |op, caps| Lanes::fit(caps, op.0.inputs),
+                speed: speed::on_software,
+                build: |op, storage, _| grad_input_lanes(op, storage),
+            },
+            Row {
+                name: "blocked",
+                stores: Stores::F32,
+                supports: |op, _| fours(&op.0),
+                speed: speed::on_software,
+                build: |op, _, _| grad_input_blocked(op),
+            },
+        ],
+    ];
+}
+
+impl Rows for LinearGradWeight {
+    const ROWS: &[&[Row<Self>]] = &[
+        tiled::GRAD_WEIGHT,
+        &[
+            Row {
+                name: "cooperative",
+                stores: Stores::F16,
+                supports: |op, caps| cooperative::fits(caps) && fours(&op.0),
+                speed: speed::on_matrix_units,
+                build: |op, _, caps| grad_weight_cooperative(op, caps),
+            },
+            Row {
+                name: "lanes",
+                stores: Stores::Both,
+                supports: |op, caps| Lanes::fit(caps, op.0.inputs),
+                speed: speed::on_software,
+                build: |op, storage, _| grad_weight_lanes(op, storage),
+            },
+            Row {
+                name: "blocked",
+                stores: Stores::F32,
+                supports: |op, _| {
+                    op.0.outputs.is_multiple_of(8) && all_fours([op.0.inputs, op.0.first, op.0.total])
+                },
+                speed: speed::on_software,
+                build: |op, _, _| grad_weight_blocked(op),
+            },
+        ],
+    ];
+}
+
+impl Rows for LinearUpdate {
+    const ROWS: &[&[Row<Self>]] = &[
+        tiled::UPDATE,
+        &[Row {
+            name: "lanes",
+            stores: Stores::Both,
+            supports: |op, caps| Lanes::fit(caps, op.linear.inputs),
+            speed: speed::on_software,
+            build: |op, storage, _| update_lanes(op, storage),
+        }],
+    ];
+}
+
+fn forward_lanes(linear: &Linear, storage: DType) -> Kernel {
+    let lanes = Lanes::of(linear.n, linear.outputs, linear.inputs, &[]);
+    only(lanes.rows("", shape(linear, lanes.rows_source(storage, &[FORWARD_LANES]))))
+}
+
+fn forward_blocked(linear: &Linear) -> Kernel {
+    let blocks = linear.outputs.div_ceil(4) * linear.n.div_ceil(8);
+    single(shape(linear, source(&[FORWARD_BLOCKED])), blocks)
+}
+
+fn grad_input_lanes(op: &LinearGradInput, storage: DType) -> Kernel {
+    let LinearGradInput(linear) = op;
+    let lanes = Lanes::of(linear.n, linear.inputs, linear.outputs, &[linear.first, linear.total]);
+    let source =
+        shape(linear, lanes.rows_source(storage, &[GRAD_INPUT_LANES])).flag("ACCUMULATE", op.accumulate());
+    only(lanes.rows("", source))
+}
+
+fn grad_input_blocked(op: &LinearGradInput) -> Kernel {
+    let LinearGradInput(linear) = op;
+    let source = shape(linear, source(&[GRAD_INPUT_BLOCKED])).flag("ACCUMULATE", op.accumulate());
+    single(source, linear.inputs / 4 * linear.n.div_ceil(8))
+}
+
+fn grad_weight_lanes(LinearGradWeight(linear): &LinearGradWeight, storage: DType) -> Kernel {
+    let files = &[GRAD_WEIGHT_KEEP, GRAD_WEIGHT_LANES];
+    outer_lanes(linear, outer(linear), storage, files, |source| source)
+}
+
+fn grad_weight_blocked(LinearGradWeight(linear): &LinearGradWeight) -> Kernel {
+    single(shape(linear, source(&[GRAD_WEIGHT_BLOCKED])), linear.inputs / 4 * (linear.outputs / 8))
+}
+
+fn update_lanes(LinearUpdate { linear, adam }: &LinearUpdate, storage: DType) -> Kernel {
+    let files = [adam::step(adam), vec![UPDATE_LANES_KEEP, GRAD_WEIGHT_LANES]].concat();
+    outer_lanes(linear, outer(linear).low(), storage, &files, |source| adam::constants(adam, source))
+}
+
+fn outer(linear: &Linear) -> Lanes {
+    Lanes::of(1, linear.inputs, linear.outputs, &[linear.first, linear.total])
+}
+
+/// The gradient of the weights in the registers of a subgroup.
+fn outer_lanes(
+    linear: &Linear,
+    lanes: Lanes,
+    storage: DType,
+    files: &[Fragment],
+    finish: impl Fn(Source) -> Source,
+) -> Kernel {
+    let source = finish(shape(linear, lanes.outer_source(storage, files)));
+    only(Dispatch::new("", source, lanes.outer_blocks() as u64))
+}
+
+fn shape(linear: &Linear, source: Source) -> Source {
+    let source =
+        source.constant("IMAGES", linear.n).constant("IN", linear.inputs).constant("OUT", linear.outputs);
+    slice(linear, source)
+}
+
+fn only(dispatch: Dispatch) -> Kernel {
+    Kernel::new(vec![dispatch])
+}
+
+pub(super) fn slice(linear: &Linear, source: Source) -> Source {
+    source.constant("FIRST", linear.first).constant("TOTAL", linear.total)
+}
+
+fn all_fours<const N: usize>(extents: [usize; N]) -> bool {
+    extents.iter().all(|extent| extent.is_multiple_of(4))
+}
+
+/// Whether features can be moved in fours.
+fn fours(linear: &Linear) -> bool {
+    all_fours([linear.inputs, linear.outputs, linear.first, linear.total])
+}
+
+/// A product on matrix units, whose matrices are loaded as they are.
+fn on_matrix_units(
+    caps: &Caps,
+    product: cooperative::Product,
+    [file, keep]: [Fragment; 2],
+    finish: impl Fn(Source) -> Source,
+) -> Kernel {
+    let loads = [cooperative::A_ALONE, cooperative::B_ALONE, file];
+    cooperative::kernel(caps, product, Statistics::None, &loads, keep, finish)
+}
+
+fn forward_cooperative(linear: &Linear, caps: &Caps) -> Kernel {
+    let (m, n, k) = (linear.n, linear.outputs, linear.inputs);
+    let splits = cooperative::splits(caps, m, n, k);
+    let product = cooperative::Product { m, n, k, splits, a_along_k: true, b_along_k: true };
+    on_matrix_units(caps, product, [FORWARD_COOPERATIVE, FORWARD_KEEP], |source| slice(linear, source))
+}
+
+fn grad_input_cooperative(op: &LinearGradInput, caps: &Caps) -> Kernel {
+    let LinearGradInput(linear) = op;
+    let (m, n, k) = (linear.n, linear.inputs, linear.outputs);
+    let splits = cooperative::splits(caps, m, n, k);
+    let product = cooperative::Product { m, n, k, splits, a_along_k: true, b_along_k: false };
+    let finish = |source| slice(linear, source).flag("ACCUMULATE", op.accumulate());
+    on_matrix_units(caps, product, [GRAD_INPUT_COOPERATIVE, GRAD_INPUT_KEEP], finish)
+}
+
+fn grad_weight_cooperative(LinearGradWeight(linear): &LinearGradWeight, caps: &Caps) -> Kernel {
+    let (m, n, k) = (linear.outputs, linear.inputs, linear.n);
+    let product = cooperative::Product { m, n, k, splits: 1, a_along_k: false, b_along_k: false };
+    let finish = |source| slice(linear, source);
+    on_matrix_units(caps, product, [GRAD_WEIGHT_COOPERATIVE, GRAD_WEIGHT_KEEP], finish)
+}

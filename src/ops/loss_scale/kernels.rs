@@ -1,0 +1,58 @@
+//! Rows for the scaling of the loss: [`crate::ops::ScaleGradient`], [`crate::ops::FiniteCheck`] and
+//! [`crate::ops::LossScaleUpdate`].
+
+use super::{FiniteCheck, LossScale, LossScaleUpdate, ScaleGradient};
+use crate::{
+    dtype::DType,
+    kernels::{
+        Dispatch, Kernel, Row, Rows, Stores, elementwise_rows,
+        parts::{Elem, LOSS_SCALE, complement, single, source},
+        speed,
+    },
+    shader::{Fragment, Source, fragment},
+};
+
+const APPLY: Fragment = fragment!("loss_scale/apply.wgsl");
+const CHECK: Fragment = fragment!("loss_scale/check.wgsl");
+const UPDATE: Fragment = fragment!("loss_scale/update.wgsl");
+
+impl Rows for ScaleGradient {
+    const ROWS: &[&[Row<Self>]] = &[&[Row {
+        name: "scalar",
+        stores: Stores::F32,
+        supports: |_, _| true,
+        speed: speed::general,
+        build: |scale, _, _| single(source(&[LOSS_SCALE, APPLY]), scale.len),
+    }]];
+}
+
+impl Rows for FiniteCheck {
+    const ROWS: &[&[Row<Self>]] = &[elementwise_rows!(F32, |check| check.len, check)];
+}
+
+impl Rows for LossScaleUpdate {
+    const ROWS: &[&[Row<Self>]] = &[&[Row {
+        name: "one",
+        stores: Stores::F32,
+        supports: |_, _| true,
+        speed: speed::general,
+        build: |op, _, _| update(op),
+    }]];
+}
+
+fn update(op: &LossScaleUpdate) -> Kernel {
+    let [least, most] = LossScale::RANGE;
+    let source = Source::new([LOSS_SCALE, UPDATE])
+        .float("BETA1", op.beta1)
+        .float("BETA2", op.beta2)
+        .float("ONE_MINUS_BETA1", complement(op.beta1))
+        .float("ONE_MINUS_BETA2", complement(op.beta2))
+        .float("GROWTH_INTERVAL", op.growth_interval as f32)
+        .float("LEAST", least)
+        .float("MOST", most);
+    Kernel::new(vec![Dispatch::new("", source, 1)])
+}
+
+fn check(check: &FiniteCheck, _: DType, elem: Elem) -> Kernel {
+    single(elem.alias(source(&[CHECK])), check.len / elem.lanes())
+}

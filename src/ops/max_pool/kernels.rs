@@ -1,0 +1,114 @@
+//! Rows for [`crate::ops::MaxPoolForward`] and [`crate::ops::MaxPoolGrad`].
+
+use super::{MaxPool, MaxPoolForward, MaxPoolGrad};
+use crate::{
+    dtype::DType,
+    kernels::{
+        Kernel, Row, Rows, Stores, elementwise_rows,
+        parts::{Chunks, Elem, Merge, WORKSPACE, dispatch, read, single, source},
+        speed,
+    },
+    ops::{
+        GradStatistics,
+        batch_norm::kernels::{RELU_SLOPE, grad_statistics_merge, slope},
+    },
+    shader::{Fragment, Source, fragment},
+};
+
+const CHOOSE: Fragment = fragment!("max_pool/choose.wgsl");
+const FORWARD: Fragment = fragment!("max_pool/forward.wgsl");
+const GRAD_INPUT: Fragment = fragment!("max_pool/grad_input.wgsl");
+const GRAD_INPUT_STATISTICS: Fragment = fragment!("max_pool/grad_input_statistics.wgsl");
+
+impl Rows for MaxPoolForward {
+    const ROWS: &[&[Row<Self>]] = &[elementwise_rows!(Both, |op| op.pool.c, forward)];
+}
+
+impl Rows for MaxPoolGrad {
+    const ROWS: &[&[Row<Self>]] = &[&[
+        Row {
+            name: "vec4",
+            stores: Stores::Both,
+            supports: |op, _| can(op) && op.pool.c.is_multiple_of(4),
+            speed: speed::general,
+            build: |op, storage, _| grad_input(op, storage, Elem::Vec4, Merge::Tree),
+        },
+        Row {
+            name: "scalar",
+            stores: Stores::Both,
+            supports: |op, _| can(op),
+            speed: speed::general,
+            build: |op, storage, _| grad_input(op, storage, Elem::Scalar, Merge::Tree),
+        },
+        Row {
+            name: "vec4_serial",
+            stores: Stores::Both,
+            supports: |op, _| can(op) && op.statistics.is_some() && op.pool.c.is_multiple_of(4),
+            speed: speed::on_software,
+            build: |op, storage, _| grad_input(op, storage, Elem::Vec4, Merge::Serial),
+        },
+        Row {
+            name: "scalar_serial",
+            stores: Stores::Both,
+            supports: |op, _| can(op) && op.statistics.is_some(),
+            speed: speed::on_software,
+            build: |op, storage, _| grad_input(op, storage, Elem::Scalar, Merge::Serial),
+        },
+    ]];
+}
+
+/// Any gradient, unless it asks for sums where a pixel may belong to several windows.
+fn can(op: &MaxPoolGrad) -> bool {
+    op.statistics.is_none() || op.normalized && op.pool.disjoint()
+}
+
+fn pooling(pool: &MaxPool, files: &[Fragment], elem: Elem, storage: DType) -> Source {
+    let [p, q] = pool.output_size();
+    elem.over(storage, source(files))
+        .constant("N", pool.n)
+        .constant("H", pool.h)
+        .constant("W", pool.w)
+        .constant("C", pool.c / elem.lanes())
+        .constant("VECTORS", pool.c / elem.lanes())
+        .constant("P", p)
+        .constant("Q", q)
+        .constant("KERNEL", pool.kernel)
+        .constant("STRIDE_H", pool.stride[0])
+        .constant("STRIDE_W", pool.stride[1])
+}
+
+fn forward(op: &MaxPoolForward, storage: DType, elem: Elem) -> Kernel {
+    let [p, q] = op.pool.output_size();
+    let source = pooling(&op.pool, &[read(op.normalized), CHOOSE, FORWARD], elem, storage);
+    single(source, op.pool.n * p * q * op.pool.c / elem.lanes())
+}
+
+fn grad_input(op: &MaxPoolGrad, storage: DType, elem: Elem, how: Merge) -> Kernel {
+    if let Some(statistics) = op.statistics {
+        return grad_input_statistics(op, statistics, storage, elem, how);
+    }
+    let MaxPool { n, h, w, c, .. } = op.pool;
+    let source = pooling(&op.pool, &[read(op.normalized), CHOOSE, GRAD_INPUT], elem, storage);
+    single(source, n * h * w * c / elem.lanes())
+}
+
+fn grad_input_statistics(
+    op: &MaxPoolGrad,
+    statistics: GradStatistics,
+    storage: DType,
+    elem: Elem,
+    how: Merge,
+) -> Kernel {
+    let MaxPool { n, h, w, c, kernel, .. } = op.pool;
+    let [down, across] = [h, w].map(|side| side.div_ceil(kernel));
+    let (tiles, vectors) = (n * down * across, c / elem.lanes());
+    let chunks = Chunks::of(tiles);
+    let files = [read(op.normalized), RELU_SLOPE, CHOOSE, GRAD_INPUT_STATISTICS];
+    let partials = slope(Some(statistics.at_zero), pooling(&op.pool, &files, elem, storage))
+        .constant("DOWN", down)
+        .constant("ACROSS", across)
+        .constant("TILES", tiles);
+    let merge = grad_statistics_merge(c, statistics.accumulate, chunks, elem, how);
+    Kernel::new(vec![dispatch("partials", chunks.constants(partials), vectors * chunks.count), merge])
+        .workspace(WORKSPACE, 4 * 2 * chunks.count * c)
+}
