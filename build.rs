@@ -1,4 +1,4 @@
-//! Numbers the kernel table, and puts the tuning files of `assets/tuning/` into the program.
+//! Numbers the kernel table (shaders, kernels and the operations that they compute), and puts the tuning files of `assets/tuning/` into the program.
 
 use std::{
     env, fs, io,
@@ -6,11 +6,12 @@ use std::{
 };
 
 fn main() -> io::Result<()> {
-    for folder in ["shaders", "src/kernels", "assets/tuning"] {
+    for folder in ["shaders", "src/kernels", "src/ops", "assets/tuning"] {
         println!("cargo:rerun-if-changed={folder}");
     }
     let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
-    for file in files("shaders", "wgsl")?.into_iter().chain(files("src/kernels", "rs")?) {
+    let operations = files("src/ops", "rs")?.into_iter().filter(|file| !is_elsewhere(file));
+    for file in files("shaders", "wgsl")?.into_iter().chain(files("src/kernels", "rs")?).chain(operations) {
         hash.add(&file.to_string_lossy().replace('\\', "/"));
         hash.add(&code(&fs::read_to_string(&file)?));
     }
@@ -40,6 +41,13 @@ fn files(folder: &str, extension: &str) -> io::Result<Vec<PathBuf>> {
     }
     found.sort();
     Ok(found)
+}
+
+/// Whether a file of an operation says nothing of its kernels: its CPU twin and its checks.
+fn is_elsewhere(file: &Path) -> bool {
+    const ROLES: [&str; 3] = ["cpu", "reference", "check"];
+    file.components()
+        .any(|part| Path::new(&part).file_stem().is_some_and(|stem| ROLES.iter().any(|r| stem == *r)))
 }
 
 /// What computes: neither comments nor blank lines nor tests.

@@ -12,6 +12,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("dtype", &[]),
     ("rng", &[]),
     ("cache", &[]),
+    // What the roles of an operation may import says ROLES.
     ("ops", &["dtype", "shape", "rng"]),
     ("model", &["ops", "dtype", "shape", "rng"]),
     ("program", &["model", "ops", "dtype", "shape", "rng"]),
@@ -23,6 +24,15 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("tune", &["verify", "gpu", "kernels", "program", "ops", "dtype", "rng", "cache"]),
     ("data", &["rng", "cache"]),
     ("train", &["data", "program", "model", "ops", "dtype", "shape", "rng"]),
+];
+
+/// The files of an operation by role, and the rooms that each may import. `mod.rs` describes the operation.
+const ROLES: &[(&str, &[&str])] = &[
+    ("mod", &["ops", "dtype", "shape", "rng"]),
+    ("reference", &["cpu", "ops", "dtype", "rng"]),
+    ("cpu", &["cpu", "ops", "dtype", "rng"]),
+    ("kernels", &["kernels", "shader", "ops", "dtype", "rng"]),
+    ("check", &["verify", "ops", "dtype", "rng"]),
 ];
 
 /// External crates, and the only rooms that may name them.
@@ -68,6 +78,14 @@ fn room(file: &Path) -> String {
 fn code(text: &str) -> String {
     let lines = text.lines().map(|line| line.split("//").next().unwrap_or(""));
     lines.collect::<Vec<_>>().join("\n").split('"').step_by(2).collect::<Vec<_>>().join("\"\"")
+}
+
+/// `src/ops/conv/kernels/tiled.rs` has the role `kernels`, `src/ops/relu/cpu.rs` the role `cpu`; files beside the folders of
+/// operations have none.
+fn role(file: &Path) -> Option<String> {
+    let inside = file.strip_prefix(root().join("src/ops")).ok()?;
+    let mut parts = inside.components().skip(1).map(|part| part.as_os_str().to_str().unwrap());
+    Some(parts.next()?.trim_end_matches(".rs").to_owned())
 }
 
 /// The first path segments behind every `crate::` or `vgg_wgpu::`, groups in braces included.
@@ -120,6 +138,13 @@ fn each_room_imports_only_what_it_may() {
             continue;
         };
         seen.insert(room.clone());
+        let allowed = match role(&file) {
+            Some(role) => {
+                let known = ROLES.iter().find(|(name, _)| *name == role);
+                known.unwrap_or_else(|| panic!("{} has no role of an operation", file.display())).1
+            }
+            None => allowed,
+        };
         for import in imported_rooms(&code(&fs::read_to_string(&file).unwrap())) {
             if import != room && !allowed.contains(&import.as_str()) {
                 breaches.push(format!("{}: {room} imports {import}", file.display()));
@@ -128,6 +153,31 @@ fn each_room_imports_only_what_it_may() {
     }
     assert!(breaches.is_empty(), "{}", breaches.join("\n"));
     assert_eq!(seen.len(), MAY_IMPORT.len(), "rooms without a file: the table is out of date");
+}
+
+/// The truth shares no code with what it checks: a CPU twin never names kernels, nor kernels a CPU twin.
+#[test]
+fn the_roles_of_operations_stay_apart() {
+    let mut breaches = Vec::new();
+    let mut found = BTreeSet::new();
+    for file in sources(&root().join("src/ops"), "rs") {
+        let Some(role) = role(&file) else { continue };
+        let code = code(&fs::read_to_string(&file).unwrap());
+        let foreign: &[&str] = match role.as_str() {
+            "cpu" | "reference" => &["kernels", "check"],
+            "kernels" => &["cpu", "reference", "check"],
+            "check" => &["cpu", "reference", "kernels"],
+            _ => &[],
+        };
+        for other in foreign {
+            if code.contains(&format!("{other}::")) || code.contains(&format!("::{other}")) {
+                breaches.push(format!("{}: {role} names {other}", file.display()));
+            }
+        }
+        found.insert(role);
+    }
+    assert!(breaches.is_empty(), "{}", breaches.join("\n"));
+    assert_eq!(found.len(), ROLES.len(), "{found:?}");
 }
 
 #[test]
