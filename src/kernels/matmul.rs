@@ -114,7 +114,10 @@ macro_rules! tiled_row {
         $crate::kernels::Row {
             name: $name,
             stores: $crate::kernels::Stores::Both,
-            supports: |_, caps| $crate::kernels::matmul::$tile.fits(caps),
+            requires: &[$crate::kernels::needs(
+                "workgroup memory and invocations for the tile",
+                |_, caps| $crate::kernels::matmul::$tile.fits(caps),
+            )],
             speed: |op, caps| $crate::kernels::matmul::$tile.speed(caps, $extents(op)),
             build: |op, storage, caps| $build(op, storage, $crate::kernels::matmul::$tile, caps),
         }

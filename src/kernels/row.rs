@@ -28,15 +28,27 @@ impl Stores {
     }
 }
 
+/// A requirement of a row.
+pub(crate) struct Requirement<O: 'static> {
+    /// What has to hold, in words.
+    what: &'static str,
+    holds: fn(&O, &Caps) -> bool,
+}
+
+/// A requirement: in words, and as a test of the operation and the device.
+pub(crate) const fn needs<O>(what: &'static str, holds: fn(&O, &Caps) -> bool) -> Requirement<O> {
+    Requirement { what, holds }
+}
+
 /// One way to compute an operation. It computes the same on every device that it supports.
-pub(crate) struct Row<O> {
+pub(crate) struct Row<O: 'static> {
     /// The name, unique within the operation.
     pub name: &'static str,
     /// As what it takes its operands.
     pub stores: Stores,
-    /// Whether it can compute this operation on such a device.
-    pub supports: fn(&O, &Caps) -> bool,
-    /// The speed to expect, in percent of [`speed::general`]; asked only where it is supported. The fastest row is chosen,
+    /// What it requires of the operation and of the device.
+    pub requires: &'static [Requirement<O>],
+    /// The speed to expect, in percent of [`speed::general`]; asked only where all requirements hold. The fastest row is chosen,
     /// the first among equals.
     pub speed: fn(&O, &Caps) -> u32,
     /// The dispatches, for operands that are stored as a type.
@@ -79,17 +91,17 @@ macro_rules! elementwise_rows {
             $crate::kernels::Row {
                 name: "vec4",
                 stores: $crate::kernels::Stores::$stores,
-                supports: |op, _| {
+                requires: &[$crate::kernels::needs("elements in fours", |op, _| {
                     let width: fn(&Self) -> usize = $width;
                     width(op).is_multiple_of(4)
-                },
+                })],
                 speed: $crate::kernels::speed::general,
                 build: |op, storage, _| $build(op, storage, $crate::kernels::parts::Elem::Vec4),
             },
             $crate::kernels::Row {
                 name: "scalar",
                 stores: $crate::kernels::Stores::$stores,
-                supports: |_, _| true,
+                requires: &[],
                 speed: $crate::kernels::speed::general,
                 build: |op, storage, _| $build(op, storage, $crate::kernels::parts::Elem::Scalar),
             },
@@ -102,26 +114,28 @@ pub(crate) use elementwise_rows;
 /// has to be a multiple of four, and `$build` is called with the operation, its storage, the elem and the
 /// [`Merge`](super::parts::Merge).
 macro_rules! reduction_rows {
-    ($columns:expr, $build:expr) => {
+    ($op:ty, $columns:expr, $build:expr) => {{
+        const FOURS: &[$crate::kernels::Requirement<$op>] =
+            &[$crate::kernels::needs("channels in fours", |op, _| {
+                let columns: fn(&$op) -> usize = $columns;
+                columns(op).is_multiple_of(4)
+            })];
         &[
-            $crate::kernels::row::reduction_row!("vec4", general, $columns, $build, Vec4, Tree),
-            $crate::kernels::row::reduction_row!("scalar", general, |_| 4, $build, Scalar, Tree),
-            $crate::kernels::row::reduction_row!("vec4_serial", on_software, $columns, $build, Vec4, Serial),
-            $crate::kernels::row::reduction_row!("scalar_serial", on_software, |_| 4, $build, Scalar, Serial),
+            $crate::kernels::row::reduction_row!("vec4", general, FOURS, $build, Vec4, Tree),
+            $crate::kernels::row::reduction_row!("scalar", general, &[], $build, Scalar, Tree),
+            $crate::kernels::row::reduction_row!("vec4_serial", on_software, FOURS, $build, Vec4, Serial),
+            $crate::kernels::row::reduction_row!("scalar_serial", on_software, &[], $build, Scalar, Serial),
         ]
-    };
+    }};
 }
 pub(crate) use reduction_rows;
 
 macro_rules! reduction_row {
-    ($name:literal, $speed:ident, $columns:expr, $build:expr, $elem:ident, $merge:ident) => {
+    ($name:literal, $speed:ident, $requires:expr, $build:expr, $elem:ident, $merge:ident) => {
         $crate::kernels::Row {
             name: $name,
             stores: $crate::kernels::Stores::Both,
-            supports: |op, _| {
-                let columns: fn(&Self) -> usize = $columns;
-                columns(op).is_multiple_of(4)
-            },
+            requires: $requires,
             speed: $crate::kernels::speed::$speed,
             build: |op, storage, _| {
                 let (elem, how) =
@@ -144,10 +158,19 @@ macro_rules! table {
         }
 
         impl Variant {
-            fn stores(&self) -> Stores {
+            /// As what it takes the operands that mixed precision stores as f16.
+            pub fn stores(&self) -> Stores {
                 match self.row {
                     $(AnyRow::$op(row) => row.stores,)*
                     AnyRow::Custom { .. } => Stores::Both,
+                }
+            }
+
+            /// What it requires of an operation and of a device, in words.
+            pub fn requires(&self) -> Vec<&'static str> {
+                match self.row {
+                    $(AnyRow::$op(row) => row.requires.iter().map(|r| r.what).collect(),)*
+                    AnyRow::Custom { .. } => Vec::new(),
                 }
             }
 
@@ -155,7 +178,7 @@ macro_rules! table {
             pub fn supports(&self, op: &Op, caps: &Caps) -> bool {
                 self.stores().takes(op.storage(), caps)
                     && match (self.row, op.plain()) {
-                        $((AnyRow::$op(row), Op::$op(op)) => (row.supports)(op, caps),)*
+                        $((AnyRow::$op(row), Op::$op(op)) => row.requires.iter().all(|r| (r.holds)(op, caps)),)*
                         (AnyRow::Custom { supports, .. }, _) => supports(op, caps),
                         _ => false,
                     }

@@ -36,14 +36,14 @@ const GRAD_INPUT: Fragment = fragment!("batch_norm/grad_input.wgsl");
 const CHUNK: usize = 8;
 
 impl Rows for BatchNormStatistics {
-    const ROWS: &[&[Row<Self>]] = &[reduction_rows!(|norm| norm.channels, statistics)];
+    const ROWS: &[&[Row<Self>]] = &[reduction_rows!(BatchNormStatistics, |norm| norm.channels, statistics)];
 }
 
 impl Rows for BatchNormRunning {
     const ROWS: &[&[Row<Self>]] = &[&[Row {
         name: "channel",
         stores: Stores::F32,
-        supports: |_, _| true,
+        requires: &[],
         speed: speed::general,
         build: |norm, _, _| running(norm),
     }]];
@@ -53,7 +53,7 @@ impl Rows for BatchNormAffine {
     const ROWS: &[&[Row<Self>]] = &[&[Row {
         name: "channel",
         stores: Stores::F32,
-        supports: |_, _| true,
+        requires: &[],
         speed: speed::general,
         build: |norm, _, _| single(source(&[AFFINE]).float("EPS", norm.eps), norm.channels),
     }]];
@@ -64,14 +64,15 @@ impl Rows for BatchNormNormalize {
 }
 
 impl Rows for BatchNormGradStatistics {
-    const ROWS: &[&[Row<Self>]] = &[reduction_rows!(|norm| norm.channels, grad_statistics)];
+    const ROWS: &[&[Row<Self>]] =
+        &[reduction_rows!(BatchNormGradStatistics, |norm| norm.channels, grad_statistics)];
 }
 
 impl Rows for BatchNormGradAffine {
     const ROWS: &[&[Row<Self>]] = &[&[Row {
         name: "channel",
         stores: Stores::F32,
-        supports: |_, _| true,
+        requires: &[],
         speed: speed::general,
         build: |norm, _, _| grad_affine(norm),
     }]];

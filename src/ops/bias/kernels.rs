@@ -17,7 +17,7 @@ pub(crate) const MERGE: ([Fragment; 2], Fragment) =
     ([REDUCE, fragment!("bias/grad_merge.wgsl")], fragment!("bias/grad_merge_serial.wgsl"));
 
 impl Rows for GradBias {
-    const ROWS: &[&[Row<Self>]] = &[reduction_rows!(|bias| bias.channels, grad)];
+    const ROWS: &[&[Row<Self>]] = &[reduction_rows!(GradBias, |bias| bias.channels, grad)];
 }
 
 fn grad(bias: &GradBias, storage: DType, elem: Elem, how: Merge) -> Kernel {

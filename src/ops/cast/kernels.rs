@@ -4,7 +4,7 @@ use super::Cast;
 use crate::{
     dtype::DType,
     kernels::{
-        Kernel, Row, Rows, Stores,
+        Kernel, Requirement, Row, Rows, Stores, needs,
         parts::{Elem, single, source},
         speed,
     },
@@ -13,19 +13,21 @@ use crate::{
 
 const CONVERT: Fragment = fragment!("cast/convert.wgsl");
 
+const F16: Requirement<Cast> = needs("16-bit floats", |_, caps| caps.f16);
+
 impl Rows for Cast {
     const ROWS: &[&[Row<Self>]] = &[&[
         Row {
             name: "vec4",
             stores: Stores::F32,
-            supports: |cast, caps| caps.f16 && cast.len.is_multiple_of(4),
+            requires: &[F16, needs("elements in fours", |cast, _| cast.len.is_multiple_of(4))],
             speed: speed::general,
             build: |cast, _, _| convert(cast, Elem::Vec4),
         },
         Row {
             name: "scalar",
             stores: Stores::F32,
-            supports: |_, caps| caps.f16,
+            requires: &[F16],
             speed: speed::general,
             build: |cast, _, _| convert(cast, Elem::Scalar),
         },

@@ -24,7 +24,7 @@ impl Rows for SquareSum {
     const ROWS: &[&[Row<Self>]] = &[&[Row {
         name: "tree",
         stores: Stores::F32,
-        supports: |_, _| true,
+        requires: &[],
         speed: speed::general,
         build: |sum, _, _| square_sum(sum),
     }]];

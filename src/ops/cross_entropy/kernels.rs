@@ -17,7 +17,7 @@ impl Rows for CrossEntropy {
     const ROWS: &[&[Row<Self>]] = &[&[Row {
         name: "row",
         stores: Stores::F32,
-        supports: |_, _| true,
+        requires: &[],
         speed: speed::general,
         build: |loss, _, _| forward(loss),
     }]];
@@ -27,7 +27,7 @@ impl Rows for CrossEntropyGrad {
     const ROWS: &[&[Row<Self>]] = &[&[Row {
         name: "element",
         stores: Stores::F32,
-        supports: |_, _| true,
+        requires: &[],
         speed: speed::general,
         build: |loss, _, _| grad_input(loss),
     }]];

@@ -4,7 +4,7 @@ use super::Dropout;
 use crate::{
     dtype::DType,
     kernels::{
-        Caps, Kernel, Row, Rows, Stores,
+        Caps, Kernel, Row, Rows, Stores, needs,
         parts::{CONTROL, Elem, PHILOX, single, source},
         speed,
     },
@@ -18,7 +18,9 @@ impl Rows for Dropout {
     const ROWS: &[&[Row<Self>]] = &[&[Row {
         name: "philox",
         stores: Stores::Both,
-        supports: |dropout, _| dropout.offset.is_multiple_of(4),
+        requires: &[needs("a slice that begins at a multiple of four", |dropout, _| {
+            dropout.offset.is_multiple_of(4)
+        })],
         speed: speed::general,
         build: apply,
     }]];

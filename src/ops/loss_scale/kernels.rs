@@ -20,7 +20,7 @@ impl Rows for ScaleGradient {
     const ROWS: &[&[Row<Self>]] = &[&[Row {
         name: "scalar",
         stores: Stores::F32,
-        supports: |_, _| true,
+        requires: &[],
         speed: speed::general,
         build: |scale, _, _| single(source(&[LOSS_SCALE, APPLY]), scale.len),
     }]];
@@ -34,7 +34,7 @@ impl Rows for LossScaleUpdate {
     const ROWS: &[&[Row<Self>]] = &[&[Row {
         name: "one",
         stores: Stores::F32,
-        supports: |_, _| true,
+        requires: &[],
         speed: speed::general,
         build: |op, _, _| update(op),
     }]];

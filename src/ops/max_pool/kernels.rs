@@ -4,7 +4,7 @@ use super::{MaxPool, MaxPoolForward, MaxPoolGrad};
 use crate::{
     dtype::DType,
     kernels::{
-        Kernel, Row, Rows, Stores, elementwise_rows,
+        Kernel, Requirement, Row, Rows, Stores, elementwise_rows, needs,
         parts::{Chunks, Elem, Merge, WORKSPACE, dispatch, read, single, source},
         speed,
     },
@@ -29,28 +29,28 @@ impl Rows for MaxPoolGrad {
         Row {
             name: "vec4",
             stores: Stores::Both,
-            supports: |op, _| can(op) && op.pool.c.is_multiple_of(4),
+            requires: &[CAN, FOURS],
             speed: speed::general,
             build: |op, storage, _| grad_input(op, storage, Elem::Vec4, Merge::Tree),
         },
         Row {
             name: "scalar",
             stores: Stores::Both,
-            supports: |op, _| can(op),
+            requires: &[CAN],
             speed: speed::general,
             build: |op, storage, _| grad_input(op, storage, Elem::Scalar, Merge::Tree),
         },
         Row {
             name: "vec4_serial",
             stores: Stores::Both,
-            supports: |op, _| can(op) && op.statistics.is_some() && op.pool.c.is_multiple_of(4),
+            requires: &[CAN, SUMS, FOURS],
             speed: speed::on_software,
             build: |op, storage, _| grad_input(op, storage, Elem::Vec4, Merge::Serial),
         },
         Row {
             name: "scalar_serial",
             stores: Stores::Both,
-            supports: |op, _| can(op) && op.statistics.is_some(),
+            requires: &[CAN, SUMS],
             speed: speed::on_software,
             build: |op, storage, _| grad_input(op, storage, Elem::Scalar, Merge::Serial),
         },
@@ -58,9 +58,11 @@ impl Rows for MaxPoolGrad {
 }
 
 /// Any gradient, unless it asks for sums where a pixel may belong to several windows.
-fn can(op: &MaxPoolGrad) -> bool {
+const CAN: Requirement<MaxPoolGrad> = needs("sums over windows that do not overlap only", |op, _| {
     op.statistics.is_none() || op.normalized && op.pool.disjoint()
-}
+});
+const SUMS: Requirement<MaxPoolGrad> = needs("sums for a batch norm", |op, _| op.statistics.is_some());
+const FOURS: Requirement<MaxPoolGrad> = needs("channels in fours", |op, _| op.pool.c.is_multiple_of(4));
 
 fn pooling(pool: &MaxPool, files: &[Fragment], elem: Elem, storage: DType) -> Source {
     let [p, q] = pool.output_size();

@@ -16,7 +16,7 @@ impl Rows for Metrics {
     const ROWS: &[&[Row<Self>]] = &[&[Row {
         name: "workgroup",
         stores: Stores::F32,
-        supports: |_, _| true,
+        requires: &[],
         speed: speed::general,
         build: |metrics, _, _| accumulate(metrics),
     }]];

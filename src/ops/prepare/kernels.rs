@@ -17,7 +17,7 @@ impl Rows for PrepareImages {
     const ROWS: &[&[Row<Self>]] = &[&[Row {
         name: "pixel",
         stores: Stores::Both,
-        supports: |_, _| true,
+        requires: &[],
         speed: speed::general,
         build: images,
     }]];

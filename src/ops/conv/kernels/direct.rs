@@ -10,6 +10,7 @@ use crate::{
     kernels::{
         Caps, Dispatch, Kernel, Row, Stores,
         matmul::Matmul,
+        needs,
         parts::{Chunks, Elem, GRID, Merge, dispatch, source},
         statistics::Statistics,
     },
@@ -34,7 +35,10 @@ const COLUMN_LANES: usize = 16;
 pub(super) const FORWARD: &[Row<ConvForward>] = &[Row {
     name: "direct",
     stores: Stores::Both,
-    supports: |op, _| fits(&op.conv) && !op.normalized,
+    requires: &[needs(
+        "up to 4 input channels that are not normalised, output channels in fours",
+        |op, _| fits(&op.conv) && !op.normalized,
+    )],
     speed,
     build: forward,
 }];
@@ -42,7 +46,10 @@ pub(super) const FORWARD: &[Row<ConvForward>] = &[Row {
 pub(super) const GRAD_WEIGHT: &[Row<ConvGradWeight>] = &[Row {
     name: "direct",
     stores: Stores::Both,
-    supports: |op, _| fits(&op.conv) && !op.normalized,
+    requires: &[needs(
+        "up to 4 input channels that are not normalised, output channels in fours",
+        |op, _| fits(&op.conv) && !op.normalized,
+    )],
     speed,
     build: grad_weight,
 }];

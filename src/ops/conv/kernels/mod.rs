@@ -12,6 +12,7 @@ use crate::{
         Caps, Dispatch, Kernel, Row, Rows, Stores, cooperative,
         lanes::Lanes,
         matmul::{Matmul, Split},
+        needs,
         parts::{Elem, Merge, dispatch, read, single, source},
         speed,
         statistics::Statistics,
@@ -43,21 +44,28 @@ impl Rows for ConvForward {
             Row {
                 name: "cooperative",
                 stores: Stores::F16,
-                supports: |op, caps| cooperative::fits(caps) && fours(&op.conv),
+                requires: &[
+                    needs("matrix units of f16", |_, caps| cooperative::fits(caps)),
+                    needs("channels in fours", |op, _| fours(&op.conv)),
+                ],
                 speed: speed::on_matrix_units,
                 build: |op, _, caps| forward_cooperative(op, caps),
             },
             Row {
                 name: "lanes",
                 stores: Stores::Both,
-                supports: |op, caps| Lanes::fit(caps, op.conv.k),
+                requires: &[needs("subgroups of 8, output channels in sixteens", |op, caps| {
+                    Lanes::fit(caps, op.conv.k)
+                })],
                 speed: speed::on_software,
                 build: |op, storage, _| forward_lanes(op, storage),
             },
             Row {
                 name: "blocked",
                 stores: Stores::F32,
-                supports: |op, _| op.conv.c.is_multiple_of(4) && op.conv.k.is_multiple_of(8),
+                requires: &[needs("input channels in fours, output channels in eights", |op, _| {
+                    op.conv.c.is_multiple_of(4) && op.conv.k.is_multiple_of(8)
+                })],
                 speed: speed::on_software,
                 build: |op, _, _| forward_blocked(op),
             },
@@ -74,21 +82,28 @@ impl Rows for ConvGradInput {
             Row {
                 name: "cooperative",
                 stores: Stores::F16,
-                supports: |op, caps| cooperative::fits(caps) && fours(&op.conv),
+                requires: &[
+                    needs("matrix units of f16", |_, caps| cooperative::fits(caps)),
+                    needs("channels in fours", |op, _| fours(&op.conv)),
+                ],
                 speed: speed::on_matrix_units,
                 build: |op, _, caps| grad_input_cooperative(op, caps),
             },
             Row {
                 name: "lanes",
                 stores: Stores::Both,
-                supports: |op, caps| Lanes::fit(caps, op.conv.c),
+                requires: &[needs("subgroups of 8, input channels in sixteens", |op, caps| {
+                    Lanes::fit(caps, op.conv.c)
+                })],
                 speed: speed::on_software,
                 build: |op, storage, _| grad_input_lanes(op, storage),
             },
             Row {
                 name: "blocked",
                 stores: Stores::F32,
-                supports: |op, _| op.conv.k.is_multiple_of(4) && op.conv.c.is_multiple_of(8),
+                requires: &[needs("input channels in eights, output channels in fours", |op, _| {
+                    op.conv.k.is_multiple_of(4) && op.conv.c.is_multiple_of(8)
+                })],
                 speed: speed::on_software,
                 build: |op, _, _| grad_input_blocked(op),
             },
@@ -104,21 +119,28 @@ impl Rows for ConvGradWeight {
             Row {
                 name: "cooperative",
                 stores: Stores::F16,
-                supports: |op, caps| cooperative::fits(caps) && fours(&op.conv),
+                requires: &[
+                    needs("matrix units of f16", |_, caps| cooperative::fits(caps)),
+                    needs("channels in fours", |op, _| fours(&op.conv)),
+                ],
                 speed: speed::on_matrix_units,
                 build: |op, _, caps| grad_weight_cooperative(op, caps),
             },
             Row {
                 name: "lanes",
                 stores: Stores::Both,
-                supports: |op, caps| Lanes::fit(caps, op.conv.k),
+                requires: &[needs("subgroups of 8, output channels in sixteens", |op, caps| {
+                    Lanes::fit(caps, op.conv.k)
+                })],
                 speed: speed::on_software,
                 build: grad_weight_lanes,
             },
             Row {
                 name: "blocked",
                 stores: Stores::F32,
-                supports: |op, _| op.conv.c.is_multiple_of(8) && op.conv.k.is_multiple_of(8),
+                requires: &[needs("channels in eights", |op, _| {
+                    op.conv.c.is_multiple_of(8) && op.conv.k.is_multiple_of(8)
+                })],
                 speed: speed::on_software,
                 build: |op, _, caps| grad_weight_blocked(op, caps),
             },

@@ -8,6 +8,7 @@ use crate::{
     kernels::{
         Caps, Dispatch, Kernel, Row, Rows, Stores, cooperative,
         lanes::Lanes,
+        needs,
         parts::{single, source},
         speed,
         statistics::Statistics,
@@ -38,23 +39,29 @@ impl Rows for Linear {
             Row {
                 name: "cooperative",
                 stores: Stores::F16,
-                supports: |linear, caps| cooperative::fits(caps) && fours(linear),
+                requires: &[
+                    needs("matrix units of f16", |_, caps| cooperative::fits(caps)),
+                    needs("features in fours", |linear, _| fours(linear)),
+                ],
                 speed: speed::on_matrix_units,
                 build: |linear, _, caps| forward_cooperative(linear, caps),
             },
             Row {
                 name: "lanes",
                 stores: Stores::Both,
-                supports: |linear, caps| {
-                    Lanes::fit(caps, linear.outputs) && all_fours([linear.first, linear.total])
-                },
+                requires: &[
+                    needs("subgroups of 8, output features in sixteens", |linear, caps| {
+                        Lanes::fit(caps, linear.outputs)
+                    }),
+                    needs("a slice in fours", |linear, _| all_fours([linear.first, linear.total])),
+                ],
                 speed: speed::on_software,
                 build: |linear, storage, _| forward_lanes(linear, storage),
             },
             Row {
                 name: "blocked",
                 stores: Stores::F32,
-                supports: |linear, _| linear.inputs.is_multiple_of(4),
+                requires: &[needs("input features in fours", |linear, _| linear.inputs.is_multiple_of(4))],
                 speed: speed::on_software,
                 build: |linear, _, _| forward_blocked(linear),
             },
@@ -69,21 +76,26 @@ impl Rows for LinearGradInput {
             Row {
                 name: "cooperative",
                 stores: Stores::F16,
-                supports: |op, caps| cooperative::fits(caps) && fours(&op.0),
+                requires: &[
+                    needs("matrix units of f16", |_, caps| cooperative::fits(caps)),
+                    needs("features in fours", |op, _| fours(&op.0)),
+                ],
                 speed: speed::on_matrix_units,
                 build: |op, _, caps| grad_input_cooperative(op, caps),
             },
             Row {
                 name: "lanes",
                 stores: Stores::Both,
-                supports: |op, caps| Lanes::fit(caps, op.0.inputs),
+                requires: &[needs("subgroups of 8, input features in sixteens", |op, caps| {
+                    Lanes::fit(caps, op.0.inputs)
+                })],
                 speed: speed::on_software,
                 build: |op, storage, _| grad_input_lanes(op, storage),
             },
             Row {
                 name: "blocked",
                 stores: Stores::F32,
-                supports: |op, _| fours(&op.0),
+                requires: &[needs("features in fours", |op, _| fours(&op.0))],
                 speed: speed::on_software,
                 build: |op, _, _| grad_input_blocked(op),
             },
@@ -98,23 +110,28 @@ impl Rows for LinearGradWeight {
             Row {
                 name: "cooperative",
                 stores: Stores::F16,
-                supports: |op, caps| cooperative::fits(caps) && fours(&op.0),
+                requires: &[
+                    needs("matrix units of f16", |_, caps| cooperative::fits(caps)),
+                    needs("features in fours", |op, _| fours(&op.0)),
+                ],
                 speed: speed::on_matrix_units,
                 build: |op, _, caps| grad_weight_cooperative(op, caps),
             },
             Row {
                 name: "lanes",
                 stores: Stores::Both,
-                supports: |op, caps| Lanes::fit(caps, op.0.inputs),
+                requires: &[needs("subgroups of 8, input features in sixteens", |op, caps| {
+                    Lanes::fit(caps, op.0.inputs)
+                })],
                 speed: speed::on_software,
                 build: |op, storage, _| grad_weight_lanes(op, storage),
             },
             Row {
                 name: "blocked",
                 stores: Stores::F32,
-                supports: |op, _| {
+                requires: &[needs("output features in eights, others in fours", |op, _| {
                     op.0.outputs.is_multiple_of(8) && all_fours([op.0.inputs, op.0.first, op.0.total])
-                },
+                })],
                 speed: speed::on_software,
                 build: |op, _, _| grad_weight_blocked(op),
             },
@@ -128,7 +145,9 @@ impl Rows for LinearUpdate {
         &[Row {
             name: "lanes",
             stores: Stores::Both,
-            supports: |op, caps| Lanes::fit(caps, op.linear.inputs),
+            requires: &[needs("subgroups of 8, input features in sixteens", |op, caps| {
+                Lanes::fit(caps, op.linear.inputs)
+            })],
             speed: speed::on_software,
             build: |op, storage, _| update_lanes(op, storage),
         }],

@@ -13,7 +13,7 @@ use plan::{Family, Pass, Winograd};
 use transforms::{ImageRange, Segments};
 
 use super::{Conv, ConvForward, ConvGradInput, ConvGradWeight};
-use crate::kernels::{Caps, Dispatch, Kernel, Row, Stores, lanes::Lanes};
+use crate::kernels::{Caps, Dispatch, Kernel, Row, Stores, lanes::Lanes, needs};
 
 /// The workspaces: tiles of inputs and of outputs at the points of the transform, and filters.
 const INPUTS: &str = "winograd_input";
@@ -41,7 +41,9 @@ macro_rules! row {
         Row {
             name: $name,
             stores: Stores::F32,
-            supports: |op, caps| $winograd.fits(&op.conv, caps),
+            requires: &[needs("workspaces within the binding limit, room for the products", |op, caps| {
+                $winograd.fits(&op.conv, caps)
+            })],
             speed: |op, caps| $winograd.speed(&op.conv, caps, $pass),
             build: |op, _, caps| $winograd.$build(op, caps),
         }
