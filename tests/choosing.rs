@@ -107,6 +107,56 @@ fn verify_tells_what_it_checked() {
     }
 }
 
+/// Needs no adapter: a discrete GPU is planned for.
+#[test]
+fn kernels_lists_the_rows_and_prints_what_runs() {
+    let folder = tempdir().unwrap();
+    let discrete = |more: &[&'static str]| with("kernels", &[&["--device", "discrete"], more].concat());
+    let (code, stdout, stderr) = vgg(folder.path(), &discrete(&[]));
+    assert_eq!(code, Some(0), "{stderr}");
+    for row in vgg_wgpu::kernels::variants() {
+        let listed = |line: &str| line.split_whitespace().take(2).eq([row.op, row.name]);
+        assert!(stdout.lines().any(listed), "{row:?} is not listed");
+    }
+    let (_, stdout, _) = vgg(folder.path(), &discrete(&["--op", "relu.forward"]));
+    let line = stdout.lines().find(|line| line.contains("vec4")).unwrap();
+    // Two ReLUs of the classifier, in training and in evaluation.
+    assert!(
+        line.split_whitespace().eq("relu.forward vec4 4 100 elements in fours".split_whitespace()),
+        "{line}"
+    );
+
+    let print = "--print=conv.forward=tiled_128x64";
+    let (code, stdout, stderr) = vgg(folder.path(), &discrete(&[print]));
+    assert_eq!(code, Some(0), "{stderr}");
+    for part in [
+        "// conv.forward/tiled_128x64 for conv1_1.forward",
+        "// ---- shaders/conv/forward_tiled.wgsl",
+        "@compute",
+    ] {
+        assert!(stdout.contains(part), "{part} is not in {stdout}");
+    }
+    for (format, part) in [("hlsl", "numthreads"), ("msl", "kernel void")] {
+        let (code, stdout, stderr) = vgg(folder.path(), &discrete(&[print, "--format", format]));
+        assert!(code == Some(0) && stdout.contains(part), "{format}: {stderr} {stdout}");
+    }
+    let (code, stdout, stderr) = vgg(folder.path(), &discrete(&[print, "--format", "spirv", "-o", "out"]));
+    assert_eq!(code, Some(0), "{stderr}");
+    let binary = fs::read(folder.path().join(stdout.lines().next().unwrap())).unwrap();
+    assert_eq!(binary[..4], [3, 2, 0x23, 7], "SPIR-V begins with its magic number");
+
+    for (more, code, says) in [
+        (&[print, "--format", "spirv"][..], 2, "--output"),
+        (&["--print", "conv.forward=magic"], 2, "conv.forward has no variant magic"),
+        (&["--print", "avg_pool.forward=vec4"], 1, "no step of this training is avg_pool.forward"),
+        (&["--print", "conv.forward=lanes"], 1, "subgroups of 8"),
+        (&["--format", "hlsl"], 2, "--print"),
+    ] {
+        let (found, _, stderr) = vgg(folder.path(), &discrete(more));
+        assert!(found == Some(code) && stderr.contains(says), "{more:?}: {found:?} {stderr}");
+    }
+}
+
 #[test]
 fn tune_writes_what_the_next_run_takes() {
     let Some(adapter) = adapter() else { return };

@@ -11,6 +11,7 @@ mod devices;
 mod eval;
 mod explain;
 mod export;
+mod kernel_list;
 mod kernels;
 mod measured;
 mod output;
@@ -90,6 +91,7 @@ fn run(cli: Cli) -> Result<u8> {
         Command::Tune(flags) => return tune::run(flags, cli.quiet),
         Command::Verify(flags) => return verify::run(flags, cli.quiet),
         Command::Devices => devices::run()?,
+        Command::Kernels(flags) => kernel_list::run(flags, cli.quiet)?,
         Command::Bench(flags) => bench::run(flags, cli.quiet)?,
         Command::Profile(flags) => profile::run(flags, cli.quiet)?,
     }

@@ -2,7 +2,9 @@
 
 mod reflect;
 mod source;
+mod translate;
 
 pub use reflect::{Binding, Interface, Member, ReflectError, Struct, reflect};
 pub(crate) use source::fragment;
 pub use source::{Fragment, Source};
+pub use translate::{Language, TranslateError, translate};

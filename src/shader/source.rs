@@ -80,6 +80,15 @@ impl Source {
         self
     }
 
+    /// The whole WGSL text for a reader: each part after a line with the name of its file.
+    pub fn annotated(&self) -> String {
+        let mut text = format!("// ---- generated\n{}", self.prelude);
+        for file in &self.files {
+            text += &format!("\n// ---- shaders/{}\n{}", file.path, file.text);
+        }
+        text
+    }
+
     /// The whole WGSL text.
     pub fn assemble(&self) -> String {
         let mut text = self.prelude.clone();

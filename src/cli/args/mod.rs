@@ -52,6 +52,10 @@ pub(super) enum Command {
     Verify(Verify),
     /// List what can run here.
     Devices,
+    /// List the kernel variants: what each requires and which of them a training takes; print the shaders that run.
+    ///
+    /// The training is that of `vgg train` with the same flags, on the GPU of --device.
+    Kernels(Kernels),
     /// Measure training steps: time, images a second, forward, backward and update, start to first step.
     ///
     /// The steps are those of `vgg train` with the same flags; nothing is written. --steps says how many are
@@ -280,6 +284,37 @@ pub(super) struct Verify {
     /// A few small shapes of each variant instead of all.
     #[arg(long)]
     pub(super) quick: bool,
+}
+
+/// `vgg kernels`.
+#[derive(Debug, Args)]
+pub(super) struct Kernels {
+    #[command(flatten)]
+    pub(super) recipe: RecipeFlag,
+    #[command(flatten)]
+    pub(super) device: PlannedGpuFlag,
+    #[command(flatten)]
+    pub(super) settings: SettingFlags,
+    /// Only this operation; may be given again.
+    #[arg(long, value_name = "OP", value_parser = PossibleValuesParser::new(Op::NAMES))]
+    pub(super) op: Vec<String>,
+    /// Print the shaders of this variant, as conv.forward=tiled_128x64, for the first layer that it can compute.
+    #[arg(long, value_name = "OP=NAME")]
+    pub(super) print: Option<String>,
+    /// What --print writes.
+    #[arg(long, value_enum, default_value_t = super::kernel_list::Format::Wgsl, requires = "print")]
+    pub(super) format: super::kernel_list::Format,
+    /// Write a file for each shader into this folder instead of printing.
+    #[arg(short, long, value_name = "FOLDER", requires = "print")]
+    pub(super) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PlannedGpuFlag {
+    /// Which GPU: auto (the first that `vgg devices` lists), vulkan, metal, dx12, a number or part of a name; or discrete:
+    /// a discrete GPU as they are today, which need not be there.
+    #[arg(long, default_value = "auto", value_name = "DEVICE")]
+    pub(super) device: String,
 }
 
 #[derive(Debug, Args)]

@@ -1,0 +1,185 @@
+//! `vgg kernels`: the rows of the table, which of them a training takes, and the shaders that run.
+
+use std::{fs, path::Path};
+
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+
+use super::{
+    Usage, args, data,
+    device::Device,
+    kernels,
+    output::{note, print},
+    table::{Align, table},
+    train,
+};
+use crate::{
+    dtype::DType,
+    kernels::{Caps, Dispatch, Stores, Variant, select, variants},
+    ops::Op,
+    program::{DeviceLimits, Program, lower},
+    shader::{self, Language},
+};
+
+/// What `--print` writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// The WGSL that runs, with the file of each part.
+    Wgsl,
+    /// What Vulkan drivers take: binary, so with --output only.
+    Spirv,
+    /// What Metal takes.
+    Msl,
+    /// What Direct3D takes.
+    Hlsl,
+}
+
+impl Format {
+    fn extension(self) -> &'static str {
+        match self {
+            Self::Wgsl => "wgsl",
+            Self::Spirv => "spv",
+            Self::Msl => "metal",
+            Self::Hlsl => "hlsl",
+        }
+    }
+}
+
+/// Runs `vgg kernels`.
+pub(super) fn run(flags: &args::Kernels, quiet: bool) -> Result<()> {
+    let wanted = flags.print.as_ref().map(|flag| kernels::pairs(std::slice::from_ref(flag))).transpose()?;
+    let (caps, limits, hardware) = device(flags, quiet)?;
+    let config = train::configure(&flags.recipe, &flags.settings, hardware)?;
+    let data = data::open(&config, quiet)?;
+    let network = train::network(&config, &data)?;
+    note(quiet, &train::describe(&config, &network));
+    let program = lower(&network, &config.settings(&*data.train, limits))?.program;
+    match wanted {
+        Some(pairs) => {
+            let (op, name) = &pairs[0];
+            let row = variants().find(|row| row.op == op && row.name == name).expect("`pairs` asked for it");
+            write(&shaders(row, &program, &caps, flags.format)?, flags.output.as_deref(), flags.format)
+        }
+        None => print(&list(&program, &caps, &flags.op)),
+    }
+}
+
+/// What the kernels are chosen for: a device of this machine, or a discrete GPU as they are today.
+fn device(flags: &args::Kernels, quiet: bool) -> Result<(Caps, DeviceLimits, bool)> {
+    if flags.device.device == "discrete" {
+        note(quiet, "device    a discrete GPU as they are today, not one of this machine");
+        let caps = Caps::DISCRETE;
+        let limits = DeviceLimits { binding_bytes: caps.binding_bytes, offset_alignment: 256, f16: caps.f16 };
+        return Ok((caps, limits, true));
+    }
+    let device = Device::choose_gpu(&flags.device.device)
+        .context("`vgg kernels --device discrete` needs no device: it lists what a discrete GPU takes")?;
+    note(quiet, &device.describe());
+    Ok((device.gpu()?.caps(), device.limits(), device.is_hardware_gpu()))
+}
+
+/// A line for each row: what it requires, what it expects on the first shape that it can compute, and how many steps take it.
+fn list(program: &Program, caps: &Caps, only: &[String]) -> String {
+    let chosen: Vec<_> = program.steps.iter().map(|step| select(&step.op, caps, &[]).ok()).collect();
+    let row = |variant: &'static Variant| {
+        let shapes = || program.steps.iter().map(|step| &step.op).filter(|op| op.name() == variant.op);
+        let able: Vec<&Op> = shapes().filter(|op| variant.supports(op, caps)).collect();
+        let speeds = able.iter().map(|op| variant.speed(op, caps));
+        let expects = match (speeds.clone().min(), speeds.max(), shapes().next()) {
+            (Some(low), Some(high), _) if low == high => low.to_string(),
+            (Some(low), Some(high), _) => format!("{low} to {high}"),
+            (_, _, Some(_)) => "cannot".to_owned(),
+            (_, _, None) => "-".to_owned(),
+        };
+        let taken = chosen.iter().flatten().filter(|row| std::ptr::eq(**row, variant)).count();
+        let mut requires = variant.requires();
+        if variant.stores() == Stores::F16 {
+            requires.insert(0, "f16 operands");
+        } else if variant.stores() == Stores::F32 && stores_halves(shapes()) {
+            requires.insert(0, "f32 operands");
+        }
+        let steps = if taken > 0 { taken.to_string() } else { String::new() };
+        vec![variant.op.to_owned(), variant.name.to_owned(), steps, expects, requires.join("; ")]
+    };
+    let wanted = |variant: &&Variant| only.is_empty() || only.iter().any(|op| op == variant.op);
+    let rows: Vec<_> = variants().filter(wanted).map(row).collect();
+    let columns = [
+        ("operation", Align::Left),
+        ("variant", Align::Left),
+        ("steps", Align::Right),
+        ("expects", Align::Right),
+        ("requires", Align::Left),
+    ];
+    let legend = "\nsteps: of a training step and an evaluation, by the variant that runs them. expects: speed on this \
+        training's shapes,\nin percent of a general variant; the highest is taken, the first among equals. \
+        --variant and --tuning overrule it.\n";
+    table(&columns, &rows) + legend
+}
+
+fn stores_halves<'a>(mut ops: impl Iterator<Item = &'a Op>) -> bool {
+    ops.any(|op| op.storage() == DType::F16)
+}
+
+/// A shader as it is written: a name for its file, and its text or binary.
+type Written = (String, Vec<u8>);
+
+/// The shaders of a row, on the first shape of the training that it can compute.
+fn shaders(row: &Variant, program: &Program, caps: &Caps, format: Format) -> Result<Vec<Written>> {
+    let of_op = || program.steps.iter().filter(|step| step.op.name() == row.op);
+    let Some(step) = of_op().find(|step| row.supports(&step.op, caps)) else {
+        let why = match of_op().next() {
+            Some(step) => {
+                format!("it requires {}, which {} and this device do not have", needs(row), step.label)
+            }
+            None => format!("no step of this training is {}; other settings may have one", row.op),
+        };
+        bail!("{}={} computes nothing here: {why}", row.op, row.name);
+    };
+    let dispatches = row.build(&step.op, caps).dispatches;
+    let count = dispatches.len();
+    let write = |(index, dispatch): (usize, Dispatch)| {
+        let Dispatch { label, source, workgroups, .. } = dispatch;
+        let part = if label.is_empty() { String::new() } else { format!(".{label}") };
+        let name = format!("{}.{}.{index}{part}.{}", row.op, row.name, format.extension());
+        let head = format!(
+            "// {}/{}{part} for {}: dispatch {} of {count}, {workgroups} workgroups\n",
+            row.op,
+            row.name,
+            step.label,
+            index + 1,
+        );
+        let wgsl = source.assemble();
+        let text = match format {
+            Format::Wgsl => (head + &source.annotated()).into_bytes(),
+            Format::Spirv => shader::translate(&wgsl, Language::Spirv)?,
+            Format::Msl => [head.into_bytes(), shader::translate(&wgsl, Language::Msl)?].concat(),
+            Format::Hlsl => [head.into_bytes(), shader::translate(&wgsl, Language::Hlsl)?].concat(),
+        };
+        Ok((name, text))
+    };
+    dispatches.into_iter().enumerate().map(write).collect()
+}
+
+fn needs(row: &Variant) -> String {
+    match row.requires() {
+        needs if needs.is_empty() => "operands of another type".to_owned(),
+        needs => needs.join(" and "),
+    }
+}
+
+fn write(shaders: &[Written], folder: Option<&Path>, format: Format) -> Result<()> {
+    let Some(folder) = folder else {
+        if format == Format::Spirv {
+            bail!(Usage("--format spirv is binary: say where the files go with --output FOLDER".to_owned()));
+        }
+        let texts = shaders.iter().map(|(_, text)| String::from_utf8_lossy(text));
+        return print(&texts.collect::<Vec<_>>().join("\n"));
+    };
+    fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    for (name, text) in shaders {
+        let path = folder.join(name);
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        print(&format!("{}\n", path.display()))?;
+    }
+    Ok(())
+}
