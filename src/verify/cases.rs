@@ -301,7 +301,8 @@ fn plain(op: &str) -> Vec<Op> {
         }
         "adam.update" => lengths(adams),
         "sgd.update" => lengths(sgds),
-        "average.update" => lengths(|len| [Average { len, decay: 0.9 }.into()]),
+        // At step 7 the warm-up is at 8 / 17: below the one decay, above the other.
+        "average.update" => lengths(|len| [0.9, 0.3].map(|decay| Average { len, decay }.into())),
         // The last takes the most workgroups, each invocation more than one value.
         "clip.square_sum" => {
             LENGTHS.iter().map(|&len| SquareSum { len, accumulate: len % 2 == 0 }.into()).collect()
