@@ -336,7 +336,7 @@ impl TrainConfig {
             let output_dir = config.output_dir.filter(|_| flags.contains_key("output_dir"));
             return Ok(Self { output_dir, ..config });
         }
-        let cosine = flags.contains_key("epochs") && self.lr_scheduler == LrScheduler::Cosine;
+        let cosine = config.epochs != self.epochs && self.lr_scheduler == LrScheduler::Cosine;
         Err(ConfigError::Resume { conflicts: conflicts.join("; "), cosine })
     }
 
