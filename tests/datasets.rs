@@ -14,7 +14,9 @@ use std::{
 use image::{DynamicImage, GrayImage, Rgba, RgbaImage};
 use tempfile::{TempDir, tempdir};
 use vgg_wgpu::data::picture::{self, Wanted};
-use vgg_wgpu::data::{Augmentation, Batch, DataSets, DataSource, Dataset, IDENTITY, Loader, Options};
+use vgg_wgpu::data::{
+    Augmentation, Batch, DataSets, DataSource, Dataset, IDENTITY, Loader, Normalization, Options, Rectangle,
+};
 
 fn open(kind: &str, dir: &Path) -> Result<DataSets, String> {
     open_with(kind, dir, Options::new(8))
@@ -305,6 +307,21 @@ fn damaged_files_are_named_or_left_out() {
     let DataSets { train, test } = open_with("folder", dir.path(), skip()).unwrap();
     assert_eq!((train.len(), test.len(), train.skipped().len(), test.skipped().len()), (10, 5, 2, 1));
     assert!(train.skipped()[1].starts_with(&damaged[1]), "{:?}", train.skipped());
+    // Normalised otherwise, a set is the same but for that.
+    let other = Normalization { mean: vec![0.5; 3], std: vec![0.25; 3] };
+    let again = DataSets { train: train.clone(), test: test.clone() }.normalized_by(&other);
+    for (set, own) in [(&again.train, &train), (&again.test, &test)] {
+        assert_eq!((set.normalization(), own.normalization() == &other), (&other, false));
+        assert_eq!((set.name(), set.len(), set.is_empty()), (own.name(), own.len(), false));
+        assert_eq!([set.height(), set.width(), set.channels()], [8, 8, 3]);
+        assert_eq!((set.class_names(), set.classes()), (own.class_names(), own.classes()));
+        assert_eq!((set.crops(), set.skipped(), set.label(4)), (true, own.skipped(), own.label(4)));
+        let part = |_| Some(Rectangle { top: 1, left: 2, height: 4, width: 3 });
+        let [mut found, mut expected] = [vec![0; 192], vec![0; 192]];
+        set.read(4, &part, &mut found).unwrap();
+        own.read(4, &part, &mut expected).unwrap();
+        assert_eq!((found != own.image(4).unwrap(), found), (true, expected));
+    }
     // The second cat is now the third file.
     assert_eq!(train.image(1).unwrap(), synthetic::picture(8, 8, 1, 5).into_raw());
     for index in 0..3 {

@@ -12,6 +12,7 @@ use common::{
 use tempfile::tempdir;
 use vgg_wgpu::{
     cpu::Scalar,
+    model::Architecture,
     ops::{
         Adam, Average, ClipGradient, Control, CrossEntropy, CrossEntropyGrad, GradBias, Linear,
         LinearGradWeight, Op, Rule, RuleOperands, Sgd, SquareSum,
@@ -335,10 +336,44 @@ fn the_best_weights_and_evaluations_are_those_of_the_average() {
     }
 }
 
-/// A run whose evaluations do not change: the average stays as the first step left it.
+/// The average of a short run: with a decay of 0.999 alone, 93 % of it would be the weights of the first step.
+#[test]
+fn the_average_of_a_short_run_has_learnt_as_much() {
+    let folder = tempdir().unwrap();
+    let [plain, averaged] = [("plain", false), ("averaged", true)].map(|(name, model_ema)| {
+        let config = runs::config(&folder.path().join(name));
+        let (model, hidden) = (Architecture::Vgg11Bn, Some(64));
+        runs::finish(&mut runs::start(&TrainConfig { model, hidden, dropout: 0.0, model_ema, ..config })).last
+    });
+    assert_eq!((averaged.step, averaged.train_loss), (72, plain.train_loss));
+    // Chance is ln 4 = 1.386.
+    assert!(plain.test_loss < 0.9, "{plain:?}");
+    assert!(averaged.test_loss < plain.test_loss + 0.1, "{averaged:?}, {plain:?}");
+}
+
+/// Against the definition, over the steps of the warm-up, the first after it, and one of a long run.
+#[test]
+fn the_decay_of_an_average_is_warmed_up() {
+    let average = Average { len: 1, decay: 0.75 };
+    for (step, decay) in [(2, 3.0 / 12.0), (7, 8.0 / 17.0), (25, 26.0 / 35.0), (26, 0.75), (u32::MAX, 0.75)] {
+        let control = control(&ADAM, step, 0, 1, 1e-3);
+        let given: [(&str, &[f64]); 2] = [("value", &[5.0]), ("average", &[1.0])];
+        let found = run_op::<f64>(average, control, &given).remove("average").unwrap();
+        let expected = decay * 1.0 + (1.0 - decay) * 5.0;
+        compare(
+            &format!("step {step}"),
+            &[1].into(),
+            &found,
+            &[expected],
+            Tolerance::absolute(4.0 * f64::EPSILON),
+        );
+    }
+}
+
+/// A run whose evaluations do not change: its weights hardly move, and it has no running statistics.
 fn idle(output_dir: &Path, patience: u32) -> TrainConfig {
     TrainConfig {
-        model_ema_decay: Some(0.999_999_9),
+        model: Architecture::Vgg16,
         lr: 1e-12,
         epochs: 10,
         patience: Some(patience),

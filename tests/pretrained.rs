@@ -1,6 +1,7 @@
 //! Weights from elsewhere: torchvision's and timm's names and shapes, fine-tuning, frozen layers.
 
 mod runs;
+mod synthetic;
 
 use std::{
     collections::BTreeMap,
@@ -14,8 +15,9 @@ use half::{bf16, f16};
 use safetensors::{Dtype, tensor::TensorView};
 use tempfile::tempdir;
 use vgg_wgpu::{
+    data::Normalization,
     model::{Architecture, Freeze, Network, PoolStride, VggConfig},
-    train::{Pretrained, RunDirectory, TrainConfig, Trainer, Weights},
+    train::{NormalizeBy, Pretrained, RunDirectory, TrainConfig, Trainer, Weights},
 };
 
 /// A file's tensors.
@@ -180,6 +182,101 @@ fn colours_are_summed_and_other_classes_begin_anew() {
     }
 }
 
+/// The file's own; ImageNet's where it names none, averaged like its first convolution for grey images.
+#[test]
+fn weights_bring_their_normalisation() {
+    let folder = tempdir().unwrap();
+    let path = Tensors::of(&torchvision(Architecture::Vgg11).network().unwrap()).write(folder.path());
+    let [grey, colour] = [1, 3].map(|channels| {
+        let network = fine_tuning(folder.path()).vgg(channels, 4).network().unwrap();
+        Pretrained::read(&path, &network).unwrap().normalization
+    });
+    assert_eq!(colour, Normalization::usual(3));
+    assert_eq!(colour.mean, [0.485, 0.456, 0.406]);
+    for (found, expected) in [(grey.mean[0], 0.449), (grey.std[0], 0.226)] {
+        assert!((found - expected).abs() < 1e-6, "{found}");
+    }
+
+    let config = TrainConfig { steps: Some(1), ..runs::config(&folder.path().join("run")) };
+    let mut trainer = runs::start(&config);
+    runs::finish(&mut trainer);
+    let best = folder.path().join("run/best.safetensors");
+    let read = Pretrained::read(&best, trainer.session().network()).unwrap().normalization;
+    assert_eq!(&read, runs::data().train.normalization());
+
+    let data = runs::data();
+    let own = data.train.normalization().clone();
+    let fine = TrainConfig { weights: Some("a file".to_owned()), ..config.clone() };
+    let by_data = TrainConfig { normalize_by: NormalizeBy::Data, ..fine.clone() };
+    for (config, expected) in [(config, &own), (fine, &grey), (by_data, &own)] {
+        let normalized = config.normalized(data.clone(), &grey);
+        for set in [&normalized.train, &normalized.test] {
+            assert_eq!(set.normalization(), expected);
+        }
+    }
+}
+
+/// A run that hardly trains finds the same test loss as `vgg eval` of the file that it began with: the backbone, frozen, gets the
+/// inputs that it was trained on; so do evaluations of its own weights, and a resumed run.
+#[test]
+fn fine_tuning_and_evaluation_normalise_alike() {
+    let dir = tempdir().unwrap();
+    let vgg = |arguments: &str| {
+        let mut command = Command::new(cargo_bin("vgg"));
+        command.current_dir(dir.path()).args(arguments.split(' ')).args(["--device", "cpu"]);
+        let output = command.env("XDG_CACHE_HOME", dir.path().join("cache")).output().unwrap();
+        let [out, said] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+        assert!(output.status.success(), "{arguments}: {said}");
+        (out, said)
+    };
+    let classes = ["a", "b", "c", "d", "e", "f", "g"];
+    synthetic::folder(&dir.path().join("pets"), &classes, [4, 2], [40, 40], "png");
+    // Weights of a size with which the inputs make a difference to the answers.
+    let network = torchvision(Architecture::Vgg11Bn).network().unwrap();
+    let mut tensors = Tensors::of(&network);
+    let (_, _, head) = tensors.0.get_mut("classifier.6.weight").unwrap();
+    let larger: Vec<f32> =
+        head.chunks_exact(4).map(|v| 1e5 * f32::from_le_bytes(v.try_into().unwrap())).collect();
+    *head = bytemuck::cast_slice(&larger).to_vec();
+    tensors.write(dir.path());
+    let loss_of = |weights: &str| {
+        let (json, _) = vgg(&format!("eval --data folder:pets --json {weights}"));
+        serde_json::from_str::<serde_json::Value>(&json).unwrap()["loss"].as_f64().unwrap()
+    };
+    let file = loss_of("--weights foreign.safetensors --image-size 32");
+    let train = "train --recipe quick --model vgg11_bn --width 0.0625 --hidden 16 --image-size 32 --avgpool 7 \
+                 --pool-stride fixed --data folder:pets --weights foreign.safetensors --freeze features --lr 1e-12 \
+                 --batch-size 7 --dropout 0";
+    let row = |run: &str| {
+        let csv = fs::read_to_string(dir.path().join(run).join("metrics.csv")).unwrap();
+        let mut lines = csv.lines().map(|line| line.split(','));
+        let index = lines.next().unwrap().position(|head| head == "test_loss").unwrap();
+        lines.next_back().unwrap().nth(index).unwrap().parse::<f64>().unwrap()
+    };
+    let info = |run: &str| Weights::read(&dir.path().join(run).join("best.safetensors"), None).unwrap().info;
+    let (_, said) = vgg(&format!("{train} --steps 2 --output-dir run"));
+    assert!(said.contains("mean [0.485, 0.456, 0.406], deviation [0.229, 0.224, 0.225]"), "{said}");
+    assert!(said.contains("--normalize-by data"), "{said}");
+    // The means of fourteen losses, in batches of seven and of fourteen.
+    let alike = |a: f64, b: f64| (a - b).abs() <= 1e-5 * a.max(1.0);
+    assert!(alike(row("run"), file), "{} {file}", row("run"));
+    assert_eq!(info("run").normalization(), Normalization::usual(3));
+    assert!(alike(loss_of("--weights run/best.safetensors"), file));
+    // A resumed run needs no file and keeps to its checkpoint.
+    fs::rename(dir.path().join("foreign.safetensors"), dir.path().join("moved.safetensors")).unwrap();
+    vgg("train --resume run --steps 4");
+    assert!(alike(row("run"), file));
+    fs::rename(dir.path().join("moved.safetensors"), dir.path().join("foreign.safetensors")).unwrap();
+
+    let (_, said) = vgg(&format!("{train} --steps 2 --output-dir own --normalize-by data"));
+    assert!(!said.contains("deviation"), "{said}");
+    assert!((row("own") - file).abs() > 1e-3, "the inputs make no difference: {} {file}", row("own"));
+    assert_ne!(info("own").normalization(), Normalization::usual(3));
+    assert!(alike(loss_of("--weights own/best.safetensors"), row("own")));
+    vgg("train --resume own --steps 4");
+    assert!(alike(row("own"), loss_of("--weights own/best.safetensors")));
+}
+
 #[test]
 fn a_file_that_does_not_fit_the_training_is_refused_with_every_difference() {
     let folder = tempdir().unwrap();
@@ -256,6 +353,7 @@ fn the_command_line_refuses_before_it_writes() {
     let network = "--model vgg11 --width 0.0625 --hidden 16 --avgpool 7";
     for (flags, code, says) in [
         ("--freeze features", 2, "without weights they would stay random"),
+        ("--normalize-by data", 2, "the run begins with no weights: give --weights FILE"),
         ("--weights foreign.safetensors", 1, "missing: features.0.bias [16]"),
         (&format!("--weights foreign.safetensors {network}"), 1, "missing: features.0.bias [8]"),
         ("--weights absent.safetensors", 1, "cannot read absent.safetensors"),

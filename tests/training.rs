@@ -118,7 +118,8 @@ fn steps_end_a_run_and_can_be_extended() {
     assert_eq!((summary.last.epoch, summary.last.step), (1, 15));
     assert_eq!(names(folder.path()), FILES);
     let error = resume(folder.path(), "").err().unwrap();
-    assert!(matches!(error, TrainError::Over { step: 15, of: 15, flag: "--steps" }), "{error}");
+    assert!(matches!(error, TrainError::Over { step: 15, of: 15, .. }), "{error}");
+    assert!(error.to_string().ends_with("give a larger --steps with --resume"), "{error}");
     let summary = finish(&mut resume(folder.path(), "steps = 30").unwrap());
     assert_eq!((summary.last.epoch, summary.last.step), (2, 30));
     assert_same_run(whole.path(), folder.path());
@@ -143,6 +144,34 @@ fn epochs_can_be_extended_where_the_schedule_does_not_depend_on_them() {
     let flags = format!("epochs = 2\noutput_dir = {:?}", elsewhere.path().to_str().unwrap());
     finish(&mut resume(folder.path(), &flags).unwrap());
     assert_same_run(whole.path(), elsewhere.path());
+}
+
+/// What the error advises goes through, and nothing else is advised.
+#[test]
+fn a_run_that_is_over_advises_what_works() {
+    let constant = LrScheduler::Constant;
+    for (lr_scheduler, steps, advice, flags) in [
+        (constant, None, "larger --epochs with", "epochs = 2"),
+        (constant, Some(30), "larger --epochs with", "epochs = 2"),
+        (constant, Some(24), "larger --epochs and a larger --steps with", "epochs = 2\nsteps = 48"),
+        (LrScheduler::Cosine, Some(20), "larger --steps with", "steps = 24"),
+    ] {
+        let folder = tempdir().unwrap();
+        finish(&mut start(&TrainConfig { lr_scheduler, steps, epochs: 1, ..config(folder.path()) }));
+        let error = resume(folder.path(), "").err().unwrap().to_string();
+        assert!(error.contains(&format!("to go on, give a {advice} --resume")), "{error}");
+        finish(&mut resume(folder.path(), flags).unwrap());
+    }
+    // A cosine has no longer version of itself; tests/dataset_runs.rs types what is advised instead.
+    for (steps, more) in [(None, " --output-dir"), (Some(24), " --steps N --output-dir")] {
+        let folder = tempdir().unwrap();
+        finish(&mut start(&TrainConfig { steps, epochs: 1, ..config(folder.path()) }));
+        let error = resume(folder.path(), "").err().unwrap().to_string();
+        let file = |name: &str| folder.path().join(name).display().to_string();
+        let [recipe, weights] = ["config.toml", "best.safetensors"].map(file);
+        let command = format!("vgg train --recipe {recipe} --weights {weights} --epochs N{more} DIR");
+        assert!(error.ends_with(&command) && !error.contains("--resume"), "{error}");
+    }
 }
 
 #[test]

@@ -384,7 +384,7 @@ def optimizers():
         "sgd_nesterov": (torch.optim.SGD, nesterov, {}),
         "smoothing": (torch.optim.SGD, sgd, dict(smoothing=f32(0.1))),
         "clipping": (torch.optim.SGD, sgd, dict(norm=f32(0.4))),
-        "average": (torch.optim.AdamW, adam | dict(weight_decay=f32(0.1)), dict(decay=f32(0.9))),
+        "average": (torch.optim.AdamW, adam | dict(weight_decay=f32(0.1)), dict(decay=f32(0.6))),
     }
     for case, (optimizer, constants, beside) in cases.items():
         lr = f32(0.05)
@@ -419,8 +419,11 @@ def optimizers():
 
 
 def average_of(model, decay):
-    """torchvision's ExponentialMovingAverage."""
-    average = lambda old, new, _: decay * old + (1 - decay) * new
+    """torchvision's ExponentialMovingAverage with the warm-up of TensorFlow's: step t has min(decay, (1 + t) / (10 + t))."""
+    def average(old, new, averaged):
+        t = averaged.item() + 1
+        warm = min(decay, (1 + t) / (10 + t))
+        return warm * old + (1 - warm) * new
     return torch.optim.swa_utils.AveragedModel(model, avg_fn=average, use_buffers=True)
 
 

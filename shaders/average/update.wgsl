@@ -1,9 +1,9 @@
-// average.update: average = DECAY average + (1 - DECAY) value, and value itself in step 1
+// average.update: average = d average + (1 - d) value with d = min(DECAY, (1 + t) / (10 + t)) in step t; value itself in step 1
 //
 // Buffers      control; value, average [len], as `elem`
 // Who          one invocation an elem; the grid covers len
 // Numerics     f32; the first average may hold anything
-// Source       Polyak and Juditsky (1992), as PyTorch's AveragedModel
+// Source       TensorFlow's ExponentialMovingAverage with num_updates; the first step is PyTorch's AveragedModel's
 // Where        memory-bound: 12 bytes an element
 
 @group(0) @binding(0) var<storage, read> control: Control;
@@ -23,6 +23,8 @@ fn main(
     if control.step == 1u {
         average[i] = value[i];
     } else {
-        average[i] = DECAY * average[i] + ONE_MINUS_DECAY * value[i];
+        let t = f32(control.step);
+        let decay = min(DECAY, (1.0 + t) / (10.0 + t));
+        average[i] = decay * average[i] + max(ONE_MINUS_DECAY, 9.0 / (10.0 + t)) * value[i];
     }
 }

@@ -302,6 +302,7 @@ fn trained(
 /// Evaluates weights; the history is that of the checkpoint beside them.
 fn loaded(config: &TrainConfig, path: &Path, data: &DataSets, device: &Device) -> Result<Quality> {
     let weights = Weights::read(path, None)?;
+    let data = &data.clone().normalized_by(&weights.info.normalization());
     let mut session = Opening::plan(config, data, network(config, data)?, device)?.open()?;
     session.load(&weights)?;
     let [_, test] = loaders(config, data)?;

@@ -21,7 +21,7 @@ use super::{
     table::{Align, duration, table, thousands},
 };
 use crate::{
-    data::DataSets,
+    data::{DataSets, Normalization},
     model::Network,
     program::{Lowered, lower},
     train::{
@@ -123,6 +123,35 @@ fn read_pretrained(path: &str, network: &Network, quiet: bool) -> Result<Pretrai
     Ok(pretrained)
 }
 
+/// The data as the weights that the run begins with, or its checkpoint, want them normalised; says so where that is not the
+/// data's own way.
+fn normalized(
+    config: &TrainConfig,
+    data: DataSets,
+    checkpoint: Option<&Checkpoint>,
+    pretrained: Option<&Pretrained>,
+    quiet: bool,
+) -> DataSets {
+    let own = data.train.normalization().clone();
+    let data = match (checkpoint, pretrained) {
+        (Some(checkpoint), _) => config.normalized(data, &checkpoint.weights.info.normalization()),
+        (None, Some(pretrained)) => config.normalized(data, &pretrained.normalization),
+        (None, None) => data,
+    };
+    let used = data.train.normalization();
+    if checkpoint.is_none() && *used != own {
+        let Normalization { mean, std } = used;
+        note(
+            quiet,
+            &format!(
+                "          images are normalised as for these weights: mean {mean:?}, deviation {std:?} \
+                 (--normalize-by data: the data's)"
+            ),
+        );
+    }
+    data
+}
+
 /// Runs `vgg train`; the exit code says whether it came to its end.
 pub(super) fn run(flags: &args::Train, quiet: bool) -> Result<u8> {
     let stop = stop_on_signals()?;
@@ -143,6 +172,7 @@ pub(super) fn run(flags: &args::Train, quiet: bool) -> Result<u8> {
         (Some(path), None) => Some(read_pretrained(path, &network, quiet)?),
         _ => None,
     };
+    let data = normalized(&config, data, checkpoint.as_ref(), pretrained.as_ref(), quiet);
     // What does not fit is refused while nothing is written.
     let [train, _] = loaders(&config, &data)?;
     let device = match flags.capture {

@@ -14,6 +14,7 @@ pub mod folder;
 pub mod idx;
 mod loader;
 pub mod mnist;
+mod normalized;
 pub mod picture;
 mod shuffle;
 mod source;
@@ -109,6 +110,23 @@ pub struct Normalization {
     pub std: Vec<f32>,
 }
 
+impl Normalization {
+    /// The usual one for weights that do not name theirs: ImageNet's for three channels, which torchvision's and timm's
+    /// weights were trained with, MNIST's for one.
+    pub fn usual(channels: usize) -> Self {
+        if channels != 3 {
+            return mnist::normalization();
+        }
+        Self { mean: vec![0.485, 0.456, 0.406], std: vec![0.229, 0.224, 0.225] }
+    }
+
+    /// For grey images: the means over the channels.
+    pub fn grey(&self) -> Self {
+        let mean = |values: &[f32]| vec![values.iter().sum::<f32>() / values.len() as f32];
+        Self { mean: mean(&self.mean), std: mean(&self.std) }
+    }
+}
+
 /// The two halves of a data set.
 #[derive(Clone)]
 pub struct DataSets {
@@ -116,6 +134,14 @@ pub struct DataSets {
     pub train: Arc<dyn Dataset>,
     /// The images to measure with; none of them is learnt from.
     pub test: Arc<dyn Dataset>,
+}
+
+impl DataSets {
+    /// The same images, normalised with another mean and standard deviation.
+    pub fn normalized_by(self, normalization: &Normalization) -> Self {
+        let of = |set| normalized::by(set, normalization.clone());
+        Self { train: of(self.train), test: of(self.test) }
+    }
 }
 
 impl std::fmt::Debug for DataSets {

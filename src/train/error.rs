@@ -89,14 +89,14 @@ pub enum TrainError {
         learning_rate: f64,
     },
     /// There is nothing left to train.
-    #[error("the run is over at step {step} of {of}; to go on, give a larger {flag} with --resume")]
+    #[error("the run is over at step {step} of {of}; {way_on}")]
     Over {
         /// Steps that are done.
         step: u64,
         /// Steps in all.
         of: u64,
-        /// What would make the run longer.
-        flag: &'static str,
+        /// How to train on.
+        way_on: String,
     },
     /// The run has ended early.
     #[error(

@@ -27,7 +27,7 @@ mod trainer;
 mod weights;
 
 pub use checkpoint::{Checkpoint, Progress};
-pub use config::{ConfigError, Flags, LrScheduler, Optimizer, TrainConfig};
+pub use config::{ConfigError, Flags, LrScheduler, NormalizeBy, Optimizer, TrainConfig};
 pub use curves::{comparison_svg, svg as curves_svg};
 pub use error::TrainError;
 pub use event::{Event, Observer, StepEvent, Summary};

@@ -7,7 +7,10 @@ use super::{
     store::{Entry, TensorFile},
     weights::{self, Description, Kind, WeightsError},
 };
-use crate::model::{Layout, Network, Parameter};
+use crate::{
+    data::Normalization,
+    model::{Layout, Network, Parameter},
+};
 
 /// How a parameter comes to its first values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +31,9 @@ pub struct Pretrained {
     /// What the names of the weights that are taken begin with.
     prefix: &'static str,
     fits: Vec<Fit>,
+    /// What the file's network was trained with: its metadata's, else the usual one for its channels; where its first
+    /// convolution is summed over three channels, their mean.
+    pub normalization: Normalization,
     /// What does not come from the file as it is, in words.
     pub notes: Vec<String>,
 }
@@ -47,7 +53,7 @@ impl Pretrained {
         let mut file = TensorFile::read(path)?;
         let description = weights::metadata::<Description>(&file)?;
         weights::use_torchvisions_names(&mut file);
-        let kind = description.map_or(Kind::Weights, |d| d.kind);
+        let kind = description.as_ref().map_or(Kind::Weights, |d| d.kind);
         let prefix = checkpoint::prefix(kind, &file);
         let named = |p: &Parameter| format!("{prefix}{}", p.name);
         // The last two parameters are the last layer's weight and bias.
@@ -86,7 +92,16 @@ impl Pretrained {
         };
         let what = format!("the {} to be trained", network.config.model);
         file.check(&what, &expected, &weights::counters(network), ignored)?;
-        Ok(Self { file, prefix, fits, notes })
+        let (channels, summed) = (network.config.channels, fits.contains(&Fit::Summed));
+        let described = description.map(|d| d.model.normalization());
+        let normalization =
+            described.unwrap_or_else(|| Normalization::usual(if summed { 3 } else { channels }));
+        let normalization = if summed { normalization.grey() } else { normalization };
+        if [normalization.mean.len(), normalization.std.len()] != [channels; 2] {
+            let message = format!("{channels} channels, but normalisation for {}", normalization.mean.len());
+            return Err(WeightsError::Metadata { path: file.path().to_owned(), message });
+        }
+        Ok(Self { file, prefix, fits, normalization, notes })
     }
 
     /// The first values of the network's parameter of an index in disk order; where they are not the file's, the seed's.

@@ -9,7 +9,7 @@ use std::{
 use super::{
     Event, Observer, StepEvent, Summary, TrainError,
     checkpoint::{self, Checkpoint, Part, Progress},
-    config::TrainConfig,
+    config::{LrScheduler, TrainConfig},
     metrics::{Row, Sums, best, stale_epochs},
     pretrained::Pretrained,
     report::RunDirectory,
@@ -144,8 +144,7 @@ impl Trainer {
         let (step, of) = (progress.step, self.total);
         let evaluated = progress.history.last().is_some_and(|row| row.step == step);
         if step > of || (step == of && evaluated) {
-            let by_steps = self.config.steps.is_some_and(|steps| steps == of);
-            return Err(TrainError::Over { step, of, flag: if by_steps { "--steps" } else { "--epochs" } });
+            return Err(TrainError::Over { step, of, way_on: self.way_on(checkpoint) });
         }
         let stale = stale_epochs(&progress.history);
         if evaluated && self.out_of_patience(stale) {
@@ -156,6 +155,28 @@ impl Trainer {
         self.progress = progress.clone();
         self.fresh = false;
         Ok(())
+    }
+
+    /// How to train on from a checkpoint whose run is over, in words.
+    fn way_on(&self, checkpoint: &Checkpoint) -> String {
+        let all = u64::from(self.config.epochs) * self.train.batches_per_epoch() as u64;
+        let limited = self.config.steps.is_some_and(|steps| steps <= all);
+        if self.total < all {
+            return "to go on, give a larger --steps with --resume".to_owned();
+        }
+        if self.config.lr_scheduler != LrScheduler::Cosine {
+            let steps = if limited { " and a larger --steps" } else { "" };
+            return format!("to go on, give a larger --epochs{steps} with --resume");
+        }
+        let file =
+            |name: &str| Path::new(checkpoint.weights.file.path()).with_file_name(name).display().to_string();
+        format!(
+            "its cosine schedule ends there and cannot be made longer. To train on, start a new run from its weights: vgg train \
+             --recipe {} --weights {} --epochs N{} --output-dir DIR",
+            file("config.toml"),
+            file("best.safetensors"),
+            if limited { " --steps N" } else { "" },
+        )
     }
 
     /// Begins with these weights, and the seed's where there are none.

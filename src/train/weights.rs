@@ -225,9 +225,7 @@ impl ModelInfo {
             (None, 1) => [28, 28],
             (None, side) => [32 * side; 2],
         };
-        let imagenet = Normalization { mean: vec![0.485, 0.456, 0.406], std: vec![0.229, 0.224, 0.225] };
-        let mnist = crate::data::mnist::normalization();
-        let Normalization { mean, std } = if channels == 3 { imagenet } else { mnist };
+        let Normalization { mean, std } = Normalization::usual(channels);
         let defaults = VggConfig::default();
         Ok(Self {
             model,

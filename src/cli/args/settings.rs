@@ -42,6 +42,10 @@ pub(in crate::cli) struct SettingFlags {
     /// three channels are summed for one; where the classes are others in number the last layer begins anew.
     #[arg(long, value_name = "FILE")]
     weights: Option<String>,
+    /// Whose mean and standard deviation images are normalised with where a run begins with --weights: those that the
+    /// weights were trained with (the file's; for torchvision's and timm's, which name none, ImageNet's), or the data's.
+    #[arg(long, value_enum)]
+    normalize_by: Option<NormalizeByFlag>,
     /// Layers that stay as --weights has them.
     #[arg(long, value_enum)]
     freeze: Option<FreezeFlag>,
@@ -98,7 +102,7 @@ pub(in crate::cli) struct SettingFlags {
     /// Average the weights over the steps; evaluations and best.safetensors are those of the average.
     #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     model_ema: Option<bool>,
-    /// What stays of the average in each step; unset, 0.999.
+    /// The decay of that average; unset, 0.999. Step t has at most (1 + t) / (10 + t).
     #[arg(long, value_name = "DECAY")]
     model_ema_decay: Option<f64>,
     /// End the run after this many epochs without a higher test accuracy.
@@ -140,6 +144,13 @@ enum SemanticsFlag {
     Paper,
     /// Unbiased running variance; slope 0.
     Pytorch,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+enum NormalizeByFlag {
+    Weights,
+    Data,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, ValueEnum)]

@@ -6,16 +6,29 @@ mod kernels;
 
 use super::{Control, ControlBlock, Each, Extent, F32, Family, Operation, Read, Update, operand::operands};
 
-/// `average = decay * average + (1 - decay) * value`, and `average = value` in step 1: an exponential moving average.
+/// An exponential moving average whose decay is warmed up: `average = decay_t average + (1 - decay_t) value` in step `t`,
+/// counted from 1, with `decay_t = min(decay, (1 + t) / (10 + t))`; in step 1 `average = value`.
+///
+/// The average covers about the last ninth of the steps until `decay` is reached, so it forgets the random weights that a
+/// short run starts from.
 ///
 /// # Source
-/// Polyak and Juditsky (1992); the form and the first step are those of PyTorch's `AveragedModel`.
+/// The warm-up is that of TensorFlow's `ExponentialMovingAverage` with `num_updates`; the first step is that of PyTorch's
+/// `AveragedModel`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Average {
     /// Elements.
     pub len: usize,
-    /// What stays of the average in a step.
+    /// The decay after warm-up.
     pub decay: f32,
+}
+
+impl Average {
+    /// The weights of the average and of the value in a step, counted from 1: `[decay_t, 1 - decay_t]`.
+    pub fn weights(&self, step: u32) -> [f64; 2] {
+        let (decay, t) = (f64::from(self.decay), f64::from(step));
+        [decay.min((1.0 + t) / (10.0 + t)), (1.0 - decay).max(9.0 / (10.0 + t))]
+    }
 }
 
 operands! {

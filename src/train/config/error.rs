@@ -78,7 +78,12 @@ pub enum ConfigError {
     /// Flags that contradict the run to be resumed.
     #[error(
         "the run to be resumed was started otherwise: {conflicts}. Leave these flags out, or start a new run without --resume{}",
-        if *.cosine { " (the cosine schedule is spread over all epochs, so --epochs cannot change)" } else { "" }
+        if *.cosine {
+            "; a cosine schedule is spread over all epochs, so for more of them start from this run's weights: \
+             --weights best.safetensors --epochs N"
+        } else {
+            ""
+        }
     )]
     Resume {
         /// The flags, with both values.

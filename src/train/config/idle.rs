@@ -71,6 +71,12 @@ impl TrainConfig {
                 format!("give at least --epochs {}", u64::from(first_fall) + 1),
             ),
             (
+                "normalize_by",
+                self.weights.is_none(),
+                "the run begins with no weights".to_owned(),
+                "give --weights FILE".to_owned(),
+            ),
+            (
                 "skip_corrupt",
                 self.skip_corrupt && !folder,
                 format!("data is {}", self.data),

@@ -11,7 +11,7 @@ use std::{fs, path::Path};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    data::{DataSource, Dataset},
+    data::{DataSets, DataSource, Dataset, Normalization},
     model::{Architecture, Freeze, PoolStride, Semantics, VggConfig},
     ops::{Adam, Rule, Sgd},
     program::{DeviceLimits, Mode, Precision, Settings, Training},
@@ -80,6 +80,17 @@ impl LrScheduler {
     }
 }
 
+/// Whose mean and standard deviation images are normalised with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NormalizeBy {
+    /// Those that the weights a run begins with were trained with; the data set's without such weights.
+    #[default]
+    Weights,
+    /// The data set's.
+    Data,
+}
+
 /// All that a training run needs to know besides the device.
 ///
 /// The fields are the keys of a recipe and, with dashes, the flags of `vgg train`. `assets/recipes/*.toml`
@@ -111,6 +122,8 @@ pub struct TrainConfig {
     /// A file of weights to begin with in place of the seed's; `None`: the seed's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights: Option<String>,
+    /// Whose mean and standard deviation images are normalised with where the run begins with weights.
+    pub normalize_by: NormalizeBy,
     /// Layers that are not trained.
     pub freeze: Freeze,
     /// Images a step.
@@ -156,7 +169,8 @@ pub struct TrainConfig {
     pub clip_grad_norm: Option<f64>,
     /// Whether the weights are averaged over the steps, and evaluations and the best weights are those of the average.
     pub model_ema: bool,
-    /// What stays of the average in a step; `None`: 0.999. There is none without `model_ema`.
+    /// The decay of that average after its warm-up ([`Average`](crate::ops::Average)); `None`: 0.999. There is none without
+    /// `model_ema`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model_ema_decay: Option<f64>,
     /// Ends the run after this many epochs without a higher test accuracy than before.
@@ -199,6 +213,7 @@ impl Default for TrainConfig {
             pool_stride: PoolStride::Adaptive,
             avgpool: 0,
             weights: None,
+            normalize_by: NormalizeBy::Weights,
             freeze: Freeze::None,
             batch_size: 64,
             epochs: 10,
@@ -336,7 +351,7 @@ impl TrainConfig {
             let output_dir = config.output_dir.filter(|_| flags.contains_key("output_dir"));
             return Ok(Self { output_dir, ..config });
         }
-        let cosine = flags.contains_key("epochs") && self.lr_scheduler == LrScheduler::Cosine;
+        let cosine = config.epochs != self.epochs && self.lr_scheduler == LrScheduler::Cosine;
         Err(ConfigError::Resume { conflicts: conflicts.join("; "), cosine })
     }
 
@@ -431,6 +446,12 @@ impl TrainConfig {
     pub fn total_steps(&self, steps_per_epoch: usize) -> u64 {
         let all = u64::from(self.epochs) * steps_per_epoch as u64;
         self.steps.unwrap_or(all).min(all)
+    }
+
+    /// The data as this run normalises them, given what the weights that it begins with, or its checkpoint, were trained with.
+    pub fn normalized(&self, data: DataSets, trained_with: &Normalization) -> DataSets {
+        let theirs = self.weights.is_some() && self.normalize_by == NormalizeBy::Weights;
+        if theirs { data.normalized_by(trained_with) } else { data }
     }
 
     /// How to lower the network for training on a data set.

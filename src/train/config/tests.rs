@@ -256,7 +256,10 @@ fn a_resumed_run_keeps_what_determines_its_numbers() {
     let quick = TrainConfig::builtin("quick").unwrap();
     assert!(quick.resumed_with(&flags("epochs = 3")).is_ok(), "the same value is no contradiction");
     let error = quick.resumed_with(&flags("epochs = 4")).unwrap_err().to_string();
-    assert!(error.contains("--epochs is 3, not 4") && error.contains("cosine"), "{error}");
+    let way = "for more of them start from this run's weights: --weights best.safetensors --epochs N";
+    assert!(error.contains("--epochs is 3, not 4") && error.contains(way), "{error}");
+    let error = quick.resumed_with(&flags("epochs = 3\nlr = 0.1")).unwrap_err().to_string();
+    assert!(error.contains("--lr is 0.002, not 0.1") && !error.contains("cosine"), "{error}");
 }
 
 #[test]
