@@ -36,6 +36,7 @@ pub mod cache;
 pub mod cli;
 pub mod cpu;
 pub mod data;
+pub mod device;
 pub mod dtype;
 pub mod gpu;
 pub mod kernels;

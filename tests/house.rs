@@ -23,6 +23,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("verify", &["gpu", "cpu", "kernels", "program", "ops", "dtype", "shape", "rng"]),
     ("tune", &["verify", "gpu", "kernels", "program", "ops", "dtype", "rng", "cache"]),
     ("data", &["rng", "cache"]),
+    (
+        "device",
+        &["train", "verify", "gpu", "cpu", "data", "program", "model", "ops", "dtype", "shape", "rng"],
+    ),
     ("train", &["data", "program", "model", "ops", "dtype", "shape", "rng"]),
 ];
 

@@ -51,7 +51,7 @@ impl Twin for ConvForward {
 impl Twin for ConvGradInput {
     fn scratch<S: Scalar>(&self) -> Sizes {
         let sums = self.statistics.map(|sums| sums.of_rows(self.conv.pixels(), self.conv.c).scratch::<S>());
-        sums.unwrap_or_default().max(grad_input_sizes(self))
+        sums.unwrap_or_default().max(grad_input_sizes(self, Plan::new(&reversed(&self.conv))))
     }
 
     fn run<S: Scalar>(&self, operands: Self::Operands<Slices<'_, S>>, scratch: &mut Scratch<S>) {
@@ -65,7 +65,7 @@ impl Twin for ConvGradInput {
 
 impl Twin for ConvGradWeight {
     fn scratch<S: Scalar>(&self) -> Sizes {
-        grad_weight_sizes(self)
+        grad_weight_sizes(self, Plan::new(&self.conv))
     }
 
     fn run<S: Scalar>(&self, operands: Self::Operands<Slices<'_, S>>, scratch: &mut Scratch<S>) {
@@ -124,17 +124,17 @@ fn gradient<'a, S: Scalar>(
     room
 }
 
-fn grad_input_sizes(op: &ConvGradInput) -> Sizes {
+fn grad_input_sizes(op: &ConvGradInput, plan: Option<Plan>) -> Sizes {
     let reversed = reversed(&op.conv);
-    if let Some(plan) = Plan::new(&reversed) {
+    if let Some(plan) = plan {
         return plan.sizes();
     }
     let turned = Sizes { weights: 9 * op.conv.c * op.conv.k, ..Sizes::default() };
     turned.max(sizes(&reversed)).max(through_sizes(&op.conv, op.through))
 }
 
-fn grad_weight_sizes(op: &ConvGradWeight) -> Sizes {
-    if let Some(plan) = Plan::new(&op.conv) {
+fn grad_weight_sizes(op: &ConvGradWeight, plan: Option<Plan>) -> Sizes {
+    if let Some(plan) = plan {
         return plan.grad_weight_sizes();
     }
     let activation = if op.normalized { activation_sizes(&op.conv) } else { Sizes::default() };
@@ -259,7 +259,7 @@ mod tests {
             };
             let op = ConvForward::plain(conv);
             let (gi, gw) = (ConvGradInput::plain(conv), ConvGradWeight::plain(conv));
-            let needs = sizes(&conv).max(grad_input_sizes(&gi)).max(grad_weight_sizes(&gw));
+            let needs = sizes(&conv).max(grad_input_sizes(&gi, None)).max(grad_weight_sizes(&gw, None));
             let mut scratch = Scratch::new(needs, rayon::current_num_threads());
             // Not a number wherever a result is missing, in scratch memory too.
             scratch.shared.fill(f64::NAN);

@@ -1,0 +1,287 @@
+//! From a request to a program that runs: one call finds a device, one plans a network on it and refuses what does not fit,
+//! one opens it.
+//!
+//! The command line and programs of one's own use the same calls, and so have the same checks: limits and memory are looked
+//! at before anything is allocated, and the matrix units of a GPU are tried before f16 relies on them.
+
+mod memory;
+mod planned;
+
+use thiserror::Error;
+
+pub use memory::system_memory;
+pub use planned::{Opened, Planned};
+
+use crate::{
+    cpu::{self, CpuExecutor},
+    data::{DataError, DataSets, DataSource},
+    gpu::{self, Adapter, DeviceChoice, DeviceRequest, OpenError, Options, Requirements, Selection},
+    model::{Network, NetworkError},
+    program::{DeviceLimits, Executor, LowerError, Mode, Precision, Program, Roofline, Settings},
+    train::{ConfigError, RunDirectory, RunError, Session, TrainConfig, TrainError, Trainer, Weights},
+    verify,
+};
+
+/// A device that programs run on: the CPU, or a GPU and the way in which it is used.
+pub struct Device {
+    selection: Selection,
+    options: Options,
+}
+
+/// What can go wrong between a request and a program that runs.
+#[derive(Debug, Error)]
+#[allow(missing_docs, reason = "each is the error of another room, or says itself what it is")]
+pub enum DeviceError {
+    #[error(transparent)]
+    Select(#[from] gpu::SelectError),
+    #[error("no Vulkan, Metal or DX12 adapter was found")]
+    NoAdapter,
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    #[error(transparent)]
+    Lower(#[from] LowerError),
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Data(#[from] DataError),
+    #[error(transparent)]
+    Train(#[from] TrainError),
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// A program needs more memory than there is.
+    #[error(
+        "batch size {batch} needs {}, but {} are there; the largest batch that fits: {}. \
+         Try a smaller --batch-size, --image-size or --width",
+        bytes(*needs), bytes(*has), largest.map_or_else(|| "none".into(), |batch| batch.to_string())
+    )]
+    Memory {
+        /// The batch size.
+        batch: usize,
+        /// What the program needs, in bytes.
+        needs: u64,
+        /// What there is.
+        has: u64,
+        /// The largest batch that fits.
+        largest: Option<usize>,
+    },
+}
+
+/// Bytes in the largest binary unit that leaves at least 1: `392.0 MiB`.
+pub fn bytes(value: u64) -> String {
+    let mut scaled = value as f64;
+    let units = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut unit = 0;
+    while scaled >= 1024.0 && unit + 1 < units.len() {
+        scaled /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{value} B") } else { format!("{scaled:.1} {}", units[unit]) }
+}
+
+impl Device {
+    /// The device of a request: `auto` (a hardware GPU, else the CPU), `cpu`, `vulkan`, `metal`, `dx12`, a number of
+    /// [`gpu::devices`] or part of a device's name.
+    ///
+    /// # Errors
+    /// [`DeviceError::Select`] where there is no such device.
+    pub fn find(request: &str) -> Result<Self, DeviceError> {
+        let Ok(request) = request.parse::<DeviceRequest>();
+        Ok(gpu::select(&request)?.into())
+    }
+
+    /// The first adapter there is, a software one where there is nothing else.
+    ///
+    /// # Errors
+    /// [`DeviceError::NoAdapter`].
+    pub fn first_adapter() -> Result<Self, DeviceError> {
+        let first = gpu::adapters().into_iter().next().ok_or(DeviceError::NoAdapter)?;
+        let reason = "auto: the first that `vgg devices` lists".to_owned();
+        Ok(Selection { device: DeviceChoice::Gpu(first), reason }.into())
+    }
+
+    /// The same device, with options for the programs that are opened on it.
+    pub fn with_options(self, options: Options) -> Self {
+        Self { options, ..self }
+    }
+
+    /// The options for the programs that are opened.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The adapter; `None` is the CPU device.
+    pub fn adapter(&self) -> Option<&Adapter> {
+        match &self.selection.device {
+            DeviceChoice::Gpu(adapter) => Some(adapter),
+            DeviceChoice::Cpu => None,
+        }
+    }
+
+    /// Why it is this one.
+    pub fn reason(&self) -> &str {
+        &self.selection.reason
+    }
+
+    /// Whether it is a GPU and not a CPU in one form or the other.
+    pub fn is_hardware_gpu(&self) -> bool {
+        self.adapter().is_some_and(|adapter| !adapter.info().software())
+    }
+
+    /// The limits that shape a program.
+    pub fn limits(&self) -> DeviceLimits {
+        self.adapter().map_or(DeviceLimits::NONE, Adapter::limits)
+    }
+
+    /// The bytes that a program may take: a GPU's own memory, or what the machine has left. `None` where that is not known.
+    pub fn memory(&self) -> Option<u64> {
+        match self.adapter() {
+            Some(adapter) if !adapter.info().software() => adapter.info().memory_bytes,
+            _ => system_memory(),
+        }
+    }
+
+    /// The device's name.
+    pub fn name(&self) -> String {
+        match self.adapter() {
+            Some(adapter) => adapter.info().to_string(),
+            None => {
+                let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+                format!("CPU, {threads} threads")
+            }
+        }
+    }
+
+    /// The driver and its version; the processor's architecture for the CPU device.
+    pub fn driver(&self) -> String {
+        match self.adapter() {
+            Some(adapter) => format!("{} {}", adapter.info().driver, adapter.info().driver_info),
+            None => std::env::consts::ARCH.to_owned(),
+        }
+    }
+
+    /// What it reaches at best, measured now.
+    ///
+    /// # Errors
+    /// [`DeviceError::Open`].
+    pub fn roofline(&self) -> Result<Roofline, DeviceError> {
+        Ok(match self.adapter() {
+            Some(adapter) => gpu::roofline(adapter)?,
+            None => cpu::roofline(),
+        })
+    }
+
+    /// What a program asks of the adapter; `None` on the CPU device, which has no limits.
+    ///
+    /// # Errors
+    /// [`DeviceError::Open`] where a kernel that was asked for does not exist or does not fit.
+    pub fn requirements(&self, program: &Program) -> Result<Option<Requirements>, DeviceError> {
+        let of = |adapter| Requirements::of(program, adapter, &self.options);
+        Ok(self.adapter().map(of).transpose()?)
+    }
+
+    /// An executor of a program, and why it does without the matrix units where their self-test failed.
+    ///
+    /// # Errors
+    /// [`DeviceError::Open`].
+    pub fn executor(&self, program: Program) -> Result<(Box<dyn Executor>, Option<String>), DeviceError> {
+        let Some(adapter) = self.adapter() else {
+            return Ok((Box::new(CpuExecutor::<f32>::new(program)), None));
+        };
+        let (executor, failure) = verify::open(adapter, program, &self.options)?;
+        Ok((Box::new(executor), failure))
+    }
+
+    /// Plans a network, and refuses what does not fit before anything is allocated.
+    ///
+    /// # Errors
+    /// [`DeviceError::Lower`], [`DeviceError::Open`], [`DeviceError::Memory`].
+    pub fn plan(&self, network: Network, settings: Settings) -> Result<Planned<'_>, DeviceError> {
+        Planned::new(self, network, settings)
+    }
+
+    /// A session that evaluates weights on `batch` pictures at a time.
+    ///
+    /// # Errors
+    /// Those of [`Device::plan`], and [`DeviceError::Train`] where the weights are no network's.
+    pub fn evaluation(&self, weights: &Weights, batch: usize) -> Result<Opened, DeviceError> {
+        self.inference(weights, batch, weights.info.source_size(), Mode::Evaluate)
+    }
+
+    /// As [`Device::evaluation`], for pictures of another size, or to explain a layer.
+    ///
+    /// # Errors
+    /// As [`Device::evaluation`].
+    pub fn inference(
+        &self,
+        weights: &Weights,
+        batch: usize,
+        source: [usize; 2],
+        mode: Mode,
+    ) -> Result<Opened, DeviceError> {
+        let normalization = weights.info.normalization();
+        let settings = Settings {
+            batch,
+            source,
+            mean: normalization.mean,
+            std: normalization.std,
+            mode,
+            precision: Precision::F32,
+            limits: self.limits(),
+        };
+        let mut opened = self.plan(weights.network.clone(), settings)?.open()?;
+        opened.session.load(weights)?;
+        Ok(opened)
+    }
+
+    /// A new run of a configuration: opens its data set, makes its directory and its network.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use std::sync::atomic::AtomicBool;
+    /// use vgg_wgpu::{device::Device, train::{Event, TrainConfig}};
+    ///
+    /// let mut trainer = Device::find("auto")?.trainer(TrainConfig::builtin("quick")?)?;
+    /// trainer.run(&AtomicBool::new(false), &mut |_: &Event<'_>| {})?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`Device::plan`], of the configuration, its data and its directory.
+    pub fn trainer(&self, config: TrainConfig) -> Result<Trainer, DeviceError> {
+        let source: DataSource = config.data.parse()?;
+        let data = source.open(&crate::data::Options::new(config.image_size))?;
+        let network = config.vgg(data.train.channels(), data.train.classes()).network()?;
+        let session = self.training(&config, &data, network)?.session;
+        let directory = RunDirectory::create(&config)?;
+        Ok(Trainer::new(session, config, &data, directory)?)
+    }
+
+    /// A session for training a network on data.
+    ///
+    /// # Errors
+    /// Those of [`Device::plan`].
+    pub fn training(
+        &self,
+        config: &TrainConfig,
+        data: &DataSets,
+        network: Network,
+    ) -> Result<Opened, DeviceError> {
+        self.plan(network, config.settings(&*data.train, self.limits()))?.open()
+    }
+}
+
+impl From<Selection> for Device {
+    fn from(selection: Selection) -> Self {
+        Self { selection, options: Options::default() }
+    }
+}
+
+/// An opened session.
+impl From<Opened> for Session {
+    fn from(opened: Opened) -> Self {
+        opened.session
+    }
+}
