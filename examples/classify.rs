@@ -5,11 +5,9 @@
 use std::{error::Error, path::Path};
 
 use vgg_wgpu::{
-    cpu::CpuExecutor,
     data::picture::{self, Wanted},
-    gpu::{self, DeviceChoice, DeviceRequest, GpuExecutor, Options},
-    program::{DeviceLimits, Executor, Mode, Precision, Settings, lower},
-    train::{Session, Weights},
+    device::Device,
+    train::Weights,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -17,35 +15,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let [weights, pictures @ ..] = &arguments[..] else { return Err("give WEIGHTS PICTURE...".into()) };
     let weights = Weights::read(Path::new(weights), None)?;
     let info = &weights.info;
-    let [height, width] = info.source_size();
-    let (channels, resize) = (info.channels, info.resize_size);
-    let wanted = Wanted { height: height as u32, width: width as u32, channels, polarity: None, resize };
-
-    // A network in evaluation becomes a program, which an executor runs: one picture a step.
-    let device = gpu::select(&DeviceRequest::Auto)?.device;
-    let limits = match &device {
-        DeviceChoice::Gpu(adapter) => adapter.limits(),
-        DeviceChoice::Cpu => DeviceLimits::NONE,
-    };
-    let normalization = info.normalization();
-    let settings = Settings {
-        batch: 1,
-        source: [height, width],
-        mean: normalization.mean,
-        std: normalization.std,
-        mode: Mode::Evaluate,
-        precision: Precision::F32,
-        limits,
-    };
-    let lowered = lower(&weights.network, &settings)?;
-    let program = lowered.program.clone();
-    let executor: Box<dyn Executor> = match &device {
-        DeviceChoice::Gpu(adapter) => Box::new(GpuExecutor::open(adapter, program, &Options::default())?),
-        DeviceChoice::Cpu => Box::new(CpuExecutor::<f32>::new(program)),
-    };
-    let mut session = Session::new(executor, &lowered, weights.network.clone());
-    session.load(&weights)?;
-
+    let [height, width] = info.source_size().map(|side| side as u32);
+    let wanted = Wanted { height, width, channels: info.channels, polarity: None, resize: info.resize_size };
+    let mut session = Device::find("auto")?.evaluation(&weights, 1)?.session;
     for path in pictures {
         let pixels = picture::open(Path::new(path), &wanted)?.pixels;
         let probabilities = &session.predict(&pixels)?[0];

@@ -3,10 +3,39 @@
 //! Every layer's forward and backward pass, the loss and the optimiser are hand-written WGSL kernels.
 //! A model ([`model`]) lowers to a static [`program::Program`] of [`ops`]; an [`program::Executor`]
 //! runs it, either on a GPU ([`gpu`], through [`kernels`] and [`shader`]) or on the CPU ([`cpu`]).
-//! [`data`] feeds it and [`train`] drives it; [`verify`] holds the kernels of a device
+//! [`device`] finds one and opens programs on it; [`data`] feeds it and [`train`] drives it; [`verify`] holds the kernels of a device
 //! against the CPU, and [`tune`] finds the fastest. ARCHITECTURE.md tells how the parts depend on each other.
 //!
 //! # Examples
+//!
+//! A training, on the best device there is (here three steps of a tiny network, so that it takes a second):
+//!
+//! ```
+//! use std::sync::atomic::AtomicBool;
+//!
+//! use vgg_wgpu::{
+//!     device::Device,
+//!     train::{Event, TrainConfig},
+//! };
+//!
+//! # let folder = std::env::temp_dir().join(format!("vgg-doc-{}", std::process::id()));
+//! let config = TrainConfig {
+//!     width: 0.0625,
+//!     hidden: Some(16),
+//!     steps: Some(3),
+//!     output_dir: Some(folder.to_string_lossy().into_owned()),
+//!     ..TrainConfig::builtin("quick")?
+//! };
+//! let mut trainer = Device::find("cpu")?.trainer(config)?;
+//! trainer.run(&AtomicBool::new(false), &mut |event: &Event<'_>| {
+//!     if let Event::EpochDone { row, .. } = event {
+//!         println!("epoch {}: test accuracy {:.2} %", row.epoch, 100.0 * row.test_accuracy);
+//!     }
+//! })?;
+//! assert!(trainer.directory().best().is_file());
+//! # std::fs::remove_dir_all(folder)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! A network of the family, as a program for a device, and what it needs there:
 //!

@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    args,
-    device::Device,
+    args, device,
     measured::{Measured, Spread},
     output::{note, print},
     table::{Align, bytes, table},
@@ -74,7 +73,7 @@ pub(super) fn run(flags: &args::Bench, quiet: bool) -> Result<()> {
     let begin = Instant::now();
     // A baseline that cannot be used ends the command before it has measured for minutes.
     let baseline = flags.baseline.as_deref().map(read).transpose()?;
-    let device = Device::choose(&flags.device.device, &flags.kernels)?;
+    let device = device::choose_and_say(&flags.device.device, &flags.kernels, quiet)?;
     let mut measured = Measured::open(&flags.recipe, device, &flags.settings, begin, quiet)?;
     let settings = measured.settings()?;
     if let (Some(baseline), Some(path)) = (&baseline, &flags.baseline) {

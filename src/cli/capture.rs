@@ -2,8 +2,11 @@
 
 use anyhow::{Result, bail};
 
-use super::{Usage, device::Device};
-use crate::gpu::debugger_attached;
+use super::Usage;
+use crate::{
+    device::Device,
+    gpu::{Options, debugger_attached},
+};
 
 /// The device with the order to hand over optimiser step `step` of a run that has done `done` steps and ends with
 /// `last`. What cannot be captured is refused before anything is trained.
@@ -28,5 +31,6 @@ pub(super) fn prepare(device: Device, step: u64, done: u64, last: u64) -> Result
              docs/profiling.md shows how"
         );
     }
-    Ok(device.with(|options| options.capture = Some(step - done)))
+    let options = Options { capture: Some(step - done), ..device.options().clone() };
+    Ok(device.with_options(options))
 }

@@ -13,16 +13,17 @@ use clap::Args;
 
 use super::{
     DONE, FAILED, Usage, args, data,
-    device::Device,
+    device::{choose_and_say, opened},
     measured::Spread,
     output::{note, print},
     progress::Progress,
     summary::forward_flops,
     table::{Align, bytes, flops, table, thousands},
-    train::{Opening, configure, describe, network, stop_on_signals},
+    train::{configure, describe, network, stop_on_signals},
 };
 use crate::{
     data::DataSets,
+    device::Device,
     model::{Freeze, Network, PoolStride, Semantics},
     train::{
         Checkpoint, Measure, Outcome, Row, RunDirectory, TrainConfig, Trainer, Weights, best,
@@ -93,8 +94,7 @@ struct Quality {
 /// Runs `vgg compare`.
 pub(super) fn run(flags: &Flags, quiet: bool) -> Result<u8> {
     let stop = stop_on_signals()?;
-    let device = Device::choose(&flags.device.device, &flags.kernels)?;
-    note(quiet, &device.describe());
+    let device = choose_and_say(&flags.device.device, &flags.kernels, quiet)?;
     let config = configure(&flags.recipe, &flags.settings, device.is_hardware_gpu())?;
     if config.weights.is_some() || config.freeze != Freeze::None {
         let text =
@@ -111,7 +111,7 @@ pub(super) fn run(flags: &Flags, quiet: bool) -> Result<u8> {
             weights.fits(&network)?;
             trained_with_these_flags(&weights, path, &network, &data)?;
         }
-        Opening::plan(&side.config, &data, network, &device)?;
+        device.plan(network, side.config.settings(&*data.train, device.limits()))?;
         loaders(&side.config, &data)?;
     }
     let named = sides[0].config.output_dir.clone();
@@ -206,7 +206,7 @@ fn sides<'a>(mut config: TrainConfig, flags: &'a Flags, quiet: bool) -> Result<[
 fn cost(side: &Side<'_>, data: &DataSets, device: &Device) -> Result<Cost> {
     let network = network(&side.config, data)?;
     let (parameters, flops) = (network.values(), forward_flops(&network)?);
-    let session = Opening::plan(&side.config, data, network, device)?.open()?;
+    let session = opened(device.training(&side.config, data, network)?);
     let mut measure = Measure::new(session, side.config.clone(), data)?;
     for _ in 0..STEPS[0] {
         measure.step()?;
@@ -286,7 +286,7 @@ fn trained(
     quiet: bool,
 ) -> Result<Option<Quality>> {
     let config = side.config.clone();
-    let session = Opening::plan(&config, data, network(&config, data)?, device)?.open()?;
+    let session = opened(device.training(&config, data, network(&config, data)?)?);
     let mut trainer = Trainer::new(session, config, data, directory)?;
     match trainer.run(stop, &mut Progress::new(quiet))? {
         Outcome::Interrupted { .. } => Ok(None),
@@ -303,7 +303,7 @@ fn trained(
 fn loaded(config: &TrainConfig, path: &Path, data: &DataSets, device: &Device) -> Result<Quality> {
     let weights = Weights::read(path, None)?;
     let data = &data.clone().normalized_by(&weights.info.normalization());
-    let mut session = Opening::plan(config, data, network(config, data)?, device)?.open()?;
+    let mut session = opened(device.training(config, data, network(config, data)?)?);
     session.load(&weights)?;
     let [_, test] = loaders(config, data)?;
     let evaluation = session.evaluate(&test, |_, _| {})?;

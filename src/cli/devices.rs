@@ -33,7 +33,7 @@ pub(super) fn run() -> Result<()> {
 
 fn cpu_row() -> Vec<String> {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let memory = super::plan::system_memory().map_or_else(|| "?".into(), bytes);
+    let memory = crate::device::system_memory().map_or_else(|| "?".into(), bytes);
     let name = format!("this machine's processor, {threads} threads");
     ["cpu", &name, "CPU", "-", &memory, "no limit", "-", "f32, f64 in the tests"].map(str::to_owned).to_vec()
 }

@@ -7,43 +7,14 @@ use indicatif::ProgressBar;
 
 use super::{
     Usage, args, confusion, data,
-    device::Device,
+    device::{choose_and_say, opened},
     output::{note, print},
-    plan::{self, Planned},
 };
 use crate::{
     data::{DataError, DataSource, Dataset, Loader, Options},
-    program::{Mode, Precision, Settings, lower},
-    train::{ModelInfo, Session, Weights},
+    program::Mode,
+    train::{ModelInfo, Weights},
 };
-
-/// Opens a session that evaluates, or explains with, `weights` in batches of `batch` images of the given size.
-pub(super) fn open_session(
-    weights: &Weights,
-    device: &Device,
-    batch: usize,
-    source: [usize; 2],
-    mode: Mode,
-) -> Result<Session> {
-    let normalization = weights.info.normalization();
-    let settings = Settings {
-        batch,
-        source,
-        mean: normalization.mean,
-        std: normalization.std,
-        mode,
-        precision: Precision::F32,
-        limits: device.limits(),
-    };
-    let lowered = lower(&weights.network, &settings)?;
-    let (network, memory) = (&weights.network, device.memory());
-    let planned = Planned { network, settings, device, memory, all: false };
-    plan::refuse_what_does_not_fit(&planned, &lowered.program)?;
-    let executor = device.open(lowered.program.clone())?;
-    let mut session = Session::new(executor, &lowered, weights.network.clone());
-    session.load(weights)?;
-    Ok(session)
-}
 
 /// Reads the weights that the flags name, or those inside the program, and says so.
 pub(super) fn read_weights(flags: &args::WeightsFlag, quiet: bool) -> Result<Weights> {
@@ -68,8 +39,7 @@ pub(super) fn run(flags: &args::Eval, quiet: bool) -> Result<()> {
             "--skip-corrupt is true, but data is {data}: give --data folder:DIR, or leave --skip-corrupt out"
         )));
     }
-    let device = Device::choose(&flags.device.device, &flags.kernels)?;
-    note(quiet, &device.describe());
+    let device = choose_and_say(&flags.device.device, &flags.kernels, quiet)?;
     let [side, _] = weights.info.image_size;
     let options =
         Options { resize: weights.info.resize_size, skip_corrupt: flags.skip_corrupt, ..Options::new(side) };
@@ -82,7 +52,8 @@ pub(super) fn run(flags: &args::Eval, quiet: bool) -> Result<()> {
     // A batch beyond the set would only be padding.
     let batch = (flags.batch_size as usize).min(test.len());
     let loader = Loader::evaluate(Arc::clone(&test), batch)?;
-    let mut session = open_session(&weights, &device, batch, [test.height(), test.width()], Mode::Evaluate)?;
+    let mut session =
+        opened(device.inference(&weights, batch, [test.height(), test.width()], Mode::Evaluate)?);
     let bar = if quiet || flags.json { ProgressBar::hidden() } else { ProgressBar::new(0) };
     let evaluation = session.evaluate(&loader, |done, of| {
         bar.set_length(of as u64);

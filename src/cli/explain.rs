@@ -11,9 +11,9 @@ use image::{
 
 use super::{
     Usage, args,
-    device::Device,
+    device::{choose_and_say, opened},
     eval,
-    output::{note, print},
+    output::print,
     predict::wanted,
     table::{Align, table},
 };
@@ -75,11 +75,10 @@ pub(super) fn run(flags: &Flags, quiet: bool) -> Result<()> {
             format!("--layer {wanted}: the network has no such convolution; it has {}", names.join(", "));
         bail!(Usage(text));
     };
-    let device = Device::choose(&flags.device.device, &flags.kernels)?;
-    note(quiet, &device.describe());
+    let device = choose_and_say(&flags.device.device, &flags.kernels, quiet)?;
     let pixels = picture::open(&flags.image, &wanted(info, flags.ink))?.pixels;
     let source = info.source_size();
-    let mut session = eval::open_session(&weights, &device, 1, source, Mode::Explain(relu))?;
+    let mut session = opened(device.inference(&weights, 1, source, Mode::Explain(relu))?);
     let explanation = session.explain(&pixels, class)?;
     print(&render(&explanation, layer, info))?;
     let path = flags.output.clone().unwrap_or_else(|| default_output(&flags.image));

@@ -6,9 +6,7 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
 use super::{
-    Usage, args, data,
-    device::Device,
-    kernels,
+    Usage, args, data, device, kernels,
     output::{note, print},
     table::{Align, table},
     train,
@@ -48,7 +46,7 @@ impl Format {
 /// Runs `vgg kernels`.
 pub(super) fn run(flags: &args::Kernels, quiet: bool) -> Result<()> {
     let wanted = flags.print.as_ref().map(|flag| kernels::pairs(std::slice::from_ref(flag))).transpose()?;
-    let (caps, limits, hardware) = device(flags, quiet)?;
+    let (caps, limits, hardware) = target(flags, quiet)?;
     let config = train::configure(&flags.recipe, &flags.settings, hardware)?;
     let data = data::open(&config, quiet)?;
     let network = train::network(&config, &data)?;
@@ -65,17 +63,16 @@ pub(super) fn run(flags: &args::Kernels, quiet: bool) -> Result<()> {
 }
 
 /// What the kernels are chosen for: a device of this machine, or a discrete GPU as they are today.
-fn device(flags: &args::Kernels, quiet: bool) -> Result<(Caps, DeviceLimits, bool)> {
+fn target(flags: &args::Kernels, quiet: bool) -> Result<(Caps, DeviceLimits, bool)> {
     if flags.device.device == "discrete" {
         note(quiet, "device    a discrete GPU as they are today, not one of this machine");
         let caps = Caps::DISCRETE;
         let limits = DeviceLimits { binding_bytes: caps.binding_bytes, offset_alignment: 256, f16: caps.f16 };
         return Ok((caps, limits, true));
     }
-    let device = Device::choose_gpu(&flags.device.device)
+    let (device, adapter) = device::choose_gpu(&flags.device.device, quiet)
         .context("`vgg kernels --device discrete` needs no device: it lists what a discrete GPU takes")?;
-    note(quiet, &device.describe());
-    Ok((device.gpu()?.caps(), device.limits(), device.is_hardware_gpu()))
+    Ok((adapter.caps(), device.limits(), device.is_hardware_gpu()))
 }
 
 /// A line for each row: what it requires, what it expects on the first shape that it can compute, and how many steps take it.

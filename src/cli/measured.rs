@@ -6,11 +6,14 @@ use anyhow::Result;
 
 use super::{
     args, data,
-    device::Device,
+    device::opened,
     output::note,
-    train::{Opening, configure, describe, network},
+    train::{configure, describe, network},
 };
-use crate::train::{Measure, TrainConfig};
+use crate::{
+    device::Device,
+    train::{Measure, TrainConfig},
+};
 
 /// What decides the numbers of a run, and not what its steps cost.
 const WITHOUT_COST: [&str; 5] = ["epochs", "steps", "output_dir", "recipe", "weights"];
@@ -35,14 +38,13 @@ impl Measured {
         quiet: bool,
     ) -> Result<Self> {
         let found = begin.elapsed().as_secs_f64();
-        note(quiet, &device.describe());
         let config = configure(recipe, settings, device.is_hardware_gpu())?;
         let data = data::open(&config, quiet)?;
         let read = begin.elapsed().as_secs_f64();
         let network = network(&config, &data)?;
         note(quiet, &describe(&config, &network));
         let parameters = network.values();
-        let session = Opening::plan(&config, &data, network, &device)?.open()?;
+        let session = opened(device.training(&config, &data, network)?);
         let measure = Measure::new(session, config.clone(), &data)?;
         let opened = begin.elapsed().as_secs_f64();
         let seconds = [found, read - found, opened - read];

@@ -2,63 +2,45 @@
 
 use std::fmt::Write as _;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use super::{
-    device::Device,
     output::print,
     table::{Align, bytes, table},
 };
 use crate::{
+    device::{Device, Planned},
     gpu::{Options, Requirements, workspaces},
     kernels::Caps,
-    model::Network,
-    program::{DeviceLimits, LowerError, Lowered, MemoryPlan, Program, Role, Settings, lower},
+    program::{DeviceLimits, MemoryPlan, Program, Role, Settings, lower},
 };
 
 /// Tensors that are listed without `--all`.
 const LISTED: usize = 16;
 
-/// The largest batch that is looked for.
-const MAX_BATCH: usize = 65_536;
-
-/// A network as it is to run on a device: what `vgg plan` shows and what `vgg train` and `vgg eval` check.
-pub(super) struct Planned<'a> {
-    pub(super) network: &'a Network,
-    pub(super) settings: Settings,
-    pub(super) device: &'a Device,
-    /// Bytes that it may use, where that is known.
-    pub(super) memory: Option<u64>,
-    pub(super) all: bool,
-}
-
 /// Runs `vgg plan`.
-pub(super) fn run(planned: &Planned<'_>) -> Result<()> {
-    let Lowered { program, .. } = lower(planned.network, &planned.settings)?;
-    let requirements = requirements(planned.device, &program)?;
-    let memory = MemoryPlan::new(&program);
-    let peak = memory.bytes() + requirements.map_or(0, |r| r.workspace_bytes);
-    let mut text = tensors(&program, planned.all);
+pub(super) fn run(planned: &Planned<'_>, memory: Option<u64>, all: bool) -> Result<()> {
+    let (program, device) = (&planned.lowered.program, planned.device());
+    let requirements = device.requirements(program)?;
+    let (slots, peak) = (MemoryPlan::new(program), planned.peak()?);
+    let mut text = tensors(program, all);
     text += "\n";
-    text += &by_role(&program, &memory, requirements.as_ref());
+    text += &by_role(program, &slots, requirements.as_ref());
     if let Some(requirements) = &requirements {
         text += "\n";
-        text += &limits(requirements, planned.device);
+        text += &limits(requirements, device);
     }
-    writeln!(text, "\nbatch size       {}", planned.settings.batch)?;
+    writeln!(text, "\nbatch size       {}", planned.settings().batch)?;
     writeln!(text, "steps            {}", program.steps.len())?;
-    match planned.memory {
+    match memory {
         Some(budget) => {
-            let largest = largest_batch(planned, budget);
+            let largest = planned.largest_batch(budget);
             writeln!(text, "memory           {} of {}", bytes(peak), bytes(budget))?;
             let largest = largest.map_or_else(|| "none".into(), |batch| batch.to_string());
             writeln!(text, "largest batch    {largest}")?;
             text += &on_a_gpu(planned)?;
             print(&text)?;
-            if peak > budget {
-                bail!(too_much(peak, budget, planned, &largest));
-            }
-            Ok(())
+            Ok(planned.refuse_beyond(memory)?)
         }
         None => {
             writeln!(text, "memory           {}", bytes(peak))?;
@@ -75,41 +57,15 @@ pub(super) fn run(planned: &Planned<'_>) -> Result<()> {
 /// What the same takes on a discrete GPU, with the workspaces of the kernels that it is expected to run; nothing where a GPU
 /// is planned for already.
 fn on_a_gpu(planned: &Planned<'_>) -> Result<String> {
-    if planned.device.is_hardware_gpu() {
+    if planned.device().is_hardware_gpu() {
         return Ok(String::new());
     }
-    let (caps, limits) = (Caps::DISCRETE, planned.device.limits());
+    let (caps, limits) = (Caps::DISCRETE, planned.device().limits());
     let limits = DeviceLimits { binding_bytes: caps.binding_bytes, f16: caps.f16, ..limits };
-    let program = lower(planned.network, &Settings { limits, ..planned.settings.clone() })?.program;
+    let program = lower(planned.network(), &Settings { limits, ..planned.settings().clone() })?.program;
     let workspace = workspaces(&program, &caps, &Options::default())?.iter().map(|w| w.bytes).sum::<u64>();
     let peak = MemoryPlan::new(&program).bytes() + workspace;
     Ok(format!("on a GPU         {}, {} of it workspace\n", bytes(peak), bytes(workspace)))
-}
-
-/// Refuses a program that cannot fit before anything is allocated.
-pub(super) fn refuse_what_does_not_fit(planned: &Planned<'_>, program: &Program) -> Result<()> {
-    let Some(budget) = planned.memory else { return Ok(()) };
-    let workspace = requirements(planned.device, program)?.map_or(0, |r| r.workspace_bytes);
-    let peak = MemoryPlan::new(program).bytes().saturating_add(workspace);
-    if peak <= budget {
-        return Ok(());
-    }
-    let largest = largest_batch(planned, budget).map_or_else(|| "none".into(), |batch| batch.to_string());
-    bail!(too_much(peak, budget, planned, &largest))
-}
-
-fn too_much(peak: u64, budget: u64, planned: &Planned<'_>, largest: &str) -> String {
-    format!(
-        "batch size {} needs {}, but {} are there; the largest batch that fits: {largest}. \
-         Try a smaller --batch-size, --image-size or --width",
-        planned.settings.batch,
-        bytes(peak),
-        bytes(budget),
-    )
-}
-
-fn requirements(device: &Device, program: &Program) -> Result<Option<Requirements>> {
-    Ok(device.adapter().map(|adapter| Requirements::of(program, adapter, device.options())).transpose()?)
 }
 
 fn tensors(program: &Program, all: bool) -> String {
@@ -206,32 +162,4 @@ fn limits(requirements: &Requirements, device: &Device) -> String {
         row("workgroup size", invocations, invocations_limit),
     ];
     table(&[("limit", Align::Left), ("needed", Align::Right), ("adapter has", Align::Right)], &rows)
-}
-
-/// The largest batch whose plan fits the memory, by bisection: memory grows with the batch.
-fn largest_batch(planned: &Planned<'_>, budget: u64) -> Option<usize> {
-    let fits = |batch: usize| -> bool {
-        let attempt = || -> Result<u64, LowerError> {
-            let settings = Settings { batch, ..planned.settings.clone() };
-            let program = lower(planned.network, &settings)?.program;
-            let workspace =
-                requirements(planned.device, &program).map(|r| r.map_or(0, |r| r.workspace_bytes));
-            Ok(MemoryPlan::new(&program).bytes().saturating_add(workspace.unwrap_or(u64::MAX)))
-        };
-        attempt().is_ok_and(|bytes| bytes <= budget)
-    };
-    let (mut low, mut high) = (0, MAX_BATCH + 1);
-    while high - low > 1 {
-        let middle = low + (high - low) / 2;
-        if fits(middle) { low = middle } else { high = middle }
-    }
-    (low > 0).then_some(low)
-}
-
-/// The memory that this machine can still give, where the system tells (Linux does).
-pub(super) fn system_memory() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
-    Some(kib * 1024)
 }

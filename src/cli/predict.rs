@@ -6,13 +6,12 @@ use anyhow::{Result, bail};
 
 use super::{
     args::{self, InkFlag},
-    device::Device,
+    device::{choose_and_say, opened},
     eval,
-    output::{note, print},
+    output::print,
 };
 use crate::{
     data::picture::{self, Picture, Polarity, Wanted},
-    program::Mode,
     train::ModelInfo,
 };
 
@@ -22,8 +21,7 @@ const BATCH: usize = 16;
 /// Runs `vgg predict`. Pictures that cannot be read are named, the others are classified all the same.
 pub(super) fn run(flags: &args::Predict, quiet: bool) -> Result<()> {
     let weights = eval::read_weights(&flags.weights, quiet)?;
-    let device = Device::choose(&flags.device.device, &flags.kernels)?;
-    note(quiet, &device.describe());
+    let device = choose_and_say(&flags.device.device, &flags.kernels, quiet)?;
     let info = &weights.info;
     let wanted = wanted(info, flags.ink);
     let mut failures = Vec::new();
@@ -36,7 +34,7 @@ pub(super) fn run(flags: &args::Predict, quiet: bool) -> Result<()> {
     }
     if !pictures.is_empty() {
         let batch = pictures.len().min(BATCH);
-        let mut session = eval::open_session(&weights, &device, batch, info.source_size(), Mode::Evaluate)?;
+        let mut session = opened(device.evaluation(&weights, batch)?);
         let pixels: Vec<u8> =
             pictures.iter().flat_map(|(_, picture)| picture.pixels.iter().copied()).collect();
         let answers = session.predict(&pixels)?;

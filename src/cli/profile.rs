@@ -6,13 +6,15 @@ use anyhow::{Context, Result};
 use serde_json::json;
 
 use super::{
-    args,
-    device::Device,
+    args, device,
     measured::{Measured, median},
     output::{note, print},
     profile_picture, profile_table, profile_trace,
 };
-use crate::program::{Clock, Phase, Program, Roofline, Timed};
+use crate::{
+    gpu::Options,
+    program::{Clock, Phase, Program, Roofline, Timed},
+};
 
 /// What the results are and how they are written; another number for another meaning.
 const SCHEMA: &str = "vgg-profile/1";
@@ -65,8 +67,9 @@ impl Row {
 /// Runs `vgg profile`.
 pub(super) fn run(flags: &args::Profile, quiet: bool) -> Result<()> {
     let begin = Instant::now();
-    let device =
-        Device::choose(&flags.device.device, &flags.kernels)?.with(|options| options.timestamps = true);
+    let device = device::choose_and_say(&flags.device.device, &flags.kernels, quiet)?;
+    let options = Options { timestamps: true, ..device.options().clone() };
+    let device = device.with_options(options);
     let roofline = device.roofline()?;
     let mut measured = Measured::open(&flags.recipe, device, &flags.settings, begin, quiet)?;
     let clock = measured.measure.executor().clock();

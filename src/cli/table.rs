@@ -1,5 +1,7 @@
 //! Plain text tables, and numbers for people.
 
+pub(super) use crate::device::bytes;
+
 /// Which way a column's cells lean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Align {
@@ -38,18 +40,6 @@ pub(super) fn thousands(value: usize) -> String {
         text.push(digit);
     }
     text
-}
-
-/// Bytes in the largest binary unit that leaves at least 1: `392.0 MiB`.
-pub(super) fn bytes(value: u64) -> String {
-    let mut scaled = value as f64;
-    let units = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let mut unit = 0;
-    while scaled >= 1024.0 && unit + 1 < units.len() {
-        scaled /= 1024.0;
-        unit += 1;
-    }
-    if unit == 0 { format!("{value} B") } else { format!("{scaled:.1} {}", units[unit]) }
 }
 
 /// Floating-point operations in a readable unit: `30.8 G`.

@@ -11,10 +11,9 @@ use std::{
 use anyhow::{Context, Result};
 
 use super::{
-    DONE, FAILED, args, capture, data,
-    device::Device,
+    DONE, FAILED, args, capture, data, device,
     output::{note, print},
-    plan::{self, Planned},
+    plan,
     progress::Progress,
     report::Report,
     summary,
@@ -22,10 +21,10 @@ use super::{
 };
 use crate::{
     data::{DataSets, Normalization},
+    device::Planned,
     model::Network,
-    program::{Lowered, lower},
     train::{
-        Checkpoint, Event, Flags, Observer, Outcome, Pretrained, RunDirectory, Session, Summary, TensorBoard,
+        Checkpoint, Event, Flags, Observer, Outcome, Pretrained, RunDirectory, Summary, TensorBoard,
         TrainConfig, Trainer, loaders,
     },
 };
@@ -66,8 +65,7 @@ pub(super) fn summary(flags: &args::Summary) -> Result<()> {
 
 /// Runs `vgg plan`.
 pub(super) fn plan(flags: &args::Plan, quiet: bool) -> Result<()> {
-    let device = Device::choose(&flags.device.device, &flags.kernels)?;
-    note(quiet, &device.describe());
+    let device = device::choose_and_say(&flags.device.device, &flags.kernels, quiet)?;
     let config = configure(&flags.recipe, &flags.settings, device.is_hardware_gpu())?;
     let data = data::open(&config, quiet)?;
     let network = network(&config, &data)?;
@@ -77,7 +75,7 @@ pub(super) fn plan(flags: &args::Plan, quiet: bool) -> Result<()> {
         None => device.memory(),
     };
     let settings = config.settings(&*data.train, device.limits());
-    plan::run(&Planned { network: &network, settings, device: &device, memory, all: flags.all })
+    plan::run(&Planned::unlimited(&device, network, settings)?, memory, flags.all)
 }
 
 pub(super) fn network(config: &TrainConfig, data: &DataSets) -> Result<Network> {
@@ -155,8 +153,7 @@ fn normalized(
 /// Runs `vgg train`; the exit code says whether it came to its end.
 pub(super) fn run(flags: &args::Train, quiet: bool) -> Result<u8> {
     let stop = stop_on_signals()?;
-    let device = Device::choose(&flags.device.device, &flags.kernels)?;
-    let description = device.describe();
+    let (device, description) = device::choose(&flags.device.device, &flags.kernels)?;
     note(quiet, &description);
     let resume = flags.resume.as_deref().map(RunDirectory::checkpoint_of).transpose()?;
     let checkpoint = resume.as_deref().map(Checkpoint::read).transpose()?;
@@ -183,12 +180,12 @@ pub(super) fn run(flags: &args::Train, quiet: bool) -> Result<u8> {
         }
         None => device,
     };
-    let opening = Opening::plan(&config, &data, network, &device)?;
+    let planned = device.plan(network, config.settings(&*data.train, device.limits()))?;
     let directory = match &resume {
         Some(path) => RunDirectory::resume(path, &config)?,
         None => RunDirectory::create(&config)?,
     };
-    let session = opening.open()?;
+    let session = device::opened(planned.open()?);
     let board = flags.tensorboard.then(|| TensorBoard::create(directory.path())).transpose()?;
     let mut trainer = Trainer::new(session, config.clone(), &data, directory)?;
     if let Some(checkpoint) = &checkpoint {
@@ -254,36 +251,6 @@ fn report(trainer: &mut Trainer, config: &TrainConfig, data: &DataSets, device: 
     }
     .html()?;
     Ok(format!("report     {}\n", trainer.directory().write_report(&html)?.display()))
-}
-
-/// A training that fits its device, before anything is allocated.
-pub(super) struct Opening<'a> {
-    device: &'a Device,
-    lowered: Lowered,
-    network: Network,
-}
-
-impl<'a> Opening<'a> {
-    /// Plans the training and refuses what does not fit.
-    pub(super) fn plan(
-        config: &TrainConfig,
-        data: &DataSets,
-        network: Network,
-        device: &'a Device,
-    ) -> Result<Self> {
-        let settings = config.settings(&*data.train, device.limits());
-        let lowered = lower(&network, &settings)?;
-        let memory = device.memory();
-        let planned = Planned { network: &network, settings, device, memory, all: false };
-        plan::refuse_what_does_not_fit(&planned, &lowered.program)?;
-        Ok(Self { device, lowered, network })
-    }
-
-    /// Allocates it on the device.
-    pub(super) fn open(self) -> Result<Session> {
-        let executor = self.device.open(self.lowered.program.clone())?;
-        Ok(Session::new(executor, &self.lowered, self.network))
-    }
 }
 
 /// The first Ctrl-C or SIGTERM asks the run to stop, the second ends the process.

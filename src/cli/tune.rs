@@ -5,8 +5,7 @@ use std::{path::PathBuf, sync::atomic::Ordering, time::Duration};
 use anyhow::{Context, Result, bail};
 
 use super::{
-    DONE, FAILED, Usage, args, data,
-    device::Device,
+    DONE, FAILED, Usage, args, data, device,
     output::{note, print},
     table::{Align, table},
     train,
@@ -23,9 +22,8 @@ type Done = (Job, Measured, &'static Variant, f64);
 /// Runs `vgg tune`; the exit code says whether all was measured and every variant is right.
 pub(super) fn run(flags: &args::Tune, quiet: bool) -> Result<u8> {
     let stop = train::stop_on_signals()?;
-    let device = Device::choose_gpu(&flags.device.device)?;
-    note(quiet, &device.describe());
-    let adapter = device.gpu()?;
+    let (device, adapter) = device::choose_gpu(&flags.device.device, quiet)?;
+    let adapter = &adapter;
     let path = output(&flags.tuning, tune::default_path(adapter.info()))?;
     // What was measured for other recipes stays; what is no tuning file of this device is not replaced.
     let mut file = match TuningFile::read(&path, adapter.info()) {

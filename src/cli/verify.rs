@@ -3,9 +3,7 @@
 use anyhow::{Result, bail};
 
 use super::{
-    DONE, FAILED, Usage, args,
-    device::Device,
-    kernels,
+    DONE, FAILED, Usage, args, device, kernels,
     output::{note, print},
     table::{Align, table},
 };
@@ -24,8 +22,7 @@ const PRINTED: usize = 3;
 
 /// Runs `vgg verify`; the exit code says whether every variant is right.
 pub(super) fn run(flags: &args::Verify, quiet: bool) -> Result<u8> {
-    let device = Device::choose_gpu(&flags.device.device)?;
-    note(quiet, &device.describe());
+    let (_, adapter) = device::choose_gpu(&flags.device.device, quiet)?;
     let wanted = kernels::pairs(&flags.variant)?;
     let (ops, forced) = (&flags.op, &wanted);
     let asked = |row: &&'static Variant| {
@@ -36,7 +33,7 @@ pub(super) fn run(flags: &args::Verify, quiet: bool) -> Result<u8> {
     if rows.is_empty() {
         bail!(Usage("--op and --variant have no variant in common, so there is nothing to check".to_owned()));
     }
-    walk(device.gpu()?, &rows, flags.quick, quiet)
+    walk(&adapter, &rows, flags.quick, quiet)
 }
 
 /// Holds rows against the reference, and prints the table.
