@@ -17,7 +17,7 @@ use vgg_wgpu::{
 const SMALLEST: Caps = Caps { f16: true, ..Caps::WEBGPU };
 
 /// Devices that between them run every row: the smallest, a software adapter with subgroups, and those with matrix units of
-/// either side, one of them with room for the largest tiles.
+/// either side: an NVIDIA GPU on Vulkan, which has room for the largest tiles, and an Apple GPU on Metal.
 static DEVICES: [Caps; 4] = [
     SMALLEST,
     Caps { class: DeviceClass::Software, subgroup_sizes: Some([8, 8]), ..SMALLEST },
@@ -28,8 +28,17 @@ static DEVICES: [Caps; 4] = [
         workgroup_bytes: 48 << 10,
         ..SMALLEST
     },
-    Caps { class: DeviceClass::Integrated, matrix_side: Some(8), ..SMALLEST },
+    Caps {
+        class: DeviceClass::Integrated,
+        subgroup_sizes: Some([4, 64]),
+        matrix_side: Some(8),
+        workgroup_bytes: 32 << 10,
+        ..SMALLEST
+    },
 ];
+
+/// The matrices that kernels know, as WGSL names them.
+const MATRICES: [&str; 2] = ["coop_mat16x16", "coop_mat8x8"];
 
 /// The cases that a row supports, each with a device.
 fn pairs(variant: &Variant) -> Vec<(Op, &'static Caps)> {
@@ -81,7 +90,7 @@ fn every_shader_translates_to_every_api() {
     for (name, wgsl) in shaders() {
         let (module, info) = validate(&name, &wgsl);
         // MSL has matrices of 8 x 8, HLSL none.
-        let [large, small] = ["coop_mat16x16", "coop_mat8x8"].map(|name| wgsl.contains(name));
+        let [large, small] = MATRICES.map(|name| wgsl.contains(name));
         // Subgroup operations need MSL 2.4 and 16-bit floats shader model 6.2; both are below what wgpu uses.
         let options =
             msl::Options { lang_version: (2, 4), fake_missing_bindings: true, ..msl::Options::default() };
@@ -103,6 +112,22 @@ fn every_shader_translates_to_every_api() {
             .write(&module, &info, None)
             .unwrap_or_else(|e| panic!("{name}: HLSL: {e}"));
         assert!(text.contains("numthreads"), "{name}: no entry point in HLSL");
+    }
+}
+
+/// Each row on matrix units is translated with the matrices of either side.
+#[test]
+fn matrices_of_either_side_are_translated() {
+    let rows: Vec<_> = variants().filter(|row| row.name == "cooperative").collect();
+    assert!(!rows.is_empty());
+    for row in rows {
+        let texts = || {
+            let kernels = pairs(row).into_iter().map(|(op, caps)| (row.build)(&op, caps));
+            kernels.flat_map(|kernel| kernel.dispatches).map(|dispatch| dispatch.source.assemble())
+        };
+        for matrix in MATRICES {
+            assert!(texts().any(|wgsl| wgsl.contains(matrix)), "{}: no shader with {matrix}", row.op);
+        }
     }
 }
 
