@@ -1,6 +1,9 @@
 //! Every assembled shader through naga: validation and the three back ends, without any device.
+//!
+//! `VGG_TEST_DUMP=DIR` keeps the HLSL, to be compiled by DXC as wgpu does: `dxc -T cs_6_2 -E main -HV 2018 -Ges
+//! -enable-16bit-types`. The tests themselves do not run DXC.
 
-use std::{collections::BTreeSet, io::Write, process::Command};
+use std::{collections::BTreeSet, fs, io::Write, path::PathBuf, process::Command};
 
 use naga::{
     back::{hlsl, msl, spv},
@@ -17,7 +20,7 @@ use vgg_wgpu::{
 const SMALLEST: Caps = Caps { f16: true, ..Caps::WEBGPU };
 
 /// Devices that between them run every row: the smallest, a software adapter with subgroups, and those with matrix units of
-/// either side, one of them with room for the largest tiles.
+/// either side: an NVIDIA GPU on Vulkan, which has room for the largest tiles, and an Apple GPU on Metal.
 static DEVICES: [Caps; 4] = [
     SMALLEST,
     Caps { class: DeviceClass::Software, subgroup_sizes: Some([8, 8]), ..SMALLEST },
@@ -28,8 +31,17 @@ static DEVICES: [Caps; 4] = [
         workgroup_bytes: 48 << 10,
         ..SMALLEST
     },
-    Caps { class: DeviceClass::Integrated, matrix_side: Some(8), ..SMALLEST },
+    Caps {
+        class: DeviceClass::Integrated,
+        subgroup_sizes: Some([4, 64]),
+        matrix_side: Some(8),
+        workgroup_bytes: 32 << 10,
+        ..SMALLEST
+    },
 ];
+
+/// The matrices that kernels know, as WGSL names them.
+const MATRICES: [&str; 2] = ["coop_mat16x16", "coop_mat8x8"];
 
 /// The cases that a row supports, each with a device.
 fn pairs(variant: &Variant) -> Vec<(Op, &'static Caps)> {
@@ -76,13 +88,48 @@ fn validate(name: &str, wgsl: &str) -> (naga::Module, ModuleInfo) {
     (module, info)
 }
 
+/// HLSL as wgpu writes it, with or without naga's checks.
+fn hlsl(name: &str, module: &naga::Module, info: &ModuleInfo, checked: bool) -> String {
+    let options = hlsl::Options {
+        // 16-bit floats need shader model 6.2, which is below what wgpu uses.
+        shader_model: hlsl::ShaderModel::V6_2,
+        fake_missing_bindings: true,
+        // Where the number of workgroups is found.
+        special_constants_binding: Some(hlsl::BindTarget::default()),
+        zero_initialize_workgroup_memory: checked,
+        restrict_indexing: checked,
+        force_loop_bounding: checked,
+        ..hlsl::Options::default()
+    };
+    let mut text = String::new();
+    hlsl::Writer::new(&mut text, &options, &hlsl::PipelineOptions::default())
+        .write(module, info, None)
+        .unwrap_or_else(|e| panic!("{name}: HLSL: {e}"));
+    assert!(text.contains("numthreads"), "{name}: no entry point in HLSL");
+    text
+}
+
+/// The first function that an HLSL text defines twice: a line that is not indented begins its definition.
+fn defined_twice(hlsl: &str) -> Option<&str> {
+    let mut seen = BTreeSet::new();
+    let begins = |line: &&str| line.contains('(') && !line.starts_with([' ', '/']) && !line.ends_with(';');
+    hlsl.lines().filter(begins).find(|line| !seen.insert(line.trim_end_matches('{').trim_end()))
+}
+
 #[test]
 fn every_shader_translates_to_every_api() {
-    for (name, wgsl) in shaders() {
+    let dump = std::env::var_os("VGG_TEST_DUMP").map(PathBuf::from);
+    let keep = |file: String, text: &str| {
+        let Some(folder) = &dump else { return };
+        fs::create_dir_all(folder).unwrap();
+        fs::write(folder.join(file), text).unwrap();
+    };
+    let mut twice = Vec::new();
+    for (index, (name, wgsl)) in shaders().into_iter().enumerate() {
         let (module, info) = validate(&name, &wgsl);
         // MSL has matrices of 8 x 8, HLSL none.
-        let [large, small] = ["coop_mat16x16", "coop_mat8x8"].map(|name| wgsl.contains(name));
-        // Subgroup operations need MSL 2.4 and 16-bit floats shader model 6.2; both are below what wgpu uses.
+        let [large, small] = MATRICES.map(|name| wgsl.contains(name));
+        // Subgroup operations need MSL 2.4, which is below what wgpu uses.
         let options =
             msl::Options { lang_version: (2, 4), fake_missing_bindings: true, ..msl::Options::default() };
         if !large {
@@ -92,17 +139,54 @@ fn every_shader_translates_to_every_api() {
         if large || small {
             continue;
         }
-        let mut text = String::new();
-        let options = hlsl::Options {
-            shader_model: hlsl::ShaderModel::V6_2,
-            fake_missing_bindings: true,
-            ..hlsl::Options::default()
+        for (mode, checked) in [("release", false), ("checked", true)] {
+            let text = hlsl(&name, &module, &info, checked);
+            keep(format!("{index:05}.{mode}.hlsl"), &format!("// {name}\n{text}"));
+            twice.extend(defined_twice(&text).map(|line| format!("{name} ({mode}): {line}")));
+        }
+    }
+    assert!(
+        twice.is_empty(),
+        "{} HLSL texts define a function twice, which DXC refuses:\n{}",
+        twice.len(),
+        twice.join("\n")
+    );
+}
+
+/// naga names the constructor of an array by its element and length, and writes one for each of two spellings of the type.
+#[test]
+fn a_constructor_that_is_defined_twice_is_found() {
+    let shader = |three: &str| {
+        format!(
+            "alias Three = array<f32, 3>;
+            @group(0) @binding(0) var<storage, read_write> data: array<f32>;
+            fn named(x: f32) -> {three} {{ return {three}(x, x, x); }}
+            fn plain(x: f32) -> array<f32, 3> {{ return array<f32, 3>(x, x, x); }}
+            @compute @workgroup_size(1) fn main() {{ data[0] = named(1.0)[0] + plain(2.0)[1]; }}"
+        )
+    };
+    let hlsl = |wgsl: String| {
+        let (module, info) = validate("example", &wgsl);
+        hlsl("example", &module, &info, false)
+    };
+    let text = hlsl(shader("Three"));
+    assert!(defined_twice(&text).is_some_and(|line| line.contains("Constructarray3_float_")), "{text}");
+    assert_eq!(defined_twice(&hlsl(shader("array<f32, 3>"))), None);
+}
+
+/// Each row on matrix units is translated with the matrices of either side.
+#[test]
+fn matrices_of_either_side_are_translated() {
+    let rows: Vec<_> = variants().filter(|row| row.name == "cooperative").collect();
+    assert!(!rows.is_empty());
+    for row in rows {
+        let texts = || {
+            let kernels = pairs(row).into_iter().map(|(op, caps)| (row.build)(&op, caps));
+            kernels.flat_map(|kernel| kernel.dispatches).map(|dispatch| dispatch.source.assemble())
         };
-        let pipeline = hlsl::PipelineOptions::default();
-        hlsl::Writer::new(&mut text, &options, &pipeline)
-            .write(&module, &info, None)
-            .unwrap_or_else(|e| panic!("{name}: HLSL: {e}"));
-        assert!(text.contains("numthreads"), "{name}: no entry point in HLSL");
+        for matrix in MATRICES {
+            assert!(texts().any(|wgsl| wgsl.contains(matrix)), "{}: no shader with {matrix}", row.op);
+        }
     }
 }
 
@@ -122,7 +206,7 @@ fn every_shader_is_valid_spirv() {
         // Checking each shape of a kernel again would say nothing new: one in four covers every kernel.
         if validator && index % 4 == 0 {
             let path = folder.path().join("shader.spv");
-            std::fs::File::create(&path).unwrap().write_all(bytemuck::cast_slice(&words)).unwrap();
+            fs::File::create(&path).unwrap().write_all(bytemuck::cast_slice(&words)).unwrap();
             let output =
                 Command::new("spirv-val").args(["--target-env", "vulkan1.1"]).arg(&path).output().unwrap();
             let text = String::from_utf8_lossy(&output.stderr);

@@ -7,7 +7,6 @@
 
 const OUTPUTS: u32 = 2u;
 const POINTS: u32 = 4u;
-alias Filter = array<elem, 3>;
 alias Outputs = array<elem, OUTPUTS>;
 alias Points = array<elem, POINTS>;
 
@@ -17,7 +16,7 @@ fn input_at_points(d: Points) -> Points {
 }
 
 // G g
-fn filter_at_points(g: Filter) -> Points {
+fn filter_at_points(g: array<elem, 3>) -> Points {
     let even = (g[0] + g[2]) * 0.5;
     let odd = g[1] * 0.5;
     return Points(g[0], even + odd, even - odd, g[2]);
@@ -34,7 +33,7 @@ fn outputs_at_points(y: Outputs) -> Points {
 }
 
 // Gt m
-fn filter_of_points(m: Points) -> Filter {
+fn filter_of_points(m: Points) -> array<elem, 3> {
     let even = (m[1] + m[2]) * 0.5;
-    return Filter(m[0] + even, (m[1] - m[2]) * 0.5, even + m[3]);
+    return array<elem, 3>(m[0] + even, (m[1] - m[2]) * 0.5, even + m[3]);
 }

@@ -8,7 +8,6 @@
 
 const OUTPUTS: u32 = 4u;
 const POINTS: u32 = 6u;
-alias Filter = array<elem, 3>;
 alias Outputs = array<elem, OUTPUTS>;
 alias Points = array<elem, POINTS>;
 
@@ -29,7 +28,7 @@ fn input_at_points(d: Points) -> Points {
 }
 
 // G g
-fn filter_at_points(g: Filter) -> Points {
+fn filter_at_points(g: array<elem, 3>) -> Points {
     let even = (g[0] + g[2]) * (-1.0 / 6.0);
     let odd = g[1] * (-1.0 / 6.0);
     let even2 = g[0] * (1.0 / 24.0) + g[2] * (1.0 / 6.0);
@@ -56,10 +55,10 @@ fn outputs_at_points(y: Outputs) -> Points {
 }
 
 // Gt m
-fn filter_of_points(m: Points) -> Filter {
+fn filter_of_points(m: Points) -> array<elem, 3> {
     let even = (m[1] + m[2]) * (-1.0 / 6.0);
     let even2 = m[3] + m[4];
-    return Filter(
+    return array<elem, 3>(
         m[0] * 0.25 + even + even2 * (1.0 / 24.0),
         (m[2] - m[1]) * (1.0 / 6.0) + (m[3] - m[4]) * (1.0 / 12.0),
         even + even2 * (1.0 / 6.0) + m[5],

@@ -23,14 +23,14 @@ fn main(
     }
     var rows: array<Points, 3>;
     for (var r = 0u; r < 3u; r++) {
-        var g: Filter;
+        var g: array<elem, 3>;
         for (var s = 0u; s < 3u; s++) {
             g[s] = tap(r * 3u + s, row, column);
         }
         rows[r] = filter_at_points(g);
     }
     for (var j = 0u; j < POINTS; j++) {
-        var values = filter_at_points(Filter(rows[0][j], rows[1][j], rows[2][j]));
+        var values = filter_at_points(array<elem, 3>(rows[0][j], rows[1][j], rows[2][j]));
         for (var i = 0u; i < POINTS; i++) {
             points[((i * POINTS + j) * ROWS + row) * COLUMNS + column] = values[i];
         }

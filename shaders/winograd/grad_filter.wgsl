@@ -20,7 +20,7 @@ fn main(
     if c >= IN {
         return;
     }
-    var rows: array<Filter, POINTS>;
+    var rows: array<array<elem, 3>, POINTS>;
     for (var i = 0u; i < POINTS; i++) {
         var m: Points;
         for (var j = 0u; j < POINTS; j++) {

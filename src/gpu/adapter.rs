@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::capture::debugger_attached;
 use crate::{
     kernels::{Caps, DeviceClass},
     program::DeviceLimits,
@@ -17,6 +18,9 @@ pub enum Backend {
     /// Direct3D 12: Windows.
     Dx12,
 }
+
+/// Those that adapters are looked for on.
+const BACKENDS: [Backend; 3] = [Backend::Vulkan, Backend::Metal, Backend::Dx12];
 
 impl fmt::Display for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -211,17 +215,10 @@ impl Adapter {
 /// The order, and so [`DeviceInfo::index`], is stable: by kind as [`DeviceKind`] lists them, then by backend,
 /// then as the driver has them. An adapter that the driver lists twice is here once.
 pub fn adapters() -> Vec<Adapter> {
-    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
-    descriptor.backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
-    // Labels reach the driver only with this flag.
-    descriptor.flags = wgpu::InstanceFlags::DEBUG.with_env();
-    let instance = wgpu::Instance::new(descriptor);
-    let found = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
     let mut seen = Vec::new();
     let mut adapters = Vec::new();
-    for raw in found {
+    for (backend, raw) in BACKENDS.into_iter().flat_map(raw_adapters) {
         let info = raw.get_info();
-        let Some(backend) = backend(info.backend) else { continue };
         let identity = (
             backend,
             info.vendor,
@@ -249,12 +246,27 @@ pub fn devices() -> Vec<DeviceInfo> {
     adapters().into_iter().map(|a| a.info).collect()
 }
 
-fn backend(backend: wgpu::Backend) -> Option<Backend> {
+/// The adapters of a backend, as its drivers list them. Each backend has an instance, because each has flags.
+fn raw_adapters(backend: Backend) -> Vec<(Backend, wgpu::Adapter)> {
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = match backend {
+        Backend::Vulkan => wgpu::Backends::VULKAN,
+        Backend::Metal => wgpu::Backends::METAL,
+        Backend::Dx12 => wgpu::Backends::DX12,
+    };
+    descriptor.flags = instance_flags(backend, debugger_attached(backend)).with_env();
+    let instance = wgpu::Instance::new(descriptor);
+    let found = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
+    found.into_iter().map(|raw| (backend, raw)).collect()
+}
+
+/// How an instance is made. Vulkan's drivers get labels only with `DEBUG`. Metal and DX12 always get them; on DX12 the flag
+/// has shaders compiled with their source and without optimisation, which only a debugger should see.
+fn instance_flags(backend: Backend, debugger: bool) -> wgpu::InstanceFlags {
     match backend {
-        wgpu::Backend::Vulkan => Some(Backend::Vulkan),
-        wgpu::Backend::Metal => Some(Backend::Metal),
-        wgpu::Backend::Dx12 => Some(Backend::Dx12),
-        _ => None,
+        Backend::Vulkan => wgpu::InstanceFlags::DEBUG,
+        Backend::Dx12 if debugger => wgpu::InstanceFlags::DEBUG,
+        Backend::Metal | Backend::Dx12 => wgpu::InstanceFlags::empty(),
     }
 }
 
@@ -330,4 +342,18 @@ fn memory_bytes(adapter: &wgpu::Adapter) -> Option<u64> {
 #[cfg(not(any(windows, target_os = "linux", target_os = "android", target_os = "freebsd")))]
 fn memory_bytes(_: &wgpu::Adapter) -> Option<u64> {
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Without `DEBUG` wgpu-hal has DXC and FXC optimise.
+    #[test]
+    fn only_a_debugger_gets_dx12_shaders_without_optimisation() {
+        let debug =
+            |backend, debugger| instance_flags(backend, debugger).contains(wgpu::InstanceFlags::DEBUG);
+        assert_eq!([false, true].map(|debugger| debug(Backend::Dx12, debugger)), [false, true]);
+        assert_eq!([false, true].map(|debugger| debug(Backend::Vulkan, debugger)), [true, true]);
+    }
 }

@@ -4,7 +4,8 @@ use super::{Reference, cases};
 use crate::{
     dtype::DType,
     gpu::{Adapter, GpuExecutor, OpenError, Options},
-    kernels::variants,
+    kernels::{Variant, variants},
+    ops::{Access, Op},
     program::Program,
 };
 
@@ -47,8 +48,66 @@ pub fn matrix_units(adapter: &Adapter) -> Result<(), String> {
         ops.truncate(CASES);
         let verdict = Reference::of(&ops).hold(adapter, row, false, |_| true);
         if let Some(failure) = verdict.failures.first() {
-            return Err(format!("{}/{}: {failure}", row.op, row.name));
+            return Err(describe(row, &ops, failure));
         }
     }
     Ok(())
+}
+
+/// A failure of a row as a person reads it: the row, the operands that the case reads, and what is wrong. What the device says
+/// about all cases together has no operands.
+fn describe(row: &Variant, ops: &[Op], failure: &str) -> String {
+    let of_case = |op: &Op| {
+        let wrong = failure.strip_prefix(&format!("{op:?}: "))?;
+        let read = op.operands().into_iter().filter(|o| o.access == Access::Read);
+        let read: Vec<_> = read.map(|o| format!("{} {} {}", o.name, o.dtype, o.shape)).collect();
+        Some(format!("{}={} of {}: {wrong}", row.op, row.name, read.join(", ")))
+    };
+    ops.iter().find_map(of_case).unwrap_or_else(|| format!("{}={}: {failure}", row.op, row.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        gpu::adapters,
+        kernels::{Dispatch, Kernel, speed},
+        ops::Linear,
+        shader::Source,
+    };
+
+    /// linear.forward that writes nothing.
+    static IDLE: Variant = Variant {
+        op: "linear.forward",
+        name: "idle",
+        supports: |_, _| true,
+        speed: speed::general,
+        build: |_, _| {
+            let wgsl = "@group(0) @binding(0) var<storage, read> input: array<f32>;
+                @group(0) @binding(1) var<storage, read> weight: array<f32>;
+                @group(0) @binding(2) var<storage, read> bias: array<f32>;
+                @group(0) @binding(3) var<storage, read_write> output: array<f32>;
+                @compute @workgroup_size(1) fn main() {
+                    if input[0] + weight[0] + bias[0] > 1e30 {
+                        output[0] = 0.0;
+                    }
+                }";
+            Kernel::new(vec![Dispatch::new("", Source::new([wgsl]), 1)])
+        },
+    };
+
+    #[test]
+    fn a_failure_names_the_row_and_the_shapes() {
+        if std::env::var_os("VGG_SKIP_GPU").is_some_and(|v| v == "1") {
+            return;
+        }
+        let adapter =
+            adapters().into_iter().next().expect("no adapter: run scripts/test, or set VGG_SKIP_GPU=1");
+        let ops = [Linear::whole(2, 8, 4).into()];
+        let verdict = Reference::of(&ops).hold(&adapter, &IDLE, false, |_| true);
+        let text = describe(&IDLE, &ops, &verdict.failures[0]);
+        let begin = "linear.forward=idle of input f32 [2, 8], weight f32 [4, 8], bias f32 [4]: output [2, 4] at [0, 0]: NaN";
+        assert!(text.starts_with(begin), "{text}");
+        assert_eq!(describe(&IDLE, &ops, "it is lost"), "linear.forward=idle: it is lost");
+    }
 }
