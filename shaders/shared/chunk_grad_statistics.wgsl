@@ -5,6 +5,13 @@
 // Buffers      input [ROWS, COLUMNS] as `stored`; affine [4, COLUMNS] (mean, scale, shift, inv_std) as `elem`; workspace
 //              [CHUNKS, 2, COLUMNS] as `elem`: what batch_norm/grad_statistics_merge*.wgsl adds up
 // Numerics     in order of the rows; inv_std is taken out of the sum
+//
+// needs: COLUMNS, elem, passed, stored
+// gives: input, workspace, affine, sum_g, sum_gx
+// gives: forget()
+// gives: observe(i: u32, gradient: elem)
+// gives: give(chunk: u32, column: u32, plain: elem, weighted: elem)
+// gives: report(chunk: u32, column: u32, count: f32)
 
 @group(0) @binding(0) var<storage, read> input: array<stored>;
 @group(0) @binding(4) var<storage, read_write> workspace: array<elem>;

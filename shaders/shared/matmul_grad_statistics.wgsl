@@ -4,6 +4,11 @@
 // Who          the workgroup of a tile; shared/matmul_columns.wgsl
 // Numerics     the rows of an invocation first, then the invocations in order; results are taken before they are rounded for
 //              their storage
+//
+// needs: M, N, QUADS_M, TILE_M, forget, give, observe, sum_g, sum_gx, tile_sum
+// gives: add_row(row: u32, column: u32, gradient: vec4<f32>)
+// gives: add_rows(row: u32, column: u32, quad: mat4x4<f32>)
+// gives: column_statistics(row0: u32, column: u32, mine_m: u32, mine_n: u32, upper: mat4x4<f32>, lower: mat4x4<f32>)
 
 fn add_row(row: u32, column: u32, gradient: vec4<f32>) {
     if row < M && column < N {

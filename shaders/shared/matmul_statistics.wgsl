@@ -5,6 +5,12 @@
 // Who          the workgroup of a tile; shared/matmul_columns.wgsl
 // Numerics     the rows of an invocation first, then the invocations in order; squares are about the tile's own mean.
 //              Rows beyond M are 0 in the sums and left out of the squares. The bias moves the mean and nothing else
+//
+// needs: M, N, QUADS_M, TILE_M, bias, tile_sum
+// gives: workspace
+// gives: column_sum(quad: mat4x4<f32>) -> vec4<f32>
+// gives: column_squares(quad: mat4x4<f32>, mean: vec4<f32>, row: u32) -> vec4<f32>
+// gives: column_statistics(row0: u32, column: u32, mine_m: u32, mine_n: u32, upper: mat4x4<f32>, lower: mat4x4<f32>)
 
 @group(0) @binding(4) var<storage, read_write> workspace: array<vec4<f32>>;
 

@@ -2,6 +2,11 @@
 // is the number of elems of channels.
 //
 // Buffers      affine [4, VECTORS] as `elem`: mean, scale, shift, inverse standard deviation
+//
+// needs: VECTORS, elem
+// gives: affine
+// gives: activation(c: u32) -> array<elem, 3>
+// gives: activated(x: elem, vectors: array<elem, 3>) -> elem
 
 @group(0) @binding(7) var<storage, read> affine: array<elem>;
 

@@ -1,4 +1,10 @@
 // What an update multiplies gradients by, whether it is taken, and Adam's corrections: nothing, yes, the host's.
+//
+// needs: nothing
+// gives: unscale() -> f32
+// gives: skipped() -> bool
+// gives: corrections(host: vec2<f32>) -> vec2<f32>
+
 fn unscale() -> f32 {
     return 1.0;
 }
