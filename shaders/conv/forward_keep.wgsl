@@ -1,4 +1,4 @@
-// conv.forward: where a finished sum goes, and its bias. Returns what is stored.
+// conv.forward: adds the bias to a finished sum and stores the result, which it returns.
 //
 // Buffers      bias [OUT]; output [IMAGES, H, W, OUT]; as `elem`, of which a pixel has COLUMNS
 //

@@ -1,4 +1,4 @@
-// conv.grad_input: where a finished sum goes. Returns what is stored.
+// conv.grad_input: stores a finished sum and returns the stored value.
 //
 // Buffers      grad_input [IMAGES, H, W, IN] as `elem`
 //

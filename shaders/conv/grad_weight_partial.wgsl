@@ -1,4 +1,4 @@
-// conv.grad_weight, first of two dispatches: where the result of a split goes.
+// conv.grad_weight, first of two dispatches: stores the partial sum of a split.
 //
 // Buffers      workspace [SPLITS, 3, 3, IN, OUT] as `elem`
 //

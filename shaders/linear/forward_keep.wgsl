@@ -1,4 +1,4 @@
-// linear.forward: where a finished sum goes, and its bias.
+// linear.forward: adds the bias to a finished sum and stores the result.
 //
 // Buffers      bias [OUT]; output [IMAGES, TOTAL], of which the columns FIRST .. FIRST + OUT are written; as `elem` of
 //              LANES values, of which an image's slice has COLUMNS

@@ -1,4 +1,4 @@
-// linear.grad_input: where a finished sum goes. ACCUMULATE adds to what is there: slices of the features.
+// linear.grad_input: stores a finished sum, or with ACCUMULATE (later slices of the features) adds it to the value there.
 //
 // Buffers      grad_input [IMAGES, IN] as `elem`
 //

@@ -1,4 +1,4 @@
-// linear.grad_weight: where a finished sum goes.
+// linear.grad_weight: stores a finished sum.
 //
 // Buffers      grad_weight [OUT, IN] as `elem`
 //

@@ -1,4 +1,4 @@
-// linear.update: where a finished gradient goes: into a step of Adam, adam/step.wgsl, on the weight that it belongs to.
+// linear.update: takes a step of Adam, adam/step.wgsl, with a finished gradient on its weight.
 //
 // Where        it saves the gradient's write and its read, 8 of the 36 bytes that a weight's gradient and step move
 //

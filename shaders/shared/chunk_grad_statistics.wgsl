@@ -1,9 +1,8 @@
-// What an invocation gives of a chunk of rows besides them, where they are a gradient behind batch norm and ReLU: the sums down
-// a column of g and of g * (input - mean) inv_std, where g is a result, times ReLU's slope at (input - mean) scale + shift
-// (shared/relu_slope.wgsl).
+// Per-column sums over a chunk of rows for the backward pass of the batch norm and ReLU before this layer: those of g and of
+// g * (input - mean) inv_std, where g is a result times ReLU's slope at (input - mean) scale + shift.
 //
 // Buffers      input [ROWS, COLUMNS] as `stored`; affine [4, COLUMNS] (mean, scale, shift, inv_std) as `elem`; workspace
-//              [CHUNKS, 2, COLUMNS] as `elem`: what batch_norm/grad_statistics_merge*.wgsl adds up
+//              [CHUNKS, 2, COLUMNS] as `elem`, which batch_norm/grad_statistics_merge*.wgsl adds up
 // Numerics     in order of the rows; inv_std is taken out of the sum
 //
 // needs: COLUMNS, elem, passed, stored

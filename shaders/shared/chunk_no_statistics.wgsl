@@ -1,4 +1,4 @@
-// What an invocation gives of a chunk of rows besides them: nothing.
+// Per-column statistics over a chunk of rows: none are computed.
 //
 // needs: elem
 // gives: forget()

@@ -1,6 +1,6 @@
-// A product in one piece whose columns are looked at besides: `keep` of the file in front puts results where they belong and
-// returns what it stores, observe(...) of shared/chunk_*statistics.wgsl sees it. A lane has the rows `lane / (SIDE / 4)` of blocks,
-// so 16 invocations share the columns of a quad: 8 of each of two subgroups.
+// Epilogue of shared/matmul_cooperative.wgsl for a product that is not split, with per-column statistics: keep(i, values) stores
+// a result and returns the stored value, which observe(i, value) takes. A lane has the rows `lane / (SIDE / 4)` of blocks, so 16
+// invocations share the columns of a quad: 8 of each of two subgroups.
 //
 // needs: N, SIDE, TILE, columns_of_tile, forget, give, keep, observe, results
 // gives: SHARERS, QUADS, seen

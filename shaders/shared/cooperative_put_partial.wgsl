@@ -1,4 +1,5 @@
-// A product whose K is split: its results are parts, workspace [SPLITS, M, N], that shared/merge_splits*.wgsl adds.
+// Epilogue of shared/matmul_cooperative.wgsl for split K: the partial sums go to workspace [SPLITS, M, N], and
+// shared/merge_splits*.wgsl adds them.
 //
 // needs: M, N
 // gives: workspace

@@ -1,5 +1,5 @@
-// How a kernel reads the gradient of an output: back through ReLU and batch norm, scale g - (offset + slope (output - mean)),
-// where g is grad_output, times ReLU's slope at (output - mean) scale + shift, which is GRAD_AT_ZERO at exactly 0.
+// How a kernel reads the gradient of an output: through the backward pass of ReLU and batch norm,
+// scale g - (offset + slope (output - mean)), where g is grad_output, times ReLU's slope at (output - mean) scale + shift, which is GRAD_AT_ZERO at exactly 0.
 //
 // Buffers      grad_output, output as `grad_stored`; grad_affine [5, GRAD_C] (mean, scale, shift, offset, slope) as
 //              `grad_elem` along the channels

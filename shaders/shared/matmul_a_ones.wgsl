@@ -1,4 +1,4 @@
-// The left matrix of shared/matmul_tiled.wgsl value by value: a(row, k) gives one.
+// The left matrix of shared/matmul_tiled.wgsl value by value: a(row, k) is one value.
 //
 // needs: A_ALONG_K, a
 // gives: load_a(row: u32, k: u32) -> vec4<f32>

@@ -1,5 +1,5 @@
-// Behind a tile of shared/matmul_tiled.wgsl that is a gradient behind batch norm and ReLU: the sums of
-// shared/chunk_grad_statistics.wgsl down each of its columns, a tile's rows being a chunk. N is a multiple of 4.
+// The sums of shared/chunk_grad_statistics.wgsl over each column of a tile of shared/matmul_tiled.wgsl, whose rows are a chunk.
+// N is a multiple of 4.
 //
 // Who          the workgroup of a tile; shared/matmul_columns.wgsl
 // Numerics     the rows of an invocation first, then the invocations in order; results are taken before they are rounded for

@@ -1,4 +1,4 @@
-// The results of shared/matmul_tiled.wgsl one by one; keep(i, value) of the file in front puts them where they belong.
+// Stores the results of shared/matmul_tiled.wgsl one by one, with keep(i, value).
 //
 // needs: M, N, keep
 // gives: store_one(row: u32, column: u32, split: u32, value: f32)

@@ -1,6 +1,6 @@
 // Philox4x32-10: four uniform words from a counter and a key, without any state.
 //
-// Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC 2011).
+// Source       Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC 2011).
 //
 // needs: nothing
 // gives: multiply_wide(a: u32, b: u32) -> vec2<u32>

@@ -1,5 +1,5 @@
-// How a kernel reads its input: through batch norm and ReLU, relu((x - mean) scale + shift); NaN stays NaN. `VECTORS`
-// is the number of elems of channels.
+// How a kernel reads its input: through batch norm and ReLU, relu((x - mean) scale + shift); NaN stays NaN. VECTORS
+// is the number of channels in units of `elem`.
 //
 // Buffers      affine [4, VECTORS] as `elem`: mean, scale, shift, inverse standard deviation
 //

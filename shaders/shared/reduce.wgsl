@@ -1,5 +1,5 @@
-// Reductions over a workgroup in a fixed tree, so that the same input gives the same bits. Every invocation must
-// call them; every invocation gets the result.
+// Reductions over a workgroup in a fixed tree, so that the same input gives the same bits. All invocations must
+// call them, and all get the result.
 //
 // needs: WORKGROUP
 // gives: reduce_scratch

@@ -1,4 +1,4 @@
-// What an update multiplies gradients by, whether it is taken, and Adam's corrections: what the loss's scaling says.
+// The factor of an update's gradients, whether the update is skipped, and Adam's corrections, with loss scaling.
 //
 // Buffers      loss_scale
 //

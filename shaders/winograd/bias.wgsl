@@ -1,4 +1,4 @@
-// Winograd, output transform: what is added.
+// Winograd, output transform: the bias that is added.
 //
 // Buffers      bias [C] as `elem`
 //

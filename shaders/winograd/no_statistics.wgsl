@@ -1,4 +1,4 @@
-// Winograd, output transform: no statistics are asked for.
+// Winograd, output transform: no statistics are computed.
 //
 // needs: OUTPUTS, Outputs
 // gives: Moments

@@ -1,4 +1,4 @@
-// Winograd, what is transformed: the output's gradient.
+// Winograd, the values that are transformed: the output's gradient.
 //
 // Buffers      grad_output [IMAGES, H, W, C] as `elem`
 //

@@ -1,5 +1,5 @@
-// Winograd, what is transformed: the output's gradient, read back through the batch norm and ReLU behind the convolution
-// as batch_norm/grad_input.wgsl computes it; shared/relu_slope.wgsl stands in front of this file.
+// Winograd, the values that are transformed: the output's gradient, through the backward pass of the batch norm and ReLU after the
+// convolution, as batch_norm/grad_input.wgsl computes it.
 //
 // Buffers      grad_output and output [IMAGES, H, W, C]; grad_affine [5, C] (mean, scale, shift, offset, slope); as `elem`
 //

@@ -1,4 +1,4 @@
-// Winograd, what is transformed: the input, as shared/read_*.wgsl in front of this file says.
+// Winograd, the values that are transformed: the input, read as shared/read_*.wgsl says.
 //
 // Buffers      input [IMAGES, H, W, C] as `elem`
 //
