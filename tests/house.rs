@@ -1,10 +1,16 @@
 //! The rules of the house: which part may know which, as ARCHITECTURE.md draws it.
 
+#[path = "common/wgsl.rs"]
+mod wgsl;
+
 use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
+
+use vgg_wgpu::shader::header;
+use wgsl::Names;
 
 /// Each room of `src/` and the rooms that it may import. `cli` and the two roots may import all.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
@@ -220,6 +226,85 @@ fn files_stay_readable_and_finished() {
         }
     }
     assert!(breaches.is_empty(), "{}", breaches.join("\n"));
+}
+
+/// The keys that the header of a kernel has, as shaders/README.md says. `Source` and `Where` are for those that have something to
+/// say there.
+const KEYS: &[&str] = &["Buffers", "Who", "Numerics"];
+
+/// What is wrong with a shader's header. `needed` are the names that other files need.
+fn header_breaches(text: &str, needed: &BTreeSet<String>) -> Vec<String> {
+    let names = Names::of(text);
+    let mut breaches = Vec::new();
+    let comments: Vec<&str> = text.lines().map_while(|line| line.strip_prefix("//")).collect();
+    if comments.first().is_none_or(|line| line.trim().is_empty() || line.starts_with(" needs:")) {
+        breaches.push("the header does not begin with what the file is".to_owned());
+    }
+    let needs = header(text, "needs");
+    let needs_of_text: Vec<&str> = names.needed.iter().map(String::as_str).collect();
+    if needs.as_ref() != Some(&needs_of_text) {
+        let list = if needs_of_text.is_empty() { "nothing".to_owned() } else { needs_of_text.join(", ") };
+        breaches.push(format!("the header should have `// needs: {list}`"));
+    }
+    let mut gives = header(text, "gives").unwrap_or_default();
+    if text.contains("@compute") {
+        // A kernel gives what the fragments next to it need of it, and the rest is its own.
+        let stale = |item: &&&str| !names.defined.iter().any(|d| d == **item) || !needed.contains(**item);
+        if let Some(item) = gives.iter().find(stale) {
+            breaches.push(format!(
+                "the header gives {item}, which the file does not define or no other file needs"
+            ));
+        }
+        let lacks = |key: &&&str| !comments.iter().any(|line| line.starts_with(&format!(" {key}  ")));
+        breaches.extend(KEYS.iter().filter(lacks).map(|key| format!("the header lacks {key}")));
+    } else {
+        let mut defined: Vec<&str> = names.defined.iter().map(String::as_str).collect();
+        gives.sort_unstable();
+        defined.sort_unstable();
+        if gives != defined {
+            let lines: Vec<String> = names.defined.iter().map(|name| format!("// gives: {name}")).collect();
+            breaches.push(format!("the header should have\n{}", lines.join("\n")));
+        }
+    }
+    breaches
+}
+
+#[test]
+fn headers_of_shaders_say_what_the_files_need_and_give() {
+    let read = |file: PathBuf| (fs::read_to_string(&file).unwrap(), file);
+    let files: Vec<(String, PathBuf)> =
+        sources(&root().join("shaders"), "wgsl").into_iter().map(read).collect();
+    assert!(files.len() > 100, "{} shaders", files.len());
+    let needed: BTreeSet<String> = files.iter().flat_map(|(text, _)| Names::of(text).needed).collect();
+    let breaches: Vec<String> = files
+        .iter()
+        .flat_map(|(text, file)| {
+            let breaches = header_breaches(text, &needed);
+            breaches.into_iter().map(|breach| format!("{}: {breach}", file.display())).collect::<Vec<_>>()
+        })
+        .collect();
+    assert!(breaches.is_empty(), "{}", breaches.join("\n"));
+}
+
+#[test]
+fn a_stale_header_is_found() {
+    let needed = BTreeSet::from(["TILE".to_owned()]);
+    let good = "// Half.\n//\n// needs: elem\n// gives: half(x: elem) -> elem\n\nfn half(x: elem) -> elem { return 0.5 * x; }\n";
+    assert_eq!(header_breaches(good, &needed), [""; 0]);
+    for (from, to) in [
+        ("needs: elem", "needs: nothing"),
+        ("needs: elem", "needs: elem, other"),
+        ("-> elem\n\n", "\n\n"),
+        ("0.5 * x", "HALF * x"),
+        ("// Half.\n//\n", ""),
+    ] {
+        assert_eq!(header_breaches(&good.replace(from, to), &needed).len(), 1, "{from} -> {to}");
+    }
+    let kernel = "// op.pass\n// Buffers      none\n// Who          one\n// Numerics     exact\n// needs: nothing\n// gives: TILE\n
+const TILE: u32 = 8u;\nconst OWN: u32 = 8u;\n@compute @workgroup_size(TILE)\nfn main() {}\n";
+    assert_eq!(header_breaches(kernel, &needed), [""; 0]);
+    assert_eq!(header_breaches(&kernel.replace("// Who          one\n", ""), &needed).len(), 1);
+    assert_eq!(header_breaches(&kernel.replace("gives: TILE", "gives: OWN"), &needed).len(), 1);
 }
 
 /// The checks above can fail.

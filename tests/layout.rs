@@ -5,15 +5,13 @@ use std::mem::offset_of;
 use vgg_wgpu::{
     kernels::{Caps, select},
     ops::{Adam, Control, LossScale, ScaleGradient},
-    shader::reflect,
 };
 
 #[test]
 fn control_is_the_same_on_both_sides() {
     let op = Adam { len: 4, ..Adam::DEFAULT }.into();
     let row = select(&op, &Caps::WEBGPU, &[]).unwrap();
-    let wgsl = row.build(&op, &Caps::WEBGPU).dispatches[0].source.assemble();
-    let structs = reflect(&wgsl).unwrap().structs;
+    let structs = row.build(&op, &Caps::WEBGPU).dispatches[0].source.reflect().unwrap().structs;
     let control = structs.iter().find(|s| s.name == "Control").expect("the shader declares Control");
     assert_eq!(control.size as usize, size_of::<Control>());
     let members: Vec<(&str, usize)> =
@@ -35,8 +33,7 @@ fn control_is_the_same_on_both_sides() {
 fn loss_scale_is_the_same_on_both_sides() {
     let op = ScaleGradient { len: 4 }.into();
     let row = select(&op, &Caps::WEBGPU, &[]).unwrap();
-    let wgsl = row.build(&op, &Caps::WEBGPU).dispatches[0].source.assemble();
-    let structs = reflect(&wgsl).unwrap().structs;
+    let structs = row.build(&op, &Caps::WEBGPU).dispatches[0].source.reflect().unwrap().structs;
     let state = structs.iter().find(|s| s.name == "LossScale").expect("the shader declares LossScale");
     assert_eq!(state.size as usize, size_of::<LossScale>());
     let members: Vec<(&str, usize)> =

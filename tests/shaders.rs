@@ -12,7 +12,6 @@ use naga::{
 use vgg_wgpu::{
     kernels::{Caps, DeviceClass, Variant, roofline, select, variants},
     ops::Op,
-    shader::reflect,
     verify::cases,
 };
 
@@ -61,6 +60,9 @@ fn shaders() -> Vec<(String, String)> {
         let mut of_row = 0;
         for (op, caps) in pairs(variant) {
             for dispatch in variant.build(&op, caps).dispatches {
+                if let Err(error) = dispatch.source.check() {
+                    panic!("{}/{} {}: {error}", variant.op, variant.name, dispatch.label);
+                }
                 let wgsl = dispatch.source.assemble();
                 if seen.insert(wgsl.clone()) {
                     of_row += 1;
@@ -230,7 +232,7 @@ fn every_case_has_a_row_on_the_smallest_device() {
             assert!(workspace.bytes <= SMALLEST.binding_bytes, "{op:?} {workspace:?}");
         }
         for dispatch in kernel.dispatches {
-            let interface = reflect(&dispatch.source.assemble()).unwrap();
+            let interface = dispatch.source.reflect().unwrap();
             let invocations: u32 = interface.workgroup_size.iter().product();
             assert!(invocations <= SMALLEST.workgroup_invocations, "{op:?}");
             assert!(interface.workgroup_bytes <= SMALLEST.workgroup_bytes, "{op:?}");
@@ -247,7 +249,7 @@ fn bindings_are_the_operands() {
             let mut bound = BTreeSet::new();
             let kernel = variant.build(&op, caps);
             for dispatch in &kernel.dispatches {
-                let interface = reflect(&dispatch.source.assemble()).unwrap();
+                let interface = dispatch.source.reflect().unwrap();
                 bound.extend(interface.bindings.iter().map(|b| dispatch.bound(&b.name).to_owned()));
             }
             for operand in op.operands() {

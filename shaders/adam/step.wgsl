@@ -1,4 +1,4 @@
-// One step of Adam on an elem, whose gradient is given: adam/update.wgsl and linear/update_keep.wgsl have the step in common.
+// One step of Adam on an `elem` with a given gradient, for adam/update.wgsl and linear/update_keep.wgsl.
 //
 //   m = BETA1 m + (1 - BETA1) g,  v = BETA2 v + (1 - BETA2) g^2,
 //   parameter -= learning_rate * ((m / correction1) / (sqrt(v / correction2) + EPS) + DECAY_APART * parameter),
@@ -8,6 +8,12 @@
 // Numerics     f32; the corrections 1 - beta^step are computed by the host in f64, or with the loss's scale by a recurrence;
 //              unscaling is exact, as the scale is a power of two
 // Source       Kingma and Ba (2015), EPS outside the root as in PyTorch; Loshchilov and Hutter (2019)
+//
+// needs: BETA1, BETA2, Control, DECAY_APART, DECAY_WITHIN, EPS, ONE_MINUS_BETA1, ONE_MINUS_BETA2, corrections
+// needs: elem, unscale
+// gives: control, parameter, m, v, Rates
+// gives: adam_rates() -> Rates
+// gives: adam_step(i: u32, gradient: elem, rates: Rates)
 
 @group(0) @binding(2) var<storage, read> control: Control;
 @group(0) @binding(3) var<storage, read_write> parameter: array<elem>;

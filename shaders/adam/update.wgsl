@@ -4,6 +4,8 @@
 // Who          one invocation an elem; the grid covers len
 // Numerics     those of the step
 // Where        memory-bound: 28 bytes an element
+//
+// needs: WORKGROUP, adam_rates, adam_step, elem, grid_index, parameter, skipped
 
 @group(0) @binding(0) var<storage, read> gradient: array<elem>;
 

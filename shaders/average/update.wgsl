@@ -5,6 +5,8 @@
 // Numerics     f32; the first average may hold anything
 // Source       TensorFlow's ExponentialMovingAverage with num_updates; the first step is PyTorch's AveragedModel's
 // Where        memory-bound: 12 bytes an element
+//
+// needs: Control, DECAY, ONE_MINUS_DECAY, WORKGROUP, elem, grid_index
 
 @group(0) @binding(0) var<storage, read> control: Control;
 @group(0) @binding(1) var<storage, read> value: array<elem>;

@@ -4,6 +4,8 @@
 // Who          one invocation an elem of the output; the grid covers N P Q C
 // Numerics     a sum in row-major order, then one division
 // Source       PyTorch's adaptive_avg_pool2d
+//
+// needs: C, H, N, P, Q, W, WORKGROUP, elem, grid_index, stored, window_end, window_start
 
 @group(0) @binding(0) var<storage, read> input: array<stored>;
 @group(0) @binding(1) var<storage, read_write> output: array<stored>;

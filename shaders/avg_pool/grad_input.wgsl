@@ -5,6 +5,8 @@
 //              N H W C. The bins that cover pixel h are those of bin h among H bins over P: the rule is its own inverse
 // Numerics     added in row-major order of the bins
 // Source       PyTorch's adaptive_avg_pool2d
+//
+// needs: C, H, N, P, Q, W, WORKGROUP, elem, grid_index, stored, window_end, window_start
 
 @group(0) @binding(0) var<storage, read> grad_output: array<stored>;
 @group(0) @binding(1) var<storage, read_write> grad_input: array<stored>;

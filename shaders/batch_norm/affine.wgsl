@@ -4,6 +4,8 @@
 // Buffers      mean, variance, gamma, beta [C]; affine [4, C]
 // Who          one invocation a channel; the grid covers C
 // Numerics     f32; mean and shift stay apart, so that a large mean does not cancel
+//
+// needs: EPS, WORKGROUP, grid_index
 
 @group(0) @binding(0) var<storage, read> mean: array<f32>;
 @group(0) @binding(1) var<storage, read> variance: array<f32>;

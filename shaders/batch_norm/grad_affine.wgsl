@@ -5,6 +5,8 @@
 // Who          one invocation a channel; the grid covers C
 // Numerics     f32; the mean stays apart from the offset, so that a large mean does not cancel
 // Source       Ioffe and Szegedy (2015), with the three sums of the chain rule folded into two
+//
+// needs: TOTAL_ROWS, WORKGROUP, grid_index
 
 @group(0) @binding(0) var<storage, read> affine: array<f32>;
 @group(0) @binding(1) var<storage, read> grad_gamma: array<f32>;

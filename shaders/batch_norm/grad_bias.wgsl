@@ -5,6 +5,9 @@
 //
 // Buffers      grad_bias [C]
 // Who          one invocation a channel; the grid covers C
+// Numerics     exact
+//
+// needs: WORKGROUP, grid_index
 
 @group(0) @binding(0) var<storage, read_write> grad_bias: array<f32>;
 

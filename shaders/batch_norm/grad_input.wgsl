@@ -5,6 +5,8 @@
 // Who          as batch_norm.normalize: an elem of channels and CHUNK rows an invocation
 // Numerics     f32
 // Where        in front of kernels that do not read back through batch norm and ReLU themselves
+//
+// needs: C, CHUNK, ROWS, WORKGROUP, elem, grid_index, passed, stored
 
 @group(0) @binding(0) var<storage, read> input: array<stored>;
 @group(0) @binding(1) var<storage, read> grad_affine: array<elem>;

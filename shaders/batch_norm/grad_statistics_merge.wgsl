@@ -2,6 +2,9 @@
 //
 // Buffers      workspace [CHUNKS, 2, C]; grad_gamma, grad_beta [C], which are added to where ACCUMULATE is set
 // Who          one workgroup a channel; invocation t adds the chunks t, t + WORKGROUP, ... in order, then a fixed tree
+// Numerics     f32; chunks in order within an invocation, invocations in a fixed tree
+//
+// needs: ACCUMULATE, C, CHUNKS, WORKGROUP, grid_index, reduce_sum
 
 @group(0) @binding(0) var<storage, read> workspace: array<f32>;
 @group(0) @binding(1) var<storage, read_write> grad_gamma: array<f32>;

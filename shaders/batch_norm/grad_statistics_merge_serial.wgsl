@@ -2,7 +2,10 @@
 //
 // Buffers      workspace [CHUNKS, 2, C]; grad_gamma, grad_beta [C], which are added to where ACCUMULATE is set; as `elem`
 // Who          one invocation an elem of channels, which adds the chunks in order; the grid covers C
+// Numerics     f32; the chunks are added in order
 // Where        few chunks, and software adapters, where barriers cost more than a longer loop
+//
+// needs: ACCUMULATE, C, CHUNKS, WORKGROUP, elem, grid_index
 
 @group(0) @binding(0) var<storage, read> workspace: array<elem>;
 @group(0) @binding(1) var<storage, read_write> grad_gamma: array<elem>;

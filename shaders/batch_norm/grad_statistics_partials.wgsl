@@ -5,6 +5,8 @@
 //              `elem` along C
 // Who          one invocation an elem of channels and one chunk of CHUNK rows; lanes lie along the channels
 // Numerics     f32; inv_std is taken out of the sum
+//
+// needs: C, CHUNK, CHUNKS, ROWS, WORKGROUP, elem, grid_index, passed, stored
 
 @group(0) @binding(0) var<storage, read> input: array<stored>;
 @group(0) @binding(1) var<storage, read> affine: array<elem>;

@@ -5,6 +5,8 @@
 //              along the channels; the grid covers C and ROWS / CHUNK
 // Numerics     f32; the difference is taken before the scale, so that a large mean does not cancel; NaN stays NaN
 // Source       Ioffe and Szegedy (2015)
+//
+// needs: C, CHUNK, RELU, ROWS, WORKGROUP, bools, elem, grid_index, stored
 
 @group(0) @binding(0) var<storage, read> input: array<stored>;
 @group(0) @binding(1) var<storage, read> affine: array<elem>;

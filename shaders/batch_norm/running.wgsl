@@ -3,6 +3,8 @@
 // Buffers      batch_mean, batch_var, running_mean, running_var [C]
 // Who          one invocation a channel; the grid covers C
 // Numerics     VARIANCE_FACTOR is 1 (biased, the paper) or rows / (rows - 1) (unbiased, PyTorch)
+//
+// needs: MOMENTUM, VARIANCE_FACTOR, WORKGROUP, grid_index
 
 @group(0) @binding(0) var<storage, read> batch_mean: array<f32>;
 @group(0) @binding(1) var<storage, read> batch_var: array<f32>;

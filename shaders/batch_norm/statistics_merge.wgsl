@@ -3,6 +3,9 @@
 // Buffers      workspace [CHUNKS, 2, C]; batch_mean, batch_var [C], which hold those of ROWS_BEFORE rows already
 // Who          one workgroup a channel; invocation t merges the chunks t, t + MERGERS, ... in order, then the
 //              invocations merge in a fixed tree (shared/moments.wgsl)
+// Numerics     Chan's formula throughout
+//
+// needs: C, CHUNK, CHUNKS, MERGERS, Moments, ROWS, ROWS_BEFORE, grid_index, merge, merge_all
 
 @group(0) @binding(0) var<storage, read> workspace: array<f32>;
 @group(0) @binding(1) var<storage, read_write> batch_mean: array<f32>;

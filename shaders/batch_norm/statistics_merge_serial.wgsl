@@ -4,6 +4,8 @@
 // Who          one invocation an elem of channels, which merges the chunks in order; the grid covers C
 // Numerics     Chan's formula throughout
 // Where        few chunks, and software adapters, where barriers cost more than a longer loop
+//
+// needs: C, CHUNK, CHUNKS, ROWS, ROWS_BEFORE, WORKGROUP, elem, grid_index
 
 @group(0) @binding(0) var<storage, read> workspace: array<elem>;
 @group(0) @binding(1) var<storage, read_write> batch_mean: array<elem>;

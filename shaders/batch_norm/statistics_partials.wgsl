@@ -5,6 +5,8 @@
 // Numerics     blocks of BLOCK rows are reduced in registers about their own mean and merged into the chunk by Chan's
 //              formula: E[x^2] - mean^2 would cancel
 // Source       Chan, Golub, LeVeque: "Updating formulae and a pairwise algorithm for computing sample variances" (1979)
+//
+// needs: C, CHUNK, CHUNKS, ROWS, WORKGROUP, elem, grid_index, stored
 
 @group(0) @binding(0) var<storage, read> input: array<stored>;
 @group(0) @binding(1) var<storage, read_write> workspace: array<elem>;

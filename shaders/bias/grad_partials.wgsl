@@ -2,6 +2,9 @@
 //
 // Buffers      grad_output [ROWS, C] and workspace [CHUNKS, C], as `elem` along C
 // Who          one invocation an elem of channels and one chunk of CHUNK rows; lanes lie along the channels
+// Numerics     f32; the rows of a chunk are added in order
+//
+// needs: C, CHUNK, CHUNKS, ROWS, WORKGROUP, elem, grid_index, stored
 
 @group(0) @binding(0) var<storage, read> grad_output: array<stored>;
 @group(0) @binding(1) var<storage, read_write> workspace: array<elem>;

@@ -6,6 +6,8 @@
 // Numerics     to f16 one rounding: to the nearest where the device does so, which WGSL does not promise; beyond 65,504
 //              infinite
 // Where        memory-bound: 6 bytes an element
+//
+// needs: LEN, WORKGROUP, grid_index, source, stored
 
 @group(0) @binding(0) var<storage, read> input: array<source>;
 @group(0) @binding(1) var<storage, read_write> output: array<stored>;

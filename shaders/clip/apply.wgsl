@@ -5,6 +5,8 @@
 // Numerics     f32; a norm that is no number makes all gradients so
 // Source       Pascanu et al. (2013), as PyTorch's clip_grad_norm_
 // Where        memory-bound: 8 bytes an element; nothing is touched where the factor is 1
+//
+// needs: EPS, MAX_NORM, WORKGROUP, elem, grid_index, unscale
 
 @group(0) @binding(0) var<storage, read> squares: array<f32>;
 @group(0) @binding(1) var<storage, read_write> gradient: array<elem>;

@@ -5,6 +5,8 @@
 //              then a fixed tree; bias.grad's second dispatch adds the shares
 // Numerics     f32; squares above 3e38 are infinite, and then all is clipped to 0
 // Where        memory-bound: 4 bytes an element
+//
+// needs: CHUNKS, WORKGROUP, grid_index, reduce_sum
 
 @group(0) @binding(0) var<storage, read> gradient: array<f32>;
 @group(0) @binding(1) var<storage, read_write> workspace: array<f32>;

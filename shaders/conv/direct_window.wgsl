@@ -2,6 +2,10 @@
 // enough for all of it to stay in registers: each index is a loop's own counter, so that compilers unroll.
 //
 // Buffers      input [IMAGES, H, W, IN] through shared/input_plain.wgsl
+//
+// needs: H, IMAGES, IN, W, input_at
+// gives: Window, ALL_LINES
+// gives: advance(window: ptr<function, Window>, line: u32, column: u32)
 
 alias Window = array<array<array<f32, IN>, 3>, 3>;
 

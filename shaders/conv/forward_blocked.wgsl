@@ -7,6 +7,8 @@
 // Numerics     each result is summed by one invocation, tap by tap
 // Where        software adapters: a load costs a loop over the lanes whatever its width, so 12 loads serve 128
 //              multiply-adds
+//
+// needs: H, IMAGES, IN, OUT, W, WORKGROUP, grid_index
 
 @group(0) @binding(0) var<storage, read> input: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> weight: array<vec4<f32>>;

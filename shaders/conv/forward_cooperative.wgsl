@@ -7,6 +7,12 @@
 // Who          see shared/matmul_cooperative.wgsl
 // Numerics     what batch norm and ReLU give is rounded to f16 on its way into the slab
 // Where        GPUs with matrix units; conv.forward/tiled takes the layers with other channels
+//
+// needs: IN, M, N, OUTSIDE, VectorsB, activated, activation, elem, neighbour, stored
+// gives: input, weight, VectorsA
+// gives: vectors_a(k: u32) -> VectorsA
+// gives: load_a(row: u32, k: u32, vectors: VectorsA) -> stored
+// gives: load_b(k: u32, column: u32, vectors: VectorsB) -> stored
 
 @group(0) @binding(0) var<storage, read> input: array<stored>;
 @group(0) @binding(1) var<storage, read> weight: array<stored>;

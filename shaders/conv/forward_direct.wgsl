@@ -12,6 +12,9 @@
 //              4.5 IN FLOP for each of their 16 bytes: up to three channels memory is the bound of a GPU that does 15
 //              FLOP in a byte's time, and it is reached without a second pass for the statistics. On
 //              llvmpipe 13.5 GFLOP/s at 16x28x28x1 -> 64 where lanes has 4.0 and tiled 1.9; 6.8, 3.8, 1.6 at 2x224x224x1 -> 64
+//
+// needs: ALL_LINES, CHUNKS, COLUMNS, IN, LINES, W, WORKGROUP, Window, advance, elem, grid_index, observe
+// needs: report, stored
 
 @group(0) @binding(1) var<storage, read> weight: array<stored>;
 @group(0) @binding(2) var<storage, read> bias: array<elem>;

@@ -1,6 +1,10 @@
-// conv.forward: where a finished sum goes, and its bias. Returns what is stored.
+// conv.forward: adds the bias to a finished sum and stores the result, which it returns.
 //
 // Buffers      bias [OUT]; output [IMAGES, H, W, OUT]; as `elem`, of which a pixel has COLUMNS
+//
+// needs: COLUMNS, elem, stored
+// gives: bias, output
+// gives: keep(i: u32, sum: elem) -> elem
 
 @group(0) @binding(2) var<storage, read> bias: array<elem>;
 @group(0) @binding(3) var<storage, read_write> output: array<stored>;

@@ -9,6 +9,10 @@
 // Numerics     each result is summed tap by tap in a fixed order
 // Where        software adapters with subgroups of a known size: 32 pixels and 64 channels need 12 loads for 8192
 //              multiply-adds. On llvmpipe three to ten times the blocked kernel
+//
+// needs: BLOCKED, H, IMAGES, IN, LANES, OUT, PART, ROWS, Rows, Sums, V, W, WIDTH, Weights, columns
+// needs: grid_index, keep_rows, multiply_add, stored_columns, stored_part, widen
+// gives: PIXELS
 
 @group(0) @binding(0) var<storage, read> input: array<stored_part>;
 @group(0) @binding(1) var<storage, read> weight: array<stored_columns>;

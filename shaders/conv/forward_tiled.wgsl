@@ -7,6 +7,12 @@
 //              conv/forward_keep.wgsl has the others
 // Who          see shared/matmul_tiled.wgsl
 // Where        any number of channels
+//
+// needs: IN, INPUT_LANES, K, M, N, OUTSIDE, WEIGHT_LANES, input_at, input_elem, neighbour, weight_elem
+// needs: weight_stored
+// gives: weight
+// gives: a(row: u32, k: u32) -> input_elem
+// gives: b(k: u32, column: u32) -> weight_elem
 
 @group(0) @binding(1) var<storage, read> weight: array<weight_stored>;
 

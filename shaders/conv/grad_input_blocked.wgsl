@@ -7,6 +7,8 @@
 //              lie along the input channels; the grid covers IN / 8 times the pixels / 4; no workgroup memory
 // Numerics     each result is summed by one invocation, tap by tap
 // Where        software adapters, as conv/forward_blocked.wgsl
+//
+// needs: H, IMAGES, IN, OUT, W, WORKGROUP, grid_index
 
 @group(0) @binding(0) var<storage, read> grad_output: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> weight: array<vec4<f32>>;

@@ -8,6 +8,12 @@
 // Who          see shared/matmul_cooperative.wgsl
 // Numerics     what comes back through batch norm and ReLU is rounded to f16 on its way into the slab
 // Where        as conv/forward_cooperative.wgsl
+//
+// needs: M, N, OUT, OUTSIDE, VectorsB, grad_elem, gradient_by, gradient_vectors, neighbour, stored
+// gives: weight, VectorsA
+// gives: vectors_a(k: u32) -> VectorsA
+// gives: load_a(row: u32, k: u32, vectors: VectorsA) -> stored
+// gives: load_b(k: u32, column: u32, vectors: VectorsB) -> stored
 
 @group(0) @binding(1) var<storage, read> weight: array<stored>;
 

@@ -1,6 +1,10 @@
-// conv.grad_input: where a finished sum goes. Returns what is stored.
+// conv.grad_input: stores a finished sum and returns the stored value.
 //
 // Buffers      grad_input [IMAGES, H, W, IN] as `elem`
+//
+// needs: elem, stored
+// gives: grad_input
+// gives: keep(i: u32, sum: elem) -> elem
 
 @group(0) @binding(3) var<storage, read_write> grad_input: array<stored>;
 

@@ -8,6 +8,10 @@
 //              turned from parts along OUT to columns along IN in registers; the grid is as conv/forward_lanes.wgsl's
 // Numerics     each result is summed tap by tap in a fixed order
 // Where        as conv/forward_lanes.wgsl
+//
+// needs: BLOCKED, H, IMAGES, IN, LANES, OUT, PART, ROWS, Rows, Sums, V, W, WIDTH, Weights, grid_index
+// needs: keep_rows, multiply_add, stored_part, widen
+// gives: PIXELS
 
 @group(0) @binding(1) var<storage, read> weight: array<stored_part>;
 @group(0) @binding(5) var<storage, read> grad_output: array<stored_part>;

@@ -6,6 +6,12 @@
 // Buffers      grad_output [IMAGES, H, W, OUT] through shared/gradient_*.wgsl; weight [3, 3, IN, OUT] as `weight_stored`;
 //              conv/grad_input_keep.wgsl has the result
 // Who          see shared/matmul_tiled.wgsl
+//
+// needs: GRAD_LANES, K, M, N, OUT, OUTSIDE, WEIGHT_LANES, grad_elem, gradient_by, gradient_vectors, neighbour
+// needs: weight_elem, weight_stored
+// gives: weight
+// gives: a(row: u32, k: u32) -> grad_elem
+// gives: b(k: u32, column: u32) -> weight_elem
 
 @group(0) @binding(1) var<storage, read> weight: array<weight_stored>;
 

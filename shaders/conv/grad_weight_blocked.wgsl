@@ -8,6 +8,8 @@
 //              OUT / 8 times IN / 8 times 9 times SPLITS; no workgroup memory
 // Numerics     pixels in order within a split; shared/merge_splits.wgsl adds the splits in order
 // Where        software adapters; the loop visits only pixels inside the image, so that no load is masked
+//
+// needs: H, IMAGES, IN, OUT, SPLITS, W, WORKGROUP, grid_index
 
 @group(0) @binding(0) var<storage, read> input: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> grad_output: array<vec4<f32>>;

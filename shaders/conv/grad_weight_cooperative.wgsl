@@ -9,6 +9,14 @@
 // Who          see shared/matmul_cooperative.wgsl; shared/merge_splits.wgsl adds the splits in order
 // Numerics     what batch norm and ReLU give, forwards and back, is rounded to f16 on its way into the slab
 // Where        as conv/forward_cooperative.wgsl
+//
+// needs: IN, M, N, OUTSIDE, activated, activation, elem, grad_elem, gradient_by, gradient_vectors, neighbour
+// needs: stored
+// gives: input, VectorsA, VectorsB
+// gives: vectors_a(row: u32) -> VectorsA
+// gives: vectors_b(column: u32) -> VectorsB
+// gives: load_a(row: u32, k: u32, vectors: VectorsA) -> stored
+// gives: load_b(k: u32, column: u32, vectors: VectorsB) -> stored
 
 @group(0) @binding(0) var<storage, read> input: array<stored>;
 

@@ -11,6 +11,9 @@
 // Where        the first layer, as conv/forward_direct.wgsl: 9 IN rows of the result fill 9 of 128 of a tile's, and all the
 //              traffic is the gradient and the output that it is read through. On llvmpipe (one team) 8.4 GFLOP/s at
 //              16x28x28x1 -> 64 where lanes has 3.2 and tiled 0.6; 6.3, 2.7, 0.6 at 2x224x224x1 -> 64
+//
+// needs: ALL_LINES, COLUMNS, COLUMN_LANES, IN, LINES, SPLITS, TEAMS, W, Window, advance, grad_elem
+// needs: gradient_by, gradient_vectors, grid_index, keep
 
 const BLOCKS: u32 = (COLUMNS + COLUMN_LANES - 1u) / COLUMN_LANES;
 

@@ -1,6 +1,10 @@
-// conv.grad_weight, last dispatch: where a finished result goes. ACCUMULATE adds to what is there.
+// conv.grad_weight, last dispatch: stores a finished sum, or with ACCUMULATE adds it to the value there.
 //
 // Buffers      grad_weight [3, 3, IN, OUT] as `elem`
+//
+// needs: ACCUMULATE, elem
+// gives: grad_weight
+// gives: keep(i: u32, sum: elem)
 
 @group(0) @binding(2) var<storage, read_write> grad_weight: array<elem>;
 

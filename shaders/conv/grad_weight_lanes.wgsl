@@ -10,6 +10,10 @@
 //              channels, the 9 taps and the splits, so that a split's pixels stay in the cache
 // Numerics     four pixels are added first, then to the sum; pixels in order within a split
 // Where        as conv/forward_lanes.wgsl: 12 loads for 8192 multiply-adds
+//
+// needs: H, IMAGES, IN, LANES, Left, OUT, PART, ROW_LANES, Right, SPLITS, STEP, Sums, V, W, WIDTH, columns
+// needs: grid_index, keep, multiply_add, stored_columns, stored_part, widen
+// gives: PARTS
 
 @group(0) @binding(0) var<storage, read> input: array<stored_part>;
 @group(0) @binding(1) var<storage, read> grad_output: array<stored_columns>;

@@ -1,6 +1,10 @@
-// conv.grad_weight, first of two dispatches: where the result of a split goes.
+// conv.grad_weight, first of two dispatches: stores the partial sum of a split.
 //
 // Buffers      workspace [SPLITS, 3, 3, IN, OUT] as `elem`
+//
+// needs: elem
+// gives: workspace
+// gives: keep(i: u32, sum: elem)
 
 @group(0) @binding(2) var<storage, read_write> workspace: array<elem>;
 

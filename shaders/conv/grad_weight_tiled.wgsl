@@ -6,6 +6,11 @@
 // Buffers      input [IMAGES, H, W, IN] through shared/input_*.wgsl; grad_output [IMAGES, H, W, OUT] through
 //              shared/gradient_*.wgsl; conv/grad_weight_keep.wgsl has the result
 // Who          see shared/matmul_tiled.wgsl; shared/merge_splits.wgsl adds the splits in order
+//
+// needs: GRAD_LANES, IN, INPUT_LANES, K, M, N, OUTSIDE, grad_elem, gradient_by, gradient_vectors, input_at
+// needs: input_elem, neighbour
+// gives: a(row: u32, k: u32) -> input_elem
+// gives: b(k: u32, column: u32) -> grad_elem
 
 fn a(row: u32, k: u32) -> input_elem {
     let tap = row / IN;

@@ -1,5 +1,9 @@
-// The end of conv/forward_lanes.wgsl and conv/grad_input_lanes.wgsl: the sums of a subgroup's rows, for a lane's own columns, go where
-// keep(i, sum) of conv/*_keep.wgsl puts them; shared/chunk_*statistics.wgsl sees what is stored, the rows being a chunk.
+// Epilogue of conv/forward_lanes.wgsl and conv/grad_input_lanes.wgsl: stores the sums of a subgroup's rows, for a lane's own
+// columns, with keep(i, sum), and passes the stored values to shared/chunk_*statistics.wgsl; the rows are a chunk.
+//
+// needs: COLUMNS, PIXELS, ROWS, Sums, V, forget, keep, observe, report
+// gives: keep_rows(sums: ptr<function, Sums>, block: u32, column: u32)
+
 fn keep_rows(sums: ptr<function, Sums>, block: u32, column: u32) {
     let first_row = block * ROWS;
     for (var v = 0u; v < V; v++) {

@@ -1,4 +1,8 @@
 // Which pixel a tap of a 3x3 window reads, among all pixels of all images.
+//
+// needs: H, W
+// gives: OUTSIDE
+// gives: neighbour(pixel: u32, r: u32, s: u32) -> u32
 
 // In the padding.
 const OUTSIDE: u32 = 0xffffffffu;

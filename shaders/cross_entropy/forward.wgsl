@@ -4,6 +4,8 @@
 // Buffers      logits, probs [N, CLASSES]; labels, loss [N]
 // Who          one workgroup an image; its invocations stride over the classes and reduce in a fixed tree
 // Numerics     f32, the maximum subtracted first; a label beyond the classes gives a NaN loss
+//
+// needs: CLASSES, LABEL_SMOOTHING, N, WORKGROUP, grid_index, reduce_max, reduce_sum
 
 @group(0) @binding(0) var<storage, read> logits: array<f32>;
 @group(0) @binding(1) var<storage, read> labels: array<u32>;

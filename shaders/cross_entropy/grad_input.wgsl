@@ -4,6 +4,8 @@
 // Buffers      control; probs, grad_logits [N, CLASSES]; labels [N]
 // Who          one invocation an element; the grid covers N CLASSES
 // Numerics     one rounding each for the difference and the quotient
+//
+// needs: CLASSES, Control, N, TARGET, TARGET_OTHERS, WORKGROUP, grid_index
 
 @group(0) @binding(0) var<storage, read> control: Control;
 @group(0) @binding(1) var<storage, read> probs: array<f32>;

@@ -6,6 +6,9 @@
 // Who          one invocation for four elements, which share one Philox block; the grid covers len / 4
 // Numerics     one rounding; the mask is exact and the same on every device, and is never stored: the backward pass
 //              runs this kernel on the gradient
+//
+// needs: Control, FIRST_BLOCK, LAYER, LEN, SCALE, STREAM, THRESHOLD, WORKGROUP, grid_index, philox4x32
+// needs: stored
 
 @group(0) @binding(0) var<storage, read> control: Control;
 @group(0) @binding(1) var<storage, read> input: array<stored>;

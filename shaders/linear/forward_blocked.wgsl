@@ -6,6 +6,8 @@
 //              multiply-adds; lanes lie along the features; the grid covers OUT / 4 times IMAGES / 8, both rounded up
 // Numerics     each result is summed by one invocation, in order
 // Where        software adapters
+//
+// needs: FIRST, IMAGES, IN, OUT, TOTAL, WORKGROUP, grid_index
 
 @group(0) @binding(0) var<storage, read> input: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> weight: array<vec4<f32>>;

@@ -4,6 +4,11 @@
 //              linear/forward_keep.wgsl has the others
 // Who          see shared/matmul_cooperative.wgsl
 // Where        GPUs with matrix units; batches below 128 leave rows of a tile idle
+//
+// needs: K, M, N, VectorsA, VectorsB, stored
+// gives: input, weight
+// gives: load_a(row: u32, k: u32, vectors: VectorsA) -> stored
+// gives: load_b(k: u32, column: u32, vectors: VectorsB) -> stored
 
 @group(0) @binding(0) var<storage, read> input: array<stored>;
 @group(0) @binding(1) var<storage, read> weight: array<stored>;

@@ -1,7 +1,11 @@
-// linear.forward: where a finished sum goes, and its bias.
+// linear.forward: adds the bias to a finished sum and stores the result.
 //
 // Buffers      bias [OUT]; output [IMAGES, TOTAL], of which the columns FIRST .. FIRST + OUT are written; as `elem` of
 //              LANES values, of which an image's slice has COLUMNS
+//
+// needs: COLUMNS, FIRST, LANES, TOTAL, elem, stored
+// gives: bias, output
+// gives: keep(i: u32, sum: elem)
 
 @group(0) @binding(2) var<storage, read> bias: array<elem>;
 @group(0) @binding(3) var<storage, read_write> output: array<stored>;

@@ -8,6 +8,9 @@
 //              the blocks of features
 // Numerics     each result is summed in order by one subgroup
 // Where        software adapters with subgroups of a known size
+//
+// needs: BLOCKED, FIRST, IMAGES, IN, LANES, OUT, PART, ROWS, Rows, Sums, TOTAL, V, WIDTH, Weights, columns
+// needs: grid_index, multiply_add, stored_columns, stored_part, widen
 
 @group(0) @binding(0) var<storage, read> input: array<stored_part>;
 @group(0) @binding(1) var<storage, read> weight: array<stored_part>;

@@ -2,6 +2,11 @@
 //
 // Buffers      input [M, K] as `input_stored`; weight [N, K] as `weight_stored`; linear/forward_keep.wgsl has the others
 // Who          see shared/matmul_tiled.wgsl
+//
+// needs: INPUT_LANES, K, M, N, WEIGHT_LANES, input_elem, input_stored, weight_elem, weight_stored
+// gives: input, weight
+// gives: a(row: u32, k: u32) -> input_elem
+// gives: b(k: u32, column: u32) -> weight_elem
 
 @group(0) @binding(0) var<storage, read> input: array<input_stored>;
 @group(0) @binding(1) var<storage, read> weight: array<weight_stored>;

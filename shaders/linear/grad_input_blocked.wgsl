@@ -6,6 +6,8 @@
 //              grid covers IN / 4 times IMAGES / 8, rounded up
 // Numerics     each result is summed by one invocation, in order
 // Where        software adapters
+//
+// needs: ACCUMULATE, FIRST, IMAGES, IN, OUT, TOTAL, WORKGROUP, grid_index
 
 @group(0) @binding(0) var<storage, read> grad_output: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> weight: array<vec4<f32>>;

@@ -4,6 +4,11 @@
 //              linear/grad_input_keep.wgsl has the result
 // Who          see shared/matmul_cooperative.wgsl
 // Where        as linear/forward_cooperative.wgsl
+//
+// needs: FIRST, M, N, TOTAL, VectorsA, VectorsB, stored
+// gives: grad_output, weight
+// gives: load_a(row: u32, k: u32, vectors: VectorsA) -> stored
+// gives: load_b(k: u32, column: u32, vectors: VectorsB) -> stored
 
 @group(0) @binding(0) var<storage, read> grad_output: array<stored>;
 @group(0) @binding(1) var<storage, read> weight: array<stored>;

@@ -1,6 +1,10 @@
-// linear.grad_input: where a finished sum goes. ACCUMULATE adds to what is there: slices of the features.
+// linear.grad_input: stores a finished sum, or with ACCUMULATE (later slices of the features) adds it to the value there.
 //
 // Buffers      grad_input [IMAGES, IN] as `elem`
+//
+// needs: ACCUMULATE, elem, stored
+// gives: grad_input
+// gives: keep(i: u32, sum: elem)
 
 @group(0) @binding(3) var<storage, read_write> grad_input: array<stored>;
 

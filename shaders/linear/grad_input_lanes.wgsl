@@ -7,6 +7,9 @@
 //              ROWS, fastest, times the blocks of inputs
 // Numerics     each result is summed in order by one subgroup
 // Where        software adapters with subgroups of a known size
+//
+// needs: ACCUMULATE, BLOCKED, FIRST, IMAGES, IN, LANES, OUT, PART, ROWS, Rows, Sums, TOTAL, V, WIDTH, Weights
+// needs: columns, grid_index, multiply_add, stored_columns, stored_part, widen
 
 @group(0) @binding(0) var<storage, read> grad_output: array<stored_part>;
 @group(0) @binding(1) var<storage, read> weight: array<stored_columns>;

@@ -3,6 +3,11 @@
 // Buffers      grad_output [M, TOTAL] as `grad_stored`; weight [K, N] as `weight_stored`; linear/grad_input_keep.wgsl has the
 //              result
 // Who          see shared/matmul_tiled.wgsl
+//
+// needs: FIRST, GRAD_LANES, K, M, N, TOTAL, WEIGHT_LANES, grad_elem, grad_stored, weight_elem, weight_stored
+// gives: grad_output, weight
+// gives: a(row: u32, k: u32) -> grad_elem
+// gives: b(k: u32, column: u32) -> weight_elem
 
 @group(0) @binding(0) var<storage, read> grad_output: array<grad_stored>;
 @group(0) @binding(1) var<storage, read> weight: array<weight_stored>;

@@ -6,6 +6,8 @@
 //              covers IN / 4 times OUT / 8
 // Numerics     images in order
 // Where        software adapters; with few images the stores are the cost
+//
+// needs: FIRST, IMAGES, IN, OUT, TOTAL, WORKGROUP, grid_index
 
 @group(0) @binding(0) var<storage, read> input: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> grad_output: array<vec4<f32>>;

@@ -1,6 +1,11 @@
-// linear.grad_weight: where a finished sum goes.
+// linear.grad_weight: stores a finished sum.
 //
 // Buffers      grad_weight [OUT, IN] as `elem`
+//
+// needs: elem
+// gives: grad_weight
+// gives: keep(i: u32, sum: elem)
+// gives: ready()
 
 @group(0) @binding(3) var<storage, read_write> grad_weight: array<elem>;
 

@@ -8,6 +8,10 @@
 //              of inputs, fastest, times those of features
 // Numerics     four images are added first, then to the sum
 // Where        software adapters with subgroups of a known size; with few images the stores are the cost
+//
+// needs: FIRST, IMAGES, IN, LANES, Left, OUT, PART, ROW_LANES, Right, STEP, Sums, TOTAL, V, WIDTH, columns
+// needs: grid_index, keep, multiply_add, ready, stored_columns, stored_part, widen
+// gives: PARTS
 
 @group(0) @binding(0) var<storage, read> input: array<stored_columns>;
 @group(0) @binding(1) var<storage, read> grad_output: array<stored_part>;

@@ -3,6 +3,11 @@
 // Buffers      input [K, N] as `input_stored`; grad_output [K, TOTAL] as `grad_stored`; linear/grad_weight_keep.wgsl or
 //              linear/update_keep.wgsl has the result
 // Who          see shared/matmul_tiled.wgsl
+//
+// needs: FIRST, GRAD_LANES, INPUT_LANES, K, M, N, TOTAL, grad_elem, grad_stored, input_elem, input_stored
+// gives: input, grad_output
+// gives: a(row: u32, k: u32) -> grad_elem
+// gives: b(k: u32, column: u32) -> input_elem
 
 @group(0) @binding(0) var<storage, read> input: array<input_stored>;
 @group(0) @binding(1) var<storage, read> grad_output: array<grad_stored>;

@@ -1,4 +1,9 @@
 // linear.update, lanes: as linear/update_keep.wgsl, with the rates of the step loaded once.
+//
+// needs: Rates, adam_rates, adam_step, elem
+// gives: rates
+// gives: ready()
+// gives: keep(i: u32, gradient: elem)
 
 var<private> rates: Rates;
 

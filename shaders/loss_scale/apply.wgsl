@@ -4,6 +4,8 @@
 // Who          one invocation an element; the grid covers len
 // Numerics     exact, as the scale is a power of two
 // Where        only the gradient of the logits: a few kilobytes
+//
+// needs: LossScale, WORKGROUP, grid_index
 
 @group(0) @binding(0) var<storage, read> loss_scale: LossScale;
 @group(0) @binding(1) var<storage, read_write> gradient: array<f32>;

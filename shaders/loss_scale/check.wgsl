@@ -5,6 +5,8 @@
 // Numerics     by the bits: compilers may take x != x for false. All that write write the same, so that their order does
 //              not matter
 // Where        memory-bound: 4 bytes an element
+//
+// needs: WORKGROUP, grid_index, index
 
 @group(0) @binding(0) var<storage, read> gradient: array<index>;
 @group(0) @binding(1) var<storage, read_write> overflow: array<atomic<u32>>;

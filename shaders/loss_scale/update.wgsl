@@ -6,6 +6,8 @@
 // Buffers      overflow [1]; loss_scale
 // Who          one invocation
 // Numerics     1 - beta^t by the recurrence (1 - beta) + beta c, which does not cancel; scales are powers of two
+//
+// needs: BETA1, BETA2, GROWTH_INTERVAL, LEAST, LossScale, MOST, ONE_MINUS_BETA1, ONE_MINUS_BETA2
 
 @group(0) @binding(0) var<storage, read_write> overflow: array<u32>;
 @group(0) @binding(1) var<storage, read_write> loss_scale: LossScale;

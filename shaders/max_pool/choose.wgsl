@@ -1,5 +1,10 @@
-// The window [p, q] of an image: its maximum, what was read there, and h W + w of the first maximum in row-major order. A
+// The window [p, q] of an image: its maximum, the value that was read there, and h W + w of the first maximum in row-major order. A
 // NaN wins always, and only a NaN wins against it, as in PyTorch.
+//
+// needs: C, H, KERNEL, STRIDE_H, STRIDE_W, W, activated, activation, bools, elem, index, input
+// gives: Choice
+// gives: is_nan(x: elem) -> bools
+// gives: choose(n: u32, p: u32, q: u32, c: u32) -> Choice
 
 struct Choice {
     best: elem,

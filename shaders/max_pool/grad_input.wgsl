@@ -5,6 +5,9 @@
 // Who          one invocation an elem of the input, which gathers: overlapping windows need no atomics; the grid
 //              covers N H W C; what a window chose is found again
 // Numerics     at most (KERNEL / STRIDE)^2 terms, added in row-major order of the windows
+//
+// needs: C, H, KERNEL, N, P, Q, STRIDE_H, STRIDE_W, W, WORKGROUP, choose, elem, grid_index, index, stored
+// gives: input
 
 @group(0) @binding(0) var<storage, read> input: array<stored>;
 @group(0) @binding(1) var<storage, read> grad_output: array<stored>;

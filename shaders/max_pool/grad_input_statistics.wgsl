@@ -10,6 +10,10 @@
 // Numerics     grad_input exact; f32 sums; inv_std is taken out of the sum
 // Source       the sums over all pixels have a term other than 0 only where a window chose: the gradient is not read
 //              again, nor is what was pooled
+//
+// needs: ACROSS, C, CHUNK, CHUNKS, DOWN, H, KERNEL, P, Q, TILES, W, WORKGROUP, activation, affine, choose
+// needs: elem, grid_index, index, passed, stored
+// gives: input
 
 @group(0) @binding(0) var<storage, read> input: array<stored>;
 @group(0) @binding(1) var<storage, read> grad_output: array<stored>;

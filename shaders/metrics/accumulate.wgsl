@@ -3,6 +3,8 @@
 // Buffers      control; loss, labels [N]; probs [N, CLASSES]; metrics [4]
 // Who          one workgroup in all; its invocations stride over the images and reduce in a fixed tree
 // Numerics     f32; counts are exact to 2^24; an answer is the first largest probability
+//
+// needs: CLASSES, Control, N, WORKGROUP, grid_index, reduce_sum
 
 @group(0) @binding(0) var<storage, read> control: Control;
 @group(0) @binding(1) var<storage, read> loss: array<f32>;

@@ -7,6 +7,8 @@
 // Buffers      images [N, H, W, C] bytes, four in a u32, lowest first; transforms [N, 6]; output [N, OH, OW, C]
 // Who          one invocation an output pixel, all its channels; the grid covers N OH OW
 // Numerics     f32; the identity transform gives PyTorch's interpolate(bilinear, align_corners = false)
+//
+// needs: C, H, MEAN, N, OH, OW, STD, W, WORKGROUP, grid_index, stored
 
 @group(0) @binding(0) var<storage, read> images: array<u32>;
 @group(0) @binding(1) var<storage, read> transforms: array<f32>;

@@ -4,6 +4,8 @@
 // Who          one invocation an elem; the grid covers len
 // Numerics     exact; NaN stays NaN
 // Where        memory-bound; the next step up is to apply it where the next kernel loads
+//
+// needs: LEN, WORKGROUP, elem, grid_index, stored
 
 @group(0) @binding(0) var<storage, read> input: array<stored>;
 @group(0) @binding(1) var<storage, read_write> output: array<stored>;

@@ -4,6 +4,8 @@
 // Who          one invocation an elem; the grid covers len
 // Numerics     exact; where input is NaN the gradient is 0
 // Source       the paper's torch.max(x, 0) gives ties half the gradient (AT_ZERO = 0.5); PyTorch's ReLU 0
+//
+// needs: AT_ZERO, LEN, WORKGROUP, elem, grid_index, stored
 
 @group(0) @binding(0) var<storage, read> input: array<stored>;
 @group(0) @binding(1) var<storage, read> grad_output: array<stored>;

@@ -5,6 +5,8 @@
 //              read neighbours; the grid covers LEN, a multiple of what a workgroup copies
 // Numerics     exact
 // Where        no kernel: what an adapter's memory reaches, to measure kernels by
+//
+// needs: LEN, PARTS, STRIDE, WORKGROUP, grid_index
 
 @group(0) @binding(0) var<storage, read> input: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> output: array<vec4<f32>>;

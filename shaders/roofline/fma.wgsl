@@ -4,6 +4,8 @@
 // Who          one invocation an element
 // Numerics     |a| < 1: the chains tend to b / (1 - a), never to a denormal or infinite number
 // Where        no kernel: what an adapter reaches with everything in registers, to measure kernels by
+//
+// needs: ROUNDS, WORKGROUP
 
 @group(0) @binding(0) var<storage, read_write> output: array<f32>;
 

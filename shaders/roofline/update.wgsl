@@ -7,6 +7,8 @@
 // Who          one vector an invocation; the grid covers LEN
 // Numerics     exact
 // Where        no kernel, as roofline/copy.wgsl
+//
+// needs: LEN, WORKGROUP, grid_index
 
 @group(0) @binding(0) var<storage, read_write> output: array<vec4<f32>>;
 

@@ -5,6 +5,8 @@
 // Who          one invocation an elem; the grid covers len
 // Numerics     f32; unscaling is exact, as the scale is a power of two
 // Where        memory-bound: 12 bytes an element
+//
+// needs: Control, WEIGHT_DECAY, WORKGROUP, elem, grid_index, skipped, unscale
 
 @group(0) @binding(0) var<storage, read> control: Control;
 @group(0) @binding(1) var<storage, read> gradient: array<elem>;

@@ -7,6 +7,8 @@
 // Numerics     f32; unscaling is exact, as the scale is a power of two
 // Source       Sutskever et al. (2013), in PyTorch's form
 // Where        memory-bound: 20 bytes an element
+//
+// needs: Control, MOMENTUM, NESTEROV, WEIGHT_DECAY, WORKGROUP, elem, grid_index, skipped, unscale
 
 @group(0) @binding(0) var<storage, read> control: Control;
 @group(0) @binding(1) var<storage, read> gradient: array<elem>;

@@ -1,10 +1,16 @@
-// What an invocation gives of a chunk of rows besides them, where they are a gradient behind batch norm and ReLU: the sums down
-// a column of g and of g * (input - mean) inv_std, where g is a result, times ReLU's slope at (input - mean) scale + shift
-// (shared/relu_slope.wgsl).
+// Per-column sums over a chunk of rows for the backward pass of the batch norm and ReLU before this layer: those of g and of
+// g * (input - mean) inv_std, where g is a result times ReLU's slope at (input - mean) scale + shift.
 //
 // Buffers      input [ROWS, COLUMNS] as `stored`; affine [4, COLUMNS] (mean, scale, shift, inv_std) as `elem`; workspace
-//              [CHUNKS, 2, COLUMNS] as `elem`: what batch_norm/grad_statistics_merge*.wgsl adds up
+//              [CHUNKS, 2, COLUMNS] as `elem`, which batch_norm/grad_statistics_merge*.wgsl adds up
 // Numerics     in order of the rows; inv_std is taken out of the sum
+//
+// needs: COLUMNS, elem, passed, stored
+// gives: input, workspace, affine, sum_g, sum_gx
+// gives: forget()
+// gives: observe(i: u32, gradient: elem)
+// gives: give(chunk: u32, column: u32, plain: elem, weighted: elem)
+// gives: report(chunk: u32, column: u32, count: f32)
 
 @group(0) @binding(0) var<storage, read> input: array<stored>;
 @group(0) @binding(4) var<storage, read_write> workspace: array<elem>;

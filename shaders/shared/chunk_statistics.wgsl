@@ -1,10 +1,20 @@
-// What an invocation gives of a chunk of rows besides them: mean and M2 (the sum of squared deviations) of a column of `elem`,
-// of which a row has COLUMNS. observe(i, y) takes result i as it is stored: in f16 an outlier's rounding shows in the variance.
+// Per-column statistics over a chunk of rows, for the batch norm after this layer: mean and M2 (the sum of squared deviations)
+// of a column of `elem`, of which a row has COLUMNS. observe(i, y) takes result i as it is stored: in f16 an outlier's rounding
+// shows in the variance.
 //
-// Buffers      workspace [CHUNKS, 2, COLUMNS]: what batch_norm/statistics_merge*.wgsl merges
+// Buffers      workspace [CHUNKS, 2, COLUMNS], which batch_norm/statistics_merge*.wgsl merges
 // Numerics     sums of d and d^2 about the chunk's first value, M2 = sum d^2 - (sum d)^2 / n. The first value is one of the
 //              chunk's, so its own squared deviation is at most M2 and (sum d)^2 / n at most n M2: whatever the mean, the
 //              difference loses a factor of n (8 to some 256) of f32's precision at worst. A chunk of equal values has M2 = 0
+//
+// needs: COLUMNS, elem
+// gives: workspace, begun, first, sum_d, sum_d2
+// gives: forget()
+// gives: observe(i: u32, y: elem)
+// gives: own_mean(count: f32) -> elem
+// gives: own_m2(count: f32) -> elem
+// gives: give(chunk: u32, column: u32, mean: elem, m2: elem)
+// gives: report(chunk: u32, column: u32, count: f32)
 
 @group(0) @binding(4) var<storage, read_write> workspace: array<elem>;
 

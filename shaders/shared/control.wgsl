@@ -1,4 +1,8 @@
-// What the host tells before each step; the same struct as ops::Control.
+// The values that the host sets before each step; the same struct as ops::Control.
+//
+// needs: nothing
+// gives: Control
+
 struct Control {
     step: u32,
     seed_low: u32,

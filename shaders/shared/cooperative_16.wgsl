@@ -1,4 +1,9 @@
-// Matrices of 16 x 16 for shared/matmul_cooperative.wgsl, as Vulkan has them: their loads take memory as vec4.
+// Matrices of 16 x 16 for shared/matmul_cooperative.wgsl, as Vulkan has them: they are loaded from vec4.
+//
+// needs: slab_a, slab_b
+// gives: SIDE, Left, Right, Sum, Slab, SLAB_LANES
+// gives: put_a(at: u32, values: vec4<f16>)
+// gives: put_b(at: u32, values: vec4<f16>)
 
 const SIDE: u32 = 16u;
 

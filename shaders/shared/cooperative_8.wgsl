@@ -1,4 +1,9 @@
-// Matrices of 8 x 8 for shared/matmul_cooperative.wgsl, as Metal has them: their loads take memory value by value.
+// Matrices of 8 x 8 for shared/matmul_cooperative.wgsl, as Metal has them: they are loaded from single values.
+//
+// needs: slab_a, slab_b
+// gives: SIDE, Left, Right, Sum, Slab, SLAB_LANES
+// gives: put_a(at: u32, values: vec4<f16>)
+// gives: put_b(at: u32, values: vec4<f16>)
 
 const SIDE: u32 = 8u;
 

@@ -1,6 +1,14 @@
-// A product in one piece whose columns are looked at besides: `keep` of the file in front puts results where they belong and
-// returns what it stores, observe(...) of shared/chunk_*statistics.wgsl sees it. A lane has the rows `lane / (SIDE / 4)` of blocks,
-// so 16 invocations share the columns of a quad: 8 of each of two subgroups.
+// Epilogue of shared/matmul_cooperative.wgsl for a product that is not split, with per-column statistics: keep(i, values) stores
+// a result and returns the stored value, which observe(i, value) takes. A lane has the rows `lane / (SIDE / 4)` of blocks, so 16
+// invocations share the columns of a quad: 8 of each of two subgroups.
+//
+// needs: N, SIDE, TILE, columns_of_tile, forget, give, keep, observe, results
+// gives: SHARERS, QUADS, seen
+// gives: put(row: u32, column: u32, split: u32, values: vec4<f32>)
+// gives: has_rows(lane: u32) -> bool
+// gives: sharer(subgroup: u32, lane: u32) -> u32
+// gives: tile_sum(subgroup: u32, lane: u32, mine: vec4<f32>) -> vec4<f32>
+// gives: finish(row0: u32, column: u32, subgroup: u32, lane: u32)
 
 const SHARERS: u32 = 16u;
 // Quads of a line of blocks, of four subgroups side by side.

@@ -1,4 +1,9 @@
-// A product in one piece: its results are final. `keep` of the file in front puts them where they belong.
+// Epilogue of shared/matmul_cooperative.wgsl for a product that is not split: keep(i, values) stores the results.
+//
+// needs: N, keep
+// gives: put(row: u32, column: u32, split: u32, values: vec4<f32>)
+// gives: finish(row0: u32, column: u32, subgroup: u32, lane: u32)
+
 fn put(row: u32, column: u32, split: u32, values: vec4<f32>) {
     keep((row * N + column) / 4u, values);
 }

@@ -1,4 +1,10 @@
-// A product whose K is split: its results are parts, workspace [SPLITS, M, N], that shared/merge_splits*.wgsl adds.
+// Epilogue of shared/matmul_cooperative.wgsl for split K: the partial sums go to workspace [SPLITS, M, N], and
+// shared/merge_splits*.wgsl adds them.
+//
+// needs: M, N
+// gives: workspace
+// gives: put(row: u32, column: u32, split: u32, values: vec4<f32>)
+// gives: finish(row0: u32, column: u32, subgroup: u32, lane: u32)
 
 @group(0) @binding(4) var<storage, read_write> workspace: array<vec4<f32>>;
 

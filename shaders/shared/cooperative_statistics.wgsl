@@ -1,5 +1,9 @@
-// Mean and M2 of the columns of a tile of shared/matmul_cooperative.wgsl: of an invocation's rows by
-// shared/chunk_statistics.wgsl, then about the tile's own mean.
+// Mean and M2 of each column of a tile of shared/matmul_cooperative.wgsl: shared/chunk_statistics.wgsl computes those of an
+// invocation's rows, and they are merged about the tile's own mean.
+//
+// needs: M, TILE, own_m2, own_mean, seen, tile_sum
+// gives: columns_of_tile(row0: u32, subgroup: u32, lane: u32) -> array<vec4<f32>, 2>
+
 fn columns_of_tile(row0: u32, subgroup: u32, lane: u32) -> array<vec4<f32>, 2> {
     let rows = f32(min(TILE, M - row0));
     // Invocations without rows have sums of 0.

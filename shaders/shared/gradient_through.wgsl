@@ -1,8 +1,13 @@
-// How a kernel reads the gradient of an output: back through ReLU and batch norm, scale g - (offset + slope (output - mean)),
-// where g is grad_output, times ReLU's slope at (output - mean) scale + shift, which is GRAD_AT_ZERO at exactly 0.
+// How a kernel reads the gradient of an output: through the backward pass of ReLU and batch norm,
+// scale g - (offset + slope (output - mean)), where g is grad_output, times ReLU's slope at (output - mean) scale + shift, which is GRAD_AT_ZERO at exactly 0.
 //
 // Buffers      grad_output, output as `grad_stored`; grad_affine [5, GRAD_C] (mean, scale, shift, offset, slope) as
 //              `grad_elem` along the channels
+//
+// needs: GRAD_AT_ZERO, GRAD_C, grad_elem, grad_stored
+// gives: grad_output, output, grad_affine
+// gives: gradient_vectors(c: u32) -> array<grad_elem, 5>
+// gives: gradient_by(i: u32, vectors: array<grad_elem, 5>) -> grad_elem
 
 @group(0) @binding(5) var<storage, read> grad_output: array<grad_stored>;
 @group(0) @binding(8) var<storage, read> output: array<grad_stored>;

@@ -10,6 +10,10 @@
 //              All lanes of the subgroup must call it together
 // Numerics     the PART products are added first, then to the sum: short chains, in a fixed order
 // Where        software adapters, where a load costs a loop over the lanes and a shuffle one instruction
+//
+// needs: BLOCKED, LANES, PART, V, columns, part
+// gives: ROWS, Rows, Weights, Sums
+// gives: multiply_add(sums: ptr<function, Sums>, x: ptr<function, Rows>, w: ptr<function, Weights>)
 
 const ROWS: u32 = BLOCKED * LANES;
 alias Rows = array<part, BLOCKED>;

@@ -7,6 +7,10 @@
 //              every lane gets the sums of all ROW_LANES PART rows for its own columns. Each index is a loop's own counter:
 //              Mesa unrolls such loops, and then the sums lie in registers. All lanes of the subgroup must call it together
 // Numerics     the STEP terms are added first, then to the sum
+//
+// needs: MOST_ROW_LANES, PART, PARTS, V, columns, part
+// gives: STEP, ROW_LANES, Left, Right, Sums
+// gives: multiply_add(sums: ptr<function, Sums>, left: ptr<function, Left>, right: ptr<function, Right>)
 
 // Terms that are loaded together.
 const STEP: u32 = 4u;

@@ -1,4 +1,8 @@
 // The state of the loss's scaling; the same struct as ops::LossScale.
+//
+// needs: nothing
+// gives: LossScale
+
 struct LossScale {
     scale: f32,
     good: f32,

@@ -1,4 +1,8 @@
-// The left matrix of shared/matmul_tiled.wgsl where four neighbours lie together: a(row, k) gives them.
+// The left matrix of shared/matmul_tiled.wgsl in fours that lie together in memory: a(row, k) is four neighbours.
+//
+// needs: a
+// gives: load_a(row: u32, k: u32) -> vec4<f32>
+
 fn load_a(row: u32, k: u32) -> vec4<f32> {
     return a(row, k);
 }

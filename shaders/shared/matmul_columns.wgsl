@@ -1,5 +1,9 @@
-// Behind a tile of shared/matmul_tiled.wgsl: column_statistics(...) of the file behind sees its columns, a quad's at a time, and
-// adds down them through the slabs, which nothing needs any more.
+// Epilogue of shared/matmul_tiled.wgsl with per-column statistics: column_statistics(...) takes the finished tile's columns, a
+// quad of them at a time, and adds over their rows in the workgroup memory of the slabs, which are no longer needed.
+//
+// needs: INVOCATIONS_M, INVOCATIONS_N, QUADS_N, TILE_N, column_statistics, slab_a
+// gives: tile_sum(mine_m: u32, mine_n: u32, mine: vec4<f32>) -> vec4<f32>
+// gives: finish(row0: u32, column0: u32, mine_m: u32, mine_n: u32, q00: mat4x4<f32>, q01: mat4x4<f32>, q10: mat4x4<f32>, q11: mat4x4<f32>)
 
 // The sum of `mine` over the invocations that hold the same columns; the same for all of them.
 fn tile_sum(mine_m: u32, mine_n: u32, mine: vec4<f32>) -> vec4<f32> {

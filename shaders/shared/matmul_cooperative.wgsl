@@ -8,6 +8,7 @@
 // with the first column of the quad that the invocation put results of. M, N, K are the extents, multiples of 4 along what
 // lies together; SPLITS parts of K are worked by different workgroups.
 //
+// Buffers      those that the fragments before this one declare
 // Who          one workgroup of 8 subgroups of 32 a TILE x TILE tile of the result, one subgroup TILE/2 x TILE/4 of it: 4 x 2
 //              named sums of SIDE x SIDE, as matrices cannot be in arrays. Slabs of SLAB along k pass through workgroup
 //              memory; the next slab is on its way in registers while this one is multiplied; the grid covers the tiles
@@ -18,6 +19,10 @@
 //              together begin in different banks; lines stay multiples of the 16 bytes that such loads ask for
 // Numerics     products are exact in f32; the order of the sums inside a block is the hardware's, across blocks that of k
 // Where        GPUs with subgroups of 32 that multiply 16 x 16 x 16 or 8 x 8 x 8 f16 to f32, behind a self-test
+//
+// needs: A_ALONG_K, B_ALONG_K, K, Left, M, N, Right, SIDE, SLAB_LANES, SPLITS, Slab, Sum, finish, load_a
+// needs: load_b, put, put_a, put_b, vectors_a, vectors_b
+// gives: TILE, slab_a, slab_b, results
 
 const TILE: u32 = 8u * SIDE;
 const SLAB: u32 = 32u;

@@ -1,9 +1,14 @@
-// Behind a tile of shared/matmul_tiled.wgsl that is a gradient behind batch norm and ReLU: the sums of
-// shared/chunk_grad_statistics.wgsl down each of its columns, a tile's rows being a chunk. N is a multiple of 4.
+// The sums of shared/chunk_grad_statistics.wgsl over each column of a tile of shared/matmul_tiled.wgsl, whose rows are a chunk.
+// N is a multiple of 4.
 //
 // Who          the workgroup of a tile; shared/matmul_columns.wgsl
 // Numerics     the rows of an invocation first, then the invocations in order; results are taken before they are rounded for
 //              their storage
+//
+// needs: M, N, QUADS_M, TILE_M, forget, give, observe, sum_g, sum_gx, tile_sum
+// gives: add_row(row: u32, column: u32, gradient: vec4<f32>)
+// gives: add_rows(row: u32, column: u32, quad: mat4x4<f32>)
+// gives: column_statistics(row0: u32, column: u32, mine_m: u32, mine_n: u32, upper: mat4x4<f32>, lower: mat4x4<f32>)
 
 fn add_row(row: u32, column: u32, gradient: vec4<f32>) {
     if row < M && column < N {

@@ -1,4 +1,9 @@
-// A product whose K is split: its results are parts, workspace [SPLITS, M, N] as `elem`, that shared/merge_splits.wgsl adds.
+// Epilogue of a product for split K: the partial sums go to workspace [SPLITS, M, N] as `elem`, and shared/merge_splits*.wgsl adds
+// them.
+//
+// needs: elem
+// gives: workspace
+// gives: keep(i: u32, sum: elem)
 
 @group(0) @binding(4) var<storage, read_write> workspace: array<elem>;
 

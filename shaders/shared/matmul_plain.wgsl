@@ -1,4 +1,8 @@
-// Behind a tile of shared/matmul_tiled.wgsl: nothing more to do with it.
+// Epilogue of shared/matmul_tiled.wgsl without statistics: nothing happens to the finished tile.
+//
+// needs: nothing
+// gives: finish(row0: u32, column0: u32, mine_m: u32, mine_n: u32, q00: mat4x4<f32>, q01: mat4x4<f32>, q10: mat4x4<f32>, q11: mat4x4<f32>)
+
 fn finish(
     row0: u32, column0: u32, mine_m: u32, mine_n: u32,
     q00: mat4x4<f32>, q01: mat4x4<f32>, q10: mat4x4<f32>, q11: mat4x4<f32>,

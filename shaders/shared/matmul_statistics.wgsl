@@ -1,10 +1,16 @@
-// Behind a tile of shared/matmul_tiled.wgsl: mean and M2 (the sum of squared deviations) of each of its columns, bias
-// included. N is a multiple of 4.
+// Mean and M2 (the sum of squared deviations) of each column of a tile of shared/matmul_tiled.wgsl, bias included. N is a multiple
+// of 4.
 //
-// Buffers      workspace [TILES_M, 2, N] as vec4: what batch_norm/statistics_merge*.wgsl merges, a tile's rows being a chunk
+// Buffers      workspace [TILES_M, 2, N] as vec4, which batch_norm/statistics_merge*.wgsl merges; a tile's rows are a chunk
 // Who          the workgroup of a tile; shared/matmul_columns.wgsl
 // Numerics     the rows of an invocation first, then the invocations in order; squares are about the tile's own mean.
 //              Rows beyond M are 0 in the sums and left out of the squares. The bias moves the mean and nothing else
+//
+// needs: M, N, QUADS_M, TILE_M, bias, tile_sum
+// gives: workspace
+// gives: column_sum(quad: mat4x4<f32>) -> vec4<f32>
+// gives: column_squares(quad: mat4x4<f32>, mean: vec4<f32>, row: u32) -> vec4<f32>
+// gives: column_statistics(row0: u32, column: u32, mine_m: u32, mine_n: u32, upper: mat4x4<f32>, lower: mat4x4<f32>)
 
 @group(0) @binding(4) var<storage, read_write> workspace: array<vec4<f32>>;
 

@@ -1,4 +1,9 @@
-// The results of shared/matmul_tiled.wgsl one by one; keep(i, value) of the file in front puts them where they belong.
+// Stores the results of shared/matmul_tiled.wgsl one by one, with keep(i, value).
+//
+// needs: M, N, keep
+// gives: store_one(row: u32, column: u32, split: u32, value: f32)
+// gives: store(row: u32, column: u32, split: u32, values: vec4<f32>)
+
 fn store_one(row: u32, column: u32, split: u32, value: f32) {
     if row < M && column < N {
         keep((split * M + row) * N + column, value);

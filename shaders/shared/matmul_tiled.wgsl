@@ -5,6 +5,7 @@
 // edges; store(row, column, split, values) takes four columns of a result. M, N, K are the extents; SPLITS parts of K are
 // worked by different workgroups. statistics(...) sees the finished tile.
 //
+// Buffers      those that the fragments before this one declare
 // Who          one workgroup a TILE_M x TILE_N tile of the result. An invocation has QUADS_M x QUADS_N quads of 4x4
 //              results, a half of the tile apart, so that neighbours read neighbouring vec4 of a slab: with 2x2 quads 4
 //              vec4 loads from workgroup memory serve 64 multiply-adds, 16 bytes a 16 multiply-adds, and take 64 registers
@@ -17,6 +18,10 @@
 // Source       the tiling of every library's product; Volkov and Demmel, "Benchmarking GPUs to tune dense linear algebra"
 //              (2008), for sums in registers
 // Where        hardware GPUs, any extents; software adapters want kernels without workgroup memory
+//
+// needs: A_ALONG_K, B_ALONG_K, K, M, N, QUADS_M, QUADS_N, SLAB, SPLITS, TILE_M, TILE_N, finish, grid_index
+// needs: load_a, load_b, store
+// gives: INVOCATIONS_M, INVOCATIONS_N, slab_a
 
 const INVOCATIONS_M: u32 = TILE_M / (4u * QUADS_M);
 const INVOCATIONS_N: u32 = TILE_N / (4u * QUADS_N);

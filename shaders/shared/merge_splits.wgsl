@@ -4,6 +4,8 @@
 //              fn keep(i, sum)
 // Who          one invocation an element; the grid covers LEN
 // Numerics     the parts are added in order
+//
+// needs: LEN, SPLITS, WORKGROUP, elem, grid_index, keep
 
 @group(0) @binding(0) var<storage, read> workspace: array<elem>;
 

@@ -5,6 +5,8 @@
 //              fn keep(i, sum), which returns what it stores; shared/chunk_*statistics.wgsl has the others
 // Who          one invocation an elem of a row and a chunk of CHUNK rows; lanes lie along the row
 // Numerics     the parts are added in order
+//
+// needs: CHUNK, CHUNKS, COLUMNS, ROWS, SPLITS, WORKGROUP, elem, grid_index, keep, observe, report
 
 @group(0) @binding(1) var<storage, read> parts: array<elem>;
 

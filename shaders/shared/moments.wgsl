@@ -2,6 +2,11 @@
 //
 // Numerics     Chan's formula throughout
 // Source       Chan, Golub, LeVeque: "Updating formulae and a pairwise algorithm for computing sample variances" (1979)
+//
+// needs: nothing
+// gives: MERGERS, Moments, moments_scratch
+// gives: merge(a: Moments, b: Moments) -> Moments
+// gives: merge_all(local: u32, mine: Moments) -> Moments
 
 // Invocations of the workgroup.
 const MERGERS: u32 = 256u;

@@ -1,6 +1,10 @@
 // Philox4x32-10: four uniform words from a counter and a key, without any state.
 //
-// Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC 2011).
+// Source       Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC 2011).
+//
+// needs: nothing
+// gives: multiply_wide(a: u32, b: u32) -> vec2<u32>
+// gives: philox4x32(start: vec4<u32>, start_key: vec2<u32>) -> vec4<u32>
 
 // The high and the low word of a 32x32-bit product, by 16-bit halves.
 fn multiply_wide(a: u32, b: u32) -> vec2<u32> {

@@ -1,7 +1,12 @@
-// How a kernel reads its input: through batch norm and ReLU, relu((x - mean) scale + shift); NaN stays NaN. `VECTORS`
-// is the number of elems of channels.
+// How a kernel reads its input: through batch norm and ReLU, relu((x - mean) scale + shift); NaN stays NaN. VECTORS
+// is the number of channels in units of `elem`.
 //
 // Buffers      affine [4, VECTORS] as `elem`: mean, scale, shift, inverse standard deviation
+//
+// needs: VECTORS, elem
+// gives: affine
+// gives: activation(c: u32) -> array<elem, 3>
+// gives: activated(x: elem, vectors: array<elem, 3>) -> elem
 
 @group(0) @binding(7) var<storage, read> affine: array<elem>;
 

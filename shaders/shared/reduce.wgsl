@@ -1,5 +1,11 @@
-// Reductions over a workgroup in a fixed tree, so that the same input gives the same bits. Every invocation must
-// call them; every invocation gets the result.
+// Reductions over a workgroup in a fixed tree, so that the same input gives the same bits. All invocations must
+// call them, and all get the result.
+//
+// needs: WORKGROUP
+// gives: reduce_scratch
+// gives: reduce_sum(local: u32, value: f32) -> f32
+// gives: reduce_max(local: u32, value: f32) -> f32
+
 var<workgroup> reduce_scratch: array<f32, WORKGROUP>;
 
 fn reduce_sum(local: u32, value: f32) -> f32 {

@@ -1,6 +1,12 @@
-// What an update multiplies gradients by, whether it is taken, and Adam's corrections: what the loss's scaling says.
+// The factor of an update's gradients, whether the update is skipped, and Adam's corrections, with loss scaling.
 //
 // Buffers      loss_scale
+//
+// needs: LossScale
+// gives: loss_scale
+// gives: unscale() -> f32
+// gives: skipped() -> bool
+// gives: corrections(host: vec2<f32>) -> vec2<f32>
 
 @group(0) @binding(5) var<storage, read> loss_scale: LossScale;
 

@@ -1,4 +1,11 @@
-// What an update multiplies gradients by, whether it is taken, and Adam's corrections: nothing, yes, the host's.
+// The factor of an update's gradients, whether the update is skipped, and Adam's corrections, without loss scaling: 1, never, and
+// those of the host.
+//
+// needs: nothing
+// gives: unscale() -> f32
+// gives: skipped() -> bool
+// gives: corrections(host: vec2<f32>) -> vec2<f32>
+
 fn unscale() -> f32 {
     return 1.0;
 }

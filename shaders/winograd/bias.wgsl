@@ -1,6 +1,10 @@
-// Winograd, output transform: what is added.
+// Winograd, output transform: the bias that is added.
 //
 // Buffers      bias [C] as `elem`
+//
+// needs: elem
+// gives: biases
+// gives: bias(c: u32) -> elem
 
 @group(0) @binding(2) var<storage, read> biases: array<elem>;
 

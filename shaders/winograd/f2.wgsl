@@ -4,6 +4,14 @@
 //
 // Numerics     rounding is amplified 1.3 times (RMS), so 1.7 times in two dimensions
 // Source       Lavin, Gray: "Fast algorithms for convolutional neural networks" (2016)
+//
+// needs: elem
+// gives: OUTPUTS, POINTS, Filter, Outputs, Points
+// gives: input_at_points(d: Points) -> Points
+// gives: filter_at_points(g: Filter) -> Points
+// gives: outputs_of_points(m: Points) -> Outputs
+// gives: outputs_at_points(y: Outputs) -> Points
+// gives: filter_of_points(m: Points) -> Filter
 
 const OUTPUTS: u32 = 2u;
 const POINTS: u32 = 4u;

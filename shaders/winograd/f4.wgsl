@@ -5,6 +5,14 @@
 // Numerics     the constants of Bt and At amplify rounding: 5.6 times that of a sum of three products at the worst
 //              output (RMS), so 31 times in two dimensions; 3.3 and 11 on average
 // Source       Lavin, Gray: "Fast algorithms for convolutional neural networks" (2016)
+//
+// needs: elem
+// gives: OUTPUTS, POINTS, Filter, Outputs, Points
+// gives: input_at_points(d: Points) -> Points
+// gives: filter_at_points(g: Filter) -> Points
+// gives: outputs_of_points(m: Points) -> Outputs
+// gives: outputs_at_points(y: Outputs) -> Points
+// gives: filter_of_points(m: Points) -> Filter
 
 const OUTPUTS: u32 = 4u;
 const POINTS: u32 = 6u;

@@ -1,6 +1,11 @@
 // Winograd, filters of the forward pass: rows are input channels, columns output channels.
 //
 // Buffers      weight [3, 3, IN, OUT] as `elem`, of which a row has OUT
+//
+// needs: COLUMNS, IN, OUT, elem
+// gives: weight
+// gives: place(index: u32) -> vec2<u32>
+// gives: tap(t: u32, row: u32, column: u32) -> elem
 
 @group(0) @binding(0) var<storage, read> weight: array<elem>;
 

@@ -4,6 +4,11 @@
 // Buffers      weight [3, 3, IN, OUT]
 // Who          a workgroup turns HIGH rows of WIDE columns: what it reads lies together along the rows, what it writes along
 //              the columns
+//
+// needs: COLUMNS, HIGH, IN, OUT, WIDE, WORKGROUP
+// gives: weight
+// gives: place(index: u32) -> vec2<u32>
+// gives: tap(t: u32, row: u32, column: u32) -> vec4<f32>
 
 @group(0) @binding(0) var<storage, read> weight: array<f32>;
 

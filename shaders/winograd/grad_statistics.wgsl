@@ -1,10 +1,15 @@
-// Winograd, output transform of a gradient behind batch norm and ReLU: the sums over each segment of g and of
-// g * (input - mean) inv_std, where g is a result, times ReLU's slope at (input - mean) scale + shift;
-// shared/relu_slope.wgsl stands in front of this file.
+// Winograd, output transform of a gradient: the sums over each segment for the backward pass of the batch norm and ReLU before
+// the convolution, those of g and of g * (input - mean) inv_std, where g is a result times ReLU's slope at
+// (input - mean) scale + shift.
 //
-// Buffers      input [IMAGES, H, W, C]; affine [4, C] (mean, scale, shift, inv_std); partials [SEGMENTS, 2, C], what
+// Buffers      input [IMAGES, H, W, C]; affine [4, C] (mean, scale, shift, inv_std); partials [SEGMENTS, 2, C], which
 //              batch_norm/grad_statistics_merge*.wgsl adds up; as `elem`
 // Numerics     in order of the tiles, and of the pixels of a tile; inv_std is taken out of the sum
+//
+// needs: C, OUTPUTS, Outputs, W, elem, passed
+// gives: partials, input, affine, Moments
+// gives: observe(moments: ptr<function, Moments>, values: ptr<function, array<Outputs, OUTPUTS>>, rows: u32, columns: u32, base: u32, c: u32)
+// gives: report(segment: u32, c: u32, moments: Moments)
 
 @group(0) @binding(3) var<storage, read_write> partials: array<elem>;
 @group(0) @binding(4) var<storage, read> input: array<elem>;

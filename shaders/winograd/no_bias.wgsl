@@ -1,4 +1,8 @@
 // Winograd, output transform: nothing is added.
+//
+// needs: elem
+// gives: bias(c: u32) -> elem
+
 fn bias(c: u32) -> elem {
     return elem(0.0);
 }

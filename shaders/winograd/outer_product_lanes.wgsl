@@ -8,6 +8,10 @@
 //              the grid covers the blocks of columns (fastest), of rows, the products and the splits
 // Numerics     four terms are added first, then to the sum; terms in order; ACCUMULATE adds the sum to what is there
 // Where        software adapters with subgroups of a known size: 12 loads for 8192 multiply-adds
+//
+// needs: ACCUMULATE, K, LANES, Left, M, N, PART, PRODUCTS, ROW_LANES, Right, SPLITS, STEP, Sums, V, WIDTH
+// needs: columns, grid_index, multiply_add, part
+// gives: PARTS
 
 @group(0) @binding(0) var<storage, read> left: array<part>;
 @group(0) @binding(1) var<storage, read> right: array<columns>;

@@ -5,6 +5,10 @@
 // Buffers      points [POINTS, POINTS, TILES, PADDED] as `elem`; output [IMAGES, H, W, C] as `elem`
 // Who          one invocation a SEGMENT of tiles and an elem of channels, which vary fastest; the grid covers SEGMENTS C;
 //              segments beyond the tiles report that they saw nothing
+// Numerics     those of the transform, winograd/f2.wgsl or winograd/f4.wgsl
+//
+// needs: C, H, Moments, OUTPUTS, Outputs, PADDED, POINTS, Points, SEGMENT, SEGMENTS, TILES, TILES_H, TILES_W
+// needs: W, WORKGROUP, bias, elem, grid_index, observe, outputs_of_points, report
 
 @group(0) @binding(0) var<storage, read> points: array<elem>;
 @group(0) @binding(1) var<storage, read_write> output: array<elem>;

@@ -7,6 +7,9 @@
 //              blocks of columns, times the products; no workgroup memory, no barriers
 // Numerics     each result is summed in a fixed order
 // Where        software adapters with subgroups of a known size
+//
+// needs: BLOCKED, K, LANES, M, N, PART, PRODUCTS, ROWS, Rows, Sums, V, WIDTH, Weights, columns, grid_index
+// needs: multiply_add, part
 
 @group(0) @binding(0) var<storage, read> left: array<part>;
 @group(0) @binding(1) var<storage, read> right: array<columns>;

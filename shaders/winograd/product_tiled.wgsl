@@ -7,6 +7,8 @@
 //              meanwhile; the grid covers the tiles (those of a row of tiles fastest), the products and the splits
 // Numerics     each result is summed in order of k by one invocation; ACCUMULATE adds it to what is there
 // Where        hardware GPUs
+//
+// needs: ACCUMULATE, K, LEFT_ALONG_K, M, N, PRODUCTS, SLAB, SPLITS, TILE_M, TILE_N, grid_index
 
 @group(0) @binding(0) var<storage, read> left: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> right: array<vec4<f32>>;

@@ -1,7 +1,12 @@
-// Winograd, what is transformed: the output's gradient, read back through the batch norm and ReLU behind the convolution
-// as batch_norm/grad_input.wgsl computes it; shared/relu_slope.wgsl stands in front of this file.
+// Winograd, the values that are transformed: the output's gradient, through the backward pass of the batch norm and ReLU after the
+// convolution, as batch_norm/grad_input.wgsl computes it.
 //
 // Buffers      grad_output and output [IMAGES, H, W, C]; grad_affine [5, C] (mean, scale, shift, offset, slope); as `elem`
+//
+// needs: C, elem, passed
+// gives: grad_output, output, grad_affine
+// gives: vectors_of(c: u32) -> array<elem, 5>
+// gives: value(at: u32, vectors: array<elem, 5>) -> elem
 
 @group(0) @binding(0) var<storage, read> grad_output: array<elem>;
 @group(0) @binding(2) var<storage, read> output: array<elem>;

@@ -2,6 +2,11 @@
 //
 // Buffers      partials [SEGMENTS, 3, C] as `elem`
 // Numerics     a tile is reduced in registers about its own mean and merged into the segment by Chan's formula
+//
+// needs: C, OUTPUTS, Outputs, elem
+// gives: partials, Moments
+// gives: observe(moments: ptr<function, Moments>, values: ptr<function, array<Outputs, OUTPUTS>>, rows: u32, columns: u32, base: u32, c: u32)
+// gives: report(segment: u32, c: u32, moments: Moments)
 
 @group(0) @binding(3) var<storage, read_write> partials: array<elem>;
 

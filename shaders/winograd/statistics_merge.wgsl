@@ -4,6 +4,9 @@
 //              batch_mean, batch_var [C]
 // Who          one workgroup a channel; invocation t merges the segments t, t + MERGERS, ... in order, then the
 //              invocations merge in a fixed tree (shared/moments.wgsl)
+// Numerics     Chan's formula throughout
+//
+// needs: ALL, C, MERGERS, Moments, SEGMENTS, STRIDE, grid_index, merge, merge_all
 
 @group(0) @binding(0) var<storage, read> partials: array<f32>;
 @group(0) @binding(1) var<storage, read_write> batch_mean: array<f32>;

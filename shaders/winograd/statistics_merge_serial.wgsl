@@ -5,6 +5,8 @@
 // Who          one invocation an elem of channels, which merges the segments in order; the grid covers C
 // Numerics     Chan's formula throughout
 // Where        software adapters, where barriers cost more than a longer loop
+//
+// needs: ALL, C, SEGMENTS, STRIDE, WORKGROUP, elem, grid_index
 
 @group(0) @binding(0) var<storage, read> partials: array<elem>;
 @group(0) @binding(1) var<storage, read_write> batch_mean: array<elem>;

@@ -1,4 +1,8 @@
 // Winograd, tiles as the input of a convolution: (Bt d B) of POINTS x POINTS values, which begin in the padding.
+//
+// needs: POINTS, Points, input_at_points
+// gives: SIDE, PADDING, Tile
+// gives: at_points(d: Tile) -> Points
 
 const SIDE: u32 = POINTS;
 const PADDING: u32 = 1u;

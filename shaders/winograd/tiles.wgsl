@@ -6,6 +6,10 @@
 //
 // Buffers      points [POINTS, POINTS, TILES, PADDED] as `elem`: channels beyond C are 0
 // Who          one invocation a tile and an elem of channels, which vary fastest; the grid covers TILES PADDED
+// Numerics     those of the transform, winograd/f2.wgsl or winograd/f4.wgsl
+//
+// needs: C, H, OUTPUTS, PADDED, PADDING, POINTS, Points, SIDE, TILES, TILES_H, TILES_W, Tile, W, WORKGROUP
+// needs: at_points, elem, grid_index, value, vectors_of
 
 @group(0) @binding(1) var<storage, read_write> points: array<elem>;
 

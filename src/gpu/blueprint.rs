@@ -10,7 +10,7 @@ use crate::{
     kernels::{Caps, Dispatch, Kernel, Variant, Workspace},
     ops::{Access, Op, Operand},
     program::{MemoryPlan, Program, Step, View},
-    shader::{Interface, reflect},
+    shader::Interface,
 };
 
 /// Sizes and offsets of copies and bindings are multiples of this.
@@ -236,7 +236,7 @@ impl Drafter<'_> {
         if let Some(&index) = self.index.get(&wgsl) {
             return Ok(index);
         }
-        let interface = reflect(&wgsl).map_err(|error| error.to_string())?;
+        let interface = dispatch.source.reflect().map_err(|error| error.to_string())?;
         if let Some(other) = interface.bindings.iter().find(|b| b.group != 0) {
             return Err(format!(
                 "binding `{}` is in group {}; kernels use group 0 only",

@@ -12,7 +12,6 @@ use super::{
 use crate::{
     kernels::roofline::{Probe, arithmetic, memory},
     program::Roofline,
-    shader::reflect,
 };
 
 /// Larger than the caches of any GPU there is, both sides together.
@@ -47,7 +46,8 @@ pub fn roofline(adapter: &Adapter) -> Result<Roofline, OpenError> {
 fn rate(device: &Device, limits: &AdapterLimits, probe: &Probe) -> Result<f64, OpenError> {
     let label = format!("roofline/{}", probe.dispatch.label);
     let wgsl = probe.dispatch.source.assemble();
-    let interface = reflect(&wgsl).map_err(|error| device.rejected(&label, error.to_string()))?;
+    let interface =
+        probe.dispatch.source.reflect().map_err(|error| device.rejected(&label, error.to_string()))?;
     let buffer = |_| {
         device.buffer(&wgpu::BufferDescriptor {
             label: Some(&label),

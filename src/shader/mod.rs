@@ -1,10 +1,12 @@
 //! WGSL sources: assembly from parts, and reflection through naga (which is imported here only).
 
+mod contract;
 mod reflect;
 mod source;
 mod translate;
 
-pub use reflect::{Binding, Interface, Member, ReflectError, Struct, reflect};
+pub use contract::{ContractError, header};
+pub use reflect::{Binding, Interface, Member, ReflectError, Struct};
 pub(crate) use source::fragment;
 pub use source::{Fragment, Source};
 pub use translate::{Language, TranslateError, translate};

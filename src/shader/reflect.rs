@@ -6,6 +6,8 @@ use naga::{
 };
 use thiserror::Error;
 
+use super::ContractError;
+
 /// The name of every kernel's entry point.
 const ENTRY_POINT: &str = "main";
 
@@ -64,12 +66,25 @@ pub struct Interface {
 /// A shader that cannot be used.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum ReflectError {
+    /// Its parts do not fit together.
+    #[error(transparent)]
+    Contract(#[from] ContractError),
     /// It is not WGSL.
-    #[error("{0}")]
-    Parse(String),
+    #[error("{message}")]
+    Parse {
+        /// The line, from 1, where there is one.
+        line: Option<u32>,
+        /// The compiler's message.
+        message: String,
+    },
     /// It is WGSL, but breaks a rule of it.
-    #[error("{0}")]
-    Invalid(String),
+    #[error("{message}")]
+    Invalid {
+        /// The line, from 1, where there is one.
+        line: Option<u32>,
+        /// The compiler's message.
+        message: String,
+    },
     /// There is no compute entry point `main`.
     #[error("no compute entry point `main`; the shader has {found}")]
     EntryPoint {
@@ -84,18 +99,39 @@ pub enum ReflectError {
     },
 }
 
+impl ReflectError {
+    /// The error with its message after what `place` says of its line.
+    pub(super) fn located(mut self, place: impl Fn(u32) -> String) -> Self {
+        if let Self::Parse { line: Some(line), message } | Self::Invalid { line: Some(line), message } =
+            &mut self
+        {
+            message.insert_str(0, &format!("{}: ", place(*line)));
+        }
+        self
+    }
+}
+
+/// How the compiler's messages name the text.
+const TEXT: &str = "assembled text";
+
 /// Parses and validates a shader and lists what it declares.
 ///
 /// Which features a device has is not looked at: the device does that when it builds the pipeline.
 ///
 /// # Errors
 /// [`ReflectError`], with the line of the source where there is one.
-pub fn reflect(wgsl: &str) -> Result<Interface, ReflectError> {
-    let module = naga::front::wgsl::parse_str(wgsl)
-        .map_err(|error| ReflectError::Parse(error.emit_to_string(wgsl)))?;
-    let info = Validator::new(ValidationFlags::all(), Capabilities::all())
-        .validate(&module)
-        .map_err(|error| ReflectError::Invalid(error.emit_to_string(wgsl)))?;
+pub(super) fn reflect(wgsl: &str) -> Result<Interface, ReflectError> {
+    let module = naga::front::wgsl::parse_str(wgsl).map_err(|error| ReflectError::Parse {
+        line: error.location(wgsl).map(|at| at.line_number),
+        message: error.emit_to_string_with_path(wgsl, TEXT),
+    })?;
+    let info =
+        Validator::new(ValidationFlags::all(), Capabilities::all()).validate(&module).map_err(|error| {
+            ReflectError::Invalid {
+                line: error.location(wgsl).map(|at| at.line_number),
+                message: error.emit_to_string_with_path(wgsl, TEXT),
+            }
+        })?;
     let is_main = |e: &naga::EntryPoint| e.name == ENTRY_POINT && e.stage == ShaderStage::Compute;
     let Some(index) = module.entry_points.iter().position(is_main) else {
         let names: Vec<&str> = module.entry_points.iter().map(|e| e.name.as_str()).collect();
@@ -201,7 +237,7 @@ mod tests {
     #[test]
     fn errors_show_the_line() {
         let parse = reflect("@compute @workgroup_size(1)\nfn main() { let x = missing; }").unwrap_err();
-        assert!(matches!(parse, ReflectError::Parse(_)));
+        assert!(matches!(parse, ReflectError::Parse { line: Some(2), .. }));
         assert!(parse.to_string().contains("let x = missing"), "{parse}");
         let invalid = reflect(
             "@group(0) @binding(0) var<storage, read> a: array<f32>;

@@ -1,5 +1,10 @@
 //! Assembling a kernel's WGSL from its constants and its files.
 
+use super::{
+    contract::{self, ContractError},
+    reflect::{Interface, ReflectError, reflect},
+};
+
 /// A WGSL file of `shaders/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fragment {
@@ -13,6 +18,11 @@ impl Fragment {
     /// A text that is no file of `shaders/`.
     pub const fn inline(text: &'static str) -> Self {
         Self { path: "(inline)", text }
+    }
+
+    /// As errors name it: `shaders/relu/forward.wgsl`.
+    pub(super) fn name(&self) -> String {
+        if self.path.starts_with('(') { self.path.to_owned() } else { format!("shaders/{}", self.path) }
     }
 }
 
@@ -30,7 +40,7 @@ pub(crate) use fragment;
 /// A kernel's source: a generated `const` prelude, then files in order.
 ///
 /// The three knobs of a variant, in this order: constants, an element alias, another file. There is no
-/// preprocessor. A constant that a file needs and the prelude lacks is an error of the WGSL compiler.
+/// preprocessor. The header of a file says which names it needs and gives; [`Source::check`] checks that they fit together.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Source {
     prelude: String,
@@ -97,5 +107,111 @@ impl Source {
             text += file.text;
         }
         text
+    }
+
+    /// Checks that every name which a file needs is given once, by the prelude or by a file.
+    ///
+    /// # Errors
+    /// The file and the name.
+    pub fn check(&self) -> Result<(), ContractError> {
+        contract::check(self.prelude.lines().filter_map(defined), &self.files)
+    }
+
+    /// Checks the source, assembles it and lists what it declares.
+    ///
+    /// # Errors
+    /// [`ReflectError`], with the file and the line in it where there is one.
+    pub fn reflect(&self) -> Result<Interface, ReflectError> {
+        self.check()?;
+        reflect(&self.assemble()).map_err(|error| error.located(|line| self.locate(line as usize)))
+    }
+
+    /// The part that a line of the assembled text belongs to and the line in it, both counted from 1.
+    fn locate(&self, line: usize) -> String {
+        let line_breaks = |text: &str| text.matches('\n').count();
+        let mut place = format!("generated constants, line {line}");
+        let mut first = 1 + line_breaks(&self.prelude);
+        for file in &self.files {
+            // `assemble` puts a line break before each file.
+            first += 1;
+            if line < first {
+                break;
+            }
+            place = format!("{}:{}", file.name(), line - first + 1);
+            first += line_breaks(file.text);
+        }
+        place
+    }
+}
+
+/// The name that a line of the prelude defines.
+fn defined(line: &str) -> Option<&str> {
+    let rest = line.strip_prefix("const ").or_else(|| line.strip_prefix("alias "))?;
+    rest.split([':', ' ']).next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: Fragment = Fragment {
+        path: "shared/good.wgsl",
+        text: "// A fragment.\n//\n// needs: nothing\n// gives: ONE\n\nconst ONE = 1.0;\n",
+    };
+
+    /// The message that a source ends in whose second file has this text.
+    fn message(text: &'static str) -> String {
+        let broken = Fragment { path: "broken/forward.wgsl", text };
+        let source = Source::new([GOOD, broken]).constant("LEN", 3).alias("elem", "f32");
+        source.reflect().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn errors_name_the_file_and_the_line_in_it() {
+        let parse =
+            message("// needs: nothing\n\n@compute @workgroup_size(1)\nfn main() { let x = missing; }\n");
+        assert!(parse.starts_with("shaders/broken/forward.wgsl:4: "), "{parse}");
+        assert!(parse.contains("let x = missing"), "{parse}");
+        let invalid = message(
+            "// needs: nothing\n@compute @workgroup_size(1)\nfn main() {\n    let x: u32 = 1.5;\n}\n",
+        );
+        assert!(invalid.starts_with("shaders/broken/forward.wgsl:4: "), "{invalid}");
+        let invalid = message(
+            "// needs: nothing
+@group(0) @binding(0) var<storage, read> a: array<f32>;
+@compute @workgroup_size(1)
+fn main() {
+    a[0] = 1.0;
+}
+",
+        );
+        assert!(invalid.starts_with("shaders/broken/forward.wgsl:5: "), "{invalid}");
+    }
+
+    #[test]
+    fn errors_name_the_line_of_the_constants() {
+        let source = Source::new([GOOD]).constant("LEN", 3).alias("elem", "nothing_of_wgsl");
+        let error = source.reflect().unwrap_err().to_string();
+        assert!(error.starts_with("generated constants, line 2: "), "{error}");
+    }
+
+    /// A file may end without a line break, and `enable` stands before all constants.
+    #[test]
+    fn every_line_belongs_to_a_part() {
+        let last = Fragment { path: "last.wgsl", text: "const LAST = 2;" };
+        let source = Source::new([last, GOOD]).constant("LEN", 3).enable("f16");
+        let text = source.assemble();
+        let at = |start: &str| text.lines().position(|line| line.starts_with(start)).unwrap() + 1;
+        assert_eq!(source.locate(at("enable")), "generated constants, line 1");
+        assert_eq!(source.locate(at("const LEN")), "generated constants, line 2");
+        assert_eq!(source.locate(at("const ONE")), "shaders/shared/good.wgsl:6");
+        assert_eq!(source.locate(at("const LAST")), "shaders/last.wgsl:1");
+    }
+
+    #[test]
+    fn the_prelude_says_what_it_defines() {
+        let source = Source::new([]).enable("f16").constant("A", 1).flag("B", true).float("C", 1.0);
+        let source = source.alias("d", "f32").floats("E", &[1.0]);
+        assert_eq!(source.prelude.lines().filter_map(defined).collect::<Vec<_>>(), ["A", "B", "C", "d", "E"]);
     }
 }

@@ -1,0 +1,158 @@
+//! The header of a fragment: the names that it needs and those that it gives.
+
+use std::collections::HashMap;
+
+use thiserror::Error;
+
+use super::Fragment;
+
+/// Fragments that do not fit together.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum ContractError {
+    /// A fragment needs a name that neither the prelude nor another fragment gives.
+    #[error(
+        "{fragment} needs `{name}`, which no part of this kernel gives: add it to the constants, or the fragment that gives it"
+    )]
+    Missing {
+        /// The fragment, as `shaders/relu/forward.wgsl`.
+        fragment: String,
+        /// The name.
+        name: String,
+    },
+    /// Two parts give the same name.
+    #[error("both {first} and {second} give `{name}`: leave one of them out, or rename it in one of them")]
+    Twice {
+        /// The part that comes first.
+        first: String,
+        /// The other.
+        second: String,
+        /// The name.
+        name: String,
+    },
+}
+
+/// The names after a key of a header, or `None` if the header lacks the key. A header is the run of comments that a text begins
+/// with; `// needs: a, b` lists names, `// gives: f(x: u32) -> f32` states a function, and both keys may be repeated.
+pub fn header<'a>(text: &'a str, key: &str) -> Option<Vec<&'a str>> {
+    let comments = text.lines().map_while(|line| line.strip_prefix("//"));
+    let lists = comments.filter_map(|line| line.strip_prefix(' ')?.strip_prefix(key)?.strip_prefix(": "));
+    let items =
+        lists.flat_map(|list| if list.contains('(') { vec![list] } else { list.split(", ").collect() });
+    let items: Vec<&str> = items.collect();
+    (!items.is_empty()).then(|| items.into_iter().filter(|item| *item != "nothing").collect())
+}
+
+/// `read` of `read(index: u32) -> elem`.
+fn name(item: &str) -> &str {
+    item.split('(').next().unwrap_or(item)
+}
+
+/// Checks that what fragments need is given once, by a prelude or by one of them. A text without a header states nothing, so a
+/// kernel with such a text is left to the WGSL compiler.
+pub(super) fn check<'a>(
+    prelude: impl Iterator<Item = &'a str>,
+    fragments: &'a [Fragment],
+) -> Result<(), ContractError> {
+    const PRELUDE: &str = "the generated constants";
+    let Some(needs) = fragments.iter().map(|f| header(f.text, "needs")).collect::<Option<Vec<_>>>() else {
+        return Ok(());
+    };
+    let of_fragment = |fragment: &'a Fragment| {
+        let gives = header(fragment.text, "gives").unwrap_or_default();
+        gives.into_iter().map(move |item| (name(item), fragment.name()))
+    };
+    let given = prelude.map(|name| (name, PRELUDE.to_owned())).chain(fragments.iter().flat_map(of_fragment));
+    let mut givers = HashMap::new();
+    for (name, second) in given {
+        if let Some(first) = givers.insert(name, second.clone()) {
+            return Err(ContractError::Twice { first, second, name: name.to_owned() });
+        }
+    }
+    for (fragment, needs) in fragments.iter().zip(needs) {
+        if let Some(name) = needs.into_iter().find(|name| !givers.contains_key(name)) {
+            return Err(ContractError::Missing { fragment: fragment.name(), name: name.to_owned() });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Fragment, ReflectError, Source};
+    use super::*;
+
+    const HALF: Fragment = Fragment {
+        path: "shared/half.wgsl",
+        text:
+            "// The half of a value.\n//\n// needs: DIVISOR\n// needs: elem\n// gives: half(x: elem) -> elem\n
+fn half(x: elem) -> elem { return x / DIVISOR; }\n",
+    };
+    const MAIN: Fragment = Fragment {
+        path: "half/forward.wgsl",
+        text: "// needs: half, elem\n
+@group(0) @binding(0) var<storage, read_write> output: array<elem>;
+@compute @workgroup_size(1)
+fn main() { output[0] = half(output[0]); }\n",
+    };
+
+    fn whole(fragments: &[Fragment]) -> Source {
+        Source::new(fragments).float("DIVISOR", 2.0).alias("elem", "f32")
+    }
+
+    #[test]
+    fn headers_are_read() {
+        assert_eq!(header(HALF.text, "needs").unwrap(), ["DIVISOR", "elem"]);
+        assert_eq!(header(HALF.text, "gives").unwrap(), ["half(x: elem) -> elem"]);
+        assert_eq!(header("// Nothing but text.\n\n// needs: late\n", "needs"), None);
+        assert_eq!(header("// needs: nothing\n", "needs").unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn whole_kernels_pass() {
+        whole(&[HALF, MAIN]).reflect().unwrap();
+        // The order is WGSL's business: none.
+        whole(&[MAIN, HALF]).reflect().unwrap();
+    }
+
+    #[test]
+    fn what_no_part_gives_is_an_error() {
+        let error = whole(&[MAIN]).check().unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("shaders/half/forward.wgsl needs `half`, which no part of this kernel gives"),
+            "{error}"
+        );
+        let error = Source::new([HALF, MAIN]).alias("elem", "f32").reflect().unwrap_err();
+        let expected =
+            ContractError::Missing { fragment: "shaders/shared/half.wgsl".into(), name: "DIVISOR".into() };
+        assert_eq!(error, ReflectError::Contract(expected));
+    }
+
+    #[test]
+    fn what_two_parts_give_is_an_error() {
+        let other = Fragment { path: "shared/other.wgsl", ..HALF };
+        let error = whole(&[HALF, other, MAIN]).check().unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("both shaders/shared/half.wgsl and shaders/shared/other.wgsl give `half`"),
+            "{error}"
+        );
+        let error = whole(&[HALF, MAIN]).constant("half", 1).check().unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("both the generated constants and shaders/shared/half.wgsl give `half`"),
+            "{error}"
+        );
+        let error = whole(&[HALF, MAIN]).constant("DIVISOR", 1).check().unwrap_err();
+        assert!(error.to_string().contains("give `DIVISOR`"), "{error}");
+    }
+
+    #[test]
+    fn texts_without_a_header_are_left_to_the_compiler() {
+        let inline = Fragment::inline("fn half(x: elem) -> elem { return x / DIVISOR; }\n");
+        whole(&[inline, MAIN]).check().unwrap();
+    }
+}
