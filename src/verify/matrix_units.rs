@@ -71,18 +71,17 @@ mod tests {
     use super::*;
     use crate::{
         gpu::adapters,
-        kernels::{Dispatch, Kernel, speed},
+        kernels::{Dispatch, Kernel},
         ops::Linear,
-        shader::Source,
+        shader::{Fragment, Source},
     };
 
     /// linear.forward that writes nothing.
-    static IDLE: Variant = Variant {
-        op: "linear.forward",
-        name: "idle",
-        supports: |_, _| true,
-        speed: speed::general,
-        build: |_, _| {
+    static IDLE: Variant = Variant::custom(
+        "linear.forward",
+        "idle",
+        |_, _| true,
+        |_, _| {
             let wgsl = "@group(0) @binding(0) var<storage, read> input: array<f32>;
                 @group(0) @binding(1) var<storage, read> weight: array<f32>;
                 @group(0) @binding(2) var<storage, read> bias: array<f32>;
@@ -92,9 +91,9 @@ mod tests {
                         output[0] = 0.0;
                     }
                 }";
-            Kernel::new(vec![Dispatch::new("", Source::new([wgsl]), 1)])
+            Kernel::new(vec![Dispatch::new("", Source::new([Fragment::inline(wgsl)]), 1)])
         },
-    };
+    );
 
     #[test]
     fn a_failure_names_the_row_and_the_shapes() {
