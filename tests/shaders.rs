@@ -183,7 +183,7 @@ fn matrices_of_either_side_are_translated() {
     assert!(!rows.is_empty());
     for row in rows {
         let texts = || {
-            let kernels = pairs(row).into_iter().map(|(op, caps)| (row.build)(&op, caps));
+            let kernels = pairs(row).into_iter().map(|(op, caps)| row.build(&op, caps));
             kernels.flat_map(|kernel| kernel.dispatches).map(|dispatch| dispatch.source.assemble())
         };
         for matrix in MATRICES {
