@@ -15,7 +15,7 @@ use vgg_wgpu::{
     model::Architecture,
     ops::{
         Adam, Average, ClipGradient, Control, CrossEntropy, CrossEntropyGrad, GradBias, Linear,
-        LinearGradWeight, Op, Rule, RuleOperands, Sgd, SquareSum,
+        LinearGradWeight, Lion, Op, Rule, RuleOperands, Sgd, SquareSum,
     },
     program::{Executor, Pass, Precision, Training},
     shape::Shape,
@@ -116,6 +116,7 @@ fn optimizers<S: Scalar>() {
             let (corrections, growth) = match rule {
                 Rule::Adam(_) => (f64::from(lr) * f64::from(f32::EPSILON), 10.0),
                 Rule::Sgd(sgd) => (0.0, f64::from(10.0 * sgd.momentum).max(1.0)),
+                Rule::Lion(_) => unreachable!("PyTorch has no Lion"),
             };
             let absolute = step as f64 * growth * (8.0 * epsilon::<S>() + corrections);
             let tolerance = Tolerance { absolute, relative: 0.0 };
@@ -425,5 +426,34 @@ fn a_checkpoint_of_another_optimiser_is_refused_by_name() {
     let error = Checkpoint::read(&path).unwrap_err().to_string();
     for line in ["missing: optimizer.velocity.features.0.weight", "extra: optimizer.m.features.0.weight"] {
         assert!(error.contains(line), "{error}");
+    }
+}
+
+/// PyTorch has no Lion: the rule of the paper, word by word, over twenty steps on gradients that change their signs.
+#[test]
+fn lion_is_the_papers_algorithm() {
+    const LEN: usize = 37;
+    let lion = Lion { len: LEN, beta1: 0.9, beta2: 0.99, weight_decay: 0.1, scaled: false };
+    let [beta1, beta2, decay] = [lion.beta1, lion.beta2, lion.weight_decay].map(f64::from);
+    let rate = f64::from(1e-3f32);
+    let mut part = Trained {
+        value: (0..LEN).map(|i| (i as f64 * 0.7).sin()).collect(),
+        state: [("m", vec![0.0; LEN])].into(),
+        ..Trained::default()
+    };
+    let (mut value, mut m) = (part.value.clone(), vec![0.0; LEN]);
+    for step in 1..=20 {
+        let wave =
+            |i: usize| if i == 3 { 0.0 } else { (i as f64 + 0.3 * f64::from(step) * (i % 5) as f64).cos() };
+        part.gradient = (0..LEN).map(wave).collect();
+        part.update::<f64>(lion.into(), control(&ADAM, step, 0, 1, 1e-3));
+        for i in 0..LEN {
+            let update = beta1 * m[i] + (1.0 - beta1) * part.gradient[i];
+            let sign = if update == 0.0 { 0.0 } else { update.signum() };
+            value[i] -= rate * (sign + decay * value[i]);
+            m[i] = beta2 * m[i] + (1.0 - beta2) * part.gradient[i];
+        }
+        compare("parameter", &[LEN].into(), &part.value, &value, Tolerance::absolute(1e-14));
+        compare("m", &[LEN].into(), &part.state["m"], &m, Tolerance::absolute(1e-14));
     }
 }

@@ -19,6 +19,7 @@ mod cross_entropy;
 mod dropout;
 mod half;
 mod linear;
+mod lion;
 mod loss_scale;
 mod max_pool;
 mod metrics;
@@ -52,6 +53,7 @@ pub use linear::{
     Linear, LinearGradInput, LinearGradInputOperands, LinearGradWeight, LinearGradWeightOperands,
     LinearOperands, LinearUpdate, LinearUpdateOperands,
 };
+pub use lion::{Lion, LionOperands};
 pub use loss_scale::{
     FiniteCheck, FiniteCheckOperands, LossScale, LossScaleUpdate, LossScaleUpdateOperands, ScaleGradient,
     ScaleGradientOperands,
@@ -115,6 +117,7 @@ macro_rules! for_each_op {
             Metrics,
             Adam,
             Sgd,
+            Lion,
             Average,
             SquareSum,
             ClipGradient,

@@ -1,6 +1,6 @@
 //! The rules by which parameters follow their gradients.
 
-use super::{Adam, AdamOperands, Op, Sgd, SgdOperands, list};
+use super::{Adam, AdamOperands, Lion, LionOperands, Op, Sgd, SgdOperands, list};
 
 /// A rule with its constants; `len` and `scaled` are not looked at.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -9,6 +9,8 @@ pub enum Rule {
     Adam(Adam),
     /// Gradient descent.
     Sgd(Sgd),
+    /// Lion.
+    Lion(Lion),
 }
 
 /// What an optimiser step works on.
@@ -32,6 +34,7 @@ impl Rule {
             Self::Adam(_) => &["m", "v"],
             Self::Sgd(sgd) if sgd.has_velocity() => &["velocity"],
             Self::Sgd(_) => &[],
+            Self::Lion(_) => &["m"],
         }
     }
 
@@ -39,7 +42,7 @@ impl Rule {
     pub fn betas(&self) -> [f32; 2] {
         match self {
             Self::Adam(adam) => [adam.beta1, adam.beta2],
-            Self::Sgd(_) => [0.0; 2],
+            Self::Sgd(_) | Self::Lion(_) => [0.0; 2],
         }
     }
 
@@ -59,6 +62,10 @@ impl Rule {
                 let operands = SgdOperands { control, loss_scale, gradient, parameter, velocity };
                 (Sgd { len, scaled, ..sgd }.into(), list(operands))
             }
+            Self::Lion(lion) => {
+                let operands = LionOperands { control, loss_scale, gradient, parameter, m: next() };
+                (Lion { len, scaled, ..lion }.into(), list(operands))
+            }
         }
     }
 }
@@ -66,6 +73,12 @@ impl Rule {
 impl From<Adam> for Rule {
     fn from(adam: Adam) -> Self {
         Self::Adam(adam)
+    }
+}
+
+impl From<Lion> for Rule {
+    fn from(lion: Lion) -> Self {
+        Self::Lion(lion)
     }
 }
 

@@ -58,7 +58,8 @@ pub(in crate::cli) struct SettingFlags {
     /// End the run after this many optimiser steps in all.
     #[arg(long)]
     steps: Option<u64>,
-    /// Optimiser: adam, adamw (weight decay apart from the gradient), sgd (with --momentum).
+    /// Optimiser: adam, adamw (weight decay apart from the gradient), sgd (with --momentum), lion (a third to a tenth of
+    /// Adam's --lr).
     #[arg(long, value_enum)]
     opt: Option<OptimizerFlag>,
     /// Learning rate.
@@ -67,6 +68,12 @@ pub(in crate::cli) struct SettingFlags {
     /// Weight decay, on every parameter.
     #[arg(long, value_name = "FACTOR")]
     weight_decay: Option<f64>,
+    /// Decay of the first moment of adam and adamw; for lion, the momentum's weight in the direction of a step.
+    #[arg(long, value_name = "FACTOR")]
+    beta1: Option<f64>,
+    /// Decay of the second moment of adam and adamw, of the momentum of lion; unset, 0.99 for --opt lion.
+    #[arg(long, value_name = "FACTOR")]
+    beta2: Option<f64>,
     /// Momentum of --opt sgd; unset, 0.9.
     #[arg(long, value_name = "FACTOR")]
     momentum: Option<f64>,
@@ -177,6 +184,7 @@ enum OptimizerFlag {
     Adam,
     Adamw,
     Sgd,
+    Lion,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, ValueEnum)]

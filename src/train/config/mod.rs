@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     data::{DataSets, DataSource, Dataset, Normalization},
     model::{Architecture, Freeze, PoolStride, Semantics, VggConfig},
-    ops::{Adam, Rule, Sgd},
+    ops::{Adam, Lion, Rule, Sgd},
     program::{DeviceLimits, Mode, Precision, Settings, Training},
 };
 
@@ -40,6 +40,8 @@ pub enum Optimizer {
     Adamw,
     /// Stochastic gradient descent, with momentum.
     Sgd,
+    /// Lion, with decoupled weight decay.
+    Lion,
 }
 
 impl Optimizer {
@@ -49,6 +51,7 @@ impl Optimizer {
             Self::Adam => "adam",
             Self::Adamw => "adamw",
             Self::Sgd => "sgd",
+            Self::Lion => "lion",
         }
     }
 }
@@ -425,6 +428,13 @@ impl TrainConfig {
                 len: 0,
                 momentum: self.momentum.unwrap_or(0.9) as f32,
                 nesterov: self.nesterov,
+                weight_decay,
+                scaled: false,
+            }),
+            Optimizer::Lion => Rule::Lion(Lion {
+                len: 0,
+                beta1: self.beta1 as f32,
+                beta2: self.beta2 as f32,
                 weight_decay,
                 scaled: false,
             }),

@@ -1,0 +1,32 @@
+// lion.update: parameter -= learning_rate * (sign(BETA1 m + (1 - BETA1) g) + WEIGHT_DECAY * parameter), then
+//              m = BETA2 m + (1 - BETA2) g, where g = gradient * unscale; nothing where the step is skipped
+//
+// Buffers      control; loss_scale where gradients carry the loss's scale; gradient, parameter, m [len], as `elem`
+// Who          one invocation an elem; the grid covers len
+// Numerics     f32; unscaling is exact, as the scale is a power of two
+// Source       Chen et al. (2023), algorithm 2
+// Where        memory-bound: 20 bytes an element
+//
+// needs: BETA1, BETA2, Control, ONE_MINUS_BETA1, ONE_MINUS_BETA2, WEIGHT_DECAY, WORKGROUP, elem, grid_index, skipped, unscale
+
+@group(0) @binding(0) var<storage, read> control: Control;
+@group(0) @binding(1) var<storage, read> gradient: array<elem>;
+@group(0) @binding(2) var<storage, read_write> parameter: array<elem>;
+@group(0) @binding(3) var<storage, read_write> m: array<elem>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
+    if i >= arrayLength(&parameter) || skipped() {
+        return;
+    }
+    let g = gradient[i] * unscale();
+    let p = parameter[i];
+    let step = sign(BETA1 * m[i] + ONE_MINUS_BETA1 * g) + WEIGHT_DECAY * p;
+    parameter[i] = p - control.learning_rate * step;
+    m[i] = BETA2 * m[i] + ONE_MINUS_BETA2 * g;
+}
