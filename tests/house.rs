@@ -77,7 +77,7 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// `src/gpu/caps.rs` and `src/gpu.rs` are in the room `gpu`.
+/// A file of a folder in `src/` is in the room of that name, and so is a file of that name.
 fn room(file: &Path) -> String {
     let inside = file.strip_prefix(root().join("src")).unwrap();
     let first = inside.components().next().unwrap().as_os_str().to_str().unwrap();
@@ -222,6 +222,73 @@ fn files_stay_readable_and_finished() {
         for stub in [["to", "do!"], ["unimpl", "emented!"], ["FIX", "ME"], ["TO", "DO"]].map(|p| p.concat()) {
             if text.contains(&stub) {
                 breaches.push(format!("{}: {stub}", file.display()));
+            }
+        }
+    }
+    assert!(breaches.is_empty(), "{}", breaches.join("\n"));
+}
+
+/// Whether a path that a text names is in the project. Placeholders as in `src/ops/<op>/` and the parts of file names before a
+/// `*` end a path.
+fn missing_paths(text: &str) -> Vec<&str> {
+    const FOLDERS: [&str; 8] =
+        ["src/", "shaders/", "tests/", "docs/", "assets/", "scripts/", "benches/", "examples/"];
+    let is_path = |c: char| c.is_ascii_alphanumeric() || "_./-".contains(c);
+    let mut missing = Vec::new();
+    for (at, folder) in FOLDERS.iter().flat_map(|f| text.match_indices(f)) {
+        if text[..at].ends_with(|c: char| is_path(c) || c == '~') {
+            continue;
+        }
+        let rest = &text[at..];
+        let end = rest.find(|c: char| !is_path(c)).unwrap_or(rest.len());
+        let path = rest[..end].trim_end_matches(['.', '-']);
+        let open = rest[end..].starts_with(['*', '<', '{', '$', 'X']);
+        let known = if open { &path[..path.rfind('/').map_or(0, |slash| slash + 1)] } else { path };
+        if path.len() > folder.len() && !root().join(known).exists() {
+            missing.push(path);
+        }
+    }
+    missing
+}
+
+#[test]
+fn every_path_that_is_named_exists() {
+    let mut breaches = Vec::new();
+    let code = [("src", "rs"), ("tests", "rs"), ("benches", "rs"), ("shaders", "wgsl")];
+    let documents = [(".", "md"), ("docs", "md"), ("shaders", "md"), ("assets", "md")];
+    for (folder, extension) in code.into_iter().chain(documents) {
+        let files = match folder {
+            "." => {
+                let entries = fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().path());
+                entries.filter(|file| file.extension().is_some_and(|e| e == extension)).collect()
+            }
+            folder => sources(&root().join(folder), extension),
+        };
+        for file in files {
+            let text = fs::read_to_string(&file).unwrap();
+            let comments = |line: &str| line.find("//").map(|at| line[at..].to_owned());
+            let text = match extension {
+                "md" => text,
+                _ => text.lines().filter_map(comments).collect::<Vec<_>>().join("\n"),
+            };
+            breaches.extend(missing_paths(&text).iter().map(|path| format!("{}: {path}", file.display())));
+        }
+    }
+    assert!(breaches.is_empty(), "{}", breaches.join("\n"));
+    let text = "see `src/lib.rs`, src/ops/<op>/cpu.rs, `shaders/shared/read_*.wgsl` and [docs/lost.md]; src/gone.rs.";
+    assert_eq!(missing_paths(text), ["src/gone.rs", "docs/lost.md"]);
+}
+
+#[test]
+fn every_allow_has_a_reason() {
+    let mut breaches = Vec::new();
+    for file in ["src", "tests", "benches", "examples"].iter().flat_map(|f| sources(&root().join(f), "rs")) {
+        let code = fs::read_to_string(&file).unwrap();
+        // Spelled in halves, so that this file does not find itself.
+        for (at, _) in code.match_indices(&["[all", "ow("].concat()) {
+            let attribute = code[at..].split(")]").next().unwrap_or_default();
+            if !attribute.contains("reason = ") {
+                breaches.push(format!("{}: {attribute})]", file.display()));
             }
         }
     }

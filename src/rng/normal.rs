@@ -42,7 +42,7 @@ impl WithSimd for Draw<'_> {
     type Output = ();
 
     #[inline(always)]
-    #[allow(clippy::needless_range_loop)] // Indices, and no closures, become vector instructions.
+    #[allow(clippy::needless_range_loop, reason = "indices, and no closures, become vector instructions")]
     fn with_simd<S: Simd>(self, _: S) {
         let mut block = self.first;
         for values in self.values.chunks_mut(AT_ONCE) {

@@ -1,7 +1,6 @@
 //! Small runs on the CPU device, for the tests of training and of checkpoints.
 
-// Each test binary uses its own part of this.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test binary uses its own part of this")]
 
 use std::{
     collections::BTreeMap,

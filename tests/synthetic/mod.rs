@@ -1,7 +1,6 @@
 //! Small data sets in the published formats, made up: pictures whose class is their colour.
 
-// Each user has its own part of this.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each user has its own part of this")]
 
 use std::{fs, path::Path};
 

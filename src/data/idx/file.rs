@@ -124,7 +124,7 @@ impl IdxFile {
     }
 
     /// The number of images or labels, at least 1.
-    #[allow(clippy::len_without_is_empty)] // Never empty.
+    #[allow(clippy::len_without_is_empty, reason = "it is never empty")]
     pub fn len(&self) -> usize {
         self.len
     }

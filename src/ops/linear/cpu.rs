@@ -150,7 +150,7 @@ impl<S: Scalar> WithSimd for Dots<'_, S> {
 
 /// The scalar products of each row of `a` with each of `b`, all of one length.
 #[inline(always)]
-#[allow(clippy::needless_range_loop)] // No closures, not even an iterator's: see `wide`.
+#[allow(clippy::needless_range_loop, reason = "no closures, not even an iterator's: see `wide`")]
 fn dots<V: Simd, S: Scalar>(simd: V, a: [&[S]; FEATURES], b: [&[S]; IMAGES]) -> [[S; IMAGES]; FEATURES] {
     let mut sums = [[Vector::splat(simd, S::ZERO); IMAGES]; FEATURES];
     for at in (0..a[0].len()).step_by(S::lanes::<V>()) {

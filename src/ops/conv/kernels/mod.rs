@@ -330,7 +330,7 @@ fn grad_weight_cooperative(op: &ConvGradWeight, caps: &Caps) -> Kernel {
     cooperative::kernel(caps, product, Statistics::None, &loads, GRAD_WEIGHT_KEEP, finish)
 }
 
-/// The constants of `shaders/shared/gradient_*.wgsl` in those kernels.
+/// The constants of `shaders/shared/gradient_plain.wgsl` and `shaders/shared/gradient_through.wgsl` in those kernels.
 fn cooperative_gradient(conv: &Conv, through: Option<f32>, source: Source) -> Source {
     Elem::Vec4
         .named(DType::F16, "grad", shape(conv, source))

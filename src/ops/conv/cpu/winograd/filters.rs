@@ -1,8 +1,6 @@
 //! Winograd's transform of filters, and of the turned ones that give the gradient of an input.
-//!
-//! Loops over indices and no closures: see [`wide`].
 
-#![allow(clippy::needless_range_loop)]
+#![allow(clippy::needless_range_loop, reason = "no closures, not even an iterator's: see `wide`")]
 
 use std::ops::Range;
 

@@ -1,8 +1,6 @@
 //! Winograd's transforms in two dimensions, over tiles, and of the gradients of filters.
-//!
-//! Loops over indices and no closures: see [`wide`].
 
-#![allow(clippy::needless_range_loop)]
+#![allow(clippy::needless_range_loop, reason = "no closures, not even an iterator's: see `wide`")]
 
 use std::marker::PhantomData;
 
@@ -191,7 +189,7 @@ pub(super) fn column<V: Simd, S: Scalar, const R: usize, const C: usize>(
 
 /// Copies `[rows, columns]` pixels of an image into a frame of zeros; `edge` is where the image's begin.
 #[inline(always)]
-#[allow(clippy::too_many_arguments)]
+#[allow(clippy::too_many_arguments, reason = "a struct of them would not stay in registers")]
 fn frame<V: Simd, S: Scalar>(
     simd: V,
     plan: &Plan,
