@@ -26,7 +26,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("shader", &[]),
     ("kernels", &["shader", "ops", "dtype", "shape", "rng"]),
     ("gpu", &["program", "kernels", "shader", "ops", "dtype", "shape"]),
-    ("verify", &["gpu", "cpu", "kernels", "program", "ops", "dtype", "shape", "rng"]),
+    ("verify", &["gpu", "cpu", "kernels", "shader", "program", "ops", "dtype", "shape", "rng"]),
     ("tune", &["verify", "gpu", "kernels", "program", "ops", "dtype", "rng", "cache"]),
     ("data", &["rng", "cache"]),
     (

@@ -6,12 +6,12 @@
 // Source       Lavin, Gray: "Fast algorithms for convolutional neural networks" (2016)
 //
 // needs: elem
-// gives: OUTPUTS, POINTS, Filter, Outputs, Points
+// gives: OUTPUTS, POINTS, Outputs, Points
 // gives: input_at_points(d: Points) -> Points
-// gives: filter_at_points(g: Filter) -> Points
+// gives: filter_at_points(g: array<elem, 3>) -> Points
 // gives: outputs_of_points(m: Points) -> Outputs
 // gives: outputs_at_points(y: Outputs) -> Points
-// gives: filter_of_points(m: Points) -> Filter
+// gives: filter_of_points(m: Points) -> array<elem, 3>
 
 const OUTPUTS: u32 = 2u;
 const POINTS: u32 = 4u;

@@ -7,7 +7,7 @@
 // Who          one invocation a row and an elem of columns; the grid covers ROWS COLUMNS, or the blocks of `place`
 // Numerics     those of the transform, winograd/f2.wgsl or winograd/f4.wgsl
 //
-// needs: COLUMNS, Filter, POINTS, Points, ROWS, WORKGROUP, elem, filter_at_points, grid_index, place, tap
+// needs: COLUMNS, POINTS, Points, ROWS, WORKGROUP, elem, filter_at_points, grid_index, place, tap
 
 @group(0) @binding(1) var<storage, read_write> points: array<elem>;
 

@@ -6,7 +6,7 @@
 // Who          one invocation an input channel and an elem of output channels, which vary fastest; the grid covers IN OUT
 // Numerics     the splits are added in order, then transformed
 //
-// needs: COLUMNS, Filter, IN, OUT, POINTS, Points, ROWS, SPLITS, WORKGROUP, elem, filter_of_points
+// needs: COLUMNS, IN, OUT, POINTS, Points, ROWS, SPLITS, WORKGROUP, elem, filter_of_points
 // needs: grid_index, keep
 
 @group(0) @binding(0) var<storage, read> points: array<elem>;
