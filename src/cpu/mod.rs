@@ -1,7 +1,7 @@
 //! The CPU twin of every operation, generic over the scalar.
 //!
 //! [`CpuExecutor<f64>`] is the reference that the kernels are tested against; [`CpuExecutor<f32>`] is the device
-//! of machines without a GPU. What an operation does is its [`Twin`], in its own folder; here is what the twins share,
+//! of machines without a GPU. What an operation does is its twin, in its own folder; here is what the twins share,
 //! and the executor that runs them.
 //!
 //! # Numerics

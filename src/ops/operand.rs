@@ -342,7 +342,7 @@ impl<K: Kind> Field for Option<K> {
     }
 }
 
-/// A struct that [`operands!`] declared.
+/// A struct that `operands!` declared.
 pub trait Operands<F: Family>: Sized {
     /// The struct filled from a source.
     fn fill(source: &mut impl Source<F>) -> Self;

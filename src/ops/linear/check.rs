@@ -83,7 +83,7 @@ impl Check for LinearGradWeight {
 impl Check for LinearUpdate {
     fn cases() -> Vec<Self> {
         let case = |linear: Linear| {
-            let weight_decay = if linear.n % 2 == 0 { 0.0 } else { 0.01 };
+            let weight_decay = if linear.n.is_multiple_of(2) { 0.0 } else { 0.01 };
             Self { linear, adam: Adam { weight_decay, ..Adam::DEFAULT } }
         };
         Linear::cases().into_iter().map(case).collect()
