@@ -101,6 +101,36 @@ fn a_run_on_a_folder_goes_on_bit_for_bit() {
     fail(dir.path(), &["train", "--device", "cpu", "--resume", "whole"], 1, &["mean and deviation"]);
 }
 
+/// What is said of a folder's run: a recipe's augmentation, nothing of the paper's digits, and once it is over a way to
+/// train on that works as it is printed.
+#[test]
+fn a_finished_run_on_a_folder_leads_on() {
+    let dir = pets();
+    let train = with(&TINY, &["--data", "folder:pets", "--epochs", "1"]);
+    let [shown, said] = succeed(dir.path(), &with(&train, &["--output-dir", "run"]));
+    assert!(shown.contains("best (epoch 1)") && !shown.contains("paper"), "{shown}");
+    let line = "augment   training images are rotated by up to 8 degrees, moved by up to 4 % of their side \
+                (--rotate 0 --translate 0 to leave out)";
+    assert!(said.contains(line), "{said}");
+    let plain = ["--rotate", "0", "--translate", "0", "--hflip", "--output-dir", "plain"];
+    let [_, said] = succeed(dir.path(), &with(&train, &plain));
+    assert!(said.contains("augment   training images are mirrored at random\n"), "{said}");
+
+    let output = run(dir.path(), &["train", "--device", "cpu", "--resume", "run"]);
+    let stderr = text(&output.stderr);
+    let (_, advice) = stderr.rsplit_once("vgg train ").expect("a command");
+    let advice = advice.trim().replace(" N ", " 2 ").replace(" DIR", " more");
+    let advice: Vec<&str> = ["train", "--device", "cpu"].into_iter().chain(advice.split(' ')).collect();
+    succeed(dir.path(), &advice);
+    let csv = fs::read_to_string(dir.path().join("more/metrics.csv")).unwrap();
+    assert_eq!(csv.lines().count(), 3, "{csv}");
+    let config = fs::read_to_string(dir.path().join("more/config.toml")).unwrap();
+    assert!(
+        config.contains("width = 0.0625") && config.contains("weights = \"run/best.safetensors\""),
+        "{config}"
+    );
+}
+
 #[test]
 fn weights_of_a_folder_name_its_classes() {
     let dir = pets();

@@ -20,9 +20,9 @@ use super::{
     table::{Align, duration, table, thousands},
 };
 use crate::{
-    data::{DataSets, Normalization},
+    data::{DataSets, DataSource, Normalization},
     device::Planned,
-    model::Network,
+    model::{Architecture, Network, PoolStride},
     train::{
         Checkpoint, Event, Flags, Observer, Outcome, Pretrained, RunDirectory, Summary, TensorBoard,
         TrainConfig, Trainer, loaders,
@@ -105,6 +105,33 @@ fn describe_data(config: &TrainConfig, data: &DataSets) -> String {
     )
 }
 
+/// How training images are moved about, and the flags that switch it off where a recipe's rotation and translation, which are
+/// for digits, meet other images.
+fn describe_augmentation(config: &TrainConfig, hint: bool) -> Result<Option<String>> {
+    let parts = [
+        (config.rotate > 0.0, format!("rotated by up to {} degrees", config.rotate)),
+        (
+            config.translate > 0.0,
+            format!("moved by up to {} % of their side", (1e4 * config.translate).round() / 100.0),
+        ),
+        (config.random_resized_crop, "shown in random parts".to_owned()),
+        (config.random_crop > 0, format!("moved by up to {} pixels", config.random_crop)),
+        (config.hflip, "mirrored at random".to_owned()),
+    ];
+    let parts: Vec<String> = parts.into_iter().filter(|(on, _)| *on).map(|(_, text)| text).collect();
+    if parts.is_empty() {
+        return Ok(None);
+    }
+    let digits =
+        matches!(config.data_source()?, DataSource::Mnist | DataSource::MnistDir(_) | DataSource::Emnist(_));
+    let off: Vec<&str> = [(config.rotate, "--rotate 0"), (config.translate, "--translate 0")]
+        .into_iter()
+        .filter_map(|(value, flag)| (hint && !digits && value > 0.0).then_some(flag))
+        .collect();
+    let off = if off.is_empty() { String::new() } else { format!(" ({} to leave out)", off.join(" ")) };
+    Ok(Some(format!("augment   training images are {}{off}", parts.join(", "))))
+}
+
 fn read_pretrained(path: &str, network: &Network, quiet: bool) -> Result<Pretrained> {
     let pretrained = Pretrained::read(Path::new(path), network)?;
     note(quiet, &format!("weights   {path}"));
@@ -165,6 +192,9 @@ pub(super) fn run(flags: &args::Train, quiet: bool) -> Result<u8> {
     let network = network(&config, &data)?;
     note(quiet, &describe(&config, &network));
     note(quiet, &describe_data(&config, &data));
+    if let Some(line) = describe_augmentation(&config, resume.is_none())? {
+        note(quiet, &line);
+    }
     let pretrained = match (&config.weights, &checkpoint) {
         (Some(path), None) => Some(read_pretrained(path, &network, quiet)?),
         _ => None,
@@ -206,7 +236,7 @@ pub(super) fn run(flags: &args::Train, quiet: bool) -> Result<u8> {
                 note(quiet, &format!("captured  step {step}; the debugger has it"));
             }
             // The figures first: they do not depend on whether the page can be written.
-            print(&render(&summary, trainer.directory().path()))?;
+            print(&render(&summary, trainer.directory().path(), paper(&config)?))?;
             print(&report(&mut trainer, &config, &data, &description)?)?;
             Ok(DONE)
         }
@@ -266,8 +296,23 @@ pub(super) fn stop_on_signals() -> Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
-/// The table of the paper's summary, with the paper's own figures beside.
-fn render(summary: &Summary, directory: &Path) -> String {
+/// The heading of the paper's results, where a run is comparable: MNIST and the paper's layers, not fine-tuned.
+fn paper(config: &TrainConfig) -> Result<Option<&'static str>> {
+    let mnist = matches!(config.data_source()?, DataSource::Mnist | DataSource::MnistDir(_));
+    let layers = config.model == Architecture::Vgg16Bn
+        && config.pool_stride == PoolStride::Adaptive
+        && config.avgpool == 0;
+    let whole = config.width == 1.0 && config.hidden.is_none_or(|hidden| hidden == 4096);
+    let heading = match (whole, config.image_size) {
+        (true, 224) => "paper (epoch 10)",
+        (true, _) => "paper (epoch 10, 224 px)",
+        (false, _) => "paper (epoch 10, full width, 224 px)",
+    };
+    Ok((mnist && layers && config.weights.is_none()).then_some(heading))
+}
+
+/// The last and the best epoch, next to the paper's figures under the heading `paper`.
+fn render(summary: &Summary, directory: &Path, paper: Option<&str>) -> String {
     let percent = |fraction: f64| format!("{:.2} %", 100.0 * fraction);
     let loss = |loss: f64| format!("{loss:.4}");
     let values = |row: &crate::train::Row| {
@@ -276,16 +321,16 @@ fn render(summary: &Summary, directory: &Path) -> String {
     let (last, best) = (values(&summary.last), values(&summary.best));
     let names = ["train loss", "train accuracy", "test loss", "test accuracy"];
     let rows: Vec<Vec<String>> = (0..names.len())
-        .map(|i| vec![names[i].to_owned(), last[i].clone(), best[i].clone(), PAPER[i].to_owned()])
+        .map(|i| {
+            let paper = paper.map(|_| PAPER[i].to_owned());
+            [names[i].to_owned(), last[i].clone(), best[i].clone()].into_iter().chain(paper).collect()
+        })
         .collect();
     let (last_head, best_head) =
         (format!("epoch {}", summary.last.epoch), format!("best (epoch {})", summary.best.epoch));
-    let columns = [
-        ("", Align::Left),
-        (last_head.as_str(), Align::Right),
-        (best_head.as_str(), Align::Right),
-        ("paper (epoch 10)", Align::Right),
-    ];
+    let columns = [("", Align::Left), (last_head.as_str(), Align::Right), (best_head.as_str(), Align::Right)];
+    let columns: Vec<(&str, Align)> =
+        columns.into_iter().chain(paper.map(|head| (head, Align::Right))).collect();
     let mut text = table(&columns, &rows);
     text += "\n";
     if let Some(epochs) = summary.early {
@@ -302,4 +347,35 @@ fn render(summary: &Summary, directory: &Path) -> String {
     text += &format!("weights    {}\n", directory.join("best.safetensors").display());
     text += &format!("curves     {}\n", directory.join("curves.svg").display());
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_papers_figures_stand_next_to_its_own_layers_on_mnist() {
+        let heading = |flags: &str| {
+            let config = TrainConfig::default().with(&flags.parse().unwrap()).unwrap();
+            paper(&config).unwrap()
+        };
+        assert_eq!(heading(""), Some("paper (epoch 10)"));
+        assert_eq!(heading("data = \"mnist:dir\""), Some("paper (epoch 10)"));
+        assert_eq!(heading("image_size = 28"), Some("paper (epoch 10, 224 px)"));
+        assert_eq!(heading("width = 0.25"), Some("paper (epoch 10, full width, 224 px)"));
+        assert_eq!(heading("hidden = 512"), Some("paper (epoch 10, full width, 224 px)"));
+        for other in [
+            "data = \"fashion-mnist:dir\"",
+            "data = \"idx:dir\"",
+            "data = \"cifar10:dir\"",
+            "data = \"folder:dir\"",
+            "model = \"vgg16\"",
+            "model = \"vgg19_bn\"",
+            "pool_stride = \"fixed\"",
+            "avgpool = 7",
+            "weights = \"best.safetensors\"",
+        ] {
+            assert_eq!(heading(other), None, "{other}");
+        }
+    }
 }

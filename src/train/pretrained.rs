@@ -33,6 +33,7 @@ pub struct Pretrained {
     fits: Vec<Fit>,
     /// What the file's network was trained with: its metadata's, else the usual one for its channels; where its first
     /// convolution is summed over three channels, their mean.
+    /// [`TrainConfig::normalized`](super::TrainConfig::normalized) gives it to the data.
     pub normalization: Normalization,
     /// What does not come from the file as it is, in words.
     pub notes: Vec<String>,
