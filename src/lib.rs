@@ -61,6 +61,10 @@
 //!
 //! `examples/` has whole programs: training on a folder of pictures, classifying, one convolution on a GPU.
 
+// The unit tests of `train` use tests/runs, which names the crate as from outside.
+#[cfg(test)]
+extern crate self as vgg_wgpu;
+
 pub mod cache;
 pub mod cli;
 pub mod cpu;

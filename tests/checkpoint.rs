@@ -14,8 +14,9 @@ use runs::{config, finish, start, tensors};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use tempfile::{TempDir, tempdir};
 use vgg_wgpu::{
+    data::Loader,
     model::{PoolStride, Semantics, VggConfig},
-    train::{Checkpoint, TrainConfig, Weights},
+    train::{Checkpoint, TrainConfig, TrainError, Weights},
 };
 
 /// A finished run of two steps, made once.
@@ -162,6 +163,80 @@ fn values_that_are_no_numbers_are_refused_by_name() {
         assert!(error.contains(&format!("features.4.running_var holds {shown} at element 2")), "{error}");
         let error = checkpoint_error(poison("optimizer.v.classifier.3.weight"));
         assert!(error.contains("optimizer.v.classifier.3.weight holds"), "{error}");
+    }
+}
+
+/// Half-precision files likewise.
+#[test]
+fn halves_that_are_no_numbers_are_refused_by_name() {
+    let error = weights_error(|parts| {
+        let (dtype, _, data) = parts.tensors.get_mut("classifier.3.bias").unwrap();
+        *dtype = Dtype::F16;
+        *data = vec![0; 32];
+        data[10..12].copy_from_slice(&0xfc00u16.to_le_bytes());
+    });
+    assert!(error.contains("tensor classifier.3.bias holds -inf at element 5"), "{error}");
+}
+
+#[test]
+fn a_normalisation_that_gives_no_numbers_is_refused() {
+    for (from, to) in [
+        ("std = [0.25]", "std = [0.0]"),
+        ("std = [0.25]", "std = [-0.25]"),
+        ("std = [0.25]", "std = [nan]"),
+        ("std = [0.25]", "std = [inf]"),
+        ("std = [0.25]", "std = [1e-40]"),
+        ("mean = [0.2]", "mean = [nan]"),
+        ("mean = [0.2]", "mean = [-inf]"),
+    ] {
+        let change = |parts: &mut Parts| {
+            let text = parts.metadata();
+            assert!(text.contains(from), "{text}");
+            *text = text.replacen(from, to, 1);
+        };
+        for error in [weights_error(change), checkpoint_error(change)] {
+            assert!(error.contains("changed.safetensors"), "{to}: {error}");
+            assert!(error.contains("channel 0 is normalised with mean"), "{to}: {error}");
+            assert!(error.contains("finite and std above 0"), "{to}: {error}");
+        }
+    }
+}
+
+/// Weights that are numbers, but too large: what they answer is an error that names the file and the image, and the session
+/// can take others afterwards.
+#[test]
+fn answers_that_are_no_numbers_are_an_error() {
+    let folder = tempdir().unwrap();
+    let data = runs::data();
+    let mut session = runs::session(&config(run()), &data, |executor, _| executor);
+    let good = Weights::read(&run().join("best.safetensors"), None).unwrap();
+    let loader = Loader::evaluate(data.test.clone(), 8).unwrap();
+    let images: Vec<u8> = (0..12).flat_map(|index| data.test.image(index).unwrap()).collect();
+    session.load(&good).unwrap();
+    let expected = (session.evaluate(&loader, |_, _| {}).unwrap(), session.predict(&images).unwrap());
+    // Infinite scores, and infinities that meet inside the network.
+    for name in ["classifier", "features"] {
+        let mut parts = Parts::of("best.safetensors");
+        for layer in if name == "features" { [3, 7] } else { [3, 6] } {
+            let values = parts.tensors.get_mut(&format!("{name}.{layer}.weight")).unwrap();
+            values.2.as_chunks_mut().0.fill(f32::MAX.to_le_bytes());
+        }
+        let bad = Weights::read(&parts.write(folder.path()), None).unwrap();
+        session.load(&bad).unwrap();
+        let errors = [session.evaluate(&loader, |_, _| {}).err(), session.predict(&images).err()];
+        for (error, what) in errors.into_iter().zip(["loss", "probability of a class"]) {
+            let error = error.expect(name);
+            assert!(matches!(error, TrainError::NotFinite { image: 0, .. }), "{name}: {error}");
+            let text = error.to_string();
+            assert!(
+                text.contains(&format!("changed.safetensors cannot be used: the {what} of image 0 is")),
+                "{text}"
+            );
+            assert!(text.contains("take another checkpoint, or train again with a smaller --lr"), "{text}");
+        }
+        session.load(&good).unwrap();
+        let after = (session.evaluate(&loader, |_, _| {}).unwrap(), session.predict(&images).unwrap());
+        assert_eq!(after, expected, "{name}");
     }
 }
 

@@ -10,6 +10,7 @@ use std::{
 
 use assert_cmd::cargo::cargo_bin;
 use image::{GrayImage, RgbImage};
+use safetensors::SafeTensors;
 use tempfile::{TempDir, tempdir};
 use vgg_wgpu::data::mnist;
 
@@ -109,6 +110,8 @@ fn a_run_leaves_its_files_and_its_weights_answer() {
     let run_folder = folder.path().join("run");
     let mut names: Vec<String> =
         fs::read_dir(&run_folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    // Windows keeps the file of a lock that has ended.
+    names.retain(|name| cfg!(unix) || name != ".lock");
     names.sort();
     let expected = [
         "best.safetensors",
@@ -368,6 +371,75 @@ fn a_terminated_run_goes_on_bit_for_bit() {
         csv.lines().map(|line| line.split(',').take(7).collect::<Vec<_>>().join(",")).collect::<Vec<_>>()
     };
     assert_eq!(timeless("whole"), timeless("parts"));
+}
+
+/// A run that goes on keeps others out of its directory; one that was killed does not, wherever it was.
+#[cfg(unix)]
+#[test]
+fn a_directory_has_one_run_at_a_time_and_the_dead_have_none() {
+    let folder = tempdir().unwrap();
+    let flags = |directory| tiny(&["--steps", "40", "--output-dir", directory]);
+    succeed(folder.path(), &flags("whole"));
+    let mut first =
+        vgg(folder.path(), &flags("run")).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    let begun = Instant::now();
+    while !folder.path().join("run/config.toml").exists() && begun.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let says = format!("another run (process {}) is writing to run;", first.id());
+    fail(folder.path(), &flags("run"), 1, &[&says, "another --output-dir"]);
+    fail(folder.path(), &["train", "--device", "cpu", "--resume", "run"], 1, &[&says]);
+    assert!(
+        first.try_wait().unwrap().is_none(),
+        "the run was over before the others came; give it more steps"
+    );
+    first.kill().unwrap();
+    first.wait().unwrap();
+    // It was killed before its first checkpoint, here with the best weights of an epoch.
+    let best = |run: &str| folder.path().join(run).join("best.safetensors");
+    fs::write(best("run"), "the weights of the epoch").unwrap();
+    let resume = ["train", "--device", "cpu", "--resume", "run"];
+    let command = "start it again: vgg train --recipe run/config.toml --output-dir run";
+    fail(folder.path(), &resume, 1, &["no checkpoint to resume in run", command]);
+    succeed(
+        folder.path(),
+        &["train", "--device", "cpu", "--recipe", "run/config.toml", "--output-dir", "run"],
+    );
+    assert!(fs::read(best("run")).unwrap() == fs::read(best("whole")).unwrap(), "the weights differ");
+    fail(folder.path(), &resume, 1, &["the run is over at step 40 of 40"]);
+}
+
+/// What cannot be a result is none: nothing on standard output, and the file is named.
+#[test]
+fn weights_that_give_no_numbers_are_named() {
+    let folder = tempdir().unwrap();
+    succeed(folder.path(), &tiny(&["--steps", "1", "--output-dir", "run"]));
+    let whole = fs::read(folder.path().join("run/best.safetensors")).unwrap();
+    let (header, metadata) = SafeTensors::read_metadata(&whole).unwrap();
+    let mut large = whole.clone();
+    for layer in ["classifier.3.weight", "classifier.6.weight"] {
+        let (from, to) = metadata.info(layer).unwrap().data_offsets;
+        large[8 + header..][from..to].as_chunks_mut().0.fill(f32::MAX.to_le_bytes());
+    }
+    fs::write(folder.path().join("large.safetensors"), large).unwrap();
+    let std = b"std = [0.3081]";
+    let at = whole.windows(std.len()).position(|part| part == std).expect("the normalisation");
+    let mut flat = whole.clone();
+    flat[at..at + std.len()].copy_from_slice(b"std = [0.0000]");
+    fs::write(folder.path().join("flat.safetensors"), flat).unwrap();
+    GrayImage::from_pixel(28, 28, image::Luma([90])).save(folder.path().join("grey.png")).unwrap();
+    for (weights, says) in [("large.safetensors", "of image 0 is"), ("flat.safetensors", "std 0.0")] {
+        for command in
+            [&["eval"][..], &["eval", "--json"], &["predict", "grey.png"], &["explain", "grey.png"]]
+        {
+            let args = [command, &["--device", "cpu", "--weights", weights]].concat();
+            fail(folder.path(), &args, 1, &[weights, says, "take another checkpoint"]);
+            assert_eq!(text(&run(folder.path(), &args).stdout), "", "{args:?}");
+        }
+    }
+    assert!(
+        !folder.path().join("grey.explain.png").exists() && !folder.path().join("confusion.svg").exists()
+    );
 }
 
 /// Flags of optimisers and schedules as torchvision's script has them, and what they cost in memory.

@@ -358,6 +358,13 @@ fn what_was_found_out_is_kept_while_the_files_stay() {
     }
     assert_eq!(open().normalization(), healed.normalization());
     assert_eq!(scans.load(Ordering::SeqCst), 3);
+    for file in files(cache.path()) {
+        let mut kept: toml::Table = fs::read_to_string(&file).unwrap().parse().unwrap();
+        kept["std"] = vec![0.0; 3].into();
+        fs::write(file, kept.to_string()).unwrap();
+    }
+    assert_eq!(open().normalization(), healed.normalization());
+    assert_eq!(scans.load(Ordering::SeqCst), 4);
     // A cache that cannot be written to costs the time only.
     let nowhere =
         Options { cache: Some(PathBuf::from("/proc/nowhere")), skip_corrupt: true, ..Options::new(8) };

@@ -247,7 +247,7 @@ fn a_resumed_run_equals_an_uninterrupted_one() {
     let checkpoint = Checkpoint::read(&path).unwrap();
     assert_eq!(checkpoint.loss_scale().unwrap().good, 9.0);
     let config = checkpoint.config.resumed_with(&Default::default()).unwrap();
-    let directory = RunDirectory::resume(&path, &config).unwrap();
+    let (directory, _) = RunDirectory::resume(&path, None).unwrap();
     let mut trainer = Trainer::new(session(&adapter, &config), config, &runs::data(), directory).unwrap();
     trainer.restore(&checkpoint).unwrap();
     runs::finish(&mut trainer);

@@ -409,7 +409,7 @@ fn a_checkpoint_of_another_optimiser_is_refused_by_name() {
     let checkpoint = Checkpoint::read(&path).unwrap();
     let data = runs::data();
     let other = TrainConfig { opt: Optimizer::Sgd, steps: Some(9), ..config.clone() };
-    let directory = RunDirectory::resume(&path, &other).unwrap();
+    let (directory, _) = RunDirectory::resume(&path, None).unwrap();
     let session = runs::session(&other, &data, |executor, _| executor);
     let mut trainer = Trainer::new(session, other, &data, directory).unwrap();
     let error = trainer.restore(&checkpoint).unwrap_err();

@@ -52,6 +52,37 @@ fn the_full_network_is_sliced_for_a_small_binding_and_whole_without_a_limit() {
     assert!((ratio - 1.0).abs() < 1e-3, "slices do the same work, but {ratio} of it");
 }
 
+/// Mean and std become constants of the kernels, where they must be numbers.
+#[test]
+fn a_normalisation_that_gives_no_numbers_is_refused() {
+    let network = VggConfig { image_size: [28, 28], ..VggConfig::default() }.network().unwrap();
+    let lower = |mean: &[f32], std: &[f32]| {
+        let (mean, std, limits) = (mean.to_vec(), std.to_vec(), DeviceLimits::NONE);
+        let settings = Settings {
+            batch: 1,
+            source: [28, 28],
+            mean,
+            std,
+            mode: Mode::Evaluate,
+            precision: Precision::F32,
+            limits,
+        };
+        lower(&network, &settings).err().map(|error| error.to_string())
+    };
+    assert_eq!(lower(&[0.1], &[f32::MIN_POSITIVE]), None);
+    for (mean, std) in
+        [(0.1, 0.0), (0.1, -1.0), (0.1, f32::NAN), (0.1, 1e-40), (f32::INFINITY, 1.0), (f32::NAN, 1.0)]
+    {
+        let error = lower(&[mean], &[std]).expect("an error");
+        assert!(
+            error.contains(&format!("channel 0 is normalised with mean {mean:?} and std {std:?}")),
+            "{error}"
+        );
+    }
+    let error = lower(&[0.1], &[0.3, 0.3]).expect("an error");
+    assert!(error.contains("the images have 2 channels, but the network takes 1"), "{error}");
+}
+
 /// The arithmetic of the notes: 92.4 GFLOP an image for training at 224 px, 1.47 at 28 px.
 #[test]
 fn the_work_of_a_training_step_is_known() {

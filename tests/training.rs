@@ -17,7 +17,7 @@ use tempfile::tempdir;
 use vgg_wgpu::{
     data::Loader,
     program::{Executor, ExecutorError, Program, TensorId},
-    train::{CSV_HEADER, Event, LrScheduler, RunDirectory, TrainConfig, TrainError, Trainer},
+    train::{CSV_HEADER, Event, LrScheduler, RunDirectory, RunError, TrainConfig, TrainError, Trainer},
 };
 
 const FILES: [&str; 5] =
@@ -48,6 +48,7 @@ fn a_run_learns_and_leaves_all_its_files() {
     assert!(summary.best.test_accuracy > 0.6, "{summary:?}");
     assert!(summary.seconds > 0.0 && summary.images_per_second > 0.0);
 
+    drop(trainer);
     assert_eq!(names(folder.path()), FILES);
     let csv = fs::read_to_string(folder.path().join("metrics.csv")).unwrap();
     let lines: Vec<&str> = csv.lines().collect();
@@ -102,6 +103,8 @@ fn a_run_in_many_pieces_is_still_the_same() {
     let mut trainer = start(&config(pieces.path()));
     for step in [9, 18, 27, 36, 45, 54, 63] {
         interrupt(&mut trainer, |event| matches!(event, Event::Step(s) if s.step == step));
+        // A run holds its directory to its end.
+        drop(trainer);
         trainer = resume(pieces.path(), "").unwrap();
     }
     finish(&mut trainer);
@@ -186,7 +189,7 @@ fn a_resumed_run_refuses_other_data_and_other_settings() {
     let mut smaller = data();
     smaller.train = runs::Patterns::new(184, 1);
     let config = TrainConfig { steps: Some(9), ..checkpoint.config.clone() };
-    let directory = RunDirectory::resume(&path, &config).unwrap();
+    let (directory, _) = RunDirectory::resume(&path, None).unwrap();
     let session = session(&config, &smaller, |executor, _| executor);
     let mut trainer = Trainer::new(session, config, &smaller, directory).unwrap();
     let error = trainer.restore(&checkpoint).unwrap_err().to_string();
@@ -261,6 +264,7 @@ fn a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_checkpoint() {
     assert!(error.to_string().contains("training loss became NaN by step 34"), "{error}");
     assert!(!saved.is_empty());
     assert_eq!(fs::read(folder.path().join("checkpoint.safetensors")).unwrap(), saved);
+    drop(trainer);
     assert_eq!(names(folder.path()), FILES);
     assert_eq!(resume(folder.path(), "").unwrap().progress().epoch, 1);
 }
@@ -328,7 +332,7 @@ fn an_output_directory_that_cannot_be_used_is_an_error_before_training() {
     assert_eq!(fs::read_to_string(&file).unwrap(), "precious");
     if cfg!(target_os = "linux") {
         assert!(error(Path::new("/proc/vgg-run")).starts_with("cannot create /proc/vgg-run"));
-        assert!(error(Path::new("/proc")).starts_with("cannot write /proc/config.toml"));
+        assert!(error(Path::new("/proc")).starts_with("cannot lock /proc/.lock"));
     }
     let foreign = folder.path().join("foreign");
     fs::create_dir(&foreign).unwrap();
@@ -346,6 +350,125 @@ fn an_output_directory_that_cannot_be_used_is_an_error_before_training() {
     assert!(RunDirectory::create(&config(&run)).is_ok());
     let error = resume(&run, "").err().unwrap().to_string();
     assert!(error.contains("no checkpoint to resume"), "{error}");
+}
+
+/// As two processes do: a lock belongs to an open file.
+#[test]
+fn a_directory_has_one_run_at_a_time() {
+    let (whole, folder) = (tempdir().unwrap(), tempdir().unwrap());
+    let short = |folder: &Path| TrainConfig { epochs: 1, ..config(folder) };
+    finish(&mut start(&short(whole.path())));
+    let locked = |error: &str| {
+        let process = format!(" (process {})", std::process::id());
+        let process = if cfg!(unix) { &process } else { "" };
+        assert!(
+            error.contains(&format!("another run{process} is writing to "))
+                && error.contains(folder.path().to_str().unwrap()),
+            "{error}"
+        );
+        assert!(error.contains("another --output-dir"), "{error}");
+    };
+    let refused = || {
+        let files = || -> Vec<(String, Vec<u8>)> {
+            let read = |name: String| (name.clone(), fs::read(folder.path().join(name)).unwrap());
+            names(folder.path()).into_iter().map(read).collect()
+        };
+        let before = files();
+        locked(&RunDirectory::create(&short(folder.path())).unwrap_err().to_string());
+        locked(&resume(folder.path(), "").err().unwrap().to_string());
+        assert!(before == files(), "it has touched something");
+    };
+    let source = tempdir().unwrap();
+    interrupt(&mut start(&short(source.path())), |event| matches!(event, Event::Step(_)));
+    let mut trainer = start(&short(folder.path()));
+    refused();
+    let there = format!("output_dir = {:?}", folder.path().to_str().unwrap());
+    locked(&resume(source.path(), &there).err().unwrap().to_string());
+    interrupt(&mut trainer, |event| matches!(event, Event::Step(s) if s.step == 9));
+    refused();
+    drop(trainer);
+    let mut trainer = resume(folder.path(), "").unwrap();
+    refused();
+    finish(&mut trainer);
+    refused();
+    drop(trainer);
+    assert_same_run(whole.path(), folder.path());
+    assert_eq!(names(folder.path()), FILES);
+}
+
+/// What a killed run leaves besides its files does not stop the next one; what others have left is not touched.
+#[test]
+fn a_lock_is_taken_over_from_the_dead_and_from_nobody_else() {
+    let folder = tempdir().unwrap();
+    let lock = folder.path().join(".lock");
+    fs::write(&lock, "4194304").unwrap();
+    fs::write(folder.path().join(".best.safetensors.4194304.7.tmp"), "half of i").unwrap();
+    fs::write(folder.path().join(".notes.tmp"), "mine").unwrap();
+    let trainer = start(&TrainConfig { steps: Some(1), ..config(folder.path()) });
+    if cfg!(unix) {
+        // Others cannot read a locked file elsewhere.
+        assert_eq!(fs::read_to_string(&lock).unwrap(), std::process::id().to_string());
+    }
+    drop(trainer);
+    assert_eq!(names(folder.path()), [".notes.tmp", "config.toml"]);
+    let refused = || {
+        let error = RunDirectory::create(&config(folder.path())).unwrap_err().to_string();
+        assert!(error.contains("cannot lock") && error.contains("not the lock of a run"), "{error}");
+        assert!(error.contains("another --output-dir"), "{error}");
+    };
+    fs::write(&lock, "another program's").unwrap();
+    refused();
+    assert_eq!(fs::read_to_string(&lock).unwrap(), "another program's");
+    #[cfg(unix)]
+    {
+        let precious = folder.path().join("precious");
+        fs::write(&precious, "17").unwrap();
+        for target in [&precious, &folder.path().join("absent")] {
+            fs::remove_file(&lock).unwrap();
+            std::os::unix::fs::symlink(target, &lock).unwrap();
+            refused();
+        }
+        assert_eq!(fs::read_to_string(&precious).unwrap(), "17");
+        assert!(!folder.path().join("absent").exists() && lock.is_symlink());
+    }
+}
+
+/// Best weights without a checkpoint: what a stop leaves before the first checkpoint gives way to a new run, a result does
+/// not.
+#[test]
+fn best_weights_without_a_checkpoint_are_kept_where_they_are_a_result() {
+    let folder = tempdir().unwrap();
+    let one = |folder: &Path| TrainConfig { steps: Some(1), ..config(folder) };
+    finish(&mut start(&one(folder.path())));
+    let [best, metrics] = ["best.safetensors", "metrics.csv"].map(|name| folder.path().join(name));
+    let weights = fs::read(&best).unwrap();
+    fs::remove_file(folder.path().join("checkpoint.safetensors")).unwrap();
+    let kept = |why: &str| {
+        let error = RunDirectory::create(&one(folder.path())).unwrap_err();
+        assert!(matches!(error, RunError::Results { .. }), "{why}: {error}");
+        assert!(error.to_string().contains("best.safetensors"), "{error}");
+        let error = resume(folder.path(), "").err().unwrap().to_string();
+        assert!(error.contains("no checkpoint to resume"), "{why}: {error}");
+        assert!(
+            error.contains("vgg train --weights") && error.contains("best.safetensors"),
+            "{why}: {error}"
+        );
+        assert!(fs::read(&best).unwrap() == weights, "{why}");
+    };
+    kept("the metrics are there");
+    fs::rename(folder.path().join("config.toml"), folder.path().join("config")).unwrap();
+    kept("no run is known");
+    fs::remove_file(&metrics).unwrap();
+    kept("weights alone");
+    fs::rename(folder.path().join("config"), folder.path().join("config.toml")).unwrap();
+    let error = resume(folder.path(), "").err().unwrap().to_string();
+    assert!(error.contains("stopped before its first; start it again: vgg train --recipe"), "{error}");
+    let directory = RunDirectory::create(&one(folder.path())).unwrap();
+    assert!(!best.exists(), "another run's weights");
+    drop(directory);
+    // The command that the error names, in the library's words.
+    let recipe = TrainConfig::recipe(folder.path().join("config.toml").to_str().unwrap()).unwrap();
+    assert_eq!(recipe, one(folder.path()));
 }
 
 /// The checkpoint's place is taken by a directory: the run ends with an error that names it, and leaves no rest.

@@ -2,13 +2,12 @@
 
 use std::{
     fmt::Write as _,
-    fs,
     path::{Path, PathBuf},
     sync::atomic::AtomicBool,
     time::Instant,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 
 use super::{
@@ -27,7 +26,7 @@ use crate::{
     model::{Freeze, Network, PoolStride, Semantics},
     train::{
         Checkpoint, Measure, Outcome, Row, RunDirectory, TrainConfig, Trainer, Weights, best,
-        comparison_directory, comparison_svg, loaders,
+        comparison_directory, comparison_svg, loaders, write_text,
     },
 };
 
@@ -157,8 +156,7 @@ pub(super) fn run(flags: &Flags, quiet: bool) -> Result<u8> {
         ("compare.svg", comparison_svg(&format!("Custom and standard VGG: {title}"), histories)),
     ];
     for (name, text) in &files {
-        let path = directory.join(name);
-        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        write_text(&directory.join(name), text)?;
     }
     let mut text = table(&columns, &rows);
     for (name, _) in &files {

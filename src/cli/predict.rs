@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Error, Result, bail};
 
 use super::{
     args::{self, InkFlag},
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     data::picture::{self, Picture, Polarity, Wanted},
-    train::ModelInfo,
+    train::{ModelInfo, TrainError},
 };
 
 /// Pictures in one step at most.
@@ -37,7 +37,13 @@ pub(super) fn run(flags: &args::Predict, quiet: bool) -> Result<()> {
         let mut session = opened(device.evaluation(&weights, batch)?);
         let pixels: Vec<u8> =
             pictures.iter().flat_map(|(_, picture)| picture.pixels.iter().copied()).collect();
-        let answers = session.predict(&pixels)?;
+        let answers = session.predict(&pixels).map_err(|error| {
+            let picture = match error {
+                TrainError::NotFinite { image, .. } => Some(pictures[image].0.display().to_string()),
+                _ => None,
+            };
+            picture.into_iter().fold(Error::from(error), Error::context)
+        })?;
         let lines = pictures.iter().zip(&answers);
         let text: String =
             lines.map(|((path, picture), probs)| line(path, picture, probs, info, flags)).collect();

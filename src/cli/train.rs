@@ -182,8 +182,9 @@ pub(super) fn run(flags: &args::Train, quiet: bool) -> Result<u8> {
     let stop = stop_on_signals()?;
     let (device, description) = device::choose(&flags.device.device, &flags.kernels)?;
     note(quiet, &description);
-    let resume = flags.resume.as_deref().map(RunDirectory::checkpoint_of).transpose()?;
-    let checkpoint = resume.as_deref().map(Checkpoint::read).transpose()?;
+    let output_dir = flags.settings.output_dir.as_deref().map(Path::new);
+    let resumed = flags.resume.as_deref().map(|from| RunDirectory::resume(from, output_dir)).transpose()?;
+    let checkpoint = resumed.as_ref().map(|(_, path)| Checkpoint::read(path)).transpose()?;
     let config = match &checkpoint {
         Some(checkpoint) => checkpoint.config.resumed_with(&overrides(&flags.settings)?)?,
         None => configure(&flags.recipe, &flags.settings, device.is_hardware_gpu())?,
@@ -192,7 +193,7 @@ pub(super) fn run(flags: &args::Train, quiet: bool) -> Result<u8> {
     let network = network(&config, &data)?;
     note(quiet, &describe(&config, &network));
     note(quiet, &describe_data(&config, &data));
-    if let Some(line) = describe_augmentation(&config, resume.is_none())? {
+    if let Some(line) = describe_augmentation(&config, checkpoint.is_none())? {
         note(quiet, &line);
     }
     let pretrained = match (&config.weights, &checkpoint) {
@@ -211,8 +212,8 @@ pub(super) fn run(flags: &args::Train, quiet: bool) -> Result<u8> {
         None => device,
     };
     let planned = device.plan(network, config.settings(&*data.train, device.limits()))?;
-    let directory = match &resume {
-        Some(path) => RunDirectory::resume(path, &config)?,
+    let directory = match resumed {
+        Some((directory, _)) => directory,
         None => RunDirectory::create(&config)?,
     };
     let session = device::opened(planned.open()?);

@@ -125,6 +125,21 @@ impl Normalization {
         let mean = |values: &[f32]| vec![values.iter().sum::<f32>() / values.len() as f32];
         Self { mean: mean(&self.mean), std: mean(&self.std) }
     }
+
+    /// Checks that it gives numbers: finite means, and deviations that are numbers above 0.
+    ///
+    /// # Errors
+    /// What is wrong with which channel, in words.
+    pub fn check(&self) -> Result<(), String> {
+        let faulty = |(mean, std): (&f32, &f32)| !mean.is_finite() || !(std.is_normal() && *std > 0.0);
+        match self.mean.iter().zip(&self.std).position(faulty) {
+            None => Ok(()),
+            Some(channel) => Err(format!(
+                "channel {channel} is normalised with mean {:?} and std {:?}, but both must be finite and std above 0",
+                self.mean[channel], self.std[channel]
+            )),
+        }
+    }
 }
 
 /// The two halves of a data set.

@@ -88,6 +88,21 @@ pub enum TrainError {
         /// The learning rate of that step.
         learning_rate: f64,
     },
+    /// Weights whose answers are no numbers.
+    #[error(
+        "{weights} cannot be used: the {what} of image {image} is {value}. The weights are damaged, or too large for this \
+         network; take another checkpoint, or train again with a smaller --lr"
+    )]
+    NotFinite {
+        /// The file of the weights.
+        weights: String,
+        /// What is no number.
+        what: &'static str,
+        /// The image, by its place in the data set or among those given.
+        image: usize,
+        /// The value.
+        value: f32,
+    },
     /// There is nothing left to train.
     #[error("the run is over at step {step} of {of}; {way_on}")]
     Over {

@@ -5,7 +5,7 @@
 
 use super::{
     TrainError,
-    session::{Session, argmax, floats},
+    session::{Session, argmax, finite, floats},
 };
 use crate::{
     model::{LayerKind, Network},
@@ -64,7 +64,7 @@ impl Session {
     /// session is that of a program of [`crate::program::Mode::Explain`] for one image.
     ///
     /// # Errors
-    /// [`TrainError::Executor`].
+    /// [`TrainError::Executor`], [`TrainError::NotFinite`].
     ///
     /// # Panics
     /// Where the program is another's, or there is no such class.
@@ -81,6 +81,9 @@ impl Session {
         let [height, width, count] = [dims[1], dims[2], dims[3]];
         let activation = floats(&executor.read(tensors.activation)?);
         let gradient = floats(&executor.read(tensors.gradient)?);
+        for (what, values) in [("activation", &activation), ("gradient", &gradient)] {
+            finite(&self.file, what, 0, values.len(), values)?;
+        }
         let column = |values: &[f32], index: usize| -> Vec<f32> {
             values.iter().skip(index).step_by(count).copied().collect()
         };

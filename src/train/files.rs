@@ -4,6 +4,7 @@ use std::{
     fs::{self, File},
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 use thiserror::Error;
@@ -35,16 +36,101 @@ impl FileError {
             {
                 "; give an --output-dir that can be written to"
             }
+            _ if action == "lock" => "; give another --output-dir",
             _ => "",
         };
         Self { action, path: path.to_owned(), error, hint }
     }
 }
 
-/// Writes a file under a temporary name beside it, syncs it and renames it.
+/// Makes one change to the file system. Every change that a run makes goes through here, so that the tests can stop a run at
+/// each of them.
+pub(super) fn change<T>(action: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    #[cfg(test)]
+    faults::strike()?;
+    action()
+}
+
+/// A new file next to the one that it is to replace; removed when it is dropped before it has done so.
+struct Temporary {
+    file: File,
+    path: PathBuf,
+    kept: bool,
+}
+
+impl Temporary {
+    /// Makes it under a name that no other file has: where one is there, a planted link say, it is left alone.
+    fn create(target: &Path) -> io::Result<Self> {
+        loop {
+            let path = temporary_path(target, NEXT.fetch_add(1, Ordering::Relaxed));
+            match change(|| File::options().write(true).create_new(true).open(&path)) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                opened => return opened.map(|file| Self { file, path, kept: false }),
+            }
+        }
+    }
+
+    fn replace(mut self, target: &Path) -> io::Result<()> {
+        change(|| self.file.sync_all())?;
+        change(|| fs::rename(&self.path, target))?;
+        self.kept = true;
+        change(|| sync_directory(target))
+    }
+}
+
+impl Write for Temporary {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        change(|| self.file.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if !self.kept {
+            // The error in hand says what the matter is; the next run in this directory tries again.
+            let _ = change(|| fs::remove_file(&self.path));
+        }
+    }
+}
+
+/// The number of the next temporary file of this process.
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+fn temporary_path(target: &Path, number: u32) -> PathBuf {
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    target.with_file_name(format!(".{name}.{}.{number}.tmp", std::process::id()))
+}
+
+/// Whether `name` is that of a temporary file of `target`. Earlier versions wrote `.TARGET.tmp`.
+fn is_temporary(name: &str, target: &str) -> bool {
+    let rest = name.strip_prefix('.').and_then(|rest| rest.strip_prefix(target));
+    let numbers = rest.and_then(|rest| rest.strip_suffix(".tmp"));
+    numbers.is_some_and(|numbers| {
+        numbers.is_empty()
+            || numbers.starts_with('.') && numbers.bytes().all(|b| b == b'.' || b.is_ascii_digit())
+    })
+}
+
+/// Removes the temporary files of `targets` that dead processes have left in a directory where nobody else writes them.
+pub(super) fn remove_temporaries(directory: &Path, targets: &[&str]) {
+    let Ok(entries) = fs::read_dir(directory) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        if targets.iter().any(|target| is_temporary(&name.to_string_lossy(), target)) {
+            // One that stays is in nobody's way.
+            let _ = change(|| fs::remove_file(entry.path()));
+        }
+    }
+}
+
+/// Writes a file under a unique temporary name next to it, syncs it, renames it and syncs the directory.
 ///
-/// Whatever happens, `path` holds either its old content or all of the new; where `fill` fails, the temporary file
-/// is removed. One that a killed process left behind is overwritten by the next call.
+/// Whatever happens, `path` holds either its old content or all of the new. The temporary file is removed where `fill` or the
+/// system fails; one that a killed process leaves is removed by the next run in the directory ([`remove_temporaries`]).
 ///
 /// # Errors
 /// Those of `fill`, and [`FileError`] where the system refuses.
@@ -52,41 +138,35 @@ pub(super) fn write_whole<E: From<FileError>>(
     path: &Path,
     fill: impl FnOnce(&mut dyn Write) -> Result<(), E>,
 ) -> Result<(), E> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = path.with_file_name(format!(".{name}.tmp"));
     let failed = |error| FileError::new("write", path, error);
-    let file = File::create(&temporary).map_err(failed)?;
-    let mut writer = BufWriter::with_capacity(1 << 20, file);
-    let write = || {
-        fill(&mut writer)?;
-        writer.flush().and_then(|()| writer.get_ref().sync_all()).map_err(failed)?;
-        fs::rename(&temporary, path).map_err(failed)?;
-        Ok(())
-    };
-    let written = write();
-    match written {
-        Ok(()) => {
-            sync_directory(path).map_err(failed)?;
-            Ok(())
-        }
-        Err(error) => {
-            // What is still buffered is not worth another failure.
-            drop(writer.into_parts());
-            // Nothing to add where even this fails: the error in hand says what the matter is.
-            let _ = fs::remove_file(&temporary);
-            Err(error)
-        }
-    }
+    let mut temporary = Temporary::create(path).map_err(failed)?;
+    let mut writer = BufWriter::with_capacity(1 << 20, &mut temporary);
+    fill(&mut writer)?;
+    writer.flush().map_err(failed)?;
+    drop(writer);
+    Ok(temporary.replace(path).map_err(failed)?)
 }
 
 /// As [`write_whole`], for text in memory.
-pub(super) fn write_text(path: &Path, text: &str) -> Result<(), FileError> {
+///
+/// # Errors
+/// [`FileError`] where the system refuses.
+pub fn write_text(path: &Path, text: &str) -> Result<(), FileError> {
     write_whole(path, |writer| {
         writer.write_all(text.as_bytes()).map_err(|error| FileError::new("write", path, error))
     })
 }
 
-/// Makes the rename itself last, where the system and the file system have a way to.
+/// As [`write_whole`], with the bytes of another file.
+pub(super) fn copy(from: &Path, to: &Path) -> Result<(), FileError> {
+    let mut source = File::open(from).map_err(|error| FileError::new("read", from, error))?;
+    write_whole(to, |writer| {
+        let copied = io::copy(&mut source, writer);
+        copied.map(|_| ()).map_err(|error| FileError::new("write", to, error))
+    })
+}
+
+/// Makes the rename itself durable, where the system and the file system have a way to.
 fn sync_directory(path: &Path) -> io::Result<()> {
     if !cfg!(unix) {
         return Ok(());
@@ -102,9 +182,51 @@ fn sync_directory(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Stops the changes of this thread at one of them.
+#[cfg(test)]
+pub(super) mod faults {
+    use std::{cell::Cell, io};
+
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Fault {
+        /// The change fails, as on a disk that is full for a moment; the process goes on and tidies up.
+        Fails,
+        /// The process is gone: neither this change nor any later one is made.
+        Stops,
+    }
+
+    thread_local! {
+        static PLANNED: Cell<Option<(usize, Fault)>> = const { Cell::new(None) };
+        static MADE: Cell<usize> = const { Cell::new(0) };
+    }
+
+    /// Counts changes from 0 again, and plans a fault at one of them.
+    pub fn plan(fault: Option<(usize, Fault)>) {
+        PLANNED.set(fault);
+        MADE.set(0);
+    }
+
+    /// How many changes there have been since the last plan.
+    pub fn made() -> usize {
+        MADE.get()
+    }
+
+    pub fn strike() -> io::Result<()> {
+        let index = MADE.replace(MADE.get() + 1);
+        match PLANNED.get() {
+            Some((at, Fault::Fails)) if index == at => Err(io::ErrorKind::StorageFull.into()),
+            Some((at, Fault::Stops)) if index >= at => Err(io::Error::other("stopped")),
+            _ => Ok(()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        faults::{Fault, plan},
+        *,
+    };
 
     fn names(folder: &Path) -> Vec<String> {
         fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect()
@@ -125,6 +247,35 @@ mod tests {
         assert_eq!(names(folder.path()), ["a.txt"]);
     }
 
+    /// Create, write, sync, rename, sync the directory: whichever fails, the file is the old or the new one, and whole.
+    #[test]
+    fn each_operation_that_fails_is_named_and_leaves_no_temporary_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        for at in 0..5 {
+            plan(None);
+            write_text(&path, "old").unwrap();
+            plan(Some((at, Fault::Fails)));
+            let error = write_text(&path, "new").unwrap_err().to_string();
+            plan(None);
+            assert!(error.contains("a.txt") && error.contains("free some space"), "{at}: {error}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), if at < 4 { "old" } else { "new" }, "{at}");
+            assert_eq!(names(folder.path()), ["a.txt"], "{at}");
+        }
+        plan(Some((5, Fault::Fails)));
+        write_text(&path, "new").unwrap();
+        plan(None);
+    }
+
+    #[test]
+    fn a_panic_leaves_no_temporary_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        let write = || write_whole::<FileError>(&path, |_| panic!("of the caller"));
+        assert!(std::panic::catch_unwind(write).is_err());
+        assert_eq!(names(folder.path()).len(), 0);
+    }
+
     #[test]
     fn a_directory_in_the_way_is_an_error_and_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
@@ -135,23 +286,39 @@ mod tests {
         assert_eq!(names(folder.path()), ["taken"]);
     }
 
-    /// Every byte written to /dev/full is refused as on a full disk.
-    #[cfg(target_os = "linux")]
     #[test]
-    fn a_full_disk_is_named_with_the_way_out() {
+    fn what_dead_processes_left_is_removed_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
-        std::os::unix::fs::symlink("/dev/full", folder.path().join(".a.txt.tmp")).unwrap();
-        let error = write_text(&folder.path().join("a.txt"), "new").unwrap_err().to_string();
-        assert!(error.contains("a.txt") && error.contains("free some space"), "{error}");
-        assert_eq!(names(folder.path()).len(), 0);
+        let stale = [".a.txt.tmp", ".a.txt.123.0.tmp", ".b.txt.9.77.tmp"];
+        let others = ["a.txt", "a.txt.tmp", ".a.txt.mine.tmp", ".c.txt.1.0.tmp", ".a.txt.1.0", ".a.txt1.tmp"];
+        for name in stale.iter().chain(&others) {
+            fs::write(folder.path().join(name), "half of somethi").unwrap();
+        }
+        remove_temporaries(folder.path(), &["a.txt", "b.txt"]);
+        let mut left = names(folder.path());
+        left.sort_unstable();
+        let mut expected = others;
+        expected.sort_unstable();
+        assert_eq!(left, expected);
     }
 
+    /// A link with the name of the next temporary files is neither followed nor replaced.
+    #[cfg(unix)]
     #[test]
-    fn what_a_killed_process_left_is_overwritten() {
+    fn planted_links_are_not_followed() {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join(".a.txt.tmp"), "half of somethi").unwrap();
-        write_text(&folder.path().join("a.txt"), "new").unwrap();
-        assert_eq!(names(folder.path()), ["a.txt"]);
+        let (path, precious) = (folder.path().join("a.txt"), folder.path().join("precious"));
+        fs::write(&precious, "precious").unwrap();
+        let next = NEXT.load(Ordering::Relaxed);
+        // Other tests take numbers meanwhile.
+        let links: Vec<PathBuf> = (next..next + 200).map(|number| temporary_path(&path, number)).collect();
+        for link in &links {
+            std::os::unix::fs::symlink(&precious, link).unwrap();
+        }
+        write_text(&path, "new").unwrap();
+        assert_eq!(fs::read_to_string(&precious).unwrap(), "precious");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+        assert!(links.iter().all(|link| link.is_symlink()) && !path.is_symlink());
     }
 
     /// Files cannot be made in /proc, not even by root.

@@ -10,12 +10,20 @@ use thiserror::Error;
 use super::{
     config::TrainConfig,
     curves,
-    files::{FileError, write_text},
+    files::{FileError, change, copy, remove_temporaries, write_text},
+    lock::Lock,
     metrics::{Row, to_csv},
 };
 
 /// The first line of a `config.toml` of ours.
 const MARK: &str = "# Written by vgg train: all that was resolved for this run.";
+
+const CONFIG: &str = "config.toml";
+const METRICS: &str = "metrics.csv";
+const CURVES: &str = "curves.svg";
+const REPORT: &str = "report.html";
+const CHECKPOINT: &str = "checkpoint.safetensors";
+const BEST: &str = "best.safetensors";
 
 /// A run directory that cannot be used.
 #[derive(Debug, Error)]
@@ -39,6 +47,25 @@ pub enum RunError {
         /// What was found.
         file: &'static str,
     },
+    /// The best weights of a run are there, but not its checkpoint.
+    #[error(
+        "{path} holds the best weights of a run ({BEST}) without its checkpoint; give another --output-dir, or move them away"
+    )]
+    Results {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// Another run has the lock.
+    #[error(
+        "another run{} is writing to {path}; wait for it to end or stop it, or give another --output-dir",
+        .process.map_or(String::new(), |process| format!(" (process {process})"))
+    )]
+    Locked {
+        /// The directory.
+        path: PathBuf,
+        /// The other run's process, where it is known.
+        process: Option<u32>,
+    },
     /// Another comparison's results are there.
     #[error("{path} holds another comparison (compare.md); give another --output-dir")]
     Compared {
@@ -52,85 +79,101 @@ pub enum RunError {
         path: PathBuf,
     },
     /// There is no checkpoint to resume.
-    #[error("there is no checkpoint to resume in {path}: it has no checkpoint.safetensors")]
+    #[error("there is no checkpoint to resume in {path}: {why}")]
     NoCheckpoint {
         /// The directory.
         path: PathBuf,
+        /// What there is, and what to do with it.
+        why: String,
     },
 }
 
 /// A directory that holds a run: `config.toml`, `metrics.csv`, `curves.svg`, `report.html`,
-/// `checkpoint.safetensors`, `best.safetensors`. Every file in it is whole at all times.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// `checkpoint.safetensors`, `best.safetensors`. Every file in it is whole at all times, and one run at a time writes there.
+#[derive(Debug)]
 pub struct RunDirectory {
     path: PathBuf,
-    /// The best weights of another directory, which a resumed run begins with.
-    best_before: Option<PathBuf>,
+    /// `None` until [`RunDirectory::take_over`] where a run is resumed into another directory.
+    lock: Option<Lock>,
+    /// The directory of the checkpoint, where the run goes on in another.
+    from: Option<PathBuf>,
 }
 
 impl RunDirectory {
-    /// Makes the directory of a new run and writes its `config.toml`, so that a place that cannot be written to is an
-    /// error before anything is trained.
+    /// Makes and locks the directory of a new run and writes its `config.toml`, so that a place that cannot be written to
+    /// is an error before anything is trained.
     ///
     /// Without `output_dir` it is a fresh `runs/<recipe>`, or `runs/<recipe>-2` and so on. A directory
-    /// that the user named may exist, but must not hold a run.
+    /// that the user named may exist, but must not hold a run, other than one that was stopped before its first checkpoint.
     ///
     /// # Errors
     /// [`RunError`].
     pub fn create(config: &TrainConfig) -> Result<Self, RunError> {
         let path = match &config.output_dir {
-            Some(path) => named(Path::new(path))?,
+            Some(path) => path.into(),
             None => fresh(Path::new("runs"), &config.recipe)?,
         };
-        let directory = Self { path, best_before: None };
+        let directory = Self { lock: Some(claim(&path)?), path, from: None };
         directory.write_config(config)?;
         Ok(directory)
     }
 
-    /// The checkpoint that `--resume` names: the file itself, or that of a run directory.
+    /// The directory in which a resumed run goes on, and the checkpoint: that of the directory `from`, or the file itself.
+    ///
+    /// The run goes on where its checkpoint is, and that directory is locked; or in `output_dir`, which is locked and written
+    /// to when the trainer has checked and restored the checkpoint.
     ///
     /// # Errors
-    /// [`RunError::NoCheckpoint`] where a directory has none.
-    pub fn checkpoint_of(resume: &Path) -> Result<PathBuf, RunError> {
-        let file = resume.join("checkpoint.safetensors");
-        match resume.is_dir() {
-            true if file.is_file() => Ok(file),
-            true => Err(RunError::NoCheckpoint { path: resume.to_owned() }),
-            false => Ok(resume.to_owned()),
-        }
-    }
-
-    /// The directory in which a resumed run goes on: the checkpoint's own, or `output_dir`. What is in it stays as it is until
-    /// [`RunDirectory::take_over`].
-    ///
-    /// # Errors
-    /// [`RunError`].
-    pub fn resume(checkpoint: &Path, config: &TrainConfig) -> Result<Self, RunError> {
+    /// [`RunError`]; [`RunError::NoCheckpoint`] says what to do with a run that was stopped before its first.
+    pub fn resume(from: &Path, output_dir: Option<&Path>) -> Result<(Self, PathBuf), RunError> {
+        let checkpoint = if from.is_dir() { from.join(CHECKPOINT) } else { from.to_owned() };
         let own = checkpoint.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let same = |other: &Path| match (own.canonicalize(), other.canonicalize()) {
             (Ok(own), Ok(other)) => own == other,
             _ => false,
         };
-        Ok(match config.output_dir.as_deref().map(Path::new) {
-            Some(other) if !same(other) => {
-                let best = own.join("best.safetensors");
-                Self { path: named(other)?, best_before: best.is_file().then_some(best) }
+        let found = |checkpoint: &Path| match fs::metadata(checkpoint) {
+            Err(error) if from.is_dir() && error.kind() == io::ErrorKind::NotFound => {
+                Err(no_checkpoint(from))
             }
-            _ => Self { path: own.to_owned(), best_before: None },
-        })
+            Err(error) => Err(FileError::new("read", checkpoint, error).into()),
+            Ok(_) => Ok(()),
+        };
+        let directory = match output_dir.filter(|other| !same(other)) {
+            Some(other) => {
+                found(&checkpoint)?;
+                free(other)?;
+                Self { path: other.to_owned(), lock: None, from: Some(own.to_owned()) }
+            }
+            None => {
+                // A file that is not there names no directory either.
+                if !from.is_dir() {
+                    found(&checkpoint)?;
+                }
+                let lock = Lock::take(own)?;
+                found(&checkpoint)?;
+                remove_temporaries(own, &FILES);
+                Self { path: own.to_owned(), lock: Some(lock), from: None }
+            }
+        };
+        Ok((directory, checkpoint))
     }
 
-    /// Begins with a resumed run, which has been checked: copies the best weights, where they are elsewhere, and writes
-    /// `config.toml`.
+    /// Begins with a resumed run, which has been checked: locks another directory than the checkpoint's and copies the best
+    /// weights there, and writes `config.toml`. Says whether the directory still needs a checkpoint.
     ///
     /// # Errors
     /// [`RunError`].
-    pub fn take_over(&self, config: &TrainConfig) -> Result<(), RunError> {
-        if let Some(from) = &self.best_before {
-            let to = self.best();
-            fs::copy(from, &to).map_err(|error| FileError::new("write", &to, error))?;
+    pub(super) fn take_over(&mut self, config: &TrainConfig) -> Result<bool, RunError> {
+        if self.lock.is_none() {
+            self.lock = Some(claim(&self.path)?);
         }
-        Ok(self.write_config(config)?)
+        self.write_config(config)?;
+        let Some(from) = &self.from else { return Ok(false) };
+        if from.join(BEST).is_file() {
+            copy(&from.join(BEST), &self.best())?;
+        }
+        Ok(true)
     }
 
     /// Its path.
@@ -140,16 +183,16 @@ impl RunDirectory {
 
     /// `checkpoint.safetensors`.
     pub fn checkpoint(&self) -> PathBuf {
-        self.path.join("checkpoint.safetensors")
+        self.path.join(CHECKPOINT)
     }
 
     /// `best.safetensors`.
     pub fn best(&self) -> PathBuf {
-        self.path.join("best.safetensors")
+        self.path.join(BEST)
     }
 
     fn write_config(&self, config: &TrainConfig) -> Result<(), FileError> {
-        write_text(&self.path.join("config.toml"), &format!("{MARK}\n{}", config.to_toml()))
+        write_text(&self.path.join(CONFIG), &format!("{MARK}\n{}", config.to_toml()))
     }
 
     /// Writes `report.html`; gives its path.
@@ -157,15 +200,20 @@ impl RunDirectory {
     /// # Errors
     /// [`FileError`] where the system refuses.
     pub fn write_report(&self, html: &str) -> Result<PathBuf, FileError> {
-        let path = self.path.join("report.html");
+        let path = self.path.join(REPORT);
         write_text(&path, html)?;
         Ok(path)
     }
 
+    /// Whether a run has been at work here before.
+    pub(super) fn holds_run(&self) -> bool {
+        self.from.is_none() && matches!(owner(&self.path), Owner::Run)
+    }
+
     /// Writes `metrics.csv` and `curves.svg`.
     pub(super) fn write_history(&self, title: &str, rows: &[Row]) -> Result<(), FileError> {
-        write_text(&self.path.join("metrics.csv"), &to_csv(rows))?;
-        write_text(&self.path.join("curves.svg"), &curves::svg(title, rows))
+        write_text(&self.path.join(METRICS), &to_csv(rows))?;
+        write_text(&self.path.join(CURVES), &curves::svg(title, rows))
     }
 }
 
@@ -188,7 +236,7 @@ fn fresh(runs: &Path, name: &str) -> Result<PathBuf, RunError> {
     let names = std::iter::once(name.to_owned()).chain((2..).map(|n: u32| format!("{name}-{n}")));
     for path in names.map(|name| runs.join(name)) {
         // Making it is the test: two runs that start together get two directories.
-        match fs::create_dir(&path) {
+        match change(|| fs::create_dir(&path)) {
             Ok(()) => return Ok(path),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(FileError::new("create", &path, error).into()),
@@ -197,25 +245,83 @@ fn fresh(runs: &Path, name: &str) -> Result<PathBuf, RunError> {
     unreachable!("there are more numbers than directories")
 }
 
-/// Makes a directory that the user named, or takes it where it holds no run.
-fn named(path: &Path) -> Result<PathBuf, RunError> {
+/// The files of a run.
+const FILES: [&str; 6] = [CONFIG, METRICS, CURVES, REPORT, CHECKPOINT, BEST];
+
+/// Makes and locks a directory for a run that begins, and removes what one left there that was stopped before its first
+/// checkpoint.
+fn claim(path: &Path) -> Result<Lock, RunError> {
     make_all(path)?;
-    for file in ["checkpoint.safetensors", "best.safetensors"] {
-        if path.join(file).exists() {
-            return Err(RunError::Taken { path: path.to_owned(), file });
+    let lock = Lock::take(path)?;
+    free(path)?;
+    remove_temporaries(path, &FILES);
+    // The best weights last: beside metrics they would be a result.
+    for file in [METRICS, CURVES, REPORT, BEST].map(|name| path.join(name)) {
+        match change(|| fs::remove_file(&file)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(FileError::new("replace", &file, error).into());
+            }
+            _ => {}
         }
     }
-    match fs::read_to_string(path.join("config.toml")) {
-        // A run that ended before its first checkpoint: there is nothing to lose.
-        Ok(text) if text.starts_with(MARK) => Ok(path.to_owned()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path.to_owned()),
-        _ => Err(RunError::Foreign { path: path.to_owned() }),
+    Ok(lock)
+}
+
+/// Whose the `config.toml` of a directory is.
+enum Owner {
+    Nobody,
+    Run,
+    Other,
+}
+
+fn owner(path: &Path) -> Owner {
+    match fs::read_to_string(path.join(CONFIG)) {
+        Ok(text) if text.starts_with(MARK) => Owner::Run,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Owner::Nobody,
+        _ => Owner::Other,
     }
+}
+
+/// Refuses a directory that holds a run, or what remains of one.
+///
+/// A run writes `config.toml`, then for each epoch `best.safetensors` where it is the best, `checkpoint.safetensors`,
+/// `metrics.csv` and `curves.svg`. So without a checkpoint and metrics it was stopped before the first, and a new run may
+/// take the directory; with metrics, somebody has taken the checkpoint away, and the best weights are a result.
+fn free(path: &Path) -> Result<(), RunError> {
+    if path.is_file() {
+        return Err(RunError::IsAFile { path: path.to_owned() });
+    }
+    let (owner, holds) = (owner(path), |file| path.join(file).exists());
+    let taken = |file| Err(RunError::Taken { path: path.to_owned(), file });
+    match owner {
+        _ if holds(CHECKPOINT) => taken(CHECKPOINT),
+        Owner::Other => Err(RunError::Foreign { path: path.to_owned() }),
+        Owner::Nobody if holds(BEST) => Err(RunError::Results { path: path.to_owned() }),
+        Owner::Run if holds(BEST) && holds(METRICS) => Err(RunError::Results { path: path.to_owned() }),
+        _ => Ok(()),
+    }
+}
+
+/// What to do with a directory that has no checkpoint.
+fn no_checkpoint(path: &Path) -> RunError {
+    let shown = path.display();
+    let why = match owner(path) {
+        _ if free(path).is_err() && path.join(BEST).exists() => format!(
+            "there are only the best weights; a new run can begin with them: vgg train --weights {}",
+            path.join(BEST).display()
+        ),
+        Owner::Run => format!(
+            "the run was stopped before its first; start it again: vgg train --recipe {} --output-dir {shown}",
+            path.join(CONFIG).display()
+        ),
+        _ => "it has no checkpoint.safetensors; name the directory of a run, or a checkpoint".to_owned(),
+    };
+    RunError::NoCheckpoint { path: path.to_owned(), why }
 }
 
 fn make_all(path: &Path) -> Result<(), RunError> {
     if path.is_file() {
         return Err(RunError::IsAFile { path: path.to_owned() });
     }
-    fs::create_dir_all(path).map_err(|error| FileError::new("create", path, error).into())
+    change(|| fs::create_dir_all(path)).map_err(|error| FileError::new("create", path, error).into())
 }

@@ -31,6 +31,8 @@ pub struct Session {
     loss_scale: Option<TensorId>,
     explained: Option<Explained>,
     network: Network,
+    /// The file that the weights were loaded from, for errors; `None` once they are trained.
+    pub(super) file: Option<String>,
 }
 
 /// The result of an evaluation.
@@ -91,6 +93,7 @@ impl Session {
             loss_scale: lowered.loss_scale,
             explained: lowered.explained,
             network,
+            file: None,
         }
     }
 
@@ -131,10 +134,13 @@ impl Session {
     /// As [`Weights::fits`]; [`TrainError::Executor`].
     pub fn load(&mut self, weights: &Weights) -> Result<(), TrainError> {
         weights.fits(&self.network)?;
-        self.begin(|index, _| weights.values(index))
+        self.begin(|index, _| weights.values(index))?;
+        self.file = Some(weights.file.path().to_owned());
+        Ok(())
     }
 
     fn begin(&mut self, values: impl Fn(usize, &Parameter) -> Vec<f32>) -> Result<(), TrainError> {
+        self.file = None;
         for index in 0..self.tensors.len() {
             // The device clears while the host draws or reads.
             for &tensor in &self.tensors[index].state {
@@ -152,6 +158,8 @@ impl Session {
     /// Takes a checkpoint's weights and optimiser state.
     pub(super) fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), TrainError> {
         self.load(&checkpoint.weights)?;
+        // Training changes them.
+        self.file = None;
         for index in 0..self.tensors.len() {
             for (place, values) in checkpoint.state(index).iter().enumerate() {
                 self.put(Part::State(index, place), values)?;
@@ -176,7 +184,8 @@ impl Session {
     /// `progress` hears of every batch: how many are done, of how many.
     ///
     /// # Errors
-    /// [`TrainError::Loader`], [`TrainError::Executor`].
+    /// [`TrainError::Loader`], [`TrainError::Executor`]; [`TrainError::NotFinite`] for the first image whose loss or
+    /// probabilities are no numbers.
     pub fn evaluate(
         &mut self,
         loader: &Loader,
@@ -185,7 +194,11 @@ impl Session {
         let classes = self.network.config.classes;
         let mut confusion = vec![vec![0; classes]; classes];
         let (mut sums, mut top5, mut hardest) = (Sums::default(), 0, Vec::new());
+        let file = self.file.clone();
         let mut count = |batch: &Batch, probs: &[f32], losses: &[f32]| {
+            let first = sums.images as usize;
+            finite(&file, "loss", first, 1, &losses[..batch.valid])?;
+            finite(&file, PROBABILITY, first, classes, &probs[..batch.valid * classes])?;
             for ((probs, &label), &loss) in
                 probs.chunks_exact(classes).zip(&batch.labels).zip(losses).take(batch.valid)
             {
@@ -205,6 +218,7 @@ impl Session {
             }
             hardest.sort_by(|a, b| b.loss.total_cmp(&a.loss).then(a.image.cmp(&b.image)));
             hardest.truncate(Evaluation::HARD);
+            Ok(())
         };
         let batches = loader.epoch(0, 0)?;
         let of = batches.len();
@@ -215,13 +229,17 @@ impl Session {
             self.run_batch(&batch, Pass::Evaluate, Control::default())?;
             self.executor.request(self.inputs.probs)?;
             self.executor.request(self.inputs.loss)?;
-            if let Some(before) = waiting.replace(batch) {
-                count(&before, &self.answer()?, &self.answer()?);
+            if let Some(before) = waiting.replace(batch)
+                && let Err(error) = count(&before, &self.answer()?, &self.answer()?)
+            {
+                // No later request is to find this one's answers.
+                while self.executor.collect(true)?.is_some() {}
+                return Err(error);
             }
             progress(done + 1, of);
         }
         if let Some(last) = waiting {
-            count(&last, &self.answer()?, &self.answer()?);
+            count(&last, &self.answer()?, &self.answer()?)?;
         }
         Ok(Evaluation { sums, top5, confusion, hardest })
     }
@@ -255,7 +273,7 @@ impl Session {
     /// The probabilities of each class for images `[count, H, W, C]` of the data set's size, `[count][classes]`.
     ///
     /// # Errors
-    /// [`TrainError::Executor`], also where the bytes are no whole number of images.
+    /// [`TrainError::Executor`], also where the bytes are no whole number of images; [`TrainError::NotFinite`].
     pub fn predict(&mut self, images: &[u8]) -> Result<Vec<Vec<f32>>, TrainError> {
         let (batch, classes) = (self.batch_size(), self.network.config.classes);
         let program = self.executor.program();
@@ -275,6 +293,7 @@ impl Session {
             let batch = Batch { images: padded, labels, transforms, valid, epoch: 0, index: 0 };
             self.run_batch(&batch, Pass::Evaluate, Control::default())?;
             let answer = floats(&self.executor.read(self.inputs.probs)?);
+            finite(&self.file, PROBABILITY, probs.len(), classes, &answer[..valid * classes])?;
             probs.extend(answer.chunks_exact(classes).take(valid).map(<[f32]>::to_vec));
         }
         Ok(probs)
@@ -413,6 +432,22 @@ impl Session {
             None => values,
         })
     }
+}
+
+/// What [`TrainError::NotFinite`] calls an answer.
+const PROBABILITY: &str = "probability of a class";
+
+/// Checks answers for images from `first` on, of `each` values.
+pub(super) fn finite(
+    file: &Option<String>,
+    what: &'static str,
+    first: usize,
+    each: usize,
+    values: &[f32],
+) -> Result<(), TrainError> {
+    let Some(at) = values.iter().position(|value| !value.is_finite()) else { return Ok(()) };
+    let weights = file.clone().unwrap_or_else(|| "the trained network".to_owned());
+    Err(TrainError::NotFinite { weights, what, image: first + at / each, value: values[at] })
 }
 
 /// The device's sums on their way to the host.

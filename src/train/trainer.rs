@@ -141,19 +141,14 @@ impl Trainer {
         if before != now {
             return Err(TrainError::OtherOptimizer { before, now });
         }
-        let (step, of) = (progress.step, self.total);
-        let evaluated = progress.history.last().is_some_and(|row| row.step == step);
-        if step > of || (step == of && evaluated) {
-            return Err(TrainError::Over { step, of, way_on: self.way_on(checkpoint) });
-        }
-        let stale = stale_epochs(&progress.history);
-        if evaluated && self.out_of_patience(stale) {
-            return Err(TrainError::OutOfPatience { epoch: progress.epoch, stale });
-        }
-        self.directory.take_over(&self.config)?;
+        self.refuse_what_is_over(progress, checkpoint)?;
         self.session.restore(checkpoint)?;
         self.progress = progress.clone();
         self.fresh = false;
+        // In another directory the run can go on from this moment on.
+        if self.directory.take_over(&self.config)? {
+            self.write_checkpoint()?;
+        }
         Ok(())
     }
 
@@ -177,6 +172,25 @@ impl Trainer {
             file("best.safetensors"),
             if limited { " --steps N" } else { "" },
         )
+    }
+
+    /// Refuses a run with nothing left to train. What it had not yet written when it was stopped after its last checkpoint, it
+    /// writes now.
+    fn refuse_what_is_over(&self, progress: &Progress, checkpoint: &Checkpoint) -> Result<(), TrainError> {
+        let (step, of) = (progress.step, self.total);
+        let evaluated = progress.history.last().is_some_and(|row| row.step == step);
+        let stale = stale_epochs(&progress.history);
+        let error = if step > of || (step == of && evaluated) {
+            TrainError::Over { step, of, way_on: self.way_on(checkpoint) }
+        } else if evaluated && self.out_of_patience(stale) {
+            TrainError::OutOfPatience { epoch: progress.epoch, stale }
+        } else {
+            return Ok(());
+        };
+        if self.directory.holds_run() {
+            self.directory.write_history(&self.title(), &progress.history)?;
+        }
+        Err(error)
     }
 
     /// Begins with these weights, and the seed's where there are none.

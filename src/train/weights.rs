@@ -365,6 +365,7 @@ impl Weights {
             let message = format!("{} channels, but normalisation for {}", info.channels, info.mean.len());
             return Err(WeightsError::Metadata { path: path(), message });
         }
+        info.normalization().check().map_err(|message| WeightsError::Metadata { path: path(), message })?;
         if let Some(source) =
             info.source.filter(|[h, w]| !(1..=MAX_SOURCE).contains(h) || !(1..=MAX_SOURCE).contains(w))
         {

@@ -18,7 +18,9 @@ use vgg_wgpu::{
     data::{Crop, DataSets, Dataset, Normalization, picture::PictureError},
     program::{DeviceLimits, Executor, lower},
     rng::philox4x32,
-    train::{Checkpoint, Event, Outcome, Row, RunDirectory, Session, TrainConfig, TrainError, Trainer},
+    train::{
+        Checkpoint, Event, Flags, Outcome, Row, RunDirectory, Session, TrainConfig, TrainError, Trainer,
+    },
 };
 
 pub const STEPS_PER_EPOCH: u64 = 24;
@@ -125,10 +127,11 @@ pub fn start(config: &TrainConfig) -> Trainer {
 
 /// Resumes as the command line does, with flags in TOML.
 pub fn resume(run: &Path, flags: &str) -> Result<Trainer, TrainError> {
-    let path = RunDirectory::checkpoint_of(run)?;
+    let flags: Flags = flags.parse().unwrap();
+    let output_dir = flags.get("output_dir").map(|path| Path::new(path.as_str().unwrap()));
+    let (directory, path) = RunDirectory::resume(run, output_dir)?;
     let checkpoint = Checkpoint::read(&path)?;
-    let config = checkpoint.config.resumed_with(&flags.parse().unwrap())?;
-    let directory = RunDirectory::resume(&path, &config)?;
+    let config = checkpoint.config.resumed_with(&flags)?;
     let data = data();
     let session = session(&config, &data, |executor, _| executor);
     let mut trainer = Trainer::new(session, config, &data, directory)?;
@@ -196,6 +199,8 @@ pub fn names(folder: &Path) -> Vec<String> {
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
+    // Windows keeps the file of a lock that has ended.
+    names.retain(|name| cfg!(unix) || name != ".lock");
     names.sort();
     names
 }

@@ -141,7 +141,7 @@ pub(in crate::cli) struct SettingFlags {
     seed: Option<u64>,
     /// Where the run's files go; unset, a new folder under runs/.
     #[arg(long, value_name = "DIR")]
-    output_dir: Option<String>,
+    pub(in crate::cli) output_dir: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, ValueEnum)]

@@ -138,7 +138,8 @@ fn recall(path: &Path) -> Option<Scanned> {
     let kept: Kept = toml::from_str(&fs::read_to_string(path).ok()?).ok()?;
     let normalization = Normalization { mean: kept.mean, std: kept.std };
     let complete = [&normalization.mean, &normalization.std].map(Vec::len) == [3; 2];
-    complete.then_some(Scanned { normalization, damaged: [kept.damaged_train, kept.damaged_test] })
+    (complete && normalization.check().is_ok())
+        .then_some(Scanned { normalization, damaged: [kept.damaged_train, kept.damaged_test] })
 }
 
 /// Writes under a name of this process's own, so that the file is whole or not there.

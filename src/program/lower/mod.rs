@@ -178,6 +178,19 @@ pub enum LowerError {
          Use --precision f32"
     )]
     NoF16,
+    /// A normalisation that gives no numbers.
+    #[error(
+        "channel {channel} is normalised with mean {mean:?} and std {std:?}, but both must be finite and std above 0; give \
+         the data set's own"
+    )]
+    Normalization {
+        /// The channel.
+        channel: usize,
+        /// Its mean.
+        mean: f32,
+        /// Its standard deviation.
+        std: f32,
+    },
     /// The network's channels differ from those of the normalisation.
     #[error("the images have {found} channels, but the network takes {expected}")]
     Channels {
@@ -197,9 +210,17 @@ pub fn lower(network: &Network, settings: &Settings) -> Result<Lowered, LowerErr
     if settings.batch == 0 {
         return Err(LowerError::EmptyBatch);
     }
-    let (found, expected) = (settings.mean.len(), network.config.channels);
-    if found != expected {
-        return Err(LowerError::Channels { found, expected });
+    let expected = network.config.channels;
+    for found in [settings.mean.len(), settings.std.len()] {
+        if found != expected {
+            return Err(LowerError::Channels { found, expected });
+        }
+    }
+    for (channel, (&mean, &std)) in settings.mean.iter().zip(&settings.std).enumerate() {
+        // They become constants of the kernels. A subnormal number may be 0 there.
+        if !mean.is_finite() || !(std.is_normal() && std > 0.0) {
+            return Err(LowerError::Normalization { channel, mean, std });
+        }
     }
     if settings.precision == Precision::Mixed && !settings.limits.f16 {
         return Err(LowerError::NoF16);
