@@ -87,6 +87,22 @@ fn help_is_there_and_wrong_words_are_usage_errors() {
     fail(folder.path(), &["predict"], 2, &["IMAGE"]);
 }
 
+/// The CPU's instruction set can be chosen, among those that it has.
+#[test]
+fn the_instruction_set_is_listed_and_can_be_named() {
+    let folder = tempdir().unwrap();
+    let on = |set: &str| vgg(folder.path(), &["devices"]).env("VGG_SIMD", set).output().unwrap();
+    for set in vgg_wgpu::cpu::instruction_sets() {
+        let list = text(&on(set).stdout);
+        assert!(list.contains(&format!("{set}, f32")), "{set}: {list}");
+    }
+    let output = on("mmx");
+    assert_eq!(output.status.code(), Some(2));
+    let stderr = text(&output.stderr);
+    assert!(stderr.starts_with("error: VGG_SIMD is \"mmx\", but this machine runs"), "{stderr}");
+    assert!(stderr.contains("scalar; set it to one of these, or unset it"), "{stderr}");
+}
+
 #[test]
 fn summary_counts_what_the_paper_miscounts() {
     let folder = tempdir().unwrap();

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{ADAM, fixture, fixture_of};
+use common::{ADAM, fixture, fixture_of, on_narrower_instruction_sets};
 use vgg_wgpu::{
     cpu::{CpuExecutor, Scalar},
     model::VggConfig,
@@ -14,6 +14,11 @@ use vgg_wgpu::{
 
 fn config() -> VggConfig {
     VggConfig { image_size: [28, 28], width: 0.25, hidden: Some(136), ..VggConfig::default() }
+}
+
+#[test]
+fn narrower_instruction_sets_do_as_well() {
+    on_narrower_instruction_sets("");
 }
 
 #[test]

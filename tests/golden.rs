@@ -8,7 +8,8 @@ mod common;
 mod standard;
 
 use common::{
-    ADAM, Fixture, Golden, Tolerance, both, compare, control, epsilon, golden_network, largest, read, run_op,
+    ADAM, Fixture, Golden, Tolerance, both, compare, control, epsilon, golden_network, largest,
+    on_narrower_instruction_sets, read, run_op,
 };
 use vgg_wgpu::{
     cpu::{CpuExecutor, Scalar},
@@ -23,6 +24,11 @@ use vgg_wgpu::{
 };
 
 both!(conv batch_norm relu max_pool avg_pool linear cross_entropy adam prepare);
+
+#[test]
+fn narrower_instruction_sets_do_as_well() {
+    on_narrower_instruction_sets("");
+}
 
 fn conv<S: Scalar>() {
     let golden = Golden::load("conv");

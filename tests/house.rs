@@ -52,7 +52,9 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("anyhow", &["cli"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),
-    ("gemm", &["cpu"]),
+    ("gemm_common", &["cpu"]),
+    ("gemm_f32", &["cpu"]),
+    ("gemm_f64", &["cpu"]),
     ("pulp", &["cpu", "rng"]),
 ];
 

@@ -1,5 +1,6 @@
 //! Whole runs of a small network on the CPU device.
 
+mod common;
 mod runs;
 
 use std::{
@@ -9,6 +10,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
+use common::on_narrower_instruction_sets;
 use runs::{
     STEPS_PER_EPOCH, assert_same_run, config, data, finish, interrupt, names, resume, session, start,
     timeless,
@@ -16,6 +18,7 @@ use runs::{
 use tempfile::tempdir;
 use vgg_wgpu::{
     data::Loader,
+    model::Architecture,
     program::{Executor, ExecutorError, Program, TensorId},
     train::{CSV_HEADER, Event, LrScheduler, RunDirectory, RunError, TrainConfig, TrainError, Trainer},
 };
@@ -24,11 +27,21 @@ const FILES: [&str; 5] =
     ["best.safetensors", "checkpoint.safetensors", "config.toml", "curves.svg", "metrics.csv"];
 
 #[test]
+fn a_run_learns_on_narrower_instruction_sets() {
+    on_narrower_instruction_sets("a_run_learns_and_leaves_all_its_files");
+}
+
+/// The bounds hold for any order of summation, and so on any machine: by the seeds 0 to 47 on AVX-512, AVX2 and without
+/// vectors, all 144 runs end with every test image right and with a training loss of at most 0.22.
+///
+/// That takes a wide hidden layer and a shallow network: of the same runs of VGG16 with 64 hidden units about half stay where
+/// two of the classes look alike, with an accuracy of 0.5, and which ones is up to rounding.
+#[test]
 fn a_run_learns_and_leaves_all_its_files() {
     let folder = tempdir().unwrap();
-    // Of the seeds 0 to 11 about half get this far in so few steps, by the definitions of the convolutions as by the
-    // device's algorithms, but not the same half. Seed 0 does by both.
-    let config = TrainConfig { epochs: 5, lr: 5e-3, hidden: Some(64), seed: 0, ..config(folder.path()) };
+    let model = Architecture::Vgg11Bn;
+    let config =
+        TrainConfig { model, hidden: Some(512), epochs: 7, lr: 1e-3, seed: 0, ..config(folder.path()) };
     let mut trainer = start(&config);
     let (mut losses, mut steps, mut done) = (Vec::new(), 0, 0);
     let mut observer = |event: &Event<'_>| match event {
@@ -42,18 +55,18 @@ fn a_run_learns_and_leaves_all_its_files() {
     };
     let outcome = trainer.run(&AtomicBool::new(false), &mut observer).unwrap();
     let vgg_wgpu::train::Outcome::Finished(summary) = outcome else { panic!("{outcome:?}") };
-    assert_eq!((steps, done), (5 * STEPS_PER_EPOCH, 5));
+    assert_eq!((steps, done), (7 * STEPS_PER_EPOCH, 7));
     // Chance is ln 4 = 1.386 and 0.25.
-    assert!(summary.last.train_loss < 0.8 && summary.last.train_loss < losses[0], "{summary:?}");
-    assert!(summary.best.test_accuracy > 0.6, "{summary:?}");
+    assert!(summary.last.train_loss < 0.5 && summary.last.train_loss < losses[0], "{summary:?}");
+    assert!(summary.last.test_accuracy > 0.9, "{summary:?}");
     assert!(summary.seconds > 0.0 && summary.images_per_second > 0.0);
 
     drop(trainer);
     assert_eq!(names(folder.path()), FILES);
     let csv = fs::read_to_string(folder.path().join("metrics.csv")).unwrap();
     let lines: Vec<&str> = csv.lines().collect();
-    assert_eq!((lines.len(), lines[0]), (6, CSV_HEADER));
-    assert!(lines[5].starts_with("5,120,"), "{csv}");
+    assert_eq!((lines.len(), lines[0]), (8, CSV_HEADER));
+    assert!(lines[7].starts_with("7,168,"), "{csv}");
     let written = TrainConfig::from_file(&folder.path().join("config.toml")).unwrap();
     assert_eq!(written, config);
 }

@@ -7,12 +7,15 @@ use super::{
     output::print,
     table::{Align, bytes, table},
 };
-use crate::gpu::{self, DeviceInfo};
+use crate::{
+    cpu,
+    gpu::{self, DeviceInfo},
+};
 
 /// Runs `vgg devices`.
 pub(super) fn run() -> Result<()> {
     let devices = gpu::devices();
-    let mut rows = vec![cpu_row()];
+    let mut rows = vec![cpu_row()?];
     rows.extend(devices.iter().map(row));
     let columns = [
         ("--device", Align::Left),
@@ -31,11 +34,12 @@ pub(super) fn run() -> Result<()> {
     print(&text)
 }
 
-fn cpu_row() -> Vec<String> {
+fn cpu_row() -> Result<Vec<String>> {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let memory = crate::device::system_memory().map_or_else(|| "?".into(), bytes);
     let name = format!("this machine's processor, {threads} threads");
-    ["cpu", &name, "CPU", "-", &memory, "no limit", "-", "f32, f64 in the tests"].map(str::to_owned).to_vec()
+    let features = format!("{}, f32, f64 in the tests", cpu::instruction_set()?);
+    Ok(["cpu", &name, "CPU", "-", &memory, "no limit", "-", &features].map(str::to_owned).to_vec())
 }
 
 fn row(device: &DeviceInfo) -> Vec<String> {

@@ -40,6 +40,7 @@ use self::{
     output::note,
 };
 use crate::{
+    cpu,
     model::NetworkError,
     train::{ConfigError, WeightsError},
 };
@@ -79,6 +80,7 @@ fn quiet_mesa() {
 }
 
 fn run(cli: Cli) -> Result<u8> {
+    cpu::instruction_set()?;
     match &cli.command {
         Command::Train(flags) => return train::run(flags, cli.quiet),
         Command::Compare(flags) => return compare::run(flags, cli.quiet),
@@ -102,6 +104,7 @@ fn run(cli: Cli) -> Result<u8> {
 fn is_usage(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause.is::<Usage>()
+            || cause.is::<cpu::UnknownInstructionSet>()
             || cause.is::<ConfigError>()
             || cause.is::<NetworkError>()
             || matches!(cause.downcast_ref(), Some(WeightsError::OtherSize { .. }))

@@ -1,10 +1,17 @@
-//! Matrix products, by the `gemm` crate.
+//! Matrix products, by the `gemm` crates.
 
-use super::Scalar;
+use gemm_common::{
+    Parallelism,
+    gemm::gemm_basic_generic,
+    simd::{self, MixedSimd},
+};
+use pulp::Arch;
+
+use super::{Scalar, instructions::arch};
 
 /// A matrix in a slice: element `(row, column)` is at `row * strides[0] + column * strides[1]`.
 #[derive(Clone, Copy)]
-pub(crate) struct Matrix<'a, S> {
+pub struct Matrix<'a, S> {
     pub data: &'a [S],
     pub rows: usize,
     pub columns: usize,
@@ -26,7 +33,7 @@ impl<'a, S> Matrix<'a, S> {
 
 /// What becomes of the values that the destination of a product holds.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Store {
+pub enum Store {
     /// They are replaced.
     Replace,
     /// The product is added to them.
@@ -35,9 +42,13 @@ pub(crate) enum Store {
 
 /// `output[m, n] = lhs[m, k] * rhs[k, n]`, or `+=`, on the calling thread alone.
 ///
-/// `output` has contiguous rows. Every element is summed in an order that depends on the extents alone, so
-/// that results do not depend on threads.
+/// `output` has contiguous rows. Every element is summed in an order that depends on the extents and the machine (its
+/// instruction set and caches), and not on threads.
 pub(crate) fn matmul<S: Scalar>(output: &mut [S], store: Store, lhs: Matrix<S>, rhs: Matrix<S>) {
+    matmul_on(arch(), output, store, lhs, rhs);
+}
+
+fn matmul_on<S: Scalar>(arch: Arch, output: &mut [S], store: Store, lhs: Matrix<S>, rhs: Matrix<S>) {
     let (m, n, k) = (lhs.rows, rhs.columns, lhs.columns);
     assert_eq!(k, rhs.rows, "inner extents of a matrix product");
     assert_eq!(output.len(), m * n, "the result of a matrix product");
@@ -52,34 +63,86 @@ pub(crate) fn matmul<S: Scalar>(output: &mut [S], store: Store, lhs: Matrix<S>, 
             "an operand of a matrix product ends before its last element"
         );
     }
-    let [lhs_row, lhs_column] = lhs.strides.map(|s| s as isize);
-    let [rhs_row, rhs_column] = rhs.strides.map(|s| s as isize);
-    // SAFETY: the extents and strides stay inside the three slices, as asserted above; `output` is borrowed
-    // exclusively, so it overlaps neither operand; `S` is f32 or f64, which `gemm` supports.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            output.as_mut_ptr(),
-            1,
-            n as isize,
-            store == Store::Add,
-            lhs.data.as_ptr(),
-            lhs_column,
-            lhs_row,
-            rhs.data.as_ptr(),
-            rhs_column,
-            rhs_row,
-            S::ONE,
-            S::ONE,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
-    }
+    // SAFETY: the extents and strides stay inside the three slices, as asserted above.
+    unsafe { S::product(arch, output, store, lhs, rhs) }
 }
+
+/// A scalar type that the `gemm` crates have microkernels for.
+pub trait Product: Sized {
+    /// [`matmul`] by the microkernels of one instruction set.
+    ///
+    /// # Safety
+    /// `lhs` and `rhs` have the elements that their extents and strides say, `output` has `lhs.rows` times
+    /// `rhs.columns`, and that is not 0.
+    unsafe fn product(arch: Arch, output: &mut [Self], store: Store, lhs: Matrix<Self>, rhs: Matrix<Self>);
+}
+
+/// Calls `gemm` with the microkernels of one instruction set, of which a register has `$lanes` values.
+///
+/// The crate's own entry takes the widest of the machine and cannot be told otherwise. Its microkernels write columns,
+/// so they are asked for the transpose of the result.
+macro_rules! product {
+    ($gemm:ident::$set:ident::$t:ident, $simd:ty, $lanes:literal, $output:ident, $store:ident, $lhs:ident, $rhs:ident) => {{
+        use $gemm::microkernel::$set::$t::{H_M, H_N, H_UKR, MR_DIV_N, NR, UKR};
+        let [lhs_row, lhs_column] = $lhs.strides.map(|stride| stride as isize);
+        let [rhs_row, rhs_column] = $rhs.strides.map(|stride| stride as isize);
+        gemm_basic_generic::<_, $t, $lanes, { MR_DIV_N * $lanes }, NR, MR_DIV_N, H_M, H_N>(
+            <$simd as MixedSimd<$t, $t, $t, $t>>::try_new().expect("a part of the instruction set"),
+            $rhs.columns,
+            $lhs.rows,
+            $lhs.columns,
+            $output.as_mut_ptr(),
+            $rhs.columns as isize,
+            1,
+            $store == Store::Add,
+            $rhs.data.as_ptr(),
+            rhs_row,
+            rhs_column,
+            $lhs.data.as_ptr(),
+            lhs_row,
+            lhs_column,
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
+            |a, b, c| a * b + c,
+            &UKR,
+            &H_UKR,
+            false,
+            Parallelism::None,
+        )
+    }};
+}
+
+macro_rules! products {
+    ($gemm:ident $t:ident, [$avx512:literal, $avx2:literal, $neon:literal]) => {
+        impl Product for $t {
+            unsafe fn product(arch: Arch, output: &mut [$t], store: Store, lhs: Matrix<$t>, rhs: Matrix<$t>) {
+                // SAFETY: as the caller promises; an `Arch` says that the machine has its instructions; `output` is
+                // borrowed exclusively, so it overlaps neither operand.
+                unsafe {
+                    match arch {
+                        #[cfg(target_arch = "x86_64")]
+                        Arch::V4(_) => {
+                            product!($gemm::avx512f::$t, simd::V4, $avx512, output, store, lhs, rhs)
+                        }
+                        #[cfg(target_arch = "x86_64")]
+                        Arch::V3(_) => product!($gemm::fma::$t, simd::V3, $avx2, output, store, lhs, rhs),
+                        #[cfg(target_arch = "aarch64")]
+                        Arch::Neon(_) => {
+                            product!($gemm::neon::$t, simd::Scalar, $neon, output, store, lhs, rhs)
+                        }
+                        _ => product!($gemm::scalar::$t, simd::Scalar, 1, output, store, lhs, rhs),
+                    }
+                }
+            }
+        }
+    };
+}
+
+products!(gemm_f32 f32, [16, 8, 4]);
+products!(gemm_f64 f64, [8, 4, 2]);
 
 /// `[rows, columns]` to `[columns, rows]`, in tiles that are read and written in whole cache lines.
 pub(crate) fn transpose<S: Scalar>(from: &[S], rows: usize, columns: usize, to: &mut [S]) {
@@ -104,30 +167,43 @@ pub(crate) fn transpose<S: Scalar>(from: &[S], rows: usize, columns: usize, to: 
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::instructions::available, *};
 
-    #[test]
-    fn products_of_all_orientations() {
-        // 5x7 times 7x3, each operand stored by rows and by columns.
-        let (m, n, k) = (5, 3, 7);
+    /// Every instruction set, extents that fill tiles and registers and some that do not, each operand stored by
+    /// rows and by columns: small whole numbers, whose sums are exact in any order.
+    fn products<S: Scalar>() {
         let value = |i: usize| ((i * 37) % 11) as f64 - 5.0;
-        let a: Vec<f64> = (0..m * k).map(value).collect();
-        let b: Vec<f64> = (0..k * n).map(|i| value(i + 3)).collect();
-        let expected: Vec<f64> = (0..m * n)
-            .map(|i| (0..k).map(|j| a[i / n * k + j] * b[j * n + i % n]).sum::<f64>() + 1.0)
-            .collect();
-        let transpose = |x: &[f64], rows: usize, columns: usize| -> Vec<f64> {
-            (0..x.len()).map(|i| x[i % rows * columns + i / rows]).collect()
-        };
-        let (at, bt) = (transpose(&a, m, k), transpose(&b, k, n));
-        for lhs in [Matrix::rows(&a, m, k, k), Matrix::rows(&at, k, m, m).transposed()] {
-            for rhs in [Matrix::rows(&b, k, n, n), Matrix::rows(&bt, n, k, k).transposed()] {
-                let mut output = vec![1.0; m * n];
-                matmul(&mut output, Store::Add, lhs, rhs);
-                assert_eq!(output, expected);
-                matmul(&mut output, Store::Replace, lhs, rhs);
-                assert_eq!(output, expected.iter().map(|e| e - 1.0).collect::<Vec<_>>());
+        let scalars = |values: &[f64]| values.iter().map(|&v| S::of(v)).collect::<Vec<_>>();
+        for (m, n, k) in
+            [(5, 3, 7), (1, 40, 9), (40, 1, 9), (9, 17, 2), (32, 96, 64), (131, 70, 67), (50, 67, 1100)]
+        {
+            let a: Vec<f64> = (0..m * k).map(value).collect();
+            let b: Vec<f64> = (0..k * n).map(|i| value(i + 3)).collect();
+            let product = |i: usize| (0..k).map(|j| a[i / n * k + j] * b[j * n + i % n]).sum::<f64>();
+            let expected: Vec<f64> = (0..m * n).map(product).collect();
+            let transposed = |x: &[f64], rows: usize, columns: usize| -> Vec<S> {
+                (0..x.len()).map(|i| S::of(x[i % rows * columns + i / rows])).collect()
+            };
+            let (at, bt) = (transposed(&a, m, k), transposed(&b, k, n));
+            let (a, b) = (scalars(&a), scalars(&b));
+            for (name, arch) in available() {
+                for lhs in [Matrix::rows(&a, m, k, k), Matrix::rows(&at, k, m, m).transposed()] {
+                    for rhs in [Matrix::rows(&b, k, n, n), Matrix::rows(&bt, n, k, k).transposed()] {
+                        let mut output = vec![S::ONE; m * n];
+                        matmul_on(arch, &mut output, Store::Add, lhs, rhs);
+                        let more: Vec<f64> = expected.iter().map(|e| e + 1.0).collect();
+                        assert_eq!(output, scalars(&more), "{name}: += [{m}, {k}] [{k}, {n}]");
+                        matmul_on(arch, &mut output, Store::Replace, lhs, rhs);
+                        assert_eq!(output, scalars(&expected), "{name}: [{m}, {k}] [{k}, {n}]");
+                    }
+                }
             }
         }
+    }
+
+    #[test]
+    fn products_of_all_orientations_on_every_instruction_set() {
+        products::<f32>();
+        products::<f64>();
     }
 }

@@ -10,6 +10,7 @@
 
 mod buffer;
 pub(crate) mod corrections;
+mod instructions;
 pub(crate) mod matmul;
 pub(crate) mod prologue;
 pub(crate) mod reduce;
@@ -23,6 +24,7 @@ mod twin;
 use std::{collections::VecDeque, ops::Range};
 
 use buffer::Buffer;
+pub use instructions::{UnknownInstructionSet, instruction_set, instruction_sets};
 pub use roofline::roofline;
 pub use scalar::Scalar;
 pub(crate) use scratch::{Lanes, Scratch, Sizes};

@@ -5,11 +5,12 @@ use std::{
     ops::{Add, AddAssign, Div, Mul, Neg, Sub},
 };
 
-use super::simd::Vectors;
+use super::{matmul::Product, simd::Vectors};
 
 /// `f32`, the type of the device for machines without a GPU, or `f64`, the type of the reference.
 pub trait Scalar:
     Vectors
+    + Product
     + Copy
     + Debug
     + Default

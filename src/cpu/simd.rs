@@ -2,7 +2,9 @@
 
 pub(crate) use pulp::{Simd, WithSimd};
 
-/// Runs `work`, compiled for the widest vectors of this machine.
+use super::instructions::arch;
+
+/// Runs `work`, compiled for the widest vectors of this machine, or those that `VGG_SIMD` names.
 ///
 /// For loops that the compiler turns into vector instructions: the binary is built for the oldest machine of the
 /// architecture, and this picks AVX2 or AVX-512 where they are. The operations and their order are the same, and
@@ -12,7 +14,7 @@ pub(crate) use pulp::{Simd, WithSimd};
 /// to be a struct whose [`WithSimd::with_simd`] is `#[inline(always)]`.
 #[inline(always)]
 pub(crate) fn wide<W: WithSimd>(work: W) -> W::Output {
-    pulp::Arch::new().dispatch(work)
+    arch().dispatch(work)
 }
 
 /// Values that one vector register of `V` holds, and what can be done to them.

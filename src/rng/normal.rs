@@ -122,6 +122,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_instruction_set_draws_the_same_bits() {
+        let draw = |arch: pulp::Arch| {
+            let mut values = vec![0.0; 1000];
+            arch.dispatch(Draw { key: key(5), index: 3, first: 70, std: 0.02, values: &mut values });
+            values.into_iter().map(f32::to_bits).collect::<Vec<_>>()
+        };
+        let scalar = draw(pulp::Arch::Scalar);
+        assert_eq!(draw(pulp::Arch::new()), scalar);
+        #[cfg(target_arch = "x86_64")]
+        if let Some(simd) = pulp::x86::V3::try_new() {
+            assert_eq!(draw(pulp::Arch::V3(simd)), scalar);
+        }
+    }
+
+    #[test]
     fn functions_are_those_of_the_library() {
         for i in 0..100_000u32 {
             let word = i.wrapping_mul(0x9E37_79B9) ^ i;

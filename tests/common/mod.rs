@@ -4,10 +4,10 @@
 
 mod golden;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, process::Command};
 
 use vgg_wgpu::{
-    cpu::{CpuExecutor, Scalar},
+    cpu::{CpuExecutor, Scalar, instruction_sets},
     dtype::DType,
     model::{Network, VggConfig},
     ops::{Adam, Control, Op},
@@ -25,6 +25,22 @@ pub use vgg_wgpu::verify::Tolerance;
 pub fn compare(name: &str, shape: &Shape, actual: &[f64], expected: &[f64], tolerance: Tolerance) {
     if let Err(difference) = check(name, shape, actual, expected, tolerance) {
         panic!("{difference}");
+    }
+}
+
+/// Runs those tests of this binary whose names contain `filter` again, on each instruction set of this machine but the
+/// widest. Does nothing where `VGG_SIMD` has picked one.
+#[track_caller]
+pub fn on_narrower_instruction_sets(filter: &str) {
+    if std::env::var_os("VGG_SIMD").is_some() {
+        return;
+    }
+    for set in &instruction_sets()[1..] {
+        let binary = std::env::current_exe().unwrap();
+        let output = Command::new(binary).arg(filter).env("VGG_SIMD", set).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "on {set}:\n{text}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(!text.contains(" 0 passed"), "on {set}: no test is called {filter:?}");
     }
 }
 

@@ -8,7 +8,7 @@ mod common;
 mod network;
 mod normalized;
 
-use common::{Tolerance, compare, largest, run_op};
+use common::{Tolerance, compare, largest, on_narrower_instruction_sets, run_op};
 use normalized::{BatchNorm, NormalizedConvolution, NormalizedPool};
 use vgg_wgpu::{
     ops::{
@@ -341,6 +341,11 @@ impl Middle for FullyConnected {
         let [db] = run(op, &[grad_output], ["grad_bias"]);
         (dx, vec![dw, db])
     }
+}
+
+#[test]
+fn narrower_instruction_sets_do_as_well() {
+    on_narrower_instruction_sets("");
 }
 
 #[test]
