@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let info = &weights.info;
     let [height, width] = info.source_size().map(|side| side as u32);
     let wanted = Wanted { height, width, channels: info.channels, polarity: None, resize: info.resize_size };
-    let mut session = Device::find("auto")?.evaluation(&weights, 1)?.session;
+    let mut session = Device::find("auto")?.evaluation(&weights, 1)?;
     for path in pictures {
         let pixels = picture::open(Path::new(path), &wanted)?.pixels;
         let probabilities = &session.predict(&pixels)?[0];

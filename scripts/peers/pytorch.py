@@ -5,7 +5,7 @@ then `batch` labels; each step sends them as bytes, resizes and normalises on th
 first step is done; then each line `N` on standard input runs N steps, waits for the device and prints one more.
 
 Modes: f32 (convolutions in full f32, TF32 off), tf32 (TF32 on), amp (f16 autocast, channels last, GradScaler),
-channels_last (f32, for a CPU). cudnn.benchmark is on.
+channels_last (as f32, channels last). cudnn.benchmark is on.
 """
 
 import argparse

@@ -15,6 +15,11 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 TORCH = "torch==2.15.0"
 
+# Uncounted steps of a peer's turn: they bring threads, caches and clocks back. As many as `vgg bench` has, or as fit a time.
+WARMUP, WARMUP_SECONDS = 5, 0.5
+
+FACTS = ("device", "driver", "parameters", "memory_bytes", "matrix_units_failure")
+
 
 class Failure(Exception):
     """A side that cannot go on, and why."""
@@ -48,12 +53,10 @@ class Ours:
     def __init__(self, name, binary, flags, batch, limit):
         self.name, self.batch, self.limit = name, batch, limit
         self.command = [str(binary), "--quiet", "bench", "--json", *flags]
-        self.facts, self.losses, self.starts, self.phases = {}, [], [], []
+        self.facts, self.losses, self.starts, self.phases, self.last = {}, [], [], [], {}
 
     def start(self):
-        """One step, to see that it can."""
-        self.turn(1)
-        self.phases.clear()
+        """Each turn starts anew."""
 
     def run(self, steps):
         with tempfile.TemporaryFile("w+") as errors:
@@ -70,8 +73,9 @@ class Ours:
 
     def turn(self, steps):
         """Seconds of a step."""
-        answer = self.run(steps)
-        self.facts = {name: answer[name] for name in ("device", "driver", "parameters", "memory_bytes")}
+        self.last = {}
+        self.last = answer = self.run(steps)
+        self.facts = {name: answer.get(name) for name in FACTS}
         self.starts.append(answer["start_to_first_step_s"])
         self.losses = [answer["first_loss"], answer["last_loss"]]
         self.phases.append([answer[f"{phase}_ms"]["median"] for phase in ("forward", "backward", "update")])
@@ -89,7 +93,7 @@ class Peer:
         self.name, self.batch, self.limit, self.cpu_time = name, batch, limit, cpu_time
         self.command = [str(word) for word in command]
         self.facts, self.losses, self.starts, self.phases = {}, [], [], []
-        self.process = None
+        self.process, self.warmup, self.last = None, 1, {}
 
     def start(self):
         self.errors = tempfile.TemporaryFile("w+")
@@ -98,6 +102,7 @@ class Peer:
             self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True)
         self.facts = self.answer()
         self.starts.append(time.perf_counter() - started)
+        self.last = self.facts | {"start_to_first_step_s": self.starts[-1]}
         self.losses.append(self.facts["loss"])
         self.process.send_signal(signal.SIGSTOP)
 
@@ -126,15 +131,18 @@ class Peer:
         return self.answer()
 
     def turn(self, steps):
-        """Seconds of a step. One step, which is not counted, brings threads and caches back."""
+        """Seconds of a step."""
+        self.last = {}
         self.process.send_signal(signal.SIGCONT)
-        self.ask(1)
+        self.ask(self.warmup)
         before = self.cpu_seconds() if self.cpu_time else 0
         answer = self.ask(steps)
         seconds = self.cpu_seconds() - before if self.cpu_time else answer["seconds"]
         self.process.send_signal(signal.SIGSTOP)
         self.losses.append(answer["loss"])
         self.facts["memory_bytes"] = answer.get("memory_bytes")
+        self.last = answer
+        self.warmup = max(1, min(WARMUP, int(WARMUP_SECONDS * steps / seconds)))
         return seconds / steps
 
     def close(self):
@@ -146,6 +154,12 @@ class Peer:
 def our_binary(given):
     if given:
         return given.resolve()
+    packed = ROOT / "vgg"  # `scripts/bench-gpu --pack` puts it there
+    if packed.exists():
+        return packed
+    if not shutil.which("cargo"):
+        say("there is no cargo to build vgg; --binary takes one built elsewhere")
+        raise SystemExit(1)
     say("cargo build --release")
     if subprocess.run(["cargo", "build", "--release", "--quiet"], cwd=ROOT).returncode:
         raise SystemExit(1)
@@ -163,19 +177,24 @@ def cpu_step():
     return next(path for path in built if path and "cpu_step" in path)
 
 
-def torch_python():
+def torch_python(install):
     """A Python that has PyTorch: this one, or that of an environment under target/, which is made where needed."""
-    has_torch = [sys.executable, "-c", "import torch"]
-    if subprocess.run(has_torch, stderr=subprocess.DEVNULL).returncode == 0:
+    if has_torch(sys.executable):
         return sys.executable
     folder = TARGET / "peers" / "venv"
     python = folder / "bin" / "python"
-    if not python.exists() or subprocess.run([python, *has_torch[1:]], stderr=subprocess.DEVNULL).returncode:
+    if not (python.exists() and has_torch(python)):
+        if not install:
+            raise Skip(f"{sys.executable} has no PyTorch, and --no-install forbids to install it")
         say(f"pip install {TORCH} into {folder}")
         made = subprocess.run([sys.executable, "-m", "venv", folder]).returncode == 0
         if not made or subprocess.run([python, "-m", "pip", "install", "--quiet", TORCH, "numpy"]).returncode:
             raise Skip(f"PyTorch is not installed, and `pip install {TORCH}` failed")
     return str(python)
+
+
+def has_torch(python):
+    return subprocess.run([python, "-c", "import torch"], stderr=subprocess.DEVNULL).returncode == 0
 
 
 def has_cuda(python):

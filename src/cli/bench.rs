@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    args, device,
+    args,
+    device::{self, without_matrix_units},
     measured::{Measured, Spread},
     output::{note, print},
     table::{Align, bytes, table},
@@ -57,6 +58,9 @@ struct Figures {
     start_to_first_step_s: f64,
     start_s: Start,
     memory_bytes: u64,
+    /// Where f16 ran without the matrix units because they fail their self-test: how they fail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    matrix_units_failure: Option<String>,
 }
 
 /// Where the time from the start to the end of the first step goes, in seconds.
@@ -152,6 +156,7 @@ fn measure(
         start_to_first_step_s,
         start_s: Start { device, data, opening, first_step },
         memory_bytes: measure.executor().allocated_bytes(),
+        matrix_units_failure: measured.device.matrix_units_failure().map(str::to_owned),
     })
 }
 
@@ -204,6 +209,8 @@ fn differences(now: &Figures, baseline: &Figures) -> Vec<String> {
     compare("device", now.device.clone(), baseline.device.clone());
     compare("driver", now.driver.clone(), baseline.driver.clone());
     compare("version", now.version.clone(), baseline.version.clone());
+    let units = |figures: &Figures| figures.matrix_units_failure.is_none().to_string();
+    compare("matrix units pass their self-test", units(now), units(baseline));
     let keys = now.settings.keys().chain(baseline.settings.keys().filter(|k| !now.settings.contains_key(*k)));
     for key in keys {
         compare(key, show(now.settings.get(key)), show(baseline.settings.get(key)));
@@ -257,6 +264,9 @@ fn render(figures: &Figures, baseline: Option<&Figures>) -> Result<String> {
     )?;
     writeln!(text, "waiting for images   {:.2} % of the steps", figures.loading_percent)?;
     writeln!(text, "memory               {}", bytes(figures.memory_bytes))?;
+    if let Some(failure) = &figures.matrix_units_failure {
+        writeln!(text, "kernels              {}", without_matrix_units(failure))?;
+    }
     if let Some(baseline) = baseline {
         let rows: Vec<Vec<String>> = ratios(figures, baseline)
             .map(|(name, now, then, ratio)| {
@@ -273,4 +283,43 @@ fn render(figures: &Figures, baseline: Option<&Figures>) -> Result<String> {
         text += &table(&columns, &rows);
     }
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As `--json` prints it, and as it was printed before the matrix units had a place in it.
+    fn figures(matrix_units_failure: Option<&str>) -> Figures {
+        let one = Spread::of([1.0]);
+        let mut json = serde_json::json!({
+            "schema": SCHEMA, "version": "0", "device": "a GPU", "driver": "", "recipe": "report", "settings": {},
+            "parameters": 1, "steps": 1, "warmup": 3, "step_ms": one, "images_per_second": one, "forward_ms": one,
+            "backward_ms": one, "update_ms": one, "first_loss": 2.3, "last_loss": 2.3, "start_to_first_step_s": 1.0,
+            "start_s": { "device": 0.1, "data": 0.1, "opening": 0.1, "first_step": 0.1 }, "memory_bytes": 1,
+        });
+        if let Some(failure) = matrix_units_failure {
+            json["matrix_units_failure"] = failure.into();
+        }
+        serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn a_result_says_that_the_matrix_units_fail() {
+        let (good, bad) = (figures(None), figures(Some("linear.forward/cooperative: NaN")));
+        let text = render(&bad, None).unwrap();
+        assert!(
+            text.contains("fail their self-test") && text.contains("linear.forward/cooperative: NaN"),
+            "{text}"
+        );
+        assert!(!render(&good, None).unwrap().contains("self-test"));
+        assert_eq!(
+            differences(&bad, &good),
+            ["matrix units pass their self-test: true there, false here"],
+            "a baseline with them is no like for like"
+        );
+        assert!(differences(&bad, &bad).is_empty());
+        assert_eq!(serde_json::to_value(&good).unwrap().get("matrix_units_failure"), None);
+        assert!(serde_json::to_value(&bad).unwrap()["matrix_units_failure"].is_string());
+    }
 }

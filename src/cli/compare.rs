@@ -204,7 +204,7 @@ fn sides<'a>(mut config: TrainConfig, flags: &'a Flags, quiet: bool) -> Result<[
 fn cost(side: &Side<'_>, data: &DataSets, device: &Device) -> Result<Cost> {
     let network = network(&side.config, data)?;
     let (parameters, flops) = (network.values(), forward_flops(&network)?);
-    let session = opened(device.training(&side.config, data, network)?);
+    let session = opened(device, device.training(&side.config, data, network)?);
     let mut measure = Measure::new(session, side.config.clone(), data)?;
     for _ in 0..STEPS[0] {
         measure.step()?;
@@ -284,7 +284,7 @@ fn trained(
     quiet: bool,
 ) -> Result<Option<Quality>> {
     let config = side.config.clone();
-    let session = opened(device.training(&config, data, network(&config, data)?)?);
+    let session = opened(device, device.training(&config, data, network(&config, data)?)?);
     let mut trainer = Trainer::new(session, config, data, directory)?;
     match trainer.run(stop, &mut Progress::new(quiet))? {
         Outcome::Interrupted { .. } => Ok(None),
@@ -301,7 +301,7 @@ fn trained(
 fn loaded(config: &TrainConfig, path: &Path, data: &DataSets, device: &Device) -> Result<Quality> {
     let weights = Weights::read(path, None)?;
     let data = &data.clone().normalized_by(&weights.info.normalization());
-    let mut session = opened(device.training(config, data, network(config, data)?)?);
+    let mut session = opened(device, device.training(config, data, network(config, data)?)?);
     session.load(&weights)?;
     let [_, test] = loaders(config, data)?;
     let evaluation = session.evaluate(&test, |_, _| {})?;

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 
 use super::{Usage, args, kernels, output::note, table::bytes};
 use crate::{
-    device::{Device, DeviceError, Opened},
+    device::{Device, DeviceError},
     gpu::Adapter,
     train::Session,
 };
@@ -54,10 +54,15 @@ fn line(device: &Device) -> String {
     format!("device    {}{memory} ({})", device.name(), device.reason())
 }
 
-/// The session, after a line for the person where the matrix units failed their self-test.
-pub(super) fn opened(opened: Opened) -> Session {
-    if let Some(failure) = opened.without_matrix_units {
-        note(false, &format!("kernels   f16 without matrix units, which fail their self-test: {failure}"));
+/// A session that was opened on a device, after a line for the person where the matrix units failed their self-test.
+pub(super) fn opened(device: &Device, session: Session) -> Session {
+    if let Some(failure) = device.matrix_units_failure() {
+        note(false, &format!("kernels   {}", without_matrix_units(failure)));
     }
-    opened.session
+    session
+}
+
+/// What a result says of a device whose matrix units fail.
+pub(super) fn without_matrix_units(failure: &str) -> String {
+    format!("f16 without the matrix units, which fail their self-test; expect it to be slower: {failure}")
 }

@@ -53,7 +53,7 @@ pub(super) fn run(flags: &args::Eval, quiet: bool) -> Result<()> {
     let batch = (flags.batch_size as usize).min(test.len());
     let loader = Loader::evaluate(Arc::clone(&test), batch)?;
     let mut session =
-        opened(device.inference(&weights, batch, [test.height(), test.width()], Mode::Evaluate)?);
+        opened(&device, device.inference(&weights, batch, [test.height(), test.width()], Mode::Evaluate)?);
     let bar = if quiet || flags.json { ProgressBar::hidden() } else { ProgressBar::new(0) };
     let evaluation = session.evaluate(&loader, |done, of| {
         bar.set_length(of as u64);

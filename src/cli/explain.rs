@@ -78,7 +78,7 @@ pub(super) fn run(flags: &Flags, quiet: bool) -> Result<()> {
     let device = choose_and_say(&flags.device.device, &flags.kernels, quiet)?;
     let pixels = picture::open(&flags.image, &wanted(info, flags.ink))?.pixels;
     let source = info.source_size();
-    let mut session = opened(device.inference(&weights, 1, source, Mode::Explain(relu))?);
+    let mut session = opened(&device, device.inference(&weights, 1, source, Mode::Explain(relu))?);
     let explanation = session.explain(&pixels, class)?;
     print(&render(&explanation, layer, info))?;
     let path = flags.output.clone().unwrap_or_else(|| default_output(&flags.image));

@@ -44,7 +44,7 @@ impl Measured {
         let network = network(&config, &data)?;
         note(quiet, &describe(&config, &network));
         let parameters = network.values();
-        let session = opened(device.training(&config, &data, network)?);
+        let session = opened(&device, device.training(&config, &data, network)?);
         let measure = Measure::new(session, config.clone(), &data)?;
         let opened = begin.elapsed().as_secs_f64();
         let seconds = [found, read - found, opened - read];

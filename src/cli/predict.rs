@@ -34,7 +34,7 @@ pub(super) fn run(flags: &args::Predict, quiet: bool) -> Result<()> {
     }
     if !pictures.is_empty() {
         let batch = pictures.len().min(BATCH);
-        let mut session = opened(device.evaluation(&weights, batch)?);
+        let mut session = opened(&device, device.evaluation(&weights, batch)?);
         let pixels: Vec<u8> =
             pictures.iter().flat_map(|(_, picture)| picture.pixels.iter().copied()).collect();
         let answers = session.predict(&pixels).map_err(|error| {

@@ -6,7 +6,8 @@ use anyhow::{Context, Result};
 use serde_json::json;
 
 use super::{
-    args, device,
+    args,
+    device::{self, without_matrix_units},
     measured::{Measured, median},
     output::{note, print},
     profile_picture, profile_table, profile_trace,
@@ -100,12 +101,17 @@ pub(super) fn run(flags: &args::Profile, quiet: bool) -> Result<()> {
                 "tflops": roofline.flops_per_second / 1e12,
                 "gigabytes_per_second": roofline.bytes_per_second / 1e9,
             },
+            "matrix_units_failure": measured.device.matrix_units_failure(),
             "step_ms": rows.iter().map(|row| row.ns / 1e6).sum::<f64>(),
             "rows": rows.iter().map(as_json).collect::<Vec<_>>(),
         });
         print(&format!("{head}\n"))?;
     } else {
-        print(&profile_table::render(&rows, &roofline, measured.config.batch_size, flags.all))?;
+        let mut text = profile_table::render(&rows, &roofline, measured.config.batch_size, flags.all);
+        if let Some(failure) = measured.device.matrix_units_failure() {
+            text += &format!("kernels: {}\n", without_matrix_units(failure));
+        }
+        print(&text)?;
     }
     // The figures are out before a file that cannot be written ends the command.
     let last = runs.last().map_or(&[][..], Vec::as_slice);

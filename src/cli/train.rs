@@ -11,7 +11,8 @@ use std::{
 use anyhow::{Context, Result};
 
 use super::{
-    DONE, FAILED, args, capture, data, device,
+    DONE, FAILED, args, capture, data,
+    device::{self, without_matrix_units},
     output::{note, print},
     plan,
     progress::Progress,
@@ -216,7 +217,7 @@ pub(super) fn run(flags: &args::Train, quiet: bool) -> Result<u8> {
         Some((directory, _)) => directory,
         None => RunDirectory::create(&config)?,
     };
-    let session = device::opened(planned.open()?);
+    let session = device::opened(&device, planned.open()?);
     let board = flags.tensorboard.then(|| TensorBoard::create(directory.path())).transpose()?;
     let mut trainer = Trainer::new(session, config.clone(), &data, directory)?;
     if let Some(checkpoint) = &checkpoint {
@@ -237,7 +238,10 @@ pub(super) fn run(flags: &args::Train, quiet: bool) -> Result<u8> {
                 note(quiet, &format!("captured  step {step}; the debugger has it"));
             }
             // The figures first: they do not depend on whether the page can be written.
-            print(&render(&summary, trainer.directory().path(), paper(&config)?))?;
+            let failure = device.matrix_units_failure();
+            print(&render(&summary, trainer.directory().path(), paper(&config)?, failure))?;
+            let units = failure.map(|failure| format!("\nkernels   {}", without_matrix_units(failure)));
+            let description = description + &units.unwrap_or_default();
             print(&report(&mut trainer, &config, &data, &description)?)?;
             Ok(DONE)
         }
@@ -313,7 +317,12 @@ fn paper(config: &TrainConfig) -> Result<Option<&'static str>> {
 }
 
 /// The last and the best epoch, next to the paper's figures under the heading `paper`.
-fn render(summary: &Summary, directory: &Path, paper: Option<&str>) -> String {
+fn render(
+    summary: &Summary,
+    directory: &Path,
+    paper: Option<&str>,
+    matrix_units_failure: Option<&str>,
+) -> String {
     let percent = |fraction: f64| format!("{:.2} %", 100.0 * fraction);
     let loss = |loss: f64| format!("{loss:.4}");
     let values = |row: &crate::train::Row| {
@@ -347,12 +356,38 @@ fn render(summary: &Summary, directory: &Path, paper: Option<&str>) -> String {
     );
     text += &format!("weights    {}\n", directory.join("best.safetensors").display());
     text += &format!("curves     {}\n", directory.join("curves.svg").display());
+    if let Some(failure) = matrix_units_failure {
+        text += &format!("kernels    {}\n", without_matrix_units(failure));
+    }
     text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::Row;
+
+    #[test]
+    fn the_summary_says_that_the_matrix_units_fail() {
+        let row = Row {
+            epoch: 1,
+            step: 1,
+            train_loss: 0.1,
+            train_accuracy: 0.9,
+            test_loss: 0.1,
+            test_accuracy: 0.9,
+            learning_rate: 1e-3,
+            images_per_second: 1.0,
+            seconds: 1.0,
+        };
+        let summary = Summary { last: row, best: row, early: None, seconds: 1.0, images_per_second: 1.0 };
+        let text = render(&summary, Path::new("run"), None, Some("linear.forward/cooperative: NaN"));
+        assert!(
+            text.contains("fail their self-test") && text.contains("linear.forward/cooperative: NaN"),
+            "{text}"
+        );
+        assert!(!render(&summary, Path::new("run"), None, None).contains("self-test"));
+    }
 
     #[test]
     fn the_papers_figures_stand_next_to_its_own_layers_on_mnist() {

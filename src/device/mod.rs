@@ -7,10 +7,12 @@
 mod memory;
 mod planned;
 
+use std::sync::OnceLock;
+
 use thiserror::Error;
 
 pub use memory::system_memory;
-pub use planned::{Opened, Planned};
+pub use planned::Planned;
 
 use crate::{
     cpu::{self, CpuExecutor},
@@ -26,6 +28,8 @@ use crate::{
 pub struct Device {
     selection: Selection,
     options: Options,
+    /// Why the matrix units are not used, once a program with f16 was opened on a device where they fail.
+    matrix_units_failure: OnceLock<String>,
 }
 
 /// What can go wrong between a request and a program that runs.
@@ -181,16 +185,23 @@ impl Device {
         Ok(self.adapter().map(of).transpose()?)
     }
 
-    /// An executor of a program, and why it does without the matrix units where their self-test failed.
+    /// An executor of a program. Where the program has f16, the matrix units are tried first, and left alone where they fail.
     ///
     /// # Errors
     /// [`DeviceError::Open`].
-    pub fn executor(&self, program: Program) -> Result<(Box<dyn Executor>, Option<String>), DeviceError> {
-        let Some(adapter) = self.adapter() else {
-            return Ok((Box::new(CpuExecutor::<f32>::new(program)), None));
-        };
+    pub fn executor(&self, program: Program) -> Result<Box<dyn Executor>, DeviceError> {
+        let Some(adapter) = self.adapter() else { return Ok(Box::new(CpuExecutor::<f32>::new(program))) };
         let (executor, failure) = verify::open(adapter, program, &self.options)?;
-        Ok((Box::new(executor), failure))
+        if let Some(failure) = failure {
+            // A device that opens several programs fails them all alike.
+            let _ = self.matrix_units_failure.set(failure);
+        }
+        Ok(Box::new(executor))
+    }
+
+    /// Why the matrix units were left alone, where they were: a result measured without them has to say so.
+    pub fn matrix_units_failure(&self) -> Option<&str> {
+        self.matrix_units_failure.get().map(String::as_str)
     }
 
     /// Plans a network, and refuses what does not fit before anything is allocated.
@@ -205,7 +216,7 @@ impl Device {
     ///
     /// # Errors
     /// Those of [`Device::plan`], and [`DeviceError::Train`] where the weights are no network's.
-    pub fn evaluation(&self, weights: &Weights, batch: usize) -> Result<Opened, DeviceError> {
+    pub fn evaluation(&self, weights: &Weights, batch: usize) -> Result<Session, DeviceError> {
         self.inference(weights, batch, weights.info.source_size(), Mode::Evaluate)
     }
 
@@ -219,7 +230,7 @@ impl Device {
         batch: usize,
         source: [usize; 2],
         mode: Mode,
-    ) -> Result<Opened, DeviceError> {
+    ) -> Result<Session, DeviceError> {
         let normalization = weights.info.normalization();
         let settings = Settings {
             batch,
@@ -230,9 +241,9 @@ impl Device {
             precision: Precision::F32,
             limits: self.limits(),
         };
-        let mut opened = self.plan(weights.network.clone(), settings)?.open()?;
-        opened.session.load(weights)?;
-        Ok(opened)
+        let mut session = self.plan(weights.network.clone(), settings)?.open()?;
+        session.load(weights)?;
+        Ok(session)
     }
 
     /// A new run of a configuration: opens its data set, makes its directory and its network.
@@ -254,7 +265,7 @@ impl Device {
         let source: DataSource = config.data.parse()?;
         let data = source.open(&crate::data::Options::new(config.image_size))?;
         let network = config.vgg(data.train.channels(), data.train.classes()).network()?;
-        let session = self.training(&config, &data, network)?.session;
+        let session = self.training(&config, &data, network)?;
         let directory = RunDirectory::create(&config)?;
         Ok(Trainer::new(session, config, &data, directory)?)
     }
@@ -268,20 +279,52 @@ impl Device {
         config: &TrainConfig,
         data: &DataSets,
         network: Network,
-    ) -> Result<Opened, DeviceError> {
+    ) -> Result<Session, DeviceError> {
         self.plan(network, config.settings(&*data.train, self.limits()))?.open()
     }
 }
 
 impl From<Selection> for Device {
     fn from(selection: Selection) -> Self {
-        Self { selection, options: Options::default() }
+        Self { selection, options: Options::default(), matrix_units_failure: OnceLock::new() }
     }
 }
 
-/// An opened session.
-impl From<Opened> for Session {
-    fn from(opened: Opened) -> Self {
-        opened.session
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_remembers_that_its_matrix_units_fail() {
+        let device = Device::find("cpu").unwrap();
+        assert_eq!(device.matrix_units_failure(), None);
+        device.matrix_units_failure.set("linear.forward/cooperative: NaN".to_owned()).unwrap();
+        let device = device.with_options(Options::default());
+        assert_eq!(device.matrix_units_failure(), Some("linear.forward/cooperative: NaN"));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_the_largest_batch_that_does() {
+        let config = TrainConfig::builtin("quick").unwrap();
+        let network = config.vgg(1, 10).network().unwrap();
+        let device = Device::find("cpu").unwrap();
+        let settings = Settings {
+            batch: 64,
+            source: [28, 28],
+            mean: vec![0.5],
+            std: vec![0.5],
+            mode: Mode::Evaluate,
+            precision: Precision::F32,
+            limits: device.limits(),
+        };
+        let planned = Planned::unlimited(&device, network, settings).unwrap();
+        let peak = planned.peak().unwrap();
+        assert!(planned.refuse_beyond(None).is_ok() && planned.refuse_beyond(Some(peak)).is_ok());
+        let error = planned.refuse_beyond(Some(peak / 2)).err().unwrap();
+        let DeviceError::Memory { batch: 64, needs, has, largest: Some(largest) } = error else {
+            panic!("{error}")
+        };
+        assert!((needs, has) == (peak, peak / 2) && (1..64).contains(&largest), "{largest}");
+        assert!(planned.largest_batch(0).is_none());
     }
 }

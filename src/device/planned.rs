@@ -19,14 +19,6 @@ pub struct Planned<'a> {
     pub lowered: Lowered,
 }
 
-/// A session that was opened on a device.
-pub struct Opened {
-    /// The session.
-    pub session: Session,
-    /// Why it does without the matrix units, where their self-test failed.
-    pub without_matrix_units: Option<String>,
-}
-
 impl<'a> Planned<'a> {
     pub(super) fn new(device: &'a Device, network: Network, settings: Settings) -> Result<Self, DeviceError> {
         let planned = Self::unlimited(device, network, settings)?;
@@ -100,9 +92,8 @@ impl<'a> Planned<'a> {
     ///
     /// # Errors
     /// [`DeviceError::Open`].
-    pub fn open(self) -> Result<Opened, DeviceError> {
-        let (executor, without_matrix_units) = self.device.executor(self.lowered.program.clone())?;
-        let session = Session::new(executor, &self.lowered, self.network);
-        Ok(Opened { session, without_matrix_units })
+    pub fn open(self) -> Result<Session, DeviceError> {
+        let executor = self.device.executor(self.lowered.program.clone())?;
+        Ok(Session::new(executor, &self.lowered, self.network))
     }
 }
