@@ -131,7 +131,7 @@ impl Normalization {
     /// # Errors
     /// What is wrong with which channel, in words.
     pub fn check(&self) -> Result<(), String> {
-        let faulty = |(mean, std): (&f32, &f32)| !mean.is_finite() || !(std.is_normal() && *std > 0.0);
+        let faulty = |(mean, std): (&f32, &f32)| !(mean.is_finite() && std.is_normal() && *std > 0.0);
         match self.mean.iter().zip(&self.std).position(faulty) {
             None => Ok(()),
             Some(channel) => Err(format!(

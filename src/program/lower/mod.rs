@@ -218,7 +218,7 @@ pub fn lower(network: &Network, settings: &Settings) -> Result<Lowered, LowerErr
     }
     for (channel, (&mean, &std)) in settings.mean.iter().zip(&settings.std).enumerate() {
         // They become constants of the kernels. A subnormal number may be 0 there.
-        if !mean.is_finite() || !(std.is_normal() && std > 0.0) {
+        if !(mean.is_finite() && std.is_normal() && std > 0.0) {
             return Err(LowerError::Normalization { channel, mean, std });
         }
     }
