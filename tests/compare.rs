@@ -127,7 +127,12 @@ fn another_run_in_a_sides_place_is_found_before_anything_is_trained() {
     let here = folder.path();
     fs::create_dir_all(here.join("out/standard")).unwrap();
     fs::write(here.join("out/standard/best.safetensors"), "precious").unwrap();
-    fail(here, &format!("compare {TINY} --output-dir out"), 1, "out/standard holds another run");
+    fail(
+        here,
+        &format!("compare {TINY} --output-dir out"),
+        1,
+        "out/standard holds the best weights of a run",
+    );
     assert!(!here.join("out/custom/checkpoint.safetensors").exists(), "nothing was trained");
     assert_eq!(fs::read_to_string(here.join("out/standard/best.safetensors")).unwrap(), "precious");
 }

@@ -359,7 +359,8 @@ fn what_was_found_out_is_kept_while_the_files_stay() {
     assert_eq!(open().normalization(), healed.normalization());
     assert_eq!(scans.load(Ordering::SeqCst), 3);
     for file in files(cache.path()) {
-        let mut kept: toml::Table = fs::read_to_string(&file).unwrap().parse().unwrap();
+        // That of the other content is still damaged.
+        let Ok(mut kept) = fs::read_to_string(&file).unwrap().parse::<toml::Table>() else { continue };
         kept["std"] = vec![0.0; 3].into();
         fs::write(file, kept.to_string()).unwrap();
     }

@@ -297,6 +297,7 @@ fn a_resumed_run_with_everything_equals_an_uninterrupted_one() {
             let folder = tempdir().unwrap();
             let mut trainer = runs::start(&config(folder.path()));
             runs::interrupt(&mut trainer, |event| matches!(event, Event::Step(s) if s.step == step));
+            drop(trainer);
             runs::finish(&mut runs::resume(folder.path(), "").unwrap());
             runs::assert_same_run(whole.path(), folder.path());
         }
@@ -389,6 +390,7 @@ fn a_run_ends_when_patience_does_and_can_go_on_with_more() {
     assert_eq!((summary.best.epoch, summary.last.epoch, summary.early), (1, 5, Some(4)));
     let mut trainer = runs::start(&idle(folder.path(), 2));
     runs::interrupt(&mut trainer, |event| matches!(event, Event::Step(s) if s.step == 53));
+    drop(trainer);
     let summary = runs::finish(&mut runs::resume(folder.path(), "").unwrap());
     assert_eq!((summary.last.epoch, summary.early), (3, Some(2)));
     let error = runs::resume(folder.path(), "").err().unwrap().to_string();

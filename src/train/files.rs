@@ -147,7 +147,7 @@ pub(super) fn write_whole<E: From<FileError>>(
     Ok(temporary.replace(path).map_err(failed)?)
 }
 
-/// As [`write_whole`], for text in memory.
+/// Writes text to a file that is replaced as a whole: whatever happens, `path` holds either its old content or all of the new.
 ///
 /// # Errors
 /// [`FileError`] where the system refuses.
