@@ -7,16 +7,16 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
-    sync::OnceLock,
+    sync::{OnceLock, atomic::AtomicBool},
 };
 
-use runs::{config, finish, start, tensors};
+use runs::{config, finish, names, resume, start, tensors};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use tempfile::{TempDir, tempdir};
 use vgg_wgpu::{
     data::Loader,
     model::{PoolStride, Semantics, VggConfig},
-    train::{Checkpoint, TrainConfig, TrainError, Weights},
+    train::{Checkpoint, Event, RunDirectory, RunError, TrainConfig, TrainError, Weights},
 };
 
 /// A finished run of two steps, made once.
@@ -368,4 +368,53 @@ fn pytorch_loads_the_weights() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/load_state_dict.py");
     let status = Command::new("python3").arg(script).arg(path).args(files).status().unwrap();
     assert!(status.success());
+}
+
+/// Best weights without a checkpoint: what a stop leaves before the first checkpoint gives way to a new run, a result does
+/// not.
+#[test]
+fn best_weights_without_a_checkpoint_are_kept_where_they_are_a_result() {
+    let folder = tempdir().unwrap();
+    let one = |folder: &Path| TrainConfig { steps: Some(1), ..config(folder) };
+    finish(&mut start(&one(folder.path())));
+    let [best, metrics] = ["best.safetensors", "metrics.csv"].map(|name| folder.path().join(name));
+    let weights = fs::read(&best).unwrap();
+    fs::remove_file(folder.path().join("checkpoint.safetensors")).unwrap();
+    let kept = |why: &str| {
+        let error = RunDirectory::create(&one(folder.path())).unwrap_err();
+        assert!(matches!(error, RunError::Results { .. }), "{why}: {error}");
+        assert!(error.to_string().contains("best.safetensors"), "{error}");
+        let error = resume(folder.path(), "").err().unwrap().to_string();
+        assert!(error.contains("no checkpoint to resume"), "{why}: {error}");
+        assert!(
+            error.contains("vgg train --weights") && error.contains("best.safetensors"),
+            "{why}: {error}"
+        );
+        assert!(fs::read(&best).unwrap() == weights, "{why}");
+    };
+    kept("the metrics are there");
+    fs::rename(folder.path().join("config.toml"), folder.path().join("config")).unwrap();
+    kept("no run is known");
+    fs::remove_file(&metrics).unwrap();
+    kept("weights alone");
+    fs::rename(folder.path().join("config"), folder.path().join("config.toml")).unwrap();
+    let error = resume(folder.path(), "").err().unwrap().to_string();
+    assert!(error.contains("stopped before its first; start it again: vgg train --recipe"), "{error}");
+    let directory = RunDirectory::create(&one(folder.path())).unwrap();
+    assert!(!best.exists(), "another run's weights");
+    drop(directory);
+    // The command that the error names, in the library's words.
+    let recipe = TrainConfig::recipe(folder.path().join("config.toml").to_str().unwrap()).unwrap();
+    assert_eq!(recipe, one(folder.path()));
+}
+
+/// The checkpoint's place is taken by a directory: the run ends with an error that names it, and leaves no rest.
+#[test]
+fn a_checkpoint_that_cannot_be_written_is_named() {
+    let folder = tempdir().unwrap();
+    let mut trainer = start(&TrainConfig { steps: Some(1), ..config(folder.path()) });
+    fs::create_dir_all(folder.path().join("checkpoint.safetensors/in the way")).unwrap();
+    let error = trainer.run(&AtomicBool::new(false), &mut |_: &Event<'_>| {}).unwrap_err().to_string();
+    assert!(error.starts_with("cannot write") && error.contains("checkpoint.safetensors"), "{error}");
+    assert!(names(folder.path()).iter().all(|name| !name.ends_with(".tmp")));
 }

@@ -445,10 +445,9 @@ fn weights_that_give_no_numbers_are_named() {
     fs::write(folder.path().join("flat.safetensors"), flat).unwrap();
     GrayImage::from_pixel(28, 28, image::Luma([90])).save(folder.path().join("grey.png")).unwrap();
     for (weights, says) in [("large.safetensors", "of image 0 is"), ("flat.safetensors", "std 0.0")] {
-        for command in
-            [&["eval"][..], &["eval", "--json"], &["predict", "grey.png"], &["explain", "grey.png"]]
-        {
-            let args = [command, &["--device", "cpu", "--weights", weights]].concat();
+        for command in ["eval", "eval --json", "predict grey.png", "explain grey.png"] {
+            let command: Vec<&str> = command.split(' ').collect();
+            let args = [&command[..], &["--device", "cpu", "--weights", weights]].concat();
             fail(folder.path(), &args, 1, &[weights, says, "take another checkpoint"]);
             assert_eq!(text(&run(folder.path(), &args).stdout), "", "{args:?}");
         }

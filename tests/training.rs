@@ -20,7 +20,7 @@ use vgg_wgpu::{
     data::Loader,
     model::Architecture,
     program::{Executor, ExecutorError, Program, TensorId},
-    train::{CSV_HEADER, Event, LrScheduler, RunDirectory, RunError, TrainConfig, TrainError, Trainer},
+    train::{CSV_HEADER, Event, LrScheduler, RunDirectory, TrainConfig, TrainError, Trainer},
 };
 
 const FILES: [&str; 5] =
@@ -444,55 +444,6 @@ fn a_lock_is_taken_over_from_the_dead_and_from_nobody_else() {
         assert_eq!(fs::read_to_string(&precious).unwrap(), "17");
         assert!(!folder.path().join("absent").exists() && lock.is_symlink());
     }
-}
-
-/// Best weights without a checkpoint: what a stop leaves before the first checkpoint gives way to a new run, a result does
-/// not.
-#[test]
-fn best_weights_without_a_checkpoint_are_kept_where_they_are_a_result() {
-    let folder = tempdir().unwrap();
-    let one = |folder: &Path| TrainConfig { steps: Some(1), ..config(folder) };
-    finish(&mut start(&one(folder.path())));
-    let [best, metrics] = ["best.safetensors", "metrics.csv"].map(|name| folder.path().join(name));
-    let weights = fs::read(&best).unwrap();
-    fs::remove_file(folder.path().join("checkpoint.safetensors")).unwrap();
-    let kept = |why: &str| {
-        let error = RunDirectory::create(&one(folder.path())).unwrap_err();
-        assert!(matches!(error, RunError::Results { .. }), "{why}: {error}");
-        assert!(error.to_string().contains("best.safetensors"), "{error}");
-        let error = resume(folder.path(), "").err().unwrap().to_string();
-        assert!(error.contains("no checkpoint to resume"), "{why}: {error}");
-        assert!(
-            error.contains("vgg train --weights") && error.contains("best.safetensors"),
-            "{why}: {error}"
-        );
-        assert!(fs::read(&best).unwrap() == weights, "{why}");
-    };
-    kept("the metrics are there");
-    fs::rename(folder.path().join("config.toml"), folder.path().join("config")).unwrap();
-    kept("no run is known");
-    fs::remove_file(&metrics).unwrap();
-    kept("weights alone");
-    fs::rename(folder.path().join("config"), folder.path().join("config.toml")).unwrap();
-    let error = resume(folder.path(), "").err().unwrap().to_string();
-    assert!(error.contains("stopped before its first; start it again: vgg train --recipe"), "{error}");
-    let directory = RunDirectory::create(&one(folder.path())).unwrap();
-    assert!(!best.exists(), "another run's weights");
-    drop(directory);
-    // The command that the error names, in the library's words.
-    let recipe = TrainConfig::recipe(folder.path().join("config.toml").to_str().unwrap()).unwrap();
-    assert_eq!(recipe, one(folder.path()));
-}
-
-/// The checkpoint's place is taken by a directory: the run ends with an error that names it, and leaves no rest.
-#[test]
-fn a_checkpoint_that_cannot_be_written_is_named() {
-    let folder = tempdir().unwrap();
-    let mut trainer = start(&TrainConfig { steps: Some(1), ..config(folder.path()) });
-    fs::create_dir_all(folder.path().join("checkpoint.safetensors/in the way")).unwrap();
-    let error = trainer.run(&AtomicBool::new(false), &mut |_: &Event<'_>| {}).unwrap_err().to_string();
-    assert!(error.starts_with("cannot write") && error.contains("checkpoint.safetensors"), "{error}");
-    assert!(names(folder.path()).iter().all(|name| !name.ends_with(".tmp")));
 }
 
 #[test]
