@@ -57,6 +57,7 @@ units='"matrix_units_failure": "linear.forward: NaN",'
 echo "a first line of $word" >&2
 [ "${FAKE_HANG:-}" = "$word" ] && exec sleep 60
 case $word in
+    plan) echo 'device    Fake [discrete GPU, Vulkan] (asked for)' >&2 ;;
     bench)
         [ "$(grep -c 'bench' "$FAKE_LOG")" -gt "${FAKE_ANSWERS:-1000}" ] && exec sleep 60
         echo '{"device": "Fake [discrete GPU, Vulkan]", "driver": "fake 1", "parameters": 1, "memory_bytes": 1,' "$units" \
@@ -264,24 +265,24 @@ fn a_limit_or_a_signal_loses_no_turn() {
     let arguments =
         ["--peers", "none", "--cases", "tiny", "--precision", "f32", "--no-checks", "--turns", "turns"];
     let with = ["--with", "short=--submit-budget-ms 20"];
-    // The device, two starts, a first turn each; then it answers no more.
+    // A start and a first turn of each side; then it answers no more.
     let run = |limit: &str| {
         let fake = Fake::new();
         let mut command =
             fake.command(script("compare"), &[&arguments[..], &with, &["--limit", limit]].concat());
         let child =
-            command.env("FAKE_ANSWERS", "5").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            command.env("FAKE_ANSWERS", "4").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         (fake, child)
     };
-    let (fake, child) = run("1");
+    let (fake, child) = run("6");
     let output = child.wait_with_output().unwrap();
     let out = text(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{out}");
     let turns = fake.lines("turns", "turn");
     assert_eq!(turns.iter().filter(|turn| turn["images_per_second"] == 400.0).count(), 4, "{turns:?}");
-    assert_eq!(turns.iter().filter(|turn| turn["failure"] == "no answer within 1 s").count(), 2, "{turns:?}");
+    assert_eq!(turns.iter().filter(|turn| turn["failure"] == "no answer within 6 s").count(), 2, "{turns:?}");
     assert_eq!(out.matches("400 (400 to 400)").count(), 2, "{out}");
-    assert!(out.contains("vgg f32 short FAILED after turn 1: no answer within 1 s"), "{out}");
+    assert!(out.contains("vgg f32 short FAILED after turn 1: no answer within 6 s"), "{out}");
 
     let (fake, child) = run("600");
     let begin = Instant::now();
@@ -313,7 +314,7 @@ fn a_peer_takes_turns_and_warms_up() {
     assert_eq!(steps, ["1", "1", "5", "10", "5", "10"]);
     let turns = fake.lines("turns", "turn");
     let sides: Vec<&str> = turns.iter().map(|turn| turn["side"].as_str().unwrap()).collect();
-    assert_eq!(sides, ["vgg f32", "Burn vulkan", "vgg f32", "Burn vulkan", "vgg f32", "Burn vulkan"]);
+    assert_eq!(sides, ["vgg f32", "vgg f32", "Burn vulkan", "Burn vulkan", "vgg f32", "Burn vulkan"]);
     assert!(turns.iter().all(|turn| turn["images_per_second"] == 400.0), "{turns:?}");
     assert!(out.contains("1.00 (1.00 to 1.00)"), "{out}");
 }
@@ -355,11 +356,11 @@ fn the_plan_of_a_gpu_bench_is_in_the_order_of_its_worth() {
     let parts: Vec<&str> = plan.lines().map(|line| line.split_once(',').unwrap().0).collect();
     assert_eq!(parts, PARTS);
     for (part, says) in [
-        ("verify", "60 s, to verify.txt: "),
+        ("verify", "75 s, to verify.txt: "),
         ("verify", "verify --quick"),
         ("profile-f32", "--precision f32"),
         ("profile-mixed", "--precision mixed"),
-        ("compare-224", "90 s, to compare.txt: "),
+        ("compare-224", "120 s, to compare.txt: "),
         ("report", "the rest, to report.txt: "),
     ] {
         let line = plan.lines().find(|line| line.starts_with(&format!("{part},"))).unwrap();
@@ -454,34 +455,28 @@ fn a_gpu_bench_says_what_is_wrong_and_goes_on() {
 #[test]
 fn a_gpu_bench_keeps_to_its_time() {
     let fake = Fake::new();
-    let arguments = ["--out", "results", "--parts", "verify,profile-f32,profile-mixed,report,verify-full"];
-    let run = |seconds: &str, hangs: &str| {
-        let mut command =
-            fake.command(script("bench-gpu"), &[&arguments[..], &["--seconds", seconds]].concat());
+    let run = |parts: &str, seconds: &str, hangs: &str| {
+        let arguments = ["--out", "results", "--parts", parts, "--seconds", seconds];
         let begin = Instant::now();
-        let code = command.env("FAKE_HANG", hangs).output().unwrap().status.code();
-        (code, begin.elapsed(), fs::read_to_string(fake.path("results/summary.txt")).unwrap())
+        let output = fake.command(script("bench-gpu"), &arguments).env("FAKE_HANG", hangs).output().unwrap();
+        let summary = fs::read_to_string(fake.path("results/summary.txt")).unwrap();
+        fs::remove_file(fake.path("results/summary.txt")).unwrap();
+        assert!(begin.elapsed() < Duration::from_secs(seconds.parse::<u64>().unwrap() + 10), "{summary}");
+        (output.status.code(), summary)
     };
-    let (code, elapsed, summary) = run("27", "profile");
+    let (code, summary) = run("facts,verify,report,verify-full", "54", "devices");
     assert_eq!(code, Some(1), "{summary}");
-    for line in [
-        "profile-f32: stopped after 3 s; ",
-        "profile-mixed: stopped after 3 s; ",
-        "report: passed",
-        "verify-full: passed",
-    ] {
+    for line in ["facts: stopped after 3 s; ", "verify: passed", "report: passed", "verify-full: passed"] {
         assert!(summary.contains(line), "no {line:?} in {summary}");
     }
-    assert!(elapsed < Duration::from_secs(27), "{elapsed:?}");
-    let profile = fs::read_to_string(fake.path("results/profile.txt")).unwrap();
-    assert_eq!(profile.matches("a first line of profile").count(), 2, "{profile}");
+    let facts = fs::read_to_string(fake.path("results/facts.txt")).unwrap();
+    assert!(facts.contains("a first line of devices"), "{facts}");
 
     // The recipe takes what is left, and its end by the clock is no failure.
-    let (code, elapsed, summary) = run("16", "train");
+    let (code, summary) = run("report,verify-full", "14", "train");
     assert_eq!(code, Some(0), "{summary}");
     assert!(
         summary.contains("report: stopped after ") && summary.contains("verify-full: left out"),
         "{summary}"
     );
-    assert!(elapsed < Duration::from_secs(24), "{elapsed:?}");
 }

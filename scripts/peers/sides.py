@@ -166,6 +166,17 @@ def our_binary(given):
     return TARGET / "release" / "vgg"
 
 
+def our_device(binary, flags):
+    """What `vgg` says of a device, which compiles nothing yet."""
+    done = subprocess.run([str(binary), "plan", *flags], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE, text=True)
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    found = [line.removeprefix("device").strip() for line in lines if line.startswith("device ")]
+    if done.returncode or not found:
+        raise Failure(f"vgg plan, exit code {done.returncode}: {lines[-1] if lines else 'no message'}")
+    return found[0]
+
+
 def cpu_step():
     """The benchmark of the CPU executor, which takes turns as a peer does."""
     command = ["cargo", "bench", "--quiet", "--bench", "cpu_step", "--no-run", "--message-format", "json"]
