@@ -13,7 +13,7 @@ use vgg_wgpu::{
     cpu::CpuExecutor,
     gpu::{Adapter, DeviceChoice, DeviceRequest, GpuExecutor, Options, select},
     kernels::variants,
-    ops::{Access, Conv, ConvForward, ConvGradInput, ConvGradWeight, Op},
+    ops::{Access, Activation, Conv, ConvForward, ConvGradInput, ConvGradWeight, Op},
     program::{Executor, Pass, Program, TensorId},
     rng,
 };
@@ -103,11 +103,12 @@ fn op(shape: &str, pass: &str) -> Op {
     let [n, h, w, c, k] = extents[..] else { panic!("a shape has five extents, not {shape}") };
     let conv = Conv { n, h, w, c, k };
     // A first layer reads images as they are.
-    let normalized = c > 4;
+    let relu = Activation::Relu { at_zero: 0.5 };
+    let normalized = (c > 4).then_some(relu);
     match pass {
         "forward" => ConvForward { conv, normalized, statistics: true }.into(),
-        "grad_input" => ConvGradInput { conv, through: Some(0.5), statistics: None }.into(),
-        "grad_weight" => ConvGradWeight { conv, normalized, through: Some(0.5), accumulate: false }.into(),
+        "grad_input" => ConvGradInput { conv, through: Some(relu), statistics: None }.into(),
+        "grad_weight" => ConvGradWeight { conv, normalized, through: Some(relu), accumulate: false }.into(),
         other => panic!("no pass {other}"),
     }
 }

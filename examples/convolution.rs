@@ -27,7 +27,7 @@ fn run(executor: &mut dyn Executor, inputs: &[(&str, Vec<f32>)]) -> Result<Vec<f
 fn main() -> Result<(), Box<dyn Error>> {
     let adapter = gpu::adapters().into_iter().next().ok_or("no Vulkan, Metal or DX12 adapter was found")?;
     // Operands are [N, H, W, C], [3, 3, C, K] and [K].
-    let program = Program::single(ConvForward { conv: CONV, normalized: false, statistics: false }.into());
+    let program = Program::single(ConvForward::plain(CONV).into());
     let values = |count: usize| (0..count).map(|i| (i as f32 * 0.37).sin()).collect::<Vec<f32>>();
     let Conv { n, h, w, c, k } = CONV;
     let inputs = [("input", values(n * h * w * c)), ("weight", values(9 * c * k)), ("bias", values(k))];

@@ -85,19 +85,20 @@ fn verify_tells_what_it_checked() {
     let Some(adapter) = adapter() else { return };
     let index = adapter.info().index.to_string();
     let folder = tempdir().unwrap();
-    let all = ["verify", "--device", &index, "--op", "relu.forward", "--quick"];
+    let all = ["verify", "--device", &index, "--op", "activation.forward", "--quick"];
     let (code, stdout, stderr) = vgg(folder.path(), &all);
     assert_eq!(code, Some(0), "{stderr}");
     let cells =
         |name| stdout.lines().find(|l| l.contains(name)).unwrap().split_whitespace().collect::<Vec<_>>();
-    assert_eq!(cells("vec4"), ["relu.forward", "vec4", "4", "0.0", "%", "ok"]);
-    assert_eq!(cells("scalar"), ["relu.forward", "scalar", "4", "0.0", "%", "ok"]);
+    assert_eq!(cells("vec4"), ["activation.forward", "vec4", "4", "0.0", "%", "ok"]);
+    assert_eq!(cells("scalar"), ["activation.forward", "scalar", "4", "0.0", "%", "ok"]);
     assert!(stdout.contains("all 2 variants are within tolerance"), "{stdout}");
-    let one = ["verify", "--device", &index, "--variant", "relu.forward=vec4"];
+    let one = ["verify", "--device", &index, "--variant", "activation.forward=vec4"];
     let (_, stdout, _) = vgg(folder.path(), &one);
     assert!(stdout.contains("all 1 variants") && !stdout.contains("scalar"), "{stdout}");
     // Nothing checked is no success.
-    let nothing = ["verify", "--device", &index, "--op", "relu.forward", "--variant", "conv.forward=direct"];
+    let nothing =
+        ["verify", "--device", &index, "--op", "activation.forward", "--variant", "conv.forward=direct"];
     let (code, _, stderr) = vgg(folder.path(), &nothing);
     assert!(code == Some(2) && stderr.contains("nothing to check"), "{stderr}");
     if adapter.caps().matrix_side.is_none() {
@@ -118,11 +119,11 @@ fn kernels_lists_the_rows_and_prints_what_runs() {
         let listed = |line: &str| line.split_whitespace().take(2).eq([row.op, row.name]);
         assert!(stdout.lines().any(listed), "{row:?} is not listed");
     }
-    let (_, stdout, _) = vgg(folder.path(), &discrete(&["--op", "relu.forward"]));
+    let (_, stdout, _) = vgg(folder.path(), &discrete(&["--op", "activation.forward"]));
     let line = stdout.lines().find(|line| line.contains("vec4")).unwrap();
     // Two ReLUs of the classifier, in training and in evaluation.
     assert!(
-        line.split_whitespace().eq("relu.forward vec4 4 100 elements in fours".split_whitespace()),
+        line.split_whitespace().eq("activation.forward vec4 4 100 elements in fours".split_whitespace()),
         "{line}"
     );
 
@@ -163,7 +164,7 @@ fn tune_writes_what_the_next_run_takes() {
     let index = adapter.info().index.to_string();
     let folder = tempdir().unwrap();
     let folder = folder.path();
-    let tune = ["--device", &index, "--op", "relu.forward", "--seconds", "0"];
+    let tune = ["--device", &index, "--op", "activation.forward", "--seconds", "0"];
     let (code, stdout, stderr) = vgg(folder, &with("tune", &tune));
     assert_eq!(code, Some(0), "{stderr}");
     assert!(stdout.contains("of 1; "), "{stdout}");

@@ -6,7 +6,7 @@ use common::{ADAM, fixture, fixture_of, on_narrower_instruction_sets};
 use vgg_wgpu::{
     cpu::{CpuExecutor, Scalar},
     model::VggConfig,
-    ops::{Conv, ConvForward, ConvGradInput, ConvGradWeight, Op},
+    ops::{Activation, Conv, ConvForward, ConvGradInput, ConvGradWeight, Op},
     program::{DeviceLimits, Executor, ExecutorError, Mode, Pass, Program, Role, TensorId, Training},
     rng,
     verify::{Tolerance, check},
@@ -154,16 +154,19 @@ fn fast_convolutions_stay_close_to_the_reference() {
         [2, 28, 28, 1, 16],
         [70, 2, 2, 128, 128],
     ];
-    for [n, h, w, c, k] in shapes {
+    let relu = Activation::Relu { at_zero: 0.5 };
+    let others = [Activation::LeakyRelu { negative_slope: 0.2 }, Activation::Gelu, Activation::Silu];
+    let cases = shapes.into_iter().zip(others.into_iter().cycle());
+    for ([n, h, w, c, k], activation) in cases.flat_map(|(shape, other)| [(shape, relu), (shape, other)]) {
         let conv = Conv { n, h, w, c, k };
         let growth = match h.max(w) {
             1 | 2 => 2.24,
             3 => 5.86,
             _ => 9.84f64,
         };
-        let through = Some(0.5);
-        let forward = ConvForward { conv, normalized: true, statistics: true };
-        let grad_weight = ConvGradWeight { conv, normalized: true, through, accumulate: true };
+        let [normalized, through] = [Some(activation); 2];
+        let forward = ConvForward { conv, normalized, statistics: true };
+        let grad_weight = ConvGradWeight { conv, normalized, through, accumulate: true };
         for (op, terms) in [
             (Op::from(ConvForward::plain(conv)), c),
             (forward.into(), c),

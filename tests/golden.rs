@@ -14,16 +14,16 @@ use common::{
 use vgg_wgpu::{
     cpu::{CpuExecutor, Scalar},
     ops::{
-        Adam, AvgPool, AvgPoolGrad, BatchNormAffine, BatchNormGradAffine, BatchNormGradInput,
-        BatchNormGradStatistics, BatchNormNormalize, BatchNormRunning, BatchNormStatistics, Control, Conv,
-        ConvForward, ConvGradInput, ConvGradWeight, CrossEntropy, CrossEntropyGrad, Dropout, GradBias,
-        Linear, LinearGradInput, LinearGradWeight, MaxPool, MaxPoolForward, MaxPoolGrad, Metrics,
-        PrepareImages, Relu, ReluGrad,
+        Activate, ActivateGrad, Activation, Adam, AvgPool, AvgPoolGrad, BatchNormAffine, BatchNormGradAffine,
+        BatchNormGradInput, BatchNormGradStatistics, BatchNormNormalize, BatchNormRunning,
+        BatchNormStatistics, Control, Conv, ConvForward, ConvGradInput, ConvGradWeight, CrossEntropy,
+        CrossEntropyGrad, Dropout, GradBias, Linear, LinearGradInput, LinearGradWeight, MaxPool,
+        MaxPoolForward, MaxPoolGrad, Metrics, PrepareImages,
     },
     program::{Executor, Pass, Precision},
 };
 
-both!(conv batch_norm relu max_pool avg_pool linear cross_entropy adam prepare);
+both!(conv batch_norm relu activations max_pool avg_pool linear cross_entropy adam prepare);
 
 #[test]
 fn narrower_instruction_sets_do_as_well() {
@@ -107,13 +107,13 @@ fn batch_norm<S: Scalar>() {
         };
         let of_batch = affine("mean", "variance");
         let of_batch = ("affine", of_batch.as_slice());
-        let op = BatchNormNormalize { rows, channels, relu: false };
+        let op = BatchNormNormalize { rows, channels, activation: None };
         let out = run(op.into(), &[get("input"), of_batch]);
         golden.compare(&case, "output", &out["output"], tolerance);
         let out = run(op.into(), &[get("input"), ("affine", &affine("running_mean", "running_var"))]);
         golden.compare(&case, "evaluated", &out["output"], tolerance);
 
-        let op = BatchNormGradStatistics { rows, channels, relu: None, accumulate: false };
+        let op = BatchNormGradStatistics { rows, channels, activation: None, accumulate: false };
         let out = run(op.into(), &[get("input"), of_batch, get("grad_output")]);
         let sums = Tolerance { absolute: tolerance.absolute * rows as f64, ..tolerance };
         golden.compare(&case, "grad_gamma", &out["grad_gamma"], sums);
@@ -121,7 +121,7 @@ fn batch_norm<S: Scalar>() {
         let op = BatchNormGradAffine { channels, total_rows: rows, bias: true };
         let out = run(op.into(), &[of_batch, get("grad_gamma"), get("grad_beta")]);
         compare("grad_bias", &[channels].into(), &out["grad_bias"], &vec![0.0; channels], Tolerance::EXACT);
-        let op = BatchNormGradInput { rows, channels, relu: None };
+        let op = BatchNormGradInput { rows, channels, activation: None };
         let through = ("grad_affine", out["grad_affine"].as_slice());
         let out = run(op.into(), &[get("input"), through, get("grad_output")]);
         // Its scale is gamma / sqrt(var + eps).
@@ -144,11 +144,32 @@ fn relu<S: Scalar>() {
             ["input", "output", "grad_output", "grad_input"].map(|name| kept(golden.get(case, name)));
         let len = input.len();
         let shape = [len].into();
-        let out = run_op::<S>(Relu { len }, Control::default(), &[("input", &input)]);
+        let activation = Activation::Relu { at_zero };
+        let out = run_op::<S>(Activate { len, activation }, Control::default(), &[("input", &input)]);
         compare(case, &shape, &out["output"], &output, Tolerance::EXACT);
         let given: [(&str, &[f64]); 2] = [("input", &input), ("grad_output", &grad_output)];
-        let out = run_op::<S>(ReluGrad { len, at_zero }, Control::default(), &given);
+        let out = run_op::<S>(ActivateGrad { len, activation }, Control::default(), &given);
         compare(case, &shape, &out["grad_input"], &grad_input, Tolerance::EXACT);
+    }
+}
+
+/// Values and gradients at numbers of both signs, small and large, in f32 within a few roundings.
+fn activations<S: Scalar>() {
+    let golden = Golden::load("activations");
+    for activation in Activation::EACH.into_iter().skip(1) {
+        let case = activation.word();
+        let get = |name: &'static str| (name, golden.get(case, name));
+        let len = golden.get(case, "input").len();
+        // Gradients are products of a slope and a value of up to 4.
+        let rounding = |size: f64| {
+            let eps = epsilon::<S>();
+            Tolerance { absolute: (4.0 * eps * size).max(1e-15), relative: 4.0 * eps }
+        };
+        let out = run_op::<S>(Activate { len, activation }, Control::default(), &[get("input")]);
+        golden.compare(case, "output", &out["output"], rounding(1.0));
+        let given = [get("input"), get("grad_output")];
+        let out = run_op::<S>(ActivateGrad { len, activation }, Control::default(), &given);
+        golden.compare(case, "grad_input", &out["grad_input"], rounding(4.0));
     }
 }
 
@@ -159,10 +180,10 @@ fn max_pool<S: Scalar>() {
         let stride = [0, 1].map(|axis| golden.get(&case, "stride")[axis] as usize);
         let pool = MaxPool { n, h, w, c, kernel: 2, stride };
         let get = |name| (name, golden.get(&case, name));
-        let op = MaxPoolForward { pool, normalized: false };
+        let op = MaxPoolForward { pool, normalized: None };
         let out = run_op::<S>(op, Control::default(), &[get("input")]);
         golden.compare(&case, "output", &out["output"], Tolerance::EXACT);
-        let op = MaxPoolGrad { pool, normalized: false, statistics: None };
+        let op = MaxPoolGrad { pool, normalized: None, statistics: None };
         let out = run_op::<S>(op, Control::default(), &[get("input"), get("grad_output")]);
         // At most four windows cover a pixel.
         golden.compare(&case, "grad_input", &out["grad_input"], Tolerance::sum(epsilon::<S>(), 4, 4.0));

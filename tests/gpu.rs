@@ -8,7 +8,7 @@ use vgg_wgpu::{
     dtype::DType,
     gpu::{Adapter, DeviceChoice, DeviceRequest, GpuExecutor, OpenError, Options, devices, select},
     kernels::{Caps, Dispatch, Kernel, Variant},
-    ops::{Op, Relu},
+    ops::{Activate, Op},
     program::{Executor, ExecutorError, Pass, Phase, Program, Role, Step, Tensor, TensorId, View},
     shader::{Fragment, Source},
 };
@@ -58,7 +58,7 @@ const FROM_WORKSPACE: &str = "
     }";
 
 fn len(op: &Op) -> usize {
-    let Op::Relu(Relu { len }) = op else { panic!("these tests know only relu.forward, not {}", op.name()) };
+    let Op::Activate(Activate { len, .. }) = op else { panic!("{} is not activation.forward", op.name()) };
     *len
 }
 
@@ -73,7 +73,7 @@ fn single(op: &Op, file: &'static str, size: usize) -> Kernel {
 }
 
 const fn row(name: &'static str, build: fn(&Op, &Caps) -> Kernel) -> Variant {
-    Variant::custom("relu.forward", name, |_, _| true, build)
+    Variant::custom("activation.forward", name, |_, _| true, build)
 }
 
 static PLAIN: Variant = row("plain", |op, _| single(op, RELU, 64));
@@ -97,7 +97,7 @@ fn open(adapter: &Adapter, program: Program) -> GpuExecutor {
 }
 
 fn relu(len: usize) -> Program {
-    Program::single(Relu { len }.into())
+    Program::single(Activate::relu(len).into())
 }
 
 fn tensor(name: &str, len: usize, dtype: DType, role: Role) -> Tensor {
@@ -307,7 +307,7 @@ fn views_begin_where_they_say() {
     for index in [0, 2] {
         let view = |tensor| View { tensor, offset: index * part, len: part };
         program.steps.push(Step {
-            op: Relu { len: part }.into(),
+            op: Activate::relu(part).into(),
             args: vec![view(input), view(output)],
             label: format!("relu[{index}]"),
             phase: Phase::Forward,
@@ -333,7 +333,7 @@ fn a_chain_of_steps_shares_memory() {
             _ => program.add(tensor(&format!("hidden{index}"), len, DType::F32, Role::Transient)),
         };
         let args = vec![program.whole(last), program.whole(next)];
-        let op = Relu { len }.into();
+        let op = Activate::relu(len).into();
         program.steps.push(Step { op, args, label: format!("relu{index}"), phase: Phase::Forward });
         last = next;
     }
@@ -370,21 +370,27 @@ fn what_does_not_fit_is_refused_in_words_before_a_device_exists() {
 
     let small = adapter.clone().limited(|l| l.binding_bytes = 12 << 20);
     let text = refusal(small, relu(len), &PLAIN);
-    assert!(text.contains("relu.forward binds 16 MiB of input; this adapter allows 12 MiB"), "{text}");
+    assert!(text.contains("activation.forward binds 16 MiB of input; this adapter allows 12 MiB"), "{text}");
 
     let text = refusal(adapter.clone().limited(|l| l.storage_buffers = 1), relu(4), &PLAIN);
-    assert!(text.contains("relu.forward/plain needs storage buffers: 2; this adapter allows 1"), "{text}");
+    assert!(
+        text.contains("activation.forward/plain needs storage buffers: 2; this adapter allows 1"),
+        "{text}"
+    );
 
     let text = refusal(adapter.clone().limited(|l| l.workgroup_invocations = 32), relu(4), &PLAIN);
     assert!(text.contains("needs invocations in a workgroup: 64; this adapter allows 32"), "{text}");
 
     let small = adapter.clone().limited(|l| l.buffer_bytes = 10 << 20);
     let text = refusal(small, relu(len), &STAGED);
-    assert!(text.contains("relu.forward needs a workspace of 16 MiB for relu.forward/staged"), "{text}");
+    assert!(
+        text.contains("activation.forward needs a workspace of 16 MiB for activation.forward/staged"),
+        "{text}"
+    );
 
     let small = adapter.limited(|l| l.workgroups = 2);
     let text = refusal(small, relu(1000), &NARROW);
-    assert!(text.contains("relu.forward takes 1000 workgroups"), "{text}");
+    assert!(text.contains("activation.forward takes 1000 workgroups"), "{text}");
 }
 
 static NOT_WGSL: Variant = row("broken", |op, _| single(op, "fn main() { let x = nothing; }", 1));
@@ -414,11 +420,11 @@ fn kernels_that_break_the_contract_are_refused_by_name() {
         (&VANDAL, "binds `input` for writing, but the operation only reads it"),
     ] {
         let text = refusal(adapter.clone(), relu(4), row);
-        assert!(text.contains(&format!("relu.forward/{}", row.name)) && text.contains(words), "{text}");
+        assert!(text.contains(&format!("activation.forward/{}", row.name)) && text.contains(words), "{text}");
     }
     let choose = |_: &Op, _: &Caps| Err("no row for it".to_owned());
     let error = GpuExecutor::open_with(&adapter, relu(4), &Options::default(), &choose).unwrap_err();
-    assert_eq!(error.to_string(), "relu.forward: no row for it");
+    assert_eq!(error.to_string(), "activation.forward: no row for it");
 }
 
 /// Binds the output as an array of vec4, which four bytes are too few for.
@@ -435,7 +441,7 @@ static TOO_WIDE: Variant = row("too_wide", |op, _| {
 fn what_only_the_device_can_reject_is_rejected_at_opening_by_name() {
     let text = refusal(adapter!(), relu(1), &TOO_WIDE);
     assert!(
-        text.contains("rejected relu.forward") && text.contains("size 4") && text.contains("16"),
+        text.contains("rejected activation.forward") && text.contains("size 4") && text.contains("16"),
         "{text}"
     );
 }

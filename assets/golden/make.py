@@ -491,6 +491,18 @@ def schedules():
     save("schedules", out)
 
 
+def activations():
+    functions = {"leaky_relu": lambda x: F.leaky_relu(x, 0.125), "gelu": F.gelu, "silu": F.silu}
+    out = {}
+    for case, function in functions.items():
+        x = torch.cat([randn(40), 4 * randn(20), torch.tensor([0.0, -0.0, 30.0, -30.0])]).requires_grad_()
+        y = function(x)
+        dy = randn(*y.shape)
+        y.backward(dy)
+        out |= {f"{case}.input": x, f"{case}.output": y, f"{case}.grad_output": dy, f"{case}.grad_input": x.grad}
+    save("activations", out)
+
+
 for make in [conv, batch_norm, relu, max_pool, linear, cross_entropy, adam, prepare, dropout, network, avg_pool, standard,
-             optimizers, training, schedules]:
+             optimizers, training, schedules, activations]:
     make()

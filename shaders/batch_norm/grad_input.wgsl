@@ -1,12 +1,12 @@
-// batch_norm.grad_input: grad_input = scale g - (offset + slope (input - mean)), where g is grad_output, times ReLU's slope
+// batch_norm.grad_input: grad_input = scale g - (offset + slope (input - mean)), where g is grad_output, times the activation's slope
 // at (input - mean) scale + shift
 //
 // Buffers      input, grad_output, grad_input [ROWS, C]; grad_affine [5, C] (mean, scale, shift, offset, slope); as `elem`
 // Who          as batch_norm.normalize: an elem of channels and CHUNK rows an invocation
 // Numerics     f32
-// Where        in front of kernels that do not read back through batch norm and ReLU themselves
+// Where        in front of kernels that do not read back through batch norm and activation themselves
 //
-// needs: C, CHUNK, ROWS, WORKGROUP, elem, grid_index, passed, stored
+// needs: C, CHUNK, ROWS, WORKGROUP, activate_grad, elem, grid_index, stored
 
 @group(0) @binding(0) var<storage, read> input: array<stored>;
 @group(0) @binding(1) var<storage, read> grad_affine: array<elem>;
@@ -33,7 +33,7 @@ fn main(
     for (var row = first; row < min(first + CHUNK, ROWS); row++) {
         let at = row * C + c;
         let centered = elem(input[at]) - mean;
-        let g = passed(centered * scale + shift, elem(grad_output[at]));
+        let g = activate_grad(centered * scale + shift, elem(grad_output[at]));
         grad_input[at] = stored(scale * g - (offset + slope * centered));
     }
 }

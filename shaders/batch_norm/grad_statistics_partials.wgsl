@@ -1,12 +1,12 @@
 // batch_norm.grad_statistics, first dispatch: sums of g and of g * (input - mean) inv_std over each chunk of rows, where g
-// is grad_output, times ReLU's slope at (input - mean) scale + shift
+// is grad_output, times the activation's slope at (input - mean) scale + shift
 //
 // Buffers      input, grad_output [ROWS, C]; affine [4, C] (mean, scale, shift, inv_std); workspace [CHUNKS, 2, C]; as
 //              `elem` along C
 // Who          one invocation an elem of channels and one chunk of CHUNK rows; lanes lie along the channels
 // Numerics     f32; inv_std is taken out of the sum
 //
-// needs: C, CHUNK, CHUNKS, ROWS, WORKGROUP, elem, grid_index, passed, stored
+// needs: C, CHUNK, CHUNKS, ROWS, WORKGROUP, activate_grad, elem, grid_index, stored
 
 @group(0) @binding(0) var<storage, read> input: array<stored>;
 @group(0) @binding(1) var<storage, read> affine: array<elem>;
@@ -32,7 +32,7 @@ fn main(
     var weighted = elem(0.0);
     for (var row = chunk * CHUNK; row < min(chunk * CHUNK + CHUNK, ROWS); row++) {
         let centered = elem(input[row * C + c]) - mean;
-        let g = passed(centered * scale + shift, elem(grad_output[row * C + c]));
+        let g = activate_grad(centered * scale + shift, elem(grad_output[row * C + c]));
         plain += g;
         weighted += g * centered;
     }

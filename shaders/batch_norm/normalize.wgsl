@@ -1,4 +1,4 @@
-// batch_norm.normalize: output = (input - mean) scale + shift, and max(., 0) of that where RELU is set
+// batch_norm.normalize: output = activate((input - mean) scale + shift)
 //
 // Buffers      input, output [ROWS, C]; affine [4, C] (mean, scale, shift); as `elem` along C
 // Who          one invocation an elem of channels and CHUNK rows, so that the vectors are loaded once; lanes lie
@@ -6,7 +6,7 @@
 // Numerics     f32; the difference is taken before the scale, so that a large mean does not cancel; NaN stays NaN
 // Source       Ioffe and Szegedy (2015)
 //
-// needs: C, CHUNK, RELU, ROWS, WORKGROUP, bools, elem, grid_index, stored
+// needs: C, CHUNK, ROWS, WORKGROUP, activate, elem, grid_index, stored
 
 @group(0) @binding(0) var<storage, read> input: array<stored>;
 @group(0) @binding(1) var<storage, read> affine: array<elem>;
@@ -28,7 +28,6 @@ fn main(
     let scale = affine[C + c];
     let shift = affine[2u * C + c];
     for (var row = first; row < min(first + CHUNK, ROWS); row++) {
-        let y = (elem(input[row * C + c]) - mean) * scale + shift;
-        output[row * C + c] = stored(select(y, elem(0.0), (y < elem(0.0)) & bools(RELU)));
+        output[row * C + c] = stored(activate((elem(input[row * C + c]) - mean) * scale + shift));
     }
 }

@@ -1,9 +1,9 @@
 // The 3x3 neighbourhood of a pixel, IN channels each, which moves along a line of an image; 0 in the padding. IN is small
 // enough for all of it to stay in registers: each index is a loop's own counter, so that compilers unroll.
 //
-// Buffers      input [IMAGES, H, W, IN] through shared/input_plain.wgsl
+// Buffers      input [IMAGES, H, W, IN] through prologue/input_plain.wgsl
 //
-// needs: H, IMAGES, IN, W, input_at
+// needs: H, IMAGES, IN, W, input_at, input_vectors
 // gives: Window, ALL_LINES
 // gives: advance(window: ptr<function, Window>, line: u32, column: u32)
 
@@ -23,7 +23,7 @@ fn advance(window: ptr<function, Window>, line: u32, column: u32) {
             (*window)[r][1][c] = (*window)[r][2][c];
             (*window)[r][2][c] = 0.0;
             if inside {
-                (*window)[r][2][c] = input_at(((line + r - 1u) * W + column) * IN + c, c);
+                (*window)[r][2][c] = input_at(((line + r - 1u) * W + column) * IN + c, input_vectors(c));
             }
         }
     }

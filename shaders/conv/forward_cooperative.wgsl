@@ -2,25 +2,24 @@
 //
 // Implicit GEMM: M = N H W pixels, N = OUT, K = 9 IN with the tap outermost. im2col is never materialised.
 //
-// Buffers      input [IMAGES, H, W, IN], read as shared/read_*.wgsl says, and weight [3, 3, IN, OUT] as vec4<f16> along the
+// Buffers      input [IMAGES, H, W, IN], through prologue/input_*.wgsl, and weight [3, 3, IN, OUT] as vec4<f16> along the
 //              channels: IN and OUT are multiples of 4; conv/forward_keep.wgsl has the others
 // Who          see shared/matmul_cooperative.wgsl
 // Numerics     what batch norm and ReLU give is rounded to f16 on its way into the slab
 // Where        GPUs with matrix units; conv.forward/tiled takes the layers with other channels
 //
-// needs: IN, M, N, OUTSIDE, VectorsB, activated, activation, elem, neighbour, stored
-// gives: input, weight, VectorsA
+// needs: IN, M, N, OUTSIDE, VectorsB, input_at, input_elem, input_vectors, neighbour, stored
+// gives: weight, VectorsA
 // gives: vectors_a(k: u32) -> VectorsA
 // gives: load_a(row: u32, k: u32, vectors: VectorsA) -> stored
 // gives: load_b(k: u32, column: u32, vectors: VectorsB) -> stored
 
-@group(0) @binding(0) var<storage, read> input: array<stored>;
 @group(0) @binding(1) var<storage, read> weight: array<stored>;
 
-alias VectorsA = array<elem, 3>;
+alias VectorsA = InputVectors;
 
 fn vectors_a(k: u32) -> VectorsA {
-    return activation(k % IN / 4u);
+    return input_vectors(k % IN / 4u);
 }
 
 fn load_a(row: u32, k: u32, vectors: VectorsA) -> stored {
@@ -29,7 +28,7 @@ fn load_a(row: u32, k: u32, vectors: VectorsA) -> stored {
     if row >= M || pixel == OUTSIDE {
         return stored();
     }
-    return stored(activated(elem(input[(pixel * IN + k % IN) / 4u]), vectors));
+    return stored(input_at((pixel * IN + k % IN) / 4u, vectors));
 }
 
 fn load_b(k: u32, column: u32, vectors: VectorsB) -> stored {

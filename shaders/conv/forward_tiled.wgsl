@@ -3,12 +3,12 @@
 // Implicit GEMM: M = N H W pixels, N = OUT, K = 9 IN with the tap outermost. im2col is never materialised. Where IN is a
 // multiple of 4, four values of K are channels of one tap: one load, one test for the padding.
 //
-// Buffers      input [IMAGES, H, W, IN] through shared/input_*.wgsl; weight [3, 3, IN, OUT] as `weight_stored`;
+// Buffers      input [IMAGES, H, W, IN] through prologue/input_*.wgsl; weight [3, 3, IN, OUT] as `weight_stored`;
 //              conv/forward_keep.wgsl has the others
 // Who          see shared/matmul_tiled.wgsl
 // Where        any number of channels
 //
-// needs: IN, INPUT_LANES, K, M, N, OUTSIDE, WEIGHT_LANES, input_at, input_elem, neighbour, weight_elem
+// needs: IN, INPUT_LANES, K, M, N, OUTSIDE, WEIGHT_LANES, input_at, input_elem, input_vectors, neighbour, weight_elem
 // needs: weight_stored
 // gives: weight
 // gives: a(row: u32, k: u32) -> input_elem
@@ -23,7 +23,7 @@ fn a(row: u32, k: u32) -> input_elem {
     if row >= M || k >= K || pixel == OUTSIDE {
         return input_elem(0.0);
     }
-    return input_at((pixel * IN + c) / INPUT_LANES, c / INPUT_LANES);
+    return input_at((pixel * IN + c) / INPUT_LANES, input_vectors(c / INPUT_LANES));
 }
 
 fn b(k: u32, column: u32) -> weight_elem {

@@ -3,13 +3,13 @@
 //
 // Implicit GEMM: M = N H W pixels, N = IN, K = 9 OUT with the tap outermost.
 //
-// Buffers      grad_output [IMAGES, H, W, OUT] through shared/gradient_*.wgsl and weight [3, 3, IN, OUT] as vec4<f16> along OUT:
+// Buffers      grad_output [IMAGES, H, W, OUT] through prologue/grad_*.wgsl and weight [3, 3, IN, OUT] as vec4<f16> along OUT:
 //              IN and OUT are multiples of 4; conv/grad_input_keep.wgsl has the result
 // Who          see shared/matmul_cooperative.wgsl
 // Numerics     what comes back through batch norm and ReLU is rounded to f16 on its way into the slab
 // Where        as conv/forward_cooperative.wgsl
 //
-// needs: M, N, OUT, OUTSIDE, VectorsB, grad_elem, gradient_by, gradient_vectors, neighbour, stored
+// needs: M, N, OUT, OUTSIDE, VectorsB, grad_at, grad_elem, grad_vectors, neighbour, stored
 // gives: weight, VectorsA
 // gives: vectors_a(k: u32) -> VectorsA
 // gives: load_a(row: u32, k: u32, vectors: VectorsA) -> stored
@@ -17,10 +17,10 @@
 
 @group(0) @binding(1) var<storage, read> weight: array<stored>;
 
-alias VectorsA = array<grad_elem, 5>;
+alias VectorsA = GradVectors;
 
 fn vectors_a(k: u32) -> VectorsA {
-    return gradient_vectors(k % OUT / 4u);
+    return grad_vectors(k % OUT / 4u);
 }
 
 fn load_a(row: u32, k: u32, vectors: VectorsA) -> stored {
@@ -29,7 +29,7 @@ fn load_a(row: u32, k: u32, vectors: VectorsA) -> stored {
     if row >= M || pixel == OUTSIDE {
         return stored();
     }
-    return stored(gradient_by((pixel * OUT + k % OUT) / 4u, vectors));
+    return stored(grad_at((pixel * OUT + k % OUT) / 4u, vectors));
 }
 
 fn load_b(k: u32, column: u32, vectors: VectorsB) -> stored {

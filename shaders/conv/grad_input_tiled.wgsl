@@ -3,12 +3,12 @@
 //
 // Implicit GEMM: M = N H W pixels, N = IN, K = 9 OUT with the tap outermost.
 //
-// Buffers      grad_output [IMAGES, H, W, OUT] through shared/gradient_*.wgsl; weight [3, 3, IN, OUT] as `weight_stored`;
+// Buffers      grad_output [IMAGES, H, W, OUT] through prologue/grad_*.wgsl; weight [3, 3, IN, OUT] as `weight_stored`;
 //              conv/grad_input_keep.wgsl has the result
 // Who          see shared/matmul_tiled.wgsl
 //
-// needs: GRAD_LANES, K, M, N, OUT, OUTSIDE, WEIGHT_LANES, grad_elem, gradient_by, gradient_vectors, neighbour
-// needs: weight_elem, weight_stored
+// needs: GRAD_LANES, K, M, N, OUT, OUTSIDE, WEIGHT_LANES, grad_at, grad_elem, grad_vectors, neighbour, weight_elem
+// needs: weight_stored
 // gives: weight
 // gives: a(row: u32, k: u32) -> grad_elem
 // gives: b(k: u32, column: u32) -> weight_elem
@@ -23,7 +23,7 @@ fn a(row: u32, k: u32) -> grad_elem {
     if row >= M || k >= K || pixel == OUTSIDE {
         return grad_elem(0.0);
     }
-    return gradient_by((pixel * OUT + c) / GRAD_LANES, gradient_vectors(c / GRAD_LANES));
+    return grad_at((pixel * OUT + c) / GRAD_LANES, grad_vectors(c / GRAD_LANES));
 }
 
 fn b(k: u32, column: u32) -> weight_elem {

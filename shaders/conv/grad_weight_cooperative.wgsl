@@ -3,32 +3,30 @@
 //
 // Implicit GEMM: M = 9 IN, N = OUT, K = N H W pixels. K is long and the result small, so K is split.
 //
-// Buffers      input [IMAGES, H, W, IN], read as shared/read_*.wgsl says, and grad_output [IMAGES, H, W, OUT] through
-//              shared/gradient_*.wgsl, as vec4<f16> along the channels: IN and OUT are multiples of 4;
+// Buffers      input [IMAGES, H, W, IN], through prologue/input_*.wgsl, and grad_output [IMAGES, H, W, OUT] through
+//              prologue/grad_*.wgsl, as vec4<f16> along the channels: IN and OUT are multiples of 4;
 //              conv/grad_weight_keep.wgsl has the result
 // Who          see shared/matmul_cooperative.wgsl; shared/merge_splits.wgsl adds the splits in order
 // Numerics     what batch norm and ReLU give, forwards and back, is rounded to f16 on its way into the slab
 // Where        as conv/forward_cooperative.wgsl
 //
-// needs: IN, M, N, OUTSIDE, activated, activation, elem, grad_elem, gradient_by, gradient_vectors, neighbour
-// needs: stored
-// gives: input, VectorsA, VectorsB
+// needs: IN, M, N, OUTSIDE, grad_at, grad_elem, grad_vectors, input_at, input_elem, input_vectors, neighbour, stored
+// gives: VectorsA, VectorsB
 // gives: vectors_a(row: u32) -> VectorsA
 // gives: vectors_b(column: u32) -> VectorsB
 // gives: load_a(row: u32, k: u32, vectors: VectorsA) -> stored
 // gives: load_b(k: u32, column: u32, vectors: VectorsB) -> stored
 
-@group(0) @binding(0) var<storage, read> input: array<stored>;
 
-alias VectorsA = array<elem, 3>;
-alias VectorsB = array<grad_elem, 5>;
+alias VectorsA = InputVectors;
+alias VectorsB = GradVectors;
 
 fn vectors_a(row: u32) -> VectorsA {
-    return activation(row % IN / 4u);
+    return input_vectors(row % IN / 4u);
 }
 
 fn vectors_b(column: u32) -> VectorsB {
-    return gradient_vectors(min(column, N - 4u) / 4u);
+    return grad_vectors(min(column, N - 4u) / 4u);
 }
 
 fn load_a(row: u32, k: u32, vectors: VectorsA) -> stored {
@@ -37,12 +35,12 @@ fn load_a(row: u32, k: u32, vectors: VectorsA) -> stored {
     if row >= M || pixel == OUTSIDE {
         return stored();
     }
-    return stored(activated(elem(input[(pixel * IN + row % IN) / 4u]), vectors));
+    return stored(input_at((pixel * IN + row % IN) / 4u, vectors));
 }
 
 fn load_b(k: u32, column: u32, vectors: VectorsB) -> stored {
     if column >= N {
         return stored();
     }
-    return stored(gradient_by((k * N + column) / 4u, vectors));
+    return stored(grad_at((k * N + column) / 4u, vectors));
 }

@@ -1,7 +1,7 @@
 // conv.grad_weight, direct:
 //   result[split, r, s, c, k] = sum over the split's pixels of input[n, h + r - 1, w + s - 1, c] grad_output[n, h, w, k]
 //
-// Buffers      input through conv/direct_window.wgsl; grad_output [IMAGES, H, W, OUT] through shared/gradient_*.wgsl; keep()
+// Buffers      input through conv/direct_window.wgsl; grad_output [IMAGES, H, W, OUT] through prologue/grad_*.wgsl; keep()
 //              of the file in front stores a result; all but the input as vec4, of which a pixel has COLUMNS
 // Who          one workgroup 4 COLUMN_LANES output channels of a split; an invocation four of them over LINES lines, all
 //              9 IN sums in its registers: neighbours read neighbouring channels of the gradient, once, and the same
@@ -12,8 +12,8 @@
 //              traffic is the gradient and the output that it is read through. On llvmpipe (one team) 8.4 GFLOP/s at
 //              16x28x28x1 -> 64 where lanes has 3.2 and tiled 0.6; 6.3, 2.7, 0.6 at 2x224x224x1 -> 64
 //
-// needs: ALL_LINES, COLUMNS, COLUMN_LANES, IN, LINES, SPLITS, TEAMS, W, Window, advance, grad_elem
-// needs: gradient_by, gradient_vectors, grid_index, keep
+// needs: ALL_LINES, COLUMNS, COLUMN_LANES, IN, LINES, SPLITS, TEAMS, W, Window, advance, grad_at, grad_elem
+// needs: grad_vectors, grid_index, keep
 
 const BLOCKS: u32 = (COLUMNS + COLUMN_LANES - 1u) / COLUMN_LANES;
 
@@ -37,13 +37,13 @@ fn main(
     let end = min(first + LINES, ALL_LINES);
     var sums: array<array<array<grad_elem, IN>, 3>, 3>;
     if column < COLUMNS {
-        let vectors = gradient_vectors(column);
+        let vectors = grad_vectors(column);
         for (var line = first; line < end; line++) {
             var window = Window();
             advance(&window, line, 0u);
             for (var w = 0u; w < W; w++) {
                 advance(&window, line, w + 1u);
-                let g = gradient_by((line * W + w) * COLUMNS + column, vectors);
+                let g = grad_at((line * W + w) * COLUMNS + column, vectors);
                 for (var r = 0u; r < 3u; r++) {
                     for (var s = 0u; s < 3u; s++) {
                         for (var c = 0u; c < IN; c++) {

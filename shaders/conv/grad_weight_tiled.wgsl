@@ -3,12 +3,12 @@
 //
 // Implicit GEMM: M = 9 IN, N = OUT, K = N H W pixels. K is long and the result small, so K is split.
 //
-// Buffers      input [IMAGES, H, W, IN] through shared/input_*.wgsl; grad_output [IMAGES, H, W, OUT] through
-//              shared/gradient_*.wgsl; conv/grad_weight_keep.wgsl has the result
+// Buffers      input [IMAGES, H, W, IN] through prologue/input_*.wgsl; grad_output [IMAGES, H, W, OUT] through
+//              prologue/grad_*.wgsl; conv/grad_weight_keep.wgsl has the result
 // Who          see shared/matmul_tiled.wgsl; shared/merge_splits.wgsl adds the splits in order
 //
-// needs: GRAD_LANES, IN, INPUT_LANES, K, M, N, OUTSIDE, grad_elem, gradient_by, gradient_vectors, input_at
-// needs: input_elem, neighbour
+// needs: GRAD_LANES, IN, INPUT_LANES, K, M, N, OUTSIDE, grad_at, grad_elem, grad_vectors, input_at, input_elem
+// needs: input_vectors, neighbour
 // gives: a(row: u32, k: u32) -> input_elem
 // gives: b(k: u32, column: u32) -> grad_elem
 
@@ -19,12 +19,12 @@ fn a(row: u32, k: u32) -> input_elem {
     if row >= M || k >= K || pixel == OUTSIDE {
         return input_elem(0.0);
     }
-    return input_at((pixel * IN + c) / INPUT_LANES, c / INPUT_LANES);
+    return input_at((pixel * IN + c) / INPUT_LANES, input_vectors(c / INPUT_LANES));
 }
 
 fn b(k: u32, column: u32) -> grad_elem {
     if k >= K || column >= N {
         return grad_elem(0.0);
     }
-    return gradient_by((k * N + column) / GRAD_LANES, gradient_vectors(column / GRAD_LANES));
+    return grad_at((k * N + column) / GRAD_LANES, grad_vectors(column / GRAD_LANES));
 }

@@ -1,7 +1,7 @@
 // The window [p, q] of an image: its maximum, the value that was read there, and h W + w of the first maximum in row-major order. A
 // NaN wins always, and only a NaN wins against it, as in PyTorch.
 //
-// needs: C, H, KERNEL, STRIDE_H, STRIDE_W, W, activated, activation, bools, elem, index, input
+// needs: C, H, KERNEL, STRIDE_H, STRIDE_W, W, bools, elem, index, input, input_through, input_vectors
 // gives: Choice
 // gives: is_nan(x: elem) -> bools
 // gives: choose(n: u32, p: u32, q: u32, c: u32) -> Choice
@@ -18,17 +18,17 @@ fn is_nan(x: elem) -> bools {
 }
 
 fn choose(n: u32, p: u32, q: u32, c: u32) -> Choice {
-    let vectors = activation(c);
+    let vectors = input_vectors(c);
     let top = p * STRIDE_H;
     let left = q * STRIDE_W;
     var best_read = elem(input[((n * H + top) * W + left) * C + c]);
-    var best = activated(best_read, vectors);
+    var best = input_through(best_read, vectors);
     var best_at = index(top * W + left);
     for (var r = 0u; r < KERNEL; r++) {
         for (var s = 0u; s < KERNEL; s++) {
             let at = (top + r) * W + left + s;
             let read = elem(input[(n * H * W + at) * C + c]);
-            let x = activated(read, vectors);
+            let x = input_through(read, vectors);
             let wins = (!is_nan(best) & (x > best)) | is_nan(x);
             best = select(best, x, wins);
             best_read = select(best_read, read, wins);

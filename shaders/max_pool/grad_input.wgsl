@@ -1,15 +1,13 @@
 // max_pool.grad_input: grad_input[n, h, w, c] = sum of grad_output over the windows that cover (h, w) and chose it
 //
-// Buffers      input [N, H, W, C], read as shared/read_*.wgsl says; grad_output [N, P, Q, C]; grad_input [N, H, W, C]; as
+// Buffers      input [N, H, W, C], through prologue/input_*.wgsl; grad_output [N, P, Q, C]; grad_input [N, H, W, C]; as
 //              `elem` along C
 // Who          one invocation an elem of the input, which gathers: overlapping windows need no atomics; the grid
 //              covers N H W C; what a window chose is found again
 // Numerics     at most (KERNEL / STRIDE)^2 terms, added in row-major order of the windows
 //
 // needs: C, H, KERNEL, N, P, Q, STRIDE_H, STRIDE_W, W, WORKGROUP, choose, elem, grid_index, index, stored
-// gives: input
 
-@group(0) @binding(0) var<storage, read> input: array<stored>;
 @group(0) @binding(1) var<storage, read> grad_output: array<stored>;
 @group(0) @binding(2) var<storage, read_write> grad_input: array<stored>;
 

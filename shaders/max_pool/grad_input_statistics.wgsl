@@ -1,8 +1,8 @@
 // max_pool.grad_input with the sums that batch norm goes back through: grad_input[n, h, w, c] = grad_output of the window that
 // covers (h, w), if it chose it, and over each chunk of windows the sums of g and of g * (input - mean) inv_std, where g is
-// grad_output, times ReLU's slope at what the window chose
+// grad_output, times the activation's slope at what the window chose
 //
-// Buffers      input [N, H, W, C], read as shared/read_normalized.wgsl says; grad_output [N, P, Q, C]; grad_input
+// Buffers      input [N, H, W, C], through prologue/input_norm_activation.wgsl; grad_output [N, P, Q, C]; grad_input
 //              [N, H, W, C]; workspace [CHUNKS, 2, C], which batch_norm/grad_statistics_merge*.wgsl adds up; as `elem` along C
 // Who          one invocation an elem of channels and one chunk of CHUNK tiles of KERNEL x KERNEL pixels; lanes lie along
 //              the channels; the tiles [DOWN, ACROSS] of an image are its windows, and at its lower and right edges what
@@ -11,11 +11,9 @@
 // Source       the sums over all pixels have a term other than 0 only where a window chose: the gradient is not read
 //              again, nor is what was pooled
 //
-// needs: ACROSS, C, CHUNK, CHUNKS, DOWN, H, KERNEL, P, Q, TILES, W, WORKGROUP, activation, affine, choose
-// needs: elem, grid_index, index, passed, stored
-// gives: input
+// needs: ACROSS, C, CHUNK, CHUNKS, DOWN, H, KERNEL, P, Q, TILES, W, WORKGROUP, activate_grad, affine, choose, elem
+// needs: grid_index, index, input_vectors, stored
 
-@group(0) @binding(0) var<storage, read> input: array<stored>;
 @group(0) @binding(1) var<storage, read> grad_output: array<stored>;
 @group(0) @binding(2) var<storage, read_write> grad_input: array<stored>;
 @group(0) @binding(3) var<storage, read_write> workspace: array<elem>;
@@ -32,7 +30,7 @@ fn main(
     if chunk >= CHUNKS {
         return;
     }
-    let vectors = activation(c);
+    let vectors = input_vectors(c);
     var plain = elem(0.0);
     var weighted = elem(0.0);
     for (var tile = chunk * CHUNK; tile < min(chunk * CHUNK + CHUNK, TILES); tile++) {
@@ -43,8 +41,8 @@ fn main(
         if p < P && q < Q {
             let gradient = elem(grad_output[((n * P + p) * Q + q) * C + c]);
             let choice = choose(n, p, q, c);
-            let centered = choice.read - vectors[0];
-            let g = passed(centered * vectors[1] + vectors[2], gradient);
+            let centered = choice.read - vectors.mean;
+            let g = activate_grad(centered * vectors.scale + vectors.shift, gradient);
             plain += g;
             weighted += g * centered;
             for (var r = 0u; r < KERNEL; r++) {

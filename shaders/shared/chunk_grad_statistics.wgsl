@@ -1,11 +1,11 @@
-// Per-column sums over a chunk of rows for the backward pass of the batch norm and ReLU before this layer: those of g and of
-// g * (input - mean) inv_std, where g is a result times ReLU's slope at (input - mean) scale + shift.
+// Per-column sums over a chunk of rows for the backward pass of the batch norm and activation before this layer: those of g and of
+// g * (input - mean) inv_std, where g is a result times the activation's slope at (input - mean) scale + shift.
 //
 // Buffers      input [ROWS, COLUMNS] as `stored`; affine [4, COLUMNS] (mean, scale, shift, inv_std) as `elem`; workspace
 //              [CHUNKS, 2, COLUMNS] as `elem`, which batch_norm/grad_statistics_merge*.wgsl adds up
 // Numerics     in order of the rows; inv_std is taken out of the sum
 //
-// needs: COLUMNS, elem, passed, stored
+// needs: COLUMNS, activate_grad, elem, stored
 // gives: input, workspace, affine, sum_g, sum_gx
 // gives: forget()
 // gives: observe(i: u32, gradient: elem)
@@ -28,7 +28,7 @@ fn forget() {
 fn observe(i: u32, gradient: elem) {
     let c = i % COLUMNS;
     let centered = elem(input[i]) - affine[c];
-    let g = passed(centered * affine[COLUMNS + c] + affine[2u * COLUMNS + c], gradient);
+    let g = activate_grad(centered * affine[COLUMNS + c] + affine[2u * COLUMNS + c], gradient);
     sum_g += g;
     sum_gx += g * centered;
 }

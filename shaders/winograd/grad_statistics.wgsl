@@ -1,12 +1,12 @@
-// Winograd, output transform of a gradient: the sums over each segment for the backward pass of the batch norm and ReLU before
-// the convolution, those of g and of g * (input - mean) inv_std, where g is a result times ReLU's slope at
+// Winograd, output transform of a gradient: the sums over each segment for the backward pass of the batch norm and activation before
+// the convolution, those of g and of g * (input - mean) inv_std, where g is a result times the activation's slope at
 // (input - mean) scale + shift.
 //
 // Buffers      input [IMAGES, H, W, C]; affine [4, C] (mean, scale, shift, inv_std); partials [SEGMENTS, 2, C], which
 //              batch_norm/grad_statistics_merge*.wgsl adds up; as `elem`
 // Numerics     in order of the tiles, and of the pixels of a tile; inv_std is taken out of the sum
 //
-// needs: C, OUTPUTS, Outputs, W, elem, passed
+// needs: C, OUTPUTS, Outputs, W, activate_grad, elem
 // gives: partials, input, affine, Moments
 // gives: observe(moments: ptr<function, Moments>, values: ptr<function, array<Outputs, OUTPUTS>>, rows: u32, columns: u32, base: u32, c: u32)
 // gives: report(segment: u32, c: u32, moments: Moments)
@@ -31,7 +31,7 @@ fn observe(
         for (var j = 0u; j < OUTPUTS; j++) {
             if i < rows && j < columns {
                 let centered = input[(base + j * W + i) * C + c] - mean;
-                let g = passed(centered * scale + shift, (*values)[i][j]);
+                let g = activate_grad(centered * scale + shift, (*values)[i][j]);
                 (*moments).plain += g;
                 (*moments).weighted += g * centered;
             }

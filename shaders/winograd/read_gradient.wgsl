@@ -1,18 +1,13 @@
-// Winograd, the values that are transformed: the output's gradient.
+// Winograd, the values that are transformed: the gradient of the output, through prologue/grad_*.wgsl.
 //
-// Buffers      grad_output [IMAGES, H, W, C] as `elem`
-//
-// needs: elem
-// gives: grad_output
-// gives: vectors_of(c: u32) -> array<elem, 5>
-// gives: value(at: u32, vectors: array<elem, 5>) -> elem
+// needs: grad_at, grad_elem, grad_vectors
+// gives: vectors_of(c: u32) -> GradVectors
+// gives: value(at: u32, vectors: GradVectors) -> grad_elem
 
-@group(0) @binding(0) var<storage, read> grad_output: array<elem>;
-
-fn vectors_of(c: u32) -> array<elem, 5> {
-    return array<elem, 5>();
+fn vectors_of(c: u32) -> GradVectors {
+    return grad_vectors(c);
 }
 
-fn value(at: u32, vectors: array<elem, 5>) -> elem {
-    return grad_output[at];
+fn value(at: u32, vectors: GradVectors) -> grad_elem {
+    return grad_at(at, vectors);
 }

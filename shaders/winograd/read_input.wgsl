@@ -1,18 +1,13 @@
-// Winograd, the values that are transformed: the input, read as shared/read_*.wgsl says.
+// Winograd, the values that are transformed: the input, through prologue/input_*.wgsl.
 //
-// Buffers      input [IMAGES, H, W, C] as `elem`
-//
-// needs: activated, activation, elem
-// gives: input
-// gives: vectors_of(c: u32) -> array<elem, 3>
-// gives: value(at: u32, vectors: array<elem, 3>) -> elem
+// needs: input_at, input_elem, input_vectors
+// gives: vectors_of(c: u32) -> InputVectors
+// gives: value(at: u32, vectors: InputVectors) -> input_elem
 
-@group(0) @binding(0) var<storage, read> input: array<elem>;
-
-fn vectors_of(c: u32) -> array<elem, 3> {
-    return activation(c);
+fn vectors_of(c: u32) -> InputVectors {
+    return input_vectors(c);
 }
 
-fn value(at: u32, vectors: array<elem, 3>) -> elem {
-    return activated(input[at], vectors);
+fn value(at: u32, vectors: InputVectors) -> input_elem {
+    return input_at(at, vectors);
 }

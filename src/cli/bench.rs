@@ -27,8 +27,18 @@ const WARMUP: u32 = 3;
 const PHASED: u64 = 10;
 
 /// Settings that make two step times incomparable.
-const SAME: [&str; 9] =
-    ["data", "model", "image_size", "width", "hidden", "pool_stride", "avgpool", "freeze", "batch_size"];
+const SAME: [&str; 10] = [
+    "data",
+    "model",
+    "image_size",
+    "width",
+    "hidden",
+    "activation",
+    "pool_stride",
+    "avgpool",
+    "freeze",
+    "batch_size",
+];
 
 /// The result of a run, as `--json` prints it.
 #[derive(Debug, Serialize, Deserialize)]

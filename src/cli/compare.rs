@@ -23,7 +23,7 @@ use super::{
 use crate::{
     data::DataSets,
     device::Device,
-    model::{Freeze, Network, PoolStride, Semantics},
+    model::{ActivationKind, Freeze, Network, PoolStride, Semantics},
     train::{
         Checkpoint, Measure, Outcome, Row, RunDirectory, TrainConfig, Trainer, Weights, best,
         comparison_directory, comparison_svg, loaders, write_text,
@@ -185,6 +185,7 @@ fn sides<'a>(mut config: TrainConfig, flags: &'a Flags, quiet: bool) -> Result<[
     config.model = config.model.with_batch_norm(true);
     let standard = TrainConfig {
         model: config.model.with_batch_norm(false),
+        activation: ActivationKind::Relu,
         semantics: Semantics::Pytorch,
         pool_stride: PoolStride::Fixed,
         avgpool: 7,
@@ -245,6 +246,13 @@ fn trained_with_these_flags(
         bail!(
             "{path} was trained at {h}x{w} px, but the comparison is at {height}x{width} px; \
              give weights that were trained at {height} px{way}"
+        );
+    }
+    if info.activation != config.activation {
+        let (found, wanted) = (info.activation.word(), config.activation.word());
+        bail!(
+            "{path} was trained with the activation {found}, but the comparison's is {wanted}; give weights that were trained \
+             with that"
         );
     }
     if info.pool_stride != config.pool_stride {
@@ -328,8 +336,9 @@ fn rows(results: &[(Side<'_>, Cost, Quality)]) -> Vec<Vec<String>> {
     fn of_best(quality: &Quality, cell: fn(&Row) -> String) -> String {
         quality.best.as_ref().map_or_else(|| "unknown".to_owned(), cell)
     }
-    let lines: [(&str, Cell); 13] = [
+    let lines: [(&str, Cell); 14] = [
         ("batch norm", |(side, ..)| if side.config.model.batch_norm() { "yes" } else { "no" }.to_owned()),
+        ("activation", |(side, ..)| side.config.activation.word().to_owned()),
         ("pooling stride", |(side, ..)| pool_stride(side.config.pool_stride).to_owned()),
         ("adaptive average pooling", |(side, ..)| match side.config.avgpool {
             0 => "no".to_owned(),

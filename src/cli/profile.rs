@@ -209,15 +209,15 @@ fn as_json(row: &Row) -> serde_json::Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::Relu;
+    use crate::ops::Activate;
 
     fn timed(step: usize, dispatch: usize, ns: f64) -> Timed {
-        Timed { step, dispatch, kernel: format!("relu.forward/vec4.{dispatch}"), begin_ns: 0.0, ns }
+        Timed { step, dispatch, kernel: format!("activation.forward/vec4.{dispatch}"), begin_ns: 0.0, ns }
     }
 
     #[test]
     fn slices_and_dispatches_come_together_and_rates_add_up() {
-        let mut program = Program::single(Relu { len: 1000 }.into());
+        let mut program = Program::single(Activate::relu(1000).into());
         let mut second = program.steps[0].clone();
         program.steps[0].label = "relu1.forward[0..1]".into();
         second.label = "relu1.forward[1..2]".into();
@@ -225,7 +225,7 @@ mod tests {
         let roofline = Roofline { flops_per_second: 1e9, bytes_per_second: 8e9 };
         let runs =
             [40.0, 500.0, 3000.0].map(|ns| vec![timed(0, 0, ns), timed(0, 1, 1000.0), timed(1, 0, 500.0)]);
-        let rows = rows(&program, &medians(&runs), &roofline, |_| "relu.forward/vec4".into());
+        let rows = rows(&program, &medians(&runs), &roofline, |_| "activation.forward/vec4".into());
         assert_eq!(rows.len(), 1);
         let row = &rows[0];
         assert_eq!((row.label.as_str(), row.layer(), row.pass()), ("relu1.forward", "relu1", "forward"));

@@ -98,7 +98,7 @@ fn kind(layer: &Layer) -> String {
     match layer.kind {
         LayerKind::Conv(_) => "conv 3x3".into(),
         LayerKind::BatchNorm(_) => "batch norm".into(),
-        LayerKind::Relu => "ReLU".into(),
+        LayerKind::Activation(activation) => activation.to_string(),
         LayerKind::MaxPool { stride: [h, w] } if h == w => format!("max-pool 2x2, stride {h}"),
         LayerKind::MaxPool { stride: [h, w] } => format!("max-pool 2x2, stride {h}x{w}"),
         LayerKind::AvgPool => "adaptive average pool".into(),

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     data::{DataSets, DataSource, Normalization},
     device::Planned,
-    model::{Architecture, Network, PoolStride},
+    model::{ActivationKind, Architecture, Network, PoolStride},
     train::{
         Checkpoint, Event, Flags, Observer, Outcome, Pretrained, RunDirectory, Summary, TensorBoard,
         TrainConfig, Trainer, loaders,
@@ -305,6 +305,7 @@ pub(super) fn stop_on_signals() -> Result<Arc<AtomicBool>> {
 fn paper(config: &TrainConfig) -> Result<Option<&'static str>> {
     let mnist = matches!(config.data_source()?, DataSource::Mnist | DataSource::MnistDir(_));
     let layers = config.model == Architecture::Vgg16Bn
+        && config.activation == ActivationKind::Relu
         && config.pool_stride == PoolStride::Adaptive
         && config.avgpool == 0;
     let whole = config.width == 1.0 && config.hidden.is_none_or(|hidden| hidden == 4096);
@@ -407,6 +408,7 @@ mod tests {
             "data = \"folder:dir\"",
             "model = \"vgg16\"",
             "model = \"vgg19_bn\"",
+            "activation = \"gelu\"",
             "pool_stride = \"fixed\"",
             "avgpool = 7",
             "weights = \"best.safetensors\"",

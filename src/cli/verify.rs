@@ -126,15 +126,15 @@ mod tests {
     use crate::{
         gpu::adapters,
         kernels::{Dispatch, Kernel},
-        ops::Relu,
+        ops::Activate,
         shader::{Fragment, Source},
     };
 
-    /// relu.forward that forgets the last element.
+    /// activation.forward that forgets the last element.
     static WRONG: Variant = Variant::custom(
-        "relu.forward",
+        "activation.forward",
         "wrong",
-        |op, _| matches!(op, Op::Relu(_)),
+        |op, _| matches!(op, Op::Activate(_)),
         |_, _| {
             let wgsl = "@group(0) @binding(0) var<storage, read> input: array<f32>;
                 @group(0) @binding(1) var<storage, read_write> output: array<f32>;
@@ -154,14 +154,19 @@ mod tests {
         }
         let adapter =
             adapters().into_iter().next().expect("no adapter: run scripts/test, or set VGG_SKIP_GPU=1");
-        let right = variants().find(|v| v.op == "relu.forward" && v.name == "scalar").unwrap();
+        let right = variants().find(|v| v.op == "activation.forward" && v.name == "scalar").unwrap();
         assert_eq!(walk(&adapter, &[right], true, true).unwrap(), DONE);
         assert_eq!(walk(&adapter, &[right, &WRONG], true, true).unwrap(), FAILED);
-        let reference = Reference::of(&[Relu { len: 5 }.into()]);
+        let reference = Reference::of(&[Activate::relu(5).into()]);
         let verdicts = [right, &WRONG].map(|row| (row, reference.hold(&adapter, row, false, |_| true)));
         let text = render(&verdicts);
         assert!(text.contains("1 of 2 variants FAILED"), "{text}");
-        assert!(text.contains("relu.forward=wrong: Relu(Relu { len: 5 })") && text.contains("[4]"), "{text}");
+        assert!(
+            text.contains(
+                "activation.forward=wrong: Activate(Activate { len: 5, activation: Relu { at_zero: 0.0 } })"
+            ) && text.contains("[4]"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -171,7 +176,7 @@ mod tests {
             let quick = pick(&all, true, |_| true);
             assert!((1..=QUICK.0).contains(&quick.len()), "{}={}: {}", row.op, row.name, quick.len());
         }
-        let large: Vec<Op> = vec![Relu { len: 1 << 20 }.into(), Relu { len: 1 << 21 }.into()];
+        let large: Vec<Op> = vec![Activate::relu(1 << 20).into(), Activate::relu(1 << 21).into()];
         assert_eq!(pick(&large, true, |_| true), large[..1]);
         assert_eq!(pick(&large, false, |_| true), large);
     }

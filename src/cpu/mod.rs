@@ -8,6 +8,7 @@
 //! Work is cut into pieces that depend on shapes alone, and partial sums are merged in a fixed order, so that
 //! results are the same bit for bit on any number of threads.
 
+mod activation;
 mod buffer;
 pub(crate) mod corrections;
 mod instructions;

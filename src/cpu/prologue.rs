@@ -4,43 +4,42 @@ use super::{
     Scalar,
     simd::{Simd, Vector, WithSimd, wide},
 };
+use crate::ops::Activation;
 
-/// A register of values through batch norm and ReLU; not-a-number stays.
+/// A register of values through batch norm and an activation, if there is one; not-a-number stays.
 #[inline(always)]
-pub(crate) fn activated_vector<V: Simd, S: Scalar>(
+pub(crate) fn input_through<V: Simd, S: Scalar>(
     simd: V,
+    activation: Option<Activation>,
     x: Vector<V, S>,
     [mean, scale, shift]: [Vector<V, S>; 3],
 ) -> Vector<V, S> {
-    let (y, zero) = ((x - mean) * scale + shift, Vector::splat(simd, S::ZERO));
-    zero.above(y, [zero, y])
+    let y = (x - mean) * scale + shift;
+    activation.map_or(y, |activation| activation.activate(simd, y))
 }
 
-/// The gradient of ReLU's input `y`, for a register of values; without ReLU the gradient itself.
+/// The gradient of the activation's input `y`, for a register of values; without an activation the gradient itself.
 #[inline(always)]
-pub(crate) fn passed_vector<V: Simd, S: Scalar>(
+pub(crate) fn activate_grad<V: Simd, S: Scalar>(
     simd: V,
-    relu: Option<f32>,
+    activation: Option<Activation>,
     y: Vector<V, S>,
     grad_output: Vector<V, S>,
 ) -> Vector<V, S> {
-    let Some(at_zero) = relu else { return grad_output };
-    let zero = Vector::splat(simd, S::ZERO);
-    let not_above = y.equals(zero, [grad_output.times(at_zero.into()), zero]);
-    y.above(zero, [grad_output, not_above])
+    activation.map_or(grad_output, |activation| activation.activate_grad(simd, y, grad_output))
 }
 
-/// The gradient of batch norm's input `x`, back through ReLU and batch norm, for a register of values.
+/// The gradient of batch norm's input `x`, back through the activation and batch norm, for a register of values.
 #[inline(always)]
-pub(crate) fn passed_back_vector<V: Simd, S: Scalar>(
+pub(crate) fn grad_through<V: Simd, S: Scalar>(
     simd: V,
-    at_zero: f32,
+    activation: Option<Activation>,
     x: Vector<V, S>,
     grad_output: Vector<V, S>,
     [mean, scale, shift, offset, slope]: [Vector<V, S>; 5],
 ) -> Vector<V, S> {
     let distance = x - mean;
-    let g = passed_vector(simd, Some(at_zero), distance * scale + shift, grad_output);
+    let g = activate_grad(simd, activation, distance * scale + shift, grad_output);
     scale * g - (offset + slope * distance)
 }
 
@@ -49,40 +48,48 @@ pub(crate) fn passed_back_vector<V: Simd, S: Scalar>(
 pub(crate) enum Prologue<'a, S> {
     /// Nothing.
     Plain(&'a [S]),
-    /// Batch norm and ReLU by the vectors of `affine[4, channels]`.
-    Normalized { input: &'a [S], affine: &'a [S] },
-    /// Back through ReLU and batch norm.
+    /// Batch norm by the vectors of `affine[4, channels]`, and the activation.
+    Normalized { input: &'a [S], affine: &'a [S], activation: Activation },
+    /// Back through the activation and batch norm.
     Through { grad_output: &'a [S], through: Through<'a, S> },
 }
 
-/// What a gradient goes back through: ReLU, with this slope at exactly 0, and the batch norm of `output`, by the vectors of
+/// What a gradient goes back through: the activation, and the batch norm of `output` by the vectors of
 /// `grad_affine[5, channels]`.
 #[derive(Clone, Copy)]
 pub(crate) struct Through<'a, S> {
-    pub at_zero: f32,
+    pub activation: Activation,
     pub output: &'a [S],
     pub grad_affine: &'a [S],
 }
 
 impl<'a, S> Through<'a, S> {
     /// All of its parts, or none.
-    pub fn of(at_zero: Option<f32>, output: Option<&'a [S]>, grad_affine: Option<&'a [S]>) -> Option<Self> {
-        Some(Self { at_zero: at_zero?, output: output?, grad_affine: grad_affine? })
+    pub fn of(
+        activation: Option<Activation>,
+        output: Option<&'a [S]>,
+        grad_affine: Option<&'a [S]>,
+    ) -> Option<Self> {
+        Some(Self { activation: activation?, output: output?, grad_affine: grad_affine? })
     }
 }
 
 impl<'a, S: Scalar> Prologue<'a, S> {
-    /// An input, through batch norm and ReLU where there is an `affine`.
-    pub fn input(input: &'a [S], affine: Option<&'a [S]>) -> Self {
-        affine.map_or(Self::Plain(input), |affine| Self::Normalized { input, affine })
+    /// An input, through batch norm and the activation where it has both.
+    pub fn input(input: &'a [S], affine: Option<&'a [S]>, activation: Option<Activation>) -> Self {
+        affine.zip(activation).map_or(Self::Plain(input), |(affine, activation)| Self::Normalized {
+            input,
+            affine,
+            activation,
+        })
     }
 
-    /// The gradient of an output, perhaps back through batch norm and ReLU.
+    /// The gradient of an output, perhaps back through the activation and batch norm.
     pub fn gradient(grad_output: &'a [S], through: Option<Through<'a, S>>) -> Self {
         through.map_or(Self::Plain(grad_output), |through| Self::Through { grad_output, through })
     }
 
-    /// Fills `to[pixels, stride]` with the pixels from `first` on; behind the channels of each come zeros.
+    /// Fills `to[pixels, stride]` with the pixels from `first` on; after the channels of each come zeros.
     #[inline(always)]
     pub fn read<V: Simd>(self, simd: V, channels: usize, first: usize, stride: usize, to: &mut [S]) {
         let first = first * channels;
@@ -96,17 +103,18 @@ impl<'a, S: Scalar> Prologue<'a, S> {
                     to[..channels].copy_from_slice(&values[first + pixel * channels..][..channels]);
                 }
             }
-            Self::Normalized { input, affine } => {
+            Self::Normalized { input, affine, activation } => {
                 for c in (0..channels).step_by(S::lanes::<V>()) {
                     let lanes = S::lanes::<V>().min(channels - c);
                     let fields = vectors(simd, affine, channels, c);
                     for (pixel, to) in to.chunks_exact_mut(stride).enumerate() {
                         let x = &input[first + pixel * channels + c..][..lanes];
-                        activated_vector(simd, Vector::load(simd, x), fields).store(&mut to[c..][..lanes]);
+                        let y = input_through(simd, Some(activation), Vector::load(simd, x), fields);
+                        y.store(&mut to[c..][..lanes]);
                     }
                 }
             }
-            Self::Through { grad_output, through: Through { at_zero, output, grad_affine } } => {
+            Self::Through { grad_output, through: Through { activation, output, grad_affine } } => {
                 for c in (0..channels).step_by(S::lanes::<V>()) {
                     let lanes = S::lanes::<V>().min(channels - c);
                     let fields = vectors(simd, grad_affine, channels, c);
@@ -114,7 +122,8 @@ impl<'a, S: Scalar> Prologue<'a, S> {
                         let at = first + pixel * channels + c;
                         let dy = Vector::load(simd, &grad_output[at..][..lanes]);
                         let x = Vector::load(simd, &output[at..][..lanes]);
-                        passed_back_vector(simd, at_zero, x, dy, fields).store(&mut to[c..][..lanes]);
+                        let dx = grad_through(simd, Some(activation), x, dy, fields);
+                        dx.store(&mut to[c..][..lanes]);
                     }
                 }
             }

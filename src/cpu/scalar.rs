@@ -42,12 +42,15 @@ pub trait Scalar:
     /// The square root.
     fn sqrt(self) -> Self;
 
+    /// The exponential function; of `f32`, for values between -87 and 88.
+    fn exp(self) -> Self;
+
     /// Whether it is not-a-number.
     fn is_nan(self) -> bool;
 }
 
 macro_rules! scalar {
-    ($($t:ty: $fast:literal)*) => {$(
+    ($($t:ty: $fast:literal, $exp:expr;)*) => {$(
         impl Scalar for $t {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -69,6 +72,11 @@ macro_rules! scalar {
             }
 
             #[inline(always)]
+            fn exp(self) -> Self {
+                $exp(self)
+            }
+
+            #[inline(always)]
             fn is_nan(self) -> bool {
                 self.is_nan()
             }
@@ -76,4 +84,7 @@ macro_rules! scalar {
     )*};
 }
 
-scalar!(f32: true f64: false);
+scalar! {
+    f32: true, super::activation::exp;
+    f64: false, f64::exp;
+}

@@ -423,7 +423,7 @@ impl Executor for GpuExecutor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{gpu::adapters, kernels::Kernel, ops::Relu};
+    use crate::{gpu::adapters, kernels::Kernel, ops::Activate};
 
     #[test]
     fn a_lost_device_is_an_error_and_not_a_panic() {
@@ -433,9 +433,9 @@ mod tests {
         let adapter =
             adapters().into_iter().next().expect("no adapter: run scripts/test, or set VGG_SKIP_GPU=1");
         static NOTHING: Variant =
-            Variant::custom("relu.forward", "nothing", |_, _| true, |_, _| Kernel::new(Vec::new()));
+            Variant::custom("activation.forward", "nothing", |_, _| true, |_, _| Kernel::new(Vec::new()));
         let open = || {
-            let program = Program::single(Relu { len: 4 }.into());
+            let program = Program::single(Activate::relu(4).into());
             GpuExecutor::open_with(&adapter, program, &Options::default(), &|_, _| Ok(&NOTHING)).unwrap()
         };
         type Call = fn(&mut GpuExecutor) -> Result<(), ExecutorError>;

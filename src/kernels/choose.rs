@@ -123,7 +123,7 @@ fn first_of_the_highest<T>(rated: impl Iterator<Item = (u32, T)>) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use super::{super::DeviceClass, *};
-    use crate::ops::{Conv, ConvForward, Relu};
+    use crate::ops::{Activate, Conv, ConvForward};
 
     fn forced(op: &str, variant: &str) -> Vec<(String, String)> {
         vec![(op.into(), variant.into())]
@@ -165,7 +165,7 @@ mod tests {
         );
         let error = select(&conv, &software, &forced("conv.forward", "magic")).unwrap_err().to_string();
         assert!(error.contains("magic") && error.contains("tiled"), "{error}");
-        let relu = Op::from(Relu { len: 3 });
+        let relu = Op::from(Activate::relu(3));
         let error = select(&relu, &software, &forced("conv", "tiled_64x64")).unwrap_err().to_string();
         assert!(error.contains("no operation conv;"), "{error}");
     }
@@ -185,7 +185,11 @@ mod tests {
         assert_eq!(name(&conv, &[], &tuned), "blocked");
         assert_eq!(name(&odd, &[], &tuned), "tiled_128x64", "what cannot run is not taken");
         assert_eq!(name(&conv, &forced("conv.forward", "tiled_64x64"), &tuned), "tiled_64x64");
-        assert_eq!(name(&conv, &forced("relu.forward", "scalar"), &tuned), "blocked", "another operation");
+        assert_eq!(
+            name(&conv, &forced("activation.forward", "scalar"), &tuned),
+            "blocked",
+            "another operation"
+        );
         let both = [forced("conv.forward", "blocked"), forced("conv.forward", "tiled_64x64")].concat();
         assert_eq!(name(&odd, &both, &tuned), "tiled_64x64", "forced in the order of preference");
         assert_eq!(name(&conv, &both, &untuned), "blocked");

@@ -85,8 +85,8 @@ pub(crate) fn kernel(
     let put = match statistics {
         _ if split => vec![PUT_PARTIAL],
         Statistics::None => vec![keep, PUT],
-        Statistics::Moments => [&[keep], statistics.files(), &[COLUMNS, MOMENTS]].concat(),
-        Statistics::Sums(_) => [&[keep], statistics.files(), &[COLUMNS, SUMS]].concat(),
+        Statistics::Moments => [&[keep], &*statistics.files(), &[COLUMNS, MOMENTS]].concat(),
+        Statistics::Sums(_) => [&[keep], &*statistics.files(), &[COLUMNS, SUMS]].concat(),
     };
     let files = [&[GRID], loads, &put, &[matrices, COOPERATIVE]].concat();
     let source = Elem::Vec4

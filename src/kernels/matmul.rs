@@ -191,7 +191,7 @@ impl Matmul {
         let files = match within {
             Statistics::None => vec![PLAIN],
             Statistics::Moments => vec![COLUMNS, STATISTICS],
-            Statistics::Sums(_) => [within.files(), &[COLUMNS, GRAD_STATISTICS]].concat(),
+            Statistics::Sums(_) => [within.files(), vec![COLUMNS, GRAD_STATISTICS]].concat(),
         };
         let source = within.constants(self.source(loads, &[keep], &files, elem));
         let kernel = Kernel::new(vec![self.dispatch("", finish(source))]);
@@ -271,7 +271,7 @@ impl Split {
             return Kernel::new(vec![partials, dispatch("merge", source, len)]).workspace(WORKSPACE, bytes);
         }
         let chunks = Chunks::of_at_least(Self::LEAST_ROWS, rows);
-        let files = [&[keep], statistics.files(), &[MERGE_SPLITS_ROWS]].concat();
+        let files = [&[keep], &*statistics.files(), &[MERGE_SPLITS_ROWS]].concat();
         let source = chunks.constants(statistics.constants(whole(source(&files).constant("ROWS", rows))));
         let merge = dispatch("merge", source, columns / elem.lanes() * chunks.count);
         let partials = Dispatch { rebind: &[(WORKSPACE, "parts")], ..partials };

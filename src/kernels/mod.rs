@@ -10,6 +10,7 @@ pub(crate) mod cooperative;
 pub(crate) mod lanes;
 pub(crate) mod matmul;
 pub(crate) mod parts;
+pub(crate) mod prologue;
 pub mod roofline;
 pub(crate) mod row;
 pub(crate) mod statistics;

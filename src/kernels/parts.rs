@@ -6,14 +6,6 @@ use crate::{
     shader::{Fragment, Source, fragment},
 };
 
-const READ_PLAIN: Fragment = fragment!("shared/read_plain.wgsl");
-const READ_NORMALIZED: Fragment = fragment!("shared/read_normalized.wgsl");
-
-/// How a kernel reads its input: as it is, or through batch norm and ReLU.
-pub(crate) fn read(normalized: bool) -> Fragment {
-    if normalized { READ_NORMALIZED } else { READ_PLAIN }
-}
-
 /// What takes the loss's scale out of gradients, where they carry one.
 pub(crate) fn scaling(scaled: bool) -> &'static [Fragment] {
     if scaled { &[LOSS_SCALE, SCALE_LOSS] } else { &[SCALE_NONE] }

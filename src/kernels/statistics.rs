@@ -7,7 +7,8 @@ use super::{
 use crate::{
     dtype::DType,
     ops::{
-        BatchNormStatistics, ConvForward, ConvGradInput, GradStatistics, batch_norm::kernels as batch_norm,
+        BatchNormStatistics, ConvForward, ConvGradInput, GradStatistics, activation_kernels as activation,
+        batch_norm::kernels as batch_norm,
     },
     shader::{Fragment, Source, fragment},
 };
@@ -41,18 +42,18 @@ impl From<&ConvGradInput> for Statistics {
 
 impl Statistics {
     /// The files for a kernel whose invocations work the rows of a chunk: they call `observe` and `report`.
-    pub(crate) fn files(self) -> &'static [Fragment] {
+    pub(crate) fn files(self) -> Vec<Fragment> {
         match self {
-            Self::None => &[NONE],
-            Self::Moments => &[MOMENTS],
-            Self::Sums(_) => &[batch_norm::RELU_SLOPE, SUMS],
+            Self::None => vec![NONE],
+            Self::Moments => vec![MOMENTS],
+            Self::Sums(sums) => vec![activation::file(Some(sums.activation)), SUMS],
         }
     }
 
     /// The constants of those files.
     pub(crate) fn constants(self, source: Source) -> Source {
         match self {
-            Self::Sums(sums) => batch_norm::slope(Some(sums.at_zero), source),
+            Self::Sums(sums) => activation::slope(Some(sums.activation), "SLOPE", source),
             _ => source,
         }
     }

@@ -6,4 +6,4 @@ mod vgg;
 
 pub use network::{Layer, LayerKind, Network, NetworkError, NormParameters, WeightBias};
 pub use parameters::{Init, Layout, Parameter, Training};
-pub use vgg::{Architecture, Freeze, PoolStride, Semantics, VggConfig};
+pub use vgg::{ActivationKind, Architecture, Freeze, PoolStride, Semantics, VggConfig};

@@ -6,7 +6,7 @@ use super::{
     Freeze, Init, Layout, Parameter, Semantics, Training, VggConfig,
     vgg::{PoolStride, WIDTHS},
 };
-use crate::shape::Shape;
+use crate::{ops::Activation, shape::Shape};
 
 /// The parameters of a convolution or a linear layer, as indices of [`Network::parameters`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +37,8 @@ pub enum LayerKind {
     Conv(WeightBias),
     /// Batch normalisation.
     BatchNorm(NormParameters),
-    /// max(x, 0).
-    Relu,
+    /// A pointwise nonlinearity.
+    Activation(Activation),
     /// 2x2 max-pooling.
     MaxPool {
         /// Strides along height and width.
@@ -65,7 +65,7 @@ impl LayerKind {
             Self::BatchNorm(NormParameters { gamma, beta, running_mean, running_var }) => {
                 vec![gamma, beta, running_mean, running_var]
             }
-            Self::Relu | Self::MaxPool { .. } | Self::AvgPool | Self::Dropout { .. } => Vec::new(),
+            Self::Activation(_) | Self::MaxPool { .. } | Self::AvgPool | Self::Dropout { .. } => Vec::new(),
         }
     }
 }
@@ -144,7 +144,7 @@ impl Network {
                 if config.model.batch_norm() {
                     b.batch_norm(&name);
                 }
-                b.push(format!("relu{name}"), LayerKind::Relu, b.shape.clone());
+                b.activation(&name);
             }
             b.max_pool(block + 1)?;
         }
@@ -159,8 +159,8 @@ impl Network {
         if config.freeze == Freeze::Features {
             b.freeze();
         }
-        b.linear_relu_dropout(1, config.hidden());
-        b.linear_relu_dropout(2, config.hidden());
+        b.hidden_linear(1, config.hidden());
+        b.hidden_linear(2, config.hidden());
         b.linear(3, config.classes);
         let Builder { layers, parameters, .. } = b;
         Ok(Self { layers, parameters, config })
@@ -172,12 +172,9 @@ impl Network {
         values.map(|p| p.shape.elements()).sum()
     }
 
-    /// The slope of the ReLU at exactly 0.
-    pub fn relu_at_zero(&self) -> f32 {
-        match self.config.semantics {
-            Semantics::Paper => 0.5,
-            Semantics::Pytorch => 0.0,
-        }
+    /// The activation of all layers.
+    pub fn activation(&self) -> Activation {
+        self.config.activation()
     }
 
     /// Whether the running variance is unbiased.
@@ -200,6 +197,8 @@ fn check(config: &VggConfig) -> Result<(), NetworkError> {
     range("hidden", c.hidden().to_string(), (1..=65_536).contains(&c.hidden()), "1 to 65536")?;
     range("avgpool", c.avgpool.to_string(), c.avgpool <= 64, "0 to 64")?;
     range("dropout", c.dropout.to_string(), (0.0..1.0).contains(&c.dropout), "at least 0, below 1")?;
+    let slope = c.negative_slope;
+    range("negative_slope", slope.to_string(), (0.0..=1.0).contains(&slope), "0 to 1")?;
     let (eps, momentum) = (c.batch_norm_eps, c.batch_norm_momentum);
     range("batch_norm_eps", eps.to_string(), eps > 0.0 && eps <= 1.0, "above 0, at most 1")?;
     range("batch_norm_momentum", momentum.to_string(), (0.0..=1.0).contains(&momentum), "0 to 1")
@@ -254,7 +253,12 @@ impl<'a> Builder<'a> {
     fn conv(&mut self, name: &str, k: usize) {
         let [h, w, c] = self.image();
         let at = format!("features.{}", self.position);
-        let weight = self.parameter(format!("{at}.weight"), [k, c, 3, 3], Layout::Conv, Init::he(9 * k));
+        let weight = self.parameter(
+            format!("{at}.weight"),
+            [k, c, 3, 3],
+            Layout::Conv,
+            Init::he(9 * k, self.config.activation()),
+        );
         let bias = self.parameter(format!("{at}.bias"), [k], Layout::Same, Init::Constant(0.0));
         self.push(format!("conv{name}"), LayerKind::Conv(WeightBias { weight, bias }), [h, w, k].into());
     }
@@ -274,6 +278,12 @@ impl<'a> Builder<'a> {
             running_var: vector(self, "running_var", 1.0, Training::Statistic),
         };
         self.push(format!("bn{name}"), LayerKind::BatchNorm(parameters), self.shape.clone());
+    }
+
+    /// `name` follows the activation's word in the layer's name.
+    fn activation(&mut self, name: &str) {
+        let name = format!("{}{name}", self.config.activation.word());
+        self.push(name, LayerKind::Activation(self.config.activation()), self.shape.clone());
     }
 
     /// Freezes all that there is so far.
@@ -320,9 +330,9 @@ impl<'a> Builder<'a> {
         self.push(format!("fc{index}"), LayerKind::Linear(WeightBias { weight, bias }), [features].into());
     }
 
-    fn linear_relu_dropout(&mut self, index: usize, features: usize) {
+    fn hidden_linear(&mut self, index: usize, features: usize) {
         self.linear(index, features);
-        self.push(format!("relu_fc{index}"), LayerKind::Relu, self.shape.clone());
+        self.activation(&format!("_fc{index}"));
         let kind = LayerKind::Dropout { index: index as u32 };
         self.push(format!("dropout{index}"), kind, self.shape.clone());
     }

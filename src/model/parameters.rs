@@ -1,6 +1,6 @@
 //! Parameters: their names and shapes on disk, their layout on a device, their first values.
 
-use crate::{rng, shape::Shape};
+use crate::{ops::Activation, rng, shape::Shape};
 
 /// How a parameter's elements are ordered on a device, given its shape on disk (torchvision's).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,12 +81,17 @@ pub enum Init {
 }
 
 impl Init {
-    /// He's initialisation for a convolution in front of a ReLU, `std = sqrt(2 / fan_out)`.
+    /// He's initialisation for a convolution before an activation: `std = sqrt(2 / ((1 + a^2) fan_out))`, where `a` is the slope
+    /// of a leaky ReLU below 0, and 0 for the others.
     ///
     /// # Source
     /// He et al.: "Delving deep into rectifiers" (2015); fan-out as torchvision chooses for VGG.
-    pub fn he(fan_out: usize) -> Self {
-        Self::Normal((2.0 / fan_out as f64).sqrt())
+    pub fn he(fan_out: usize, activation: Activation) -> Self {
+        let slope = match activation {
+            Activation::LeakyRelu { negative_slope } => f64::from(negative_slope),
+            _ => 0.0,
+        };
+        Self::Normal((2.0 / ((1.0 + slope * slope) * fan_out as f64)).sqrt())
     }
 }
 
@@ -158,5 +163,18 @@ mod tests {
         // Row 0 on disk: c0p0 c0p1 c1p0 c1p1 c2p0 c2p1; on the device: p0c0 p0c1 p0c2 p1c0 p1c1 p1c2.
         assert_eq!(&device[..6], &[0.0, 2.0, 4.0, 1.0, 3.0, 5.0]);
         assert_eq!(flat.to_disk(&linear, &device), values);
+    }
+
+    /// torch.nn.init.calculate_gain("leaky_relu", 0.5) is 1.2649; the others are taken for ReLU, as torchvision does.
+    #[test]
+    fn hes_initialisation_knows_the_activation() {
+        let std = |activation| match Init::he(50, activation) {
+            Init::Normal(std) => std * 50f64.sqrt(),
+            other => panic!("{other:?}"),
+        };
+        assert!((std(Activation::LeakyRelu { negative_slope: 0.5 }) - 1.264_911_064).abs() < 1e-9);
+        for activation in [Activation::Relu { at_zero: 0.5 }, Activation::Gelu, Activation::Silu] {
+            assert_eq!(std(activation), 2f64.sqrt(), "{activation:?}");
+        }
     }
 }

@@ -9,6 +9,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{Network, NetworkError};
+use crate::ops::Activation;
 
 /// Output channels of the five blocks, of which each ends with a pooling layer.
 pub(super) const WIDTHS: [usize; 5] = [64, 128, 256, 512, 512];
@@ -120,6 +121,38 @@ impl PoolStride {
     }
 }
 
+/// The activation after each convolution and each hidden linear layer, by its word in recipes and flags.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActivationKind {
+    /// [`Activation::Relu`].
+    #[default]
+    Relu,
+    /// [`Activation::LeakyRelu`].
+    LeakyRelu,
+    /// [`Activation::Gelu`].
+    Gelu,
+    /// [`Activation::Silu`].
+    Silu,
+}
+
+impl ActivationKind {
+    /// The activation, with ReLU's slope at exactly 0 and a leaky ReLU's below 0.
+    fn with(self, at_zero: f32, negative_slope: f32) -> Activation {
+        match self {
+            Self::Relu => Activation::Relu { at_zero },
+            Self::LeakyRelu => Activation::LeakyRelu { negative_slope },
+            Self::Gelu => Activation::Gelu,
+            Self::Silu => Activation::Silu,
+        }
+    }
+
+    /// The word.
+    pub fn word(self) -> &'static str {
+        self.with(0.0, 0.0).word()
+    }
+}
+
 /// Layers that training leaves as they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -149,6 +182,10 @@ pub struct VggConfig {
     pub hidden: Option<usize>,
     /// Dropout rate of the classifier.
     pub dropout: f32,
+    /// The activation.
+    pub activation: ActivationKind,
+    /// The slope of a leaky ReLU at and below 0.
+    pub negative_slope: f32,
     /// Added to the variance in batch normalisation.
     pub batch_norm_eps: f32,
     /// The weight of a new batch in the running statistics (PyTorch's sense of momentum).
@@ -174,6 +211,8 @@ impl Default for VggConfig {
             width: 1.0,
             hidden: None,
             dropout: 0.5,
+            activation: ActivationKind::Relu,
+            negative_slope: 0.01,
             batch_norm_eps: 1e-5,
             batch_norm_momentum: 0.1,
             semantics: Semantics::Paper,
@@ -207,6 +246,12 @@ impl VggConfig {
     /// Features of the hidden linear layers.
     pub fn hidden(&self) -> usize {
         self.hidden.unwrap_or_else(|| self.scaled(HIDDEN))
+    }
+
+    /// The activation as an operation has it.
+    pub fn activation(&self) -> Activation {
+        let at_zero = if self.semantics == Semantics::Paper { 0.5 } else { 0.0 };
+        self.activation.with(at_zero, self.negative_slope)
     }
 
     /// The layers and parameters.

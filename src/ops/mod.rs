@@ -6,6 +6,7 @@
 //!
 //! Activations are `[N, H, W, C]`, convolution weights `[R, S, C, K]`, linear weights `[out, in]`.
 
+mod activation;
 mod adam;
 mod average;
 mod avg_pool;
@@ -26,9 +27,13 @@ mod metrics;
 mod operand;
 mod optimizer;
 mod prepare;
-mod relu;
 mod sgd;
 
+pub use activation::{Activate, ActivateGrad, ActivateGradOperands, ActivateOperands, Activation};
+pub(crate) use activation::{
+    check::{PAPER_RELU, RELU, activations, other_activations},
+    kernels as activation_kernels,
+};
 pub use adam::{Adam, AdamOperands};
 pub use average::{Average, AverageOperands};
 pub use avg_pool::{AvgPool, AvgPoolGrad, AvgPoolGradOperands, AvgPoolOperands};
@@ -66,7 +71,6 @@ pub use operand::{
 };
 pub use optimizer::{Rule, RuleOperands};
 pub use prepare::{PrepareImages, PrepareImagesOperands};
-pub use relu::{Relu, ReluGrad, ReluGradOperands, ReluOperands};
 pub use sgd::{Sgd, SgdOperands};
 
 use crate::dtype::DType;
@@ -101,8 +105,8 @@ macro_rules! for_each_op {
             BatchNormGradStatistics,
             BatchNormGradAffine,
             BatchNormGradInput,
-            Relu,
-            ReluGrad,
+            Activate,
+            ActivateGrad,
             MaxPoolForward,
             MaxPoolGrad,
             AvgPool,

@@ -1,6 +1,6 @@
 //! The header of a fragment: the names that it needs and those that it gives.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use thiserror::Error;
 
@@ -14,7 +14,7 @@ pub enum ContractError {
         "{fragment} needs `{name}`, which no part of this kernel gives: add it to the constants, or the fragment that gives it"
     )]
     Missing {
-        /// The fragment, as `shaders/relu/forward.wgsl`.
+        /// The fragment, as `shaders/activation/forward.wgsl`.
         fragment: String,
         /// The name.
         name: String,
@@ -42,6 +42,11 @@ pub fn header<'a>(text: &'a str, key: &str) -> Option<Vec<&'a str>> {
     (!items.is_empty()).then(|| items.into_iter().filter(|item| *item != "nothing").collect())
 }
 
+/// All names of a header.
+pub(super) fn names(text: &str) -> Vec<&str> {
+    ["needs", "gives"].into_iter().flat_map(|key| header(text, key).unwrap_or_default()).map(name).collect()
+}
+
 /// `read` of `read(index: u32) -> elem`.
 fn name(item: &str) -> &str {
     item.split('(').next().unwrap_or(item)
@@ -51,21 +56,23 @@ fn name(item: &str) -> &str {
 /// kernel with such a text is left to the WGSL compiler.
 pub(super) fn check<'a>(
     prelude: impl Iterator<Item = &'a str>,
-    fragments: &'a [Fragment],
+    fragments: &[Fragment],
 ) -> Result<(), ContractError> {
-    const PRELUDE: &str = "the generated constants";
-    let Some(needs) = fragments.iter().map(|f| header(f.text, "needs")).collect::<Option<Vec<_>>>() else {
+    let codes: Vec<Cow<'static, str>> = fragments.iter().map(Fragment::code).collect();
+    let Some(needs) = codes.iter().map(|code| header(code, "needs")).collect::<Option<Vec<_>>>() else {
         return Ok(());
     };
-    let of_fragment = |fragment: &'a Fragment| {
-        let gives = header(fragment.text, "gives").unwrap_or_default();
-        gives.into_iter().map(move |item| (name(item), fragment.name()))
+    let mut givers: HashMap<&str, String> = HashMap::new();
+    let mut give = |name, second: String| match givers.insert(name, second.clone()) {
+        Some(first) => Err(ContractError::Twice { first, second, name: name.to_owned() }),
+        None => Ok(()),
     };
-    let given = prelude.map(|name| (name, PRELUDE.to_owned())).chain(fragments.iter().flat_map(of_fragment));
-    let mut givers = HashMap::new();
-    for (name, second) in given {
-        if let Some(first) = givers.insert(name, second.clone()) {
-            return Err(ContractError::Twice { first, second, name: name.to_owned() });
+    for name in prelude {
+        give(name, "the generated constants".to_owned())?;
+    }
+    for (fragment, code) in fragments.iter().zip(&codes) {
+        for item in header(code, "gives").unwrap_or_default() {
+            give(name(item), fragment.name())?;
         }
     }
     for (fragment, needs) in fragments.iter().zip(needs) {
@@ -81,19 +88,18 @@ mod tests {
     use super::super::{Fragment, ReflectError, Source};
     use super::*;
 
-    const HALF: Fragment = Fragment {
-        path: "shared/half.wgsl",
-        text:
-            "// The half of a value.\n//\n// needs: DIVISOR\n// needs: elem\n// gives: half(x: elem) -> elem\n
+    const HALF: Fragment = Fragment::file(
+        "shared/half.wgsl",
+        "// The half of a value.\n//\n// needs: DIVISOR\n// needs: elem\n// gives: half(x: elem) -> elem\n
 fn half(x: elem) -> elem { return x / DIVISOR; }\n",
-    };
-    const MAIN: Fragment = Fragment {
-        path: "half/forward.wgsl",
-        text: "// needs: half, elem\n
+    );
+    const MAIN: Fragment = Fragment::file(
+        "half/forward.wgsl",
+        "// needs: half, elem\n
 @group(0) @binding(0) var<storage, read_write> output: array<elem>;
 @compute @workgroup_size(1)
 fn main() { output[0] = half(output[0]); }\n",
-    };
+    );
 
     fn whole(fragments: &[Fragment]) -> Source {
         Source::new(fragments).float("DIVISOR", 2.0).alias("elem", "f32")
@@ -131,7 +137,7 @@ fn main() { output[0] = half(output[0]); }\n",
 
     #[test]
     fn what_two_parts_give_is_an_error() {
-        let other = Fragment { path: "shared/other.wgsl", ..HALF };
+        let other = Fragment::file("shared/other.wgsl", HALF.text);
         let error = whole(&[HALF, other, MAIN]).check().unwrap_err();
         assert!(
             error

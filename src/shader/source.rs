@@ -1,5 +1,7 @@
 //! Assembling a kernel's WGSL from its constants and its files.
 
+use std::borrow::Cow;
+
 use super::{
     contract::{self, ContractError},
     reflect::{Interface, ReflectError, reflect},
@@ -8,19 +10,55 @@ use super::{
 /// A WGSL file of `shaders/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fragment {
-    /// The path within `shaders/`, as `relu/forward.wgsl`.
+    /// The path within `shaders/`, as `activation/forward.wgsl`.
     pub path: &'static str,
-    /// The text.
+    /// The text of the file.
     pub text: &'static str,
+    /// The operand that it is made for, or empty: see [`Fragment::of`].
+    operand: &'static str,
 }
 
 impl Fragment {
     /// A text that is no file of `shaders/`.
     pub const fn inline(text: &'static str) -> Self {
-        Self { path: "(inline)", text }
+        Self::file("(inline)", text)
     }
 
-    /// As errors name it: `shaders/relu/forward.wgsl`.
+    /// A file of this path and text.
+    pub const fn file(path: &'static str, text: &'static str) -> Self {
+        Self { path, text, operand: "" }
+    }
+
+    /// This file made for an operand: every name in its header gets the operand's name in front, `elem` to `grad_elem` and
+    /// `SLOPE` to `GRAD_SLOPE`, so that a kernel can have it once for each of several operands.
+    pub const fn of(self, operand: &'static str) -> Self {
+        Self { operand, ..self }
+    }
+
+    /// The text as a kernel has it.
+    pub fn code(&self) -> Cow<'static, str> {
+        if self.operand.is_empty() {
+            return self.text.into();
+        }
+        let names = contract::names(self.text);
+        let (mut code, mut rest) = (String::new(), self.text);
+        let in_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        while let Some(begin) = rest.find(in_name) {
+            let end = rest[begin..].find(|c| !in_name(c)).map_or(rest.len(), |len| begin + len);
+            let word = &rest[begin..end];
+            code += &rest[..begin];
+            if names.contains(&word) {
+                let upper = word.starts_with(|c: char| c.is_ascii_uppercase());
+                code += &if upper { self.operand.to_uppercase() } else { self.operand.to_owned() };
+                code.push('_');
+            }
+            code += word;
+            rest = &rest[end..];
+        }
+        (code + rest).into()
+    }
+
+    /// As errors name it: `shaders/activation/forward.wgsl`.
     pub(super) fn name(&self) -> String {
         if self.path.starts_with('(') { self.path.to_owned() } else { format!("shaders/{}", self.path) }
     }
@@ -29,10 +67,10 @@ impl Fragment {
 /// The [`Fragment`] of a path within `shaders/`.
 macro_rules! fragment {
     ($path:literal) => {
-        $crate::shader::Fragment {
-            path: $path,
-            text: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $path)),
-        }
+        $crate::shader::Fragment::file(
+            $path,
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $path)),
+        )
     };
 }
 pub(crate) use fragment;
@@ -94,7 +132,7 @@ impl Source {
     pub fn annotated(&self) -> String {
         let mut text = format!("// ---- generated\n{}", self.prelude);
         for file in &self.files {
-            text += &format!("\n// ---- shaders/{}\n{}", file.path, file.text);
+            text += &format!("\n// ---- shaders/{}\n{}", file.path, file.code());
         }
         text
     }
@@ -104,7 +142,7 @@ impl Source {
         let mut text = self.prelude.clone();
         for file in &self.files {
             text += "\n";
-            text += file.text;
+            text += &file.code();
         }
         text
     }
@@ -154,14 +192,14 @@ fn defined(line: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
-    const GOOD: Fragment = Fragment {
-        path: "shared/good.wgsl",
-        text: "// A fragment.\n//\n// needs: nothing\n// gives: ONE\n\nconst ONE = 1.0;\n",
-    };
+    const GOOD: Fragment = Fragment::file(
+        "shared/good.wgsl",
+        "// A fragment.\n//\n// needs: nothing\n// gives: ONE\n\nconst ONE = 1.0;\n",
+    );
 
     /// The message that a source ends in whose second file has this text.
     fn message(text: &'static str) -> String {
-        let broken = Fragment { path: "broken/forward.wgsl", text };
+        let broken = Fragment::file("broken/forward.wgsl", text);
         let source = Source::new([GOOD, broken]).constant("LEN", 3).alias("elem", "f32");
         source.reflect().unwrap_err().to_string()
     }
@@ -198,7 +236,7 @@ fn main() {
     /// A file may end without a line break, and `enable` stands before all constants.
     #[test]
     fn every_line_belongs_to_a_part() {
-        let last = Fragment { path: "last.wgsl", text: "const LAST = 2;" };
+        let last = Fragment::file("last.wgsl", "const LAST = 2;");
         let source = Source::new([last, GOOD]).constant("LEN", 3).enable("f16");
         let text = source.assemble();
         let at = |start: &str| text.lines().position(|line| line.starts_with(start)).unwrap() + 1;

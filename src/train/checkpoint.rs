@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     config::TrainConfig,
+    info::ModelInfo,
     metrics::{Row, Sums},
     probe::LayerRow,
     store::{self, Entry, TensorFile},
-    weights::{self, Description, FORMAT_VERSION, Kind, ModelInfo, Weights, WeightsError},
+    weights::{self, Description, FORMAT_VERSION, Kind, Weights, WeightsError},
 };
 use crate::{
     model::{Network, VggConfig},

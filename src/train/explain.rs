@@ -34,7 +34,7 @@ pub struct Channel {
     pub index: usize,
     /// The mean over the image of the gradient of the class's logit by the channel.
     pub weight: f32,
-    /// What its ReLU gives, `[H, W]`.
+    /// The activation, `[H, W]`.
     pub map: Vec<f32>,
 }
 
@@ -45,16 +45,18 @@ impl Channel {
     }
 }
 
-/// The convolutions whose ReLU can be explained, each with the index of that ReLU in [`Network::layers`] and the height and
-/// width of its output.
+/// The convolutions whose activation can be explained, each with the index of that activation in [`Network::layers`] and the
+/// height and width of its output.
 pub fn explainable(network: &Network) -> Vec<(&str, usize, [usize; 2])> {
     let layers = &network.layers;
-    let relu = |conv: usize| (conv..layers.len()).find(|&index| layers[index].kind == LayerKind::Relu);
+    let activation = |conv: usize| {
+        (conv..layers.len()).find(|&index| matches!(layers[index].kind, LayerKind::Activation(_)))
+    };
     let convolutions = layers.iter().enumerate().filter(|(_, l)| matches!(l.kind, LayerKind::Conv(_)));
     convolutions
         .filter_map(|(index, layer)| {
             let &[height, width, _] = layer.output.dims() else { return None };
-            Some((layer.name.as_str(), relu(index)?, [height, width]))
+            Some((layer.name.as_str(), activation(index)?, [height, width]))
         })
         .collect()
 }

@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 use super::session::floats;
 use crate::{
     dtype::DType,
+    model::ActivationKind,
     ops::Op,
     program::{Executor, ExecutorError, Pass, Program, TensorId},
 };
 
-/// How a convolution, its batch norm and its ReLU stood at the end of an epoch, measured in evaluation on the first
+/// How a convolution, its batch norm and its activation stood at the end of an epoch, measured in evaluation on the first
 /// batch of the test images.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LayerRow {
@@ -18,9 +19,9 @@ pub struct LayerRow {
     pub epoch: u32,
     /// The layer, as `conv3_2`.
     pub layer: String,
-    /// The fraction of channels whose ReLU gives 0 everywhere in the batch.
+    /// The fraction of channels whose activation is 0 everywhere in the batch.
     pub dead: f64,
-    /// The fraction of all values that the ReLU sets to 0.
+    /// The fraction of all values that the activation sets to 0: only ReLU does.
     pub zero: f64,
     /// The root mean square over the channels of the running mean; `None` without batch norm.
     pub running_mean: Option<f64>,
@@ -85,6 +86,7 @@ fn layer_of(label: &str) -> &str {
 /// convolution.
 pub(super) fn probe(
     executor: &mut dyn Executor,
+    activation: ActivationKind,
     images: usize,
     epoch: u32,
 ) -> Result<Vec<LayerRow>, ExecutorError> {
@@ -115,7 +117,8 @@ pub(super) fn probe(
         let mut alive = vec![0u64; channels];
         for pixel in values.chunks_exact(channels).take(rows_of_images) {
             for (channel, &x) in pixel.iter().enumerate() {
-                alive[channel] += u64::from((x - means[channel]) * scales[channel] + shifts[channel] > 0.0);
+                let y = (x - means[channel]) * scales[channel] + shifts[channel];
+                alive[channel] += u64::from(y > 0.0 || activation != ActivationKind::Relu);
             }
         }
         let dead = alive.iter().filter(|&&count| count == 0).count() as f64 / channels as f64;

@@ -305,7 +305,8 @@ impl Session {
     /// [`TrainError::Executor`].
     pub fn probe(&mut self, batch: &Batch, epoch: u32) -> Result<Vec<LayerRow>, TrainError> {
         self.upload_batch(batch, Control::default())?;
-        Ok(probe::probe(&mut *self.executor, batch.valid, epoch)?)
+        let activation = self.network.config.activation;
+        Ok(probe::probe(&mut *self.executor, activation, batch.valid, epoch)?)
     }
 
     /// Uploads a batch and runs a pass over it; `control` is completed by the batch's own.

@@ -10,12 +10,12 @@ use super::{
     Event, Observer, StepEvent, Summary, TrainError,
     checkpoint::{self, Checkpoint, Part, Progress},
     config::{LrScheduler, TrainConfig},
+    info::ModelInfo,
     metrics::{Row, Sums, best, stale_epochs},
     pretrained::Pretrained,
     report::RunDirectory,
     schedule::Schedule,
     session::{Readings, STEPS_PER_READING, Session},
-    weights::ModelInfo,
 };
 use crate::{
     data::{Augmentation, Batch, DataSets, Loader},

@@ -113,7 +113,7 @@ mod tests {
     use crate::{
         gpu::{AdapterFeatures, AdapterLimits, Backend, DeviceKind},
         kernels::{Caps, TABLE},
-        ops::{Op, Relu},
+        ops::{Activate, Op},
         tune::Choice,
     };
 
@@ -146,7 +146,7 @@ mod tests {
     }
 
     fn relu(len: usize) -> Op {
-        Relu { len }.into()
+        Activate::relu(len).into()
     }
 
     /// A file that says `scalar` for some lengths, where the built-in choice is `vec4`.
@@ -154,7 +154,7 @@ mod tests {
         let mut file = TuningFile::new(&info());
         for &len in lengths {
             let microseconds = [("scalar".into(), 1.0), ("vec4".into(), 2.5)].into();
-            let (op, variant) = ("relu.forward".into(), "scalar".into());
+            let (op, variant) = ("activation.forward".into(), "scalar".into());
             file.set(Choice { op, shape: Tuned::shape(&relu(len)), variant, microseconds });
         }
         let path = folder.join(name);
@@ -201,7 +201,7 @@ mod tests {
             ("device_id = 7", "device_id = 8", "device_id \"0x0008\", here \"0x0007\""),
             ("format = 1", "format = 2", "no tuning file: format 2"),
             ("format = 1", "", "no number `format`"),
-            ("variant = \"scalar\"", "variant = \"magic\"", "no variant relu.forward=magic"),
+            ("variant = \"scalar\"", "variant = \"magic\"", "no variant activation.forward=magic"),
             ("variant = ", "variety = ", "unknown field `variety`"),
             ("[[choice]]", "[[choice", "no tuning file"),
         ] {
@@ -242,7 +242,7 @@ mod tests {
     fn a_measurement_takes_the_place_of_an_earlier_one() {
         let mut file = TuningFile::new(&info());
         let choice = |len, variant: &str| Choice {
-            op: "relu.forward".into(),
+            op: "activation.forward".into(),
             shape: Tuned::shape(&relu(len)),
             variant: variant.into(),
             microseconds: Default::default(),

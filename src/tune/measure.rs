@@ -167,12 +167,12 @@ fn sample(executor: &mut GpuExecutor, op: &Op, budget: Duration, best: f64) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::Relu;
+    use crate::ops::Activate;
 
     #[test]
     fn the_built_in_choice_stays_within_the_noise() {
         let caps = Caps::WEBGPU;
-        let op = Op::from(Relu { len: 8 });
+        let op = Op::from(Activate::relu(8));
         let rows: Vec<_> = variants().filter(|row| row.op == op.name()).collect();
         let expected = select(&op, &caps, &[]).unwrap();
         let other = rows.iter().copied().find(|row| !std::ptr::eq(*row, expected)).unwrap();

@@ -12,9 +12,9 @@ use common::{Tolerance, compare, largest, on_narrower_instruction_sets, run_op};
 use normalized::{BatchNorm, NormalizedConvolution, NormalizedPool};
 use vgg_wgpu::{
     ops::{
-        AvgPool, AvgPoolGrad, Control, Conv, ConvForward, ConvGradInput, ConvGradWeight, CrossEntropy,
-        CrossEntropyGrad, Dropout, GradBias, Linear, LinearGradInput, LinearGradWeight, MaxPool,
-        MaxPoolForward, MaxPoolGrad, Op, Relu, ReluGrad,
+        Activate, ActivateGrad, Activation, AvgPool, AvgPoolGrad, Control, Conv, ConvForward, ConvGradInput,
+        ConvGradWeight, CrossEntropy, CrossEntropyGrad, Dropout, GradBias, Linear, LinearGradInput,
+        LinearGradWeight, MaxPool, MaxPoolForward, MaxPoolGrad, Op,
     },
     rng,
     shape::Shape,
@@ -176,11 +176,12 @@ impl Middle for Convolution {
     }
 }
 
-struct Rectifier(f32);
+struct Pointwise(Activation);
 
-impl Middle for Rectifier {
+impl Middle for Pointwise {
     fn forward(&self, shape: [usize; 4], input: &[f64], _: &[Vec<f64>]) -> Vec<f64> {
-        let [y] = run(Relu { len: len(shape) }, &[("input", input)], ["output"]);
+        let op = Activate { len: len(shape), activation: self.0 };
+        let [y] = run(op, &[("input", input)], ["output"]);
         y
     }
 
@@ -191,7 +192,7 @@ impl Middle for Rectifier {
         _: &[Vec<f64>],
         grad: &[f64],
     ) -> (Vec<f64>, Vec<Vec<f64>>) {
-        let op = ReluGrad { len: len(shape), at_zero: self.0 };
+        let op = ActivateGrad { len: len(shape), activation: self.0 };
         let [dx] = run(op, &[("input", input), ("grad_output", grad)], ["grad_input"]);
         (dx, Vec::new())
     }
@@ -215,7 +216,7 @@ impl Middle for Pool {
     }
 
     fn forward(&self, shape: [usize; 4], input: &[f64], _: &[Vec<f64>]) -> Vec<f64> {
-        let op = MaxPoolForward { pool: self.op(shape), normalized: false };
+        let op = MaxPoolForward { pool: self.op(shape), normalized: None };
         let [y] = run(op, &[("input", input)], ["output"]);
         y
     }
@@ -227,7 +228,7 @@ impl Middle for Pool {
         _: &[Vec<f64>],
         grad: &[f64],
     ) -> (Vec<f64>, Vec<Vec<f64>>) {
-        let op = MaxPoolGrad { pool: self.op(shape), normalized: false, statistics: None };
+        let op = MaxPoolGrad { pool: self.op(shape), normalized: None, statistics: None };
         let [dx] = run(op, &[("input", input), ("grad_output", grad)], ["grad_input"]);
         (dx, Vec::new())
     }
@@ -357,17 +358,25 @@ fn convolution() {
 #[test]
 fn batch_norm() {
     check_between("batch norm", &BatchNorm(None), [2, 3, 4, 3]);
-    check_between("batch norm and ReLU", &BatchNorm(Some(0.5)), [2, 3, 4, 3]);
-    check_between("batch norm and ReLU before a convolution", &NormalizedConvolution(4), [2, 3, 4, 3]);
-    let pool = NormalizedPool { channels: 5, pool: Pool { kernel: 2, stride: [2, 1] } };
-    check_between("batch norm and ReLU before pooling", &pool, [2, 4, 3, 2]);
-    let pool = NormalizedPool { channels: 5, pool: Pool { kernel: 2, stride: [2, 2] } };
-    check_between("batch norm and ReLU before pooling whose windows do not overlap", &pool, [2, 4, 5, 2]);
+    for activation in Activation::EACH {
+        let check = |what: &str, layer: &dyn Middle, shape| {
+            check_between(&format!("batch norm and {activation:?}{what}"), layer, shape);
+        };
+        check("", &BatchNorm(Some(activation)), [2, 3, 4, 3]);
+        check(" before a convolution", &NormalizedConvolution { channels: 4, activation }, [2, 3, 4, 3]);
+        let pool = Pool { kernel: 2, stride: [2, 1] };
+        check(" before pooling", &NormalizedPool { channels: 5, activation, pool }, [2, 4, 3, 2]);
+        let pool = Pool { kernel: 2, stride: [2, 2] };
+        let pool = NormalizedPool { channels: 5, activation, pool };
+        check(" before pooling whose windows do not overlap", &pool, [2, 4, 5, 2]);
+    }
 }
 
 #[test]
-fn relu() {
-    check_between("relu", &Rectifier(0.5), [2, 3, 4, 3]);
+fn activations() {
+    for activation in Activation::EACH {
+        check_between(&format!("{activation:?}"), &Pointwise(activation), [2, 3, 4, 3]);
+    }
 }
 
 /// Overlapping windows, odd sizes whose last row is in no window, windows that do not touch.

@@ -1,7 +1,7 @@
 //! Whole networks.
 
 use vgg_wgpu::{
-    model::{Architecture, Freeze, Semantics, VggConfig},
+    model::{ActivationKind, Architecture, Freeze, Semantics, VggConfig},
     program::{DeviceLimits, Executor, Pass},
 };
 
@@ -37,7 +37,9 @@ fn mean_loss(fixture: &mut Fixture<f64>) -> f64 {
 #[test]
 fn the_whole_network() {
     let of = |semantics| VggConfig { semantics, ..small() };
-    for config in [of(Semantics::Paper), of(Semantics::Pytorch), standard()] {
+    let gelu = VggConfig { activation: ActivationKind::Gelu, ..small() };
+    let silu = VggConfig { activation: ActivationKind::Silu, ..standard() };
+    for config in [of(Semantics::Paper), of(Semantics::Pytorch), standard(), gelu, silu] {
         let mut net = fixture::<f64>(config, 3, DeviceLimits::NONE);
         mean_loss(&mut net);
         let parameters = net.lowered.parameters.clone();

@@ -1,11 +1,11 @@
-//! Batch norm with what follows it: ReLU, and the operations that read through both.
+//! Batch norm with an activation after it, and the operations that read through both.
 
 use vgg_wgpu::ops::*;
 
 use crate::{Middle, Pool, len, normal, run};
 
-/// Batch norm, and the ReLU behind it if its slope at 0 is given.
-pub struct BatchNorm(pub Option<f32>);
+/// Batch norm, and the activation after it if there is one.
+pub struct BatchNorm(pub Option<Activation>);
 
 impl BatchNorm {
     fn affine([n, h, w, c]: [usize; 4], input: &[f64], p: &[Vec<f64>]) -> Vec<f64> {
@@ -22,8 +22,8 @@ impl BatchNorm {
         affine: &[f64],
         grad: &[f64],
     ) -> [Vec<f64>; 3] {
-        let (rows, relu) = (n * h * w, self.0);
-        let op = BatchNormGradStatistics { rows, channels: c, relu, accumulate: false };
+        let (rows, activation) = (n * h * w, self.0);
+        let op = BatchNormGradStatistics { rows, channels: c, activation, accumulate: false };
         let given: [(&str, &[f64]); 3] = [("input", input), ("affine", affine), ("grad_output", grad)];
         let [gamma, beta] = run(op, &given, ["grad_gamma", "grad_beta"]);
         [through([n, h, w, c], affine, &gamma, &beta), gamma, beta]
@@ -42,7 +42,7 @@ impl BatchNorm {
         through: &[f64],
         grad: &[f64],
     ) -> Vec<f64> {
-        let op = BatchNormGradInput { rows: n * h * w, channels, relu: self.0 };
+        let op = BatchNormGradInput { rows: n * h * w, channels, activation: self.0 };
         let given: [(&str, &[f64]); 3] = [("input", input), ("grad_affine", through), ("grad_output", grad)];
         let [dx] = run(op, &given, ["grad_input"]);
         dx
@@ -72,8 +72,8 @@ impl Middle for BatchNorm {
 
     fn forward(&self, shape: [usize; 4], input: &[f64], p: &[Vec<f64>]) -> Vec<f64> {
         let affine = Self::affine(shape, input, p);
-        let op =
-            BatchNormNormalize { rows: len(shape) / shape[3], channels: shape[3], relu: self.0.is_some() };
+        let (rows, channels) = (len(shape) / shape[3], shape[3]);
+        let op = BatchNormNormalize { rows, channels, activation: self.0 };
         let [y] = run(op, &[("input", input), ("affine", &affine)], ["output"]);
         y
     }
@@ -91,28 +91,31 @@ impl Middle for BatchNorm {
     }
 }
 
-/// Batch norm and ReLU in the next convolution's eyes.
-pub struct NormalizedConvolution(pub usize);
+/// A convolution that reads through batch norm and an activation.
+pub struct NormalizedConvolution {
+    pub channels: usize,
+    pub activation: Activation,
+}
 
 impl NormalizedConvolution {
     fn op(&self, [n, h, w, c]: [usize; 4]) -> Conv {
-        Conv { n, h, w, c, k: self.0 }
+        Conv { n, h, w, c, k: self.channels }
     }
 }
 
 impl Middle for NormalizedConvolution {
     fn output(&self, [n, h, w, _]: [usize; 4]) -> [usize; 4] {
-        [n, h, w, self.0]
+        [n, h, w, self.channels]
     }
 
     fn parameters(&self, [.., c]: [usize; 4]) -> Vec<(&'static str, Vec<f64>)> {
-        vec![("gamma", normal(7, c)), ("beta", normal(8, c)), ("weight", normal(9, 9 * c * self.0))]
+        vec![("gamma", normal(7, c)), ("beta", normal(8, c)), ("weight", normal(9, 9 * c * self.channels))]
     }
 
     fn forward(&self, shape: [usize; 4], input: &[f64], p: &[Vec<f64>]) -> Vec<f64> {
         let affine = BatchNorm::affine(shape, input, p);
-        let bias = vec![0.25; self.0];
-        let op = ConvForward { conv: self.op(shape), normalized: true, statistics: false };
+        let bias = vec![0.25; self.channels];
+        let op = ConvForward { conv: self.op(shape), normalized: Some(self.activation), statistics: false };
         let given: [(&str, &[f64]); 4] =
             [("input", input), ("affine", &affine), ("weight", &p[2]), ("bias", &bias)];
         let [y] = run(op, &given, ["output"]);
@@ -128,30 +131,32 @@ impl Middle for NormalizedConvolution {
     ) -> (Vec<f64>, Vec<Vec<f64>>) {
         let conv = self.op(shape);
         let affine = BatchNorm::affine(shape, input, p);
-        let op = ConvGradWeight { normalized: true, ..ConvGradWeight::plain(conv) };
+        let op = ConvGradWeight { normalized: Some(self.activation), ..ConvGradWeight::plain(conv) };
         let given: [(&str, &[f64]); 3] = [("input", input), ("affine", &affine), ("grad_output", grad)];
         let [dw] = run(op, &given, ["grad_weight"]);
-        let statistics = Some(GradStatistics { at_zero: 0.0, accumulate: false });
+        let statistics = Some(GradStatistics { activation: self.activation, accumulate: false });
         let op = ConvGradInput { statistics, ..ConvGradInput::plain(conv) };
         let given: [(&str, &[f64]); 4] =
             [("grad_output", grad), ("weight", &p[2]), ("input", input), ("affine", &affine)];
-        let [behind, gamma, beta] = run(op, &given, ["grad_input", "grad_gamma", "grad_beta"]);
+        let [after, gamma, beta] = run(op, &given, ["grad_input", "grad_gamma", "grad_beta"]);
         let through = through(shape, &affine, &gamma, &beta);
-        (BatchNorm(Some(0.0)).grad_input(shape, input, &through, &behind), vec![gamma, beta, dw])
+        let norm = BatchNorm(Some(self.activation));
+        (norm.grad_input(shape, input, &through, &after), vec![gamma, beta, dw])
     }
 }
 
-/// A convolution that gives its statistics, and pooling that reads through batch norm and ReLU; the convolution's
-/// gradients read back through both.
+/// A convolution with its statistics, and pooling that reads through batch norm and an activation; the convolution's
+/// gradients are read back through both.
 pub struct NormalizedPool {
     pub channels: usize,
+    pub activation: Activation,
     pub pool: Pool,
 }
 
 impl NormalizedPool {
     fn conv(&self, [n, h, w, c]: [usize; 4], input: &[f64], p: &[Vec<f64>]) -> [Vec<f64>; 2] {
         let conv = Conv { n, h, w, c, k: self.channels };
-        let op = ConvForward { conv, normalized: false, statistics: true };
+        let op = ConvForward { conv, normalized: None, statistics: true };
         let bias = vec![-0.5; self.channels];
         let given: [(&str, &[f64]); 3] = [("input", input), ("weight", &p[2]), ("bias", &bias)];
         let [output, mean, variance] = run(op, &given, ["output", "batch_mean", "batch_var"]);
@@ -175,7 +180,7 @@ impl Middle for NormalizedPool {
 
     fn forward(&self, shape: [usize; 4], input: &[f64], p: &[Vec<f64>]) -> Vec<f64> {
         let [x, affine] = self.conv(shape, input, p);
-        let op = MaxPoolForward { pool: self.pool.op(self.inside(shape)), normalized: true };
+        let op = MaxPoolForward { pool: self.pool.op(self.inside(shape)), normalized: Some(self.activation) };
         let [y] = run(op, &[("input", &x), ("affine", &affine)], ["output"]);
         y
     }
@@ -189,22 +194,23 @@ impl Middle for NormalizedPool {
     ) -> (Vec<f64>, Vec<Vec<f64>>) {
         let ([x, affine], inside) = (self.conv(shape, input, p), self.inside(shape));
         let pool = self.pool.op(inside);
-        let statistics = pool.disjoint().then_some(GradStatistics { at_zero: 0.5, accumulate: false });
-        let op = MaxPoolGrad { pool, normalized: true, statistics };
+        let sums = GradStatistics { activation: self.activation, accumulate: false };
+        let statistics = pool.disjoint().then_some(sums);
+        let op = MaxPoolGrad { pool, normalized: Some(self.activation), statistics };
         let given: [(&str, &[f64]); 3] = [("input", &x), ("affine", &affine), ("grad_output", grad)];
         let (pooled, [back, gamma, beta]) = if statistics.is_some() {
             let [pooled, gamma, beta] = run(op, &given, ["grad_input", "grad_gamma", "grad_beta"]);
             (pooled, [through(inside, &affine, &gamma, &beta), gamma, beta])
         } else {
             let [pooled] = run(op, &given, ["grad_input"]);
-            let vectors = BatchNorm(Some(0.5)).grad_affine(inside, &x, &affine, &pooled);
+            let vectors = BatchNorm(Some(self.activation)).grad_affine(inside, &x, &affine, &pooled);
             (pooled, vectors)
         };
         let read: [(&str, &[f64]); 3] = [("grad_output", &pooled), ("output", &x), ("grad_affine", &back)];
         let conv = Conv { n: shape[0], h: shape[1], w: shape[2], c: shape[3], k: self.channels };
-        let op = ConvGradWeight { through: Some(0.5), ..ConvGradWeight::plain(conv) };
+        let op = ConvGradWeight { through: Some(self.activation), ..ConvGradWeight::plain(conv) };
         let [dw] = run(op, &[&[("input", input)], &read[..]].concat(), ["grad_weight"]);
-        let op = ConvGradInput { conv, through: Some(0.5), statistics: None };
+        let op = ConvGradInput { conv, through: Some(self.activation), statistics: None };
         let [dx] = run(op, &[&[("weight", p[2].as_slice())], &read[..]].concat(), ["grad_input"]);
         (dx, vec![gamma, beta, dw])
     }

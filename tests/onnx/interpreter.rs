@@ -10,6 +10,20 @@ pub struct Tensor {
     pub values: Vec<f64>,
 }
 
+impl Tensor {
+    fn map(&self, f: impl Fn(f64) -> f64) -> Self {
+        Self { dims: self.dims.clone(), values: self.values.iter().map(|&x| f(x)).collect() }
+    }
+
+    /// With another of its shape, or with a scalar.
+    fn zip(&self, other: &Self, f: impl Fn(f64, f64) -> f64) -> Self {
+        assert!(other.dims == self.dims || other.dims.is_empty());
+        let others = other.values.iter().cycle();
+        let values = self.values.iter().zip(others).map(|(&a, &b)| f(a, b)).collect();
+        Self { dims: self.dims.clone(), values }
+    }
+}
+
 /// A protobuf field.
 enum Field<'a> {
     Int(u64),
@@ -190,7 +204,15 @@ impl Node {
                 };
                 Tensor { dims: dims.to_vec(), values: x.values.iter().enumerate().map(norm).collect() }
             }
-            "Relu" => Tensor { dims: dims.to_vec(), values: x.values.iter().map(|x| x.max(0.0)).collect() },
+            "Relu" => x.map(|x| x.max(0.0)),
+            "LeakyRelu" => {
+                let alpha = f64::from(self.floats["alpha"]);
+                x.map(|x| if x > 0.0 { x } else { alpha * x })
+            }
+            "Erf" => x.map(libm::erf),
+            "Sigmoid" => x.map(|x| 1.0 / (1.0 + (-x).exp())),
+            "Mul" => x.zip(inputs[1], |a, b| a * b),
+            "Add" => x.zip(inputs[1], |a, b| a + b),
             "MaxPool" => self.max_pool(x),
             "MatMul" => matmul(x, inputs[1]),
             "Flatten" => {

@@ -16,7 +16,7 @@ use tempfile::tempdir;
 use vgg_wgpu::{
     cpu::CpuExecutor,
     data::mnist,
-    model::{Architecture, Layout, VggConfig},
+    model::{ActivationKind, Architecture, Layout, VggConfig},
     program::{DeviceLimits, Mode, Precision, Settings, lower},
     rng,
     train::{Session, Weights, write_onnx},
@@ -25,6 +25,9 @@ use vgg_wgpu::{
 /// Weights that let a signal through and batch norms that are no identity, as a file of a network.
 fn lively(config: &VggConfig, folder: &Path) -> Weights {
     let network = config.network().unwrap();
+    // GELU and SiLU let less through.
+    let gain =
+        if matches!(config.activation, ActivationKind::Gelu | ActivationKind::Silu) { 4.0 } else { 2.0 };
     let mut tensors = BTreeMap::new();
     for (index, p) in network.parameters.iter().enumerate() {
         let dims = p.shape.dims();
@@ -33,7 +36,7 @@ fn lively(config: &VggConfig, folder: &Path) -> Weights {
             ("weight", 1) => (0.2, 1.0),
             ("running_var", _) => (0.1, 1.0),
             ("weight", _) => {
-                ((2.0 / fan_in as f64).sqrt() * if p.layout == Layout::Conv { 1.0 } else { 1.3 }, 0.0)
+                ((gain / fan_in as f64).sqrt() * if p.layout == Layout::Conv { 1.0 } else { 1.3 }, 0.0)
             }
             _ => (0.1, 0.0),
         };
@@ -46,7 +49,12 @@ fn lively(config: &VggConfig, folder: &Path) -> Weights {
         .map(|(name, (dims, bytes))| (name, TensorView::new(Dtype::F32, dims.clone(), bytes).unwrap()));
     let path = folder.join("lively.safetensors");
     fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
-    Weights::read(&path, Some(config.image_size)).unwrap()
+    let mut weights = Weights::read(&path, Some(config.image_size)).unwrap();
+    // Files under torchvision's names do not say it.
+    weights.info.activation = config.activation;
+    weights.info.negative_slope = config.negative_slope;
+    weights.network = weights.info.vgg().network().unwrap();
+    weights
 }
 
 /// What the CPU device answers to images `[N, H, W, C]` of the network's size.
@@ -103,8 +111,12 @@ fn files_answer_as_the_program_does() {
     // torchvision's at a size where adaptive average pooling does nothing, and where its windows repeat pixels.
     let torchvision =
         |model, side| small(VggConfig { image_size: [side; 2], ..VggConfig::torchvision(model) });
+    let paper = small(VggConfig { image_size: [28, 28], ..VggConfig::default() });
     let cases = [
-        small(VggConfig { image_size: [28, 28], ..VggConfig::default() }),
+        paper.clone(),
+        VggConfig { activation: ActivationKind::LeakyRelu, negative_slope: 0.2, ..paper.clone() },
+        VggConfig { activation: ActivationKind::Gelu, ..paper.clone() },
+        VggConfig { activation: ActivationKind::Silu, ..paper },
         torchvision(Architecture::Vgg11Bn, 224),
         torchvision(Architecture::Vgg13, 96),
         torchvision(Architecture::Vgg19Bn, 64),

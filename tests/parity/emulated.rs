@@ -130,9 +130,9 @@ static ROWS: &[Variant] = rows!(
 /// What stands before and behind a convolution: kernels differ by it.
 fn kind(op: &Op) -> [bool; 2] {
     match op.plain() {
-        Op::ConvForward(op) => [op.normalized, op.statistics],
+        Op::ConvForward(op) => [op.normalized.is_some(), op.statistics],
         Op::ConvGradInput(op) => [op.through.is_some(), op.statistics.is_some()],
-        Op::ConvGradWeight(op) => [op.normalized, op.through.is_some()],
+        Op::ConvGradWeight(op) => [op.normalized.is_some(), op.through.is_some()],
         _ => [false; 2],
     }
 }

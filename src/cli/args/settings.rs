@@ -28,6 +28,12 @@ pub(in crate::cli) struct SettingFlags {
     /// Dropout rate of the classifier.
     #[arg(long, value_name = "RATE")]
     dropout: Option<f64>,
+    /// Activation after each convolution and each hidden linear layer.
+    #[arg(long, value_enum)]
+    activation: Option<ActivationFlag>,
+    /// Slope of --activation leaky_relu at and below 0; unset, 0.01.
+    #[arg(long, value_name = "SLOPE")]
+    negative_slope: Option<f64>,
     /// Whose rule decides where the paper's code and PyTorch differ.
     #[arg(long, value_enum)]
     semantics: Option<SemanticsFlag>,
@@ -142,6 +148,16 @@ pub(in crate::cli) struct SettingFlags {
     /// Where the run's files go; unset, a new folder under runs/.
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) output_dir: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+enum ActivationFlag {
+    Relu,
+    LeakyRelu,
+    Gelu,
+    Silu,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, ValueEnum)]

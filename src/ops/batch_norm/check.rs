@@ -4,10 +4,13 @@ use super::{
     BatchNormAffine, BatchNormGradAffine, BatchNormGradInput, BatchNormGradStatistics, BatchNormNormalize,
     BatchNormRunning, BatchNormStatistics,
 };
-use crate::verify::{
-    Tolerance,
-    check::{Check, EPSILON, Inputs, Tolerances, affine, few_digits, halve, normal, positive, roundings},
-    shapes::COLUMNS,
+use crate::{
+    ops::{Activation, activations},
+    verify::{
+        Tolerance,
+        check::{Check, EPSILON, Inputs, Tolerances, affine, few_digits, halve, normal, positive, roundings},
+        shapes::COLUMNS,
+    },
 };
 
 /// The mean of every fifth channel: large, so that it must not cancel.
@@ -89,8 +92,8 @@ impl Check for BatchNormAffine {
 
 impl Check for BatchNormNormalize {
     fn cases() -> Vec<Self> {
-        let cases = |relu| of_columns(move |rows, channels| Self { rows, channels, relu });
-        [false, true].into_iter().flat_map(cases).collect()
+        let cases = |activation| of_columns(move |rows, channels| Self { rows, channels, activation });
+        [None].into_iter().chain(Activation::EACH.map(Some)).flat_map(cases).collect()
     }
 
     fn inputs(&self, data: &mut Inputs<Self>) {
@@ -108,8 +111,10 @@ impl Check for BatchNormNormalize {
     }
 }
 
-/// With and without ReLU, by its slope at exactly 0.
-const SLOPES: [Option<f32>; 3] = [None, Some(0.5), Some(0.0)];
+/// Without an activation and with each.
+fn with_activations() -> impl Iterator<Item = Option<Activation>> {
+    [None].into_iter().chain(activations().map(Some))
+}
 
 /// An input whose normalised values are exact, zeros among them.
 fn exact_columns(rows: usize, channels: usize) -> Vec<f32> {
@@ -120,9 +125,10 @@ fn exact_columns(rows: usize, channels: usize) -> Vec<f32> {
 
 impl Check for BatchNormGradStatistics {
     fn cases() -> Vec<Self> {
-        let cases =
-            |relu| of_columns(move |rows, channels| Self { rows, channels, relu, accumulate: rows % 2 == 0 });
-        SLOPES.into_iter().flat_map(cases).collect()
+        let case =
+            |activation, rows, channels| Self { rows, channels, activation, accumulate: rows % 2 == 0 };
+        let cases = |activation| of_columns(move |rows, channels| case(activation, rows, channels));
+        with_activations().flat_map(cases).collect()
     }
 
     fn inputs(&self, data: &mut Inputs<Self>) {
@@ -158,8 +164,8 @@ impl Check for BatchNormGradAffine {
 
 impl Check for BatchNormGradInput {
     fn cases() -> Vec<Self> {
-        let cases = |relu| of_columns(move |rows, channels| Self { rows, channels, relu });
-        SLOPES.into_iter().flat_map(cases).collect()
+        let cases = |activation| of_columns(move |rows, channels| Self { rows, channels, activation });
+        with_activations().flat_map(cases).collect()
     }
 
     fn inputs(&self, data: &mut Inputs<Self>) {

@@ -10,11 +10,11 @@ use super::{
 use crate::{
     cpu::{
         Scalar, Scratch, Sizes, Twin,
-        prologue::passed_vector,
+        prologue::{activate_grad, grad_through, input_through},
         reduce,
         simd::{Simd, Vector, WithSimd, wide},
     },
-    ops::Slices,
+    ops::{Activation, Slices},
 };
 
 impl Twin for BatchNormStatistics {
@@ -181,58 +181,45 @@ impl<S: Scalar> WithSimd for Distances<'_, S> {
     }
 }
 
-/// One value through batch norm.
-#[inline(always)]
-fn normalized<S: Scalar>(x: S, mean: S, scale: S, shift: S) -> S {
-    (x - mean) * scale + shift
-}
-
-/// `output[rows, channels] = (input - mean) * scale + shift`, and `max(., 0)` of that.
+/// `output[rows, channels] = activation((input - mean) * scale + shift)`.
 pub(crate) fn normalize<S: Scalar>(
     op: &BatchNormNormalize,
     operands: BatchNormNormalizeOperands<Slices<'_, S>>,
     factors: &mut [S],
 ) {
     let BatchNormNormalizeOperands { input, affine, output } = operands;
-    let channels = op.channels;
-    let [mean, scale, shift] = long_vectors(factors, channels, [0, 1, 2], affine);
+    let (channels, activation) = (op.channels, op.activation);
+    let vectors = long_vectors(factors, channels, [0, 1, 2], affine);
     let piece = reduce::piece(channels);
     output.par_chunks_mut(piece).zip(input.par_chunks(piece)).for_each(|(output, input)| {
-        wide(|| {
-            for (output, input) in output.chunks_mut(mean.len()).zip(input.chunks(mean.len())) {
-                let vectors = mean.iter().zip(scale).zip(shift);
-                for ((y, &x), ((&mean, &scale), &shift)) in output.iter_mut().zip(input).zip(vectors) {
-                    *y = normalized(x, mean, scale, shift);
-                }
-                if op.relu {
-                    for y in output {
-                        *y = if *y <= S::ZERO { S::ZERO } else { *y };
-                    }
-                }
-            }
-        });
+        wide(Normalized { activation, input, vectors, output });
     });
 }
 
-/// What ReLU passes on of a gradient, `y` being its input. Without ReLU everything.
-#[inline(always)]
-fn passed<S: Scalar>(relu: Option<f32>, y: S, grad_output: S) -> S {
-    let Some(at_zero) = relu else { return grad_output };
-    let part = S::of(f64::from(at_zero)) * grad_output;
-    let not_above = if y == S::ZERO { part } else { S::ZERO };
-    if y > S::ZERO { grad_output } else { not_above }
+/// Long rows through batch norm and the activation.
+struct Normalized<'a, S> {
+    activation: Option<Activation>,
+    input: &'a [S],
+    /// Mean, scale and shift along a long row.
+    vectors: [&'a [S]; 3],
+    output: &'a mut [S],
 }
 
-/// One value of a gradient back through ReLU and batch norm, `x` being the batch norm's input.
-#[inline(always)]
-fn passed_back<S: Scalar>(
-    relu: Option<f32>,
-    x: S,
-    grad_output: S,
-    [mean, scale, shift, offset, slope]: [S; 5],
-) -> S {
-    let g = passed(relu, normalized(x, mean, scale, shift), grad_output);
-    scale * g - (offset + slope * (x - mean))
+impl<S: Scalar> WithSimd for Normalized<'_, S> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<V: Simd>(self, simd: V) {
+        let Self { activation, input, vectors, output } = self;
+        let width = vectors[0].len();
+        for (output, input) in output.chunks_mut(width).zip(input.chunks(width)) {
+            for c in (0..input.len()).step_by(S::lanes::<V>()) {
+                let x = Vector::load(simd, &input[c..]);
+                let vectors = vectors.map(|vector| Vector::load(simd, &vector[c..]));
+                input_through(simd, activation, x, vectors).store(&mut output[c..]);
+            }
+        }
+    }
 }
 
 /// `grad_gamma` and `grad_beta`, `[channels]`.
@@ -245,11 +232,16 @@ pub(crate) fn grad_statistics<S: Scalar>(
     Scratch { weights: factors, sums, .. }: &mut Scratch<S>,
 ) {
     let BatchNormGradStatisticsOperands { input, affine, grad_output, grad_gamma, grad_beta } = operands;
-    let (channels, relu) = (op.channels, op.relu);
+    let (channels, activation) = (op.channels, op.activation);
     let width = reduce::width(channels);
     let [mean, scale, shift] = long_vectors(factors, channels, [0, 1, 2], affine);
     let parts = reduce::by_row_pairs(sums, channels, 2, input, grad_output, |input, grad_output, sums| {
-        wide(GradSums { relu, rows: [input, grad_output], vectors: [mean, scale, shift], sums: &mut *sums });
+        wide(GradSums {
+            activation,
+            rows: [input, grad_output],
+            vectors: [mean, scale, shift],
+            sums: &mut *sums,
+        });
         let (sum_gamma, sum_beta) = sums.split_at_mut(width);
         reduce::fold(sum_gamma, channels);
         reduce::fold(sum_beta, channels);
@@ -278,7 +270,7 @@ pub(crate) fn gradients_of_sums<S: Scalar>(
 
 /// Adds long rows of `[input, grad_output]` to the sums `[grad_gamma / inv_std, grad_beta]`.
 struct GradSums<'a, S> {
-    relu: Option<f32>,
+    activation: Option<Activation>,
     rows: [&'a [S]; 2],
     /// Mean, scale and shift along a long row.
     vectors: [&'a [S]; 3],
@@ -290,7 +282,7 @@ impl<S: Scalar> WithSimd for GradSums<'_, S> {
 
     #[inline(always)]
     fn with_simd<V: Simd>(self, simd: V) {
-        let Self { relu, rows: [input, grad_output], vectors: [mean, scale, shift], sums } = self;
+        let Self { activation, rows: [input, grad_output], vectors: [mean, scale, shift], sums } = self;
         let width = mean.len();
         let (sum_gamma, sum_beta) = sums.split_at_mut(width);
         for (input, grad_output) in input.chunks(width).zip(grad_output.chunks(width)) {
@@ -299,7 +291,7 @@ impl<S: Scalar> WithSimd for GradSums<'_, S> {
                 let (x, dy) = (load(simd, &input[c..]), load(simd, &grad_output[c..]));
                 let distance = x - load(simd, &mean[c..]);
                 let y = distance * load(simd, &scale[c..]) + load(simd, &shift[c..]);
-                let g = passed_vector(simd, relu, y, dy);
+                let g = activate_grad(simd, activation, y, dy);
                 (load(simd, &sum_gamma[c..]) + distance * g).store(&mut sum_gamma[c..]);
                 (load(simd, &sum_beta[c..]) + g).store(&mut sum_beta[c..]);
             }
@@ -314,22 +306,40 @@ pub(crate) fn grad_input<S: Scalar>(
     factors: &mut [S],
 ) {
     let BatchNormGradInputOperands { input, grad_affine, grad_output, grad_input } = operands;
-    let (channels, relu) = (op.channels, op.relu);
-    let [mean, scale, shift, offset, slope] = long_vectors(factors, channels, [0, 1, 2, 3, 4], grad_affine);
-    let (piece, width) = (reduce::piece(channels), mean.len());
+    let (channels, activation) = (op.channels, op.activation);
+    let vectors = long_vectors(factors, channels, [0, 1, 2, 3, 4], grad_affine);
+    let piece = reduce::piece(channels);
     let inputs = input.par_chunks(piece).zip(grad_output.par_chunks(piece));
     grad_input.par_chunks_mut(piece).zip(inputs).for_each(|(grad_input, (input, grad_output))| {
-        wide(|| {
-            let inputs = input.chunks(width).zip(grad_output.chunks(width));
-            for (grad_input, (input, grad_output)) in grad_input.chunks_mut(width).zip(inputs) {
-                let values = grad_input.iter_mut().zip(input.iter().zip(grad_output));
-                let vectors = mean.iter().zip(scale.iter().zip(shift)).zip(offset.iter().zip(slope));
-                for ((dx, (&x, &dy)), ((&mean, (&scale, &shift)), (&offset, &slope))) in values.zip(vectors) {
-                    *dx = passed_back(relu, x, dy, [mean, scale, shift, offset, slope]);
-                }
-            }
-        });
+        wide(Gradients { activation, rows: [input, grad_output], vectors, grad_input });
     });
+}
+
+/// The gradients of long rows of `[input, grad_output]`.
+struct Gradients<'a, S> {
+    activation: Option<Activation>,
+    rows: [&'a [S]; 2],
+    /// Mean, scale, shift, offset and slope along a long row.
+    vectors: [&'a [S]; 5],
+    grad_input: &'a mut [S],
+}
+
+impl<S: Scalar> WithSimd for Gradients<'_, S> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<V: Simd>(self, simd: V) {
+        let Self { activation, rows: [input, grad_output], vectors, grad_input } = self;
+        let width = vectors[0].len();
+        let inputs = input.chunks(width).zip(grad_output.chunks(width));
+        for (grad_input, (input, grad_output)) in grad_input.chunks_mut(width).zip(inputs) {
+            for c in (0..input.len()).step_by(S::lanes::<V>()) {
+                let [x, dy] = [input, grad_output].map(|values| Vector::load(simd, &values[c..]));
+                let vectors = vectors.map(|vector| Vector::load(simd, &vector[c..]));
+                grad_through(simd, activation, x, dy, vectors).store(&mut grad_input[c..]);
+            }
+        }
+    }
 }
 
 /// Vectors of `affine`, repeated along a long row each.

@@ -11,6 +11,7 @@ use crate::{
         parts::{Chunks, Elem, MOMENTS, Merge, REDUCE, WORKSPACE, dispatch, single, source},
         reduction_rows, speed,
     },
+    ops::{Activation, activation_kernels as activation},
     shader::{Fragment, Source, fragment},
 };
 
@@ -21,7 +22,6 @@ const STATISTICS_MERGE: ([Fragment; 2], Fragment) = (
 );
 const RUNNING: Fragment = fragment!("batch_norm/running.wgsl");
 const AFFINE: Fragment = fragment!("batch_norm/affine.wgsl");
-pub(crate) const RELU_SLOPE: Fragment = fragment!("shared/relu_slope.wgsl");
 const NORMALIZE: Fragment = fragment!("batch_norm/normalize.wgsl");
 const GRAD_PARTIALS: Fragment = fragment!("batch_norm/grad_statistics_partials.wgsl");
 const GRAD_MERGE: ([Fragment; 2], Fragment) = (
@@ -122,25 +122,19 @@ pub(crate) fn statistics_merge(
     })
 }
 
-/// A source with a file that knows the ReLU behind the normalisation.
-fn relu_slope(relu: Option<f32>, file: Fragment) -> Source {
-    slope(relu, source(&[RELU_SLOPE, file]))
-}
-
-/// Tells a source with [`RELU_SLOPE`] about that ReLU.
-pub(crate) fn slope(relu: Option<f32>, source: Source) -> Source {
-    source.flag("RELU", relu.is_some()).float("AT_ZERO", relu.unwrap_or(0.0))
+/// The source of a file that applies the activation after the normalisation.
+fn with_activation(activation: Option<Activation>, file: Fragment) -> Source {
+    activation::slope(activation, "SLOPE", source(&[activation::file(activation), file]))
 }
 
 /// A row for the normalisation, as dispatches of other kernels.
 pub(crate) fn normalize(norm: &BatchNormNormalize, storage: DType, elem: Elem) -> Kernel {
     let vectors = norm.channels / elem.lanes();
     let source = elem
-        .over(storage, source(&[NORMALIZE]))
+        .over(storage, with_activation(norm.activation, NORMALIZE))
         .constant("ROWS", norm.rows)
         .constant("C", vectors)
-        .constant("CHUNK", CHUNK)
-        .flag("RELU", norm.relu);
+        .constant("CHUNK", CHUNK);
     single(source, vectors * norm.rows.div_ceil(CHUNK))
 }
 
@@ -154,7 +148,7 @@ pub(crate) fn grad_statistics(
     let chunks = Chunks::of(norm.rows);
     let vectors = norm.channels / elem.lanes();
     let partials = elem
-        .over(storage, relu_slope(norm.relu, GRAD_PARTIALS))
+        .over(storage, with_activation(norm.activation, GRAD_PARTIALS))
         .constant("C", vectors)
         .constant("ROWS", norm.rows);
     let merge = grad_statistics_merge(norm.channels, norm.accumulate, chunks, elem, how);
@@ -177,7 +171,7 @@ pub(crate) fn grad_statistics_merge(
 pub(crate) fn grad_input(norm: &BatchNormGradInput, storage: DType, elem: Elem) -> Kernel {
     let vectors = norm.channels / elem.lanes();
     let source = elem
-        .over(storage, relu_slope(norm.relu, GRAD_INPUT))
+        .over(storage, with_activation(norm.activation, GRAD_INPUT))
         .constant("ROWS", norm.rows)
         .constant("C", vectors)
         .constant("CHUNK", CHUNK);

@@ -8,7 +8,9 @@ pub(crate) mod cpu;
 pub(crate) mod kernels;
 pub(crate) mod reference;
 
-use super::{Each, Extent, F32, Family, Operation, Read, Stored, Update, Write, operand::operands};
+use super::{
+    Activation, Each, Extent, F32, Family, Operation, Read, Stored, Update, Write, operand::operands,
+};
 
 /// `batch_mean` and biased `batch_var` of each channel.
 ///
@@ -148,18 +150,18 @@ impl Operation for BatchNormAffine {
     }
 }
 
-/// `output = (input - mean) * scale + shift` by the vectors of [`BatchNormAffine`], and `max(., 0)` of that.
+/// `output = activation((input - mean) * scale + shift)` by the vectors of [`BatchNormAffine`].
 ///
 /// Convolutions and pooling read through it ([`super::ConvForward::normalized`]), so that it is only needed where
 /// another operation comes next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchNormNormalize {
     /// Rows.
     pub rows: usize,
     /// Channels.
     pub channels: usize,
-    /// Applies ReLU.
-    pub relu: bool,
+    /// The activation, if there is one.
+    pub activation: Option<Activation>,
 }
 
 operands! {
@@ -185,16 +187,16 @@ impl Operation for BatchNormNormalize {
     }
 }
 
-/// `grad_beta = sum of g` and `grad_gamma = sum of g * (input - mean) * inv_std`, where `g` is `grad_output`, times
-/// ReLU's slope at what the normalisation gave.
+/// `grad_beta = sum of g` and `grad_gamma = sum of g * (input - mean) * inv_std`, where `g` is `grad_output` times
+/// the slope of the activation at the normalised value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchNormGradStatistics {
     /// Rows of this slice.
     pub rows: usize,
     /// Channels.
     pub channels: usize,
-    /// A ReLU behind the normalisation: its slope at exactly 0, as [`super::ReluGrad::at_zero`].
-    pub relu: Option<f32>,
+    /// The activation after the normalisation, if there is one.
+    pub activation: Option<Activation>,
     /// Adds to what the results hold instead of replacing it.
     pub accumulate: bool,
 }
@@ -231,12 +233,12 @@ impl Operation for BatchNormGradStatistics {
     }
 }
 
-/// The results of [`BatchNormGradStatistics`] beside the gradient that they are the sums of, where that is the gradient behind
-/// a batch norm and a ReLU.
+/// The sums of [`BatchNormGradStatistics`], taken by the operation that computes the gradient they are the sums of: the
+/// gradient of the activation after a batch norm.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GradStatistics {
-    /// ReLU's slope at exactly 0, as [`super::ReluGrad::at_zero`].
-    pub at_zero: f32,
+    /// The activation.
+    pub activation: Activation,
     /// Adds to what the results hold instead of replacing it.
     pub accumulate: bool,
 }
@@ -248,8 +250,8 @@ impl GradStatistics {
 
     /// The sums of `rows` rows.
     pub(crate) fn of_rows(self, rows: usize, channels: usize) -> BatchNormGradStatistics {
-        let Self { at_zero, accumulate } = self;
-        BatchNormGradStatistics { rows, channels, relu: Some(at_zero), accumulate }
+        let Self { activation, accumulate } = self;
+        BatchNormGradStatistics { rows, channels, activation: Some(activation), accumulate }
     }
 }
 
@@ -318,8 +320,8 @@ pub struct BatchNormGradInput {
     pub rows: usize,
     /// Channels.
     pub channels: usize,
-    /// A ReLU behind the normalisation: its slope at exactly 0.
-    pub relu: Option<f32>,
+    /// The activation after the normalisation, if there is one.
+    pub activation: Option<Activation>,
 }
 
 operands! {

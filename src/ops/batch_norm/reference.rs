@@ -10,19 +10,19 @@ use super::{
 use crate::{
     cpu::Scalar,
     ops::{
-        BatchNormAffine, BatchNormGradAffine, BatchNormGradInput, BatchNormGradStatistics,
+        Activation, BatchNormAffine, BatchNormGradAffine, BatchNormGradInput, BatchNormGradStatistics,
         BatchNormNormalize, BatchNormRunning, BatchNormStatistics, Slices,
     },
 };
 
-/// The slope of ReLU at `y`; 1 without ReLU.
-fn slope<S: Scalar>(relu: Option<f32>, y: S) -> S {
-    match relu {
-        None => S::ONE,
-        Some(_) if y > S::ZERO => S::ONE,
-        Some(at_zero) if y == S::ZERO => S::of(at_zero.into()),
-        Some(_) => S::ZERO,
-    }
+/// The slope of the activation at `y`; 1 without one.
+fn slope<S: Scalar>(activation: Option<Activation>, y: S) -> S {
+    activation.map_or(S::ONE, |activation| S::of(activation.slope(y.f64())))
+}
+
+/// `y` through the activation, if there is one.
+fn activate<S: Scalar>(activation: Option<Activation>, y: S) -> S {
+    activation.map_or(y, |activation| S::of(activation.value(y.f64())))
 }
 
 /// A field of the vectors `[fields, channels]`, at a channel.
@@ -36,19 +36,19 @@ fn normalized<S: Scalar>(affine: &[S], channels: usize, channel: usize, x: S) ->
     [(x - mean) * scale + shift, x - mean]
 }
 
-/// A tensor `[rows, channels]` through batch norm and ReLU, by the vectors of `affine`.
-pub(crate) fn activated<S: Scalar>(input: &[S], affine: &[S]) -> Vec<S> {
+/// A tensor `[rows, channels]` through batch norm and an activation, by the vectors of `affine`.
+pub(crate) fn activated<S: Scalar>(activation: Option<Activation>, input: &[S], affine: &[S]) -> Vec<S> {
     let channels = affine.len() / 4;
     let value = |(at, &x): (usize, &S)| {
         let [y, _] = normalized(affine, channels, at % channels, x);
-        if y <= S::ZERO { S::ZERO } else { y }
+        activate(activation, y)
     };
     input.par_iter().enumerate().map(value).collect()
 }
 
 /// The gradient `[rows, channels]` of what was normalised, by the vectors of `grad_affine`.
 pub(crate) fn passed_back<S: Scalar>(
-    relu: Option<f32>,
+    activation: Option<Activation>,
     input: &[S],
     grad_affine: &[S],
     grad_output: &[S],
@@ -58,7 +58,7 @@ pub(crate) fn passed_back<S: Scalar>(
         let c = at % channels;
         let [y, distance] = normalized(grad_affine, channels, c, x);
         let [scale, offset, steepness] = [1, 3, 4].map(|at| field(grad_affine, channels, at, c));
-        scale * slope(relu, y) * dy - (offset + steepness * distance)
+        scale * slope(activation, y) * dy - (offset + steepness * distance)
     };
     input.par_iter().zip(grad_output).enumerate().map(value).collect()
 }
@@ -116,9 +116,7 @@ pub(crate) fn normalize<S: Scalar>(
     let BatchNormNormalizeOperands { input, affine, output } = operands;
     for (at, (y, &x)) in output.iter_mut().zip(input).enumerate() {
         [*y, _] = normalized(affine, op.channels, at % op.channels, x);
-        if op.relu && *y <= S::ZERO {
-            *y = S::ZERO;
-        }
+        *y = activate(op.activation, *y);
     }
 }
 
@@ -134,7 +132,7 @@ pub(crate) fn grad_statistics<S: Scalar>(
     for (at, (&x, &dy)) in input.iter().zip(grad_output).enumerate() {
         let c = at % op.channels;
         let [y, distance] = normalized(affine, op.channels, c, x);
-        let g = slope(op.relu, y) * dy;
+        let g = slope(op.activation, y) * dy;
         grad_gamma[c] += g * distance * field(affine, op.channels, 3, c);
         grad_beta[c] += g;
     }
@@ -163,5 +161,5 @@ pub(crate) fn grad_input<S: Scalar>(
     operands: BatchNormGradInputOperands<Slices<'_, S>>,
 ) {
     let BatchNormGradInputOperands { input, grad_affine, grad_output, grad_input } = operands;
-    grad_input.copy_from_slice(&passed_back(op.relu, input, grad_affine, grad_output));
+    grad_input.copy_from_slice(&passed_back(op.activation, input, grad_affine, grad_output));
 }

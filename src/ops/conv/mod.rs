@@ -6,8 +6,8 @@ mod kernels;
 pub(crate) mod reference;
 
 use super::{
-    BatchNormAffine, BatchNormGradAffine, Each, Extent, F32, Family, GradStatistics, Operation, Read, Stored,
-    Write, operand::operands,
+    Activation, BatchNormAffine, BatchNormGradAffine, Each, Extent, F32, Family, GradStatistics, Operation,
+    Read, Stored, Write, operand::operands,
 };
 
 /// `output[n, h, w, k] = bias[k] + sum over r, s, c of input[n, h + r - 1, w + s - 1, c] * weight[r, s, c, k]`.
@@ -52,13 +52,13 @@ impl Conv {
 }
 
 /// The forward pass, with what comes before and after it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ConvForward {
     /// The convolution.
     pub conv: Conv,
-    /// Reads `relu((input - mean) * scale + shift)` by the vectors of `affine` in place of `input`; the padding is 0
+    /// Reads `activation((input - mean) * scale + shift)` by the vectors of `affine` in place of `input`; the padding is 0
     /// after that.
-    pub normalized: bool,
+    pub normalized: Option<Activation>,
     /// Gives the mean and the biased variance of each channel of `output`, as [`super::BatchNormStatistics`].
     pub statistics: bool,
 }
@@ -79,7 +79,7 @@ operands! {
 impl ConvForward {
     /// The convolution by itself.
     pub fn plain(conv: Conv) -> Self {
-        Self { conv, normalized: false, statistics: false }
+        Self { conv, normalized: None, statistics: false }
     }
 }
 
@@ -92,7 +92,7 @@ impl Operation for ConvForward {
         let moments: Option<Extent> = self.statistics.then(|| [conv.k].into());
         ConvForwardOperands {
             input: conv.input().into(),
-            affine: self.normalized.then(|| BatchNormAffine::extent(conv.c)),
+            affine: self.normalized.map(|_| BatchNormAffine::extent(conv.c)),
             weight: conv.weight().into(),
             bias: [conv.k].into(),
             output: conv.output().into(),
@@ -111,12 +111,12 @@ impl Operation for ConvForward {
 pub struct ConvGradInput {
     /// The convolution.
     pub conv: Conv,
-    /// `grad_output` is the gradient behind a batch norm and a ReLU that follow the convolution, and is read back
-    /// through both: in its place stands [`super::BatchNormGradInput`] of `output`, what the convolution gave, by the
-    /// vectors of `grad_affine`. The value is ReLU's slope at exactly 0.
-    pub through: Option<f32>,
-    /// Gives the gradients of the gamma and beta of the batch norm in front, too: that which the convolution reads `input`
-    /// through, as [`ConvForward::normalized`] does.
+    /// `grad_output` is the gradient of this activation, which with a batch norm follows the convolution, and is read back
+    /// through both: in its place stands [`super::BatchNormGradInput`] of `output`, the result of the convolution, by the
+    /// vectors of `grad_affine`.
+    pub through: Option<Activation>,
+    /// Also sums the gradients of gamma and beta of the batch norm that the convolution reads `input` through, as
+    /// [`ConvForward::normalized`] does.
     pub statistics: Option<GradStatistics>,
 }
 
@@ -175,9 +175,9 @@ pub struct ConvGradWeight {
     /// The convolution.
     pub conv: Conv,
     /// Reads the input as [`ConvForward::normalized`] does.
-    pub normalized: bool,
+    pub normalized: Option<Activation>,
     /// Reads `grad_output` as [`ConvGradInput::through`] does.
-    pub through: Option<f32>,
+    pub through: Option<Activation>,
     /// Adds to what `grad_weight` holds instead of replacing it (a batch that is worked in slices).
     pub accumulate: bool,
 }
@@ -197,7 +197,7 @@ operands! {
 impl ConvGradWeight {
     /// The gradient by itself.
     pub fn plain(conv: Conv) -> Self {
-        Self { conv, normalized: false, through: None, accumulate: false }
+        Self { conv, normalized: None, through: None, accumulate: false }
     }
 }
 
@@ -209,7 +209,7 @@ impl Operation for ConvGradWeight {
         let conv = &self.conv;
         ConvGradWeightOperands {
             input: conv.input().into(),
-            affine: self.normalized.then(|| BatchNormAffine::extent(conv.c)),
+            affine: self.normalized.map(|_| BatchNormAffine::extent(conv.c)),
             grad_output: conv.output().into(),
             output: self.through.map(|_| conv.output().into()),
             grad_affine: self.through.map(|_| BatchNormGradAffine::extent(conv.k)),

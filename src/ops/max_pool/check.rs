@@ -2,7 +2,7 @@
 
 use super::{MaxPool, MaxPoolForward, MaxPoolGrad};
 use crate::{
-    ops::GradStatistics,
+    ops::{GradStatistics, PAPER_RELU, RELU, other_activations},
     verify::{
         Tolerance,
         check::{
@@ -36,13 +36,16 @@ fn input(pool: &MaxPool) -> Vec<f32> {
 
 impl Check for MaxPoolForward {
     fn cases() -> Vec<Self> {
-        POOLS.into_iter().flat_map(|pool| [false, true].map(|normalized| Self { pool, normalized })).collect()
+        let cases = |pool| [None, Some(RELU)].map(|normalized| Self { pool, normalized });
+        let others = POOLS.into_iter().zip(other_activations().cycle());
+        let others = others.map(|(pool, activation)| Self { pool, normalized: Some(activation) });
+        POOLS.into_iter().flat_map(cases).chain(others).collect()
     }
 
     fn inputs(&self, data: &mut Inputs<Self>) {
         data.input = input(&self.pool);
         special(&mut data.input);
-        data.affine = self.normalized.then(|| affine("affine", [4, self.pool.c], LARGE_MEAN));
+        data.affine = self.normalized.map(|_| affine("affine", [4, self.pool.c], LARGE_MEAN));
     }
 
     /// Inputs and the vectors of `affine` have few digits, so that batch norm is exact.
@@ -55,16 +58,16 @@ impl Check for MaxPoolForward {
 
 impl Check for MaxPoolGrad {
     fn cases() -> Vec<Self> {
-        let grad = |pool, normalized, statistics| Self { pool, normalized, statistics };
+        let (relu, grad) = (Some(RELU), |pool, normalized, statistics| Self { pool, normalized, statistics });
         let mut cases: Vec<_> =
-            POOLS.into_iter().flat_map(|pool| [grad(pool, false, None), grad(pool, true, None)]).collect();
+            POOLS.into_iter().flat_map(|pool| [grad(pool, None, None), grad(pool, relu, None)]).collect();
         // Those of more channels, and of more chunks than the sums of one workgroup.
         let more = [[3, 10, 14, 67], [2, 9, 4, 256], [5, 119, 121, 8]];
         let more = more.map(|[n, h, w, c]| MaxPool { n, h, w, c, kernel: 2, stride: [2, 2] });
         for (at, pool) in POOLS.into_iter().chain(more).filter(MaxPool::disjoint).enumerate() {
-            let at_zero = [0.5, 0.0][at % 2];
-            let statistics = [false, true].map(|accumulate| GradStatistics { at_zero, accumulate });
-            cases.extend(statistics.map(|statistics| grad(pool, true, Some(statistics))));
+            let activation = [PAPER_RELU, RELU][at % 2];
+            let statistics = [false, true].map(|accumulate| GradStatistics { activation, accumulate });
+            cases.extend(statistics.map(|statistics| grad(pool, Some(activation), Some(statistics))));
         }
         cases
     }
@@ -75,7 +78,7 @@ impl Check for MaxPoolGrad {
         if self.statistics.is_none() {
             special(&mut data.input);
         }
-        data.affine = self.normalized.then(|| affine("affine", [4, self.pool.c], LARGE_MEAN));
+        data.affine = self.normalized.map(|_| affine("affine", [4, self.pool.c], LARGE_MEAN));
     }
 
     /// The sum of at most four gradients. Terms of the sums are a gradient, a distance of some 3 from the mean and an inverse

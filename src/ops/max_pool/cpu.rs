@@ -6,19 +6,20 @@ use super::{MaxPool, MaxPoolForward, MaxPoolForwardOperands, MaxPoolGrad, MaxPoo
 use crate::{
     cpu::{
         Scalar, Scratch, Sizes, Twin,
-        prologue::{activated_vector, passed_vector, vectors},
+        prologue::{activate_grad, input_through, vectors},
         simd::{Simd, Vector, WithSimd, wide},
     },
-    ops::{GradStatistics, Slices, batch_norm::cpu::gradients_of_sums},
+    ops::{Activation, GradStatistics, Slices, batch_norm::cpu::gradients_of_sums},
 };
 
 impl Twin for MaxPoolForward {
     fn run<S: Scalar>(&self, operands: Self::Operands<Slices<'_, S>>, _: &mut Scratch<S>) {
         if !S::FAST {
-            return reference::forward(&self.pool, operands);
+            return reference::forward(self, operands);
         }
         let MaxPoolForwardOperands { input, affine, output } = operands;
-        forward(&self.pool, input, affine, output);
+        let prologue = affine.zip(self.normalized);
+        forward(&self.pool, input, prologue, output);
     }
 }
 
@@ -37,15 +38,18 @@ impl Twin for MaxPoolGrad {
     }
 }
 
-/// `input[n, h, w, c]`, perhaps through batch norm and ReLU by `affine[4, c]`, to `output[n, p, q, c]`.
+/// The vectors `affine[4, c]` of a batch norm, and the activation after it.
+type Affine<'a, S> = (&'a [S], Activation);
+
+/// `input[n, h, w, c]`, perhaps through batch norm and an activation, to `output[n, p, q, c]`.
 ///
 /// As PyTorch does: not-a-number beats everything.
-fn forward<S: Scalar>(op: &MaxPool, input: &[S], affine: Option<&[S]>, output: &mut [S]) {
+fn forward<S: Scalar>(op: &MaxPool, input: &[S], prologue: Option<Affine<'_, S>>, output: &mut [S]) {
     let [p, q] = op.output_size();
     let (image, row) = (op.h * op.w * op.c, q * op.c);
     output.par_chunks_mut(row).enumerate().for_each(|(index, output)| {
         let (n, y) = (index / p, index % p);
-        wide(Row { op, input: &input[n * image..][..image], affine, y, output });
+        wide(Row { op, input: &input[n * image..][..image], prologue, y, output });
     });
 }
 
@@ -53,7 +57,7 @@ fn forward<S: Scalar>(op: &MaxPool, input: &[S], affine: Option<&[S]>, output: &
 struct Row<'a, S> {
     op: &'a MaxPool,
     input: &'a [S],
-    affine: Option<&'a [S]>,
+    prologue: Option<Affine<'a, S>>,
     y: usize,
     output: &'a mut [S],
 }
@@ -63,10 +67,10 @@ impl<S: Scalar> WithSimd for Row<'_, S> {
 
     #[inline(always)]
     fn with_simd<V: Simd>(self, simd: V) {
-        let Self { op, input, affine, y, output } = self;
+        let Self { op, input, prologue, y, output } = self;
         for (x, output) in output.chunks_exact_mut(op.c).enumerate() {
             for c in (0..op.c).step_by(S::lanes::<V>()) {
-                choose(simd, op, input, affine, [y, x], c)[0].store(&mut output[c..]);
+                choose(simd, op, input, prologue, [y, x], c)[0].store(&mut output[c..]);
             }
         }
     }
@@ -79,7 +83,7 @@ fn choose<V: Simd, S: Scalar>(
     simd: V,
     op: &MaxPool,
     input: &[S],
-    affine: Option<&[S]>,
+    prologue: Option<Affine<'_, S>>,
     [y, x]: [usize; 2],
     c: usize,
 ) -> [Vector<V, S>; 3] {
@@ -88,8 +92,10 @@ fn choose<V: Simd, S: Scalar>(
     for tap in 0..op.kernel * op.kernel {
         let at = corner + tap / op.kernel * op.w + tap % op.kernel;
         let read = Vector::load(simd, &input[at * op.c + c..(at + 1) * op.c]);
-        let value = match affine {
-            Some(affine) => activated_vector(simd, read, vectors(simd, affine, op.c, c)),
+        let value = match prologue {
+            Some((affine, activation)) => {
+                input_through(simd, Some(activation), read, vectors(simd, affine, op.c, c))
+            }
             None => read,
         };
         let new = [value, Vector::splat(simd, S::of(tap as f64)), read];
@@ -115,15 +121,15 @@ fn choose<V: Simd, S: Scalar>(
 /// the rounding unit `u` of `S`, an image's sum is wrong by at most `(p + q) u` of the sum of the magnitudes of its terms.
 fn grad_input<S: Scalar>(op: &MaxPoolGrad, operands: MaxPoolGradOperands<Slices<'_, S>>, sums: &mut [S]) {
     let MaxPoolGradOperands { input, affine, grad_output, grad_input, grad_gamma, grad_beta } = operands;
-    let MaxPoolGrad { pool, statistics, .. } = op;
+    let MaxPoolGrad { pool, normalized, statistics } = op;
     let [p, q] = pool.output_size();
     let (image, pooled) = (pool.h * pool.w * pool.c, p * q * pool.c);
-    let at_zero = statistics.map(|s| s.at_zero);
+    let (prologue, activation) = (affine.zip(*normalized), statistics.map(|s| s.activation));
     let sums = &mut sums[..2 * pool.n * pool.c];
     let images = input.par_chunks(image).zip(grad_output.par_chunks(pooled));
     let written = grad_input.par_chunks_mut(image).zip(sums.par_chunks_mut(2 * pool.c));
     written.zip(images).for_each(|((grad_input, sums), (input, grad_output))| {
-        wide(Image { op: pool, input, affine, grad_output, grad_input, at_zero, sums });
+        wide(Image { op: pool, input, prologue, grad_output, grad_input, activation, sums });
     });
     if let (Some(affine), Some(GradStatistics { accumulate, .. }), Some(gamma), Some(beta)) =
         (affine, *statistics, grad_gamma, grad_beta)
@@ -139,11 +145,11 @@ fn grad_input<S: Scalar>(op: &MaxPoolGrad, operands: MaxPoolGradOperands<Slices<
 struct Image<'a, S> {
     op: &'a MaxPool,
     input: &'a [S],
-    affine: Option<&'a [S]>,
+    prologue: Option<Affine<'a, S>>,
     grad_output: &'a [S],
     grad_input: &'a mut [S],
-    /// Where sums are taken: ReLU's slope at exactly 0.
-    at_zero: Option<f32>,
+    /// Where sums are taken: the activation that they go back through.
+    activation: Option<Activation>,
     /// Those of `grad_gamma / inv_std` and `grad_beta`.
     sums: &'a mut [S],
 }
@@ -153,7 +159,7 @@ impl<S: Scalar> WithSimd for Image<'_, S> {
 
     #[inline(always)]
     fn with_simd<V: Simd>(self, simd: V) {
-        let Self { op, input, affine, grad_output, grad_input, at_zero, sums } = self;
+        let Self { op, input, prologue, grad_output, grad_input, activation, sums } = self;
         let ([_, q], zero) = (op.output_size(), Vector::splat(simd, S::ZERO));
         grad_input.fill(S::ZERO);
         sums.fill(S::ZERO);
@@ -163,7 +169,7 @@ impl<S: Scalar> WithSimd for Image<'_, S> {
                 let mut row = [zero; 2];
                 for (x, grad_output) in grad_output.chunks_exact(op.c).enumerate() {
                     let corner = y * op.stride[0] * op.w + x * op.stride[1];
-                    let [_, chosen, read] = choose(simd, op, input, affine, [y, x], c);
+                    let [_, chosen, read] = choose(simd, op, input, prologue, [y, x], c);
                     let dy = Vector::load(simd, &grad_output[c..]);
                     for tap in 0..op.kernel * op.kernel {
                         let at = corner + tap / op.kernel * op.w + tap % op.kernel;
@@ -171,10 +177,10 @@ impl<S: Scalar> WithSimd for Image<'_, S> {
                         let part = chosen.equals(Vector::splat(simd, S::of(tap as f64)), [dy, zero]);
                         (Vector::load(simd, pixel) + part).store(pixel);
                     }
-                    if let (Some(affine), Some(_)) = (affine, at_zero) {
+                    if let (Some((affine, _)), Some(_)) = (prologue, activation) {
                         let [mean, scale, shift] = vectors(simd, affine, op.c, c);
                         let distance = read - mean;
-                        let g = passed_vector(simd, at_zero, distance * scale + shift, dy);
+                        let g = activate_grad(simd, activation, distance * scale + shift, dy);
                         row = [row[0] + distance * g, row[1] + g];
                     }
                 }
@@ -198,7 +204,7 @@ mod tests {
         let pooled = |input: &[f32]| {
             let (mut output, mut gradient) = ([0.0; 2], [9.0; 8]);
             forward(&op, input, None, &mut output);
-            let grad = MaxPoolGrad { pool: op, normalized: false, statistics: None };
+            let grad = MaxPoolGrad { pool: op, normalized: None, statistics: None };
             let operands = MaxPoolGradOperands::<Slices<'_, f32>> {
                 input,
                 affine: None,

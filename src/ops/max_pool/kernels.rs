@@ -5,12 +5,13 @@ use crate::{
     dtype::DType,
     kernels::{
         Kernel, Requirement, Row, Rows, Stores, elementwise_rows, needs,
-        parts::{Chunks, Elem, Merge, WORKSPACE, dispatch, read, single, source},
+        parts::{Chunks, Elem, Merge, WORKSPACE, dispatch, single, source},
+        prologue::Prologue,
         speed,
     },
     ops::{
-        GradStatistics,
-        batch_norm::kernels::{RELU_SLOPE, grad_statistics_merge, slope},
+        Activation, GradStatistics, activation_kernels as activation,
+        batch_norm::kernels::grad_statistics_merge,
     },
     shader::{Fragment, Source, fragment},
 };
@@ -59,19 +60,27 @@ impl Rows for MaxPoolGrad {
 
 /// Any gradient, unless it asks for sums where a pixel may belong to several windows.
 const CAN: Requirement<MaxPoolGrad> = needs("sums over windows that do not overlap only", |op, _| {
-    op.statistics.is_none() || op.normalized && op.pool.disjoint()
+    op.statistics.is_none() || op.normalized.is_some() && op.pool.disjoint()
 });
 const SUMS: Requirement<MaxPoolGrad> = needs("sums for a batch norm", |op, _| op.statistics.is_some());
 const FOURS: Requirement<MaxPoolGrad> = needs("channels in fours", |op, _| op.pool.c.is_multiple_of(4));
 
-fn pooling(pool: &MaxPool, files: &[Fragment], elem: Elem, storage: DType) -> Source {
+fn pooling(
+    pool: &MaxPool,
+    normalized: Option<Activation>,
+    files: &[Fragment],
+    elem: Elem,
+    storage: DType,
+) -> Source {
     let [p, q] = pool.output_size();
-    elem.over(storage, source(files))
+    let input = Prologue::input(pool.c, normalized).read_as(elem);
+    let source = source(&[&*input.files(), &[CHOOSE], files].concat());
+    input
+        .constants(storage, elem.over(storage, source))
         .constant("N", pool.n)
         .constant("H", pool.h)
         .constant("W", pool.w)
         .constant("C", pool.c / elem.lanes())
-        .constant("VECTORS", pool.c / elem.lanes())
         .constant("P", p)
         .constant("Q", q)
         .constant("KERNEL", pool.kernel)
@@ -81,7 +90,7 @@ fn pooling(pool: &MaxPool, files: &[Fragment], elem: Elem, storage: DType) -> So
 
 fn forward(op: &MaxPoolForward, storage: DType, elem: Elem) -> Kernel {
     let [p, q] = op.pool.output_size();
-    let source = pooling(&op.pool, &[read(op.normalized), CHOOSE, FORWARD], elem, storage);
+    let source = pooling(&op.pool, op.normalized, &[FORWARD], elem, storage);
     single(source, op.pool.n * p * q * op.pool.c / elem.lanes())
 }
 
@@ -90,7 +99,7 @@ fn grad_input(op: &MaxPoolGrad, storage: DType, elem: Elem, how: Merge) -> Kerne
         return grad_input_statistics(op, statistics, storage, elem, how);
     }
     let MaxPool { n, h, w, c, .. } = op.pool;
-    let source = pooling(&op.pool, &[read(op.normalized), CHOOSE, GRAD_INPUT], elem, storage);
+    let source = pooling(&op.pool, op.normalized, &[GRAD_INPUT], elem, storage);
     single(source, n * h * w * c / elem.lanes())
 }
 
@@ -105,8 +114,10 @@ fn grad_input_statistics(
     let [down, across] = [h, w].map(|side| side.div_ceil(kernel));
     let (tiles, vectors) = (n * down * across, c / elem.lanes());
     let chunks = Chunks::of(tiles);
-    let files = [read(op.normalized), RELU_SLOPE, CHOOSE, GRAD_INPUT_STATISTICS];
-    let partials = slope(Some(statistics.at_zero), pooling(&op.pool, &files, elem, storage))
+    let activation = Some(statistics.activation);
+    let files = [activation::file(activation), GRAD_INPUT_STATISTICS];
+    let source = pooling(&op.pool, op.normalized, &files, elem, storage);
+    let partials = activation::slope(activation, "SLOPE", source)
         .constant("DOWN", down)
         .constant("ACROSS", across)
         .constant("TILES", tiles);

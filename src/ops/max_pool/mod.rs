@@ -6,7 +6,7 @@ mod kernels;
 mod reference;
 
 use super::{
-    BatchNormAffine, Each, Extent, F32, Family, GradStatistics, Operation, Read, Stored, Write,
+    Activation, BatchNormAffine, Each, Extent, F32, Family, GradStatistics, Operation, Read, Stored, Write,
     operand::operands,
 };
 
@@ -54,12 +54,12 @@ impl MaxPool {
 }
 
 /// The forward pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MaxPoolForward {
     /// The pooling.
     pub pool: MaxPool,
     /// Reads the input as [`super::ConvForward::normalized`] does.
-    pub normalized: bool,
+    pub normalized: Option<Activation>,
 }
 
 operands! {
@@ -74,7 +74,7 @@ impl Operation for MaxPoolForward {
     fn operands(&self) -> MaxPoolForwardOperands<Each<Extent>> {
         MaxPoolForwardOperands {
             input: self.pool.input().into(),
-            affine: self.normalized.then(|| BatchNormAffine::extent(self.pool.c)),
+            affine: self.normalized.map(|_| BatchNormAffine::extent(self.pool.c)),
             output: self.pool.output().into(),
         }
     }
@@ -93,7 +93,7 @@ pub struct MaxPoolGrad {
     /// The pooling.
     pub pool: MaxPool,
     /// Reads the input as [`super::ConvForward::normalized`] does.
-    pub normalized: bool,
+    pub normalized: Option<Activation>,
     /// Gives the gradients of the gamma and beta of the batch norm in front, too. Needs `normalized` and windows that are
     /// [`MaxPool::disjoint`].
     pub statistics: Option<GradStatistics>,
@@ -119,7 +119,7 @@ impl Operation for MaxPoolGrad {
         let sums = self.statistics.map(|statistics| statistics.extent(self.pool.c));
         MaxPoolGradOperands {
             input: self.pool.input().into(),
-            affine: self.normalized.then(|| BatchNormAffine::extent(self.pool.c)),
+            affine: self.normalized.map(|_| BatchNormAffine::extent(self.pool.c)),
             grad_output: self.pool.output().into(),
             grad_input: self.pool.input().into(),
             grad_gamma: sums.clone(),

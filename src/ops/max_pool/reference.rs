@@ -1,17 +1,17 @@
 //! Max-pooling as it is defined: the reference that the device's and the GPU's are checked against.
 
-use super::{MaxPool, MaxPoolForwardOperands, MaxPoolGrad, MaxPoolGradOperands};
+use super::{MaxPool, MaxPoolForward, MaxPoolForwardOperands, MaxPoolGrad, MaxPoolGradOperands};
 use crate::{
     cpu::Scalar,
     ops::{
-        BatchNormGradStatisticsOperands, Slices,
+        Activation, BatchNormGradStatisticsOperands, Slices,
         batch_norm::reference::{activated, grad_statistics},
     },
 };
 
 /// The input `[n, h, w, c]` as pooling reads it.
-fn read<S: Scalar>(input: &[S], affine: Option<&[S]>) -> Vec<S> {
-    affine.map_or_else(|| input.to_vec(), |affine| activated(input, affine))
+fn read<S: Scalar>(normalized: Option<Activation>, input: &[S], affine: Option<&[S]>) -> Vec<S> {
+    affine.map_or_else(|| input.to_vec(), |affine| activated(normalized, input, affine))
 }
 
 /// Calls `f` with the index of each output and that of the input that it is the maximum of.
@@ -33,16 +33,18 @@ fn for_each_window<S: Scalar>(pool: &MaxPool, input: &[S], mut f: impl FnMut(usi
     }
 }
 
-pub(super) fn forward<S: Scalar>(pool: &MaxPool, operands: MaxPoolForwardOperands<Slices<'_, S>>) {
+pub(super) fn forward<S: Scalar>(op: &MaxPoolForward, operands: MaxPoolForwardOperands<Slices<'_, S>>) {
     let MaxPoolForwardOperands { input, affine, output } = operands;
-    let input = read(input, affine);
-    for_each_window(pool, &input, |to, from| output[to] = input[from]);
+    let input = read(op.normalized, input, affine);
+    for_each_window(&op.pool, &input, |to, from| output[to] = input[from]);
 }
 
 pub(super) fn grad_input<S: Scalar>(op: &MaxPoolGrad, operands: MaxPoolGradOperands<Slices<'_, S>>) {
     let MaxPoolGradOperands { input, affine, grad_output, grad_input, grad_gamma, grad_beta } = operands;
     grad_input.fill(S::ZERO);
-    for_each_window(&op.pool, &read(input, affine), |to, from| grad_input[from] += grad_output[to]);
+    for_each_window(&op.pool, &read(op.normalized, input, affine), |to, from| {
+        grad_input[from] += grad_output[to]
+    });
     if let (Some(statistics), Some(affine), Some(grad_gamma), Some(grad_beta)) =
         (op.statistics, affine, grad_gamma, grad_beta)
     {

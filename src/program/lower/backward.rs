@@ -3,19 +3,20 @@
 use std::ops::Range;
 
 use super::{
-    Inputs, LowerError, Lowering, Phase, Record, TensorId, avg_pool, conv, label, pixels_channels, pool,
+    Inputs, LowerError, Lowering, Phase, Record, TensorId, Value, avg_pool, conv, label, pixels_channels,
+    pool,
 };
 use crate::{
     dtype::DType,
     model::{Layer, LayerKind, NormParameters, WeightBias},
     ops::{
-        AvgPoolGrad, AvgPoolGradOperands, BatchNormGradAffine, BatchNormGradAffineOperands,
-        BatchNormGradInput, BatchNormGradInputOperands, BatchNormGradStatistics,
-        BatchNormGradStatisticsOperands, ConvGradInput, ConvGradInputOperands, ConvGradWeight,
-        ConvGradWeightOperands, CrossEntropyGrad, CrossEntropyGradOperands, GradBias, GradBiasOperands,
-        GradStatistics, Linear, LinearGradInput, LinearGradInputOperands, LinearGradWeight,
+        ActivateGrad, ActivateGradOperands, Activation, AvgPoolGrad, AvgPoolGradOperands,
+        BatchNormGradAffine, BatchNormGradAffineOperands, BatchNormGradInput, BatchNormGradInputOperands,
+        BatchNormGradStatistics, BatchNormGradStatisticsOperands, ConvGradInput, ConvGradInputOperands,
+        ConvGradWeight, ConvGradWeightOperands, CrossEntropyGrad, CrossEntropyGradOperands, GradBias,
+        GradBiasOperands, GradStatistics, Linear, LinearGradInput, LinearGradInputOperands, LinearGradWeight,
         LinearGradWeightOperands, LinearUpdate, LinearUpdateOperands, MaxPool, MaxPoolGrad,
-        MaxPoolGradOperands, ReluGrad, ReluGradOperands,
+        MaxPoolGradOperands,
     },
 };
 
@@ -23,7 +24,7 @@ use crate::{
 #[derive(Clone, Copy)]
 pub(super) struct Grad {
     pub tensor: TensorId,
-    /// A batch norm and a ReLU that the gradient is still to go back through.
+    /// A batch norm and an activation that the gradient is still to go back through.
     pub through: Option<Through>,
     /// Whether the gradients of the gamma and beta of the batch norm in front have been taken with it.
     pub statistics: bool,
@@ -34,8 +35,8 @@ pub(super) struct Through {
     /// What the batch norm normalised.
     pub output: TensorId,
     pub grad_affine: TensorId,
-    /// ReLU's slope at exactly 0.
-    pub at_zero: f32,
+    /// The activation after the batch norm, if it has taken one in.
+    pub activation: Option<Activation>,
 }
 
 impl Grad {
@@ -62,7 +63,7 @@ impl<'a> Lowering<'a> {
         let first = tape.iter().position(trained).unwrap_or(tape.len());
         for (index, record) in tape.iter().enumerate().skip(first).rev() {
             let before = index.checked_sub(1).map(|before| tape[before].layer.kind);
-            let relu = tape.get(index + 1).is_some_and(|next| next.output.affine().is_some());
+            let activation = tape.get(index + 1).and_then(|next| next.output.normalized());
             let name = format!("{}.grad_output", record.layer.name);
             grad.tensor = self.cast(Phase::Backward, &name, grad.tensor, self.dtype(record.output.tensor))?;
             // That of the last batch norm in front: what a layer that reads through one reads through.
@@ -73,18 +74,20 @@ impl<'a> Lowering<'a> {
             let norm = norm.filter(|_| record.input.affine().is_some());
             grad = match (record.layer.kind, before) {
                 // A batch norm has taken it in.
-                (LayerKind::Relu, _) if record.input.pending.is_some() => continue,
+                (LayerKind::Activation(_), _) if record.input.pending.is_some() => continue,
                 (LayerKind::Conv(parameters), _) => {
                     self.conv_backward(record, parameters, grad, (index > first, norm))?
                 }
                 (_, None) => unreachable!("the first layer is a convolution"),
-                (LayerKind::BatchNorm(norm), Some(LayerKind::Conv(WeightBias { bias, .. }))) if relu => {
-                    let through = self.batch_norm_statistics(record, norm, relu, grad, Some(bias))?;
+                (LayerKind::BatchNorm(norm), Some(LayerKind::Conv(WeightBias { bias, .. })))
+                    if activation.is_some() =>
+                {
+                    let through = self.batch_norm_statistics(record, norm, activation, grad, Some(bias))?;
                     Grad { through: Some(through), ..grad }
                 }
                 (LayerKind::BatchNorm(norm), _) => {
-                    let through = self.batch_norm_statistics(record, norm, relu, grad, None)?;
-                    self.batch_norm_grad_input(record.layer, relu, grad.tensor, through)?
+                    let through = self.batch_norm_statistics(record, norm, activation, grad, None)?;
+                    self.batch_norm_grad_input(record.layer, grad.tensor, through)?
                 }
                 (LayerKind::Linear(parameters), _) => {
                     self.linear_backward(record, parameters, grad.tensor, index > first)?
@@ -103,13 +106,13 @@ impl<'a> Lowering<'a> {
         self.batched(format!("{}.grad_input", layer.name), &layer.input, self.dtype(input))
     }
 
-    /// The gradients of gamma and beta, and what the gradient of the input is read through. `relu`: whether the batch
-    /// norm has taken in the ReLU behind it. `bias`: that of the convolution in front, if its gradient is wanted.
+    /// The gradients of gamma and beta, and what the gradient of the input is read through. `activation`: the one after
+    /// the batch norm, if it has taken it in. `bias`: that of the convolution before it, if its gradient is wanted.
     fn batch_norm_statistics(
         &mut self,
         record: &Record<'a>,
         norm: NormParameters,
-        relu: bool,
+        activation: Option<Activation>,
         grad: Grad,
         bias: Option<usize>,
     ) -> Result<Through, LowerError> {
@@ -117,12 +120,11 @@ impl<'a> Lowering<'a> {
         let (pixels, channels) = pixels_channels(record.layer);
         let input = record.input.tensor;
         let (affine, _) = record.output.pending.expect("what a batch norm passes on");
-        let at_zero = self.network.relu_at_zero();
         let ranges =
             if grad.statistics { Vec::new() } else { self.split_images(name, &[input, grad.tensor])? };
         for range in ranges {
             let (rows, accumulate) = (range.len() * pixels, range.start > 0);
-            let op = BatchNormGradStatistics { rows, channels, relu: relu.then_some(at_zero), accumulate };
+            let op = BatchNormGradStatistics { rows, channels, activation, accumulate };
             let operands = BatchNormGradStatisticsOperands {
                 input: self.images(input, &range),
                 affine: self.whole(affine),
@@ -142,22 +144,20 @@ impl<'a> Lowering<'a> {
             grad_bias: bias.map(|bias| self.gradient(bias)),
         };
         self.step(phase, format!("{name}.grad_affine"), op, operands);
-        Ok(Through { output: input, grad_affine, at_zero })
+        Ok(Through { output: input, grad_affine, activation })
     }
 
     fn batch_norm_grad_input(
         &mut self,
         layer: &Layer,
-        relu: bool,
         grad_output: TensorId,
         through: Through,
     ) -> Result<Grad, LowerError> {
-        let Through { output: input, grad_affine, at_zero } = through;
+        let Through { output: input, grad_affine, activation } = through;
         let (pixels, channels) = pixels_channels(layer);
         let grad_input = self.grad_input(layer, input);
         for range in self.split_images(&layer.name, &[input, grad_output, grad_input])? {
-            let op =
-                BatchNormGradInput { rows: range.len() * pixels, channels, relu: relu.then_some(at_zero) };
+            let op = BatchNormGradInput { rows: range.len() * pixels, channels, activation };
             let operands = BatchNormGradInputOperands {
                 input: self.images(input, &range),
                 grad_affine: self.whole(grad_affine),
@@ -183,13 +183,13 @@ impl<'a> Lowering<'a> {
         }
         let grad_input = self.grad_input(layer, input.tensor);
         match layer.kind {
-            LayerKind::Relu => {
+            LayerKind::Activation(activation) => {
                 let len = self.program.tensor(input.tensor).shape.elements();
                 for range in self.split(name, len, &[input.tensor])? {
-                    let op = ReluGrad { len: range.len(), at_zero: self.network.relu_at_zero() };
+                    let op = ActivateGrad { len: range.len(), activation };
                     let [input, grad_output, grad_input] =
                         [input.tensor, grad_output, grad_input].map(|t| self.items(t, len, &range));
-                    let operands = ReluGradOperands { input, grad_output, grad_input };
+                    let operands = ActivateGradOperands { input, grad_output, grad_input };
                     self.step(phase, label(name, "grad_input", &range, len), op, operands);
                 }
             }
@@ -222,12 +222,12 @@ impl<'a> Lowering<'a> {
         norm: Option<NormParameters>,
     ) -> Result<Grad, LowerError> {
         let Record { layer, input, .. } = *record;
-        let normalized = input.affine().is_some();
+        let normalized = input.normalized();
         let whole = pool(layer, self.settings.batch, stride);
         let norm = norm.filter(|_| whole.disjoint());
         let grad_input = self.grad_input(layer, input.tensor);
         for range in self.split_images(&layer.name, &[input.tensor, grad_output, grad_input])? {
-            let statistics = norm.map(|_| self.grad_statistics(&range));
+            let statistics = norm.and_then(|_| Self::grad_statistics(input, &range));
             let op = MaxPoolGrad { pool: MaxPool { n: range.len(), ..whole }, normalized, statistics };
             let operands = MaxPoolGradOperands {
                 input: self.images(input.tensor, &range),
@@ -243,9 +243,9 @@ impl<'a> Lowering<'a> {
         Ok(Grad { statistics: norm.is_some(), ..Grad::plain(grad_input) })
     }
 
-    /// The sums that a slice of the batch adds to the gradients of gamma and beta.
-    fn grad_statistics(&self, range: &Range<usize>) -> GradStatistics {
-        GradStatistics { at_zero: self.network.relu_at_zero(), accumulate: range.start > 0 }
+    /// The sums that a slice of the batch adds to the gradients of gamma and beta of the batch norm that `input` is read through.
+    fn grad_statistics(input: Value, range: &Range<usize>) -> Option<GradStatistics> {
+        Some(GradStatistics { activation: input.normalized()?, accumulate: range.start > 0 })
     }
 
     /// `passes_on`: whether an earlier layer needs the gradient of this one's input. `norm`: the batch norm that the convolution
@@ -260,7 +260,7 @@ impl<'a> Lowering<'a> {
         let Record { layer, input, .. } = *record;
         let (name, n, phase) = (&layer.name, self.settings.batch, Phase::Backward);
         let (pixels, channels) = pixels_channels(layer);
-        let through = grad.through.map(|t| t.at_zero);
+        let through = grad.through.and_then(|t| t.activation);
         let grad_input = passes_on.then(|| self.grad_input(layer, input.tensor));
         let norm = norm.filter(|_| passes_on);
         let tensors = [Some(input.tensor), Some(grad.tensor), grad.through.map(|t| t.output), grad_input];
@@ -268,7 +268,7 @@ impl<'a> Lowering<'a> {
         for range in self.split_images(name, &tensors)? {
             let accumulate = range.start > 0;
             let conv = conv(layer, range.len());
-            let normalized = input.affine().is_some();
+            let normalized = input.normalized();
             let op = ConvGradWeight { conv, normalized, through, accumulate };
             let operands = ConvGradWeightOperands {
                 input: self.images(input.tensor, &range),
@@ -303,8 +303,8 @@ impl<'a> Lowering<'a> {
         range: &Range<usize>,
     ) {
         let Record { layer, input, .. } = *record;
-        let statistics = norm.map(|_| self.grad_statistics(range));
-        let through = grad.through.map(|t| t.at_zero);
+        let statistics = norm.and_then(|_| Self::grad_statistics(input, range));
+        let through = grad.through.and_then(|t| t.activation);
         let op = ConvGradInput { conv: conv(layer, range.len()), through, statistics };
         let affine = input.affine().filter(|_| norm.is_some());
         let operands = ConvGradInputOperands {

@@ -19,7 +19,7 @@ use crate::{
 pub struct Explained {
     /// `[N, classes]`, uploaded: how much of each logit is differentiated; 1 for the class in question and 0 for others.
     pub logits: TensorId,
-    /// `[N, H, W, C]`: what the layer's ReLU gives.
+    /// `[N, H, W, C]`: the layer's activation.
     pub activation: TensorId,
     /// `[N, H, W, C]`: the gradient of the logits by that.
     pub gradient: TensorId,
@@ -54,7 +54,7 @@ impl<'a> Lowering<'a> {
         let Record { layer, input, output } = *record;
         Ok(match layer.kind {
             // The batch norm takes it in.
-            LayerKind::Relu if input.pending.is_some() => grad,
+            LayerKind::Activation(_) if input.pending.is_some() => grad,
             LayerKind::BatchNorm(_) => {
                 let (_, channels) = pixels_channels(layer);
                 let (affine, _) = output.pending.expect("what a batch norm passes on");
@@ -75,8 +75,8 @@ impl<'a> Lowering<'a> {
                     grad_bias: None,
                 };
                 self.step(Phase::Backward, name, op, operands);
-                let at_zero = self.network.relu_at_zero();
-                Grad { through: Some(Through { output: input.tensor, grad_affine, at_zero }), ..grad }
+                let activation = Some(self.network.activation());
+                Grad { through: Some(Through { output: input.tensor, grad_affine, activation }), ..grad }
             }
             LayerKind::Conv(parameters) => {
                 let grad_input = self.grad_input(layer, input.tensor);

@@ -10,11 +10,11 @@ use crate::{
     dtype::DType,
     model::{Layer, LayerKind, NormParameters, WeightBias},
     ops::{
-        AvgPoolOperands, BatchNormAffine, BatchNormAffineOperands, BatchNormNormalize,
-        BatchNormNormalizeOperands, BatchNormRunning, BatchNormRunningOperands, BatchNormStatistics,
-        BatchNormStatisticsOperands, ConvForward, ConvForwardOperands, CrossEntropy, CrossEntropyOperands,
-        Dropout, DropoutOperands, Linear, LinearOperands, MaxPoolForward, MaxPoolForwardOperands, Metrics,
-        MetricsOperands, PrepareImages, PrepareImagesOperands, Relu, ReluOperands,
+        Activate, ActivateOperands, AvgPoolOperands, BatchNormAffine, BatchNormAffineOperands,
+        BatchNormNormalize, BatchNormNormalizeOperands, BatchNormRunning, BatchNormRunningOperands,
+        BatchNormStatistics, BatchNormStatisticsOperands, ConvForward, ConvForwardOperands, CrossEntropy,
+        CrossEntropyOperands, Dropout, DropoutOperands, Linear, LinearOperands, MaxPoolForward,
+        MaxPoolForwardOperands, Metrics, MetricsOperands, PrepareImages, PrepareImagesOperands,
     },
     shape::Shape,
 };
@@ -49,7 +49,9 @@ impl<'a> Lowering<'a> {
                 (LayerKind::BatchNorm(norm), _) => {
                     self.batch_norm(phase, &name, layer, norm, input.tensor, batch.take())?
                 }
-                (LayerKind::Relu, Some((affine, _))) => Value { pending: Some((affine, true)), ..input },
+                (LayerKind::Activation(activation), Some((affine, _))) => {
+                    Value { pending: Some((affine, Some(activation))), ..input }
+                }
                 _ => Value::plain(self.layer_forward(phase, name, layer, input)?),
             };
             tape.push(Record { layer, input, output });
@@ -59,8 +61,8 @@ impl<'a> Lowering<'a> {
         Ok(tape)
     }
 
-    /// A value as the layer takes it: convolutions and pooling read through batch norm and ReLU, ReLU joins a batch
-    /// norm, and everything else gets it applied.
+    /// A value as the layer takes it: convolutions and pooling read through batch norm and its activation, an activation
+    /// joins a batch norm, and everything else gets them applied.
     fn readable(
         &mut self,
         phase: Phase,
@@ -68,10 +70,10 @@ impl<'a> Lowering<'a> {
         layer: &Layer,
         value: Value,
     ) -> Result<Value, LowerError> {
-        let Some((_, relu)) = value.pending else { return Ok(value) };
+        let Some((_, activation)) = value.pending else { return Ok(value) };
         let reads = match layer.kind {
-            LayerKind::Conv(_) | LayerKind::MaxPool { .. } => relu,
-            LayerKind::Relu => !relu,
+            LayerKind::Conv(_) | LayerKind::MaxPool { .. } => activation.is_some(),
+            LayerKind::Activation(_) => activation.is_none(),
             _ => false,
         };
         if reads {
@@ -80,7 +82,7 @@ impl<'a> Lowering<'a> {
         Ok(Value::plain(self.applied(phase, format!("{tag}{}.input", layer.name), &layer.input, value)?))
     }
 
-    /// A value `[N, shape]` with the batch norm and the ReLU that are still to be applied.
+    /// A value `[N, shape]` through the batch norm and the activation that are still to be applied.
     pub(super) fn applied(
         &mut self,
         phase: Phase,
@@ -88,13 +90,13 @@ impl<'a> Lowering<'a> {
         shape: &Shape,
         value: Value,
     ) -> Result<TensorId, LowerError> {
-        let Some((affine, relu)) = value.pending else { return Ok(value.tensor) };
+        let Some((affine, activation)) = value.pending else { return Ok(value.tensor) };
         let n = self.settings.batch;
         let output = self.batched(name.clone(), shape, self.dtype(value.tensor));
         let elements = shape.elements();
         let channels = self.program.tensor(affine).shape.elements() / 4;
         for range in self.split_images(&name, &[value.tensor, output])? {
-            let op = BatchNormNormalize { rows: range.len() * elements / channels, channels, relu };
+            let op = BatchNormNormalize { rows: range.len() * elements / channels, channels, activation };
             let operands = BatchNormNormalizeOperands {
                 input: self.images(value.tensor, &range),
                 affine: self.whole(affine),
@@ -143,7 +145,7 @@ impl<'a> Lowering<'a> {
         for range in ranges {
             let op = ConvForward {
                 conv: conv(layer, range.len()),
-                normalized: input.affine().is_some(),
+                normalized: input.normalized(),
                 statistics: statistics.is_some(),
             };
             let operands = ConvForwardOperands {
@@ -175,18 +177,18 @@ impl<'a> Lowering<'a> {
         let n = self.settings.batch;
         let output = self.batched(format!("{name}.output"), &layer.output, self.dtype(input.tensor));
         match layer.kind {
-            LayerKind::Relu => {
+            LayerKind::Activation(activation) => {
                 let len = self.program.tensor(input.tensor).shape.elements();
                 for range in self.split(&name, len, &[input.tensor])? {
-                    let op = Relu { len: range.len() };
+                    let op = Activate { len: range.len(), activation };
                     let [input, output] = [input.tensor, output].map(|t| self.items(t, len, &range));
                     let label = label(&name, "forward", &range, len);
-                    self.step(phase, label, op, ReluOperands { input, output });
+                    self.step(phase, label, op, ActivateOperands { input, output });
                 }
             }
             LayerKind::MaxPool { stride } => {
                 for range in self.split_images(&name, &[input.tensor, output])? {
-                    let normalized = input.affine().is_some();
+                    let normalized = input.normalized();
                     let op = MaxPoolForward { pool: pool(layer, range.len(), stride), normalized };
                     let operands = MaxPoolForwardOperands {
                         input: self.images(input.tensor, &range),
@@ -269,7 +271,7 @@ impl<'a> Lowering<'a> {
             affine: self.whole(affine),
         };
         self.step(phase, format!("{name}.affine"), BatchNormAffine { channels, eps }, operands);
-        Ok(Value { tensor: input, pending: Some((affine, false)) })
+        Ok(Value { tensor: input, pending: Some((affine, None)) })
     }
 
     /// Whether a pass is a training step's.

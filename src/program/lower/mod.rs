@@ -17,7 +17,10 @@ use super::{DeviceLimits, Phase, Program, Role, Step, Tensor, TensorId, View};
 use crate::{
     dtype::DType,
     model::{self, Layer, Network},
-    ops::{Adam, AvgPool, Control, Conv, Each, Half, LossScale, MaxPool, Metrics, Op, Operation, Rule, list},
+    ops::{
+        Activation, Adam, AvgPool, Control, Conv, Each, Half, LossScale, MaxPool, Metrics, Op, Operation,
+        Rule, list,
+    },
     shape::Shape,
 };
 
@@ -83,7 +86,7 @@ pub enum Mode {
     Train(Training),
     /// Evaluation only: no gradients, no optimiser state.
     Evaluate,
-    /// Evaluation, and what each class asks of a layer: the index of a ReLU behind a convolution in [`Network::layers`].
+    /// Evaluation, and what each class asks of a layer: the index in [`Network::layers`] of an activation after a convolution.
     Explain(usize),
 }
 
@@ -250,8 +253,8 @@ pub fn lower(network: &Network, settings: &Settings) -> Result<Lowered, LowerErr
 #[derive(Clone, Copy)]
 struct Value {
     tensor: TensorId,
-    /// The vectors of a batch norm that is still to be applied, and whether ReLU follows.
-    pending: Option<(TensorId, bool)>,
+    /// The vectors of a batch norm that is still to be applied, and the activation after it.
+    pending: Option<(TensorId, Option<Activation>)>,
 }
 
 impl Value {
@@ -259,9 +262,14 @@ impl Value {
         Self { tensor, pending: None }
     }
 
-    /// The vectors for an operation that reads through batch norm and ReLU.
+    /// The vectors for an operation that reads through batch norm and an activation.
     fn affine(&self) -> Option<TensorId> {
-        self.pending.filter(|(_, relu)| *relu).map(|(affine, _)| affine)
+        self.pending.filter(|(_, activation)| activation.is_some()).map(|(affine, _)| affine)
+    }
+
+    /// The activation of such an operation.
+    fn normalized(&self) -> Option<Activation> {
+        self.pending.and_then(|(_, activation)| activation)
     }
 }
 

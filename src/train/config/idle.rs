@@ -4,7 +4,7 @@
 //! only what it could leave out is [`TrainConfig::validate`]'s business.
 
 use super::{ConfigError, Flags, LrScheduler, Optimizer, TrainConfig, flag};
-use crate::data::DataSource;
+use crate::{data::DataSource, model::ActivationKind};
 
 impl TrainConfig {
     /// Unsets what no flag asks for and other flags have left without effect, as a recipe's momentum after `--opt adam`; and
@@ -45,6 +45,12 @@ impl TrainConfig {
         let folder = matches!(self.data_source()?, DataSource::Folder(_));
         // The flag, whether it has no effect, why, and what would give it one.
         let rows = [
+            (
+                "negative_slope",
+                self.activation != ActivationKind::LeakyRelu,
+                format!("activation is {}", self.activation.word()),
+                "give --activation leaky_relu".to_owned(),
+            ),
             (
                 "lr_step_size",
                 !step,

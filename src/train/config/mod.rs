@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     data::{DataSets, DataSource, Dataset, Normalization},
-    model::{Architecture, Freeze, PoolStride, Semantics, VggConfig},
+    model::{ActivationKind, Architecture, Freeze, PoolStride, Semantics, VggConfig},
     ops::{Adam, Lion, Rule, Sgd},
     program::{DeviceLimits, Mode, Precision, Settings, Training},
 };
@@ -116,6 +116,10 @@ pub struct TrainConfig {
     pub hidden: Option<usize>,
     /// Dropout rate of the classifier.
     pub dropout: f64,
+    /// The activation after each convolution and each hidden linear layer.
+    pub activation: ActivationKind,
+    /// The slope of a leaky ReLU at and below 0.
+    pub negative_slope: f64,
     /// Whose rule decides where the paper's code and PyTorch differ.
     pub semantics: Semantics,
     /// The stride of the pooling layers.
@@ -212,6 +216,8 @@ impl Default for TrainConfig {
             width: 1.0,
             hidden: None,
             dropout: 0.5,
+            activation: ActivationKind::Relu,
+            negative_slope: 0.01,
             semantics: Semantics::Paper,
             pool_stride: PoolStride::Adaptive,
             avgpool: 0,
@@ -403,6 +409,8 @@ impl TrainConfig {
             width: self.width,
             hidden: self.hidden,
             dropout: self.dropout as f32,
+            activation: self.activation,
+            negative_slope: self.negative_slope as f32,
             semantics: self.semantics,
             pool_stride: self.pool_stride,
             avgpool: self.avgpool,

@@ -55,10 +55,23 @@ fn unknown_keys_lead_to_the_nearest() {
         let error = fails(&format!("{key} = 1"));
         assert_eq!(error, format!("recipe test.toml: unknown key {key:?}; did you mean {meant:?}?"));
     }
-    assert!(fails("xyzzy = 1").contains("the keys are avgpool, "), "{}", fails("xyzzy = 1"));
+    assert!(fails("xyzzy = 1").contains("the keys are activation, "), "{}", fails("xyzzy = 1"));
     let mut flags = Flags::new();
     flags.insert("epoch".into(), 1.into());
     assert!(TrainConfig::default().with(&flags).unwrap_err().to_string().contains("\"epochs\""));
+}
+
+#[test]
+fn a_slope_needs_a_leaky_relu() {
+    let with = |flags: &str| TrainConfig::default().with(&flags.parse().unwrap());
+    assert_eq!(with("activation = \"leaky_relu\"\nnegative_slope = 0.2").unwrap().negative_slope, 0.2);
+    let error = with("negative_slope = 0.2").unwrap_err().to_string();
+    assert!(
+        error.contains("activation is relu") && error.contains("give --activation leaky_relu"),
+        "{error}"
+    );
+    let error = fails("activation = \"leaky_relu\"\nnegative_slope = -0.1");
+    assert!(error.contains("negative_slope is -0.1") && error.contains("0 to 1"), "{error}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::super::{Weights, proto::Message};
 use crate::{
     model::{Layer, LayerKind, NormParameters, WeightBias},
-    ops::AvgPool,
+    ops::{Activation, AvgPool},
 };
 
 /// `AttributeProto.type`.
@@ -40,7 +40,7 @@ impl Graph {
                 }
                 LayerKind::BatchNorm(_) if fold => continue,
                 LayerKind::BatchNorm(_) => graph.batch_norm(weights, layer, &current, &output),
-                LayerKind::Relu => graph.node("Relu", layer, &[&current], &output, &[]),
+                LayerKind::Activation(activation) => graph.activation(activation, layer, &current, &output),
                 LayerKind::MaxPool { stride } => {
                     let attributes = [ints("kernel_shape", &[2, 2]), ints("strides", &stride)];
                     graph.node("MaxPool", layer, &[&current], &output, &attributes);
@@ -124,6 +124,37 @@ impl Graph {
         let inputs: Vec<&str> = [input].into_iter().chain(names.iter().map(String::as_str)).collect();
         let epsilon = attribute("epsilon", FLOAT).float(2, weights.network.config.batch_norm_eps);
         self.node("BatchNormalization", layer, &inputs, output, &[epsilon]);
+    }
+
+    /// GELU and SiLU as what they are made of: ONNX has operators for them since opsets 20 and 24.
+    fn activation(&mut self, activation: Activation, layer: &Layer, input: &str, output: &str) {
+        let part = |name: &str| format!("{}.{name}", layer.name);
+        match activation {
+            Activation::Relu { .. } => self.node("Relu", layer, &[input], output, &[]),
+            Activation::LeakyRelu { negative_slope } => {
+                let alpha = attribute("alpha", FLOAT).float(2, negative_slope);
+                self.node("LeakyRelu", layer, &[input], output, &[alpha]);
+            }
+            // x / 2 (1 + erf(x / sqrt(2))).
+            Activation::Gelu => {
+                let [root, scaled, erf, one, more, half, product] =
+                    ["root", "scaled", "erf", "one", "more", "half", "product"].map(part);
+                for (name, value) in [(&root, std::f32::consts::FRAC_1_SQRT_2), (&one, 1.0), (&half, 0.5)] {
+                    self.tensor(name, &[], &[value]);
+                }
+                self.node("Mul", layer, &[input, &root], &scaled, &[]);
+                self.node("Erf", layer, &[&scaled], &erf, &[]);
+                self.node("Add", layer, &[&erf, &one], &more, &[]);
+                let times = |name: &str| Layer { name: name.to_owned(), ..layer.clone() };
+                self.node("Mul", &times(&product), &[input, &more], &product, &[]);
+                self.node("Mul", &times(&half), &[&product, &half], output, &[]);
+            }
+            Activation::Silu => {
+                let sigmoid = part("sigmoid");
+                self.node("Sigmoid", layer, &[input], &sigmoid, &[]);
+                self.node("Mul", layer, &[input, &sigmoid], output, &[]);
+            }
+        }
     }
 
     /// ONNX has no adaptive pooling. Averaging is linear along both axes: `rows [P, H] x image [H, W] x columns [W, Q]`.

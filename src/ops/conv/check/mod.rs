@@ -4,7 +4,7 @@ mod winograd;
 
 use super::{Conv, ConvForward, ConvGradInput, ConvGradWeight};
 use crate::{
-    ops::{Each, GradStatistics},
+    ops::{Activation, Each, GradStatistics, PAPER_RELU, RELU, other_activations},
     verify::{
         Tolerance,
         check::{
@@ -67,15 +67,27 @@ fn rounded_terms(terms: usize, magnitude: f64, largest: f64) -> f64 {
     2.0 * HALF_EPSILON * (8.0 * (terms as f64).sqrt() * magnitude + largest)
 }
 
-/// How much larger than normal values are after batch norm and ReLU.
-fn steepness(normalized: bool) -> f64 {
-    if normalized { 4.0 } else { 1.0 }
+/// How much larger than normal values are after batch norm and an activation.
+fn steepness(normalized: Option<Activation>) -> f64 {
+    if normalized.is_some() { 4.0 } else { 1.0 }
 }
 
-/// How much larger than normal a gradient is after it went back through batch norm and ReLU: a sum of three terms of up to 4
-/// times the size.
-fn steepness_through(through: Option<f32>) -> f64 {
-    if through.is_some() { 12.0 } else { 1.0 }
+/// How much larger than normal a gradient is after it went back through an activation and batch norm: a sum of three terms of up
+/// to 4 times the size. Slopes of GELU and SiLU are at most 1.13.
+fn steepness_through(through: Option<Activation>) -> f64 {
+    match through {
+        Some(activation) if !activation.straight() => 13.5,
+        Some(_) => 12.0,
+        None => 1.0,
+    }
+}
+
+/// The activations other than ReLU, each with the shapes that the rows are tried on with it: one that only the tiled rows take
+/// one by one, and two that all rows take.
+fn others() -> impl Iterator<Item = (Activation, Conv)> {
+    let shapes = [[2, 7, 4, 3, 5], [1, 28, 28, 16, 16], [3, 7, 7, 32, 64]];
+    let shapes = shapes.map(|[n, h, w, c, k]| Conv { n, h, w, c, k });
+    other_activations().flat_map(move |activation| shapes.map(|conv| (activation, conv)))
 }
 
 impl ConvForward {
@@ -89,11 +101,15 @@ impl ConvForward {
 impl Check for ConvForward {
     fn cases() -> Vec<Self> {
         let cases = |(normalized, statistics)| shapes(move |conv| Self { conv, normalized, statistics });
-        [(false, false), (true, true), (true, false), (false, true)].into_iter().flat_map(cases).collect()
+        let relu = Some(RELU);
+        let cases = [(None, false), (relu, true), (relu, false), (None, true)].into_iter().flat_map(cases);
+        let others =
+            others().map(|(activation, conv)| Self { normalized: Some(activation), ..Self::plain(conv) });
+        cases.chain(others).collect()
     }
 
     fn inputs(&self, data: &mut Inputs<Self>) {
-        data.affine = self.normalized.then(|| affine("affine", [4, self.conv.c], 0.0));
+        data.affine = self.normalized.map(|_| affine("affine", [4, self.conv.c], 0.0));
     }
 
     /// Terms are products of normal values; the outlier of 50 stands in one of them. Moments are checked against those of the
@@ -112,8 +128,8 @@ impl Check for ConvForward {
     }
 
     fn half_operands(&self) -> f64 {
-        let (terms, steep) = (9 * self.conv.c, steepness(true));
-        if self.normalized { rounded_terms(terms, steep, steep * OF_OUTLIERS) } else { 0.0 }
+        let (terms, steep) = (9 * self.conv.c, steepness(self.normalized));
+        if self.normalized.is_some() { rounded_terms(terms, steep, steep * OF_OUTLIERS) } else { 0.0 }
     }
 
     /// The variance sees an error twice, times the distance from the mean. A result that is larger than the others by far
@@ -162,10 +178,16 @@ impl Check for ConvGradInput {
         let cases = |through| shapes(move |conv| Self { conv, through, statistics: None });
         let with_sums = shapes(|conv| {
             let even = conv.w % 2 == 0;
-            let (through, at_zero) = if even { (Some(0.0), 0.5) } else { (None, 0.0) };
-            Self { conv, through, statistics: Some(GradStatistics { at_zero, accumulate: even }) }
+            let (through, activation) = if even { (Some(RELU), PAPER_RELU) } else { (None, RELU) };
+            Self { conv, through, statistics: Some(GradStatistics { activation, accumulate: even }) }
         });
-        [None, Some(0.5), Some(0.0)].into_iter().flat_map(cases).chain(with_sums).collect()
+        // The activation that is read back through is another than that of the sums.
+        let others = others().enumerate().map(|(at, (activation, conv))| {
+            let through = Some(Activation::EACH[at % Activation::EACH.len()]);
+            Self { conv, through, statistics: Some(GradStatistics { activation, accumulate: false }) }
+        });
+        let cases = [None, Some(PAPER_RELU), Some(RELU)].into_iter().flat_map(cases);
+        cases.chain(with_sums).chain(others).collect()
     }
 
     fn inputs(&self, data: &mut Inputs<Self>) {
@@ -221,11 +243,7 @@ impl Check for ConvGradInput {
             let [mean, scale, shift, inv_std] =
                 [0, 1, 2, 3].map(|field| f64::from(affine[field * channels + c]));
             let distance = f64::from(x) - mean;
-            let slope = match distance * scale + shift {
-                y if y > 0.0 => 1.0,
-                0.0 => f64::from(statistics.at_zero),
-                _ => 0.0,
-            };
+            let slope = statistics.activation.slope(distance * scale + shift);
             gamma[c] += slope * dy * distance * inv_std;
             beta[c] += slope * dy;
         }
@@ -248,23 +266,27 @@ impl Check for ConvGradWeight {
         let cases = |(accumulate, normalized, through)| {
             shapes(move |conv| Self { conv, normalized, through, accumulate })
         };
-        [
-            (true, false, None),
-            (false, false, None),
-            (true, true, None),
-            (false, true, None),
-            (true, true, Some(0.5)),
-            (false, true, Some(0.0)),
-            (false, false, Some(0.5)),
+        let cases = [
+            (true, None, None),
+            (false, None, None),
+            (true, Some(RELU), None),
+            (false, Some(RELU), None),
+            (true, Some(RELU), Some(PAPER_RELU)),
+            (false, Some(RELU), Some(RELU)),
+            (false, None, Some(PAPER_RELU)),
         ]
         .into_iter()
-        .flat_map(cases)
-        .collect()
+        .flat_map(cases);
+        let others = others().enumerate().map(|(at, (activation, conv))| {
+            let through = Some(Activation::EACH[at % Activation::EACH.len()]);
+            Self { conv, normalized: Some(activation), through, accumulate: false }
+        });
+        cases.chain(others).collect()
     }
 
     fn inputs(&self, data: &mut Inputs<Self>) {
         data.output.iter_mut().for_each(|values| exact(values));
-        data.affine = self.normalized.then(|| affine("affine", [4, self.conv.c], 0.0));
+        data.affine = self.normalized.map(|_| affine("affine", [4, self.conv.c], 0.0));
         data.grad_affine = self.through.map(|_| affine("grad_affine", [5, self.conv.k], 0.0));
     }
 

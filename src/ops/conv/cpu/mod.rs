@@ -22,8 +22,9 @@ use crate::{
         prologue::{Prologue, Through},
     },
     ops::{
-        BatchNormGradInput, BatchNormGradInputOperands, BatchNormGradStatisticsOperands, BatchNormNormalize,
-        BatchNormNormalizeOperands, BatchNormStatistics, BatchNormStatisticsOperands, Slices, batch_norm,
+        Activation, BatchNormGradInput, BatchNormGradInputOperands, BatchNormGradStatisticsOperands,
+        BatchNormNormalize, BatchNormNormalizeOperands, BatchNormStatistics, BatchNormStatisticsOperands,
+        Slices, batch_norm,
     },
 };
 
@@ -33,7 +34,7 @@ impl Twin for ConvForward {
         let moments = if self.statistics { statistics(conv).scratch::<S>() } else { Sizes::default() };
         let convolution = match Plan::new(conv) {
             Some(plan) => plan.sizes(),
-            None if self.normalized => sizes(conv).max(activation_sizes(conv)),
+            None if self.normalized.is_some() => sizes(conv).max(activation_sizes(conv)),
             None => sizes(conv),
         };
         moments.max(convolution)
@@ -85,8 +86,9 @@ fn statistics(conv: &Conv) -> BatchNormStatistics {
     BatchNormStatistics { rows: conv.pixels(), channels: conv.k, rows_before: 0 }
 }
 
-/// The input as the convolution sees it: through batch norm and ReLU by the vectors of `affine`, where there are any.
+/// The input as the convolution sees it: through batch norm by the vectors of `affine` and the activation, where there are any.
 fn activated<'a, S: Scalar>(
+    activation: Option<Activation>,
     conv: &Conv,
     input: &'a [S],
     affine: Option<&[S]>,
@@ -95,20 +97,20 @@ fn activated<'a, S: Scalar>(
 ) -> &'a [S] {
     let Some(affine) = affine else { return input };
     let room = &mut room[..input.len()];
-    let op = BatchNormNormalize { rows: conv.pixels(), channels: conv.c, relu: true };
+    let op = BatchNormNormalize { rows: conv.pixels(), channels: conv.c, activation };
     let operands = BatchNormNormalizeOperands { input, affine, output: &mut *room };
     batch_norm::cpu::normalize(&op, operands, factors);
     room
 }
 
-fn through_sizes(conv: &Conv, through: Option<f32>) -> Sizes {
+fn through_sizes(conv: &Conv, through: Option<Activation>) -> Sizes {
     match through {
         Some(_) => Sizes { gradient: conv.pixels() * conv.k, ..batch_norm::cpu::factor_sizes(conv.k, 5) },
         None => Sizes::default(),
     }
 }
 
-/// The gradient of the output as the convolution sees it: back through ReLU and batch norm, where there are any.
+/// The gradient of the output as the convolution sees it: back through the activation and batch norm, where there are any.
 fn gradient<'a, S: Scalar>(
     conv: &Conv,
     grad_output: &'a [S],
@@ -116,9 +118,9 @@ fn gradient<'a, S: Scalar>(
     room: &'a mut [S],
     factors: &mut [S],
 ) -> &'a [S] {
-    let Some(Through { at_zero, output: input, grad_affine }) = through else { return grad_output };
+    let Some(Through { activation, output: input, grad_affine }) = through else { return grad_output };
     let room = &mut room[..grad_output.len()];
-    let op = BatchNormGradInput { rows: conv.pixels(), channels: conv.k, relu: Some(at_zero) };
+    let op = BatchNormGradInput { rows: conv.pixels(), channels: conv.k, activation: Some(activation) };
     let operands = BatchNormGradInputOperands { input, grad_affine, grad_output, grad_input: &mut *room };
     batch_norm::cpu::grad_input(&op, operands, factors);
     room
@@ -137,7 +139,7 @@ fn grad_weight_sizes(op: &ConvGradWeight, plan: Option<Plan>) -> Sizes {
     if let Some(plan) = plan {
         return plan.grad_weight_sizes();
     }
-    let activation = if op.normalized { activation_sizes(&op.conv) } else { Sizes::default() };
+    let activation = if op.normalized.is_some() { activation_sizes(&op.conv) } else { Sizes::default() };
     let sizes = columns::grad_weight_sizes(&op.conv);
     sizes.max(activation).max(through_sizes(&op.conv, op.through))
 }
@@ -150,10 +152,10 @@ fn forward<S: Scalar>(
 ) {
     let ConvForwardOperands { input, affine, weight, bias, output, batch_mean, batch_var } = operands;
     if let Some(plan) = plan {
-        let (input, weight) = (Prologue::input(input, affine), Weights::Plain(weight));
+        let (input, weight) = (Prologue::input(input, affine, op.normalized), Weights::Plain(weight));
         winograd::convolve(&plan, input, weight, bias, output, lanes, shared);
     } else {
-        let input = activated(&op.conv, input, affine, room, weights);
+        let input = activated(op.normalized, &op.conv, input, affine, room, weights);
         convolve(&op.conv, input, weight, Some(bias), output, lanes, shared);
     }
     if let (Some(batch_mean), Some(batch_var)) = (batch_mean, batch_var) {
@@ -208,10 +210,10 @@ fn grad_weight<S: Scalar>(
     let through = Through::of(op.through, output, grad_affine);
     let prologue = Prologue::gradient(grad_output, through);
     if let Some(plan) = plan {
-        let prologues = [Prologue::input(input, affine), prologue];
+        let prologues = [Prologue::input(input, affine, op.normalized), prologue];
         return winograd::grad_weight(&plan, prologues, op.accumulate, grad_weight, lanes, shared);
     }
-    let input = activated(&op.conv, input, affine, room, weights);
+    let input = activated(op.normalized, &op.conv, input, affine, room, weights);
     if by_pixels(&op.conv) {
         grad_weight_by_pixels(op, input, prologue, grad_weight, lanes, shared);
     } else {

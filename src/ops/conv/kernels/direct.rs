@@ -3,7 +3,6 @@
 
 use super::{
     Conv, ConvForward, ConvGradWeight, GRAD_WEIGHT_KEEP, GRAD_WEIGHT_PARTIAL, only, shape, split_grad_weight,
-    tiled::{INPUT_PLAIN, gradient},
 };
 use crate::{
     dtype::DType,
@@ -12,6 +11,7 @@ use crate::{
         matmul::Matmul,
         needs,
         parts::{Chunks, Elem, GRID, Merge, dispatch, source},
+        prologue::Prologue,
         statistics::Statistics,
     },
     shader::{Fragment, Source, fragment},
@@ -37,7 +37,7 @@ pub(super) const FORWARD: &[Row<ConvForward>] = &[Row {
     stores: Stores::Both,
     requires: &[needs(
         "up to 4 input channels that are not normalised, output channels in fours",
-        |op, _| fits(&op.conv) && !op.normalized,
+        |op, _| fits(&op.conv) && op.normalized.is_none(),
     )],
     speed,
     build: forward,
@@ -48,7 +48,7 @@ pub(super) const GRAD_WEIGHT: &[Row<ConvGradWeight>] = &[Row {
     stores: Stores::Both,
     requires: &[needs(
         "up to 4 input channels that are not normalised, output channels in fours",
-        |op, _| fits(&op.conv) && !op.normalized,
+        |op, _| fits(&op.conv) && op.normalized.is_none(),
     )],
     speed,
     build: grad_weight,
@@ -71,10 +71,11 @@ fn forward(op: &ConvForward, storage: DType, caps: &Caps) -> Kernel {
     let lines = (all * columns / enough).clamp(1, LONG.div_ceil(conv.w));
     let chunks = Chunks { rows: lines * conv.w, count: all.div_ceil(lines) };
     let statistics = Statistics::from(op);
-    let files = [&[INPUT_PLAIN, WINDOW], statistics.files(), &[FORWARD_PIXELS]].concat();
+    let input = Prologue::input(conv.c, None).read_as(Elem::Scalar);
+    let files = [&*input.files(), &[WINDOW], &*statistics.files(), &[FORWARD_PIXELS]].concat();
     let source = source(&files).constant("LINES", lines).constant("CHUNKS", chunks.count);
     let source = elem.columns(conv.k, elem.over(storage, source));
-    let source = Elem::Scalar.named(storage, "input", shape(conv, source));
+    let source = input.constants(storage, shape(conv, source));
     let kernel = only(dispatch("", source, columns * chunks.count));
     let how = if caps.software() { Merge::Serial } else { Merge::Tree };
     statistics.merged(kernel, [conv.pixels(), conv.k], chunks, how)
@@ -91,7 +92,9 @@ fn grad_weight(op: &ConvGradWeight, storage: DType, caps: &Caps) -> Kernel {
     let lines = all.div_ceil(splits * teams);
     let splits = all.div_ceil(lines * teams);
     let keep = if splits > 1 { GRAD_WEIGHT_PARTIAL } else { GRAD_WEIGHT_KEEP };
-    let files = [GRID, INPUT_PLAIN, WINDOW, gradient(op.through), keep, GRAD_WEIGHT_PIXELS];
+    let input = Prologue::input(conv.c, None).read_as(Elem::Scalar);
+    let grad = Prologue::grad(conv.k, op.through);
+    let files = [&[GRID, WINDOW], &*input.files(), &*grad.files(), &[keep, GRAD_WEIGHT_PIXELS]].concat();
     let source = elem
         .columns(conv.k, elem.over(storage, Source::new(files)))
         .constant("COLUMN_LANES", COLUMN_LANES)
@@ -99,10 +102,7 @@ fn grad_weight(op: &ConvGradWeight, storage: DType, caps: &Caps) -> Kernel {
         .constant("LINES", lines)
         .constant("SPLITS", splits)
         .flag("ACCUMULATE", op.accumulate);
-    let source = Elem::Scalar
-        .named(storage, "input", elem.named(storage, "grad", shape(conv, source)))
-        .constant("GRAD_C", columns)
-        .float("GRAD_AT_ZERO", op.through.unwrap_or(0.0));
+    let source = grad.constants(storage, input.constants(storage, shape(conv, source)));
     let label = if splits > 1 { "partials" } else { "" };
     let first = Dispatch::new(label, source, (blocks * splits) as u64);
     if splits > 1 { split_grad_weight(op, splits, first) } else { only(first) }

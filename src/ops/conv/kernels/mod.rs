@@ -4,7 +4,6 @@ mod direct;
 mod tiled;
 mod winograd;
 
-use self::tiled::gradient;
 use super::{Conv, ConvForward, ConvGradInput, ConvGradWeight};
 use crate::{
     dtype::DType,
@@ -13,11 +12,12 @@ use crate::{
         lanes::Lanes,
         matmul::{Matmul, Split},
         needs,
-        parts::{Elem, Merge, dispatch, read, single, source},
+        parts::{Elem, Merge, dispatch, single, source},
+        prologue::Prologue,
         speed,
         statistics::Statistics,
     },
-    ops::{BatchNormGradInput, BatchNormNormalize, batch_norm::kernels as batch_norm},
+    ops::{Activation, BatchNormGradInput, BatchNormNormalize, batch_norm::kernels as batch_norm},
     shader::{Fragment, Source, fragment},
 };
 
@@ -170,7 +170,7 @@ fn grad_input_lanes(op: &ConvGradInput, storage: DType) -> Kernel {
     let conv = &op.conv;
     let (lanes, statistics) = (Lanes::of(conv.pixels(), conv.c, conv.k, &[]), Statistics::from(op));
     let kernel = lanes_rows(conv, lanes, statistics, storage, [GRAD_INPUT_KEEP, GRAD_INPUT_LANES]);
-    let kernel = read_back((false, op.through), conv, storage, kernel);
+    let kernel = read_back((None, op.through), conv, storage, kernel);
     statistics.merged(kernel, [conv.pixels(), conv.c], lanes.chunks(), Merge::Serial)
 }
 
@@ -178,7 +178,7 @@ fn grad_input_blocked(op: &ConvGradInput) -> Kernel {
     let conv = &op.conv;
     let source = shape(conv, source(&[GRAD_INPUT_BLOCKED]));
     let kernel = single(source, conv.c / 8 * conv.pixels().div_ceil(4));
-    let kernel = read_back((false, op.through), conv, DType::F32, kernel);
+    let kernel = read_back((None, op.through), conv, DType::F32, kernel);
     Statistics::from(op).behind(kernel, [conv.pixels(), conv.c], Merge::Serial, DType::F32)
 }
 
@@ -201,26 +201,26 @@ pub(super) fn shape(conv: &Conv, source: Source) -> Source {
         .constant("OUT", conv.k)
 }
 
-/// A kernel that reads a plain `input`, with batch norm and ReLU in front of it as a dispatch of their own.
-fn activated(normalized: bool, conv: &Conv, storage: DType, mut kernel: Kernel) -> Kernel {
-    if !normalized {
+/// A kernel that reads a plain `input`, after a dispatch that applies batch norm and the activation.
+fn activated(normalized: Option<Activation>, conv: &Conv, storage: DType, mut kernel: Kernel) -> Kernel {
+    if normalized.is_none() {
         return kernel;
     }
-    let op = BatchNormNormalize { rows: conv.pixels(), channels: conv.c, relu: true };
-    let mut front = batch_norm::normalize(&op, storage, Elem::of(conv.c))
+    let op = BatchNormNormalize { rows: conv.pixels(), channels: conv.c, activation: normalized };
+    let mut first = batch_norm::normalize(&op, storage, Elem::of(conv.c))
         .workspace("activated", storage.bytes() * op.rows * op.channels);
-    front.dispatches[0].label = "activate";
-    front.dispatches[0].rebind = &[("output", "activated")];
+    first.dispatches[0].label = "activate";
+    first.dispatches[0].rebind = &[("output", "activated")];
     for dispatch in &mut kernel.dispatches {
         dispatch.rebind = &[("input", "activated")];
     }
-    front.then(kernel)
+    first.then(kernel)
 }
 
-/// A kernel that reads a plain `input` and a plain `grad_output`, with the dispatches in front of it that make them: batch
-/// norm and ReLU of the input, and their backward pass for the gradient.
+/// A kernel that reads a plain `input` and a plain `grad_output`, after dispatches that compute them: batch norm and the
+/// activation of the input, and their backward pass for the gradient.
 fn read_back(
-    (normalized, through): (bool, Option<f32>),
+    (normalized, through): (Option<Activation>, Option<Activation>),
     conv: &Conv,
     storage: DType,
     kernel: Kernel,
@@ -229,19 +229,19 @@ fn read_back(
     if through.is_none() {
         return kernel;
     }
-    let op = BatchNormGradInput { rows: conv.pixels(), channels: conv.k, relu: through };
-    let mut front = batch_norm::grad_input(&op, storage, Elem::of(conv.k))
+    let op = BatchNormGradInput { rows: conv.pixels(), channels: conv.k, activation: through };
+    let mut first = batch_norm::grad_input(&op, storage, Elem::of(conv.k))
         .workspace("gradient", storage.bytes() * op.rows * op.channels);
-    front.dispatches[0].label = "gradient";
-    front.dispatches[0].rebind = &[("input", "output"), ("grad_input", "gradient")];
-    // `activated` has its own in front.
-    for dispatch in &mut kernel.dispatches[usize::from(normalized)..] {
+    first.dispatches[0].label = "gradient";
+    first.dispatches[0].rebind = &[("input", "output"), ("grad_input", "gradient")];
+    // The dispatch of `activated` comes first.
+    for dispatch in &mut kernel.dispatches[usize::from(normalized.is_some())..] {
         dispatch.rebind = match normalized {
-            true => &[("input", "activated"), ("grad_output", "gradient")],
-            false => &[("grad_output", "gradient")],
+            Some(_) => &[("input", "activated"), ("grad_output", "gradient")],
+            None => &[("grad_output", "gradient")],
         };
     }
-    front.then(kernel)
+    first.then(kernel)
 }
 
 /// A product in the registers of subgroups: a subgroup's rows are a chunk.
@@ -252,7 +252,7 @@ fn lanes_rows(
     storage: DType,
     [keep, file]: [Fragment; 2],
 ) -> Kernel {
-    let files = [&[keep], statistics.files(), &[LANES_KEEP, file]].concat();
+    let files = [&[keep], &*statistics.files(), &[LANES_KEEP, file]].concat();
     let source = lanes.rows_source(storage, &files);
     let source = source.constant("COLUMNS", lanes.row_vectors());
     only(lanes.rows("", statistics.constants(shape(conv, source))))
@@ -302,8 +302,9 @@ fn forward_cooperative(op: &ConvForward, caps: &Caps) -> Kernel {
     let (m, n, k) = (conv.pixels(), conv.k, 9 * conv.c);
     let splits = cooperative::splits(caps, m, n, k);
     let product = cooperative::Product { m, n, k, splits, a_along_k: true, b_along_k: false };
-    let loads = [NEIGHBOUR, read(op.normalized), cooperative::B_ALONE, FORWARD_COOPERATIVE];
-    let finish = |source| shape(conv, source).constant("VECTORS", conv.c / 4);
+    let input = Prologue::input(conv.c, op.normalized);
+    let loads = [&[NEIGHBOUR], &*input.files(), &[cooperative::B_ALONE, FORWARD_COOPERATIVE]].concat();
+    let finish = |source| input.constants(DType::F16, shape(conv, source));
     cooperative::kernel(caps, product, op.into(), &loads, FORWARD_KEEP, finish)
 }
 
@@ -312,8 +313,9 @@ fn grad_input_cooperative(op: &ConvGradInput, caps: &Caps) -> Kernel {
     let (m, n, k) = (conv.pixels(), conv.c, 9 * conv.k);
     let splits = cooperative::splits(caps, m, n, k);
     let product = cooperative::Product { m, n, k, splits, a_along_k: true, b_along_k: true };
-    let loads = [NEIGHBOUR, gradient(op.through), cooperative::B_ALONE, GRAD_INPUT_COOPERATIVE];
-    let finish = |source| cooperative_gradient(conv, op.through, source);
+    let grad = Prologue::grad(conv.k, op.through);
+    let loads = [&[NEIGHBOUR], &*grad.files(), &[cooperative::B_ALONE, GRAD_INPUT_COOPERATIVE]].concat();
+    let finish = |source| grad.constants(DType::F16, shape(conv, source));
     cooperative::kernel(caps, product, op.into(), &loads, GRAD_INPUT_KEEP, finish)
 }
 
@@ -322,18 +324,11 @@ fn grad_weight_cooperative(op: &ConvGradWeight, caps: &Caps) -> Kernel {
     let (m, n, k) = (9 * conv.c, conv.k, conv.pixels());
     let splits = cooperative::splits(caps, m, n, k);
     let product = cooperative::Product { m, n, k, splits, a_along_k: false, b_along_k: false };
-    let loads = [NEIGHBOUR, read(op.normalized), gradient(op.through), GRAD_WEIGHT_COOPERATIVE];
+    let (input, grad) = (Prologue::input(conv.c, op.normalized), Prologue::grad(conv.k, op.through));
+    let loads = [&[NEIGHBOUR], &*input.files(), &*grad.files(), &[GRAD_WEIGHT_COOPERATIVE]].concat();
     let finish = |source: Source| {
-        let source = source.constant("VECTORS", conv.c / 4).flag("ACCUMULATE", op.accumulate);
-        cooperative_gradient(conv, op.through, source)
+        let source = shape(conv, source).flag("ACCUMULATE", op.accumulate);
+        grad.constants(DType::F16, input.constants(DType::F16, source))
     };
     cooperative::kernel(caps, product, Statistics::None, &loads, GRAD_WEIGHT_KEEP, finish)
-}
-
-/// The constants of `shaders/shared/gradient_plain.wgsl` and `shaders/shared/gradient_through.wgsl` in those kernels.
-fn cooperative_gradient(conv: &Conv, through: Option<f32>, source: Source) -> Source {
-    Elem::Vec4
-        .named(DType::F16, "grad", shape(conv, source))
-        .constant("GRAD_C", conv.k / 4)
-        .float("GRAD_AT_ZERO", through.unwrap_or(0.0))
 }

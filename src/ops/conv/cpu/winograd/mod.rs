@@ -278,11 +278,13 @@ mod tests {
     use crate::{
         cpu::{Scratch, prologue::Through},
         ops::{
-            ConvForward, ConvForwardOperands, ConvGradInput, ConvGradInputOperands, ConvGradWeight,
-            ConvGradWeightOperands, Slices, conv::reference,
+            Activation, ConvForward, ConvForwardOperands, ConvGradInput, ConvGradInputOperands,
+            ConvGradWeight, ConvGradWeightOperands, Slices, conv::reference,
         },
         rng,
     };
+
+    const RELU: Activation = Activation::Relu { at_zero: 0.5 };
 
     fn values(index: u32, len: usize) -> Vec<f64> {
         rng::normal(1, index, len, 1.0).into_iter().map(f64::from).collect()
@@ -311,10 +313,10 @@ mod tests {
             let (x, wt) = (values(1, n * h * w * c), values(2, 9 * c * k));
             let (bias, dy) = (values(3, k), values(4, n * h * w * k));
             let (output, grad_affine) = (values(8, dy.len()), values(9, 5 * k));
-            let forward = ConvForward { conv, normalized: true, statistics: false };
-            let grad_input = ConvGradInput { conv, through: Some(0.5), statistics: None };
+            let forward = ConvForward { conv, normalized: Some(RELU), statistics: false };
+            let grad_input = ConvGradInput { conv, through: Some(RELU), statistics: None };
             let grad_weight =
-                ConvGradWeight { conv, normalized: true, through: Some(0.5), accumulate: false };
+                ConvGradWeight { conv, normalized: Some(RELU), through: Some(RELU), accumulate: false };
             let (plan, reversed) =
                 (Plan::new(&conv).unwrap(), Plan::new(&Conv { c: k, k: c, ..conv }).unwrap());
             let needs = plan.sizes().max(reversed.sizes()).max(plan.grad_weight_sizes());
@@ -360,9 +362,10 @@ mod tests {
                 },
             );
             scratch.shared.fill(f64::NAN);
-            let input = Prologue::Normalized { input: &x, affine: &affine };
+            let input = Prologue::Normalized { input: &x, affine: &affine, activation: RELU };
             let Scratch { lanes, shared, .. } = scratch;
-            let gradient = Prologue::gradient(&dy, Through::of(Some(0.5), Some(&output), Some(&grad_affine)));
+            let gradient =
+                Prologue::gradient(&dy, Through::of(Some(RELU), Some(&output), Some(&grad_affine)));
             convolve(&plan, input, Weights::Plain(&wt), &bias, &mut y2, lanes, shared);
             convolve(&reversed, gradient, Weights::Turned(&wt), &[], &mut dx2, lanes, shared);
             super::grad_weight(&plan, [input, gradient], false, &mut dw2, lanes, shared);

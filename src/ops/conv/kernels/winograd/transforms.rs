@@ -2,12 +2,15 @@
 
 use super::{FILTERS, INPUTS, OUTPUTS, plan::Winograd};
 use crate::{
+    dtype::DType,
     kernels::{
         Caps, Dispatch, Kernel, Part,
-        parts::{Chunks, Elem, MOMENTS, Merge, WORKGROUP, WORKSPACE, dispatch, read, source},
+        parts::{Chunks, Elem, MOMENTS, Merge, WORKGROUP, WORKSPACE, dispatch, source},
+        prologue::Prologue,
     },
     ops::{
-        Conv, ConvForward, ConvGradInput, ConvGradWeight, GradStatistics, batch_norm::kernels as batch_norm,
+        Activation, Conv, ConvForward, ConvGradInput, ConvGradWeight, GradStatistics,
+        activation_kernels as activation, batch_norm::kernels as batch_norm,
     },
     shader::{Fragment, Source, fragment},
 };
@@ -19,7 +22,6 @@ const F4: Fragment = fragment!("winograd/f4.wgsl");
 const F2: Fragment = fragment!("winograd/f2.wgsl");
 const READ_INPUT: Fragment = fragment!("winograd/read_input.wgsl");
 const READ_GRADIENT: Fragment = fragment!("winograd/read_gradient.wgsl");
-const READ_GRADIENT_THROUGH: Fragment = fragment!("winograd/read_gradient_through.wgsl");
 const TILE_INPUTS: Fragment = fragment!("winograd/tile_inputs.wgsl");
 const TILE_OUTPUTS: Fragment = fragment!("winograd/tile_outputs.wgsl");
 const TILES: Fragment = fragment!("winograd/tiles.wgsl");
@@ -171,7 +173,6 @@ impl Winograd {
             .constant("TILES_W", w)
             .constant("TILES", images * h * w)
             .constant("C", channels / elem.lanes())
-            .constant("VECTORS", channels / elem.lanes())
             .constant("PADDED", self.padded(channels) / elem.lanes())
     }
 
@@ -193,9 +194,17 @@ impl Winograd {
     }
 
     /// The tiles of the input.
-    pub(super) fn inputs(self, conv: &Conv, caps: &Caps, images: ImageRange, normalized: bool) -> Dispatch {
-        let files = [read(normalized), READ_INPUT, TILE_INPUTS, TILES];
-        let dispatch = self.to_points("inputs", conv, caps, images, ("input", conv.c), &files);
+    pub(super) fn inputs(
+        self,
+        conv: &Conv,
+        caps: &Caps,
+        images: ImageRange,
+        normalized: Option<Activation>,
+    ) -> Dispatch {
+        let prologue = Prologue::input(conv.c, normalized).read_as(self.elem(caps, conv.c));
+        let files = [&*prologue.files(), &[READ_INPUT, TILE_INPUTS, TILES]].concat();
+        let mut dispatch = self.to_points("inputs", conv, caps, images, ("input", conv.c), &files);
+        dispatch.source = prologue.constants(DType::F32, dispatch.source);
         Dispatch { rebind: &[("points", INPUTS)], ..dispatch }
     }
 
@@ -205,25 +214,19 @@ impl Winograd {
         conv: &Conv,
         caps: &Caps,
         images: ImageRange,
-        through: Option<f32>,
+        through: Option<Activation>,
         as_filter: bool,
     ) -> Dispatch {
         let tile = if as_filter { TILE_OUTPUTS } else { TILE_INPUTS };
-        let operand = ("grad_output", conv.k);
-        let mut dispatch = match through {
-            None => {
-                self.to_points("grad_outputs", conv, caps, images, operand, &[READ_GRADIENT, tile, TILES])
-            }
-            Some(at_zero) => {
-                let files = [batch_norm::RELU_SLOPE, READ_GRADIENT_THROUGH, tile, TILES];
-                let mut dispatch = self.to_points("grad_outputs", conv, caps, images, operand, &files);
-                dispatch.source = batch_norm::slope(Some(at_zero), dispatch.source);
-                dispatch.parts.push(images.part("output", conv, conv.k));
-                dispatch
-            }
-        };
-        dispatch.rebind = &[("points", OUTPUTS)];
-        dispatch
+        let prologue = Prologue::grad(conv.k, through).read_as(self.elem(caps, conv.k));
+        let files = [&*prologue.files(), &[READ_GRADIENT, tile, TILES]].concat();
+        let mut dispatch =
+            self.to_points("grad_outputs", conv, caps, images, ("grad_output", conv.k), &files);
+        dispatch.source = prologue.constants(DType::F32, dispatch.source);
+        if through.is_some() {
+            dispatch.parts.push(images.part("output", conv, conv.k));
+        }
+        Dispatch { rebind: &[("points", OUTPUTS)], ..dispatch }
     }
 
     /// The filters of the forward pass.
@@ -314,20 +317,21 @@ impl Winograd {
         let conv = &op.conv;
         let to = ("grad_input", conv.c);
         let rebind = &[("points", INPUTS), ("output", "grad_input"), ("partials", WORKSPACE)];
-        let Some(GradStatistics { at_zero, .. }) = op.statistics else {
+        let Some(GradStatistics { activation, .. }) = op.statistics else {
             let count = segments.within(self.tiles(conv, images.count));
             let finish = [NO_BIAS, NO_STATISTICS];
             let dispatch = self.of_points(conv, caps, images, (segments, count), to, &finish);
             return Dispatch { rebind, ..dispatch };
         };
-        let finish = [NO_BIAS, batch_norm::RELU_SLOPE, GRAD_STATISTICS];
+        let finish = [NO_BIAS, activation::file(Some(activation)), GRAD_STATISTICS];
         // All of a chunk's segments, so that those which the last chunk lacks report that they saw nothing.
         let count = segments.count;
         let mut dispatch = self.of_points(conv, caps, images, (segments, count), to, &finish);
         let words = 2 * count * conv.c;
         dispatch.parts.push(images.part("input", conv, conv.c));
         dispatch.parts.push(Part::words(WORKSPACE, chunk * words, words));
-        Dispatch { source: batch_norm::slope(Some(at_zero), dispatch.source), rebind, ..dispatch }
+        let source = activation::slope(Some(activation), "SLOPE", dispatch.source);
+        Dispatch { source, rebind, ..dispatch }
     }
 
     /// The gradient for the weights, from the sums of the products over all tiles.

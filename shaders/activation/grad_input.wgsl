@@ -1,11 +1,10 @@
-// relu.grad_input: grad_input = grad_output where input > 0, AT_ZERO * grad_output where input == 0, else 0
+// activation.grad_input: grad_input = activate_grad(input, grad_output)
 //
 // Buffers      input, grad_output, grad_input [len], as `elem`
 // Who          one invocation an elem; the grid covers len
-// Numerics     exact; where input is NaN the gradient is 0
-// Source       the paper's torch.max(x, 0) gives ties half the gradient (AT_ZERO = 0.5); PyTorch's ReLU 0
+// Numerics     those of the activation (activation/<name>.wgsl)
 //
-// needs: AT_ZERO, LEN, WORKGROUP, elem, grid_index, stored
+// needs: LEN, WORKGROUP, activate_grad, elem, grid_index, stored
 
 @group(0) @binding(0) var<storage, read> input: array<stored>;
 @group(0) @binding(1) var<storage, read> grad_output: array<stored>;
@@ -21,8 +20,5 @@ fn main(
     if i >= LEN {
         return;
     }
-    let x = elem(input[i]);
-    let g = elem(grad_output[i]);
-    let not_above = select(elem(0.0), AT_ZERO * g, x == elem(0.0));
-    grad_input[i] = stored(select(not_above, g, x > elem(0.0)));
+    grad_input[i] = stored(activate_grad(elem(input[i]), elem(grad_output[i])));
 }

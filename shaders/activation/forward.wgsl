@@ -1,11 +1,11 @@
-// relu.forward: output = max(input, 0)
+// activation.forward: output = activate(input)
 //
 // Buffers      input, output [len], as `elem` (f32, or vec4<f32> where len is a multiple of 4)
 // Who          one invocation an elem; the grid covers len
-// Numerics     exact; NaN stays NaN
-// Where        memory-bound; the next step up is to apply it where the next kernel loads
+// Numerics     those of the activation (activation/<name>.wgsl); NaN stays NaN
+// Where        memory-bound; after batch norm, kernels apply it in their prologue instead
 //
-// needs: LEN, WORKGROUP, elem, grid_index, stored
+// needs: LEN, WORKGROUP, activate, elem, grid_index, stored
 
 @group(0) @binding(0) var<storage, read> input: array<stored>;
 @group(0) @binding(1) var<storage, read_write> output: array<stored>;
@@ -20,6 +20,5 @@ fn main(
     if i >= LEN {
         return;
     }
-    let x = elem(input[i]);
-    output[i] = stored(select(x, elem(0.0), x < elem(0.0)));
+    output[i] = stored(activate(elem(input[i])));
 }

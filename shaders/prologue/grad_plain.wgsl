@@ -1,0 +1,23 @@
+// No prologue: a kernel reads the gradient of an output as it is.
+//
+// Buffers      grad_output, as `grad_stored`
+//
+// needs: grad_elem, grad_stored
+// gives: grad_output, GradVectors
+// gives: grad_vectors(c: u32) -> GradVectors
+// gives: grad_at(i: u32, vectors: GradVectors) -> grad_elem
+
+@group(0) @binding(5) var<storage, read> grad_output: array<grad_stored>;
+
+// Nothing is needed of a channel; WGSL has no empty structs.
+struct GradVectors {
+    nothing: grad_elem,
+}
+
+fn grad_vectors(c: u32) -> GradVectors {
+    return GradVectors();
+}
+
+fn grad_at(i: u32, vectors: GradVectors) -> grad_elem {
+    return grad_elem(grad_output[i]);
+}

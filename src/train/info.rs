@@ -1,0 +1,205 @@
+//! What a file of weights says of its network, or its shapes do.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::{WeightsError, store::TensorFile};
+use crate::{
+    data::{Dataset, Normalization},
+    model::{ActivationKind, Architecture, Freeze, Layout, Network, PoolStride, Semantics, VggConfig},
+};
+
+/// Height and width of MNIST's images.
+const MNIST_SIZE: [usize; 2] = [28, 28];
+
+/// All that a file says of its network: with it, weights are read without flags.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelInfo {
+    /// Which network of the family.
+    #[serde(default)]
+    pub model: Architecture,
+    /// Height and width of the input.
+    pub image_size: [usize; 2],
+    /// Channels of the input.
+    pub channels: usize,
+    /// Factor on every layer's width.
+    pub width: f64,
+    /// Features of the two hidden linear layers.
+    pub hidden: usize,
+    /// Dropout rate in training.
+    pub dropout: f32,
+    /// The activation.
+    #[serde(default)]
+    pub activation: ActivationKind,
+    /// The slope of a leaky ReLU at and below 0.
+    #[serde(default)]
+    pub negative_slope: f32,
+    /// Added to the variance in batch normalisation.
+    pub batch_norm_eps: f32,
+    /// The weight of a new batch in the running statistics.
+    pub batch_norm_momentum: f32,
+    /// Whose rule decides the details.
+    pub semantics: Semantics,
+    /// The stride of the pooling layers.
+    pub pool_stride: PoolStride,
+    /// Side of the image that the classifier gets; 0 where there is no adaptive average pooling.
+    #[serde(default)]
+    pub avgpool: usize,
+    /// Layers that are not trained.
+    #[serde(default)]
+    pub freeze: Freeze,
+    /// Mean of each channel, for normalisation.
+    pub mean: Vec<f32>,
+    /// Standard deviation of each channel.
+    pub std: Vec<f32>,
+    /// The name of each class.
+    pub class_names: Vec<String>,
+    /// What the shorter side of a picture is resized to before the input is cut from its centre; without it, nothing
+    /// is cut off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resize_size: Option<usize>,
+    /// Height and width of the data set's images, where [`ModelInfo::source_size`] would be another without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<[usize; 2]>,
+}
+
+impl ModelInfo {
+    /// What to write beside the weights of a network that was trained on a data set.
+    pub fn new(network: &Network, dataset: &dyn Dataset) -> Self {
+        let (c, normalization) = (&network.config, dataset.normalization());
+        Self {
+            model: c.model,
+            image_size: c.image_size,
+            channels: c.channels,
+            width: c.width,
+            hidden: c.hidden(),
+            dropout: c.dropout,
+            activation: c.activation,
+            negative_slope: c.negative_slope,
+            batch_norm_eps: c.batch_norm_eps,
+            batch_norm_momentum: c.batch_norm_momentum,
+            semantics: c.semantics,
+            pool_stride: c.pool_stride,
+            avgpool: c.avgpool,
+            freeze: c.freeze,
+            mean: normalization.mean.clone(),
+            std: normalization.std.clone(),
+            class_names: dataset.class_names().to_vec(),
+            resize_size: None,
+            source: Some([dataset.height(), dataset.width()])
+                .filter(|&source| c.channels == 1 && source != MNIST_SIZE),
+        }
+    }
+
+    /// The height and width in which pictures go to the device, which resizes them to the network's input: for one
+    /// channel those of the data set's images, MNIST's where the file names none, so that they take the way that the training
+    /// images took; for colour the input's own.
+    pub fn source_size(&self) -> [usize; 2] {
+        let usual = if self.channels == 1 { MNIST_SIZE } else { self.image_size };
+        self.source.unwrap_or(usual)
+    }
+
+    /// What the network is built from.
+    pub fn vgg(&self) -> VggConfig {
+        VggConfig {
+            model: self.model,
+            image_size: self.image_size,
+            channels: self.channels,
+            classes: self.class_names.len(),
+            width: self.width,
+            hidden: Some(self.hidden),
+            dropout: self.dropout,
+            activation: self.activation,
+            negative_slope: self.negative_slope,
+            batch_norm_eps: self.batch_norm_eps,
+            batch_norm_momentum: self.batch_norm_momentum,
+            semantics: self.semantics,
+            pool_stride: self.pool_stride,
+            avgpool: self.avgpool,
+            freeze: self.freeze,
+        }
+    }
+
+    /// What brings pixels to the form that the network was trained on.
+    pub fn normalization(&self) -> Normalization {
+        Normalization { mean: self.mean.clone(), std: self.std.clone() }
+    }
+
+    /// From the shapes of a file that PyTorch wrote.
+    ///
+    /// The depth and the batch norms follow from the names; channels, width, hidden features and classes from the
+    /// shapes. The image size follows from FC1's inputs only up to the pooling's rounding: 224 for 7x7 pixels, which
+    /// torchvision's adaptive average pooling makes of every other size, 28 for one pixel (where the paper's network for
+    /// MNIST ends), else 32 times their side. Normalisation is MNIST's for one channel and ImageNet's for three.
+    pub(super) fn inferred(file: &TensorFile, image_size: Option<[usize; 2]>) -> Result<Self, WeightsError> {
+        let unknown = |message: String| WeightsError::Unknown { path: file.path().to_owned(), message };
+        let shape = |name: &str, rank: usize| match file.shape(name) {
+            Some(shape) if shape.len() == rank => Ok(shape),
+            Some(shape) => Err(unknown(format!("{name} is {shape:?}, but should have {rank} extents"))),
+            None => Err(unknown(format!("there is no {name}, so it is none of torchvision's VGGs"))),
+        };
+        let channels = shape("features.0.weight", 4)?[1];
+        let (model, last) = likeliest(file);
+        let last = shape(&last, 4)?[0];
+        let (hidden, inputs) = match *shape("classifier.0.weight", 2)? {
+            [hidden, inputs] => (hidden, inputs),
+            _ => unreachable!("a shape of two extents"),
+        };
+        let classes = shape("classifier.6.weight", 2)?[0];
+        let side = (inputs as f64 / last.max(1) as f64).sqrt().round() as usize;
+        // With torchvision's adaptive average pooling FC1 sees 7x7 pixels at every image size.
+        let pooled = side == 7 && side * side * last == inputs;
+        let image_size = match (image_size, side) {
+            (Some(size), _) => size,
+            _ if side * side * last != inputs => {
+                let message =
+                    format!("FC1 takes {inputs} inputs, no square of {last} channels; give --image-size");
+                return Err(unknown(message));
+            }
+            (None, 1) => [28, 28],
+            (None, side) => [32 * side; 2],
+        };
+        let Normalization { mean, std } = Normalization::usual(channels);
+        let defaults = VggConfig::default();
+        Ok(Self {
+            model,
+            avgpool: if pooled { 7 } else { 0 },
+            freeze: Freeze::None,
+            image_size,
+            channels,
+            width: last as f64 / 512.0,
+            hidden,
+            dropout: defaults.dropout,
+            activation: defaults.activation,
+            negative_slope: defaults.negative_slope,
+            batch_norm_eps: defaults.batch_norm_eps,
+            batch_norm_momentum: defaults.batch_norm_momentum,
+            semantics: Semantics::Pytorch,
+            pool_stride: if pooled { PoolStride::Fixed } else { PoolStride::Adaptive },
+            mean,
+            std,
+            class_names: (0..classes).map(|class| class.to_string()).collect(),
+            resize_size: None,
+            source: None,
+        })
+    }
+}
+
+/// The network of the family whose names in front of the classifier are the nearest to a file's, and the name of its
+/// last convolution's weight.
+fn likeliest(file: &TensorFile) -> (Architecture, String) {
+    let features = |name: &&str| name.starts_with("features.") && !name.ends_with(".num_batches_tracked");
+    let found: BTreeSet<&str> = file.names().filter(features).collect();
+    let candidates = Architecture::all().map(|model| {
+        let network = VggConfig { model, ..VggConfig::default() }.network();
+        let parameters = network.expect("all of the family can be built at 224 px").parameters;
+        let last =
+            parameters.iter().rfind(|p| p.layout == Layout::Conv).expect("it has convolutions").name.clone();
+        let expected: BTreeSet<&str> = parameters.iter().map(|p| p.name.as_str()).filter(features).collect();
+        (found.symmetric_difference(&expected).count(), model, last)
+    });
+    let (_, model, last) =
+        candidates.min_by_key(|(differences, ..)| *differences).expect("a family of eight");
+    (model, last)
+}
