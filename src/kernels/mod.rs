@@ -18,7 +18,7 @@ mod tuned;
 
 pub use caps::{Caps, DeviceClass};
 pub use choose::{SelectError, choose, exist, select};
-pub(crate) use row::{Requirement, Row, Rows, elementwise_rows, needs, reduction_rows, speed};
+pub(crate) use row::{Requirement, Row, Rows, elementwise_rows, needs, product_rows, reduction_rows, speed};
 pub use row::{Stores, Variant, variants};
 pub use tuned::{TABLE, Tuned};
 

@@ -110,6 +110,44 @@ macro_rules! elementwise_rows {
 }
 pub(crate) use elementwise_rows;
 
+/// The rows of a product next to the tiled ones: on matrix units, in the registers of a subgroup and in register blocks. For each,
+/// what it requires (of matrix units besides the device's) and how it is built.
+macro_rules! product_rows {
+    (
+        [$($cooperative_needs:expr),* $(,)?], $cooperative:expr,
+        [$($lanes_needs:expr),* $(,)?], $lanes:expr,
+        [$($blocked_needs:expr),* $(,)?], $blocked:expr $(,)?
+    ) => {
+        &[
+            $crate::kernels::Row {
+                name: "cooperative",
+                stores: $crate::kernels::Stores::F16,
+                requires: &[
+                    $crate::kernels::needs("matrix units of f16", |_, caps| $crate::kernels::cooperative::fits(caps)),
+                    $($cooperative_needs),*
+                ],
+                speed: $crate::kernels::speed::on_matrix_units,
+                build: $cooperative,
+            },
+            $crate::kernels::Row {
+                name: "lanes",
+                stores: $crate::kernels::Stores::Both,
+                requires: &[$($lanes_needs),*],
+                speed: $crate::kernels::speed::on_software,
+                build: $lanes,
+            },
+            $crate::kernels::Row {
+                name: "blocked",
+                stores: $crate::kernels::Stores::F32,
+                requires: &[$($blocked_needs),*],
+                speed: $crate::kernels::speed::on_software,
+                build: $blocked,
+            },
+        ]
+    };
+}
+pub(crate) use product_rows;
+
 /// Four rows of a reduction down columns: in fours or not, and with the chunks merged in a tree or in order. `$columns` is what
 /// has to be a multiple of four, and `$build` is called with the operation, its storage, the elem and the
 /// [`Merge`](super::parts::Merge).

@@ -8,13 +8,13 @@ use super::{Conv, ConvForward, ConvGradInput, ConvGradWeight};
 use crate::{
     dtype::DType,
     kernels::{
-        Caps, Dispatch, Kernel, Row, Rows, Stores, cooperative,
+        Caps, Dispatch, Kernel, Row, Rows, cooperative,
         lanes::Lanes,
         matmul::{Matmul, Split},
         needs,
         parts::{Elem, Merge, dispatch, single, source},
+        product_rows,
         prologue::Prologue,
-        speed,
         statistics::Statistics,
     },
     ops::{Activation, BatchNormGradInput, BatchNormNormalize, batch_norm::kernels as batch_norm},
@@ -40,36 +40,16 @@ pub(super) const GRAD_WEIGHT_KEEP: Fragment = fragment!("conv/grad_weight_keep.w
 impl Rows for ConvForward {
     const ROWS: &[&[Row<Self>]] = &[
         tiled::FORWARD,
-        &[
-            Row {
-                name: "cooperative",
-                stores: Stores::F16,
-                requires: &[
-                    needs("matrix units of f16", |_, caps| cooperative::fits(caps)),
-                    needs("channels in fours", |op, _| fours(&op.conv)),
-                ],
-                speed: speed::on_matrix_units,
-                build: |op, _, caps| forward_cooperative(op, caps),
-            },
-            Row {
-                name: "lanes",
-                stores: Stores::Both,
-                requires: &[needs("subgroups of 8, output channels in sixteens", |op, caps| {
-                    Lanes::fit(caps, op.conv.k)
-                })],
-                speed: speed::on_software,
-                build: |op, storage, _| forward_lanes(op, storage),
-            },
-            Row {
-                name: "blocked",
-                stores: Stores::F32,
-                requires: &[needs("input channels in fours, output channels in eights", |op, _| {
-                    op.conv.c.is_multiple_of(4) && op.conv.k.is_multiple_of(8)
-                })],
-                speed: speed::on_software,
-                build: |op, _, _| forward_blocked(op),
-            },
-        ],
+        product_rows!(
+            [needs("channels in fours", |op, _| fours(&op.conv))],
+            |op, _, caps| forward_cooperative(op, caps),
+            [needs("subgroups of 8, output channels in sixteens", |op, caps| Lanes::fit(caps, op.conv.k))],
+            |op, storage, _| forward_lanes(op, storage),
+            [needs("input channels in fours, output channels in eights", |op, _| {
+                op.conv.c.is_multiple_of(4) && op.conv.k.is_multiple_of(8)
+            })],
+            |op, _, _| forward_blocked(op),
+        ),
         direct::FORWARD,
         winograd::FORWARD,
     ];
@@ -78,36 +58,16 @@ impl Rows for ConvForward {
 impl Rows for ConvGradInput {
     const ROWS: &[&[Row<Self>]] = &[
         tiled::GRAD_INPUT,
-        &[
-            Row {
-                name: "cooperative",
-                stores: Stores::F16,
-                requires: &[
-                    needs("matrix units of f16", |_, caps| cooperative::fits(caps)),
-                    needs("channels in fours", |op, _| fours(&op.conv)),
-                ],
-                speed: speed::on_matrix_units,
-                build: |op, _, caps| grad_input_cooperative(op, caps),
-            },
-            Row {
-                name: "lanes",
-                stores: Stores::Both,
-                requires: &[needs("subgroups of 8, input channels in sixteens", |op, caps| {
-                    Lanes::fit(caps, op.conv.c)
-                })],
-                speed: speed::on_software,
-                build: |op, storage, _| grad_input_lanes(op, storage),
-            },
-            Row {
-                name: "blocked",
-                stores: Stores::F32,
-                requires: &[needs("input channels in eights, output channels in fours", |op, _| {
-                    op.conv.k.is_multiple_of(4) && op.conv.c.is_multiple_of(8)
-                })],
-                speed: speed::on_software,
-                build: |op, _, _| grad_input_blocked(op),
-            },
-        ],
+        product_rows!(
+            [needs("channels in fours", |op, _| fours(&op.conv))],
+            |op, _, caps| grad_input_cooperative(op, caps),
+            [needs("subgroups of 8, input channels in sixteens", |op, caps| Lanes::fit(caps, op.conv.c))],
+            |op, storage, _| grad_input_lanes(op, storage),
+            [needs("input channels in eights, output channels in fours", |op, _| {
+                op.conv.k.is_multiple_of(4) && op.conv.c.is_multiple_of(8)
+            })],
+            |op, _, _| grad_input_blocked(op),
+        ),
         winograd::GRAD_INPUT,
     ];
 }
@@ -115,36 +75,16 @@ impl Rows for ConvGradInput {
 impl Rows for ConvGradWeight {
     const ROWS: &[&[Row<Self>]] = &[
         tiled::GRAD_WEIGHT,
-        &[
-            Row {
-                name: "cooperative",
-                stores: Stores::F16,
-                requires: &[
-                    needs("matrix units of f16", |_, caps| cooperative::fits(caps)),
-                    needs("channels in fours", |op, _| fours(&op.conv)),
-                ],
-                speed: speed::on_matrix_units,
-                build: |op, _, caps| grad_weight_cooperative(op, caps),
-            },
-            Row {
-                name: "lanes",
-                stores: Stores::Both,
-                requires: &[needs("subgroups of 8, output channels in sixteens", |op, caps| {
-                    Lanes::fit(caps, op.conv.k)
-                })],
-                speed: speed::on_software,
-                build: grad_weight_lanes,
-            },
-            Row {
-                name: "blocked",
-                stores: Stores::F32,
-                requires: &[needs("channels in eights", |op, _| {
-                    op.conv.c.is_multiple_of(8) && op.conv.k.is_multiple_of(8)
-                })],
-                speed: speed::on_software,
-                build: |op, _, caps| grad_weight_blocked(op, caps),
-            },
-        ],
+        product_rows!(
+            [needs("channels in fours", |op, _| fours(&op.conv))],
+            |op, _, caps| grad_weight_cooperative(op, caps),
+            [needs("subgroups of 8, output channels in sixteens", |op, caps| Lanes::fit(caps, op.conv.k))],
+            grad_weight_lanes,
+            [needs("channels in eights", |op, _| {
+                op.conv.c.is_multiple_of(8) && op.conv.k.is_multiple_of(8)
+            })],
+            |op, _, caps| grad_weight_blocked(op, caps),
+        ),
         direct::GRAD_WEIGHT,
         winograd::GRAD_WEIGHT,
     ];

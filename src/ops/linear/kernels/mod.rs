@@ -10,7 +10,7 @@ use crate::{
         lanes::Lanes,
         needs,
         parts::{single, source},
-        speed,
+        product_rows, speed,
         statistics::Statistics,
     },
     ops::adam::kernels as adam,
@@ -35,107 +35,49 @@ const GRAD_WEIGHT_BLOCKED: Fragment = fragment!("linear/grad_weight_blocked.wgsl
 impl Rows for Linear {
     const ROWS: &[&[Row<Self>]] = &[
         tiled::FORWARD,
-        &[
-            Row {
-                name: "cooperative",
-                stores: Stores::F16,
-                requires: &[
-                    needs("matrix units of f16", |_, caps| cooperative::fits(caps)),
-                    needs("features in fours", |linear, _| fours(linear)),
-                ],
-                speed: speed::on_matrix_units,
-                build: |linear, _, caps| forward_cooperative(linear, caps),
-            },
-            Row {
-                name: "lanes",
-                stores: Stores::Both,
-                requires: &[
-                    needs("subgroups of 8, output features in sixteens", |linear, caps| {
-                        Lanes::fit(caps, linear.outputs)
-                    }),
-                    needs("a slice in fours", |linear, _| all_fours([linear.first, linear.total])),
-                ],
-                speed: speed::on_software,
-                build: |linear, storage, _| forward_lanes(linear, storage),
-            },
-            Row {
-                name: "blocked",
-                stores: Stores::F32,
-                requires: &[needs("input features in fours", |linear, _| linear.inputs.is_multiple_of(4))],
-                speed: speed::on_software,
-                build: |linear, _, _| forward_blocked(linear),
-            },
-        ],
+        product_rows!(
+            [needs("features in fours", |linear, _| fours(linear))],
+            |linear, _, caps| forward_cooperative(linear, caps),
+            [
+                needs("subgroups of 8, output features in sixteens", |linear, caps| {
+                    Lanes::fit(caps, linear.outputs)
+                }),
+                needs("a slice in fours", |linear, _| all_fours([linear.first, linear.total]))
+            ],
+            |linear, storage, _| forward_lanes(linear, storage),
+            [needs("input features in fours", |linear, _| linear.inputs.is_multiple_of(4))],
+            |linear, _, _| forward_blocked(linear),
+        ),
     ];
 }
 
 impl Rows for LinearGradInput {
     const ROWS: &[&[Row<Self>]] = &[
         tiled::GRAD_INPUT,
-        &[
-            Row {
-                name: "cooperative",
-                stores: Stores::F16,
-                requires: &[
-                    needs("matrix units of f16", |_, caps| cooperative::fits(caps)),
-                    needs("features in fours", |op, _| fours(&op.0)),
-                ],
-                speed: speed::on_matrix_units,
-                build: |op, _, caps| grad_input_cooperative(op, caps),
-            },
-            Row {
-                name: "lanes",
-                stores: Stores::Both,
-                requires: &[needs("subgroups of 8, input features in sixteens", |op, caps| {
-                    Lanes::fit(caps, op.0.inputs)
-                })],
-                speed: speed::on_software,
-                build: |op, storage, _| grad_input_lanes(op, storage),
-            },
-            Row {
-                name: "blocked",
-                stores: Stores::F32,
-                requires: &[needs("features in fours", |op, _| fours(&op.0))],
-                speed: speed::on_software,
-                build: |op, _, _| grad_input_blocked(op),
-            },
-        ],
+        product_rows!(
+            [needs("features in fours", |op, _| fours(&op.0))],
+            |op, _, caps| grad_input_cooperative(op, caps),
+            [needs("subgroups of 8, input features in sixteens", |op, caps| Lanes::fit(caps, op.0.inputs))],
+            |op, storage, _| grad_input_lanes(op, storage),
+            [needs("features in fours", |op, _| fours(&op.0))],
+            |op, _, _| grad_input_blocked(op),
+        ),
     ];
 }
 
 impl Rows for LinearGradWeight {
     const ROWS: &[&[Row<Self>]] = &[
         tiled::GRAD_WEIGHT,
-        &[
-            Row {
-                name: "cooperative",
-                stores: Stores::F16,
-                requires: &[
-                    needs("matrix units of f16", |_, caps| cooperative::fits(caps)),
-                    needs("features in fours", |op, _| fours(&op.0)),
-                ],
-                speed: speed::on_matrix_units,
-                build: |op, _, caps| grad_weight_cooperative(op, caps),
-            },
-            Row {
-                name: "lanes",
-                stores: Stores::Both,
-                requires: &[needs("subgroups of 8, input features in sixteens", |op, caps| {
-                    Lanes::fit(caps, op.0.inputs)
-                })],
-                speed: speed::on_software,
-                build: |op, storage, _| grad_weight_lanes(op, storage),
-            },
-            Row {
-                name: "blocked",
-                stores: Stores::F32,
-                requires: &[needs("output features in eights, others in fours", |op, _| {
-                    op.0.outputs.is_multiple_of(8) && all_fours([op.0.inputs, op.0.first, op.0.total])
-                })],
-                speed: speed::on_software,
-                build: |op, _, _| grad_weight_blocked(op),
-            },
-        ],
+        product_rows!(
+            [needs("features in fours", |op, _| fours(&op.0))],
+            |op, _, caps| grad_weight_cooperative(op, caps),
+            [needs("subgroups of 8, input features in sixteens", |op, caps| Lanes::fit(caps, op.0.inputs))],
+            |op, storage, _| grad_weight_lanes(op, storage),
+            [needs("output features in eights, others in fours", |op, _| {
+                op.0.outputs.is_multiple_of(8) && all_fours([op.0.inputs, op.0.first, op.0.total])
+            })],
+            |op, _, _| grad_weight_blocked(op),
+        ),
     ];
 }
 
