@@ -15,7 +15,8 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use tempfile::{TempDir, tempdir};
 use vgg_wgpu::{
     data::Loader,
-    model::{PoolStride, Semantics, VggConfig},
+    model::{ActivationKind, PoolStride, Semantics, VggConfig},
+    ops::Activation,
     train::{Checkpoint, Event, RunDirectory, RunError, TrainConfig, TrainError, Weights},
 };
 
@@ -340,6 +341,26 @@ fn plain_files_tell_their_network_by_their_shapes() {
         parts.tensors.remove("features.40.weight");
     });
     assert!(error.contains("there is no features.40.weight"), "{error}");
+}
+
+/// No parameter tells the activation: the metadata do, and files from before there was a choice have ReLU.
+#[test]
+fn files_tell_their_activation() {
+    let folder = tempdir().unwrap();
+    let (activation, negative_slope) = (ActivationKind::LeakyRelu, 0.25);
+    finish(&mut start(&TrainConfig { steps: Some(1), activation, negative_slope, ..config(folder.path()) }));
+    let weights = Weights::read(&folder.path().join("best.safetensors"), None).unwrap();
+    assert_eq!(weights.network.activation(), Activation::LeakyRelu { negative_slope: 0.25 });
+
+    let (folder, mut parts) = (tempdir().unwrap(), Parts::of("best.safetensors"));
+    let metadata = parts.metadata();
+    let old = |line: &&str| !line.starts_with("activation") && !line.starts_with("negative_slope");
+    let lines: Vec<&str> = metadata.lines().collect();
+    let without: Vec<&str> = lines.iter().copied().filter(old).collect();
+    assert_eq!(without.len(), lines.len() - 2);
+    *metadata = without.join("\n");
+    let weights = Weights::read(&parts.write(folder.path()), None).unwrap();
+    assert!(matches!(weights.network.activation(), Activation::Relu { .. }));
 }
 
 /// A file of the shapes of [`runs`] is loaded by PyTorch, strictly, and gives the same numbers there.
