@@ -1,8 +1,8 @@
-//! The user's cache folder, for what can be found out again.
+//! The user's cache folder, for reproducible results.
 
 use std::{env, path::PathBuf};
 
-/// `vgg-wgpu` in the user's cache folder (`XDG_CACHE_HOME` first). `None` where the system names no such folder.
+/// `vgg-wgpu` in the user's cache folder (`XDG_CACHE_HOME` first). `None` if the system has none.
 pub fn folder() -> Option<PathBuf> {
     let variable = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let home = |folder| variable("HOME").map(|home| home.join(folder));

@@ -2,17 +2,17 @@
 
 use std::fmt;
 
-/// The type of a tensor's elements as they are stored on a device.
+/// The storage type of a tensor's elements on a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DType {
     /// 32-bit IEEE 754 float. The CPU executor computes these in its own scalar type.
     F32,
-    /// 16-bit IEEE 754 float, as memory only: everything computes in a wider type. The CPU executor holds these, too, in
+    /// 16-bit IEEE 754 float, for storage only: everything computes in a wider type. The CPU executor also stores these in
     /// its own scalar type.
     F16,
     /// 32-bit unsigned integer: labels, the control block.
     U32,
-    /// Bytes: images as they come from the data set. On a GPU four travel in one `u32`, lowest byte first.
+    /// Bytes: images from the data set. On a GPU four are packed into a `u32`, lowest byte first.
     U8,
 }
 

@@ -3,12 +3,12 @@
 //! Every layer's forward and backward pass, the loss and the optimiser are hand-written WGSL kernels.
 //! A model ([`model`]) lowers to a static [`program::Program`] of [`ops`]; an [`program::Executor`]
 //! runs it, either on a GPU ([`gpu`], through [`kernels`] and [`shader`]) or on the CPU ([`cpu`]).
-//! [`device`] finds one and opens programs on it; [`data`] feeds it and [`train`] drives it; [`verify`] holds the kernels of a device
-//! against the CPU, and [`tune`] finds the fastest. ARCHITECTURE.md tells how the parts depend on each other.
+//! [`device`] finds a device and opens programs on it; [`data`] feeds it and [`train`] drives it; [`verify`] checks its
+//! kernels against the CPU, and [`tune`] finds the fastest. ARCHITECTURE.md describes how the parts depend on each other.
 //!
 //! # Examples
 //!
-//! A training, on the best device there is (here three steps of a tiny network, so that it takes a second):
+//! A training run (here three steps of a tiny network, which take a second):
 //!
 //! ```
 //! use std::sync::atomic::AtomicBool;
@@ -37,7 +37,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A network of the family, as a program for a device, and what it needs there:
+//! A network of the family, lowered to a program, and the memory that it needs:
 //!
 //! ```
 //! use vgg_wgpu::{
@@ -46,7 +46,7 @@
 //!     train::TrainConfig,
 //! };
 //!
-//! // The paper's training: VGG16 at 224 px on MNIST, 64 images a step.
+//! // The paper's training: VGG16 at 224 px on MNIST, 64 images per step.
 //! let config = TrainConfig::builtin("report")?;
 //! let data = DataSource::Mnist.open(&Options::new(config.image_size))?;
 //! let network = config.vgg(data.train.channels(), data.train.classes()).network()?;
@@ -59,9 +59,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! `examples/` has whole programs: training on a folder of pictures, classifying, one convolution on a GPU.
+//! `examples/` has complete programs: training on a folder of pictures, classification, one convolution on a GPU.
 
-// The unit tests of `train` use tests/runs, which names the crate as from outside.
+// The unit tests of `train` use tests/runs, which refers to the crate by name.
 #[cfg(test)]
 extern crate self as vgg_wgpu;
 

@@ -4,8 +4,8 @@ use std::fmt;
 
 /// The extents of a tensor, outermost first.
 ///
-/// Activations are `[N, H, W, C]` in memory (channels last); on disk and in the documentation of the
-/// model they are `[N, C, H, W]`, and [`crate::model::Layout`] turns one into the other.
+/// Activations are `[N, H, W, C]` in memory (channels last); on disk and in the documentation of the model they are
+/// `[N, C, H, W]`. [`crate::model::Layout`] converts between the two.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Shape(Vec<usize>);
 

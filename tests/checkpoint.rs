@@ -253,7 +253,10 @@ fn truncated_and_damaged_files_are_refused() {
             Checkpoint::read(&path).unwrap_err().to_string(),
             Weights::read(&path, None).unwrap_err().to_string(),
         ] {
-            assert!(error.contains("damaged.safetensors is no whole safetensors file"), "{len}: {error}");
+            assert!(
+                error.contains("damaged.safetensors is not a complete safetensors file"),
+                "{len}: {error}"
+            );
         }
     }
     // More than was written, a header of another length, and noise.
@@ -299,7 +302,7 @@ fn metadata_that_contradict_are_refused() {
     };
     // The first of two places that say it.
     let error = checkpoint_error(change("hidden = 16", "hidden = 24"));
-    assert!(error.contains("its model is not that of its configuration"), "{error}");
+    assert!(error.contains("its model does not match its configuration"), "{error}");
     let error = checkpoint_error(change("lr = 0.002", "lr = nan"));
     assert!(error.contains("lr is NaN"), "{error}");
     let error = checkpoint_error(change("batch_size", "batch_sizes"));

@@ -77,7 +77,7 @@ fn a_forced_variant_that_cannot_be_is_refused() {
     assert_eq!(code, Some(0), "{stderr}");
     let (code, _, stderr) =
         vgg(folder.path(), &with("plan", &[device[0], device[1], "--tuning", "missing.toml"]));
-    assert!(code == Some(1) && stderr.contains("`vgg tune --tuning missing.toml` makes it"), "{stderr}");
+    assert!(code == Some(1) && stderr.contains("`vgg tune --tuning missing.toml` creates it"), "{stderr}");
 }
 
 #[test]
@@ -200,11 +200,11 @@ fn tune_writes_what_the_next_run_takes() {
     assert_eq!(workgroup_bytes(&measured) > 0, software);
     assert!(workgroup_bytes(&forced) > 0);
 
-    // What is no tuning file is not replaced.
+    // A file that is not a tuning file is not replaced.
     let other = folder.join("config.toml");
     fs::write(&other, "epochs = 3\n").unwrap();
     let (code, _, stderr) = vgg(folder, &with("tune", &[&tune[..], &["--tuning", "config.toml"]].concat()));
-    assert!(code == Some(2) && stderr.contains("config.toml is no tuning file"), "{stderr}");
+    assert!(code == Some(2) && stderr.contains("config.toml is not a tuning file"), "{stderr}");
     assert_eq!(fs::read_to_string(&other).unwrap(), "epochs = 3\n");
 
     // A file that does not hold is said once, and the run goes on.

@@ -57,7 +57,7 @@ fn both_networks_are_trained_or_loaded_and_compared() {
     assert_eq!(cells(&table, "learning rate"), ["2e-3", "1e-4"]);
     // 13 convolutions, 13 batch norms, and FC1 on one pixel against 49.
     assert_eq!(cells(&table, "parameters"), ["60,034", "84,066"]);
-    for line in ["FLOP an image, forward", "memory of the training"] {
+    for line in ["FLOP per image, forward", "memory of the training"] {
         assert_ne!(cells(&table, line)[0], cells(&table, line)[1], "{line}");
     }
     // Two times may be the same in print.
@@ -182,7 +182,7 @@ fn what_cannot_be_compared_is_refused() {
         here,
         &format!("compare {TINY} --weights a.safetensors"),
         2,
-        "begins both networks from the same seed",
+        "starts both networks from the same seed",
     );
     fail(here, &format!("compare {TINY} --standard-lr 0"), 2, "lr is 0");
     fail(here, &format!("compare {TINY} --custom a.safetensors"), 1, "cannot read a.safetensors");

@@ -76,10 +76,10 @@ fn a_run_on_a_folder_goes_on_bit_for_bit() {
     let flags = ["--data", "folder:pets", "--random-resized-crop", "--hflip", "--random-crop", "2"];
     let base = with(&TINY, &with(&flags, &["--epochs", "3"]));
     let [_, said] = succeed(dir.path(), &with(&base, &["--output-dir", "whole"]));
-    assert!(said.contains("48 training and 12 test") && said.contains("looking at 60 images"), "{said}");
+    assert!(said.contains("48 training and 12 test") && said.contains("scanning 60 images"), "{said}");
     assert!(said.contains("loading "), "{said}");
     let [_, said] = succeed(dir.path(), &with(&base, &["--output-dir", "parts", "--steps", "4"]));
-    assert!(!said.contains("looking at"), "the first look is remembered: {said}");
+    assert!(!said.contains("scanning"), "the first scan is cached: {said}");
     for steps in ["7", "18"] {
         let mut command =
             vgg(dir.path(), &["train", "--device", "cpu", "--resume", "parts", "--steps", steps]);
@@ -109,7 +109,7 @@ fn a_finished_run_on_a_folder_leads_on() {
     let train = with(&TINY, &["--data", "folder:pets", "--epochs", "1"]);
     let [shown, said] = succeed(dir.path(), &with(&train, &["--output-dir", "run"]));
     assert!(shown.contains("best (epoch 1)") && !shown.contains("paper"), "{shown}");
-    let line = "augment   training images are rotated by up to 8 degrees, moved by up to 4 % of their side \
+    let line = "augment   training images are rotated by up to 8 degrees, shifted by up to 4 % of their side \
                 (--rotate 0 --translate 0 to leave out)";
     assert!(said.contains(line), "{said}");
     let plain = ["--rotate", "0", "--translate", "0", "--hflip", "--output-dir", "plain"];

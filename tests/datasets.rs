@@ -155,9 +155,9 @@ fn broken_cifar_files_are_named_with_the_way_out() {
     refused("cifar10", &set, &["no data_batch_3.bin", "cifar-10-batches-bin"]);
     fs::write(set.join("batches.meta.txt"), "one\ntwo\n").unwrap();
     refused("cifar10", &set, &["batches.meta.txt: 2 names", "10 classes"]);
-    refused("cifar10", &dir.path().join("nowhere"), &["nowhere", "no directory"]);
+    refused("cifar10", &dir.path().join("nowhere"), &["nowhere", "not a directory"]);
 
-    // Packed, the version for Python, the other set.
+    // Packed, the Python version, the other set.
     let packed = dir.path().join("packed");
     fs::create_dir(&packed).unwrap();
     fs::write(packed.join("cifar-10-binary.tar.gz"), "x").unwrap();
@@ -165,7 +165,7 @@ fn broken_cifar_files_are_named_with_the_way_out() {
     let python = dir.path().join("python");
     fs::create_dir(&python).unwrap();
     fs::write(python.join("data_batch_1"), "x").unwrap();
-    refused("cifar10", &python, &["version for Python", "cifar-10-binary.tar.gz"]);
+    refused("cifar10", &python, &["Python version", "cifar-10-binary.tar.gz"]);
     let hundred = dir.path().join("hundred");
     synthetic::cifar100(&hundred, 100);
     refused("cifar10", &hundred, &["--data cifar100:"]);

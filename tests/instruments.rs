@@ -110,7 +110,7 @@ fn bench_measures_and_compares_with_an_earlier_result() {
     let bench = |file: &'static str| tiny("bench", &["--baseline", file]);
     fail(folder.path(), &bench("absent.json"), 1, &["absent.json"]);
     fs::write(folder.path().join("text.json"), "fast").unwrap();
-    fail(folder.path(), &bench("text.json"), 1, &["text.json", "no JSON", "vgg bench --json"]);
+    fail(folder.path(), &bench("text.json"), 1, &["text.json", "not JSON", "vgg bench --json"]);
     fs::write(folder.path().join("other.json"), r#"{"schema": "vgg-bench/0"}"#).unwrap();
     fail(folder.path(), &bench("other.json"), 1, &["other.json", "vgg-bench/0", "vgg-bench/1"]);
     fs::write(folder.path().join("none.json"), "{}").unwrap();
@@ -174,7 +174,7 @@ fn profile_on_the_cpu_shows_layers_and_writes_what_is_asked_for() {
     check_trace(&folder.path().join("trace.json"));
     let picture = fs::read_to_string(folder.path().join("layers.svg")).unwrap();
     assert!(picture.starts_with("<svg") && picture.trim_end().ends_with("</svg>"));
-    assert!(picture.contains("conv1_2") && picture.contains("FLOP a byte"));
+    assert!(picture.contains("conv1_2") && picture.contains("FLOP/byte"));
     assert!(!picture.contains("NaN") && !picture.contains("inf"));
     assert_eq!(files(folder.path()), ["layers.svg", "trace.json"]);
 

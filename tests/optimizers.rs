@@ -416,7 +416,7 @@ fn a_checkpoint_of_another_optimiser_is_refused_by_name() {
     let mut trainer = Trainer::new(session, other, &data, directory).unwrap();
     let error = trainer.restore(&checkpoint).unwrap_err();
     assert!(matches!(error, TrainError::OtherOptimizer { .. }), "{error}");
-    assert!(error.to_string().contains("has --opt adam, but this one --opt sgd"), "{error}");
+    assert!(error.to_string().contains("trained with --opt adam, but this run with --opt sgd"), "{error}");
 
     // A file that contradicts itself.
     let bytes = std::fs::read(&path).unwrap();

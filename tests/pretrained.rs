@@ -162,8 +162,8 @@ fn colours_are_summed_and_other_classes_begin_anew() {
     assert_eq!(
         notes,
         [
-            "the first convolution is the file's, summed over its 3 channels",
-            "the last layer begins anew: the file's is for 7 classes, the data have 4"
+            "the file's first convolution is summed over its 3 channels",
+            "the last layer is reinitialised: the file has 7 classes, the data have 4"
         ]
     );
     let own = trainer.session().network().clone();
@@ -372,7 +372,7 @@ fn the_command_line_refuses_before_it_writes() {
     assert_eq!(code, Some(0), "{stderr}");
     for line in [
         "summed over its 3 channels",
-        "the last layer begins anew: the file's is for 7 classes, the data have 10",
+        "the last layer is reinitialised: the file has 7 classes, the data have 10",
     ] {
         assert!(stderr.contains(line), "{stderr}");
     }

@@ -40,7 +40,7 @@ fn a_run_ends_with_a_page_that_needs_nothing_else() {
         "Curves",
         "Confusion matrix",
         "Classes",
-        "The 25 test images of the highest loss",
+        "The 25 test images with the highest loss",
         "Filters of the first layer",
         "Layers over time",
         "Parameters",
@@ -128,7 +128,7 @@ fn what_cannot_be_explained_is_named() {
         (
             "explain --device cpu --class ten digit.png",
             2,
-            "--class ten: the weights know no such class; they know 0, 1",
+            "--class ten: the weights have no such class; they have 0, 1",
         ),
         (
             "explain --device cpu --layer conv9_1 digit.png",
@@ -137,7 +137,11 @@ fn what_cannot_be_explained_is_named() {
         ),
         ("explain --device cpu --image-size 32 digit.png", 2, "takes 28x28 px, not 32x32 px"),
         ("explain --device cpu none.png", 1, "none.png"),
-        ("explain --device cpu --output nowhere/a.png digit.png", 1, "name another place with --output FILE"),
+        (
+            "explain --device cpu --output nowhere/a.png digit.png",
+            1,
+            "choose another path with --output FILE",
+        ),
     ] {
         let output = run(here, line);
         assert_eq!(output.status.code(), Some(code), "{line}");

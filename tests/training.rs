@@ -350,7 +350,7 @@ fn an_output_directory_that_cannot_be_used_is_an_error_before_training() {
     let foreign = folder.path().join("foreign");
     fs::create_dir(&foreign).unwrap();
     fs::write(foreign.join("config.toml"), "[their]\n").unwrap();
-    assert!(error(&foreign).contains("config.toml that is not a run's"));
+    assert!(error(&foreign).contains("config.toml that vgg train did not write"));
     assert_eq!(names(&foreign), ["config.toml"]);
 
     let run = folder.path().join("run");

@@ -5,7 +5,7 @@
 //   where g = gradient * unscale + DECAY_WITHIN * parameter
 //
 // Buffers      control; parameter, m, v [len], as `elem`
-// Numerics     f32; the corrections 1 - beta^step are computed by the host in f64, or with the loss's scale by a recurrence;
+// Numerics     f32; the corrections 1 - beta^step are computed by the host in f64, or with loss scaling by a recurrence;
 //              unscaling is exact, as the scale is a power of two
 // Source       Kingma and Ba (2015), EPS outside the root as in PyTorch; Loshchilov and Hutter (2019)
 //
@@ -20,7 +20,7 @@
 @group(0) @binding(4) var<storage, read_write> m: array<elem>;
 @group(0) @binding(6) var<storage, read_write> v: array<elem>;
 
-// What is the same for all elements. Software adapters load it fast only where no invocation has left: before any branch.
+// The values common to all elements. Software adapters load them fast only while all invocations are active: before any branch.
 struct Rates {
     learning_rate: f32,
     correction1: f32,

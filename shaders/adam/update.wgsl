@@ -1,9 +1,9 @@
-// adam.update: a step of Adam, adam/step.wgsl, on every element; nothing where the step is skipped
+// adam.update: a step of Adam, adam/step.wgsl, on every element; nothing if the step is skipped
 //
-// Buffers      those of the step; loss_scale where gradients carry the loss's scale; gradient [len], as `elem`
-// Who          one invocation an elem; the grid covers len
+// Buffers      those of the step; loss_scale if gradients are scaled; gradient [len], as `elem`
+// Who          one invocation per elem; the grid covers len
 // Numerics     those of the step
-// Where        memory-bound: 28 bytes an element
+// Where        memory-bound: 28 bytes per element
 //
 // needs: WORKGROUP, adam_rates, adam_step, elem, grid_index, parameter, skipped
 

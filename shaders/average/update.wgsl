@@ -1,10 +1,10 @@
 // average.update: average = d average + (1 - d) value with d = min(DECAY, (1 + t) / (10 + t)) in step t; value itself in step 1
 //
 // Buffers      control; value, average [len], as `elem`
-// Who          one invocation an elem; the grid covers len
-// Numerics     f32; the first average may hold anything
+// Who          one invocation per elem; the grid covers len
+// Numerics     f32; the average's contents before step 1 do not matter
 // Source       TensorFlow's ExponentialMovingAverage with num_updates; the first step is PyTorch's AveragedModel's
-// Where        memory-bound: 12 bytes an element
+// Where        memory-bound: 12 bytes per element
 //
 // needs: Control, DECAY, ONE_MINUS_DECAY, WORKGROUP, elem, grid_index
 

@@ -1,7 +1,7 @@
 // avg_pool.forward: output[n, p, q, c] = mean of input[n, h, w, c] over the bin p of H and the bin q of W (window.wgsl)
 //
 // Buffers      input [N, H, W, C]; output [N, P, Q, C]; as `elem` along C
-// Who          one invocation an elem of the output; the grid covers N P Q C
+// Who          one invocation per elem of the output; the grid covers N P Q C
 // Numerics     a sum in row-major order, then one division
 // Source       PyTorch's adaptive_avg_pool2d
 //

@@ -1,8 +1,8 @@
 // avg_pool.grad_input: grad_input[n, h, w, c] = sum of grad_output over the bins that cover (h, w), each divided by its pixels
 //
 // Buffers      grad_output [N, P, Q, C]; grad_input [N, H, W, C]; as `elem` along C
-// Who          one invocation an elem of the input, which gathers: overlapping bins need no atomics; the grid covers
-//              N H W C. The bins that cover pixel h are those of bin h among H bins over P: the rule is its own inverse
+// Who          one invocation per elem of the input, which gathers: overlapping bins need no atomics; the grid covers
+//              N H W C. The bins that cover pixel h are the range of bin h of H bins over P: the rule is its own inverse
 // Numerics     added in row-major order of the bins
 // Source       PyTorch's adaptive_avg_pool2d
 //

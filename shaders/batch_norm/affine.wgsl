@@ -2,8 +2,8 @@
 //                    where inv_std = 1 / sqrt(variance + EPS)
 //
 // Buffers      mean, variance, gamma, beta [C]; affine [4, C]
-// Who          one invocation a channel; the grid covers C
-// Numerics     f32; mean and shift stay apart, so that a large mean does not cancel
+// Who          one invocation per channel; the grid covers C
+// Numerics     f32; mean and shift stay separate, so that a large mean does not cancel
 //
 // needs: EPS, WORKGROUP, grid_index
 

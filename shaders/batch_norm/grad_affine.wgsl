@@ -2,8 +2,8 @@
 //                         grad_affine[4] = scale inv_std grad_gamma / TOTAL_ROWS
 //
 // Buffers      affine [4, C] (mean, scale, shift, inv_std); grad_gamma, grad_beta [C]; grad_affine [5, C]
-// Who          one invocation a channel; the grid covers C
-// Numerics     f32; the mean stays apart from the offset, so that a large mean does not cancel
+// Who          one invocation per channel; the grid covers C
+// Numerics     f32; mean and offset stay separate, so that a large mean does not cancel
 // Source       Ioffe and Szegedy (2015), with the three sums of the chain rule folded into two
 //
 // needs: TOTAL_ROWS, WORKGROUP, grid_index

@@ -1,10 +1,10 @@
-// batch_norm.grad_affine, second dispatch: grad_bias = 0, the gradient of a bias in front of the normalisation
+// batch_norm.grad_affine, second dispatch: grad_bias = 0, the gradient of a bias before the normalisation
 //
-// The sum over the rows of scale (g - (grad_beta + x_hat grad_gamma) / TOTAL_ROWS): that of g is grad_beta, that of x_hat
-// is 0, and so is the result.
+// It is the sum over the rows of scale (g - (grad_beta + x_hat grad_gamma) / TOTAL_ROWS): g sums to grad_beta and x_hat to 0,
+// so the result is 0.
 //
 // Buffers      grad_bias [C]
-// Who          one invocation a channel; the grid covers C
+// Who          one invocation per channel; the grid covers C
 // Numerics     exact
 //
 // needs: WORKGROUP, grid_index

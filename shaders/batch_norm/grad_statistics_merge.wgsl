@@ -1,7 +1,7 @@
-// batch_norm.grad_statistics, second dispatch: the chunks' sums become grad_beta and grad_gamma
+// batch_norm.grad_statistics, second dispatch: merges the chunks' sums into grad_beta and grad_gamma
 //
-// Buffers      workspace [CHUNKS, 2, C]; grad_gamma, grad_beta [C], which are added to where ACCUMULATE is set
-// Who          one workgroup a channel; invocation t adds the chunks t, t + WORKGROUP, ... in order, then a fixed tree
+// Buffers      workspace [CHUNKS, 2, C]; grad_gamma, grad_beta [C], accumulated into if ACCUMULATE is set
+// Who          one workgroup per channel; invocation t adds the chunks t, t + WORKGROUP, ... in order, then a fixed tree
 // Numerics     f32; chunks in order within an invocation, invocations in a fixed tree
 //
 // needs: ACCUMULATE, C, CHUNKS, WORKGROUP, grid_index, reduce_sum

@@ -1,7 +1,7 @@
-// batch_norm.grad_statistics, second dispatch, serial: the chunks' sums become grad_beta and grad_gamma
+// batch_norm.grad_statistics, second dispatch, serial: merges the chunks' sums into grad_beta and grad_gamma
 //
-// Buffers      workspace [CHUNKS, 2, C]; grad_gamma, grad_beta [C], which are added to where ACCUMULATE is set; as `elem`
-// Who          one invocation an elem of channels, which adds the chunks in order; the grid covers C
+// Buffers      workspace [CHUNKS, 2, C]; grad_gamma, grad_beta [C], accumulated into if ACCUMULATE is set; as `elem`
+// Who          one invocation per elem of channels, which adds the chunks in order; the grid covers C
 // Numerics     f32; the chunks are added in order
 // Where        few chunks, and software adapters, where barriers cost more than a longer loop
 //

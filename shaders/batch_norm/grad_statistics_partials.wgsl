@@ -3,8 +3,8 @@
 //
 // Buffers      input, grad_output [ROWS, C]; affine [4, C] (mean, scale, shift, inv_std); workspace [CHUNKS, 2, C]; as
 //              `elem` along C
-// Who          one invocation an elem of channels and one chunk of CHUNK rows; lanes lie along the channels
-// Numerics     f32; inv_std is taken out of the sum
+// Who          one invocation per elem of channels and one chunk of CHUNK rows; lanes run along the channels
+// Numerics     f32; inv_std is factored out of the sum
 //
 // needs: C, CHUNK, CHUNKS, ROWS, WORKGROUP, activate_grad, elem, grid_index, stored
 

@@ -1,9 +1,9 @@
 // batch_norm.normalize: output = activate((input - mean) scale + shift)
 //
 // Buffers      input, output [ROWS, C]; affine [4, C] (mean, scale, shift); as `elem` along C
-// Who          one invocation an elem of channels and CHUNK rows, so that the vectors are loaded once; lanes lie
+// Who          one invocation per elem of channels and CHUNK rows, so that the vectors are loaded once; lanes run
 //              along the channels; the grid covers C and ROWS / CHUNK
-// Numerics     f32; the difference is taken before the scale, so that a large mean does not cancel; NaN stays NaN
+// Numerics     f32; the difference is taken before the scale, so that a large mean does not cancel; NaN is preserved
 // Source       Ioffe and Szegedy (2015)
 //
 // needs: C, CHUNK, ROWS, WORKGROUP, activate, elem, grid_index, stored

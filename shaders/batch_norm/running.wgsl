@@ -1,7 +1,7 @@
 // batch_norm.running: running = (1 - MOMENTUM) running + MOMENTUM batch, the variance times VARIANCE_FACTOR first
 //
 // Buffers      batch_mean, batch_var, running_mean, running_var [C]
-// Who          one invocation a channel; the grid covers C
+// Who          one invocation per channel; the grid covers C
 // Numerics     VARIANCE_FACTOR is 1 (biased, the paper) or rows / (rows - 1) (unbiased, PyTorch)
 //
 // needs: MOMENTUM, VARIANCE_FACTOR, WORKGROUP, grid_index

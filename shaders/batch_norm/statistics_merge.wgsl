@@ -1,7 +1,7 @@
-// batch_norm.statistics, second dispatch: the chunks' (mean, M2) become the batch's mean and biased variance
+// batch_norm.statistics, second dispatch: merges the chunks' (mean, M2) into the batch's mean and biased variance
 //
-// Buffers      workspace [CHUNKS, 2, C]; batch_mean, batch_var [C], which hold those of ROWS_BEFORE rows already
-// Who          one workgroup a channel; invocation t merges the chunks t, t + MERGERS, ... in order, then the
+// Buffers      workspace [CHUNKS, 2, C]; batch_mean, batch_var [C], which already include ROWS_BEFORE rows
+// Who          one workgroup per channel; invocation t merges the chunks t, t + MERGERS, ... in order, then the
 //              invocations merge in a fixed tree (shared/moments.wgsl)
 // Numerics     Chan's formula throughout
 //

@@ -1,7 +1,7 @@
-// batch_norm.statistics, second dispatch, serial: the chunks' (mean, M2) become the batch's mean and biased variance
+// batch_norm.statistics, second dispatch, serial: merges the chunks' (mean, M2) into the batch's mean and biased variance
 //
-// Buffers      workspace [CHUNKS, 2, C]; batch_mean, batch_var [C], which hold those of ROWS_BEFORE rows already; as `elem`
-// Who          one invocation an elem of channels, which merges the chunks in order; the grid covers C
+// Buffers      workspace [CHUNKS, 2, C]; batch_mean, batch_var [C], which already include ROWS_BEFORE rows; as `elem`
+// Who          one invocation per elem of channels, which merges the chunks in order; the grid covers C
 // Numerics     Chan's formula throughout
 // Where        few chunks, and software adapters, where barriers cost more than a longer loop
 //

@@ -1,7 +1,7 @@
 // batch_norm.statistics, first dispatch: mean and M2 (the sum of squared deviations) of each chunk of rows
 //
 // Buffers      input [ROWS, C] and workspace [CHUNKS, 2, C], as `elem` along C
-// Who          one invocation an elem of channels and one chunk of CHUNK rows; lanes lie along the channels
+// Who          one invocation per elem of channels and one chunk of CHUNK rows; lanes run along the channels
 // Numerics     blocks of BLOCK rows are reduced in registers about their own mean and merged into the chunk by Chan's
 //              formula: E[x^2] - mean^2 would cancel
 // Source       Chan, Golub, LeVeque: "Updating formulae and a pairwise algorithm for computing sample variances" (1979)

@@ -1,9 +1,9 @@
-// bias.grad, second dispatch: the chunks' sums become grad_bias
+// bias.grad, second dispatch: merges the chunks' sums into grad_bias
 //
 // clip.square_sum adds its shares with it, as one channel.
 //
-// Buffers      workspace [CHUNKS, C]; grad_bias [C], which is added to where ACCUMULATE is set
-// Who          one workgroup a channel; invocation t adds the chunks t, t + WORKGROUP, ... in order, then a fixed tree
+// Buffers      workspace [CHUNKS, C]; grad_bias [C], accumulated into if ACCUMULATE is set
+// Who          one workgroup per channel; invocation t adds the chunks t, t + WORKGROUP, ... in order, then a fixed tree
 // Numerics     f32; chunks in order within an invocation, invocations in a fixed tree
 //
 // needs: ACCUMULATE, C, CHUNKS, WORKGROUP, grid_index, reduce_sum

@@ -1,9 +1,9 @@
-// bias.grad, second dispatch, serial: the chunks' sums become grad_bias
+// bias.grad, second dispatch, serial: merges the chunks' sums into grad_bias
 //
 // clip.square_sum adds its shares with it, as one channel.
 //
-// Buffers      workspace [CHUNKS, C]; grad_bias [C], which is added to where ACCUMULATE is set; as `elem`
-// Who          one invocation an elem of channels, which adds the chunks in order; the grid covers C
+// Buffers      workspace [CHUNKS, C]; grad_bias [C], accumulated into if ACCUMULATE is set; as `elem`
+// Who          one invocation per elem of channels, which adds the chunks in order; the grid covers C
 // Numerics     f32; the chunks are added in order
 // Where        few chunks, and software adapters, where barriers cost more than a longer loop
 //

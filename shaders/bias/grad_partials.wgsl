@@ -1,7 +1,7 @@
 // bias.grad, first dispatch: sums of grad_output over each chunk of rows
 //
 // Buffers      grad_output [ROWS, C] and workspace [CHUNKS, C], as `elem` along C
-// Who          one invocation an elem of channels and one chunk of CHUNK rows; lanes lie along the channels
+// Who          one invocation per elem of channels and one chunk of CHUNK rows; lanes run along the channels
 // Numerics     f32; the rows of a chunk are added in order
 //
 // needs: C, CHUNK, CHUNKS, ROWS, WORKGROUP, elem, grid_index, stored

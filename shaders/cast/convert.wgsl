@@ -2,10 +2,10 @@
 //
 // Buffers      input [len] as `source`, output [len] as `stored`: f32 and f16 or the other way, or vec4 of them where len is
 //              a multiple of 4
-// Who          one invocation an element or vec4; the grid covers len
-// Numerics     to f16 one rounding: to the nearest where the device does so, which WGSL does not promise; beyond 65,504
-//              infinite
-// Where        memory-bound: 6 bytes an element
+// Who          one invocation per element or vec4; the grid covers len
+// Numerics     one rounding to f16: to nearest on devices that do so, which WGSL does not guarantee; values beyond 65,504
+//              become infinite
+// Where        memory-bound: 6 bytes per element
 //
 // needs: LEN, WORKGROUP, grid_index, source, stored
 

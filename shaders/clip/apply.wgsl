@@ -1,10 +1,10 @@
 // clip.apply: gradient *= min(1, MAX_NORM / (sqrt(squares) * unscale + EPS))
 //
-// Buffers      squares [1]; loss_scale where gradients carry the loss's scale; gradient [len], as `elem`
-// Who          one invocation an elem; the grid covers len
-// Numerics     f32; a norm that is no number makes all gradients so
+// Buffers      squares [1]; loss_scale if gradients are scaled; gradient [len], as `elem`
+// Who          one invocation per elem; the grid covers len
+// Numerics     f32; a NaN norm makes all gradients NaN
 // Source       Pascanu et al. (2013), as PyTorch's clip_grad_norm_
-// Where        memory-bound: 8 bytes an element; nothing is touched where the factor is 1
+// Where        memory-bound: 8 bytes per element; nothing is written if the factor is 1
 //
 // needs: EPS, MAX_NORM, WORKGROUP, elem, grid_index, unscale
 

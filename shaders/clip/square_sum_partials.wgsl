@@ -1,10 +1,10 @@
 // clip.square_sum, first dispatch: the sum of the squares of a share of gradient
 //
 // Buffers      gradient [len]; workspace [CHUNKS]
-// Who          one workgroup a share: every CHUNKS-th run of WORKGROUP values. Each invocation adds its values in order,
+// Who          one workgroup per share: every CHUNKS-th run of WORKGROUP values. Each invocation adds its values in order,
 //              then a fixed tree; bias.grad's second dispatch adds the shares
-// Numerics     f32; squares above 3e38 are infinite, and then all is clipped to 0
-// Where        memory-bound: 4 bytes an element
+// Numerics     f32; squares above 3e38 are infinite, and then all gradients are clipped to 0
+// Where        memory-bound: 4 bytes per element
 //
 // needs: CHUNKS, WORKGROUP, grid_index, reduce_sum
 

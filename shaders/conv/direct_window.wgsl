@@ -1,5 +1,5 @@
-// The 3x3 neighbourhood of a pixel, IN channels each, which moves along a line of an image; 0 in the padding. IN is small
-// enough for all of it to stay in registers: each index is a loop's own counter, so that compilers unroll.
+// The 3x3 neighbourhood of a pixel, IN channels each, moving along a line of an image; 0 in the padding. IN is small enough
+// for the window to stay in registers: every index is a loop counter, so that compilers unroll.
 //
 // Buffers      input [IMAGES, H, W, IN] through prologue/input_plain.wgsl
 //
@@ -12,7 +12,7 @@ alias Window = array<array<array<f32, IN>, 3>, 3>;
 // The lines of all images.
 const ALL_LINES: u32 = IMAGES * H;
 
-// Moves on by a pixel: `column` of the line and of those above and below comes in on the right.
+// Moves the window by one pixel: `column` of the line and of the lines above and below enters on the right.
 fn advance(window: ptr<function, Window>, line: u32, column: u32) {
     for (var r = 0u; r < 3u; r++) {
         // Shifted by one: 0 is the padding above, H + 1 the padding below.

@@ -2,10 +2,10 @@
 //
 // Buffers      input [IMAGES, H, W, IN]; weight [3, 3, IN, OUT]; bias [OUT]; output [IMAGES, H, W, OUT]; all as vec4
 //              along the channels: IN is a multiple of 4, OUT of 8
-// Who          one invocation 4 neighbouring pixels and 8 output channels, 32 sums in registers; lanes lie along the
+// Who          one invocation per 4 neighbouring pixels and 8 output channels, 32 sums in registers; lanes run along the
 //              output channels; the grid covers OUT / 8 times the pixels / 4; no workgroup memory, no barriers
 // Numerics     each result is summed by one invocation, tap by tap
-// Where        software adapters: a load costs a loop over the lanes whatever its width, so 12 loads serve 128
+// Where        software adapters: a load is a loop over the lanes whatever its width, so 12 loads serve 128
 //              multiply-adds
 //
 // needs: H, IMAGES, IN, OUT, W, WORKGROUP, grid_index
@@ -20,14 +20,14 @@ const IN4: u32 = IN / 4u;
 const OUT4: u32 = OUT / 4u;
 const GROUPS: u32 = OUT / 8u;
 
-// Where the tap's input pixel of output pixel `at` begins, and whether it lies inside the image.
+// The offset of the tap's input pixel for output pixel `at`, and whether it is inside the image.
 struct Tap {
     base: u32,
     inside: bool,
 }
 
 fn tap_of(at: u32, r: u32, s: u32) -> Tap {
-    // Shifted by one: 0 is the padding above, H + 1 the padding below. Pixels beyond the last fall outside too.
+    // Shifted by one: 0 is the padding above, H + 1 the padding below. Pixels beyond the last are outside too.
     let h = at / W % H + r;
     let w = at % W + s;
     let inside = at < PIXELS && h > 0u && h <= H && w > 0u && w <= W;

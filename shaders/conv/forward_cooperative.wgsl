@@ -5,7 +5,7 @@
 // Buffers      input [IMAGES, H, W, IN], through prologue/input_*.wgsl, and weight [3, 3, IN, OUT] as vec4<f16> along the
 //              channels: IN and OUT are multiples of 4; conv/forward_keep.wgsl has the others
 // Who          see shared/matmul_cooperative.wgsl
-// Numerics     what batch norm and ReLU give is rounded to f16 on its way into the slab
+// Numerics     the output of batch norm and ReLU is rounded to f16 when staged into the slab
 // Where        GPUs with matrix units; conv.forward/tiled takes the layers with other channels
 //
 // needs: IN, M, N, OUTSIDE, VectorsB, input_at, input_elem, input_vectors, neighbour, stored

@@ -1,17 +1,17 @@
 // conv.forward, direct: output[n, h, w, k] = bias[k] + sum over r, s, c of input[n, h + r - 1, w + s - 1, c] weight[r, s, c, k]
 //
 // Buffers      input through conv/direct_window.wgsl; weight [3, 3, IN, OUT] and output [IMAGES, H, W, OUT] as `stored`,
-//              bias [OUT] as `elem`: vec4 along the channels, of which a pixel has COLUMNS
-// Who          one invocation four output channels of a chunk of LINES lines: their weights stay in its registers, and the
+//              bias [OUT] as `elem`: vec4 along the channels, COLUMNS per pixel
+// Who          one invocation per four output channels of a chunk of LINES lines: their weights stay in its registers, and the
 //              window moves along; neighbours have neighbouring channels, so that they write together and read the same
 //              inputs; the grid covers COLUMNS CHUNKS; no workgroup memory, no barriers
 // Numerics     tap by tap in a fixed order; conv/direct_statistics.wgsl has those of the statistics
-// Where        the first layer: one to four input channels. The product has 9 IN terms a result, of which an implicit GEMM
-//              pads 9 to its slabs' 16 and loads each input once a tap. All the traffic is the output: 98 % of it at 1 to 64
-//              channels. Here four results take 3 IN loads, which all channels of a pixel share, and 36 IN multiply-adds,
-//              4.5 IN FLOP for each of their 16 bytes: up to three channels memory is the bound of a GPU that does 15
-//              FLOP in a byte's time, and it is reached without a second pass for the statistics. On
-//              llvmpipe 13.5 GFLOP/s at 16x28x28x1 -> 64 where lanes has 4.0 and tiled 1.9; 6.8, 3.8, 1.6 at 2x224x224x1 -> 64
+// Where        the first layer: one to four input channels. The product has 9 IN terms per result; an implicit GEMM would
+//              pad 9 to its slabs' 16 and load each input once per tap. Nearly all traffic is the output: 98 % at 1 to 64
+//              channels. Here four results take 3 IN loads, shared by all channels of a pixel, and 36 IN multiply-adds,
+//              4.5 IN FLOP for each of their 16 bytes: up to three channels, a GPU with 15 FLOP per byte is memory-bound,
+//              without a second pass for the statistics. On llvmpipe
+//              13.5 GFLOP/s at 16x28x28x1 -> 64, where lanes has 4.0 and tiled 1.9; 6.8, 3.8, 1.6 at 2x224x224x1 -> 64
 //
 // needs: ALL_LINES, CHUNKS, COLUMNS, IN, LINES, W, WORKGROUP, Window, advance, elem, grid_index, observe
 // needs: report, stored

@@ -1,6 +1,6 @@
 // conv.forward: adds the bias to a finished sum and stores the result, which it returns.
 //
-// Buffers      bias [OUT]; output [IMAGES, H, W, OUT]; as `elem`, of which a pixel has COLUMNS
+// Buffers      bias [OUT]; output [IMAGES, H, W, OUT]; as `elem`, COLUMNS per pixel
 //
 // needs: COLUMNS, elem, stored
 // gives: bias, output

@@ -1,6 +1,6 @@
 // conv.forward, tiled: output[n, h, w, k] = bias[k] + sum over r, s, c of input[n, h + r - 1, w + s - 1, c] weight[r, s, c, k]
 //
-// Implicit GEMM: M = N H W pixels, N = OUT, K = 9 IN with the tap outermost. im2col is never materialised. Where IN is a
+// Implicit GEMM: M = N H W pixels, N = OUT, K = 9 IN with the tap outermost. im2col is never materialised. If IN is a
 // multiple of 4, four values of K are channels of one tap: one load, one test for the padding.
 //
 // Buffers      input [IMAGES, H, W, IN] through prologue/input_*.wgsl; weight [3, 3, IN, OUT] as `weight_stored`;

@@ -3,8 +3,8 @@
 //
 // Buffers      grad_output [IMAGES, H, W, OUT]; weight [3, 3, IN, OUT]; both as vec4 along OUT, a multiple of 4;
 //              grad_input [IMAGES, H, W, IN] as vec4 along IN, a multiple of 8
-// Who          one invocation 4 neighbouring pixels and 8 input channels, 32 dot products along OUT in registers; lanes
-//              lie along the input channels; the grid covers IN / 8 times the pixels / 4; no workgroup memory
+// Who          one invocation per 4 neighbouring pixels and 8 input channels, 32 dot products along OUT in registers; lanes
+//              run along the input channels; the grid covers IN / 8 times the pixels / 4; no workgroup memory
 // Numerics     each result is summed by one invocation, tap by tap
 // Where        software adapters, as conv/forward_blocked.wgsl
 //
@@ -19,14 +19,14 @@ const IN4: u32 = IN / 4u;
 const OUT4: u32 = OUT / 4u;
 const GROUPS: u32 = IN / 8u;
 
-// Where the tap's output pixel of input pixel `at` begins, and whether it lies inside the image.
+// The offset of the tap's output pixel for input pixel `at`, and whether it is inside the image.
 struct Tap {
     base: u32,
     inside: bool,
 }
 
 fn tap_of(at: u32, r: u32, s: u32) -> Tap {
-    // Shifted by one, and against the tap: 0 is the padding above, H + 1 the padding below.
+    // Shifted by one, and opposite to the tap: 0 is the padding above, H + 1 the padding below.
     let h = at / W % H + 2u - r;
     let w = at % W + 2u - s;
     let inside = at < PIXELS && h > 0u && h <= H && w > 0u && w <= W;

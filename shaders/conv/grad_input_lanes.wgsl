@@ -2,10 +2,10 @@
 //   grad_input[n, h, w, c] = sum over r, s, k of grad_output[n, h + 1 - r, w + 1 - s, k] weight[r, s, c, k]
 //
 // Buffers      grad_output [IMAGES, H, W, OUT] and weight [3, 3, IN, OUT] as `part` (vec4 along OUT, or one value where
-//              OUT is no multiple of 4); IN is a multiple of LANES V WIDTH; conv/grad_input_keep.wgsl and conv/lanes_keep.wgsl
+//              OUT is not a multiple of 4); IN is a multiple of LANES V WIDTH; conv/grad_input_keep.wgsl and conv/lanes_keep.wgsl
 //              have the result, as `columns` (WIDTH channels)
-// Who          one subgroup ROWS pixels and LANES V WIDTH input channels, see shared/lanes.wgsl; a lane's weights are
-//              turned from parts along OUT to columns along IN in registers; the grid is as conv/forward_lanes.wgsl's
+// Who          one subgroup per ROWS pixels and LANES V WIDTH input channels, see shared/lanes.wgsl; a lane's weights are
+//              transposed from parts along OUT to columns along IN in registers; the grid is that of conv/forward_lanes.wgsl
 // Numerics     each result is summed tap by tap in a fixed order
 // Where        as conv/forward_lanes.wgsl
 //
@@ -41,7 +41,7 @@ fn main(
             var some = false;
             for (var b = 0u; b < BLOCKED; b++) {
                 let at = pixel + b * LANES + lane;
-                // Shifted by one, and against the tap: 0 is the padding above, H + 1 the padding below.
+                // Shifted by one, and opposite to the tap: 0 is the padding above, H + 1 the padding below.
                 let h = at / W % H + 2u - r;
                 let w = at % W + 2u - s;
                 inside[b] = at < PIXELS && h > 0u && h <= H && w > 0u && w <= W;

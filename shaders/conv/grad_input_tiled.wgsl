@@ -18,7 +18,7 @@
 fn a(row: u32, k: u32) -> grad_elem {
     let tap = k / OUT;
     let c = k % OUT;
-    // Against the tap.
+    // Opposite to the tap.
     let pixel = neighbour(row, 2u - tap / 3u, 2u - tap % 3u);
     if row >= M || k >= K || pixel == OUTSIDE {
         return grad_elem(0.0);

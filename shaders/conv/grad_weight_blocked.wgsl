@@ -3,11 +3,11 @@
 //
 // Buffers      input [IMAGES, H, W, IN]; grad_output [IMAGES, H, W, OUT]; workspace [SPLITS, 3, 3, IN, OUT]; all as vec4
 //              along the channels: IN and OUT are multiples of 8
-// Who          one invocation a tap, 8 input and 8 output channels of one split: 64 sums in registers, outer products
-//              of 4 loads; a split is PART rows of pixels; lanes lie along the output channels; the grid covers
+// Who          one invocation per tap, 8 input and 8 output channels of one split: 64 sums in registers, outer products
+//              of 4 loads; a split is PART rows of pixels; lanes run along the output channels; the grid covers
 //              OUT / 8 times IN / 8 times 9 times SPLITS; no workgroup memory
 // Numerics     pixels in order within a split; shared/merge_splits.wgsl adds the splits in order
-// Where        software adapters; the loop visits only pixels inside the image, so that no load is masked
+// Where        software adapters; the loop visits only pixels inside the image, so no load is masked
 //
 // needs: H, IMAGES, IN, OUT, SPLITS, W, WORKGROUP, grid_index
 
@@ -38,7 +38,7 @@ fn main(
     }
     let r = tap / 3u;
     let s = tap % 3u;
-    // Output columns whose input column lies inside the image.
+    // Output columns whose input column is inside the image.
     let first = select(0u, 1u, s == 0u);
     let last = select(W, W - 1u, s == 2u);
     var l0: array<vec4<f32>, 8>;

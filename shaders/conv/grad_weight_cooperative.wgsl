@@ -7,7 +7,7 @@
 //              prologue/grad_*.wgsl, as vec4<f16> along the channels: IN and OUT are multiples of 4;
 //              conv/grad_weight_keep.wgsl has the result
 // Who          see shared/matmul_cooperative.wgsl; shared/merge_splits.wgsl adds the splits in order
-// Numerics     what batch norm and ReLU give, forwards and back, is rounded to f16 on its way into the slab
+// Numerics     the output of batch norm and ReLU, forward and backward, is rounded to f16 when staged into the slab
 // Where        as conv/forward_cooperative.wgsl
 //
 // needs: IN, M, N, OUTSIDE, grad_at, grad_elem, grad_vectors, input_at, input_elem, input_vectors, neighbour, stored

@@ -8,9 +8,9 @@
 //              inputs. TEAMS such rows of invocations are added through workgroup memory; the grid covers the blocks of
 //              channels (fastest) and the splits
 // Numerics     pixels in order, then teams in order, then splits in order (shared/merge_splits.wgsl)
-// Where        the first layer, as conv/forward_direct.wgsl: 9 IN rows of the result fill 9 of 128 of a tile's, and all the
-//              traffic is the gradient and the output that it is read through. On llvmpipe (one team) 8.4 GFLOP/s at
-//              16x28x28x1 -> 64 where lanes has 3.2 and tiled 0.6; 6.3, 2.7, 0.6 at 2x224x224x1 -> 64
+// Where        the first layer, as conv/forward_direct.wgsl: 9 IN rows of the result fill 9 of a tile's 128 rows, and nearly
+//              all traffic is the gradient and the output for its prologue. On llvmpipe (one team) 8.4 GFLOP/s at
+//              16x28x28x1 -> 64, where lanes has 3.2 and tiled 0.6; 6.3, 2.7, 0.6 at 2x224x224x1 -> 64
 //
 // needs: ALL_LINES, COLUMNS, COLUMN_LANES, IN, LINES, SPLITS, TEAMS, W, Window, advance, grad_at, grad_elem
 // needs: grad_vectors, grid_index, keep

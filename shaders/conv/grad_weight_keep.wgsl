@@ -1,4 +1,4 @@
-// conv.grad_weight, last dispatch: stores a finished sum, or with ACCUMULATE adds it to the value there.
+// conv.grad_weight, last dispatch: stores a finished sum, or with ACCUMULATE adds it to grad_weight.
 //
 // Buffers      grad_weight [3, 3, IN, OUT] as `elem`
 //

@@ -1,11 +1,11 @@
 // conv.grad_weight, lanes, first dispatch:
 //   result[split, r, s, c, k] = sum over the split's pixels of input[n, h + r - 1, w + s - 1, c] grad_output[n, h, w, k]
 //
-// Buffers      input [IMAGES, H, W, IN] as `part` (vec4 along the channels, or one value where IN is no multiple of 4);
+// Buffers      input [IMAGES, H, W, IN] as `part` (vec4 along the channels, or one value where IN is not a multiple of 4);
 //              grad_output [IMAGES, H, W, OUT] as `columns` (WIDTH channels): OUT is a multiple of LANES V WIDTH;
-//              keep() of the file in front stores a result
-// Who          one subgroup a tap, ROW_LANES PART input channels and LANES V WIDTH output channels of one split: a lane
-//              loads the input of its own part and the gradient of its own columns, and the inputs are handed round the
+//              keep() of the preceding fragment stores a result
+// Who          one subgroup per tap, ROW_LANES PART input channels and LANES V WIDTH output channels of one split: a lane
+//              loads the input of its own part and the gradient of its own columns, and the inputs are broadcast across the
 //              lanes; a split is SPLIT pixels; the grid covers the blocks of output channels (fastest), of input
 //              channels, the 9 taps and the splits, so that a split's pixels stay in the cache
 // Numerics     four pixels are added first, then to the sum; pixels in order within a split

@@ -1,8 +1,8 @@
 // cross_entropy.forward: probs = softmax(logits), loss[n] = log(sum exp(logits - max)) - (logits[label] - max);
-//                        with LABEL_SMOOTHING the mean of it over the smoothed target
+//                        with LABEL_SMOOTHING its mean over the smoothed target
 //
 // Buffers      logits, probs [N, CLASSES]; labels, loss [N]
-// Who          one workgroup an image; its invocations stride over the classes and reduce in a fixed tree
+// Who          one workgroup per image; its invocations stride over the classes and reduce in a fixed tree
 // Numerics     f32, the maximum subtracted first; a label beyond the classes gives a NaN loss
 //
 // needs: CLASSES, LABEL_SMOOTHING, N, WORKGROUP, grid_index, reduce_max, reduce_sum

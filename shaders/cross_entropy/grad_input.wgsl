@@ -2,7 +2,7 @@
 //                           TARGET for the label and TARGET_OTHERS for the other classes
 //
 // Buffers      control; probs, grad_logits [N, CLASSES]; labels [N]
-// Who          one invocation an element; the grid covers N CLASSES
+// Who          one invocation per element; the grid covers N CLASSES
 // Numerics     one rounding each for the difference and the quotient
 //
 // needs: CLASSES, Control, N, TARGET, TARGET_OTHERS, WORKGROUP, grid_index

@@ -1,4 +1,4 @@
-// dropout.apply: output = input * SCALE where the element is kept, else 0
+// dropout.apply: output = input * SCALE if the element is kept, else 0
 //
 // Element i is kept when word i % 4 of philox4x32([i / 4, step, stream, layer], seed) is at least THRESHOLD.
 //

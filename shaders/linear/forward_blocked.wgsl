@@ -2,8 +2,8 @@
 //
 // Buffers      input [IMAGES, IN], weight [OUT, IN] as vec4 along IN, a multiple of 4; bias [OUT];
 //              output [IMAGES, TOTAL], of which the columns FIRST .. FIRST + OUT are written
-// Who          one invocation 8 images and 4 features, dot products along IN in registers: 12 loads serve 128
-//              multiply-adds; lanes lie along the features; the grid covers OUT / 4 times IMAGES / 8, both rounded up
+// Who          one invocation per 8 images and 4 features, dot products along IN in registers: 12 loads serve 128
+//              multiply-adds; lanes run along the features; the grid covers OUT / 4 times IMAGES / 8, both rounded up
 // Numerics     each result is summed by one invocation, in order
 // Where        software adapters
 //

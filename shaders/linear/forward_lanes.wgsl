@@ -1,9 +1,9 @@
 // linear.forward, lanes: output[n, FIRST + o] = bias[o] + sum over i of input[n, i] weight[o, i]
 //
-// Buffers      input [IMAGES, IN], weight [OUT, IN] as `part` (vec4 along IN, or one value where IN is no multiple of 4);
+// Buffers      input [IMAGES, IN], weight [OUT, IN] as `part` (vec4 along IN, or one value where IN is not a multiple of 4);
 //              bias [OUT] and output [IMAGES, TOTAL], of which the columns FIRST .. FIRST + OUT are written, as `columns`
 //              (WIDTH features): OUT is a multiple of LANES V WIDTH, FIRST and TOTAL of WIDTH
-// Who          one subgroup ROWS images and LANES V WIDTH features, see shared/lanes.wgsl; a lane's weights are turned
+// Who          one subgroup per ROWS images and LANES V WIDTH features, see shared/lanes.wgsl; a lane's weights are transposed
 //              from parts along IN to columns along OUT in registers; the grid covers the images / ROWS, fastest, times
 //              the blocks of features
 // Numerics     each result is summed in order by one subgroup

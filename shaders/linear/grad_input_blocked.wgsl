@@ -1,8 +1,8 @@
 // linear.grad_input, blocked: grad_input[n, i] = sum over o of grad_output[n, FIRST + o] weight[o, i]
 //
 // Buffers      grad_output [IMAGES, TOTAL] as vec4: TOTAL, FIRST and OUT are multiples of 4; weight [OUT, IN] and
-//              grad_input [IMAGES, IN] as vec4 along IN, a multiple of 4; added to where ACCUMULATE is set
-// Who          one invocation 8 images and 4 inputs: 12 loads serve 128 multiply-adds; lanes lie along the inputs; the
+//              grad_input [IMAGES, IN] as vec4 along IN, a multiple of 4; accumulated into if ACCUMULATE is set
+// Who          one invocation per 8 images and 4 inputs: 12 loads serve 128 multiply-adds; lanes run along the inputs; the
 //              grid covers IN / 4 times IMAGES / 8, rounded up
 // Numerics     each result is summed by one invocation, in order
 // Where        software adapters

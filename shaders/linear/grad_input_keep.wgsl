@@ -1,4 +1,4 @@
-// linear.grad_input: stores a finished sum, or with ACCUMULATE (later slices of the features) adds it to the value there.
+// linear.grad_input: stores a finished sum, or with ACCUMULATE (later slices of the features) adds it to grad_input.
 //
 // Buffers      grad_input [IMAGES, IN] as `elem`
 //

@@ -1,9 +1,9 @@
 // linear.grad_input, lanes: grad_input[n, i] = sum over o of grad_output[n, FIRST + o] weight[o, i]
 //
-// Buffers      grad_output [IMAGES, TOTAL] as `part` (vec4, or one value where OUT, FIRST or TOTAL is no multiple of 4);
-//              weight [OUT, IN] and grad_input [IMAGES, IN], which is added to where ACCUMULATE is set, as `columns`
+// Buffers      grad_output [IMAGES, TOTAL] as `part` (vec4, or one value where OUT, FIRST or TOTAL is not a multiple of 4);
+//              weight [OUT, IN] and grad_input [IMAGES, IN], accumulated into if ACCUMULATE is set, as `columns`
 //              (WIDTH inputs): IN is a multiple of LANES V WIDTH
-// Who          one subgroup ROWS images and LANES V WIDTH inputs, see shared/lanes.wgsl; the grid covers the images /
+// Who          one subgroup per ROWS images and LANES V WIDTH inputs, see shared/lanes.wgsl; the grid covers the images /
 //              ROWS, fastest, times the blocks of inputs
 // Numerics     each result is summed in order by one subgroup
 // Where        software adapters with subgroups of a known size

@@ -2,10 +2,10 @@
 //
 // Buffers      input [IMAGES, IN] and grad_weight [OUT, IN] as vec4 along IN, a multiple of 4; grad_output
 //              [IMAGES, TOTAL] as vec4: TOTAL and FIRST are multiples of 4, OUT of 8
-// Who          one invocation 8 features and 4 inputs, outer products of 3 loads; lanes lie along the inputs; the grid
+// Who          one invocation per 8 features and 4 inputs, outer products of 3 loads; lanes run along the inputs; the grid
 //              covers IN / 4 times OUT / 8
 // Numerics     images in order
-// Where        software adapters; with few images the stores are the cost
+// Where        software adapters; with few images the stores dominate
 //
 // needs: FIRST, IMAGES, IN, OUT, TOTAL, WORKGROUP, grid_index
 

@@ -13,6 +13,6 @@ fn keep(i: u32, sum: elem) {
     grad_weight[i] = sum;
 }
 
-// What linear/grad_weight_lanes.wgsl calls before any branch: there is nothing to load here.
+// Called by linear/grad_weight_lanes.wgsl before any branch: there is nothing to load here.
 fn ready() {
 }

@@ -1,13 +1,13 @@
 // linear.grad_weight, lanes: grad_weight[o, i] = sum over n of grad_output[n, FIRST + o] input[n, i]
 //
-// Buffers      grad_output [IMAGES, TOTAL] as `part` (vec4, or one value where OUT, FIRST or TOTAL is no multiple of 4);
+// Buffers      grad_output [IMAGES, TOTAL] as `part` (vec4, or one value where OUT, FIRST or TOTAL is not a multiple of 4);
 //              input [IMAGES, IN] as `columns` (WIDTH inputs): IN is a multiple of LANES V WIDTH;
-//              linear/grad_weight_keep.wgsl or linear/update_keep.wgsl has the result [OUT, IN]
-// Who          one subgroup ROW_LANES PART features and LANES V WIDTH inputs: a lane loads the gradient of its own part
-//              and its own columns of the input, and the gradients are handed round the lanes; the grid covers the blocks
+//              linear/grad_weight_keep.wgsl or linear/update_keep.wgsl declares the result [OUT, IN]
+// Who          one subgroup per ROW_LANES PART features and LANES V WIDTH inputs: a lane loads the gradient of its own part
+//              and its own columns of the input, and the gradients are broadcast across the lanes; the grid covers the blocks
 //              of inputs, fastest, times those of features
 // Numerics     four images are added first, then to the sum
-// Where        software adapters with subgroups of a known size; with few images the stores are the cost
+// Where        software adapters with subgroups of a known size; with few images the stores dominate
 //
 // needs: FIRST, IMAGES, IN, LANES, Left, OUT, PART, ROW_LANES, Right, STEP, Sums, TOTAL, V, WIDTH, columns
 // needs: grid_index, keep, multiply_add, ready, stored_columns, stored_part, widen

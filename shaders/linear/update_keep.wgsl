@@ -1,6 +1,6 @@
-// linear.update: takes a step of Adam, adam/step.wgsl, with a finished gradient on its weight.
+// linear.update: applies a step of Adam, adam/step.wgsl, to a weight with its finished gradient.
 //
-// Where        it saves the gradient's write and its read, 8 of the 36 bytes that a weight's gradient and step move
+// Where        saves the gradient's write and read: 8 of the 36 bytes of traffic of a weight's gradient and step
 //
 // needs: adam_rates, adam_step, elem
 // gives: keep(i: u32, gradient: elem)

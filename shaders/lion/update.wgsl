@@ -1,11 +1,11 @@
 // lion.update: parameter -= learning_rate * (sign(BETA1 m + (1 - BETA1) g) + WEIGHT_DECAY * parameter), then
-//              m = BETA2 m + (1 - BETA2) g, where g = gradient * unscale; nothing where the step is skipped
+//              m = BETA2 m + (1 - BETA2) g, where g = gradient * unscale; nothing if the step is skipped
 //
-// Buffers      control; loss_scale where gradients carry the loss's scale; gradient, parameter, m [len], as `elem`
-// Who          one invocation an elem; the grid covers len
+// Buffers      control; loss_scale if gradients are scaled; gradient, parameter, m [len], as `elem`
+// Who          one invocation per elem; the grid covers len
 // Numerics     f32; unscaling is exact, as the scale is a power of two
 // Source       Chen et al. (2023), algorithm 2
-// Where        memory-bound: 20 bytes an element
+// Where        memory-bound: 20 bytes per element
 //
 // needs: BETA1, BETA2, Control, ONE_MINUS_BETA1, ONE_MINUS_BETA2, WEIGHT_DECAY, WORKGROUP, elem, grid_index, skipped, unscale
 

@@ -1,7 +1,7 @@
 // loss_scale.apply: gradient *= scale
 //
 // Buffers      loss_scale; gradient [len]
-// Who          one invocation an element; the grid covers len
+// Who          one invocation per element; the grid covers len
 // Numerics     exact, as the scale is a power of two
 // Where        only the gradient of the logits: a few kilobytes
 //

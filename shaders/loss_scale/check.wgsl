@@ -1,10 +1,10 @@
-// loss_scale.check: overflow = 1 where an element of gradient is infinite or not a number
+// loss_scale.check: overflow = 1 if any element of gradient is infinite or NaN
 //
-// Buffers      gradient [len] as `index`, the bits of f32 (u32, or vec4<u32> where len is a multiple of 4); overflow [1]
-// Who          one invocation an elem; the grid covers len
-// Numerics     by the bits: compilers may take x != x for false. All that write write the same, so that their order does
-//              not matter
-// Where        memory-bound: 4 bytes an element
+// Buffers      gradient [len] as `index`, the bits of f32 (u32, or vec4<u32> if len is a multiple of 4); overflow [1]
+// Who          one invocation per elem; the grid covers len
+// Numerics     tests the bits: compilers may assume that x != x is false. All writers write the same value, so their order
+//              does not matter
+// Where        memory-bound: 4 bytes per element
 //
 // needs: WORKGROUP, grid_index, index
 

@@ -1,6 +1,6 @@
-// loss_scale.update: whether the step is taken, and the scale of the next one
+// loss_scale.update: decides whether the step is taken, and the scale of the next one
 //
-// unscale = 1 / scale. On overflow skip = 1, scale /= 2, good = 0; else skip = 0, Adam's corrections take a step, and
+// unscale = 1 / scale. On overflow skip = 1, scale /= 2, good = 0; else skip = 0, Adam's corrections advance by a step, and
 // scale *= 2 after GROWTH_INTERVAL good steps. Clears overflow.
 //
 // Buffers      overflow [1]; loss_scale

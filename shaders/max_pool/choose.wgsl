@@ -1,5 +1,5 @@
-// The window [p, q] of an image: its maximum, the value that was read there, and h W + w of the first maximum in row-major order. A
-// NaN wins always, and only a NaN wins against it, as in PyTorch.
+// The window [p, q] of an image: its maximum, the input value there, and h W + w of the first maximum in row-major order. A NaN
+// is larger than everything except a later NaN, as in PyTorch.
 //
 // needs: C, H, KERNEL, STRIDE_H, STRIDE_W, W, bools, elem, index, input, input_through, input_vectors
 // gives: Choice
@@ -12,7 +12,7 @@ struct Choice {
     at: index,
 }
 
-// By its bits: compilers may take x != x for false.
+// Tests the bits: compilers may assume that x != x is false.
 fn is_nan(x: elem) -> bools {
     return (bitcast<index>(x) & index(0x7fffffffu)) > index(0x7f800000u);
 }

@@ -2,8 +2,8 @@
 //
 // Buffers      input [N, H, W, C], through prologue/input_*.wgsl; grad_output [N, P, Q, C]; grad_input [N, H, W, C]; as
 //              `elem` along C
-// Who          one invocation an elem of the input, which gathers: overlapping windows need no atomics; the grid
-//              covers N H W C; what a window chose is found again
+// Who          one invocation per elem of the input, which gathers: overlapping windows need no atomics; the grid
+//              covers N H W C; the choice of a window is recomputed
 // Numerics     at most (KERNEL / STRIDE)^2 terms, added in row-major order of the windows
 //
 // needs: C, H, KERNEL, N, P, Q, STRIDE_H, STRIDE_W, W, WORKGROUP, choose, elem, grid_index, index, stored

@@ -1,15 +1,15 @@
-// max_pool.grad_input with the sums that batch norm goes back through: grad_input[n, h, w, c] = grad_output of the window that
+// max_pool.grad_input with the sums for batch norm's backward pass: grad_input[n, h, w, c] = grad_output of the window that
 // covers (h, w), if it chose it, and over each chunk of windows the sums of g and of g * (input - mean) inv_std, where g is
 // grad_output, times the activation's slope at what the window chose
 //
 // Buffers      input [N, H, W, C], through prologue/input_norm_activation.wgsl; grad_output [N, P, Q, C]; grad_input
 //              [N, H, W, C]; workspace [CHUNKS, 2, C], which batch_norm/grad_statistics_merge*.wgsl adds up; as `elem` along C
-// Who          one invocation an elem of channels and one chunk of CHUNK tiles of KERNEL x KERNEL pixels; lanes lie along
-//              the channels; the tiles [DOWN, ACROSS] of an image are its windows, and at its lower and right edges what
-//              no window covers
-// Numerics     grad_input exact; f32 sums; inv_std is taken out of the sum
-// Source       the sums over all pixels have a term other than 0 only where a window chose: the gradient is not read
-//              again, nor is what was pooled
+// Who          one invocation per elem of channels and one chunk of CHUNK tiles of KERNEL x KERNEL pixels; lanes run along
+//              the channels; the tiles [DOWN, ACROSS] of an image are its windows and, at its lower and right edges, the
+//              pixels that no window covers
+// Numerics     grad_input exact; f32 sums; inv_std is factored out of the sum
+// Source       terms of the sums over all pixels are nonzero only at the pixels that windows chose, so neither the gradient nor
+//              the pooled values are read again
 //
 // needs: ACROSS, C, CHUNK, CHUNKS, DOWN, H, KERNEL, P, Q, TILES, W, WORKGROUP, activate_grad, affine, choose, elem
 // needs: grid_index, index, input_vectors, stored

@@ -1,11 +1,11 @@
 // prepare.images: bytes -> rotate and translate -> bilinear resize -> normalise, in one pass
 //
 // An output pixel (oy, ox) lies at x = clamp((ox + 0.5) W / OW - 0.5, 0, W - 1) of the source, likewise y. The image's
-// transform [a, b, tx, c, d, ty] leads to (a x + b y + tx, c x + d y + ty), where four neighbours are blended;
+// transform [a, b, tx, c, d, ty] maps it to (a x + b y + tx, c x + d y + ty), where four neighbours are interpolated;
 // neighbours outside the image are 0. output = (value / 255 - mean) / std.
 //
 // Buffers      images [N, H, W, C] bytes, four in a u32, lowest first; transforms [N, 6]; output [N, OH, OW, C]
-// Who          one invocation an output pixel, all its channels; the grid covers N OH OW
+// Who          one invocation per output pixel, all its channels; the grid covers N OH OW
 // Numerics     f32; the identity transform gives PyTorch's interpolate(bilinear, align_corners = false)
 //
 // needs: C, H, MEAN, N, OH, OW, STD, W, WORKGROUP, grid_index, stored
@@ -41,7 +41,7 @@ fn main(
     let t = n * 6u;
     let sx = transforms[t] * x + transforms[t + 1u] * y + transforms[t + 2u];
     let sy = transforms[t + 3u] * x + transforms[t + 4u] * y + transforms[t + 5u];
-    // Far outside everything is 0; the clamp keeps the conversion to integers defined.
+    // Everything far outside is 0; the clamp keeps the conversion to integers defined.
     let left = clamp(floor(sx), -2.0, f32(W));
     let top = clamp(floor(sy), -2.0, f32(H));
     let fx = clamp(sx - left, 0.0, 1.0);

@@ -1,10 +1,10 @@
 // roofline, memory: output = input
 //
 // Buffers      input, output [LEN], as vec4<f32>
-// Who          PARTS vectors an invocation, STRIDE apart: neighbours, or a workgroup apart so that neighbouring invocations
-//              read neighbours; the grid covers LEN, a multiple of what a workgroup copies
+// Who          PARTS vectors per invocation, STRIDE apart: adjacent, or a workgroup apart so that neighbouring invocations
+//              read adjacent vectors; the grid covers LEN, a multiple of a workgroup's copy
 // Numerics     exact
-// Where        no kernel: what an adapter's memory reaches, to measure kernels by
+// Where        not a kernel: a probe of an adapter's peak memory bandwidth
 //
 // needs: LEN, PARTS, STRIDE, WORKGROUP, grid_index
 

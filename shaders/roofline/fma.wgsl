@@ -1,9 +1,9 @@
 // roofline, arithmetic: twelve independent chains of x = x * a + b in each invocation, ROUNDS * 16 long
 //
-// Buffers      output [WORKGROUPS * WORKGROUP]: the sum of the chains, so that no compiler leaves them out
-// Who          one invocation an element
+// Buffers      output [WORKGROUPS * WORKGROUP]: the sum of the chains, so that no compiler removes them
+// Who          one invocation per element
 // Numerics     |a| < 1: the chains tend to b / (1 - a), never to a denormal or infinite number
-// Where        no kernel: what an adapter reaches with everything in registers, to measure kernels by
+// Where        not a kernel: a probe of an adapter's peak arithmetic rate, everything in registers
 //
 // needs: ROUNDS, WORKGROUP
 
@@ -12,7 +12,7 @@
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let i = workgroup.x * WORKGROUP + local;
-    // Unknown to a compiler.
+    // Not a compile-time constant.
     let a = vec4<f32>(0.5 + f32(i & 255u) * 0.001);
     let b = vec4<f32>(1.0 + f32(local) * 0.01);
     var x = b;

@@ -1,12 +1,12 @@
 // roofline, memory: output = -output, in place
 //
-// A processor's cache reads a line before it writes to it, so that a copy moves three bytes for the two that count; an
-// optimiser's update, which reads what it writes, does not, and neither does this.
+// A CPU's cache reads a line before writing to it, so a copy moves three bytes for every two that count. An in-place update,
+// like an optimiser's, does not have this overhead.
 //
 // Buffers      output [LEN], as vec4<f32>
-// Who          one vector an invocation; the grid covers LEN
+// Who          one vector per invocation; the grid covers LEN
 // Numerics     exact
-// Where        no kernel, as roofline/copy.wgsl
+// Where        not a kernel, as roofline/copy.wgsl
 //
 // needs: LEN, WORKGROUP, grid_index
 

@@ -1,10 +1,10 @@
 // sgd.update, without momentum: parameter -= learning_rate * g, where g = gradient * unscale + WEIGHT_DECAY * parameter;
-//              nothing where the step is skipped
+//              nothing if the step is skipped
 //
-// Buffers      control; loss_scale where gradients carry the loss's scale; gradient, parameter [len], as `elem`
-// Who          one invocation an elem; the grid covers len
+// Buffers      control; loss_scale if gradients are scaled; gradient, parameter [len], as `elem`
+// Who          one invocation per elem; the grid covers len
 // Numerics     f32; unscaling is exact, as the scale is a power of two
-// Where        memory-bound: 12 bytes an element
+// Where        memory-bound: 12 bytes per element
 //
 // needs: Control, WEIGHT_DECAY, WORKGROUP, elem, grid_index, skipped, unscale
 

@@ -1,12 +1,12 @@
 // sgd.update, with momentum: velocity = MOMENTUM velocity + g,  parameter -= learning_rate * velocity, or with NESTEROV
 //              learning_rate * (g + MOMENTUM velocity), where g = gradient * unscale + WEIGHT_DECAY * parameter;
-//              nothing where the step is skipped
+//              nothing if the step is skipped
 //
-// Buffers      control; loss_scale where gradients carry the loss's scale; gradient, parameter, velocity [len], as `elem`
-// Who          one invocation an elem; the grid covers len
+// Buffers      control; loss_scale if gradients are scaled; gradient, parameter, velocity [len], as `elem`
+// Who          one invocation per elem; the grid covers len
 // Numerics     f32; unscaling is exact, as the scale is a power of two
 // Source       Sutskever et al. (2013), in PyTorch's form
-// Where        memory-bound: 20 bytes an element
+// Where        memory-bound: 20 bytes per element
 //
 // needs: Control, MOMENTUM, NESTEROV, WEIGHT_DECAY, WORKGROUP, elem, grid_index, skipped, unscale
 

@@ -3,7 +3,7 @@
 //
 // Buffers      input [ROWS, COLUMNS] as `stored`; affine [4, COLUMNS] (mean, scale, shift, inv_std) as `elem`; workspace
 //              [CHUNKS, 2, COLUMNS] as `elem`, which batch_norm/grad_statistics_merge*.wgsl adds up
-// Numerics     in order of the rows; inv_std is taken out of the sum
+// Numerics     in order of the rows; inv_std is factored out of the sum
 //
 // needs: COLUMNS, activate_grad, elem, stored
 // gives: input, workspace, affine, sum_g, sum_gx
@@ -19,7 +19,7 @@
 var<private> sum_g: elem = elem(0.0);
 var<private> sum_gx: elem = elem(0.0);
 
-// Begins another chunk.
+// Starts a new chunk.
 fn forget() {
     sum_g = elem(0.0);
     sum_gx = elem(0.0);

@@ -1,11 +1,11 @@
 // Per-column statistics over a chunk of rows, for the batch norm after this layer: mean and M2 (the sum of squared deviations)
-// of a column of `elem`, of which a row has COLUMNS. observe(i, y) takes result i as it is stored: in f16 an outlier's rounding
-// shows in the variance.
+// of a column of `elem`, of which a row has COLUMNS. observe(i, y) takes result i as stored: in f16 the rounding of an outlier
+// is visible in the variance.
 //
 // Buffers      workspace [CHUNKS, 2, COLUMNS], which batch_norm/statistics_merge*.wgsl merges
-// Numerics     sums of d and d^2 about the chunk's first value, M2 = sum d^2 - (sum d)^2 / n. The first value is one of the
-//              chunk's, so its own squared deviation is at most M2 and (sum d)^2 / n at most n M2: whatever the mean, the
-//              difference loses a factor of n (8 to some 256) of f32's precision at worst. A chunk of equal values has M2 = 0
+// Numerics     sums of d and d^2 about the chunk's first value, M2 = sum d^2 - (sum d)^2 / n. The first value belongs to the
+//              chunk, so its squared deviation is at most M2 and (sum d)^2 / n at most n M2: whatever the mean, the difference
+//              loses at worst a factor of n (8 to about 256) of f32's precision. A chunk of equal values has M2 = 0
 //
 // needs: COLUMNS, elem
 // gives: workspace, begun, first, sum_d, sum_d2
@@ -23,7 +23,7 @@ var<private> first: elem = elem(0.0);
 var<private> sum_d: elem = elem(0.0);
 var<private> sum_d2: elem = elem(0.0);
 
-// Begins another chunk.
+// Starts a new chunk.
 fn forget() {
     begun = false;
     first = elem(0.0);

@@ -1,4 +1,4 @@
-// The values that the host sets before each step; the same struct as ops::Control.
+// The values that the host uploads before each step; the same struct as ops::Control.
 //
 // needs: nothing
 // gives: Control

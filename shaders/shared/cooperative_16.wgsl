@@ -1,4 +1,4 @@
-// Matrices of 16 x 16 for shared/matmul_cooperative.wgsl, as Vulkan has them: they are loaded from vec4.
+// 16 x 16 matrices for shared/matmul_cooperative.wgsl, as in Vulkan: loaded from vec4.
 //
 // needs: slab_a, slab_b
 // gives: SIDE, Left, Right, Sum, Slab, SLAB_LANES
@@ -11,7 +11,7 @@ alias Left = coop_mat16x16<f16, A>;
 alias Right = coop_mat16x16<f16, B>;
 alias Sum = coop_mat16x16<f32, C>;
 
-// What slabs consist of, and how many values that is.
+// The element of slabs, and its number of values.
 alias Slab = vec4<f16>;
 const SLAB_LANES: u32 = 4u;
 

@@ -1,4 +1,4 @@
-// Matrices of 8 x 8 for shared/matmul_cooperative.wgsl, as Metal has them: they are loaded from single values.
+// 8 x 8 matrices for shared/matmul_cooperative.wgsl, as in Metal: loaded from single values.
 //
 // needs: slab_a, slab_b
 // gives: SIDE, Left, Right, Sum, Slab, SLAB_LANES
@@ -11,7 +11,7 @@ alias Left = coop_mat8x8<f16, A>;
 alias Right = coop_mat8x8<f16, B>;
 alias Sum = coop_mat8x8<f32, C>;
 
-// What slabs consist of, and how many values that is.
+// The element of slabs, and its number of values.
 alias Slab = f16;
 const SLAB_LANES: u32 = 1u;
 

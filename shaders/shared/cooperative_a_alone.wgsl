@@ -1,4 +1,4 @@
-// Matrix A of shared/matmul_cooperative.wgsl is loaded as it is, so no vectors of a batch norm go with it.
+// Matrix A of shared/matmul_cooperative.wgsl is loaded without a prologue, so there are no batch norm vectors.
 //
 // needs: nothing
 // gives: VectorsA

@@ -11,7 +11,7 @@
 // gives: finish(row0: u32, column: u32, subgroup: u32, lane: u32)
 
 const SHARERS: u32 = 16u;
-// Quads of a line of blocks, of four subgroups side by side.
+// Quads of a line of blocks of four adjacent subgroups.
 const QUADS: u32 = SIDE;
 
 var<private> seen: f32 = 0.0;
@@ -26,7 +26,7 @@ fn has_rows(lane: u32) -> bool {
     return lane < 2u * SIDE;
 }
 
-// Among the invocations that share its columns.
+// The invocation's index among those that share its columns.
 fn sharer(subgroup: u32, lane: u32) -> u32 {
     return subgroup / 4u * (SHARERS / 2u) + lane / (SIDE / 4u);
 }
@@ -49,7 +49,7 @@ fn tile_sum(subgroup: u32, lane: u32, mine: vec4<f32>) -> vec4<f32> {
     return sum;
 }
 
-// Behind a line of blocks: what its columns give, for the first of those that share them to hand on.
+// Called after each line of blocks: reduces the statistics of its columns; the first of the invocations that share them reports.
 fn finish(row0: u32, column: u32, subgroup: u32, lane: u32) {
     let both = columns_of_tile(row0, subgroup, lane);
     if has_rows(lane) && sharer(subgroup, lane) == 0u && column < N {
@@ -57,6 +57,6 @@ fn finish(row0: u32, column: u32, subgroup: u32, lane: u32) {
     }
     forget();
     seen = 0.0;
-    // The next blocks pass where the sums lay.
+    // The next blocks reuse the memory of the sums.
     workgroupBarrier();
 }

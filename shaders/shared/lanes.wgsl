@@ -1,15 +1,15 @@
 // A matrix product in the registers of one subgroup of LANES invocations: sums[row, column] += x[row, part] w[part, column]
 //
 // Each lane loads the left operand of its own row (BLOCKED of them) and the right operand of its own V vectors of
-// columns. Rows are handed round the lanes, one row at a time, so that a load serves LANES times what it would alone.
+// columns. Rows are broadcast across the lanes, one row at a time, so that each load is used LANES times.
 //
 // Constants    LANES, the subgroup's size; BLOCKED, rows a lane loads; V, vectors of columns a lane owns; PART, values of
-//              the inner dimension that a `part` holds
+//              the inner dimension in a `part`
 // Who          lane l holds row b LANES + l of x and its own columns of w; every lane gets the sums of all ROWS rows for
-//              its own columns. The loops unroll, so that the sums live in registers and each shuffle has a literal lane.
+//              its own columns. The loops unroll, so that the sums stay in registers and each shuffle has a literal lane.
 //              All lanes of the subgroup must call it together
 // Numerics     the PART products are added first, then to the sum: short chains, in a fixed order
-// Where        software adapters, where a load costs a loop over the lanes and a shuffle one instruction
+// Where        software adapters, where a load is a loop over the lanes and a shuffle is one instruction
 //
 // needs: BLOCKED, LANES, PART, V, columns, part
 // gives: ROWS, Rows, Weights, Sums

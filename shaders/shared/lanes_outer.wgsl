@@ -1,18 +1,18 @@
 // An outer product in the registers of one subgroup of LANES invocations: sums[row, column] += left[term, row] right[term,
 // column] over STEP terms
 //
-// Constants    LANES, V, PART and `columns` as shared/lanes.wgsl; PARTS, of the file behind: the rows of the result / PART;
+// Constants    LANES, V, PART and `columns` as shared/lanes.wgsl; PARTS, from the next file: the rows of the result / PART;
 //              MOST_ROW_LANES, at most LANES
 // Who          lane l of the first ROW_LANES holds the left side of PART rows, every lane the right side of its own columns;
 //              every lane gets the sums of all ROW_LANES PART rows for its own columns. Each index is a loop's own counter:
-//              Mesa unrolls such loops, and then the sums lie in registers. All lanes of the subgroup must call it together
+//              Mesa unrolls such loops, which keeps the sums in registers. All lanes of the subgroup must call it together
 // Numerics     the STEP terms are added first, then to the sum
 //
 // needs: MOST_ROW_LANES, PART, PARTS, V, columns, part
 // gives: STEP, ROW_LANES, Left, Right, Sums
 // gives: multiply_add(sums: ptr<function, Sums>, left: ptr<function, Left>, right: ptr<function, Right>)
 
-// Terms that are loaded together.
+// Terms loaded together.
 const STEP: u32 = 4u;
 const ROW_LANES: u32 = min(MOST_ROW_LANES, PARTS);
 alias Left = array<part, STEP>;

@@ -1,4 +1,4 @@
-// The state of the loss's scaling; the same struct as ops::LossScale.
+// The loss-scaling state; the same struct as ops::LossScale.
 //
 // needs: nothing
 // gives: LossScale

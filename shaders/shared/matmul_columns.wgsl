@@ -1,5 +1,5 @@
-// Epilogue of shared/matmul_tiled.wgsl with per-column statistics: column_statistics(...) takes the finished tile's columns, a
-// quad of them at a time, and adds over their rows in the workgroup memory of the slabs, which are no longer needed.
+// Epilogue of shared/matmul_tiled.wgsl with per-column statistics: column_statistics(...) takes the finished tile's columns, one
+// quad at a time, and reduces over their rows in the workgroup memory of the slabs, which are no longer needed.
 //
 // needs: INVOCATIONS_M, INVOCATIONS_N, QUADS_N, TILE_N, column_statistics, slab_a
 // gives: tile_sum(mine_m: u32, mine_n: u32, mine: vec4<f32>) -> vec4<f32>

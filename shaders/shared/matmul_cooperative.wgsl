@@ -1,24 +1,24 @@
 // A matrix product on matrix units: put(row, column, split) = sum over k of a(row, k) * b(k, column), f16 to f32
 //
-// The files in front of this one declare the buffers and say what the matrices are: load_a(row, k, vectors) and load_b(k,
-// column, vectors) give four f16 that lie together in memory, along k where A_ALONG_K or B_ALONG_K is set, else along the rows
-// or the columns, and 0 beyond the edges. `vectors` is what vectors_a or vectors_b gives for where they begin along that, be it
-// beyond an edge: an invocation's loads of a slab all begin there, so that what batch norm needs is loaded once. put(row,
-// column, split, values) takes four results of a row; finish(...) is called behind each of a subgroup's two lines of blocks,
-// with the first column of the quad that the invocation put results of. M, N, K are the extents, multiples of 4 along what
-// lies together; SPLITS parts of K are worked by different workgroups.
+// The preceding files declare the buffers and the matrices: load_a(row, k, vectors) and load_b(k, column, vectors) load four
+// adjacent f16, along k if A_ALONG_K or B_ALONG_K is set, else along the rows or the columns, and 0 beyond the edges. `vectors`
+// is the result of vectors_a or vectors_b for their first coordinate in that direction, even if that is beyond an edge: all of
+// an invocation's loads of a slab start there, so that the vectors of batch norm are loaded once. put(row, column, split,
+// values) takes four results of a row; finish(...) is called after each of a subgroup's two lines of blocks, with the first
+// column of the quad whose results the invocation has put. M, N, K are the extents, multiples of 4 in the direction of the
+// loads; SPLITS parts of K are computed by different workgroups.
 //
 // Buffers      those that the fragments before this one declare
-// Who          one workgroup of 8 subgroups of 32 a TILE x TILE tile of the result, one subgroup TILE/2 x TILE/4 of it: 4 x 2
-//              named sums of SIDE x SIDE, as matrices cannot be in arrays. Slabs of SLAB along k pass through workgroup
-//              memory; the next slab is on its way in registers while this one is multiplied; the grid covers the tiles
-//              times SPLITS. Results pass through workgroup memory, because a matrix has no elements
-// Sides        shared/cooperative_16.wgsl or shared/cooperative_8.wgsl in front of this one: SIDE, the matrices, what slabs
-//              consist of
-// Banks        a line of a slab is 16 bytes longer than its contents, so that the eight lines which a matrix load touches
-//              together begin in different banks; lines stay multiples of the 16 bytes that such loads ask for
+// Who          one workgroup of 8 subgroups of 32 per TILE x TILE tile of the result, one subgroup per TILE/2 x TILE/4 of it:
+//              4 x 2 named sums of SIDE x SIDE, because matrices cannot be in arrays. Slabs of SLAB along k are staged in
+//              workgroup memory; the next slab is prefetched into registers while this one is multiplied; the grid covers the
+//              tiles times SPLITS. Results pass through workgroup memory, because matrix elements are not accessible
+// Sides        shared/cooperative_16.wgsl or shared/cooperative_8.wgsl before this file: SIDE, the matrices, the element of
+//              slabs
+// Banks        a line of a slab is 16 bytes longer than its contents, so that the eight lines of one matrix load begin in
+//              different banks; lines stay multiples of the 16 bytes that such loads require
 // Numerics     products are exact in f32; the order of the sums inside a block is the hardware's, across blocks that of k
-// Where        GPUs with subgroups of 32 that multiply 16 x 16 x 16 or 8 x 8 x 8 f16 to f32, behind a self-test
+// Where        GPUs with subgroups of 32 that multiply 16 x 16 x 16 or 8 x 8 x 8 f16 to f32, after a self-test
 //
 // needs: A_ALONG_K, B_ALONG_K, K, Left, M, N, Right, SIDE, SLAB_LANES, SPLITS, Slab, Sum, finish, load_a
 // needs: load_b, put, put_a, put_b, vectors_a, vectors_b
@@ -31,10 +31,10 @@ const TILES_N: u32 = (N + TILE - 1u) / TILE;
 // Each part of K is a whole number of slabs.
 const PART: u32 = (K + SPLITS * SLAB - 1u) / (SPLITS * SLAB) * SLAB;
 const INVOCATIONS: u32 = 256u;
-// Vectors of four that an invocation moves a slab. A line is a part of INVOCATIONS vectors.
+// Vectors of four that an invocation stages per slab. A line's vectors divide INVOCATIONS.
 const MOVES: u32 = TILE * SLAB / 4u / INVOCATIONS;
 
-// A slab is lines along what lies together: [TILE][SLAB] along k, else [SLAB][TILE]. Their lengths in values.
+// A slab consists of lines in the direction of the loads: [TILE][SLAB] along k, else [SLAB][TILE]. Their lengths in values.
 const A_LINE: u32 = select(TILE, SLAB, A_ALONG_K);
 const B_LINE: u32 = select(TILE, SLAB, B_ALONG_K);
 const A_PITCH: u32 = A_LINE + 8u;
@@ -89,7 +89,7 @@ fn right(k: u32, column: u32) -> Right {
     return coopLoadT<Right>(&slab_b[(k * B_PITCH + column) / SLAB_LANES], B_PITCH / SLAB_LANES);
 }
 
-// Hands a block of results on; `row` and `column` are where it begins. All invocations must call it together.
+// Stores a block of results that begins at `row` and `column`. All invocations must call it together.
 fn hand_on(sum: Sum, row: u32, column: u32, split: u32, subgroup: u32, lane: u32) {
     coopStoreT(sum, &results[subgroup * SIDE * SIDE], SIDE);
     workgroupBarrier();
@@ -112,7 +112,7 @@ fn main(
     @builtin(subgroup_id) subgroup: u32,
     @builtin(subgroup_invocation_id) lane: u32,
 ) {
-    // As shared/grid.wgsl has it: the validator takes only this for uniform, and matrices need uniform control flow.
+    // As shared/grid.wgsl: the validator accepts only this as uniform, and matrices need uniform control flow.
     let group = workgroup.y * workgroups.x + workgroup.x;
     if group >= TILES_M * TILES_N * SPLITS {
         return;
@@ -121,7 +121,7 @@ fn main(
     let column0 = group % TILES_N * TILE;
     let split = group / (TILES_M * TILES_N);
     let end = min(split * PART + PART, K);
-    // Where the subgroup's part of the tile begins.
+    // The origin of the subgroup's part of the tile.
     let my_row = subgroup / 4u * (4u * SIDE);
     let my_column = subgroup % 4u * (2u * SIDE);
     var s00 = Sum();

@@ -2,8 +2,8 @@
 // N is a multiple of 4.
 //
 // Who          the workgroup of a tile; shared/matmul_columns.wgsl
-// Numerics     the rows of an invocation first, then the invocations in order; results are taken before they are rounded for
-//              their storage
+// Numerics     the rows of an invocation first, then the invocations in order; results are used before they are rounded for
+//              storage
 //
 // needs: M, N, QUADS_M, TILE_M, forget, give, observe, sum_g, sum_gx, tile_sum
 // gives: add_row(row: u32, column: u32, gradient: vec4<f32>)

@@ -4,7 +4,7 @@
 // Buffers      workspace [TILES_M, 2, N] as vec4, which batch_norm/statistics_merge*.wgsl merges; a tile's rows are a chunk
 // Who          the workgroup of a tile; shared/matmul_columns.wgsl
 // Numerics     the rows of an invocation first, then the invocations in order; squares are about the tile's own mean.
-//              Rows beyond M are 0 in the sums and left out of the squares. The bias moves the mean and nothing else
+//              Rows beyond M are 0 in the sums and excluded from the squares. The bias changes only the mean
 //
 // needs: M, N, QUADS_M, TILE_M, bias, tile_sum
 // gives: workspace

@@ -1,23 +1,23 @@
 // A matrix product, tile by tile through workgroup memory: result(row, column) = sum over k of a(row, k) * b(k, column)
 //
-// The files in front of this one declare the buffers and say what the matrices are: load_a(row, k) and load_b(k, column)
-// give four neighbours as a vec4, along k where A_ALONG_K (B_ALONG_K), else along the rows (columns), and 0 beyond the
-// edges; store(row, column, split, values) takes four columns of a result. M, N, K are the extents; SPLITS parts of K are
-// worked by different workgroups. statistics(...) sees the finished tile.
+// The preceding files declare the buffers and the matrices: load_a(row, k) and load_b(k, column) load four neighbours as a
+// vec4, along k if A_ALONG_K (B_ALONG_K) is set, else along the rows (columns), and 0 beyond the edges; store(row, column,
+// split, values) takes four columns of a result. M, N, K are the extents; SPLITS parts of K are computed by different
+// workgroups. statistics(...) gets the finished tile.
 //
 // Buffers      those that the fragments before this one declare
-// Who          one workgroup a TILE_M x TILE_N tile of the result. An invocation has QUADS_M x QUADS_N quads of 4x4
-//              results, a half of the tile apart, so that neighbours read neighbouring vec4 of a slab: with 2x2 quads 4
-//              vec4 loads from workgroup memory serve 64 multiply-adds, 16 bytes a 16 multiply-adds, and take 64 registers
-//              for the sums, 16 for a step's operands and 4 to 12 for the next slab. Slabs of SLAB along k lie twice in
-//              workgroup memory: while one is worked the next is loaded to registers and put into the other, so that a
-//              slab costs one barrier. The grid covers the tiles times SPLITS
-// Traffic      a slab loads (TILE_M + TILE_N) SLAB values for TILE_M TILE_N SLAB multiply-adds: at 128 x 128 one byte of
-//              the caches an 16 multiply-adds, at 64 x 64 half as many
+// Who          one workgroup per TILE_M x TILE_N tile of the result. An invocation has QUADS_M x QUADS_N quads of 4x4
+//              results, half a tile apart, so that neighbours read neighbouring vec4 of a slab: with 2x2 quads, 4 vec4
+//              loads from workgroup memory serve 64 multiply-adds, 16 bytes per 16 multiply-adds, with 64 registers for
+//              the sums, 16 for a step's operands and 4 to 12 for the next slab. Slabs of SLAB along k are double-buffered
+//              in workgroup memory: while one is multiplied, the next is loaded into registers and stored to the other, so
+//              that a slab costs one barrier. The grid covers the tiles times SPLITS
+// Traffic      a slab loads (TILE_M + TILE_N) SLAB values for TILE_M TILE_N SLAB multiply-adds: at 128 x 128 one byte from
+//              the caches per 16 multiply-adds, at 64 x 64 per 8
 // Numerics     each result is summed in order of k by one invocation
-// Source       the tiling of every library's product; Volkov and Demmel, "Benchmarking GPUs to tune dense linear algebra"
-//              (2008), for sums in registers
-// Where        hardware GPUs, any extents; software adapters want kernels without workgroup memory
+// Source       the usual GEMM tiling; Volkov and Demmel, "Benchmarking GPUs to tune dense linear algebra" (2008), for sums in
+//              registers
+// Where        hardware GPUs, any extents; software adapters prefer kernels without workgroup memory
 //
 // needs: A_ALONG_K, B_ALONG_K, K, M, N, QUADS_M, QUADS_N, SLAB, SPLITS, TILE_M, TILE_N, finish, grid_index
 // needs: load_a, load_b, store
@@ -31,7 +31,7 @@ const TILES_N: u32 = (N + TILE_N - 1u) / TILE_N;
 // Each part of K is a whole number of slabs.
 const PART: u32 = (K + SPLITS * SLAB - 1u) / (SPLITS * SLAB) * SLAB;
 
-// A row of a slab in vec4, one more than the tile's: so that stores along k spread over the banks.
+// A row of a slab in vec4, one more than the tile's, so that stores along k spread over the banks.
 const PITCH_A: u32 = TILE_M / 4u + 1u;
 const PITCH_B: u32 = TILE_N / 4u + 1u;
 // vec4 of a slab, and how many of them an invocation loads.
@@ -43,7 +43,7 @@ const LOADS_B: u32 = (COUNT_B + INVOCATIONS - 1u) / INVOCATIONS;
 var<workgroup> slab_a: array<vec4<f32>, 2u * SLAB * PITCH_A>;
 var<workgroup> slab_b: array<vec4<f32>, 2u * SLAB * PITCH_B>;
 
-// Where vec4 `i` of a slab lies: along the tile and along k.
+// The position of vec4 `i` of a slab: along the tile and along k.
 fn place(i: u32, tile: u32, along_k: bool) -> vec2<u32> {
     if along_k {
         return vec2(i / (SLAB / 4u), i % (SLAB / 4u) * 4u);
@@ -90,8 +90,8 @@ struct Quads {
     q11: mat4x4<f32>,
 }
 
-// Adds the products of one k, whose rows and columns are from vec4 `at_a` and `at_b` of the slabs on. Called several times
-// in a turn: then the loads of one k are under way while another is multiplied, and their distances are constants.
+// Adds the products of one k, whose rows and columns start at vec4 `at_a` and `at_b` of the slabs. Called several times per
+// iteration, so that the loads of one k overlap with the products of another, at constant offsets.
 fn multiply(quads: ptr<function, Quads>, at_a: u32, at_b: u32) {
     let a0 = slab_a[at_a];
     let b0 = slab_b[at_b];
@@ -136,7 +136,7 @@ fn main(
     var next_a: array<vec4<f32>, LOADS_A>;
     var next_b: array<vec4<f32>, LOADS_B>;
     var quads: Quads;
-    // One turn more than there are slabs: the first only loads.
+    // One iteration more than slabs: the first only loads.
     var half = 0u;
     for (var k0 = split * PART; k0 < end + SLAB; k0 += SLAB) {
         let more = k0 < end;

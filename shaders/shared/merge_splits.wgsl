@@ -1,9 +1,9 @@
-// The second dispatch of a product whose K is split: result[i] = sum over the splits of workspace[split, i]
+// The second dispatch of a split-K product: result[i] = sum over the splits of workspace[split, i]
 //
-// Buffers      workspace [SPLITS, LEN] as `elem`; `result` [LEN] is declared by the file in front of this one with
+// Buffers      workspace [SPLITS, LEN] as `elem`; `result` [LEN] is declared by the preceding file with
 //              fn keep(i, sum)
-// Who          one invocation an element; the grid covers LEN
-// Numerics     the parts are added in order
+// Who          one invocation per element; the grid covers LEN
+// Numerics     the splits are added in order
 //
 // needs: LEN, SPLITS, WORKGROUP, elem, grid_index, keep
 

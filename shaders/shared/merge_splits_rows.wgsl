@@ -1,10 +1,10 @@
-// The second dispatch of a product whose K is split, where its columns are looked at besides:
+// The second dispatch of a split-K product with per-column statistics:
 // result[row, column] = sum over the splits of parts[split, row, column]
 //
-// Buffers      parts [SPLITS, ROWS, COLUMNS] as `elem`; the result is declared by a file in front of this one with
-//              fn keep(i, sum), which returns what it stores; shared/chunk_*statistics.wgsl has the others
-// Who          one invocation an elem of a row and a chunk of CHUNK rows; lanes lie along the row
-// Numerics     the parts are added in order
+// Buffers      parts [SPLITS, ROWS, COLUMNS] as `elem`; the result is declared by a preceding file with
+//              fn keep(i, sum), which returns what it stores; shared/chunk_*statistics.wgsl declares the others
+// Who          one invocation per elem of a row and a chunk of CHUNK rows; lanes run along the row
+// Numerics     the splits are added in order
 //
 // needs: CHUNK, CHUNKS, COLUMNS, ROWS, SPLITS, WORKGROUP, elem, grid_index, keep, observe, report
 

@@ -11,7 +11,7 @@
 // Invocations of the workgroup.
 const MERGERS: u32 = 256u;
 
-// A set of values: how many, their mean, the sum of their squared deviations.
+// A set of values: count, mean, sum of squared deviations.
 struct Moments {
     count: f32,
     mean: f32,
@@ -30,7 +30,7 @@ fn merge(a: Moments, b: Moments) -> Moments {
     return Moments(total, a.mean + delta * share, a.m2 + b.m2 + delta * delta * (a.count * share));
 }
 
-// Those of all invocations, for the first of them. All must call it.
+// The moments over all invocations, valid in the first one. All must call it.
 fn merge_all(local: u32, mine: Moments) -> Moments {
     moments_scratch[local] = mine;
     workgroupBarrier();

@@ -1,4 +1,4 @@
-// Winograd, output transform: the bias that is added.
+// Winograd, output transform: adds the bias.
 //
 // Buffers      bias [C] as `elem`
 //

@@ -1,4 +1,4 @@
-// Winograd's F(2, 3) in one dimension: two outputs of a filter of three from four inputs with four products instead of
+// Winograd's F(2, 3) in one dimension: two outputs of a three-tap filter from four inputs with four products instead of
 // six, at the points 0, 1, -1 and infinity: y = At [(G g) * (Bt d)]. In two dimensions each transform is applied to the
 // columns and to the rows: 16 products instead of 36.
 //

@@ -1,9 +1,9 @@
-// Winograd's F(4, 3) in one dimension: four outputs of a filter of three from six inputs with six products instead of
+// Winograd's F(4, 3) in one dimension: four outputs of a three-tap filter from six inputs with six products instead of
 // twelve, at the points 0, 1, -1, 2, -2 and infinity: y = At [(G g) * (Bt d)]. In two dimensions each transform is
 // applied to the columns and to the rows: 36 products instead of 144.
 //
-// Numerics     the constants of Bt and At amplify rounding: 5.6 times that of a sum of three products at the worst
-//              output (RMS), so 31 times in two dimensions; 3.3 and 11 on average
+// Numerics     the constants of Bt and At amplify rounding errors: 5.6 times (RMS) at the worst output, compared with a sum
+//              of three products, so 31 times in two dimensions; 3.3 and 11 times on average
 // Source       Lavin, Gray: "Fast algorithms for convolutional neural networks" (2016)
 //
 // needs: elem

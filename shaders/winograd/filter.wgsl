@@ -1,10 +1,10 @@
 // Winograd, filter transform: points[i, j, row, column] = (G g Gt)[i, j] of the 3x3 filter of a row and a column
 //
-// The file in front says which: `tap(t, row, column)` is the filter's t-th value, 0 beyond the weights' extents, and `place(index)`
-// the row and the column of an invocation.
+// The preceding file chooses the filter: `tap(t, row, column)` is its t-th value, 0 beyond the weights' extents, and
+// `place(index)` is the row and the column of an invocation.
 //
 // Buffers      points [POINTS, POINTS, ROWS, COLUMNS] as `elem` along the columns, which the product reads as its right side
-// Who          one invocation a row and an elem of columns; the grid covers ROWS COLUMNS, or the blocks of `place`
+// Who          one invocation per row and an elem of columns; the grid covers ROWS COLUMNS, or the blocks of `place`
 // Numerics     those of the transform, winograd/f2.wgsl or winograd/f4.wgsl
 //
 // needs: COLUMNS, POINTS, Points, ROWS, WORKGROUP, elem, filter_at_points, grid_index, place, tap

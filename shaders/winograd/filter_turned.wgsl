@@ -1,9 +1,9 @@
-// Winograd, filters of the gradient for the input: turned by half a turn; rows are output channels, columns four input
+// Winograd, filters for the gradient of the input: rotated by 180 degrees; rows are output channels, columns four input
 // channels.
 //
 // Buffers      weight [3, 3, IN, OUT]
-// Who          a workgroup turns HIGH rows of WIDE columns: what it reads lies together along the rows, what it writes along
-//              the columns
+// Who          a workgroup transposes HIGH rows of WIDE columns: its reads are contiguous along the rows, its writes along the
+//              columns
 //
 // needs: COLUMNS, HIGH, IN, OUT, WIDE, WORKGROUP
 // gives: weight

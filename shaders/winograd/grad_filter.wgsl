@@ -2,8 +2,8 @@
 // pair of channels
 //
 // Buffers      points [SPLITS, POINTS, POINTS, ROWS, COLUMNS] as `elem` along the output channels; the result is declared by
-//              the file in front with fn keep(i, sum), [3, 3, IN, OUT] as `elem`
-// Who          one invocation an input channel and an elem of output channels, which vary fastest; the grid covers IN OUT
+//              the preceding file with fn keep(i, sum), [3, 3, IN, OUT] as `elem`
+// Who          one invocation per input channel and an elem of output channels, which vary fastest; the grid covers IN OUT
 // Numerics     the splits are added in order, then transformed
 //
 // needs: COLUMNS, IN, OUT, POINTS, Points, ROWS, SPLITS, WORKGROUP, elem, filter_of_points

@@ -4,7 +4,7 @@
 //
 // Buffers      input [IMAGES, H, W, C]; affine [4, C] (mean, scale, shift, inv_std); partials [SEGMENTS, 2, C], which
 //              batch_norm/grad_statistics_merge*.wgsl adds up; as `elem`
-// Numerics     in order of the tiles, and of the pixels of a tile; inv_std is taken out of the sum
+// Numerics     in order of the tiles, and of the pixels of a tile; inv_std is factored out of the sum
 //
 // needs: C, OUTPUTS, Outputs, W, activate_grad, elem
 // gives: partials, input, affine, Moments
@@ -20,7 +20,7 @@ struct Moments {
     weighted: elem,
 }
 
-// Of a tile, whose first result is that of pixel `base`, `rows` x `columns` are inside the image, or all where that is more.
+// Takes a tile whose first result is that of pixel `base`; at most `rows` x `columns` results are inside the image.
 fn observe(
     moments: ptr<function, Moments>, values: ptr<function, array<Outputs, OUTPUTS>>, rows: u32, columns: u32, base: u32, c: u32,
 ) {

@@ -1,4 +1,4 @@
-// Winograd, output transform: nothing is added.
+// Winograd, output transform: no bias.
 //
 // needs: elem
 // gives: bias(c: u32) -> elem

@@ -3,10 +3,10 @@
 //
 // Buffers      left [PRODUCTS, K, M] as `part`, a vec4 along M; right [PRODUCTS, K, N] and product [SPLITS, PRODUCTS, M, N]
 //              as `columns` (WIDTH of them): N is a multiple of LANES V WIDTH
-// Who          one subgroup ROW_LANES PART rows and LANES V WIDTH columns of one product and split: a lane loads the left
-//              side of its own part and the right side of its own columns, and the left sides are handed round the lanes;
+// Who          one subgroup per ROW_LANES PART rows and LANES V WIDTH columns of one product and split: a lane loads the left
+//              side of its own part and the right side of its own columns, and the left sides are broadcast across the lanes;
 //              the grid covers the blocks of columns (fastest), of rows, the products and the splits
-// Numerics     four terms are added first, then to the sum; terms in order; ACCUMULATE adds the sum to what is there
+// Numerics     four terms are added first, then to the sum; terms in order; ACCUMULATE adds the sum to product
 // Where        software adapters with subgroups of a known size: 12 loads for 8192 multiply-adds
 //
 // needs: ACCUMULATE, K, LANES, Left, M, N, PART, PRODUCTS, ROW_LANES, Right, SPLITS, STEP, Sums, V, WIDTH

@@ -1,10 +1,10 @@
 // Winograd, output transform: output[n, h, w, c] = (At m A)[h, w] of the tile's POINTS x POINTS products of a channel
 //
-// The files in front say what else happens: `bias(c)` is added, `observe` and `report` take the statistics.
+// The preceding files add the rest of the epilogue: `bias(c)` is added, `observe` and `report` compute the statistics.
 //
 // Buffers      points [POINTS, POINTS, TILES, PADDED] as `elem`; output [IMAGES, H, W, C] as `elem`
-// Who          one invocation a SEGMENT of tiles and an elem of channels, which vary fastest; the grid covers SEGMENTS C;
-//              segments beyond the tiles report that they saw nothing
+// Who          one invocation per SEGMENT of tiles and an elem of channels, which vary fastest; the grid covers SEGMENTS C;
+//              segments beyond the tiles report empty sums
 // Numerics     those of the transform, winograd/f2.wgsl or winograd/f4.wgsl
 //
 // needs: C, H, Moments, OUTPUTS, Outputs, PADDED, POINTS, Points, SEGMENT, SEGMENTS, TILES, TILES_H, TILES_W

@@ -2,7 +2,7 @@
 //
 // Buffers      left [PRODUCTS, M, K] as `part`, a vec4 along K; right [PRODUCTS, K, N] and product [PRODUCTS, M, N] as
 //              `columns` (WIDTH of them): N is a multiple of LANES V WIDTH
-// Who          one subgroup ROWS rows and LANES V WIDTH columns of one product, see shared/lanes.wgsl; the grid covers
+// Who          one subgroup per ROWS rows and LANES V WIDTH columns of one product, see shared/lanes.wgsl; the grid covers
 //              the blocks of rows, which vary fastest so that a panel of the right side stays in the cache, times the
 //              blocks of columns, times the products; no workgroup memory, no barriers
 // Numerics     each result is summed in a fixed order

@@ -2,10 +2,10 @@
 //
 // Buffers      left [PRODUCTS, M, K], or [PRODUCTS, K, M] where LEFT_ALONG_K is false; right [PRODUCTS, K, N];
 //              product [SPLITS, PRODUCTS, M, N]; all as vec4 along the last, which is a multiple of 4
-// Who          one workgroup a TILE_M x TILE_N tile of one product and split, 8x8 results an invocation as four 4x4 blocks
-//              half a tile apart; slabs of SLAB along k pass through workgroup memory as vec4, the next one in registers
-//              meanwhile; the grid covers the tiles (those of a row of tiles fastest), the products and the splits
-// Numerics     each result is summed in order of k by one invocation; ACCUMULATE adds it to what is there
+// Who          one workgroup per TILE_M x TILE_N tile of one product and split, 8x8 results per invocation as four 4x4 blocks
+//              half a tile apart; slabs of SLAB along k are staged in workgroup memory as vec4, the next one prefetched into
+//              registers; the grid covers the tiles (those of a row of tiles fastest), the products and the splits
+// Numerics     each result is summed in order of k by one invocation; ACCUMULATE adds it to product
 // Where        hardware GPUs
 //
 // needs: ACCUMULATE, K, LEFT_ALONG_K, M, N, PRODUCTS, SLAB, SPLITS, TILE_M, TILE_N, grid_index
@@ -70,8 +70,8 @@ fn keep_left(i: u32, value: vec4<f32>) {
 
 alias Sums = array<array<vec4<f32>, 2>, 8>;
 
-// Adds the products of one k, whose rows and columns are from vec4 `a` and `b` of the slabs on. Called several times in
-// a turn: then the loads of one k are under way while another is multiplied, and their distances are constants.
+// Adds the products of one k, whose rows and columns start at vec4 `a` and `b` of the slabs. Called several times per
+// iteration, so that the loads of one k overlap with the products of another, at constant offsets.
 fn multiply(sums: ptr<function, Sums>, a: u32, b: u32) {
     let a0 = slab_left[a];
     let a1 = slab_left[a + TILE_M / 8u];

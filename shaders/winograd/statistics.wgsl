@@ -16,7 +16,7 @@ struct Moments {
     m2: elem,
 }
 
-// Of a tile, `rows` x `columns` are inside the image, or all where that is more.
+// Takes a tile; at most `rows` x `columns` results are inside the image.
 fn observe(
     moments: ptr<function, Moments>, values: ptr<function, array<Outputs, OUTPUTS>>, rows: u32, columns: u32, base: u32, c: u32,
 ) {

@@ -1,8 +1,8 @@
-// Winograd, statistics, last dispatch: the segments' (count, mean, M2) become the batch's mean and biased variance
+// Winograd, statistics, last dispatch: merges the segments' (count, mean, M2) into the batch's mean and biased variance
 //
 // Buffers      partials: of each chunk of images, which begin every STRIDE words, [SEGMENTS, 3, C]; ALL in all;
 //              batch_mean, batch_var [C]
-// Who          one workgroup a channel; invocation t merges the segments t, t + MERGERS, ... in order, then the
+// Who          one workgroup per channel; invocation t merges the segments t, t + MERGERS, ... in order, then the
 //              invocations merge in a fixed tree (shared/moments.wgsl)
 // Numerics     Chan's formula throughout
 //

@@ -1,8 +1,8 @@
-// Winograd, statistics, last dispatch, serial: the segments' (count, mean, M2) become the batch's mean and biased variance
+// Winograd, statistics, last dispatch, serial: merges the segments' (count, mean, M2) into the batch's mean and biased variance
 //
 // Buffers      partials: of each chunk of images, which begin every STRIDE elems, [SEGMENTS, 3, C]; ALL in all;
 //              batch_mean, batch_var [C]; as `elem`
-// Who          one invocation an elem of channels, which merges the segments in order; the grid covers C
+// Who          one invocation per elem of channels, which merges the segments in order; the grid covers C
 // Numerics     Chan's formula throughout
 // Where        software adapters, where barriers cost more than a longer loop
 //

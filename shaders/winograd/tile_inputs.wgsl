@@ -1,4 +1,4 @@
-// Winograd, tiles as the input of a convolution: (Bt d B) of POINTS x POINTS values, which begin in the padding.
+// Winograd, tiles as the input of a convolution: (Bt d B) of POINTS x POINTS values, starting in the padding.
 //
 // needs: POINTS, Points, input_at_points
 // gives: SIDE, PADDING, Tile

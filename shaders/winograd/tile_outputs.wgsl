@@ -1,5 +1,4 @@
-// Winograd, tiles as the output's gradient that the weights' gradient is a convolution with: (A y At) of OUTPUTS x OUTPUTS
-// values.
+// Winograd, tiles of the output's gradient for the gradient of the weights: (A y At) of OUTPUTS x OUTPUTS values.
 //
 // needs: OUTPUTS, Outputs, Points, outputs_at_points
 // gives: SIDE, PADDING, Tile

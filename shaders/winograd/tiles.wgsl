@@ -1,11 +1,11 @@
-// Winograd, transform of tiles: points[i, j, tile, c] of the tile's SIDE x SIDE values of a channel, in both dimensions as
-// winograd/tile_*.wgsl says
+// Winograd, transform of tiles: points[i, j, tile, c] of the tile's SIDE x SIDE values of a channel, by winograd/tile_*.wgsl in
+// both dimensions
 //
-// Tiles lie OUTPUTS pixels apart. The file in front says what is read (winograd/read_*.wgsl): batch norm and ReLU are applied
+// Tiles are OUTPUTS pixels apart. The preceding file is the prologue (winograd/read_*.wgsl): batch norm and ReLU are applied
 // here, and the padding is 0 after that.
 //
 // Buffers      points [POINTS, POINTS, TILES, PADDED] as `elem`: channels beyond C are 0
-// Who          one invocation a tile and an elem of channels, which vary fastest; the grid covers TILES PADDED
+// Who          one invocation per tile and an elem of channels, which vary fastest; the grid covers TILES PADDED
 // Numerics     those of the transform, winograd/f2.wgsl or winograd/f4.wgsl
 //
 // needs: C, H, OUTPUTS, PADDED, PADDING, POINTS, Points, SIDE, TILES, TILES_H, TILES_W, Tile, W, WORKGROUP
@@ -29,7 +29,7 @@ fn main(
     if c < C {
         let vectors = vectors_of(c);
         let image = tile / (TILES_W * TILES_H);
-        // Shifted by the padding in front.
+        // Shifted by the padding before the image.
         let h0 = tile / TILES_W % TILES_H * OUTPUTS;
         let w0 = tile % TILES_W * OUTPUTS;
         for (var i = 0u; i < SIDE; i++) {

@@ -1,4 +1,4 @@
-//! `vgg bench`: how long training steps take.
+//! `vgg bench`: the time of training steps.
 
 use std::{fmt::Write as _, fs, path::Path, time::Instant};
 
@@ -14,16 +14,16 @@ use super::{
     table::{Align, bytes, table},
 };
 
-/// What the results are and how they are written; another number for another meaning.
+/// The version of the JSON output; it changes with the meaning of any field.
 const SCHEMA: &str = "vgg-bench/1";
 
-/// Measured steps where `--steps` does not say.
+/// The default number of measured steps.
 const STEPS: u64 = 20;
 
-/// As many steps fill the pipeline between host and device.
+/// Steps that fill the pipeline between host and device.
 const WARMUP: u32 = 3;
 
-/// Steps whose phases are measured, with a wait behind each.
+/// Steps whose phases are measured, with a wait after each phase.
 const PHASED: u64 = 10;
 
 /// Settings that make two step times incomparable.
@@ -52,13 +52,13 @@ struct Figures {
     parameters: usize,
     steps: u64,
     warmup: u32,
-    /// Between the ends of two steps, the host as far ahead as in a training.
+    /// The time between the ends of two steps, with the host running ahead as in training.
     step_ms: Spread,
     images_per_second: Spread,
-    /// The part of those steps' time that the host waited for images that were not loaded yet, in percent.
+    /// The percentage of that time that the host waited for images.
     #[serde(default)]
     loading_percent: f64,
-    /// Of steps whose three parts are waited for.
+    /// The phases of steps with a wait after each phase.
     forward_ms: Spread,
     backward_ms: Spread,
     update_ms: Spread,
@@ -68,12 +68,12 @@ struct Figures {
     start_to_first_step_s: f64,
     start_s: Start,
     memory_bytes: u64,
-    /// Where f16 ran without the matrix units because they fail their self-test: how they fail.
+    /// The failure of the matrix units' self-test, if f16 ran without them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     matrix_units_failure: Option<String>,
 }
 
-/// Where the time from the start to the end of the first step goes, in seconds.
+/// The time from the start to the end of the first step, in seconds.
 #[derive(Debug, Serialize, Deserialize)]
 struct Start {
     device: f64,
@@ -85,7 +85,7 @@ struct Start {
 /// Runs `vgg bench`.
 pub(super) fn run(flags: &args::Bench, quiet: bool) -> Result<()> {
     let begin = Instant::now();
-    // A baseline that cannot be used ends the command before it has measured for minutes.
+    // A bad baseline ends the command before minutes of measuring.
     let baseline = flags.baseline.as_deref().map(read).transpose()?;
     let device = device::choose_and_say(&flags.device.device, &flags.kernels, quiet)?;
     let mut measured = Measured::open(&flags.recipe, device, &flags.settings, begin, quiet)?;
@@ -125,8 +125,8 @@ fn measure(
     measure.wait()?;
     let (first_step, start_to_first_step_s) = (opened.elapsed().as_secs_f64(), begin.elapsed().as_secs_f64());
     let first_loss = measure.loss()?;
-    // A step that is queued returns when the device has ended one: from then on the time between two returns is a
-    // step's. The pipeline has to fill first.
+    // Once the pipeline is full, queuing a step returns when the device has finished one, so the time between two returns
+    // is the time of a step.
     for _ in 1..warmup {
         measure.step()?;
     }
@@ -176,7 +176,7 @@ fn read(path: &Path) -> Result<Figures> {
         fs::read_to_string(path).with_context(|| format!("cannot read the baseline {}", path.display()))?;
     let hint = "give a file that `vgg bench --json` of this version wrote";
     let json: Value = serde_json::from_str(&text)
-        .with_context(|| format!("the baseline {} is no JSON; {hint}", path.display()))?;
+        .with_context(|| format!("the baseline {} is not JSON; {hint}", path.display()))?;
     match json.get("schema").and_then(Value::as_str) {
         Some(SCHEMA) => {}
         Some(other) => {
@@ -208,7 +208,7 @@ fn show(value: Option<&Value>) -> String {
     value.map_or_else(|| "unset".to_owned(), ToString::to_string)
 }
 
-/// What else is not the same.
+/// The other differences between two results.
 fn differences(now: &Figures, baseline: &Figures) -> Vec<String> {
     let mut all = Vec::new();
     let mut compare = |what: &str, here: String, there: String| {
@@ -228,7 +228,7 @@ fn differences(now: &Figures, baseline: &Figures) -> Vec<String> {
     all
 }
 
-/// Each time: name, now, then, and how many times faster it is now.
+/// For each time: name, now, then, and the speedup.
 fn ratios<'a>(
     now: &'a Figures,
     then: &'a Figures,
@@ -299,7 +299,7 @@ fn render(figures: &Figures, baseline: Option<&Figures>) -> Result<String> {
 mod tests {
     use super::*;
 
-    /// As `--json` prints it, and as it was printed before the matrix units had a place in it.
+    /// As printed by `--json`, or, with `None`, as printed before the field for the matrix units existed.
     fn figures(matrix_units_failure: Option<&str>) -> Figures {
         let one = Spread::of([1.0]);
         let mut json = serde_json::json!({
@@ -326,7 +326,7 @@ mod tests {
         assert_eq!(
             differences(&bad, &good),
             ["matrix units pass their self-test: true there, false here"],
-            "a baseline with them is no like for like"
+            "a baseline with matrix units is not comparable"
         );
         assert!(differences(&bad, &bad).is_empty());
         assert_eq!(serde_json::to_value(&good).unwrap().get("matrix_units_failure"), None);

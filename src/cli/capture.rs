@@ -8,26 +8,26 @@ use crate::{
     gpu::{Options, debugger_attached},
 };
 
-/// The device with the order to hand over optimiser step `step` of a run that has done `done` steps and ends with
-/// `last`. What cannot be captured is refused before anything is trained.
+/// The device, set up to capture optimiser step `step` of a run that has done `done` steps and ends with `last`. Refuses
+/// impossible captures before anything is trained.
 pub(super) fn prepare(device: Device, step: u64, done: u64, last: u64) -> Result<Device> {
     let Some(adapter) = device.adapter() else {
         bail!(Usage(format!(
-            "--capture {step} needs a GPU, and this run is on the CPU. Give --device vulkan, metal or dx12; a \
+            "--capture {step} needs a GPU, but this run is on the CPU. Give --device vulkan, metal or dx12; a \
              software adapter will do"
         )));
     };
     if step <= done || step > last {
         bail!(Usage(format!(
-            "--capture {step}: this run takes the steps {} to {last}. Give one of them",
+            "--capture {step}: this run has the steps {} to {last}. Give one of them",
             done + 1
         )));
     }
     let backend = adapter.info().backend;
     if !debugger_attached(backend) {
         bail!(
-            "--capture {step}: no graphics debugger is attached to this process, so that {backend} has nobody to \
-             hand the step to. Start vgg from RenderDoc (renderdoccmd capture -w vgg train --capture {step} ...); \
+            "--capture {step}: no graphics debugger for {backend} is attached to this process. \
+             Start vgg from RenderDoc (renderdoccmd capture -w vgg train --capture {step} ...); \
              docs/profiling.md shows how"
         );
     }

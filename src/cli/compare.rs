@@ -1,4 +1,4 @@
-//! `vgg compare`: the paper's network beside the standard one.
+//! `vgg compare`: the paper's network and the standard one.
 
 use std::{
     fmt::Write as _,
@@ -30,9 +30,9 @@ use crate::{
     },
 };
 
-/// The smallest image that five pooling layers of stride 2 leave a pixel of.
+/// The smallest image of which five pooling layers of stride 2 leave a pixel.
 const SMALLEST: usize = 32;
-/// Steps before those that are measured, and those.
+/// Warm-up steps and measured steps.
 const STEPS: [usize; 2] = [3, 10];
 
 /// `vgg compare`.
@@ -46,14 +46,14 @@ pub(super) struct Flags {
     kernels: args::KernelFlags,
     #[command(flatten)]
     settings: args::SettingFlags,
-    /// Weights of the paper's network, trained with these same flags, in place of training it. Its curves are taken from
-    /// the checkpoint.safetensors beside them.
+    /// Weights of the paper's network, trained with these same flags, instead of training it. Its curves are read from the
+    /// checkpoint.safetensors next to them.
     #[arg(long, value_name = "FILE")]
     custom: Option<PathBuf>,
-    /// Likewise of the standard network.
+    /// Likewise for the standard network.
     #[arg(long, value_name = "FILE")]
     standard: Option<PathBuf>,
-    /// The standard network's learning rate. Without batch norm it seldom learns at the other's 1e-3.
+    /// The standard network's learning rate. Without batch norm it seldom learns at the paper's 1e-3.
     #[arg(long, default_value_t = 1e-4, value_name = "RATE")]
     standard_lr: f64,
 }
@@ -65,15 +65,15 @@ struct Side<'a> {
     weights: Option<&'a Path>,
 }
 
-/// Where the quality of a side comes from.
+/// The source of a side's quality.
 enum Place<'a> {
-    /// Weights that are there.
+    /// Existing weights.
     Weights(&'a Path),
-    /// The directory of its training.
+    /// The directory to train in.
     Run(RunDirectory),
 }
 
-/// What a step of a training costs.
+/// The cost of a training step.
 struct Cost {
     parameters: usize,
     flops: u64,
@@ -81,11 +81,11 @@ struct Cost {
     memory: u64,
 }
 
-/// What a network came to.
+/// The results of a network.
 struct Quality {
     test_loss: f64,
     test_accuracy: f64,
-    /// Unknown of weights without a checkpoint beside them.
+    /// `None` for weights without a checkpoint next to them.
     best: Option<Row>,
     history: Vec<Row>,
 }
@@ -97,12 +97,12 @@ pub(super) fn run(flags: &Flags, quiet: bool) -> Result<u8> {
     let config = configure(&flags.recipe, &flags.settings, device.is_hardware_gpu())?;
     if config.weights.is_some() || config.freeze != Freeze::None {
         let text =
-            "vgg compare begins both networks from the same seed; --weights and --freeze are for vgg train";
+            "vgg compare starts both networks from the same seed; --weights and --freeze are for vgg train";
         bail!(Usage(text.to_owned()));
     }
     let mut sides = sides(config, flags, quiet)?;
     let data = data::open(&sides[0].config, quiet)?;
-    // All that can be wrong is found before anything is written: both networks fit, and the weights are theirs.
+    // Check everything before writing anything: both networks fit, and the weights belong to them.
     for side in &sides {
         let network = network(&side.config, &data)?;
         if let Some(path) = side.weights {
@@ -115,7 +115,7 @@ pub(super) fn run(flags: &Flags, quiet: bool) -> Result<u8> {
     }
     let named = sides[0].config.output_dir.clone();
     let directory = comparison_directory(named.as_deref().map(Path::new))?;
-    // A place that holds another run is found before anything is trained.
+    // Directories with another run are refused before anything is trained.
     let mut places = Vec::new();
     for side in &mut sides {
         side.config.output_dir = Some(directory.join(side.name).display().to_string());
@@ -201,7 +201,7 @@ fn sides<'a>(mut config: TrainConfig, flags: &'a Flags, quiet: bool) -> Result<[
     ])
 }
 
-/// Measures training steps on a training of its own, which is gone afterwards.
+/// Measures training steps in a temporary session.
 fn cost(side: &Side<'_>, data: &DataSets, device: &Device) -> Result<Cost> {
     let network = network(&side.config, data)?;
     let (parameters, flops) = (network.values(), forward_flops(&network)?);
@@ -226,7 +226,7 @@ fn cost(side: &Side<'_>, data: &DataSets, device: &Device) -> Result<Cost> {
     })
 }
 
-/// Refuses weights of another training than the one that they stand for, as far as their file tells.
+/// Refuses weights that were not trained with the flags of this comparison, as far as their file records it.
 fn trained_with_these_flags(
     weights: &Weights,
     path: &Path,
@@ -272,7 +272,7 @@ fn trained_with_these_flags(
     Ok(())
 }
 
-/// The flags that name the weights there are when the side at the index `last` is trained.
+/// The flags for the weights that exist once the side at index `last` is trained.
 fn finished(sides: &[Side<'_>], directory: &Path, last: usize) -> String {
     let flag = |(index, side): (usize, &Side<'_>)| {
         let trained = || directory.join(side.name).join("best.safetensors");
@@ -282,7 +282,7 @@ fn finished(sides: &[Side<'_>], directory: &Path, last: usize) -> String {
     sides.iter().enumerate().filter_map(flag).collect()
 }
 
-/// Trains a side into its own run directory; nothing where it was told to stop.
+/// Trains a side in its own run directory; `None` if it was interrupted.
 fn trained(
     side: &Side<'_>,
     directory: RunDirectory,
@@ -305,7 +305,7 @@ fn trained(
     }
 }
 
-/// Evaluates weights; the history is that of the checkpoint beside them.
+/// Evaluates weights; the history is that of the checkpoint next to them.
 fn loaded(config: &TrainConfig, path: &Path, data: &DataSets, device: &Device) -> Result<Quality> {
     let weights = Weights::read(path, None)?;
     let data = &data.clone().normalized_by(&weights.info.normalization());
@@ -351,7 +351,7 @@ fn rows(results: &[(Side<'_>, Cost, Quality)]) -> Vec<Vec<String>> {
         ("train loss", |(.., quality)| of_best(quality, |row| format!("{:.4}", row.train_loss))),
         ("best epoch", |(.., quality)| of_best(quality, |row| row.epoch.to_string())),
         ("parameters", |(_, cost, _)| thousands(cost.parameters)),
-        ("FLOP an image, forward", |(_, cost, _)| flops(cost.flops)),
+        ("FLOP per image, forward", |(_, cost, _)| flops(cost.flops)),
         ("training step", |(side, cost, _)| {
             format!("{:.1} ms for {} images", cost.step_ms, side.config.batch_size)
         }),
@@ -377,8 +377,8 @@ fn markdown(
     }
     writeln!(
         text,
-        "\nWidth {}, batch {}, {} epochs, on {}. Losses and accuracies are those of the best epoch; a step is the median of {} \
-         that are each waited for; memory is what the training has allocated on the device, which it does not grow.",
+        "\nWidth {}, batch {}, {} epochs, on {}. Losses and accuracies are those of the best epoch; the step time is the median \
+         of {} steps with a wait after each; memory is the training's constant allocation on the device.",
         custom.width,
         custom.batch_size,
         custom.epochs,

@@ -11,10 +11,10 @@ use super::table::{Align, table};
 /// Counts `[true class][predicted class]`.
 pub(super) type Confusion = [Vec<u64>];
 
-/// More classes than this do not make a readable matrix; then only the commonest confusions are listed.
+/// With more classes than this the matrix is not readable, and only the most common confusions are listed.
 const READABLE: usize = 20;
 
-/// The matrix as text: a row for each true class, a column for each prediction, and the recall.
+/// The matrix as text: a row for each true class, a column for each prediction, and the recall of each class.
 pub(super) fn render(confusion: &Confusion, names: &[String]) -> String {
     if names.len() > READABLE {
         return worst(confusion, names);
@@ -64,7 +64,7 @@ fn worst(confusion: &Confusion, names: &[String]) -> String {
 /// single mistakes too.
 pub(super) fn svg(confusion: &Confusion, names: &[String], title: &str) -> Result<String> {
     let n = names.len() as i32;
-    // So many classes that counts and names cannot be read are shown as dots.
+    // With too many classes to read counts and names, cells become dots.
     let cell = (640 / n).clamp(if n > 100 { 3 } else { 12 }, 56);
     let (left, top) = (110, 90);
     let side = cell * n;

@@ -9,7 +9,7 @@ use crate::{
     train::TrainConfig,
 };
 
-/// Opens the data of a run; says what takes long, and what was left out.
+/// Opens the data of a run; reports a long scan and skipped files.
 pub(super) fn open(config: &TrainConfig, quiet: bool) -> Result<DataSets> {
     let (resize, skip_corrupt) = (config.resize_size, config.skip_corrupt);
     open_source(
@@ -22,7 +22,7 @@ pub(super) fn open(config: &TrainConfig, quiet: bool) -> Result<DataSets> {
 /// As [`open`], without a configuration.
 pub(super) fn open_source(source: &DataSource, options: Options<'_>, quiet: bool) -> Result<DataSets> {
     let scanning = |count: usize| {
-        note(quiet, &format!("data      looking at {} images, which is remembered", thousands(count)));
+        note(quiet, &format!("data      scanning {} images; the result is cached", thousands(count)));
     };
     let data = source.open(&Options { cache: cache::folder(), scanning: &scanning, ..options })?;
     for (half, set) in [("training", &data.train), ("test", &data.test)] {

@@ -1,4 +1,4 @@
-//! Choosing a device by the command line.
+//! Chooses a device from the command line.
 
 use anyhow::{Result, bail};
 
@@ -9,12 +9,11 @@ use crate::{
     train::Session,
 };
 
-/// How to come by a software adapter.
+/// How to install a software adapter.
 pub(super) const CPU_HINT: &str = "The CPU device needs none. For a software adapter, as the tests use it: \
     apt-get install mesa-vulkan-drivers (Debian, Ubuntu), vulkan-swrast (Arch), mesa-vulkan-drivers (Fedora).";
 
-/// The device that `--device` asks for, with the kernels that it is to run with; and what it is, in a line, with a line for
-/// each file of measured choices.
+/// The device for `--device`, with its choice of kernels; and a line that describes it, with a line for each tuning file.
 pub(super) fn choose(request: &str, flags: &args::KernelFlags) -> Result<(Device, String)> {
     let device = Device::find(request)?;
     let kernels = kernels::choose(flags, device.adapter())?;
@@ -22,14 +21,14 @@ pub(super) fn choose(request: &str, flags: &args::KernelFlags) -> Result<(Device
     Ok((device.with_options(kernels.options), lines.join("\n")))
 }
 
-/// As [`choose`], and tells the person.
+/// As [`choose`], and prints the lines.
 pub(super) fn choose_and_say(request: &str, flags: &args::KernelFlags, quiet: bool) -> Result<Device> {
     let (device, description) = choose(request, flags)?;
     note(quiet, &description);
     Ok(device)
 }
 
-/// As [`choose_and_say`] for commands about kernels: never the CPU device, and `auto` is the first adapter there is.
+/// As [`choose_and_say`] for commands about kernels: never the CPU device, and `auto` is the first adapter.
 pub(super) fn choose_gpu(request: &str, quiet: bool) -> Result<(Device, Adapter)> {
     let device = match request.trim() {
         "auto" | "" => Device::first_adapter(),
@@ -40,7 +39,7 @@ pub(super) fn choose_gpu(request: &str, quiet: bool) -> Result<(Device, Adapter)
         device => device?,
     };
     let Some(adapter) = device.adapter().cloned() else {
-        let text = "--device cpu: the CPU device has no kernels; it is what they are checked against";
+        let text = "--device cpu: the CPU device has no kernels; it is the reference for checking them";
         bail!(Usage(text.to_owned()))
     };
     note(quiet, &line(&device));
@@ -54,7 +53,7 @@ fn line(device: &Device) -> String {
     format!("device    {}{memory} ({})", device.name(), device.reason())
 }
 
-/// A session that was opened on a device, after a line for the person where the matrix units failed their self-test.
+/// A session opened on a device; prints a line if the matrix units failed their self-test.
 pub(super) fn opened(device: &Device, session: Session) -> Session {
     if let Some(failure) = device.matrix_units_failure() {
         note(false, &format!("kernels   {}", without_matrix_units(failure)));
@@ -62,7 +61,7 @@ pub(super) fn opened(device: &Device, session: Session) -> Session {
     session
 }
 
-/// What a result says of a device whose matrix units fail.
+/// The note in results from a device whose matrix units fail.
 pub(super) fn without_matrix_units(failure: &str) -> String {
     format!("f16 without the matrix units, which fail their self-test; expect it to be slower: {failure}")
 }

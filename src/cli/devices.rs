@@ -1,4 +1,4 @@
-//! `vgg devices`: what can run here.
+//! `vgg devices`: the devices of this machine.
 
 use anyhow::Result;
 

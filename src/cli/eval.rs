@@ -16,13 +16,13 @@ use crate::{
     train::{ModelInfo, Weights},
 };
 
-/// Reads the weights that the flags name, or those inside the program, and says so.
+/// Reads the weights that the flags name, or those inside the program with a note.
 pub(super) fn read_weights(flags: &args::WeightsFlag, quiet: bool) -> Result<Weights> {
     let size = flags.image_size.map(|side| [side; 2]);
     let Some(path) = &flags.weights else {
         note(
             quiet,
-            "weights   inside the program, trained by the quick recipe (assets/weights); --weights FILE takes others",
+            "weights   inside the program, trained by the quick recipe (assets/weights); use --weights FILE for others",
         );
         return Ok(Weights::builtin()?.of_size(size)?);
     };
@@ -49,7 +49,7 @@ pub(super) fn run(flags: &args::Eval, quiet: bool) -> Result<()> {
         let (known, set) = (listed(&weights.info.class_names), listed(test.class_names()));
         note(quiet, &format!("note      the weights name their classes {known}, the data {set}"));
     }
-    // A batch beyond the set would only be padding.
+    // A batch larger than the set would only add padding.
     let batch = (flags.batch_size as usize).min(test.len());
     let loader = Loader::evaluate(Arc::clone(&test), batch)?;
     let mut session =
@@ -86,13 +86,13 @@ pub(super) fn run(flags: &args::Eval, quiet: bool) -> Result<()> {
         head += "\n";
         print(&(head + &confusion::render(&evaluation.confusion, names)))?;
     }
-    // The figures are out before a picture that cannot be written ends the command.
+    // Print the figures first, in case the picture cannot be written.
     let picture = flags.confusion.clone().or_else(|| (!flags.json).then(|| default_picture(flags)));
     if let Some(path) = &picture {
         let title = format!("{}: {:.2} % of {} test images", test.name(), 100.0 * accuracy, test.len());
         let svg = confusion::svg(&evaluation.confusion, names, &title)?;
         fs::write(path, svg).with_context(|| {
-            format!("cannot write {}; name another place with --confusion FILE", path.display())
+            format!("cannot write {}; choose another path with --confusion FILE", path.display())
         })?;
         note(quiet, &format!("confusion matrix as a picture: {}", path.display()));
     }

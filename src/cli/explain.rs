@@ -1,4 +1,4 @@
-//! `vgg explain`: where the evidence for a class is.
+//! `vgg explain`: a map of the evidence for a class.
 
 use std::path::{Path, PathBuf};
 
@@ -23,13 +23,13 @@ use crate::{
     train::{Channel, Explanation, ModelInfo, explainable},
 };
 
-/// Sides of the pictures of the sheet, and between them.
+/// The sides of the pictures on the sheet, and the gap between them.
 const LARGE: u32 = 336;
 const SMALL: u32 = 160;
 const GAP: u32 = 16;
-/// Channels that are shown.
+/// The number of channels shown.
 const SHOWN: usize = 4;
-/// The smallest map that tells one place from another.
+/// The smallest map that can localise anything.
 const PLACES: usize = 7;
 
 /// `vgg explain`.
@@ -47,13 +47,13 @@ pub(super) struct Flags {
     /// The class to explain: its name, or its number from 0. Unset, the most probable one.
     #[arg(long, value_name = "CLASS")]
     class: Option<String>,
-    /// The convolution to look at, as conv5_3. Unset, the last one that sees at least 7x7 places.
+    /// The convolution to explain, as conv5_3. Unset, the last one whose output has at least 7x7 pixels.
     #[arg(long, value_name = "LAYER")]
     layer: Option<String>,
-    /// Ink and paper: auto looks at the picture's border.
+    /// The polarity of ink and paper; auto detects it from the picture's border.
     #[arg(long, value_enum, default_value_t = args::InkFlag::Auto)]
     ink: args::InkFlag,
-    /// Where the picture goes: a PNG. Unset, IMAGE's name with .explain.png in the current folder.
+    /// The PNG to write. Unset, IMAGE's name with .explain.png in the current folder.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -83,9 +83,9 @@ pub(super) fn run(flags: &Flags, quiet: bool) -> Result<()> {
     print(&render(&explanation, layer, info))?;
     let path = flags.output.clone().unwrap_or_else(|| default_output(&flags.image));
     let sheet = sheet(&picture_of(&pixels, source, info.channels), &explanation);
-    sheet
-        .save_with_format(&path, ImageFormat::Png)
-        .with_context(|| format!("cannot write {}; name another place with --output FILE", path.display()))?;
+    sheet.save_with_format(&path, ImageFormat::Png).with_context(|| {
+        format!("cannot write {}; choose another path with --output FILE", path.display())
+    })?;
     print(&format!("picture    {}\n", path.display()))
 }
 
@@ -96,7 +96,7 @@ fn class_of(wanted: &str, info: &ModelInfo) -> Result<usize> {
     match by_name.or_else(by_number) {
         Some(class) => Ok(class),
         None => bail!(Usage(format!(
-            "--class {wanted}: the weights know no such class; they know {} (0 to {})",
+            "--class {wanted}: the weights have no such class; they have {} (0 to {})",
             names.iter().take(12).cloned().collect::<Vec<_>>().join(", ")
                 + if names.len() > 12 { ", ..." } else { "" },
             names.len() - 1
@@ -155,7 +155,7 @@ fn picture_of(pixels: &[u8], [height, width]: [usize; 2], channels: usize) -> Rg
     })
 }
 
-/// A map `[height, width]` from 0 in black to its largest value in white, at another size.
+/// A map `[height, width]`, from 0 in black to its maximum in white, scaled to another size.
 fn scaled(map: &[f32], [height, width]: [usize; 2], to: (u32, u32)) -> GrayImage {
     let largest = map.iter().copied().fold(0.0, f32::max);
     let grey = |v: f32| (255.0 * v / largest.max(f32::MIN_POSITIVE)).round() as u8;
@@ -163,11 +163,11 @@ fn scaled(map: &[f32], [height, width]: [usize; 2], to: (u32, u32)) -> GrayImage
     resize(&GrayImage::from_fn(width as u32, height as u32, at), to.0, to.1, FilterType::Triangle)
 }
 
-/// The picture, the picture under the map in red and yellow, and the maps of the first channels below.
+/// The picture, the picture with the map over it in red and yellow, and below them the maps of the first channels.
 fn sheet(picture: &RgbImage, explanation: &Explanation) -> RgbImage {
     let size = (2 * LARGE + 3 * GAP, LARGE + SMALL + 3 * GAP);
     let mut sheet = RgbImage::from_pixel(size.0, size.1, Rgb([255; 3]));
-    // Small pictures keep their pixels.
+    // Small pictures keep sharp pixels.
     let filter = if picture.width() < LARGE { FilterType::Nearest } else { FilterType::Triangle };
     let large = resize(picture, LARGE, LARGE, filter);
     let heat = scaled(&explanation.map, explanation.size, (LARGE, LARGE));

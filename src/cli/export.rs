@@ -1,4 +1,4 @@
-//! `vgg export`: a trained network for other programs.
+//! `vgg export`: converts a trained network for other programs.
 
 use std::path::PathBuf;
 
@@ -16,32 +16,32 @@ use crate::{
 pub(super) struct Flags {
     #[command(flatten)]
     weights: args::WeightsFlag,
-    /// What to write.
+    /// The format to write.
     #[arg(long, value_enum)]
     format: Format,
     /// The new file.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// Make batch norms part of the convolutions in front of them (ONNX).
+    /// Fold each batch norm into the convolution before it (ONNX).
     #[arg(long)]
     fold_batch_norm: bool,
-    /// What values are stored as (safetensors).
+    /// The type of the stored values (safetensors).
     #[arg(long, value_enum, default_value_t = Dtype::F32)]
     dtype: Dtype,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// Opset 17, any batch, normalised input; the normalisation is in the file's metadata.
+    /// Opset 17, any batch size, normalised input; the normalisation is in the file's metadata.
     Onnx,
-    /// What PyTorch's load_state_dict takes.
+    /// For PyTorch's load_state_dict.
     Safetensors,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Dtype {
     F32,
-    /// Half the size; this program and PyTorch widen it on loading.
+    /// Half the size; this program and PyTorch convert it on loading.
     F16,
 }
 
@@ -49,7 +49,7 @@ enum Dtype {
 pub(super) fn run(flags: &Flags, quiet: bool) -> Result<()> {
     match flags.format {
         Format::Onnx if flags.dtype == Dtype::F16 => {
-            bail!(Usage("--dtype f16 is for --format safetensors; an ONNX file holds f32".to_owned()))
+            bail!(Usage("--dtype f16 is for --format safetensors; ONNX files are written in f32".to_owned()))
         }
         Format::Safetensors if flags.fold_batch_norm => {
             let text = "--fold-batch-norm is for --format onnx; safetensors keep torchvision's names, batch norms included";
@@ -59,7 +59,7 @@ pub(super) fn run(flags: &Flags, quiet: bool) -> Result<()> {
     }
     let output = &flags.output;
     if output.exists() {
-        bail!("{} is there already, and is left as it is; give another --output", output.display());
+        bail!("{} already exists; give another --output", output.display());
     }
     let weights = eval::read_weights(&flags.weights, quiet)?;
     match flags.format {

@@ -1,4 +1,4 @@
-//! `vgg kernels`: the rows of the table, which of them a training takes, and the shaders that run.
+//! `vgg kernels`: the rows of the table, the rows that a training uses, and their shaders.
 
 use std::{fs, path::Path};
 
@@ -19,16 +19,16 @@ use crate::{
     shader::{self, Language},
 };
 
-/// What `--print` writes.
+/// The format of `--print`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
-    /// The WGSL that runs, with the file of each part.
+    /// The assembled WGSL, with the file of each fragment.
     Wgsl,
-    /// What Vulkan drivers take: binary, so with --output only.
+    /// SPIR-V for Vulkan drivers: binary, so only with --output.
     Spirv,
-    /// What Metal takes.
+    /// The Metal Shading Language.
     Msl,
-    /// What Direct3D takes.
+    /// HLSL for Direct3D 12.
     Hlsl,
 }
 
@@ -62,20 +62,22 @@ pub(super) fn run(flags: &args::Kernels, quiet: bool) -> Result<()> {
     }
 }
 
-/// What the kernels are chosen for: a device of this machine, or a discrete GPU as they are today.
+/// The target of the choice of kernels: a device of this machine, or a typical discrete GPU.
 fn target(flags: &args::Kernels, quiet: bool) -> Result<(Caps, DeviceLimits, bool)> {
     if flags.device.device == "discrete" {
-        note(quiet, "device    a discrete GPU as they are today, not one of this machine");
+        note(quiet, "device    a typical discrete GPU, not one of this machine");
         let caps = Caps::DISCRETE;
         let limits = DeviceLimits { binding_bytes: caps.binding_bytes, offset_alignment: 256, f16: caps.f16 };
         return Ok((caps, limits, true));
     }
-    let (device, adapter) = device::choose_gpu(&flags.device.device, quiet)
-        .context("`vgg kernels --device discrete` needs no device: it lists what a discrete GPU takes")?;
+    let (device, adapter) = device::choose_gpu(&flags.device.device, quiet).context(
+        "`vgg kernels --device discrete` needs no device: it lists the kernels for a discrete GPU",
+    )?;
     Ok((adapter.caps(), device.limits(), device.is_hardware_gpu()))
 }
 
-/// A line for each row: what it requires, what it expects on the first shape that it can compute, and how many steps take it.
+/// A line for each row: its requirements, its expected speed on the shapes that it supports, and the number of steps that
+/// use it.
 fn list(program: &Program, caps: &Caps, only: &[String]) -> String {
     let chosen: Vec<_> = program.steps.iter().map(|step| select(&step.op, caps, &[]).ok()).collect();
     let row = |variant: &'static Variant| {
@@ -117,10 +119,10 @@ fn stores_halves<'a>(mut ops: impl Iterator<Item = &'a Op>) -> bool {
     ops.any(|op| op.storage() == DType::F16)
 }
 
-/// A shader as it is written: a name for its file, and its text or binary.
+/// A shader to write: its file name, and its text or binary.
 type Written = (String, Vec<u8>);
 
-/// The shaders of a row, on the first shape of the training that it can compute.
+/// The shaders of a row, for the first shape of the training that it supports.
 fn shaders(row: &Variant, program: &Program, caps: &Caps, format: Format) -> Result<Vec<Written>> {
     let of_op = || program.steps.iter().filter(|step| step.op.name() == row.op);
     let Some(step) = of_op().find(|step| row.supports(&step.op, caps)) else {
@@ -130,7 +132,7 @@ fn shaders(row: &Variant, program: &Program, caps: &Caps, format: Format) -> Res
             }
             None => format!("no step of this training is {}; other settings may have one", row.op),
         };
-        bail!("{}={} computes nothing here: {why}", row.op, row.name);
+        bail!("{}={} does not apply here: {why}", row.op, row.name);
     };
     let dispatches = row.build(&step.op, caps).dispatches;
     let count = dispatches.len();
@@ -167,12 +169,14 @@ fn needs(row: &Variant) -> String {
 fn write(shaders: &[Written], folder: Option<&Path>, format: Format) -> Result<()> {
     let Some(folder) = folder else {
         if format == Format::Spirv {
-            bail!(Usage("--format spirv is binary: say where the files go with --output FOLDER".to_owned()));
+            bail!(Usage(
+                "--format spirv is binary: choose where to write it with --output FOLDER".to_owned()
+            ));
         }
         let texts = shaders.iter().map(|(_, text)| String::from_utf8_lossy(text));
         return print(&texts.collect::<Vec<_>>().join("\n"));
     };
-    fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    fs::create_dir_all(folder).with_context(|| format!("cannot create the folder {}", folder.display()))?;
     for (name, text) in shaders {
         let path = folder.join(name);
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;

@@ -1,4 +1,4 @@
-//! Which kernels a command runs with: `--variant` and `--tuning`.
+//! The choice of kernels for a command: `--variant` and `--tuning`.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use crate::{
     tune::{self, Loaded, Source},
 };
 
-/// The kernels' part of the command line, for a device.
+/// The kernel flags, resolved for a device.
 #[derive(Default)]
 pub(super) struct Kernels {
     pub(super) options: Options,
-    /// Lines for the person.
+    /// Notes for the user.
     pub(super) notes: Vec<String>,
 }
 
@@ -39,7 +39,7 @@ pub(super) fn choose(flags: &args::KernelFlags, adapter: Option<&Adapter>) -> Re
     Ok(Kernels { options: Options { variants, tuned, submit_budget, ..Options::default() }, notes })
 }
 
-/// `OP=NAME` as pairs that exist.
+/// `OP=NAME` as checked pairs.
 pub(super) fn pairs(variants: &[String]) -> Result<Vec<(String, String)>> {
     let mut pairs = Vec::new();
     for flag in variants {
@@ -58,7 +58,7 @@ fn load(tuning: &Source, adapter: &Adapter) -> Result<Loaded> {
     tune::load(tuning, adapter.info()).with_context(|| match tuning {
         Source::File(path) => {
             let path = path.display();
-            format!("--tuning {path} cannot be read; `vgg tune --tuning {path}` makes it")
+            format!("--tuning {path} cannot be read; `vgg tune --tuning {path}` creates it")
         }
         Source::Automatic | Source::Off => "tuning".to_owned(),
     })

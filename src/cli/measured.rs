@@ -1,4 +1,4 @@
-//! Opening the training that `vgg bench` and `vgg profile` measure.
+//! Opens the training that `vgg bench` and `vgg profile` measure.
 
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ use crate::{
     train::{Measure, TrainConfig},
 };
 
-/// What decides the numbers of a run, and not what its steps cost.
+/// Settings that do not affect the cost of a step.
 const WITHOUT_COST: [&str; 5] = ["epochs", "steps", "output_dir", "recipe", "weights"];
 
 /// A training at its first step.
@@ -24,7 +24,7 @@ pub(super) struct Measured {
     pub(super) config: TrainConfig,
     pub(super) measure: Measure,
     pub(super) parameters: usize,
-    /// Seconds to find the device, to read the data, and to plan, compile, allocate and fill in the weights.
+    /// Seconds to find the device, to read the data, and to plan, compile, allocate and initialise the weights.
     pub(super) seconds: [f64; 3],
 }
 
@@ -62,13 +62,13 @@ impl Measured {
     }
 }
 
-/// A value below which the fraction `rank` of the sorted values lies, by the nearest.
+/// The quantile `rank` of sorted values, by nearest rank.
 fn quantile(sorted: &[f64], rank: f64) -> f64 {
     let index = (rank * (sorted.len().max(1) - 1) as f64).round() as usize;
     sorted.get(index).copied().unwrap_or(f64::NAN)
 }
 
-/// The middle of some values and how far they lie apart.
+/// The median and the spread of some values.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(super) struct Spread {
     pub(super) mean: f64,
@@ -80,7 +80,7 @@ pub(super) struct Spread {
 }
 
 impl Spread {
-    /// Of at least one value.
+    /// The spread of at least one value.
     pub(super) fn of(values: impl IntoIterator<Item = f64>) -> Self {
         let mut sorted: Vec<f64> = values.into_iter().collect();
         sorted.sort_by(f64::total_cmp);
@@ -90,7 +90,7 @@ impl Spread {
     }
 }
 
-/// The middle of sorted values, or the mean of the two in the middle.
+/// The median of sorted values.
 pub(super) fn median(sorted: &[f64]) -> f64 {
     let half = sorted.len() / 2;
     match sorted.len() {

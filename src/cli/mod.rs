@@ -45,19 +45,19 @@ use crate::{
     train::{ConfigError, WeightsError},
 };
 
-/// Done.
+/// Success.
 const DONE: u8 = 0;
-/// Something went wrong.
+/// Failure.
 const FAILED: u8 = 1;
-/// The command line or a recipe asks for what does not exist; the same code as clap's own.
+/// The command line or a recipe is invalid; the same code as clap's.
 const USAGE: u8 = 2;
 
-/// A flag that cannot mean anything here.
+/// A flag that is invalid here.
 #[derive(Debug, Error)]
 #[error("{0}")]
 struct Usage(String);
 
-/// Runs the command that the process was started with.
+/// Runs the command of this process.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     quiet_mesa();
@@ -71,10 +71,10 @@ pub fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Mesa's drivers write an error about a missing XDG_RUNTIME_DIR to standard error, though computing needs none.
+/// Mesa's drivers print an error about a missing XDG_RUNTIME_DIR, which compute does not need.
 fn quiet_mesa() {
     if cfg!(target_os = "linux") && std::env::var_os("XDG_RUNTIME_DIR").is_none() {
-        // SAFETY: this is the first thing that the process does; it has no other thread yet.
+        // SAFETY: the process has no other threads yet.
         unsafe { std::env::set_var("XDG_RUNTIME_DIR", std::env::temp_dir()) };
     }
 }
@@ -100,7 +100,7 @@ fn run(cli: Cli) -> Result<u8> {
     Ok(DONE)
 }
 
-/// Whether the request itself is at fault.
+/// Whether the error is in the request itself.
 fn is_usage(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause.is::<Usage>()

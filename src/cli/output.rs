@@ -1,10 +1,10 @@
-//! Standard output carries results, standard error everything else.
+//! Results go to standard output, everything else to standard error.
 
 use std::io::{self, ErrorKind, Write};
 
 use anyhow::{Context, Result};
 
-/// Writes a result to standard output. A reader that has gone away is no error.
+/// Writes a result to standard output. A closed pipe is not an error.
 pub(super) fn print(text: &str) -> Result<()> {
     match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
@@ -12,10 +12,10 @@ pub(super) fn print(text: &str) -> Result<()> {
     }
 }
 
-/// Writes a line for the person to standard error, unless they asked for quiet.
+/// Writes a line to standard error, unless `quiet`.
 pub(super) fn note(quiet: bool, line: &str) {
     if !quiet {
-        // Nowhere is left to report that standard error is gone.
+        // A failure to write to standard error cannot be reported anywhere.
         let _ = writeln!(io::stderr(), "{line}");
     }
 }

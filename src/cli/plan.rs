@@ -15,7 +15,7 @@ use crate::{
     program::{DeviceLimits, MemoryPlan, Program, Role, Settings, lower},
 };
 
-/// Tensors that are listed without `--all`.
+/// The number of tensors listed without `--all`.
 const LISTED: usize = 16;
 
 /// Runs `vgg plan`.
@@ -46,7 +46,7 @@ pub(super) fn run(planned: &Planned<'_>, memory: Option<u64>, all: bool) -> Resu
             writeln!(text, "memory           {}", bytes(peak))?;
             writeln!(
                 text,
-                "largest batch    unknown: this system does not tell the memory; give --memory GIB"
+                "largest batch    unknown: this system does not report its memory; give --memory GIB"
             )?;
             text += &on_a_gpu(planned)?;
             print(&text)
@@ -54,8 +54,8 @@ pub(super) fn run(planned: &Planned<'_>, memory: Option<u64>, all: bool) -> Resu
     }
 }
 
-/// What the same takes on a discrete GPU, with the workspaces of the kernels that it is expected to run; nothing where a GPU
-/// is planned for already.
+/// The memory that the same plan needs on a discrete GPU, with the workspaces of its expected kernels; empty if the plan is
+/// already for a GPU.
 fn on_a_gpu(planned: &Planned<'_>) -> Result<String> {
     if planned.device().is_hardware_gpu() {
         return Ok(String::new());

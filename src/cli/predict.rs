@@ -1,4 +1,4 @@
-//! `vgg predict`: pictures to classes.
+//! `vgg predict`: classifies pictures.
 
 use std::path::Path;
 
@@ -15,10 +15,10 @@ use crate::{
     train::{ModelInfo, TrainError},
 };
 
-/// Pictures in one step at most.
+/// The maximum number of pictures in one step.
 const BATCH: usize = 16;
 
-/// Runs `vgg predict`. Pictures that cannot be read are named, the others are classified all the same.
+/// Runs `vgg predict`. Unreadable pictures are reported, the others are still classified.
 pub(super) fn run(flags: &args::Predict, quiet: bool) -> Result<()> {
     let weights = eval::read_weights(&flags.weights, quiet)?;
     let device = choose_and_say(&flags.device.device, &flags.kernels, quiet)?;
@@ -55,7 +55,7 @@ pub(super) fn run(flags: &args::Predict, quiet: bool) -> Result<()> {
     }
 }
 
-/// How a network takes a picture.
+/// The form of a network's input pictures.
 pub(super) fn wanted(info: &ModelInfo, ink: InkFlag) -> Wanted {
     let [height, width] = info.source_size().map(|side| side as u32);
     let polarity = match ink {

@@ -1,4 +1,4 @@
-//! `vgg profile`: where the time of a training step goes.
+//! `vgg profile`: the time of a training step by layer.
 
 use std::{fs, path::Path, time::Instant};
 
@@ -17,26 +17,26 @@ use crate::{
     program::{Clock, Phase, Program, Roofline, Timed},
 };
 
-/// What the results are and how they are written; another number for another meaning.
+/// The version of the JSON output; it changes with the meaning of any field.
 const SCHEMA: &str = "vgg-profile/1";
 
-/// Measured steps where `--steps` does not say.
+/// The default number of measured steps.
 const STEPS: u64 = 5;
 
-/// A pass of a layer: one operation, all its slices and dispatches.
+/// A pass of a layer: one operation with all its slices and dispatches.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Row {
     /// As `conv3_2.forward`.
     pub(super) label: String,
     pub(super) phase: Phase,
-    /// What computed it, as `conv.forward/tiled_64x64`.
+    /// Its kernel, as `conv.forward/tiled_64x64`.
     pub(super) kernel: String,
-    /// Each of its dispatches: the kernel's own label and the nanoseconds.
+    /// The label and the nanoseconds of each dispatch.
     pub(super) dispatches: Vec<(String, f64)>,
     pub(super) ns: f64,
     pub(super) flops: f64,
     pub(super) bytes: f64,
-    /// What it would take at the rates that the device reaches at best.
+    /// The time at the device's peak rates.
     pub(super) best_ns: f64,
 }
 
@@ -59,7 +59,7 @@ impl Row {
         1e9 * self.bytes / self.ns
     }
 
-    /// The share of what the device reaches at best, in percent.
+    /// The percentage of the device's peak.
     pub(super) fn percent(&self) -> f64 {
         100.0 * self.best_ns / self.ns
     }
@@ -75,7 +75,10 @@ pub(super) fn run(flags: &args::Profile, quiet: bool) -> Result<()> {
     let mut measured = Measured::open(&flags.recipe, device, &flags.settings, begin, quiet)?;
     let clock = measured.measure.executor().clock();
     if clock == Clock::Host && measured.device.adapter().is_some() {
-        note(quiet, "note      the device has no timestamps: the host times each step, its own part counted");
+        note(
+            quiet,
+            "note      the device has no timestamps: the host times each step, including its own overhead",
+        );
     }
     let steps = measured.config.steps.unwrap_or(STEPS).max(1);
     for _ in 0..flags.warmup {
@@ -113,7 +116,7 @@ pub(super) fn run(flags: &args::Profile, quiet: bool) -> Result<()> {
         }
         print(&text)?;
     }
-    // The figures are out before a file that cannot be written ends the command.
+    // Print the figures first, in case a file cannot be written.
     let last = runs.last().map_or(&[][..], Vec::as_slice);
     let trace = |path: &Path| write(path, &profile_trace::json(&name, program, last), "--trace", quiet);
     flags.trace.as_deref().map(trace).transpose()?;
@@ -127,7 +130,7 @@ pub(super) fn run(flags: &args::Profile, quiet: bool) -> Result<()> {
 
 fn write(path: &Path, text: &str, flag: &str, quiet: bool) -> Result<()> {
     fs::write(path, text)
-        .with_context(|| format!("cannot write {}; name another place with {flag} FILE", path.display()))?;
+        .with_context(|| format!("cannot write {}; choose another path with {flag} FILE", path.display()))?;
     note(quiet, &format!("written   {}", path.display()));
     Ok(())
 }
@@ -178,7 +181,7 @@ fn rows(
     rows
 }
 
-/// The word for a part of a step.
+/// The name of a phase.
 pub(super) fn phase_name(phase: Phase) -> &'static str {
     match phase {
         Phase::Forward => "forward",

@@ -1,4 +1,4 @@
-//! The picture of `vgg profile`: the layers under the device's roofline, and where the time goes.
+//! The picture of `vgg profile`: the layers under the device's roofline, and the time by layer.
 
 use anyhow::{Result, anyhow};
 use plotters::{
@@ -19,7 +19,7 @@ const UPDATE: RGBColor = RGBColor(0x2c, 0xa0, 0x2c);
 const GREY: RGBColor = RGBColor(0x55, 0x55, 0x55);
 const FONT: &str = "sans-serif";
 
-/// Layers with less than this share of the step are one bar.
+/// Layers with less than this share of the step are combined into one bar.
 const SMALL: f64 = 0.005;
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
@@ -85,13 +85,14 @@ fn draw(root: &Area<'_>, title: &str, rows: &[Row], bars: &[Bar], roofline: &Roo
     draw_bars(&right, bars)
 }
 
-/// A power of ten that is at most, or at least, a value.
+/// Rounds a value down or up to a power of ten.
 fn decade(value: f64, up: bool) -> f64 {
     let power = value.max(1e-6).log10();
     10_f64.powf(if up { power.ceil() } else { power.floor() })
 }
 
-/// FLOP a byte against GFLOP/s, both in powers of ten; a point for each row, its area by its share of the time.
+/// FLOP/byte against GFLOP/s, both on logarithmic axes; a point for each row, its area proportional to its share of the
+/// time.
 fn draw_roofline(area: &Area<'_>, rows: &[Row], roofline: &Roofline) -> Drawn {
     let points: Vec<(f64, f64, &Row)> = rows
         .iter()
@@ -105,7 +106,7 @@ fn draw_roofline(area: &Area<'_>, rows: &[Row], roofline: &Roofline) -> Drawn {
     let most = |values: &mut dyn Iterator<Item = f64>, start: f64| decade(values.fold(start, f64::max), true);
     let x0 = least(&mut points.iter().map(|p| p.0), knee / 10.0);
     let x1 = most(&mut points.iter().map(|p| p.0), knee * 10.0);
-    // Work too small to fill a device lies far below; the lowest three decades show what matters.
+    // Work too small to fill the device lies far below the peak; at most about four decades are shown.
     let y1 = most(&mut points.iter().map(|p| p.1), peak * 1.1);
     let y0 = (peak / 1e4).max(least(&mut points.iter().map(|p| p.1), peak));
     let mut chart = ChartBuilder::on(area)
@@ -117,7 +118,7 @@ fn draw_roofline(area: &Area<'_>, rows: &[Row], roofline: &Roofline) -> Drawn {
     let style = |size| (FONT, size).into_font().color(&GREY);
     chart
         .configure_mesh()
-        .x_desc("FLOP a byte")
+        .x_desc("FLOP/byte")
         .y_desc("GFLOP/s")
         .label_style(style(14))
         .axis_desc_style(style(14))
@@ -146,7 +147,7 @@ fn power_of_ten(value: f64) -> String {
     if (1e-3..1e5).contains(&value) { format!("{value}") } else { format!("{value:.0e}") }
 }
 
-/// A bar for each layer, in the order of the program, its phases one behind the other.
+/// A bar for each layer, in program order, with its phases stacked.
 fn draw_bars(area: &Area<'_>, bars: &[Bar]) -> Drawn {
     let longest = bars.iter().map(|(_, parts)| parts.iter().sum::<f64>()).fold(0.0, f64::max);
     let mut chart = ChartBuilder::on(area)

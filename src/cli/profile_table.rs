@@ -6,10 +6,10 @@ use super::{
 };
 use crate::{program::Roofline, train::PHASES};
 
-/// Rows below this share of the step are summed up in one.
+/// Rows below this share of the step are combined into one.
 const SMALL: f64 = 0.005;
 
-/// One line for each layer and pass; with `all` every one, and its dispatches where there are several.
+/// One line for each layer and pass; with `all` also the small ones, and the dispatches of rows with several.
 pub(super) fn render(rows: &[Row], roofline: &Roofline, batch: usize, all: bool) -> String {
     let total: f64 = rows.iter().map(|row| row.ns).sum();
     let shown = |row: &&Row| all || row.ns >= SMALL * total;
@@ -60,7 +60,7 @@ fn milliseconds(ns: f64) -> String {
 }
 
 fn line(row: &Row, total: f64) -> Vec<String> {
-    // The operation is in the label already.
+    // The label already names the operation.
     let kernel = row.kernel.rsplit_once('/').map_or(row.kernel.as_str(), |(_, variant)| variant);
     let mut cells = rates(row.label.clone(), &[row], total);
     cells[1] = kernel.to_owned();

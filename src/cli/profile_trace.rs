@@ -1,4 +1,4 @@
-//! A step as a trace in the format of Chrome, which Perfetto reads too.
+//! A step as a trace in Chrome's format, which Perfetto reads too.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::{
     train::PHASES,
 };
 
-/// One event for each dispatch, on a track for each part of the step.
+/// One event per dispatch, on one track per phase.
 pub(super) fn json(device: &str, program: &Program, times: &[Timed]) -> String {
     let named = |kind: &str, thread: usize, name: &str| json!({ "ph": "M", "name": kind, "pid": 1, "tid": thread, "args": { "name": name } });
     let mut events = vec![named("process_name", 0, device)];

@@ -1,4 +1,4 @@
-//! What a person sees while a network trains.
+//! Progress output during training.
 
 use std::{
     io::IsTerminal,
@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::{output::note, table::duration};
 use crate::train::{Event, Observer, Row, StepEvent};
 
-/// Between two plain lines where standard error is no terminal.
+/// The interval between plain lines if standard error is not a terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Shows a run's events: a bar on a terminal, plain lines elsewhere, nothing when quiet.
@@ -18,7 +18,7 @@ pub(super) struct Progress {
     quiet: bool,
     bar: Option<ProgressBar>,
     epochs: u32,
-    /// When this process began, and at which step.
+    /// When this process started, and at which step.
     started: (Instant, u64),
     last_line: Instant,
 }
@@ -43,7 +43,7 @@ impl Progress {
         }
     }
 
-    /// The time to go, judged by this process's own pace.
+    /// The remaining time at this process's pace.
     fn remaining(&self, step: &StepEvent) -> Option<f64> {
         let done = step.step.checked_sub(self.started.1).filter(|&done| done > 0)?;
         let pace = self.started.0.elapsed().as_secs_f64() / done as f64;
@@ -119,7 +119,7 @@ impl Observer for Progress {
                 if let Some(bar) = &self.bar {
                     bar.finish_and_clear();
                 }
-                self.line(&format!("interrupted; everything is in {}", path.display()));
+                self.line(&format!("interrupted; the checkpoint is {}", path.display()));
             }
             Event::Finished(_) => {
                 if let Some(bar) = &self.bar {

@@ -13,7 +13,7 @@ use crate::{
     program::{DeviceLimits, Mode, Precision, Settings, lower},
 };
 
-/// What the paper says of the network's size.
+/// The paper's claim about the network's size.
 const PAPER_CLAIM: &str = "The paper says \"~9M parameters\"; its own table adds up to 134,308,810, \
 and so does this network at 224x224, full width, one channel and ten classes.";
 
@@ -22,7 +22,7 @@ pub(super) fn run(network: &Network) -> Result<()> {
     print(&render(network)?)
 }
 
-/// Floating-point operations of an image through each layer, forwards.
+/// Forward floating-point operations per image, for each layer.
 fn costs(network: &Network) -> Result<Vec<u64>> {
     let [height, width] = network.config.image_size;
     let settings = Settings {
@@ -43,7 +43,7 @@ fn costs(network: &Network) -> Result<Vec<u64>> {
     Ok(network.layers.iter().map(cost).collect())
 }
 
-/// Floating-point operations of an image, forwards.
+/// Forward floating-point operations per image.
 pub(super) fn forward_flops(network: &Network) -> Result<u64> {
     Ok(costs(network)?.iter().sum())
 }
@@ -87,7 +87,7 @@ fn render(network: &Network) -> Result<String> {
     writeln!(text, "\nparameters            {}", thousands(network.values()))?;
     writeln!(text, "running statistics    {} (not trained)", thousands(statistics))?;
     writeln!(text, "forward               {}FLOP an image", flops(forward))?;
-    writeln!(text, "training              about {}FLOP an image (forward x 3)", flops(3 * forward))?;
+    writeln!(text, "training              about {}FLOP per image (forward x 3)", flops(3 * forward))?;
     if network.config.model == Architecture::Vgg16Bn {
         writeln!(text, "\n{PAPER_CLAIM}")?;
     }
@@ -107,7 +107,7 @@ fn kind(layer: &Layer) -> String {
     }
 }
 
-/// Extents as the documents write them, channels first.
+/// A layer's output shape, channels first.
 fn shape(layer: &Layer) -> String {
     match layer.output.dims() {
         [h, w, c] => format!("[{c}, {h}, {w}]"),

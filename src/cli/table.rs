@@ -1,15 +1,15 @@
-//! Plain text tables, and numbers for people.
+//! Plain text tables, and readable numbers.
 
 pub(super) use crate::device::bytes;
 
-/// Which way a column's cells lean.
+/// The alignment of a column's cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Align {
     Left,
     Right,
 }
 
-/// Lays rows out in columns that are as wide as their widest cell, under a ruled header.
+/// Lays out rows in columns as wide as their widest cell, under a ruled header.
 pub(super) fn table(columns: &[(&str, Align)], rows: &[Vec<String>]) -> String {
     let width = |index: usize| {
         let cells = rows.iter().map(|row| row[index].chars().count());
@@ -29,7 +29,7 @@ pub(super) fn table(columns: &[(&str, Align)], rows: &[Vec<String>]) -> String {
     line(&header) + &rule + &body
 }
 
-/// An integer with its thousands set apart: `134,308,810`.
+/// An integer with thousands separators: `134,308,810`.
 pub(super) fn thousands(value: usize) -> String {
     let digits = value.to_string();
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! `vgg train`, and `vgg plan` and `vgg summary`, which take the same settings.
+//! `vgg train`, and `vgg plan` and `vgg summary`, which have the same settings.
 
 use std::{
     path::Path,
@@ -37,7 +37,7 @@ fn overrides(flags: &args::SettingFlags) -> Result<Flags> {
     toml::Table::try_from(flags).context("the flags")
 }
 
-/// The recipe that was asked for, or the one that suits the device, with the flags over it.
+/// The requested recipe, or the device's default one, overridden by the flags.
 pub(super) fn configure(
     recipe: &args::RecipeFlag,
     flags: &args::SettingFlags,
@@ -106,17 +106,17 @@ fn describe_data(config: &TrainConfig, data: &DataSets) -> String {
     )
 }
 
-/// How training images are moved about, and the flags that switch it off where a recipe's rotation and translation, which are
-/// for digits, meet other images.
+/// A description of the augmentation, with the flags that turn it off if a recipe's rotation and translation, which are meant
+/// for digits, apply to other images.
 fn describe_augmentation(config: &TrainConfig, hint: bool) -> Result<Option<String>> {
     let parts = [
         (config.rotate > 0.0, format!("rotated by up to {} degrees", config.rotate)),
         (
             config.translate > 0.0,
-            format!("moved by up to {} % of their side", (1e4 * config.translate).round() / 100.0),
+            format!("shifted by up to {} % of their side", (1e4 * config.translate).round() / 100.0),
         ),
-        (config.random_resized_crop, "shown in random parts".to_owned()),
-        (config.random_crop > 0, format!("moved by up to {} pixels", config.random_crop)),
+        (config.random_resized_crop, "randomly cropped and resized".to_owned()),
+        (config.random_crop > 0, format!("shifted by up to {} pixels", config.random_crop)),
         (config.hflip, "mirrored at random".to_owned()),
     ];
     let parts: Vec<String> = parts.into_iter().filter(|(on, _)| *on).map(|(_, text)| text).collect();
@@ -149,8 +149,8 @@ fn read_pretrained(path: &str, network: &Network, quiet: bool) -> Result<Pretrai
     Ok(pretrained)
 }
 
-/// The data as the weights that the run begins with, or its checkpoint, want them normalised; says so where that is not the
-/// data's own way.
+/// The data, normalised as for the initial weights or the checkpoint; prints a line if that differs from the data's own
+/// normalisation.
 fn normalized(
     config: &TrainConfig,
     data: DataSets,
@@ -178,7 +178,7 @@ fn normalized(
     data
 }
 
-/// Runs `vgg train`; the exit code says whether it came to its end.
+/// Runs `vgg train`; the exit code says whether the run was completed.
 pub(super) fn run(flags: &args::Train, quiet: bool) -> Result<u8> {
     let stop = stop_on_signals()?;
     let (device, description) = device::choose(&flags.device.device, &flags.kernels)?;
@@ -202,7 +202,7 @@ pub(super) fn run(flags: &args::Train, quiet: bool) -> Result<u8> {
         _ => None,
     };
     let data = normalized(&config, data, checkpoint.as_ref(), pretrained.as_ref(), quiet);
-    // What does not fit is refused while nothing is written.
+    // Refuses what does not fit before anything is written.
     let [train, _] = loaders(&config, &data)?;
     let device = match flags.capture {
         Some(step) => {
@@ -237,7 +237,7 @@ pub(super) fn run(flags: &args::Train, quiet: bool) -> Result<u8> {
             if let Some(step) = flags.capture {
                 note(quiet, &format!("captured  step {step}; the debugger has it"));
             }
-            // The figures first: they do not depend on whether the page can be written.
+            // Print the figures first, in case the page cannot be written.
             let failure = device.matrix_units_failure();
             print(&render(&summary, trainer.directory().path(), paper(&config)?, failure))?;
             let units = failure.map(|failure| format!("\nkernels   {}", without_matrix_units(failure)));
@@ -248,7 +248,7 @@ pub(super) fn run(flags: &args::Train, quiet: bool) -> Result<u8> {
     }
 }
 
-/// Trains to the end, telling a person, and TensorBoard where it was asked for.
+/// Trains to the end with progress output, and TensorBoard if requested.
 fn observe(
     trainer: &mut Trainer,
     stop: &AtomicBool,
@@ -266,7 +266,7 @@ fn observe(
     Ok(outcome)
 }
 
-/// Evaluates the last weights and writes `report.html`; gives the line that says where.
+/// Evaluates the last weights and writes `report.html`; returns the line with its path.
 fn report(trainer: &mut Trainer, config: &TrainConfig, data: &DataSets, device: &str) -> Result<String> {
     let [_, test] = loaders(config, data)?;
     let evaluation = trainer.session().evaluate(&test, |_, _| {})?;
@@ -288,7 +288,7 @@ fn report(trainer: &mut Trainer, config: &TrainConfig, data: &DataSets, device: 
     Ok(format!("report     {}\n", trainer.directory().write_report(&html)?.display()))
 }
 
-/// The first Ctrl-C or SIGTERM asks the run to stop, the second ends the process.
+/// The first Ctrl-C or SIGTERM stops the run gracefully, the second ends the process.
 pub(super) fn stop_on_signals() -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&stop);
@@ -301,7 +301,7 @@ pub(super) fn stop_on_signals() -> Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
-/// The heading of the paper's results, where a run is comparable: MNIST and the paper's layers, not fine-tuned.
+/// The heading for the paper's results if the run is comparable: MNIST and the paper's layers, not fine-tuned.
 fn paper(config: &TrainConfig) -> Result<Option<&'static str>> {
     let mnist = matches!(config.data_source()?, DataSource::Mnist | DataSource::MnistDir(_));
     let layers = config.model == Architecture::Vgg16Bn

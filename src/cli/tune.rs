@@ -1,4 +1,4 @@
-//! `vgg tune`: times the variants of a network's operations on this device and keeps the fastest in a file.
+//! `vgg tune`: times the variants of a network's operations on this device and stores the fastest in a file.
 
 use std::{path::PathBuf, sync::atomic::Ordering, time::Duration};
 
@@ -16,22 +16,23 @@ use crate::{
     tune::{self, Choice, Ignored, Job, Measured, Source, TuningFile},
 };
 
-/// What became of a job.
+/// A finished job: its measurements, and the best variant with its time.
 type Done = (Job, Measured, &'static Variant, f64);
 
-/// Runs `vgg tune`; the exit code says whether all was measured and every variant is right.
+/// Runs `vgg tune`; the exit code says whether everything was measured and every variant is correct.
 pub(super) fn run(flags: &args::Tune, quiet: bool) -> Result<u8> {
     let stop = train::stop_on_signals()?;
     let (device, adapter) = device::choose_gpu(&flags.device.device, quiet)?;
     let adapter = &adapter;
     let path = output(&flags.tuning, tune::default_path(adapter.info()))?;
-    // What was measured for other recipes stays; what is no tuning file of this device is not replaced.
+    // Keeps the measurements of other recipes. A named file is overwritten only if it is a tuning file for this device.
     let mut file = match TuningFile::read(&path, adapter.info()) {
         Ok(file) => file,
         Err(Ignored::Malformed(_) | Ignored::Foreign { .. } | Ignored::Unreadable(_))
             if path.exists() && matches!(flags.tuning, Source::File(_)) =>
         {
-            let text = format!("{} is no tuning file of this device; name another place", path.display());
+            let text =
+                format!("{} is not a tuning file for this device; choose another path", path.display());
             bail!(Usage(text))
         }
         Err(_) => TuningFile::new(adapter.info()),
@@ -61,8 +62,9 @@ pub(super) fn run(flags: &args::Tune, quiet: bool) -> Result<u8> {
     for (job, measured, row, _) in &done {
         file.set(choice(job, measured, row));
     }
-    file.write(&path)
-        .with_context(|| format!("cannot write {}; name another place with --tuning FILE", path.display()))?;
+    file.write(&path).with_context(|| {
+        format!("cannot write {}; choose another path with --tuning FILE", path.display())
+    })?;
     print(&render(&done))?;
     note(quiet, &format!("{} measured shapes in {}", file.len(), path.display()));
     if stop.load(Ordering::Relaxed) {
@@ -73,16 +75,16 @@ pub(super) fn run(flags: &args::Tune, quiet: bool) -> Result<u8> {
     Ok(if wrong { FAILED } else { DONE })
 }
 
-/// Where the file goes.
+/// The path of the tuning file.
 fn output(tuning: &Source, default: Option<PathBuf>) -> Result<PathBuf> {
     match (tuning, default) {
         (Source::File(path), _) => Ok(path.clone()),
         (Source::Automatic, Some(path)) => Ok(path),
         (Source::Automatic, None) => {
-            bail!(Usage("this system names no cache folder; give a file with --tuning FILE".to_owned()))
+            bail!(Usage("this system has no cache folder; give a file with --tuning FILE".to_owned()))
         }
         (Source::Off, _) => {
-            bail!(Usage("--tuning off leaves no place for the result; give a file".to_owned()))
+            bail!(Usage("--tuning off leaves nowhere to write the result; give a file".to_owned()))
         }
     }
 }
@@ -103,7 +105,7 @@ fn choice(job: &Job, measured: &Measured, row: &Variant) -> Choice {
     }
 }
 
-/// The shapes whose fastest variant is another than the built-in choice, and what a pass over all shapes gains.
+/// The shapes whose fastest variant is not the built-in choice, and the time saved over all shapes.
 fn render(done: &[Done]) -> String {
     let mut rows = Vec::new();
     let (mut before, mut after) = (0.0, 0.0);

@@ -1,4 +1,4 @@
-//! `vgg verify`: every kernel variant of this device against the CPU.
+//! `vgg verify`: checks every kernel variant of this device against the CPU.
 
 use anyhow::{Result, bail};
 
@@ -14,13 +14,13 @@ use crate::{
     verify::{Reference, Verdict, cases},
 };
 
-/// `--quick`: cases of a variant at most, and the bytes of their operands.
+/// `--quick`: the maximum number of cases per variant, and the maximum bytes of a case's operands.
 const QUICK: (usize, u64) = (4, 256 << 10);
 
-/// Failures of a variant that are printed; one broken index fails every case.
+/// The number of a variant's failures that are printed: one wrong index fails every case.
 const PRINTED: usize = 3;
 
-/// Runs `vgg verify`; the exit code says whether every variant is right.
+/// Runs `vgg verify`; the exit code says whether every variant is correct.
 pub(super) fn run(flags: &args::Verify, quiet: bool) -> Result<u8> {
     let (_, adapter) = device::choose_gpu(&flags.device.device, quiet)?;
     let wanted = kernels::pairs(&flags.variant)?;
@@ -36,7 +36,7 @@ pub(super) fn run(flags: &args::Verify, quiet: bool) -> Result<u8> {
     walk(&adapter, &rows, flags.quick, quiet)
 }
 
-/// Holds rows against the reference, and prints the table.
+/// Checks rows against the reference, and prints the table.
 fn walk(adapter: &Adapter, rows: &[&'static Variant], quick: bool, quiet: bool) -> Result<u8> {
     let caps = adapter.caps();
     let mut verdicts: Vec<(&'static Variant, Verdict)> = Vec::new();
@@ -67,7 +67,7 @@ fn walk(adapter: &Adapter, rows: &[&'static Variant], quick: bool, quiet: bool) 
     Ok(if verdicts.iter().all(|(_, v)| v.failures.is_empty()) { DONE } else { FAILED })
 }
 
-/// The cases that a row is held against: all that it supports, or with `quick` some small ones from all over them.
+/// The cases to check a row on: all that it supports, or with `quick` a few small ones spread over them.
 fn pick(cases: &[Op], quick: bool, supports: impl Fn(&Op) -> bool) -> Vec<Op> {
     let able: Vec<&Op> = cases.iter().filter(|op| supports(op)).collect();
     if !quick {
@@ -75,7 +75,7 @@ fn pick(cases: &[Op], quick: bool, supports: impl Fn(&Op) -> bool) -> Vec<Op> {
     }
     let (most, bytes) = QUICK;
     let small: Vec<&Op> = able.iter().copied().filter(|op| op.bytes() <= bytes).collect();
-    // A row for large shapes only is held against the first of them.
+    // A row that supports only large shapes is checked on the first of them.
     let from = if small.is_empty() { able.into_iter().take(1).collect() } else { small };
     from.iter().step_by(from.len().div_ceil(most).max(1)).map(|&op| op.clone()).collect()
 }

@@ -1,4 +1,4 @@
-//! Memory that tensors live in.
+//! The memory of tensors.
 
 use half::f16;
 
@@ -9,7 +9,7 @@ use crate::{dtype::DType, ops::Memory};
 #[derive(Clone, Debug)]
 pub(super) enum Buffer<S> {
     Scalars(Vec<S>),
-    /// What a GPU stores as f16, and this executor as all other floats: only the border to the host rounds.
+    /// A GPU stores these as f16; this executor stores them like all other floats and rounds only in transfers to the host.
     Halves(Vec<S>),
     Words(Vec<u32>),
     Bytes(Vec<u8>),
@@ -33,7 +33,7 @@ impl<S: Scalar> Buffer<S> {
         }
     }
 
-    /// Takes the host's bytes.
+    /// Fills the buffer from the host's bytes.
     pub fn take(&mut self, data: &[u8]) {
         match self {
             Self::Scalars(values) => {
@@ -55,7 +55,7 @@ impl<S: Scalar> Buffer<S> {
         }
     }
 
-    /// A part of it.
+    /// A part of the buffer.
     pub fn view(&mut self, offset: usize, len: usize) -> Memory<'_, S> {
         match self {
             Self::Scalars(values) | Self::Halves(values) => Memory::Floats(&mut values[offset..][..len]),
@@ -64,7 +64,7 @@ impl<S: Scalar> Buffer<S> {
         }
     }
 
-    /// The first elements as the host takes them.
+    /// The first `elements` elements as the host's bytes.
     pub fn give(&self, elements: usize) -> Vec<u8> {
         match self {
             Self::Scalars(values) => {

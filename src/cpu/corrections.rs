@@ -1,25 +1,25 @@
-//! What an optimiser step takes from the control block and from the loss scaling.
+//! The per-step factors of an optimiser step, from the control block and the loss scaling.
 
 use super::Scalar;
 use crate::ops::{Control, LossScale};
 
-/// The state of the loss scaling, as an operand holds it.
+/// The loss-scaling state from its operand.
 pub(crate) fn loss_scale<S: Scalar>(state: &[S]) -> LossScale {
     let values: [f32; LossScale::LEN] = std::array::from_fn(|index| state[index].f64() as f32);
     bytemuck::cast(values)
 }
 
-/// What changes from step to step.
+/// The factors that change from step to step.
 pub(crate) struct Corrections {
     pub learning_rate: f64,
     /// `1 - beta1^t` and `1 - beta2^t`.
     pub bias: [f64; 2],
-    /// What gradients are multiplied by.
+    /// The factor for gradients.
     pub unscale: f64,
 }
 
 impl Corrections {
-    /// Those of a step; with a scaled loss `state`, `None` where the step is not taken.
+    /// The factors of a step; with a scaled loss (`state`), `None` if the step is skipped.
     pub fn of<S: Scalar>(control: &Control, state: Option<&[S]>) -> Option<Self> {
         let learning_rate = control.learning_rate.into();
         let Some(state) = state.map(loss_scale) else {

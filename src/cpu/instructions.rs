@@ -1,11 +1,11 @@
-//! The instruction set that the CPU executor computes with.
+//! The instruction set of the CPU executor.
 
 use std::{env, sync::LazyLock};
 
 use pulp::Arch;
 use thiserror::Error;
 
-/// The environment variable that names an instruction set instead of the widest.
+/// The environment variable that overrides the instruction set.
 const VARIABLE: &str = "VGG_SIMD";
 
 /// `VGG_SIMD` does not name an instruction set of this machine.
@@ -26,13 +26,13 @@ static CHOSEN: LazyLock<Result<(&str, Arch), UnknownInstructionSet>> = LazyLock:
 /// The name of the instruction set in use: the widest of this machine, or the one that the environment variable
 /// `VGG_SIMD` names (`avx512`, `avx2`, `neon` or `scalar`).
 ///
-/// Results differ in rounding between instruction sets. The variable lets a machine compute as one with narrower
-/// vectors does, which the tests use. It is read once.
+/// Results differ in rounding between instruction sets. With the variable a machine computes like one with narrower
+/// vectors, which the tests use. It is read once.
 pub fn instruction_set() -> Result<&'static str, UnknownInstructionSet> {
     CHOSEN.as_ref().map(|&(name, _)| name).map_err(Clone::clone)
 }
 
-/// The names of the instruction sets of this machine, the widest first; `VGG_SIMD` takes each.
+/// The names of this machine's instruction sets, the widest first: the values of `VGG_SIMD`.
 pub fn instruction_sets() -> Vec<&'static str> {
     available().iter().map(|&(name, _)| name).collect()
 }
@@ -40,7 +40,7 @@ pub fn instruction_sets() -> Vec<&'static str> {
 /// The instruction set in use.
 ///
 /// # Panics
-/// Where [`instruction_set`] is an error.
+/// If [`instruction_set`] is an error.
 #[inline]
 pub(super) fn arch() -> Arch {
     match &*CHOSEN {
@@ -49,7 +49,7 @@ pub(super) fn arch() -> Arch {
     }
 }
 
-/// As [`instruction_sets`], with what runs them.
+/// As [`instruction_sets`], each with its [`Arch`].
 pub(super) fn available() -> Vec<(&'static str, Arch)> {
     let mut sets = Vec::new();
     #[cfg(target_arch = "x86_64")]

@@ -19,31 +19,31 @@ pub struct Matrix<'a, S> {
 }
 
 impl<'a, S> Matrix<'a, S> {
-    /// Rows of `columns` elements, one `stride` behind the other.
+    /// Rows of `columns` elements, each `stride` after the previous one.
     pub fn rows(data: &'a [S], rows: usize, columns: usize, stride: usize) -> Self {
         Self { data, rows, columns, strides: [stride, 1] }
     }
 
-    /// The same elements with rows and columns exchanged.
+    /// The transpose.
     pub fn transposed(self) -> Self {
         let Self { data, rows, columns, strides: [row, column] } = self;
         Self { data, rows: columns, columns: rows, strides: [column, row] }
     }
 }
 
-/// What becomes of the values that the destination of a product holds.
+/// How a product is stored.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Store {
-    /// They are replaced.
+    /// Replaces the old values.
     Replace,
-    /// The product is added to them.
+    /// Adds the product to the old values.
     Add,
 }
 
-/// `output[m, n] = lhs[m, k] * rhs[k, n]`, or `+=`, on the calling thread alone.
+/// `output[m, n] = lhs[m, k] * rhs[k, n]`, or `+=`, on the calling thread only.
 ///
-/// `output` has contiguous rows. Every element is summed in an order that depends on the extents and the machine (its
-/// instruction set and caches), and not on threads.
+/// `output` has contiguous rows. The order of summation depends on the extents and the machine (its instruction set and
+/// caches), but not on threads.
 pub(crate) fn matmul<S: Scalar>(output: &mut [S], store: Store, lhs: Matrix<S>, rhs: Matrix<S>) {
     matmul_on(arch(), output, store, lhs, rhs);
 }
@@ -72,15 +72,15 @@ pub trait Product: Sized {
     /// [`matmul`] by the microkernels of one instruction set.
     ///
     /// # Safety
-    /// `lhs` and `rhs` have the elements that their extents and strides say, `output` has `lhs.rows` times
-    /// `rhs.columns`, and that is not 0.
+    /// `lhs` and `rhs` have all elements of their extents and strides, and `output` has `lhs.rows` times `rhs.columns`
+    /// elements, which is not 0.
     unsafe fn product(arch: Arch, output: &mut [Self], store: Store, lhs: Matrix<Self>, rhs: Matrix<Self>);
 }
 
-/// Calls `gemm` with the microkernels of one instruction set, of which a register has `$lanes` values.
+/// Calls `gemm` with the microkernels of one instruction set, with `$lanes` values per register.
 ///
-/// The crate's own entry takes the widest of the machine and cannot be told otherwise. Its microkernels write columns,
-/// so they are asked for the transpose of the result.
+/// The crate's own entry always takes the machine's widest instruction set. The microkernels write columns, so this
+/// computes the transpose of the result.
 macro_rules! product {
     ($gemm:ident::$set:ident::$t:ident, $simd:ty, $lanes:literal, $output:ident, $store:ident, $lhs:ident, $rhs:ident) => {{
         use $gemm::microkernel::$set::$t::{H_M, H_N, H_UKR, MR_DIV_N, NR, UKR};
@@ -144,7 +144,7 @@ macro_rules! products {
 products!(gemm_f32 f32, [16, 8, 4]);
 products!(gemm_f64 f64, [8, 4, 2]);
 
-/// `[rows, columns]` to `[columns, rows]`, in tiles that are read and written in whole cache lines.
+/// Transposes `[rows, columns]` to `[columns, rows]` in tiles that are read and written in whole cache lines.
 pub(crate) fn transpose<S: Scalar>(from: &[S], rows: usize, columns: usize, to: &mut [S]) {
     const SIDE: usize = 16;
     let mut tile = [[S::ZERO; SIDE]; SIDE];
@@ -169,8 +169,8 @@ pub(crate) fn transpose<S: Scalar>(from: &[S], rows: usize, columns: usize, to: 
 mod tests {
     use super::{super::instructions::available, *};
 
-    /// Every instruction set, extents that fill tiles and registers and some that do not, each operand stored by
-    /// rows and by columns: small whole numbers, whose sums are exact in any order.
+    /// Every instruction set, extents that fill tiles and registers and extents that do not, each operand stored by rows
+    /// and by columns. The values are small whole numbers, so that sums are exact in any order.
     fn products<S: Scalar>() {
         let value = |i: usize| ((i * 37) % 11) as f64 - 5.0;
         let scalars = |values: &[f64]| values.iter().map(|&v| S::of(v)).collect::<Vec<_>>();

@@ -1,12 +1,12 @@
 //! The CPU twin of every operation, generic over the scalar.
 //!
 //! [`CpuExecutor<f64>`] is the reference that the kernels are tested against; [`CpuExecutor<f32>`] is the device
-//! of machines without a GPU. What an operation does is its twin, in its own folder; here is what the twins share,
-//! and the executor that runs them.
+//! of machines without a GPU. Each operation's twin is in the operation's folder; this module has their shared code
+//! and the executor.
 //!
 //! # Numerics
-//! Work is cut into pieces that depend on shapes alone, and partial sums are merged in a fixed order, so that
-//! results are the same bit for bit on any number of threads.
+//! Work is split by shape only, and partial sums are merged in a fixed order, so that results are the same bit for bit
+//! on any number of threads.
 
 mod activation;
 mod buffer;
@@ -37,13 +37,13 @@ use crate::{
     program::{Executor, ExecutorError, MemoryPlan, Program, Role, TensorId},
 };
 
-/// Elements that one task of an elementwise operation works on; a multiple of 4.
+/// Elements per task of an elementwise operation; a multiple of 4.
 pub(crate) const CHUNK: usize = 16 * 1024;
 
 /// Runs a program on the CPU, computing in `S`.
 ///
-/// Work runs on the rayon pool that [`Executor::run`] is called in, by default the global one. Everything is done
-/// when a call returns.
+/// Work runs on the rayon pool in which [`Executor::run`] is called, by default the global one. All work is done when a
+/// call returns.
 pub struct CpuExecutor<S: Scalar> {
     program: Program,
     plan: MemoryPlan,
@@ -55,11 +55,11 @@ pub struct CpuExecutor<S: Scalar> {
 }
 
 impl<S: Scalar> CpuExecutor<S> {
-    /// Allocates everything that the program needs.
+    /// Allocates all of the program's memory.
     ///
     /// # Panics
-    /// Where [`Program::validate`] finds a fault, or a step binds one buffer twice: no program from
-    /// [`crate::program::lower`] or [`Program::single`] does.
+    /// If [`Program::validate`] finds a fault, or a step binds one buffer twice, which programs from
+    /// [`crate::program::lower`] or [`Program::single`] never do.
     pub fn new(program: Program) -> Self {
         let plan = MemoryPlan::new(&program);
         if let Err(fault) = program.validate() {
@@ -81,19 +81,19 @@ impl<S: Scalar> CpuExecutor<S> {
     /// Replaces the contents of a tensor of type [`DType::F32`] or [`DType::F16`] at full precision.
     ///
     /// # Errors
-    /// As [`Executor::upload`]; and where the tensor is not of that type.
+    /// As [`Executor::upload`], and if the tensor has another type.
     pub fn write_scalars(&mut self, tensor: TensorId, values: &[S]) -> Result<(), ExecutorError> {
         self.uploadable(tensor, values.len() * self.program.tensor(tensor).dtype.bytes())?;
         match &mut self.buffers[self.plan.slot_of[tensor.0]] {
             Buffer::Scalars(buffer) | Buffer::Halves(buffer) => {
                 buffer[..values.len()].copy_from_slice(values)
             }
-            _ => return Err(self.refuse(tensor, "it does not hold scalars")),
+            _ => return Err(self.refuse(tensor, "it is not a tensor of floats")),
         }
         Ok(())
     }
 
-    /// The contents of a tensor of type [`DType::F32`] or [`DType::F16`] at full precision; nothing where it is of another type.
+    /// The contents of a tensor of type [`DType::F32`] or [`DType::F16`] at full precision; empty for other types.
     pub fn read_scalars(&self, tensor: TensorId) -> Vec<S> {
         match &self.buffers[self.plan.slot_of[tensor.0]] {
             Buffer::Scalars(buffer) | Buffer::Halves(buffer) => {
@@ -134,7 +134,7 @@ impl<S: Scalar> Executor for CpuExecutor<S> {
     fn queue(&mut self, steps: Range<usize>) -> Result<(), ExecutorError> {
         let Self { program, bindings, buffers, scratch, .. } = self;
         let steps = program.steps[steps.clone()].iter().zip(&bindings[steps]);
-        // Inside the pool, so that the steps do not wake it one by one.
+        // Inside the pool, so that not every step has to wake it.
         rayon::scope(|_| {
             for (step, bindings) in steps {
                 step::execute(step, bindings, buffers, scratch);
@@ -166,7 +166,7 @@ impl<S: Scalar> Executor for CpuExecutor<S> {
         Ok(self.answers.pop_front())
     }
 
-    /// The buffers and the scratch memory; what `gemm` packs its operands into is its own.
+    /// The buffers and the scratch memory, without `gemm`'s own packing buffers.
     fn allocations(&self) -> usize {
         self.allocations
     }

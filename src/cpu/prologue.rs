@@ -1,4 +1,4 @@
-//! Prologues: what the values of a tensor go through when an operation reads them.
+//! Prologues: transforms that an operation applies to a tensor's values as it reads them.
 
 use super::{
     Scalar,
@@ -43,10 +43,10 @@ pub(crate) fn grad_through<V: Simd, S: Scalar>(
     scale * g - (offset + slope * distance)
 }
 
-/// A tensor `[n, h, w, channels]`, and what its values go through when they are read.
+/// A tensor `[n, h, w, channels]`, and the transform of its values when they are read.
 #[derive(Clone, Copy)]
 pub(crate) enum Prologue<'a, S> {
-    /// Nothing.
+    /// No transform.
     Plain(&'a [S]),
     /// Batch norm by the vectors of `affine[4, channels]`, and the activation.
     Normalized { input: &'a [S], affine: &'a [S], activation: Activation },
@@ -96,7 +96,7 @@ impl<'a, S: Scalar> Prologue<'a, S> {
         if stride > channels {
             to.chunks_exact_mut(stride).for_each(|to| to[channels..].fill(S::ZERO));
         }
-        // Channels outside, so that the vectors of batch norm are loaded once for all pixels.
+        // Channels in the outer loop, so that the vectors of batch norm are loaded once for all pixels.
         match self {
             Self::Plain(values) => {
                 for (pixel, to) in to.chunks_exact_mut(stride).enumerate() {
@@ -131,12 +131,12 @@ impl<'a, S: Scalar> Prologue<'a, S> {
     }
 }
 
-/// Lines of pixels, each followed by zeros for the pixels of a frame.
+/// Lines of pixels, each padded with zeros to the length of a frame's line.
 pub(crate) struct Lines<'a, S> {
     pub source: Prologue<'a, S>,
     /// The first line's first pixel.
     pub first: usize,
-    /// Of a line, without and with its frame.
+    /// The pixels of a line, without and with the frame.
     pub pixels: [usize; 2],
     pub channels: usize,
 }

@@ -1,16 +1,15 @@
 //! Loops over a `[rows, channels]` matrix: fixed pieces of rows in parallel, sums merged in order.
 //!
-//! The pieces depend on the shape alone, so the result depends neither on the number of threads nor on timing.
-//! Where there are few channels, several rows are worked as one long row: vectors then fill up, and a value of
-//! each channel is repeated along the long row.
+//! The pieces depend only on the shape, so the result depends neither on the number of threads nor on timing. With few
+//! channels, several rows are processed as one long row, to fill the vectors; per-channel values are repeated along it.
 
 use rayon::prelude::*;
 
 use super::Scalar;
 
-/// Elements of a piece: 128 KiB of f32 stay in a core's cache for a second look.
+/// Elements of a piece: 128 KiB of f32 stay in a core's cache for a second pass.
 const ELEMENTS: usize = 32 * 1024;
-/// Elements of a long row, at least.
+/// The minimum number of elements of a long row.
 const LONG: usize = 256;
 
 /// The length of a long row: a multiple of `channels`.
@@ -24,7 +23,7 @@ pub(crate) fn piece(channels: usize) -> usize {
     (ELEMENTS / width).max(1) * width
 }
 
-/// How many sums a reduction of `fields` values for each channel needs.
+/// The number of sums that a reduction of `fields` values per channel needs.
 pub(crate) fn sums(rows: usize, channels: usize, fields: usize) -> usize {
     (rows * channels).div_ceil(piece(channels)).max(1) * width(channels) * fields
 }
@@ -40,7 +39,7 @@ pub(crate) fn by_rows<'a, S: Scalar>(
     by_row_pairs(sums, channels, fields, data, data, |data, _, sums| part(data, sums))
 }
 
-/// As [`by_rows`], with the same rows of two matrices.
+/// As [`by_rows`], over the same rows of two matrices.
 pub(crate) fn by_row_pairs<'a, S: Scalar>(
     sums: &'a mut [S],
     channels: usize,
@@ -78,9 +77,9 @@ pub(crate) fn repeat<T: Copy>(long: &mut [T], channels: usize) {
 /// The sum of a channel's values of a field over all pieces, in order: folded sums `[pieces, fields, width]`.
 ///
 /// # Numerics
-/// In f64. A piece has at most `2 ELEMENTS / LONG` = 256 long rows, and a channel is repeated at most `LONG / channels` times along
-/// one: with the rounding unit `u` of `S`, a sum over a piece is wrong by at most `(256 + LONG / channels) u` of the sum of
-/// the magnitudes of its terms (Higham, "Accuracy and Stability of Numerical Algorithms", 4.2).
+/// In f64. A piece has at most `2 ELEMENTS / LONG` = 256 long rows, and a channel is repeated at most `LONG / channels` times
+/// along one. With the unit roundoff `u` of `S`, the error of a sum over a piece is at most `(256 + LONG / channels) u` times
+/// the sum of the magnitudes of its terms (Higham, "Accuracy and Stability of Numerical Algorithms", 4.2).
 pub(crate) fn total<S: Scalar>(
     sums: &[S],
     channels: usize,

@@ -1,4 +1,4 @@
-//! Measuring what this machine's processor reaches at best.
+//! Measures the processor's peak arithmetic rate and memory bandwidth.
 
 use std::time::{Duration, Instant};
 
@@ -7,16 +7,16 @@ use rayon::prelude::*;
 use super::matmul::{Matrix, Store, matmul};
 use crate::program::Roofline;
 
-/// Side of the matrices of one product: they stay in a core's cache.
+/// Side of the matrices of one product, which stay in a core's cache.
 const SIDE: usize = 384;
 
-/// Larger than the caches of most processors, both sides together.
+/// Source and destination together exceed the caches of most processors.
 const COPIED: usize = 64 << 20;
 
-/// Each measurement repeats its work for as long as this.
+/// Each measurement repeats its work for this long.
 const LONG_ENOUGH: Duration = Duration::from_millis(40);
 
-/// The best of so many measurements counts: others may use the machine.
+/// The best of this many measurements counts: others may be using the machine.
 const TRIALS: usize = 5;
 
 /// Measures the processor: matrix products by the crate that the executor uses, one on each thread, and a copy by all
@@ -40,7 +40,7 @@ pub fn roofline() -> Roofline {
     Roofline { flops_per_second, bytes_per_second }
 }
 
-/// The work a second of the best trial.
+/// The work per second of the best trial.
 fn rate(work: f64, mut run: impl FnMut()) -> f64 {
     run();
     let mut best = 0.0_f64;

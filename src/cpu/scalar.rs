@@ -7,7 +7,7 @@ use std::{
 
 use super::{matmul::Product, simd::Vectors};
 
-/// `f32`, the type of the device for machines without a GPU, or `f64`, the type of the reference.
+/// `f32` for the CPU device, or `f64` for the reference.
 pub trait Scalar:
     Vectors
     + Product
@@ -29,8 +29,8 @@ pub trait Scalar:
     const ZERO: Self;
     /// 1.
     const ONE: Self;
-    /// Whether the executor takes fast algorithms whose rounding differs from the definitions': `f32` does, the
-    /// reference does not.
+    /// Whether the executor uses fast algorithms whose rounding differs from the definitions': `f32` does, the reference
+    /// does not.
     const FAST: bool;
 
     /// The nearest value to an `f64`.

@@ -1,28 +1,28 @@
-//! Memory that the operations work in, allocated once.
+//! Scratch memory of the operations, allocated once.
 
 use std::sync::{Mutex, PoisonError};
 
 use super::Scalar;
 
-/// What an operation needs of a [`Scratch`].
+/// The sizes that an operation needs of a [`Scratch`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sizes {
     /// Scalars for each thread.
     pub lane: usize,
     /// Scalars that all threads share.
     pub shared: usize,
-    /// Scalars that all threads share, beside `shared`.
+    /// More scalars that all threads share, separate from `shared`.
     pub weights: usize,
     /// Scalars of an activation.
     pub activated: usize,
     /// Scalars of the gradient of an output.
     pub gradient: usize,
-    /// Scalars that are sums of reductions.
+    /// Scalars for the sums of reductions.
     pub sums: usize,
 }
 
 impl Sizes {
-    /// What is enough for both.
+    /// Sizes that are enough for both.
     pub fn max(self, other: Self) -> Self {
         Self {
             lane: self.lane.max(other.lane),
@@ -43,9 +43,9 @@ impl<S> Lanes<S> {
     ///
     /// `work` must not wait for other threads.
     pub fn with<R>(&self, len: usize, work: impl FnOnce(&mut [S]) -> R) -> R {
-        // Threads beyond those that there were at the start share a block and take turns.
+        // Threads started later share a block and take turns.
         let index = rayon::current_thread_index().unwrap_or(0) % self.0.len();
-        // A poisoned block is as good as any: what it holds is undefined anyway.
+        // A poisoned block is fine: its contents are undefined anyway.
         let mut block = self.0[index].lock().unwrap_or_else(PoisonError::into_inner);
         work(&mut block[..len])
     }
@@ -62,7 +62,7 @@ pub(crate) struct Scratch<S> {
 }
 
 impl<S: Scalar> Scratch<S> {
-    /// How many allocations it is made of, for a pool of `threads`.
+    /// The number of its allocations, for a pool of `threads`.
     pub fn allocations(threads: usize) -> usize {
         threads + 5
     }

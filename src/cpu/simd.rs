@@ -1,4 +1,4 @@
-//! Vector instructions beyond those that every machine of the architecture has.
+//! Vector instructions beyond the architecture's baseline.
 
 pub(crate) use pulp::{Simd, WithSimd};
 
@@ -6,33 +6,32 @@ use super::instructions::arch;
 
 /// Runs `work`, compiled for the widest vectors of this machine, or those that `VGG_SIMD` names.
 ///
-/// For loops that the compiler turns into vector instructions: the binary is built for the oldest machine of the
-/// architecture, and this picks AVX2 or AVX-512 where they are. The operations and their order are the same, and
-/// no two are fused, so no result changes.
+/// For loops that the compiler vectorises: the binary is built for the architecture's baseline, and this picks AVX2 or
+/// AVX-512 where available. The operations and their order are the same and none are fused, so results do not change.
 ///
-/// A short closure will do. A longer one is not inlined, and then compiled for the oldest machine after all; it has
-/// to be a struct whose [`WithSimd::with_simd`] is `#[inline(always)]`.
+/// A short closure will do. A longer one is not inlined and is then compiled for the baseline after all; it has to be a
+/// struct whose [`WithSimd::with_simd`] is `#[inline(always)]`.
 #[inline(always)]
 pub(crate) fn wide<W: WithSimd>(work: W) -> W::Output {
     arch().dispatch(work)
 }
 
-/// Values that one vector register of `V` holds, and what can be done to them.
+/// Vector registers of `V` with values of this type, and their operations.
 pub trait Vectors: Copy + 'static {
     /// The register.
     type Vector<V: Simd>: Copy;
 
-    /// Values of a register.
+    /// The number of values in a register.
     fn lanes<V: Simd>() -> usize;
-    /// The first values of a slice, which has at least as many as a register.
+    /// Loads the first values of a slice, which has at least a register's worth.
     fn load<V: Simd>(from: &[Self]) -> Self::Vector<V>;
-    /// The values of a slice, which has at most as many as a register; then zeros.
+    /// Loads a slice of at most a register's worth of values, padded with zeros.
     fn load_part<V: Simd>(simd: V, from: &[Self]) -> Self::Vector<V>;
     /// The opposite of [`Vectors::load`].
     fn store<V: Simd>(to: &mut [Self], vector: Self::Vector<V>);
     /// The opposite of [`Vectors::load_part`].
     fn store_part<V: Simd>(simd: V, to: &mut [Self], vector: Self::Vector<V>);
-    /// The same value everywhere.
+    /// The same value in all lanes.
     fn splat<V: Simd>(simd: V, value: Self) -> Self::Vector<V>;
     /// Sums.
     fn add<V: Simd>(simd: V, a: Self::Vector<V>, b: Self::Vector<V>) -> Self::Vector<V>;
@@ -40,7 +39,7 @@ pub trait Vectors: Copy + 'static {
     fn sub<V: Simd>(simd: V, a: Self::Vector<V>, b: Self::Vector<V>) -> Self::Vector<V>;
     /// Products.
     fn mul<V: Simd>(simd: V, a: Self::Vector<V>, b: Self::Vector<V>) -> Self::Vector<V>;
-    /// `a * b + c`, rounded once where the machine can.
+    /// `a * b + c`, rounded once if the machine can.
     fn mul_add<V: Simd>(
         simd: V,
         a: Self::Vector<V>,
@@ -61,7 +60,7 @@ pub trait Vectors: Copy + 'static {
         yes: Self::Vector<V>,
         no: Self::Vector<V>,
     ) -> Self::Vector<V>;
-    /// The sum of the values of a register, in an order that the machine's vectors set.
+    /// The sum of the values of a register, in an order that depends on the machine's vectors.
     fn sum<V: Simd>(simd: V, a: Self::Vector<V>) -> Self;
 }
 
@@ -191,14 +190,14 @@ impl<V: Simd, S: Vectors> Clone for Vector<V, S> {
 impl<V: Simd, S: Vectors> Copy for Vector<V, S> {}
 
 impl<V: Simd, S: Vectors> Vector<V, S> {
-    /// The first values of a slice; zeros where it has fewer than a register.
+    /// Loads the first values of a slice, padded with zeros if it has fewer than a register's worth.
     #[inline(always)]
     pub fn load(simd: V, from: &[S]) -> Self {
         let whole = from.len() >= S::lanes::<V>();
         Self { simd, values: if whole { S::load::<V>(from) } else { S::load_part(simd, from) } }
     }
 
-    /// A register's values from `at` on.
+    /// Loads a register's values from `at` on.
     ///
     /// # Safety
     /// The slice has them all.
@@ -220,7 +219,7 @@ impl<V: Simd, S: Vectors> Vector<V, S> {
         S::store::<V>(to, self.values);
     }
 
-    /// Into the first values of a slice, as many as it has.
+    /// Stores into the first values of a slice, as many as it has.
     #[inline(always)]
     pub fn store(self, to: &mut [S]) {
         if to.len() >= S::lanes::<V>() {
@@ -230,13 +229,13 @@ impl<V: Simd, S: Vectors> Vector<V, S> {
         }
     }
 
-    /// The same value everywhere.
+    /// The same value in all lanes.
     #[inline(always)]
     pub fn splat(simd: V, value: S) -> Self {
         Self { simd, values: S::splat(simd, value) }
     }
 
-    /// `self * factor + term`, rounded once where the machine can.
+    /// `self * factor + term`, rounded once if the machine can.
     #[inline(always)]
     pub fn mul_add(self, factor: Self, term: Self) -> Self {
         Self { values: S::mul_add(self.simd, self.values, factor.values, term.values), ..self }

@@ -6,7 +6,7 @@ use crate::{
     program::{Step, View},
 };
 
-/// Where a step finds its arguments; worked out once.
+/// The locations of a step's arguments, computed once.
 pub(super) struct Bindings {
     /// The names of the operands, in order.
     names: Vec<&'static str>,
@@ -16,7 +16,7 @@ pub(super) struct Bindings {
 
 impl Bindings {
     /// # Panics
-    /// Where a step binds one buffer twice.
+    /// If a step binds one buffer twice.
     pub fn of(step: &Step, slot_of: &[usize]) -> Self {
         let names = step.op.operands().iter().map(|operand| operand.name).collect();
         let slots = step.args.iter().enumerate().map(|(at, view)| (slot_of[view.tensor.0], at));
@@ -39,7 +39,7 @@ impl Bindings {
     }
 }
 
-/// The arguments of a step, each a view of a buffer of its own.
+/// The arguments of a step, each a view of a different buffer.
 struct Arguments<'a, 'n, S> {
     names: std::slice::Iter<'n, &'static str>,
     found: std::vec::IntoIter<Option<(&'a mut Buffer<S>, View)>>,

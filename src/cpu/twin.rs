@@ -1,4 +1,4 @@
-//! What an operation does on the CPU.
+//! The contract of the operations' CPU implementations.
 
 use super::{Scalar, Scratch, Sizes};
 use crate::ops::{Operation, Slices};
@@ -10,7 +10,7 @@ pub(crate) trait Twin: Operation {
         Sizes::default()
     }
 
-    /// Computes what the operation's documentation says, on slices of the declared extents. The contents of `scratch` are
-    /// undefined before and after.
+    /// Computes the operation as documented, on slices of the declared extents. The contents of `scratch` are undefined
+    /// before and after.
     fn run<S: Scalar>(&self, operands: Self::Operands<Slices<'_, S>>, scratch: &mut Scratch<S>);
 }

@@ -3,16 +3,15 @@
 use super::Rectangle;
 use crate::rng::{key, philox4x32, stream};
 
-/// The transform that leaves an image as it is.
+/// The identity transform.
 pub const IDENTITY: [f32; 6] = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0];
 
-/// What is done to training images at random: cropped, flipped, moved by whole pixels, rotated, translated, in this
-/// order.
+/// Random augmentation of training images, in this order: crop, flip, shift by whole pixels, rotation, translation.
 ///
-/// An image turns about its centre `((W - 1) / 2, (H - 1) / 2)` by an angle uniform in `-rotate_degrees` to
-/// `rotate_degrees`, counter-clockwise as seen for positive angles, and then moves by `(dx, dy)` pixels,
-/// `dx` uniform within `translate * W` and `dy` within `translate * H` to either side, right and down for
-/// positive values and not rounded to whole pixels.
+/// An image is rotated about its centre `((W - 1) / 2, (H - 1) / 2)` by an angle uniform in `-rotate_degrees` to
+/// `rotate_degrees`, visually counter-clockwise for positive angles, and then translated by `(dx, dy)` pixels, with
+/// `dx` uniform within `translate * W` and `dy` within `translate * H` to either side, right and down for positive values
+/// and not rounded to whole pixels.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Augmentation {
     rotate_degrees: f32,
@@ -23,7 +22,7 @@ pub struct Augmentation {
 }
 
 impl Augmentation {
-    /// Leaves every image as it is.
+    /// No augmentation.
     pub const NONE: Self =
         Self { rotate_degrees: 0.0, translate: 0.0, resized_crop: false, flip: false, padding: 0 };
 
@@ -31,7 +30,7 @@ impl Augmentation {
     /// of the width and of the height.
     ///
     /// # Errors
-    /// [`AugmentationError`] where a value is outside its range or not finite.
+    /// [`AugmentationError`] if a value is out of range or not finite.
     pub fn new(rotate_degrees: f32, translate: f32) -> Result<Self, AugmentationError> {
         if !(0.0..=180.0).contains(&rotate_degrees) {
             return Err(AugmentationError::Rotate { value: rotate_degrees });
@@ -42,18 +41,19 @@ impl Augmentation {
         Ok(Self { rotate_degrees, translate, ..Self::NONE })
     }
 
-    /// Also shows a random part of each image, 8 to 100 % of its area, 3:4 to 4:3, at the size of the whole.
+    /// Also crops a random part of each image, 8 to 100 % of its area with an aspect ratio of 3:4 to 4:3, and resizes it to
+    /// the full size.
     pub const fn resized_crop(self, resized_crop: bool) -> Self {
         Self { resized_crop, ..self }
     }
 
-    /// Also mirrors every second image, left for right.
+    /// Also mirrors images horizontally, with probability 1 / 2.
     pub const fn flip(self, flip: bool) -> Self {
         Self { flip, ..self }
     }
 
-    /// Also moves each image by up to `padding` whole pixels along both axes: what cutting the image's size out of
-    /// the image with `padding` black pixels around it does.
+    /// Also shifts each image by up to `padding` whole pixels along both axes, as a random crop of the image padded with
+    /// `padding` black pixels does.
     pub const fn crop_padded(self, padding: u32) -> Self {
         Self { padding, ..self }
     }
@@ -70,16 +70,16 @@ impl Augmentation {
 
     /// The transform `[a, b, tx, c, d, ty]` of one image in one epoch.
     ///
-    /// It leads backwards, from a position `(x, y)` of the result to the position of the source that is seen
-    /// there, `(a x + b y + tx, c x + d y + ty)`, both in pixels of the source (x to the right, y down, pixel
+    /// It is the inverse transform: it maps a position `(x, y)` of the result to its position
+    /// `(a x + b y + tx, c x + d y + ty)` in the source, both in pixels of the source (x to the right, y down, pixel
     /// centres at whole numbers). The forward transform is [`Augmentation`]'s: rotate, then translate.
-    /// Exactly [`IDENTITY`] where nothing is random. The centres of a crop's corner pixels come to lie on those of
-    /// the image's, so that nothing outside the crop is seen.
+    /// Exactly [`IDENTITY`] without augmentation. The centres of a crop's corner pixels map to those of the image's, so that
+    /// nothing outside the crop is visible.
     ///
     /// # Numerics
-    /// The Philox block with counter `[sample, epoch, 0, AUGMENT]` gives the angle, dx, dy and in its last bit the
-    /// flip; the block behind it the move by whole pixels; those behind that the crop. Computed in f64 and rounded to
-    /// f32 once.
+    /// The Philox block with counter `[sample, epoch, 0, AUGMENT]` determines the angle, dx, dy and, by its last bit, the
+    /// flip; the next block determines the shift by whole pixels, and the blocks after it the crop. Computed in f64 and
+    /// rounded to f32 once.
     pub fn inverse_affine(
         &self,
         seed: u64,
@@ -92,13 +92,13 @@ impl Augmentation {
             return IDENTITY;
         }
         let words = words(seed, epoch, sample, 0);
-        // The middles of 2^32 equal parts of (-1, 1): symmetric, both ends excluded.
+        // The midpoints of 2^32 equal parts of (-1, 1): symmetric, both ends excluded.
         let [turn, right, down, _] = words.map(|word| (f64::from(word) + 0.5) / 2_147_483_648.0 - 1.0);
         let degrees = turn * f64::from(self.rotate_degrees);
         let dx = right * f64::from(self.translate) * width as f64;
         let dy = down * f64::from(self.translate) * height as f64;
         let mut inverse = inverse_of(degrees, dx, dy, height, width);
-        // What came before the rotation, the last first.
+        // The steps before the rotation, in reverse order.
         if self.padding > 0 {
             let [right, down, ..] = self::words(seed, epoch, sample, 1);
             let bound = 2 * u64::from(self.padding) + 1;
@@ -116,7 +116,7 @@ impl Augmentation {
         inverse.map(|value| value as f32)
     }
 
-    /// The part that is seen of an image of `size` height and width in one epoch, where images are cropped.
+    /// The crop of an image with height and width `size` in one epoch, if images are cropped.
     pub fn crop(&self, seed: u64, epoch: u32, sample: u32, size: [usize; 2]) -> Option<Rectangle> {
         let words = |attempt| words(seed, epoch, sample, 2 + attempt);
         self.resized_crop.then(|| Rectangle::random(size, words))
@@ -128,14 +128,14 @@ fn words(seed: u64, epoch: u32, sample: u32, block: u32) -> [u32; 4] {
     philox4x32([sample, epoch, block, stream::AUGMENT], key(seed))
 }
 
-/// Leads on from where `m` leads: `x` to `ax x + bx`, `y` to `ay y + by`.
+/// Applies `x -> ax x + bx`, `y -> ay y + by` after `m`.
 fn then(m: [f64; 6], [ax, bx, ay, by]: [f64; 4]) -> [f64; 6] {
     [ax * m[0], ax * m[1], ax * m[2] + bx, ay * m[3], ay * m[4], ay * m[5] + by]
 }
 
 /// The inverse of: rotate by `degrees` counter-clockwise about the centre, then translate by `(dx, dy)` pixels.
 ///
-/// With y down, a counter-clockwise turn takes `(x, y)` to `(x cos + y sin, y cos - x sin)`; its inverse is the
+/// With y down, a counter-clockwise rotation maps `(x, y)` to `(x cos + y sin, y cos - x sin)`; its inverse is the
 /// transpose.
 fn inverse_of(degrees: f64, dx: f64, dy: f64, height: usize, width: usize) -> [f64; 6] {
     let (sin, cos) = degrees.to_radians().sin_cos();
@@ -145,7 +145,7 @@ fn inverse_of(degrees: f64, dx: f64, dy: f64, height: usize, width: usize) -> [f
     [cos, -sin, tx, sin, cos, ty]
 }
 
-/// An augmentation that cannot be.
+/// An augmentation with a value out of range.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub enum AugmentationError {
     /// The angle is out of range.
@@ -178,7 +178,7 @@ mod tests {
         assert!(error <= 1e-5, "{found:?}, expected {expected:?}");
     }
 
-    /// A quarter turn counter-clockwise brings what was right of the centre to above it.
+    /// A quarter turn counter-clockwise moves the point right of the centre to above it.
     #[test]
     fn a_quarter_turn() {
         let m = inverse_of(90.0, 0.0, 0.0, 28, 28);
@@ -195,7 +195,7 @@ mod tests {
         assert_near(apply(m, 0.0, 0.0), (4.0, 2.0));
     }
 
-    /// Moving right and down by (2, 3) shows at (10, 10) what was at (8, 7).
+    /// A translation by (2, 3), right and down, moves the pixel at (8, 7) to (10, 10).
     #[test]
     fn a_translation_moves_right_and_down() {
         let m = inverse_of(0.0, 2.0, 3.0, 28, 20);
@@ -226,7 +226,7 @@ mod tests {
         );
     }
 
-    /// All moves by -4 to 4 pixels along both axes come up about as often.
+    /// All shifts by -4 to 4 pixels along both axes are about equally frequent.
     #[test]
     fn a_padded_crop_moves_by_whole_pixels() {
         let augmentation = Augmentation::NONE.crop_padded(4);
@@ -242,7 +242,7 @@ mod tests {
         assert!(seen.values().all(|count| (50..=150).contains(count)), "{seen:?}");
     }
 
-    /// The corners of the image show the corners of the crop, mirrored where it is flipped as well.
+    /// The corners of the image show the corners of the crop, mirrored if it is also flipped.
     #[test]
     fn a_crop_is_seen_at_the_size_of_the_whole() {
         for flip in [false, true] {
@@ -261,7 +261,7 @@ mod tests {
         assert_eq!(Augmentation::NONE.flip(true).crop(5, 2, 0, [24, 32]), None);
     }
 
-    /// What is older than crops and flips draws what it always drew.
+    /// Adding crops and flips did not change the earlier draws.
     #[test]
     fn the_draws_never_change() {
         let m = Augmentation::new(8.0, 0.04).unwrap().inverse_affine(0, 0, 0, 28, 28);
@@ -287,7 +287,7 @@ mod tests {
         assert!(Augmentation::new(180.0, 1.0).is_ok());
     }
 
-    /// Over many samples the angle and the moves fill their ranges evenly.
+    /// Over many samples the angle and the translations fill their ranges evenly.
     #[test]
     fn draws_are_uniform_within_their_ranges() {
         let augmentation = Augmentation::new(10.0, 0.05).unwrap();
@@ -296,7 +296,7 @@ mod tests {
         for sample in 0..n {
             let m = augmentation.inverse_affine(1, 2, sample, height, width).map(f64::from);
             let (sin, cos) = (m[3], m[0]);
-            // Where the centre goes: solve m * p = centre for p.
+            // The image of the centre: solve m * p = centre for p.
             let (ex, ey) = (9.5 - m[2], 19.5 - m[5]);
             let (dx, dy) = (cos * ex + sin * ey - 9.5, cos * ey - sin * ex - 19.5);
             for (i, value) in [sin.asin().to_degrees() / 10.0, dx, dy / 2.0].into_iter().enumerate() {

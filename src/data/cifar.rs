@@ -1,7 +1,7 @@
 //! CIFAR-10 and CIFAR-100: 60,000 pictures of 32 x 32 pixels in colour, in their binary version.
 //!
-//! A file is a row of records: the label (CIFAR-100: the coarse one, then the fine one, which is used), then the red,
-//! green and blue planes of 1024 bytes each.
+//! A file is a sequence of records: the label (CIFAR-100: the coarse label, then the fine one, which is used), then the
+//! red, green and blue planes of 1024 bytes each.
 //!
 //! # Source
 //! Alex Krizhevsky: "Learning Multiple Layers of Features from Tiny Images" (2009), and the sets' page on the layout.
@@ -15,10 +15,10 @@ use super::{Crop, DataSets, Dataset, Normalization, picture::PictureError};
 const SIDE: usize = 32;
 const PLANE: usize = SIDE * SIDE;
 
-/// Files of more records than this are no CIFAR files.
+/// Files with more records than this are not CIFAR files.
 const MAX_RECORDS: u64 = 1_000_000;
 
-/// Which of the two sets.
+/// One of the two sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cifar {
     /// Ten classes.
@@ -28,7 +28,7 @@ pub enum Cifar {
 }
 
 impl Cifar {
-    /// The word of `--data`.
+    /// The keyword in `--data`.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Ten => "cifar10",
@@ -96,17 +96,17 @@ impl Cifar {
     }
 }
 
-/// Files that are no CIFAR set.
+/// Files that are not a CIFAR set.
 #[derive(Debug, thiserror::Error)]
 pub enum CifarError {
-    /// A file is not there.
+    /// A file is missing.
     #[error("{dir}: no {file}; {hint}")]
     Missing {
         /// The directory.
         dir: String,
         /// The file.
         file: &'static str,
-        /// What may be the matter.
+        /// The likely cause.
         hint: String,
     },
     /// A file cannot be read.
@@ -114,12 +114,12 @@ pub enum CifarError {
     Io {
         /// The file.
         file: String,
-        /// What the system said.
+        /// The system's error.
         error: std::io::Error,
     },
-    /// A file is not a row of records.
+    /// A file is not a sequence of records.
     #[error(
-        "{file}: {bytes} bytes, which is no whole number of records of {record} bytes from 1 to {MAX_RECORDS}; \
+        "{file}: {bytes} bytes, which is not a whole number of records of {record} bytes from 1 to {MAX_RECORDS}; \
          the file is cut short or of another set, extract the archive again"
     )]
     Length {
@@ -137,7 +137,7 @@ pub enum CifarError {
     Label {
         /// The file.
         file: String,
-        /// Which record, counted from 0.
+        /// The record, counted from 0.
         index: usize,
         /// Its label.
         label: u8,
@@ -146,12 +146,12 @@ pub enum CifarError {
         /// Its classes.
         classes: usize,
     },
-    /// The names of the classes are not as many as the classes.
+    /// The number of class names is not the number of classes.
     #[error("{file}: {found} names, but {set} has {classes} classes; extract the archive again")]
     Names {
         /// The file.
         file: String,
-        /// The names there are.
+        /// The number of names.
         found: usize,
         /// The set.
         set: &'static str,
@@ -170,10 +170,10 @@ struct CifarDataset {
     normalization: Normalization,
 }
 
-/// Opens the extracted archive: its folder, or the one that it was extracted in.
+/// Opens the extracted archive: its folder, or the folder that contains it.
 ///
 /// # Errors
-/// [`CifarError`] where a file is missing or damaged, or has a label or names of another set.
+/// [`CifarError`] if a file is missing or damaged, or has labels or names of another set.
 pub fn open(set: Cifar, dir: &Path) -> Result<DataSets, CifarError> {
     let inner = dir.join(set.published()[0]);
     let dir = if inner.is_dir() { &inner } else { dir };
@@ -199,7 +199,7 @@ fn find(set: Cifar, dir: &Path, file: &'static str) -> Result<PathBuf, CifarErro
     if path.is_file() { Ok(path) } else { Err(missing(set, dir, file)) }
 }
 
-/// What may be the matter where a file is not there.
+/// The likely cause of a missing file.
 fn missing(set: Cifar, dir: &Path, file: &'static str) -> CifarError {
     let [folder, archive] = set.published();
     let beside = dir.parent().unwrap_or(dir);
@@ -218,16 +218,16 @@ fn missing(set: Cifar, dir: &Path, file: &'static str) -> CifarError {
     } else if dir.join(other.test_file()).is_file() || dir.join(other.published()[0]).is_dir() {
         format!("this is the other set; write --data {}:{}", other.word(), dir.display())
     } else if python.iter().any(|name| dir.join(name).is_file()) {
-        format!("this is the version for Python; the binary version ({archive}) is read")
+        format!("this is the Python version; only the binary version ({archive}) is read")
     } else if dir.is_dir() {
-        format!("give the folder {folder} that {archive} holds, with all of its files")
+        format!("give the folder {folder} from {archive}, with all of its files")
     } else {
-        format!("this is no directory; extract {archive} and give its folder")
+        format!("this is not a directory; extract {archive} and give its folder")
     };
     CifarError::Missing { dir: dir.display().to_string(), file, hint }
 }
 
-/// Adds a file's records.
+/// Appends a file's records.
 fn records(set: Cifar, path: &Path, images: &mut Vec<u8>, labels: &mut Vec<u8>) -> Result<(), CifarError> {
     let file = path.display().to_string();
     let record = set.labels() + 3 * PLANE;

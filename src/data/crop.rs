@@ -1,15 +1,15 @@
-//! Parts of images: in the centre, and drawn at random.
+//! Centre crops and random crops.
 
 /// Random crops cover this fraction of an image's area.
 const SCALE: [f64; 2] = [0.08, 1.0];
 
-/// The proportions, width by height, of random crops.
+/// The aspect ratios (width / height) of random crops.
 const RATIO: [f64; 2] = [3.0 / 4.0, 4.0 / 3.0];
 
-/// Draws before a random crop that does not fit gives way to one in the centre.
+/// Attempts to draw a random crop that fits, before falling back to a centre crop.
 const ATTEMPTS: u32 = 10;
 
-/// A part of an image, in whole pixels; at least one pixel, and inside the image.
+/// A part of an image in whole pixels, not empty and inside the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rectangle {
     /// The first row.
@@ -23,12 +23,11 @@ pub struct Rectangle {
 }
 
 impl Rectangle {
-    /// The part in the centre that an evaluation sees of an image of `source` height and width when it is shown at
-    /// `size`: of the largest part with `size`'s proportions, as much as `size` is of `resize`, both by their
-    /// shorter sides.
+    /// The evaluation's centre crop of an image with height and width `source` for an input of `size`: the largest part with
+    /// `size`'s aspect ratio, scaled by `size` / `resize` (of the shorter sides).
     ///
-    /// It is what remains where the shorter side is first resized to `resize` pixels and `size` is then cut from the
-    /// centre; cutting first saves the resizing of what nobody sees. `None` cuts nothing off the shorter side.
+    /// The result is the same as resizing the shorter side to `resize` pixels and then cropping `size` from the centre, but
+    /// only the visible part is resized. `None` keeps the full shorter side.
     pub fn centred(source: [usize; 2], size: [usize; 2], resize: Option<usize>) -> Self {
         let [height, width] = source.map(|side| side as u64);
         let [high, wide] = size.map(|side| side.max(1) as u64);
@@ -40,13 +39,11 @@ impl Rectangle {
         Self { top: (source[0] - height) / 2, left: (source[1] - width) / 2, height, width }
     }
 
-    /// A part of 8 to 100 % of the area and of proportions from 3:4 to 4:3; `words` gives four random words for each
-    /// attempt.
+    /// A crop of 8 to 100 % of the area with an aspect ratio from 3:4 to 4:3; `words` returns four random words per attempt.
     ///
     /// # Source
-    /// Szegedy et al.: "Going Deeper with Convolutions" (2015); the proportions are drawn evenly on a logarithmic
-    /// scale, and after ten attempts that do not fit the centre is taken, both as in torchvision's
-    /// `RandomResizedCrop`.
+    /// Szegedy et al.: "Going Deeper with Convolutions" (2015). As in torchvision's `RandomResizedCrop`, the aspect ratio is
+    /// drawn on a logarithmic scale, with a centre crop after ten attempts that do not fit.
     pub(super) fn random([height, width]: [usize; 2], words: impl Fn(u32) -> [u32; 4]) -> Self {
         let area = (height * width) as f64;
         for attempt in 0..ATTEMPTS {
@@ -105,10 +102,10 @@ mod tests {
             wide += u32::from(ratio > 1.0);
         }
         let mean = areas.iter().sum::<f64>() / 4000.0;
-        // 0.433 and 2304 by another program over 400,000 draws; four standard deviations of 4000.
+        // Another program found 0.433 and 2304 over 400,000 draws; four standard deviations of 4000.
         assert!((mean - 0.433).abs() <= 0.014, "{mean}");
         assert!((2179..=2429).contains(&wide), "{wide}");
-        // Nothing of those proportions fits into a stripe.
+        // No crop with those aspect ratios fits into a stripe.
         let stripe = Rectangle::random([10, 1000], |_| [u32::MAX; 4]);
         assert_eq!(stripe, Rectangle { top: 0, left: 493, height: 10, width: 13 });
         let stripe = Rectangle::random([1000, 3], |_| [u32::MAX; 4]);

@@ -1,5 +1,5 @@
-//! EMNIST: handwritten letters and digits in MNIST's format, with other file names, other labels and the images'
-//! rows and columns exchanged.
+//! EMNIST: handwritten letters and digits in MNIST's format, with different file names and labels, and with transposed
+//! images.
 //!
 //! # Source
 //! Cohen, Afshar, Tapson, van Schaik: "EMNIST: an extension of MNIST to handwritten letters" (2017). A split
@@ -12,14 +12,13 @@ use std::path::{Path, PathBuf};
 use super::idx::{self, IdxFile, IdxKind, Part};
 use super::{DataError, DataSets, IdxDataset};
 
-/// Opens the one split in a directory, or of several the one that the path names: `DIR/emnist-letters`.
+/// Opens the only split in a directory, or one of several by name: `DIR/emnist-letters`.
 ///
-/// Labels are counted from the first class of the mapping, which is 1 for `letters`; without a mapping from the least
-/// label there is. Classes are named after their characters (`Aa` where both cases are one class), without a mapping
-/// after their labels.
+/// Labels are counted from the first class of the mapping (1 for `letters`) or, without a mapping, from the lowest label.
+/// Classes are named after their characters (`Aa` if both cases are one class), or without a mapping after their labels.
 ///
 /// # Errors
-/// [`DataError`] where there is no split or more than one, a file is missing or damaged, or the mapping does not fit.
+/// [`DataError`] if there is no split or more than one, a file is missing or damaged, or the mapping does not fit.
 pub(super) fn open(path: &Path) -> Result<DataSets, DataError> {
     let (dir, split) = split(path)?;
     let mut files = idx::read_parts(|part| {
@@ -59,7 +58,7 @@ pub(super) fn open(path: &Path) -> Result<DataSets, DataError> {
     Ok(IdxDataset::pair(&split, files, names, None)?)
 }
 
-/// The directory, and the beginning of the split's file names.
+/// The directory, and the prefix of the split's file names.
 fn split(path: &Path) -> Result<(PathBuf, String), DataError> {
     const FIRST: &str = "-train-images";
     let named = path.file_name().map(|name| name.to_string_lossy().into_owned());
@@ -87,10 +86,10 @@ fn split(path: &Path) -> Result<(PathBuf, String), DataError> {
     }
 }
 
-/// Exchanges the rows and columns of each image.
+/// Transposes each image.
 fn exchange(file: &mut IdxFile) {
     let (height, width) = file.image_size();
-    // Square images only, as EMNIST's are: the header's sizes stay right.
+    // Only square images, as EMNIST's are: the sizes in the header stay valid.
     if height != width {
         return;
     }

@@ -47,10 +47,10 @@ fn published(part: Part) -> (&'static [u8], &'static str) {
     }
 }
 
-/// The MNIST files inside the program. A test holds them against their published checksums; here gzip's own is enough.
+/// The MNIST files inside the program. A test checks them against the published checksums; here gzip's checksum is enough.
 ///
 /// # Errors
-/// [`DataError`] where the program was built from a damaged file.
+/// [`DataError`] if the program was built from a damaged file.
 pub fn builtin() -> Result<DataSets, DataError> {
     let files = idx::read_parts(|part| {
         let name = format!("built-in {}.gz", part.stem());
@@ -61,11 +61,10 @@ pub fn builtin() -> Result<DataSets, DataError> {
 
 /// The four MNIST files of a directory, gzipped or not, checked against their published checksums.
 ///
-/// A set that merely has MNIST's format is not MNIST and fails the checksums;
-/// [`IdxDataset::open`] reads any such set.
+/// Another set in MNIST's format fails the checksums; [`IdxDataset::open`] reads any such set.
 ///
 /// # Errors
-/// [`DataError`] where a file is missing, damaged, or not the original.
+/// [`DataError`] if a file is missing, damaged, or not the original.
 pub fn from_dir(dir: &Path) -> Result<DataSets, DataError> {
     let files = idx::read_parts(|part| checked(IdxFile::open(&part.find(dir)?, part.kind())?, part))?;
     data_sets(files)
@@ -75,10 +74,10 @@ pub fn from_dir(dir: &Path) -> Result<DataSets, DataError> {
 ///
 /// # Source
 /// Xiao, Rasul, Vollgraf: "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms" (2017),
-/// with the mean and the deviation of its training images.
+/// with the mean and the standard deviation of its training images.
 ///
 /// # Errors
-/// [`IdxError`](idx::IdxError) where a file is missing or damaged, or has a label beyond the ten classes.
+/// [`IdxError`](idx::IdxError) if a file is missing or damaged, or has a label beyond the ten classes.
 pub fn fashion(dir: &Path) -> Result<DataSets, DataError> {
     let normalization = Normalization { mean: vec![0.2860], std: vec![0.3530] };
     let names = FASHION.map(str::to_owned).to_vec();

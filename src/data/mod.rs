@@ -1,10 +1,10 @@
-//! Data: labelled images on the host, the order they are drawn in, and how each is moved about.
+//! Data: labelled images on the host, their order and their augmentation.
 //!
-//! A [`Dataset`] gives u8 images of one size, channels last, from memory or from the files of a folder;
-//! [`DataSource`] names one the way the command line does; a [`Loader`] turns it into [`Batch`]es, shuffled and
-//! augmented as pure functions of (seed, epoch); [`picture`] brings any PNG or JPEG into the form a network was
-//! trained on. Resizing, augmenting and normalising the pixels themselves is the device's work: a batch carries u8
-//! images and their transforms. Only files of all sizes are cropped and resized here, as they are decoded.
+//! A [`Dataset`] reads u8 images of one size, channels last, from memory or from the files of a folder; [`DataSource`]
+//! names one as on the command line; a [`Loader`] turns it into [`Batch`]es, shuffled and augmented as pure functions of
+//! (seed, epoch); [`picture`] converts any PNG or JPEG to the form that a network was trained on. The device resizes,
+//! augments and normalises the pixels: a batch contains u8 images and their transforms. Only files of varying sizes are
+//! cropped and resized here, as they are decoded.
 
 mod augment;
 pub mod cifar;
@@ -30,14 +30,14 @@ use std::sync::Arc;
 
 use picture::PictureError;
 
-/// Says which part of an image to see, given its height and width.
+/// The part of an image to crop, given its height and width.
 pub type Crop<'a> = &'a (dyn Fn([usize; 2]) -> Option<Rectangle> + Sync);
 
-/// Labelled images that are seen at one size.
+/// Labelled images of one size.
 ///
-/// Methods that take an index panic where it is not below [`len`](Dataset::len), as a slice does.
+/// Methods that take an index panic if it is not below [`len`](Dataset::len), as a slice does.
 pub trait Dataset: Send + Sync {
-    /// What the set is called in reports, such as `mnist`.
+    /// The set's name in reports, such as `mnist`.
     fn name(&self) -> &str;
 
     /// The number of images.
@@ -67,11 +67,11 @@ pub trait Dataset: Send + Sync {
 
     /// Writes one image, `[H, W, C]`, channels last, over all of `pixels`.
     ///
-    /// A set whose images have sizes of their own sees the part that `crop` says, or where it says none the centre
-    /// that an evaluation sees; [`crops`](Dataset::crops) tells which sets do. The others see whole images.
+    /// A set whose images vary in size ([`crops`](Dataset::crops)) reads the part returned by `crop`, or for `None` the
+    /// evaluation's centre crop. Other sets read whole images.
     ///
     /// # Errors
-    /// [`PictureError`] where a file has changed since the set was opened.
+    /// [`PictureError`] if a file has changed since the set was opened.
     fn read(&self, index: usize, crop: Crop<'_>, pixels: &mut [u8]) -> Result<(), PictureError>;
 
     /// Whether [`read`](Dataset::read) crops; if not, the device does.
@@ -79,7 +79,7 @@ pub trait Dataset: Send + Sync {
         false
     }
 
-    /// One image as an evaluation sees it, `[H, W, C]`, channels last.
+    /// One image as in an evaluation, `[H, W, C]`, channels last.
     ///
     /// # Errors
     /// As [`read`](Dataset::read).
@@ -92,7 +92,7 @@ pub trait Dataset: Send + Sync {
     /// The class of one image, below [`classes`](Dataset::classes).
     fn label(&self, index: usize) -> u32;
 
-    /// The mean and standard deviation that a network's input is normalised with.
+    /// The mean and standard deviation for normalising a network's input.
     fn normalization(&self) -> &Normalization;
 
     /// The files that were left out when the set was opened, each with the reason.
@@ -101,7 +101,7 @@ pub trait Dataset: Send + Sync {
     }
 }
 
-/// What brings pixels to about mean 0 and deviation 1: `(value / 255 - mean) / std`.
+/// Normalises pixels to about mean 0 and standard deviation 1: `(value / 255 - mean) / std`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Normalization {
     /// The mean of each channel, `[C]`, in units of 0 to 1.
@@ -111,8 +111,8 @@ pub struct Normalization {
 }
 
 impl Normalization {
-    /// The usual one for weights that do not name theirs: ImageNet's for three channels, which torchvision's and timm's
-    /// weights were trained with, MNIST's for one.
+    /// The default for weights that do not record theirs: for three channels ImageNet's, which torchvision's and timm's
+    /// weights were trained with; for one channel MNIST's.
     pub fn usual(channels: usize) -> Self {
         if channels != 3 {
             return mnist::normalization();
@@ -120,16 +120,16 @@ impl Normalization {
         Self { mean: vec![0.485, 0.456, 0.406], std: vec![0.229, 0.224, 0.225] }
     }
 
-    /// For grey images: the means over the channels.
+    /// The normalisation for grey images: averages over the channels.
     pub fn grey(&self) -> Self {
         let mean = |values: &[f32]| vec![values.iter().sum::<f32>() / values.len() as f32];
         Self { mean: mean(&self.mean), std: mean(&self.std) }
     }
 
-    /// Checks that it gives numbers: finite means, and deviations that are numbers above 0.
+    /// Checks that means and deviations are finite and deviations are above 0.
     ///
     /// # Errors
-    /// What is wrong with which channel, in words.
+    /// A message about the first bad channel.
     pub fn check(&self) -> Result<(), String> {
         let faulty = |(mean, std): (&f32, &f32)| !(mean.is_finite() && std.is_normal() && *std > 0.0);
         match self.mean.iter().zip(&self.std).position(faulty) {
@@ -145,9 +145,9 @@ impl Normalization {
 /// The two halves of a data set.
 #[derive(Clone)]
 pub struct DataSets {
-    /// The images to learn from.
+    /// The training images.
     pub train: Arc<dyn Dataset>,
-    /// The images to measure with; none of them is learnt from.
+    /// The test images, never trained on.
     pub test: Arc<dyn Dataset>,
 }
 

@@ -1,4 +1,4 @@
-//! A data set whose images are normalised with another mean and deviation than its own.
+//! A data set normalised with a mean and standard deviation other than its own.
 
 use std::sync::Arc;
 

@@ -15,7 +15,7 @@ pub fn permutation(len: u32, seed: u64, epoch: u32) -> Vec<u32> {
     let mut below = |bound: u32| {
         let unfair = bound.wrapping_neg() % bound;
         let mut products = words.by_ref().map(|word| u64::from(word) * u64::from(bound));
-        // The words do not run out: that would take more skipped words than there are draws.
+        // The words do not run out: that would take more skipped words than draws.
         products.find(|&product| product as u32 >= unfair).map_or(0, |product| product >> 32)
     };
     let mut order: Vec<u32> = (0..len).collect();
@@ -38,7 +38,7 @@ mod tests {
         assert_eq!(permutation(10, 0, 0), [1, 4, 5, 8, 2, 0, 6, 9, 3, 7]);
     }
 
-    /// The definition written out: a word for each place from the last down, in the blocks' order.
+    /// The definition written out: one word per place from the last down, in block order.
     #[test]
     fn the_order_is_fisher_yates_over_the_documented_words() {
         let (len, seed, epoch) = (1000u32, 0x0123_4567_89ab_cdef, 3);
@@ -59,7 +59,7 @@ mod tests {
         assert_eq!(permutation(1, 1, 2), [0]);
     }
 
-    /// Each of the six orders of three samples comes up about as often.
+    /// Each of the six orders of three samples is about equally frequent.
     #[test]
     fn orders_are_equally_likely() {
         let mut seen = std::collections::BTreeMap::new();

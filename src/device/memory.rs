@@ -1,6 +1,6 @@
 //! The memory of this machine.
 
-/// The bytes that this machine can still give, where the system tells (Linux does).
+/// The bytes of available memory, where the system reports them (Linux does).
 pub fn system_memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;

@@ -1,8 +1,8 @@
-//! From a request to a program that runs: one call finds a device, one plans a network on it and refuses what does not fit,
+//! From a request to a running program: one call finds a device, one plans a network on it and refuses what does not fit,
 //! one opens it.
 //!
-//! The command line and programs of one's own use the same calls, and so have the same checks: limits and memory are looked
-//! at before anything is allocated, and the matrix units of a GPU are tried before f16 relies on them.
+//! The command line and users of the library make the same calls and get the same checks: limits and memory are checked
+//! before anything is allocated, and a GPU's matrix units are tested before f16 relies on them.
 
 mod memory;
 mod planned;
@@ -24,17 +24,17 @@ use crate::{
     verify,
 };
 
-/// A device that programs run on: the CPU, or a GPU and the way in which it is used.
+/// A device that programs run on: the CPU, or a GPU with options.
 pub struct Device {
     selection: Selection,
     options: Options,
-    /// Why the matrix units are not used, once a program with f16 was opened on a device where they fail.
+    /// Why the matrix units are not used; set when a program with f16 is opened on a device where they fail.
     matrix_units_failure: OnceLock<String>,
 }
 
-/// What can go wrong between a request and a program that runs.
+/// Any error between a request and a running program.
 #[derive(Debug, Error)]
-#[allow(missing_docs, reason = "each is the error of another room, or says itself what it is")]
+#[allow(missing_docs, reason = "each is another room's error or self-explanatory")]
 pub enum DeviceError {
     #[error(transparent)]
     Select(#[from] gpu::SelectError),
@@ -54,18 +54,18 @@ pub enum DeviceError {
     Train(#[from] TrainError),
     #[error(transparent)]
     Run(#[from] RunError),
-    /// A program needs more memory than there is.
+    /// A program needs more memory than is available.
     #[error(
-        "batch size {batch} needs {}, but {} are there; the largest batch that fits: {}. \
+        "batch size {batch} needs {}, but only {} are available; the largest batch that fits: {}. \
          Try a smaller --batch-size, --image-size or --width",
         bytes(*needs), bytes(*has), largest.map_or_else(|| "none".into(), |batch| batch.to_string())
     )]
     Memory {
         /// The batch size.
         batch: usize,
-        /// What the program needs, in bytes.
+        /// The bytes that the program needs.
         needs: u64,
-        /// What there is.
+        /// The bytes that are available.
         has: u64,
         /// The largest batch that fits.
         largest: Option<usize>,
@@ -85,17 +85,17 @@ pub fn bytes(value: u64) -> String {
 }
 
 impl Device {
-    /// The device of a request: `auto` (a hardware GPU, else the CPU), `cpu`, `vulkan`, `metal`, `dx12`, a number of
+    /// The device for a request: `auto` (a hardware GPU, else the CPU), `cpu`, `vulkan`, `metal`, `dx12`, a number in
     /// [`gpu::devices`] or part of a device's name.
     ///
     /// # Errors
-    /// [`DeviceError::Select`] where there is no such device.
+    /// [`DeviceError::Select`] if there is no such device.
     pub fn find(request: &str) -> Result<Self, DeviceError> {
         let Ok(request) = request.parse::<DeviceRequest>();
         Ok(gpu::select(&request)?.into())
     }
 
-    /// The first adapter there is, a software one where there is nothing else.
+    /// The first adapter; a software one if there is nothing else.
     ///
     /// # Errors
     /// [`DeviceError::NoAdapter`].
@@ -123,12 +123,12 @@ impl Device {
         }
     }
 
-    /// Why it is this one.
+    /// Why this device was chosen.
     pub fn reason(&self) -> &str {
         &self.selection.reason
     }
 
-    /// Whether it is a GPU and not a CPU in one form or the other.
+    /// Whether it is a GPU rather than the CPU or a software adapter.
     pub fn is_hardware_gpu(&self) -> bool {
         self.adapter().is_some_and(|adapter| !adapter.info().software())
     }
@@ -138,7 +138,7 @@ impl Device {
         self.adapter().map_or(DeviceLimits::NONE, Adapter::limits)
     }
 
-    /// The bytes that a program may take: a GPU's own memory, or what the machine has left. `None` where that is not known.
+    /// The bytes that a program may use: a GPU's own memory, or the machine's free memory. `None` if unknown.
     pub fn memory(&self) -> Option<u64> {
         match self.adapter() {
             Some(adapter) if !adapter.info().software() => adapter.info().memory_bytes,
@@ -165,7 +165,7 @@ impl Device {
         }
     }
 
-    /// What it reaches at best, measured now.
+    /// Its peak rates, measured now.
     ///
     /// # Errors
     /// [`DeviceError::Open`].
@@ -176,16 +176,16 @@ impl Device {
         })
     }
 
-    /// What a program asks of the adapter; `None` on the CPU device, which has no limits.
+    /// A program's requirements of the adapter; `None` on the CPU device, which has no limits.
     ///
     /// # Errors
-    /// [`DeviceError::Open`] where a kernel that was asked for does not exist or does not fit.
+    /// [`DeviceError::Open`] if a requested kernel does not exist or does not fit.
     pub fn requirements(&self, program: &Program) -> Result<Option<Requirements>, DeviceError> {
         let of = |adapter| Requirements::of(program, adapter, &self.options);
         Ok(self.adapter().map(of).transpose()?)
     }
 
-    /// An executor of a program. Where the program has f16, the matrix units are tried first, and left alone where they fail.
+    /// An executor for a program. For a program with f16 the matrix units are tested first, and not used if they fail.
     ///
     /// # Errors
     /// [`DeviceError::Open`].
@@ -193,13 +193,13 @@ impl Device {
         let Some(adapter) = self.adapter() else { return Ok(Box::new(CpuExecutor::<f32>::new(program))) };
         let (executor, failure) = verify::open(adapter, program, &self.options)?;
         if let Some(failure) = failure {
-            // A device that opens several programs fails them all alike.
+            // Every program on this device sees the same failure.
             let _ = self.matrix_units_failure.set(failure);
         }
         Ok(Box::new(executor))
     }
 
-    /// Why the matrix units were left alone, where they were: a result measured without them has to say so.
+    /// Why the matrix units are not used, if they failed: measurements without them have to say so.
     pub fn matrix_units_failure(&self) -> Option<&str> {
         self.matrix_units_failure.get().map(String::as_str)
     }
@@ -212,15 +212,15 @@ impl Device {
         Planned::new(self, network, settings)
     }
 
-    /// A session that evaluates weights on `batch` pictures at a time.
+    /// A session that evaluates weights on `batch` images at a time.
     ///
     /// # Errors
-    /// Those of [`Device::plan`], and [`DeviceError::Train`] where the weights are no network's.
+    /// As [`Device::plan`], and [`DeviceError::Train`] if the weights do not belong to a network.
     pub fn evaluation(&self, weights: &Weights, batch: usize) -> Result<Session, DeviceError> {
         self.inference(weights, batch, weights.info.source_size(), Mode::Evaluate)
     }
 
-    /// As [`Device::evaluation`], for pictures of another size, or to explain a layer.
+    /// As [`Device::evaluation`], for images of another size, or to explain a layer.
     ///
     /// # Errors
     /// As [`Device::evaluation`].
@@ -246,7 +246,7 @@ impl Device {
         Ok(session)
     }
 
-    /// A new run of a configuration: opens its data set, makes its directory and its network.
+    /// A new run of a configuration: opens its data set, creates its directory and its network.
     ///
     /// # Examples
     ///
@@ -260,7 +260,7 @@ impl Device {
     /// ```
     ///
     /// # Errors
-    /// Those of [`Device::plan`], of the configuration, its data and its directory.
+    /// As [`Device::plan`], and the errors of the configuration, its data and its directory.
     pub fn trainer(&self, config: TrainConfig) -> Result<Trainer, DeviceError> {
         let source: DataSource = config.data.parse()?;
         let data = source.open(&crate::data::Options::new(config.image_size))?;
@@ -273,7 +273,7 @@ impl Device {
     /// A session for training a network on data.
     ///
     /// # Errors
-    /// Those of [`Device::plan`].
+    /// As [`Device::plan`].
     pub fn training(
         &self,
         config: &TrainConfig,

@@ -7,10 +7,10 @@ use crate::{
     train::Session,
 };
 
-/// The largest batch that is looked for.
+/// The upper end of the search for the largest batch.
 const MAX_BATCH: usize = 65_536;
 
-/// A network as it is to run on a device.
+/// A network planned on a device.
 pub struct Planned<'a> {
     device: &'a Device,
     network: Network,
@@ -26,7 +26,7 @@ impl<'a> Planned<'a> {
         Ok(planned)
     }
 
-    /// Plans a network whatever memory it takes.
+    /// Plans a network without checking its memory.
     ///
     /// # Errors
     /// [`DeviceError::Lower`].
@@ -50,17 +50,17 @@ impl<'a> Planned<'a> {
         &self.settings
     }
 
-    /// The bytes that it takes, workspaces included.
+    /// The bytes that it needs, workspaces included.
     ///
     /// # Errors
-    /// [`DeviceError::Open`] where a kernel does not fit the adapter.
+    /// [`DeviceError::Open`] if a kernel does not fit the adapter.
     pub fn peak(&self) -> Result<u64, DeviceError> {
         let workspace =
             self.device.requirements(&self.lowered.program)?.map_or(0, |needs| needs.workspace_bytes);
         Ok(MemoryPlan::new(&self.lowered.program).bytes().saturating_add(workspace))
     }
 
-    /// Refuses a program that takes more memory than there is.
+    /// Refuses a program that needs more memory than `memory`.
     ///
     /// # Errors
     /// [`DeviceError::Memory`], with the largest batch that fits.
@@ -73,7 +73,7 @@ impl<'a> Planned<'a> {
         Err(DeviceError::Memory { batch, needs, has, largest })
     }
 
-    /// The largest batch whose plan fits so many bytes, by bisection: memory grows with the batch.
+    /// The largest batch whose plan fits in `memory` bytes, by bisection: memory grows with the batch.
     pub fn largest_batch(&self, memory: u64) -> Option<usize> {
         let fits = |batch: usize| {
             let settings = Settings { batch, ..self.settings.clone() };

@@ -19,7 +19,7 @@ pub enum Backend {
     Dx12,
 }
 
-/// Those that adapters are looked for on.
+/// The APIs to search for adapters.
 const BACKENDS: [Backend; 3] = [Backend::Vulkan, Backend::Metal, Backend::Dx12];
 
 impl fmt::Display for Backend {
@@ -32,18 +32,18 @@ impl fmt::Display for Backend {
     }
 }
 
-/// What an adapter is, in the order in which `auto` prefers it.
+/// The kind of an adapter, in `auto`'s order of preference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DeviceKind {
-    /// A GPU with memory of its own.
+    /// A GPU with dedicated memory.
     Discrete,
     /// A GPU that shares the CPU's memory.
     Integrated,
-    /// A GPU lent to a virtual machine.
+    /// A GPU passed through to a virtual machine.
     Virtual,
     /// The driver does not say.
     Other,
-    /// A CPU that plays a GPU, such as llvmpipe.
+    /// A GPU emulated on the CPU, such as llvmpipe.
     Software,
 }
 
@@ -66,7 +66,7 @@ pub struct AdapterLimits {
     pub buffer_bytes: u64,
     /// The largest part of a buffer that can be bound, in bytes; at most 2^31 - 1.
     pub binding_bytes: u64,
-    /// Where a bound part may begin: a multiple of this many bytes.
+    /// Alignment in bytes of the offset of a binding.
     pub offset_alignment: u32,
     /// Storage buffers that one dispatch binds.
     pub storage_buffers: u32,
@@ -89,25 +89,24 @@ pub struct AdapterFeatures {
     pub subgroup_sizes: Option<[u32; 2]>,
     /// Timestamps at the borders of passes.
     pub timestamps: bool,
-    /// The side of the matrices, 16 or 8, that its matrix units multiply from f16 to f32 and that the shading language
-    /// reaches.
+    /// The side, 16 or 8, of the f16 matrices that its matrix units multiply to f32, where WGSL has access to them.
     pub matrix_side: Option<usize>,
 }
 
-/// What is known of an adapter.
+/// The properties of an adapter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceInfo {
     /// Its number in [`devices`], which `--device N` takes.
     pub index: usize,
-    /// The name, as the driver tells it.
+    /// The name that the driver reports.
     pub name: String,
-    /// The API through which it is reached; a GPU may be there once for each.
+    /// Its API; a GPU may be listed once per API.
     pub backend: Backend,
-    /// What it is.
+    /// Its kind.
     pub kind: DeviceKind,
-    /// The maker's number, as PCI has it, where the API tells.
+    /// The PCI vendor ID, where the API reports it.
     pub vendor_id: u32,
-    /// The maker's number of the device.
+    /// The PCI device ID.
     pub device_id: u32,
     /// The driver's name.
     pub driver: String,
@@ -117,12 +116,12 @@ pub struct DeviceInfo {
     pub limits: AdapterLimits,
     /// Its optional features.
     pub features: AdapterFeatures,
-    /// Bytes of its memory, where the API tells (Vulkan does).
+    /// Bytes of its memory, where the API reports them (Vulkan does).
     pub memory_bytes: Option<u64>,
 }
 
 impl DeviceInfo {
-    /// Whether it is a CPU that plays a GPU.
+    /// Whether it is emulated on the CPU.
     pub fn software(&self) -> bool {
         self.kind == DeviceKind::Software
     }
@@ -143,18 +142,18 @@ pub struct Adapter {
 }
 
 impl Adapter {
-    /// What is known of it.
+    /// Its properties.
     pub fn info(&self) -> &DeviceInfo {
         &self.info
     }
 
-    /// The same adapter, its matrix units left alone.
+    /// The same adapter without its matrix units.
     pub fn without_matrix_units(mut self) -> Self {
         self.info.features.matrix_side = None;
         self
     }
 
-    /// The same adapter with lower limits, to see how a program runs on a smaller one. Limits are never raised.
+    /// The same adapter with lower limits, to run a program as on a smaller one. Limits are never raised.
     pub fn limited(mut self, lower: impl FnOnce(&mut AdapterLimits)) -> Self {
         let real = self.info.limits;
         let l = &mut self.info.limits;
@@ -170,7 +169,7 @@ impl Adapter {
         self
     }
 
-    /// What the choice of kernels needs to know.
+    /// The capabilities for the choice of kernels.
     pub fn caps(&self) -> Caps {
         let limits = &self.info.limits;
         Caps {
@@ -190,18 +189,18 @@ impl Adapter {
         }
     }
 
-    /// Kernels take subgroups to be of 32. A driver that may choose another size is not relied on; Metal names no size, but
-    /// GPUs whose matrices are of 8 x 8 have that one, and the self-test would show another.
+    /// Kernels assume subgroups of 32, so matrix units are not used where the driver may choose another size. Metal reports no
+    /// size, but GPUs with 8 x 8 matrices have subgroups of 32, and the self-test would catch any other size.
     fn matrix_side(&self) -> Option<usize> {
         let sizes = self.info.features.subgroup_sizes;
         let of_32 = |side| sizes == Some([32; 2]) || side == 8 && self.info.backend == Backend::Metal;
         self.info.features.matrix_side.filter(|&side| of_32(side))
     }
 
-    /// What the lowering of a program needs to know.
+    /// The limits for lowering a program.
     pub fn limits(&self) -> DeviceLimits {
         let limits = &self.info.limits;
-        // A buffer is never larger than its limit either, but slices of a tensor live in one buffer all the same.
+        // The limit on a whole buffer does not matter here: slices of a tensor share one buffer anyway.
         DeviceLimits {
             binding_bytes: limits.binding_bytes,
             offset_alignment: limits.offset_alignment.into(),
@@ -210,10 +209,10 @@ impl Adapter {
     }
 }
 
-/// All adapters of Vulkan, Metal and DX12 on this machine; empty where there is no driver.
+/// All adapters of Vulkan, Metal and DX12 on this machine; empty without drivers.
 ///
 /// The order, and so [`DeviceInfo::index`], is stable: by kind as [`DeviceKind`] lists them, then by backend,
-/// then as the driver has them. An adapter that the driver lists twice is here once.
+/// then in the driver's order. Duplicates are dropped.
 pub fn adapters() -> Vec<Adapter> {
     let mut seen = Vec::new();
     let mut adapters = Vec::new();
@@ -226,7 +225,7 @@ pub fn adapters() -> Vec<Adapter> {
             info.device_pci_bus_id.clone(),
             [info.name.clone(), info.driver.clone(), info.driver_info.clone()],
         );
-        // Two equal GPUs differ in their bus address. Where the API tells none, only software is taken for the same.
+        // Two GPUs of one model differ in their bus address. Without an address only software counts as a duplicate.
         let known = info.device_type == wgpu::DeviceType::Cpu || !info.device_pci_bus_id.is_empty();
         if known && seen.contains(&identity) {
             continue;
@@ -241,12 +240,12 @@ pub fn adapters() -> Vec<Adapter> {
     adapters
 }
 
-/// What is known of all [`adapters`], in their order.
+/// The properties of all [`adapters`], in their order.
 pub fn devices() -> Vec<DeviceInfo> {
     adapters().into_iter().map(|a| a.info).collect()
 }
 
-/// The adapters of a backend, as its drivers list them. Each backend has an instance, because each has flags.
+/// The adapters of a backend, in its drivers' order. Each backend has its own instance, because the flags differ.
 fn raw_adapters(backend: Backend) -> Vec<(Backend, wgpu::Adapter)> {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
     descriptor.backends = match backend {
@@ -260,8 +259,8 @@ fn raw_adapters(backend: Backend) -> Vec<(Backend, wgpu::Adapter)> {
     found.into_iter().map(|raw| (backend, raw)).collect()
 }
 
-/// How an instance is made. Vulkan's drivers get labels only with `DEBUG`. Metal and DX12 always get them; on DX12 the flag
-/// has shaders compiled with their source and without optimisation, which only a debugger should see.
+/// Vulkan drivers get labels only with `DEBUG`; Metal and DX12 always get them. On DX12 the flag embeds the source in the
+/// shaders and turns optimisation off, which only a debugger wants.
 fn instance_flags(backend: Backend, debugger: bool) -> wgpu::InstanceFlags {
     match backend {
         Backend::Vulkan => wgpu::InstanceFlags::DEBUG,
@@ -314,7 +313,7 @@ fn describe(raw: &wgpu::Adapter, info: wgpu::AdapterInfo, backend: Backend) -> D
     }
 }
 
-/// The side of the matrices of f16 that the matrix units multiply to f32, the largest of those that kernels know.
+/// The side of the f16 matrices that the matrix units multiply to f32: the largest that the kernels support.
 fn matrix_side(adapter: &wgpu::Adapter) -> Option<usize> {
     use wgpu::CooperativeScalarType::{F16, F32};
     let properties = adapter.cooperative_matrix_properties();
@@ -348,7 +347,7 @@ fn memory_bytes(_: &wgpu::Adapter) -> Option<u64> {
 mod tests {
     use super::*;
 
-    /// Without `DEBUG` wgpu-hal has DXC and FXC optimise.
+    /// Without `DEBUG` wgpu-hal lets DXC and FXC optimise.
     #[test]
     fn only_a_debugger_gets_dx12_shaders_without_optimisation() {
         let debug =

@@ -1,4 +1,4 @@
-//! What a program becomes on an adapter, worked out before any device exists.
+//! The plan of a program on an adapter, complete before any device exists.
 
 use std::collections::HashMap;
 
@@ -16,7 +16,7 @@ use crate::{
 /// Sizes and offsets of copies and bindings are multiples of this.
 pub(super) const WORD: u64 = 4;
 
-/// Picks the row that computes an operation on a device, or says why there is none.
+/// Picks the row that computes an operation on a device, or explains why there is none.
 pub type Choose<'a> = &'a dyn Fn(&Op, &Caps) -> Result<&'static Variant, String>;
 
 /// A buffer.
@@ -37,7 +37,7 @@ pub(super) struct Bound {
     pub bytes: u64,
 }
 
-/// One dispatch with all that it needs.
+/// One dispatch with its shader and bindings.
 #[derive(Debug)]
 pub(super) struct PlannedDispatch {
     /// As `conv.grad_weight/tiled_64x64.merge`.
@@ -56,7 +56,7 @@ pub(super) struct PlannedStep {
     pub dispatches: Vec<PlannedDispatch>,
 }
 
-/// A shader that some dispatches share.
+/// A shader, shared by all dispatches with the same source.
 #[derive(Debug)]
 pub(super) struct Shader {
     /// As `conv.grad_weight/lanes.partials`.
@@ -65,15 +65,15 @@ pub(super) struct Shader {
     pub interface: Interface,
 }
 
-/// Everything that opening a device and building the buffers and pipelines needs.
+/// Everything needed to open a device and to build the buffers and pipelines.
 #[derive(Debug)]
 pub(super) struct Blueprint {
     pub plan: MemoryPlan,
     pub shaders: Vec<Shader>,
     pub steps: Vec<PlannedStep>,
-    /// The scratch buffers, each as large as the kernel that needs most of it.
+    /// The scratch buffers, each sized for the kernel that needs the most of it.
     pub workspaces: Vec<Workspace>,
-    /// The least limits that hold the program.
+    /// The lowest limits that the program runs with.
     pub limits: AdapterLimits,
     /// Whether shaders use 16-bit floats.
     pub f16: bool,
@@ -122,7 +122,7 @@ impl Blueprint {
     }
 }
 
-/// The largest of everything so far, and what of it does not fit.
+/// The largest requirement of each kind so far, and whatever does not fit.
 #[derive(Default)]
 struct Needs {
     buffer_bytes: u64,
@@ -183,8 +183,8 @@ impl Drafter<'_> {
         }
     }
 
-    /// Only a discrete GPU has an end to its memory that its driver tells: integrated and software ones divide the
-    /// machine's in ways of their own (llvmpipe says 2 GiB and gives more).
+    /// Only discrete GPUs report a hard limit: integrated and software adapters share the machine's memory, and what they
+    /// report is not binding (llvmpipe says 2 GiB and allocates more).
     fn memory(&mut self) {
         let all = self.plan.bytes() + self.workspaces.iter().map(|w| w.bytes).sum::<u64>();
         let own = self.info.memory_bytes.filter(|_| self.info.kind == DeviceKind::Discrete);
@@ -299,7 +299,7 @@ impl Drafter<'_> {
         Ok(bound.into_iter().map(|(b, _)| b).collect())
     }
 
-    /// Where a view begins and how much of it is bound, in bytes.
+    /// The offset and the bound size of a view, in bytes.
     fn range(&self, view: View) -> (u64, u64) {
         let element = self.program.tensor(view.tensor).dtype.bytes() as u64;
         (view.offset as u64 * element, padded(view.len as u64 * element))
@@ -374,13 +374,13 @@ fn label(kernel: &str, dispatch: &Dispatch) -> String {
     if dispatch.label.is_empty() { kernel.to_owned() } else { format!("{kernel}.{}", dispatch.label) }
 }
 
-/// A size that copies and bindings take.
+/// A size rounded up to what copies and bindings require.
 pub(super) fn padded(bytes: u64) -> u64 {
     bytes.max(1).next_multiple_of(WORD)
 }
 
-/// A number of workgroups as a grid of two dimensions with the fewest workgroups beyond the last; `None` where
-/// even that is too small.
+/// Folds a number of workgroups into a two-dimensional grid with as few surplus workgroups as possible; `None` where they
+/// do not fit.
 pub(super) fn fold(workgroups: u64, limit: u32) -> Option<[u32; 2]> {
     let limit = u64::from(limit.max(1));
     let y = workgroups.div_ceil(limit).max(1);

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::program::{Program, Slot};
 
-/// The buffers of the plan, each labelled with the tensors that live there.
+/// The buffers of the plan, each labelled with its tensors.
 pub(super) fn slots(
     device: &Device,
     program: &Program,

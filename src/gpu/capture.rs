@@ -1,11 +1,11 @@
 //! Handing a run to a graphics debugger: RenderDoc on Vulkan and DX12, Xcode on Metal.
 //!
-//! wgpu-hal talks to RenderDoc only where it was built with debug assertions, which `Cargo.toml` turns on for it.
+//! wgpu-hal talks to RenderDoc only if it was built with debug assertions, which `Cargo.toml` turns on for it.
 
 use super::{adapter::Backend, device::Device};
 
-/// Whether a debugger that can capture work of this API is attached to the process. Metal does not tell; there it is
-/// taken for granted.
+/// Whether a debugger that can capture work of this API is attached to the process. Metal cannot tell, so the answer there
+/// is always yes.
 pub fn debugger_attached(backend: Backend) -> bool {
     match backend {
         Backend::Metal => true,
@@ -23,26 +23,26 @@ fn renderdoc_is_loaded() -> bool {
 #[cfg(all(unix, not(target_vendor = "apple")))]
 fn renderdoc_is_loaded() -> bool {
     use libloading::os::unix::{Library, RTLD_NOW};
-    /// Take the library only where it is loaded already; the value of Linux and the BSDs differs from Apple's.
+    /// Opens the library only if it is already loaded. The value on Linux and the BSDs; Apple's differs.
     const RTLD_NOLOAD: std::ffi::c_int = 4;
-    // SAFETY: nothing is loaded, so no initialiser of a library runs.
+    // SAFETY: nothing is loaded, so no library initialiser runs.
     unsafe { Library::open(Some("librenderdoc.so"), RTLD_NOW | RTLD_NOLOAD) }.is_ok()
 }
 
-/// There is no RenderDoc for this system.
+/// RenderDoc does not exist for this system.
 #[cfg(target_vendor = "apple")]
 fn renderdoc_is_loaded() -> bool {
     false
 }
 
-/// Lets the debugger record what is submitted from now on.
+/// Starts a capture in the debugger.
 pub(super) fn start(device: &Device) {
     // SAFETY: the debugger's own interface, in a process that was started for it.
     unsafe { device.raw.start_graphics_debugger_capture() };
 }
 
-/// Ends the recording. Everything that was submitted must be done.
+/// Ends the capture. All submitted work must have finished.
 pub(super) fn stop(device: &Device) {
-    // SAFETY: as `start`, which came before.
+    // SAFETY: as in `start`, which was called first.
     unsafe { device.raw.stop_graphics_debugger_capture() };
 }

@@ -57,8 +57,8 @@ fn pipeline(device: &wgpu::Device, shader: &Shader, checked: bool) -> Pipeline {
         wgpu::ShaderModuleDescriptor { label, source: wgpu::ShaderSource::Wgsl(shader.wgsl.as_str().into()) };
     let checks =
         if checked { wgpu::ShaderRuntimeChecks::checked() } else { wgpu::ShaderRuntimeChecks::unchecked() };
-    // SAFETY: the shaders are this crate's own. They guard their indices, their loops end, they divide by constants
-    // that are not zero, and the parity tests run every one of them in both modes.
+    // SAFETY: the shaders are this crate's own. They guard their indices, their loops terminate, their divisors are
+    // nonzero constants, and the parity tests run every one of them in both modes.
     let module = unsafe { device.create_shader_module_trusted(source, checks) };
     let raw = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
         label,

@@ -1,4 +1,4 @@
-//! Opening a device, and what it reports while it works.
+//! Opening a device, and the errors that it reports while it runs.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -38,28 +38,27 @@ pub(super) struct Device {
     allocations: AtomicUsize,
 }
 
-/// What a device is opened with, besides limits.
+/// The optional features of a device.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Wanted {
-    /// Timestamps, where they are to be had.
+    /// Timestamps, where the adapter has them.
     pub timestamps: bool,
     /// 16-bit floats in shaders.
     pub f16: bool,
-    /// Matrices that a subgroup holds together.
+    /// Cooperative matrices: distributed over a subgroup's invocations.
     pub cooperative_matrices: bool,
 }
 
 impl Device {
-    /// Opens a device with just these limits (and WebGPU's defaults where the program asks for less), and with
-    /// what is wanted besides.
+    /// Opens a device with just these limits (WebGPU's defaults where the program asks for less) and the wanted features.
     pub fn open(adapter: &Adapter, needs: &AdapterLimits, wanted: Wanted) -> Result<Self, OpenError> {
         let name = adapter.info().to_string();
         let mut features = wgpu::Features::SUBGROUP & adapter.raw.features();
         features.set(wgpu::Features::SHADER_F16, wanted.f16);
         features.set(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX, wanted.cooperative_matrices);
         let experimental = if wanted.cooperative_matrices {
-            // SAFETY: what is experimental is how wgpu and its shader compiler handle cooperative matrices; the kernels that
-            // use them are held against f64 on this device before a program runs on them.
+            // SAFETY: wgpu's and naga's support for cooperative matrices is experimental; the kernels that use it are checked
+            // against f64 on this device before a program runs on them.
             unsafe { wgpu::ExperimentalFeatures::enabled() }
         } else {
             wgpu::ExperimentalFeatures::disabled()
@@ -72,7 +71,7 @@ impl Device {
             required_features: features,
             required_limits: limits(&adapter.raw.limits(), needs),
             experimental_features: experimental,
-            // Tensors are large enough for memory of their own; blocks for many small ones would lie idle.
+            // Tensors are large enough for their own allocations; suballocation blocks would be left half empty.
             memory_hints: wgpu::MemoryHints::MemoryUsage,
             trace: wgpu::Trace::Off,
         };
@@ -88,12 +87,12 @@ impl Device {
         Ok(Self { raw, queue, health, adapter: name, allocations: AtomicUsize::new(0) })
     }
 
-    /// The error for a kernel or step that it does not take.
+    /// The error for a kernel or step that the driver rejected.
     pub fn rejected(&self, what: &str, message: String) -> OpenError {
         OpenError::Rejected { adapter: self.adapter.clone(), what: what.to_owned(), message }
     }
 
-    /// Creates a buffer. All buffers come from here, so that they are counted.
+    /// Creates a buffer. All buffers are created and counted here.
     pub fn buffer(&self, descriptor: &wgpu::BufferDescriptor) -> Result<wgpu::Buffer, OpenError> {
         self.allocations.fetch_add(1, Ordering::Relaxed);
         self.attempt(|| self.raw.create_buffer(descriptor)).map_err(|message| OpenError::Memory {
@@ -104,12 +103,12 @@ impl Device {
         })
     }
 
-    /// How many buffers there have been.
+    /// The number of buffers created so far.
     pub fn allocations(&self) -> usize {
         self.allocations.load(Ordering::Relaxed)
     }
 
-    /// Runs `work` and returns the device's complaint about it, if it has one. Complaints are kept apart by thread.
+    /// Runs `work` and returns the device's error, if there was one. Error scopes are per thread.
     pub fn attempt<T>(&self, work: impl FnOnce() -> T) -> Result<T, String> {
         let scopes =
             [wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Validation]
@@ -123,8 +122,8 @@ impl Device {
         }
     }
 
-    /// The error that the device has reported since it was opened, if any. It stays: what the device holds after an
-    /// error is not known.
+    /// The first error that the device has reported since it was opened, if any. It is permanent: the device's contents after
+    /// an error are unknown.
     pub fn check(&self, step: &str) -> Result<(), ExecutorError> {
         match self.health.get() {
             None => Ok(()),
@@ -132,23 +131,23 @@ impl Device {
         }
     }
 
-    /// Waits until a submission is done, and runs the callbacks of everything that is.
+    /// Waits until a submission is done, and runs the callbacks of all finished work.
     pub fn wait(&self, submission: wgpu::SubmissionIndex, step: &str) -> Result<(), ExecutorError> {
         self.poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: None }, step)
     }
 
-    /// Runs the callbacks of everything that is done.
+    /// Runs the callbacks of all finished work.
     pub fn advance(&self, step: &str) -> Result<(), ExecutorError> {
         self.poll(wgpu::PollType::Poll, step)
     }
 
     fn poll(&self, how: wgpu::PollType, step: &str) -> Result<(), ExecutorError> {
-        // wgpu 30 panics where a device is lost while it waits.
+        // wgpu 30 panics if the device is lost during a wait.
         match catch_unwind(AssertUnwindSafe(|| self.raw.poll(how))) {
             Ok(Ok(_)) => {}
-            // The only way to a submission that does not exist is one that a lost device did not take.
+            // A submission can only be missing because a lost device did not accept it.
             Ok(Err(wgpu::PollError::WrongSubmissionIndex(..))) => {
-                self.health.report("the device was lost and took no more work".to_owned());
+                self.health.report("the device was lost and accepted no more work".to_owned());
             }
             Ok(Err(error)) => self.health.report(error.to_string()),
             Err(_) => self.health.report("the device was lost while the host waited for it".to_owned()),
@@ -157,7 +156,7 @@ impl Device {
     }
 }
 
-/// An error with its causes.
+/// The text of an error, with the cause of an allocation failure.
 fn describe(error: &wgpu::Error) -> String {
     let mut text = error.to_string();
     if let wgpu::Error::OutOfMemory { source } = error {
@@ -166,7 +165,7 @@ fn describe(error: &wgpu::Error) -> String {
     text.trim().to_owned()
 }
 
-/// The limits to ask for.
+/// The limits to request.
 fn limits(adapter: &wgpu::Limits, needs: &AdapterLimits) -> wgpu::Limits {
     let mut limits = wgpu::Limits::default().or_worse_values_from(adapter);
     let raise = |limit: &mut u32, need: u32| *limit = (*limit).max(need);

@@ -1,4 +1,4 @@
-//! The dispatches of a program: their bind groups, and how they are recorded.
+//! The dispatches of a program: their bind groups and their recording.
 
 use std::ops::Range;
 
@@ -29,11 +29,11 @@ pub(super) struct Recorded {
 /// The dispatches of all steps of a program, in order.
 #[derive(Debug)]
 pub(super) struct Dispatches {
-    /// One behind the other.
+    /// In execution order.
     pub all: Vec<Recorded>,
-    /// Where in them each step begins, and their number behind the last.
+    /// The index in `all` at which each step begins; the last entry is the length of `all`.
     pub begins: Vec<usize>,
-    /// What computes each step, as `conv.forward/tiled_64x64`.
+    /// The kernel of each step, as `conv.forward/tiled_64x64`.
     pub kernels: Vec<String>,
 }
 
@@ -68,13 +68,13 @@ impl Dispatches {
         Ok(Self { all: dispatches, begins, kernels })
     }
 
-    /// Those of a range of steps.
+    /// The dispatches of a range of steps.
     pub fn of(&self, steps: &Range<usize>) -> Range<usize> {
         self.begins[steps.start]..self.begins[steps.end]
     }
 
-    /// Records the dispatches of each step as a pass of its own: passes cost no more than dispatches, and debuggers
-    /// show them. Given the first dispatch that is timed, each dispatch is a pass between two timestamps.
+    /// Records one pass per step: passes cost no more than dispatches, and debuggers show them. For timing (`timed` names the
+    /// first timed dispatch) each dispatch is a pass between two timestamps.
     pub fn record(
         &self,
         dispatches: Range<usize>,

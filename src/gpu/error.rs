@@ -2,13 +2,13 @@
 
 use thiserror::Error;
 
-/// How many of the things that do not fit are listed.
+/// How many of the problems are listed.
 const LISTED: usize = 3;
 
 /// A program that cannot be opened on an adapter.
 #[derive(Debug, Error)]
 pub enum OpenError {
-    /// Something is larger than the adapter allows. Found before any device exists.
+    /// Something is larger than the adapter allows. Detected before any device exists.
     #[error("{}", fit_message(adapter, problems))]
     DoesNotFit {
         /// The adapter.
@@ -24,7 +24,7 @@ pub enum OpenError {
         /// Why.
         message: String,
     },
-    /// A kernel that breaks the contract between shaders and host.
+    /// A kernel violates the contract between shaders and host.
     #[error("kernel {kernel} of {step}: {message}")]
     Kernel {
         /// The kernel, as `conv.forward/lanes`.
@@ -39,12 +39,12 @@ pub enum OpenError {
     Device {
         /// The adapter.
         adapter: String,
-        /// The driver's words.
+        /// The driver's message.
         message: String,
     },
     /// The driver refused a buffer.
     #[error(
-        "{adapter} gave no memory for {what} ({bytes}): {message}. Try a smaller --batch-size or --device cpu",
+        "{adapter} could not allocate {what} ({bytes}): {message}. Try a smaller --batch-size or --device cpu",
         bytes = size(*bytes)
     )]
     Memory {
@@ -54,7 +54,7 @@ pub enum OpenError {
         what: String,
         /// Its size in bytes.
         bytes: u64,
-        /// The driver's words.
+        /// The driver's message.
         message: String,
     },
     /// The driver refused a pipeline or a bind group.
@@ -64,7 +64,7 @@ pub enum OpenError {
         adapter: String,
         /// The kernel or step.
         what: String,
-        /// The driver's words.
+        /// The driver's message.
         message: String,
     },
 }
@@ -78,7 +78,7 @@ fn fit_message(adapter: &str, problems: &[String]) -> String {
     text + ". Try a smaller --batch-size, --image-size or --width, or --device cpu"
 }
 
-/// Bytes in words: exact below 1 MiB, else rounded to a tenth.
+/// Bytes with a unit: exact below 1 MiB, else rounded to a tenth.
 pub(super) fn size(bytes: u64) -> String {
     const UNITS: [&str; 3] = ["MiB", "GiB", "TiB"];
     if bytes < 1 << 20 {

@@ -28,25 +28,25 @@ use crate::{
     },
 };
 
-/// Passes that the device may have before it before the host waits: enough to keep it busy, few enough that an
-/// interrupted run ends soon and that memory stays bounded.
+/// Passes queued on the device before the host waits: enough to keep it busy, few enough that an interrupted run ends soon
+/// and that memory stays bounded.
 const IN_FLIGHT: usize = 2;
 
-/// How a program is to be run.
+/// Options for running a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Keeps naga's bounds checks, its bounding of loops and the zeroing of workgroup memory. Slower by far, and no
-    /// kernel here needs it: for tests.
+    /// Keeps naga's bounds checks, loop bounding and zeroing of workgroup memory. Much slower, and no kernel here needs it:
+    /// for tests.
     pub checked: bool,
-    /// Operations and the variants that they must use, in the order of preference, as `("conv.forward", "tiled_64x64")`.
+    /// Forced variants per operation, in order of preference, as `("conv.forward", "tiled_64x64")`.
     pub variants: Vec<(String, String)>,
     /// The variants that were measured to be the fastest on this device.
     pub tuned: Tuned,
-    /// Lets [`Executor::time`] read the device's own clock, where the adapter has one.
+    /// Lets [`Executor::time`] use timestamps, where the adapter has them.
     pub timestamps: bool,
-    /// The time that one submission should stay under; a step is submitted in as many pieces as that takes.
+    /// The time that one submission should stay under; a step is split into as many submissions as needed.
     pub submit_budget: Duration,
-    /// Hands this training step, counted from 1 since the opening, to the graphics debugger that is attached.
+    /// Captures this training step, counted from 1 since opening, in the attached graphics debugger.
     pub capture: Option<u64>,
 }
 
@@ -58,7 +58,7 @@ impl Options {
 }
 
 impl Default for Options {
-    /// A quarter of what the strictest watchdogs allow a submission.
+    /// The submission budget is a quarter of what the strictest watchdogs allow.
     fn default() -> Self {
         Self {
             checked: false,
@@ -89,7 +89,7 @@ pub struct GpuExecutor {
     pace: Pace,
     in_flight: VecDeque<Run>,
     capture: Option<u64>,
-    /// Training steps so far.
+    /// The number of training steps so far.
     trained: u64,
     allocated_bytes: u64,
     needs: Needs,
@@ -97,12 +97,12 @@ pub struct GpuExecutor {
 
 impl GpuExecutor {
     /// Opens a device for a program: chooses the kernels, checks that everything fits, and only then opens the device
-    /// with just the limits that are needed, allocates all memory and compiles all pipelines. Matrix units are taken as the
-    /// driver offers them; [`crate::verify::open`] tries them first.
+    /// with just the limits that are needed, allocates all memory and compiles all pipelines. Matrix units are used untested;
+    /// [`crate::verify::open`] tests them first.
     ///
     /// # Errors
-    /// [`OpenError`]: a forced variant that cannot be had, something that is too large for the adapter, a kernel
-    /// that breaks the contract with the host, or the driver's refusal of memory or a pipeline.
+    /// [`OpenError`]: a forced variant is not available, something is too large for the adapter, a kernel violates the
+    /// contract with the host, or the driver refuses memory or a pipeline.
     pub fn open(adapter: &Adapter, program: Program, options: &Options) -> Result<Self, OpenError> {
         Self::open_with(adapter, program, options, &|op, caps| options.choose(op, caps))
     }
@@ -172,12 +172,12 @@ impl GpuExecutor {
         &self.info
     }
 
-    /// What the program and its kernels ask of a device, workspaces included.
+    /// The requirements of the program and its kernels, workspaces included.
     pub fn needs(&self) -> Needs {
         self.needs
     }
 
-    /// Submits the uploads that wait and then what `record` adds.
+    /// Submits the pending uploads, followed by the commands that `record` adds.
     fn submit(
         &mut self,
         label: &str,
@@ -219,7 +219,7 @@ impl GpuExecutor {
         Ok(())
     }
 
-    /// Waits until at most so many runs are in flight.
+    /// Waits until at most `runs` runs are in flight.
     fn wait_for_all_but(&mut self, runs: usize, label: &str) -> Result<(), ExecutorError> {
         while self.in_flight.len() > runs {
             if let Some(oldest) = self.in_flight.pop_front() {
@@ -231,7 +231,7 @@ impl GpuExecutor {
         Ok(())
     }
 
-    /// Records each step once without submitting it, so that what the device rejects shows now and with its name.
+    /// Records each step once without submitting it, so that errors appear now and name their step.
     fn rehearse(&self) -> Result<(), OpenError> {
         for (index, step) in self.program.steps.iter().enumerate() {
             let record = || {
@@ -245,7 +245,7 @@ impl GpuExecutor {
         Ok(())
     }
 
-    /// What errors call the steps.
+    /// The name of the steps in errors.
     fn label(&self, steps: &Range<usize>) -> &'static str {
         match self.program.steps.get(steps.start).map(|step| step.phase) {
             Some(Phase::Evaluate) => "evaluation",
@@ -253,7 +253,7 @@ impl GpuExecutor {
         }
     }
 
-    /// Refuses a tensor whose contents end with the step.
+    /// Refuses transient tensors.
     fn lasting(&self, tensor: TensorId) -> Result<(), ExecutorError> {
         if self.program.tensor(tensor).role != Role::Transient {
             return Ok(());
@@ -297,7 +297,7 @@ impl Executor for GpuExecutor {
         Ok(())
     }
 
-    /// On the device: the zeros of an optimiser's memory would be twice the weights to carry.
+    /// Clears on the device: uploading zeros for Adam's moments would transfer twice the size of the weights.
     fn clear(&mut self, tensor: TensorId) -> Result<(), ExecutorError> {
         self.device.check("a clearing")?;
         self.lasting(tensor)?;
@@ -322,7 +322,7 @@ impl Executor for GpuExecutor {
         if self.capture != Some(self.trained) {
             return self.queue(steps);
         }
-        // Nothing of the steps before and behind it.
+        // Keeps the preceding and following steps out of the capture.
         self.wait()?;
         capture::start(&self.device);
         let done = self.queue(steps).and_then(|()| self.wait());
@@ -450,7 +450,7 @@ mod tests {
             executor.run(Pass::Train).unwrap();
             executor.request(TensorId(1)).unwrap();
             executor.device.raw.destroy();
-            // The loss shows at the latest when the host next waits.
+            // The loss is reported at the latest when the host next waits.
             let error =
                 call(&mut executor).and_then(|()| executor.read(TensorId(0)).map(|_| ())).unwrap_err();
             assert!(error.to_string().contains("lost"), "{error}");

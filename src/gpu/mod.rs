@@ -1,6 +1,6 @@
-//! Runs programs on a GPU. The only room that knows wgpu.
+//! Runs programs on a GPU. The only room that imports wgpu.
 //!
-//! The order of opening is adapter ([`select`]) -> [`Adapter::caps`] and [`Adapter::limits`] -> program ->
+//! Opening order: adapter ([`select`]) -> [`Adapter::caps`] and [`Adapter::limits`] -> program ->
 //! [`GpuExecutor::open`], which chooses the kernels, checks that everything fits the adapter and only then opens a
 //! device, with just the limits that are needed.
 

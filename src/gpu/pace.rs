@@ -1,10 +1,10 @@
-//! How much work goes into one submission, so that none runs into a system's watchdog.
+//! Limits the work in one submission, so that none trips the system's watchdog.
 //!
 //! Windows and some Linux drivers reset a GPU that a submission keeps busy for longer than about two seconds.
-//! A step is therefore handed over in pieces, each expected to stay under a budget. What a piece takes is judged by
-//! its cost (floating-point operations, or bytes where those weigh more) and by the device's pace, which every wait
-//! for a run measures. Before the first measurement the pace is that of a slow device, and an estimate never falls
-//! by more than half at once: a piece grows at most twofold from one measurement to the next.
+//! A step is therefore submitted in pieces, each expected to stay under a budget. The time of a piece is estimated from
+//! its cost (floating-point operations, or bytes where they dominate) and the device's pace, which every wait for a run
+//! measures. The initial pace is that of a slow device, and one measurement at most halves the time per unit: a piece at
+//! most doubles from one measurement to the next.
 
 use std::{
     ops::Range,
@@ -13,29 +13,29 @@ use std::{
 
 use crate::ops::Op;
 
-/// The floating-point operations that a device does while it moves a byte, roughly.
+/// Roughly the floating-point operations that a device does in the time of moving one byte.
 const FLOPS_A_BYTE: u64 = 10;
 
 /// A slow device: 50 GFLOP/s.
 const SLOW_NS: f64 = 0.02;
 
-/// What a run of an operation costs, in floating-point operations.
+/// The cost of an operation in floating-point operations.
 pub(super) fn cost(op: &Op) -> f64 {
     op.flops().max(FLOPS_A_BYTE * op.bytes()) as f64
 }
 
-/// A run that the device works on.
+/// A run in flight.
 #[derive(Debug)]
 pub(super) struct Run {
     /// Its last submission.
     pub last: wgpu::SubmissionIndex,
     cost: f64,
-    /// When the device began it, where nothing was before it.
+    /// When the device began it, if it was idle.
     began: Option<Instant>,
 }
 
 impl Run {
-    /// A run that was handed over; `began` where the device had nothing else to do.
+    /// A submitted run; `began` is set where the device was idle.
     pub fn new(last: wgpu::SubmissionIndex, cost: f64, began: Option<Instant>) -> Self {
         Self { last, cost, began }
     }
@@ -52,13 +52,13 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// The pace of a device that nothing is known of.
+    /// The pace before any measurement.
     pub fn new(budget: Duration) -> Self {
         Self { budget_ns: budget.as_nanos() as f64, ns: SLOW_NS, ended: None }
     }
 
-    /// Divides pieces of work, given by their costs, into submissions: as many as fit the budget, at least one.
-    /// There is a submission even where there is no work.
+    /// Groups pieces of work into submissions that stay within the budget, with at least one piece each. Without work there
+    /// is one empty submission.
     pub fn submissions(&self, work: Range<usize>, cost: impl Fn(usize) -> f64) -> Vec<Range<usize>> {
         let mut submissions = Vec::new();
         let (mut start, mut ns) = (work.start, 0.0);
@@ -74,8 +74,8 @@ impl Pace {
         submissions
     }
 
-    /// The host waited for a run from `since` until now. Only an end that it saw happen counts: a run that was over
-    /// before anyone looked says nothing.
+    /// The host waited for a run from `since` until now. Only an end within the wait is a measurement: a run that had
+    /// already finished says nothing.
     pub fn finished(&mut self, run: &Run, since: Instant) {
         let (now, began) = (Instant::now(), run.began.or(self.ended));
         let seen = now.duration_since(since) > Duration::from_micros(200);
@@ -112,7 +112,7 @@ mod tests {
         assert_eq!(divided(65, &[1e9; 7]), [3, 3, 1]);
         assert_eq!(divided(1000, &[1e9; 7]), [7]);
         assert_eq!(divided(0, &[1e9; 7]), [1; 7]);
-        // One piece that is larger than the budget goes alone; no work is a submission too.
+        // A piece over the budget is submitted alone; no work is an empty submission.
         assert_eq!(divided(100, &[1e6, 1e12, 1e6, 1e6]), [1, 1, 2]);
         assert_eq!(divided(10, &[]), [0]);
     }

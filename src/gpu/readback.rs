@@ -1,4 +1,4 @@
-//! From tensors to the host: at once, or later without waiting.
+//! Readback from tensors to the host: blocking, or asynchronous.
 
 use std::collections::VecDeque;
 
@@ -10,13 +10,13 @@ use super::{
 };
 use crate::program::ExecutorError;
 
-/// Larger tensors travel in pieces.
+/// Larger tensors are read in pieces.
 const LARGEST_PIECE: u64 = 8 << 20;
 
-/// Answers that may be on their way without the host waiting for one.
+/// Answers that may be pending before the host waits for one.
 const ANSWERS: usize = 8;
 
-/// Larger answers are read at once instead.
+/// Larger answers are read with a blocking read.
 const LARGEST_ANSWER: u64 = 1 << 20;
 
 /// The one staging buffer of [`crate::program::Executor::read`].
@@ -46,7 +46,7 @@ pub(super) struct Answers {
     ring: Vec<Staging>,
     free: Vec<usize>,
     queue: VecDeque<Answer>,
-    /// The largest answer that the ring takes.
+    /// The largest answer that fits in a buffer of the ring.
     pub answer_bytes: u64,
 }
 
@@ -59,7 +59,7 @@ impl Answers {
         Ok(Self { ring, free: (0..ANSWERS).rev().collect(), queue: VecDeque::new(), answer_bytes })
     }
 
-    /// A free buffer of the ring; waits for the oldest answer where there is none.
+    /// A free buffer of the ring; waits for the oldest answer if there is none.
     pub fn free(&mut self, device: &Device) -> Result<usize, ExecutorError> {
         if let Some(ring) = self.free.pop() {
             return Ok(ring);
@@ -77,23 +77,23 @@ impl Answers {
         })
     }
 
-    /// The buffer that [`Answers::free`] gave.
+    /// The buffer returned by [`Answers::free`].
     pub fn buffer(&self, ring: usize) -> &wgpu::Buffer {
         &self.ring[ring].buffer
     }
 
-    /// Queues an answer that a submission brings.
+    /// Queues an answer that a submission will produce.
     pub fn expect(&mut self, ring: usize, bytes: u64, after: wgpu::SubmissionIndex) {
         self.ring[ring].ask_back();
         self.queue.push_back(Answer::Coming { ring, bytes, after });
     }
 
-    /// Queues an answer that is here already.
+    /// Queues an answer that is already on the host.
     pub fn push(&mut self, data: Vec<u8>) {
         self.queue.push_back(Answer::Here(data));
     }
 
-    /// The oldest answer, if it is here or the host waits for it.
+    /// The oldest answer, if it has arrived or `wait` is set.
     pub fn next(&mut self, device: &Device, wait: bool) -> Result<Option<Vec<u8>>, ExecutorError> {
         if let Some(Answer::Coming { ring, .. }) = self.queue.front()
             && !wait
@@ -109,7 +109,7 @@ impl Answers {
         }
     }
 
-    /// An answer's data; waits for it.
+    /// Waits for an answer's data.
     fn take(&mut self, device: &Device, answer: Answer) -> Result<Vec<u8>, ExecutorError> {
         match answer {
             Answer::Here(data) => Ok(data),

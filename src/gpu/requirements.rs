@@ -1,4 +1,4 @@
-//! What a program asks of an adapter, before any device exists.
+//! A program's requirements of an adapter, before any device exists.
 
 use super::{
     adapter::{Adapter, AdapterLimits},
@@ -11,17 +11,17 @@ use crate::{
     program::Program,
 };
 
-/// What a program with the kernels that the options choose asks of an adapter.
+/// The requirements of a program with the kernels that the options choose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Requirements {
-    /// The least limits that hold it.
+    /// The lowest limits that it runs with.
     pub limits: AdapterLimits,
     /// Bytes of the scratch buffers that the kernels share.
     pub workspace_bytes: u64,
 }
 
 impl Requirements {
-    /// Works a program's requirements out.
+    /// Computes a program's requirements.
     ///
     /// # Errors
     /// [`OpenError`] where something is larger than the adapter allows.
@@ -34,10 +34,10 @@ impl Requirements {
     }
 }
 
-/// The scratch buffers of the kernels that a device of such capabilities takes for a program: no adapter is asked.
+/// The scratch buffers of the kernels chosen for a program on a device with these capabilities. Needs no adapter.
 ///
 /// # Errors
-/// The step that no kernel of the options can run, and why.
+/// [`OpenError::Select`] for a step without a kernel.
 pub fn workspaces(program: &Program, caps: &Caps, options: &Options) -> Result<Vec<Workspace>, OpenError> {
     let mut all = Vec::new();
     for step in &program.steps {

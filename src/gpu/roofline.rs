@@ -1,4 +1,4 @@
-//! Measuring what an adapter reaches at best.
+//! Measures an adapter's peak arithmetic rate and memory bandwidth.
 
 use std::time::{Duration, Instant};
 
@@ -14,19 +14,19 @@ use crate::{
     program::Roofline,
 };
 
-/// Larger than the caches of any GPU there is, both sides together.
+/// Source and destination together exceed a GPU's caches.
 const COPY_BYTES: u64 = 128 << 20;
 
-/// A measurement that takes as long as this is exact enough.
+/// A measurement this long is precise enough.
 const LONG_ENOUGH: Duration = Duration::from_millis(40);
 
-/// The best of so many measurements counts: others may use the device.
+/// The best of this many measurements counts: others may be using the device.
 const TRIALS: usize = 3;
 
-/// Measures an adapter with a device of its own, which is closed again. Takes a few seconds.
+/// Measures an adapter on a temporary device. Takes a few seconds.
 ///
 /// # Errors
-/// [`OpenError`] where the driver refuses the device, its memory or a shader.
+/// [`OpenError`] if the driver refuses the device, its memory or a shader.
 pub fn roofline(adapter: &Adapter) -> Result<Roofline, OpenError> {
     let own = adapter.info().limits;
     let copied = COPY_BYTES.min(own.binding_bytes).min(own.buffer_bytes);
@@ -42,7 +42,7 @@ pub fn roofline(adapter: &Adapter) -> Result<Roofline, OpenError> {
     Ok(Roofline { flops_per_second, bytes_per_second })
 }
 
-/// The work that a probe does in a second.
+/// A probe's work per second.
 fn rate(device: &Device, limits: &AdapterLimits, probe: &Probe) -> Result<f64, OpenError> {
     let label = format!("roofline/{}", probe.dispatch.label);
     let wgsl = probe.dispatch.source.assemble();
@@ -89,7 +89,7 @@ fn rate(device: &Device, limits: &AdapterLimits, probe: &Probe) -> Result<f64, O
         waited.map_err(|error| device.rejected(&label, error.to_string()))?;
         Ok::<_, OpenError>(begin.elapsed())
     };
-    // The first one compiles, and brings clocks up.
+    // Warm-up: the first run compiles and raises the clocks.
     let mut count = 1;
     time(count)?;
     let mut taken = time(count)?;

@@ -1,4 +1,4 @@
-//! Which device runs the work, and why.
+//! Selection of a device, with the reason.
 
 use std::{convert::Infallible, fmt, str::FromStr};
 
@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::adapter::{Adapter, Backend, DeviceInfo, DeviceKind, adapters};
 
-/// What the user asks for.
+/// The user's request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum DeviceRequest {
     /// A hardware GPU if there is one, else the CPU device.
@@ -14,15 +14,15 @@ pub enum DeviceRequest {
     Auto,
     /// The CPU device.
     Cpu,
-    /// The device of a number, as [`super::devices`] counts.
+    /// The device with this number in [`super::devices`].
     Index(usize),
-    /// The best device of a backend, a software adapter only where there is nothing else.
+    /// The best device of a backend; a software adapter only if there is nothing else.
     Backend(Backend),
-    /// The device whose name has this in it, whatever the case.
+    /// The device whose name contains this, case-insensitively.
     Name(String),
 }
 
-/// Longer numbers are parts of names.
+/// Numbers with more digits are parts of names.
 const INDEX_DIGITS: usize = 2;
 
 impl FromStr for DeviceRequest {
@@ -62,11 +62,11 @@ impl fmt::Display for DeviceRequest {
 pub enum DeviceChoice {
     /// The CPU executor.
     Cpu,
-    /// A GPU, or software that plays one.
+    /// A GPU, hardware or emulated.
     Gpu(Adapter),
 }
 
-/// The chosen device, and why it is that one.
+/// The chosen device and the reason.
 #[derive(Clone, Debug)]
 pub struct Selection {
     /// The device.
@@ -75,37 +75,37 @@ pub struct Selection {
     pub reason: String,
 }
 
-/// A request that no device answers.
+/// A request that does not identify a device.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum SelectError {
-    /// Nothing has this name, number or backend.
+    /// No device has this name, number or backend.
     #[error("--device {request}: there is no such device. {}", there_are(devices))]
     Missing {
-        /// What was asked for.
+        /// The request.
         request: String,
-        /// What there is.
+        /// The devices of this machine.
         devices: Vec<DeviceInfo>,
     },
     /// Devices of different names match.
-    #[error("--device {request} fits {} devices: {}. Give more of the name, or the number", matches.len(), list(matches))]
+    #[error("--device {request} matches {} devices: {}. Give more of the name, or the number", matches.len(), list(matches))]
     Ambiguous {
-        /// What was asked for.
+        /// The request.
         request: String,
-        /// What matches it.
+        /// The matching devices.
         matches: Vec<DeviceInfo>,
     },
 }
 
-/// Finds the device that a request means.
+/// Finds the device for a request.
 ///
 /// - `auto`: the first hardware GPU in the order of [`super::devices`] (discrete before integrated before virtual), else
-///   the CPU device, because a software adapter is slower than it.
+///   the CPU device, which is faster than a software adapter.
 /// - A backend: its first device in that order.
-/// - A name: the device that has exactly this name, else the one with it as a part. Several of one name (two equal
-///   cards, or one card through two backends) give the first; different names are an error.
+/// - A name: the device with exactly this name, else the one whose name contains it. Of several devices with one name (two
+///   equal cards, or one card through two backends) the first is taken; different names are an error.
 ///
 /// # Errors
-/// [`SelectError`], listing the devices there are.
+/// [`SelectError`], which lists the devices.
 pub fn select(request: &DeviceRequest) -> Result<Selection, SelectError> {
     if *request == DeviceRequest::Cpu {
         return Ok(Selection { device: DeviceChoice::Cpu, reason: "asked for".to_owned() });
@@ -152,7 +152,7 @@ fn decide(request: &DeviceRequest, devices: &[DeviceInfo]) -> Result<(Option<usi
 fn automatic(devices: &[DeviceInfo]) -> (Option<usize>, String) {
     let mut hardware = devices.iter().filter(|d| !d.software());
     if let Some(first) = hardware.next() {
-        // One card is there once for each backend.
+        // Each backend lists a card once.
         let why = match (1 + hardware.filter(|d| d.backend == first.backend).count(), first.kind) {
             (1, _) => "the only hardware GPU".to_owned(),
             (count, DeviceKind::Discrete) => format!("the first discrete one of {count} GPUs"),
@@ -170,14 +170,14 @@ fn automatic(devices: &[DeviceInfo]) -> (Option<usize>, String) {
     (None, reason)
 }
 
-/// How to get an adapter where there is none.
+/// How to install an adapter.
 const HINT: &str = "A software adapter comes with Mesa: apt-get install mesa-vulkan-drivers (Debian, Ubuntu)";
 
 fn there_are(devices: &[DeviceInfo]) -> String {
     if devices.is_empty() {
         format!("This machine has no adapter; --device cpu works everywhere. {HINT}")
     } else {
-        format!("There are {}; and cpu", list(devices))
+        format!("Available: {}; and cpu", list(devices))
     }
 }
 
@@ -281,7 +281,7 @@ mod tests {
         }
         let text = decide_on("nvidia", &desk).unwrap_err().to_string();
         assert!(
-            text.contains("fits 3 devices") && text.contains("GTX 1050") && !text.contains("Intel"),
+            text.contains("matches 3 devices") && text.contains("GTX 1050") && !text.contains("Intel"),
             "{text}"
         );
         let text = decide_on("0", &[]).unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! A buffer that the host and the device hand to each other.
+//! Mapped staging buffers, owned in turn by the host and the device.
 
 use std::sync::{
     Arc,
@@ -11,19 +11,19 @@ use crate::program::ExecutorError;
 /// Mapped ranges begin at multiples of this.
 pub(super) const ALIGNMENT: u64 = wgpu::MAP_ALIGNMENT;
 
-/// The device owns it, or the host asked for it and has no answer yet.
+/// The device owns it, or the host's mapping request is pending.
 const WITH_DEVICE: u8 = 0;
 const WITH_HOST: u8 = 1;
 const REFUSED: u8 = 2;
 
-/// Which way the data travel.
+/// The direction of the transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
     ToDevice,
     ToHost,
 }
 
-/// A mappable buffer and who has it.
+/// A mappable buffer and its current owner.
 #[derive(Debug)]
 pub(super) struct Staging {
     pub buffer: wgpu::Buffer,
@@ -32,7 +32,7 @@ pub(super) struct Staging {
 }
 
 impl Staging {
-    /// A buffer that the host has first where it uploads, the device where it answers.
+    /// A buffer; upload buffers start with the host, readback buffers with the device.
     pub fn new(device: &Device, label: &str, bytes: u64, way: Way) -> Result<Self, OpenError> {
         let usage = match way {
             Way::ToDevice => wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC,
@@ -48,13 +48,13 @@ impl Staging {
         Ok(Self { buffer, way, owner })
     }
 
-    /// Gives it to the device.
+    /// Unmaps it, so that the device owns it.
     pub fn hand_over(&self) {
         self.buffer.unmap();
         self.owner.store(WITH_DEVICE, Ordering::Release);
     }
 
-    /// Asks for it back; the device has it until the submissions so far are done.
+    /// Requests the mapping; the device keeps the buffer until all submissions so far are done.
     pub fn ask_back(&self) {
         let mode = if self.way == Way::ToDevice { wgpu::MapMode::Write } else { wgpu::MapMode::Read };
         let owner = Arc::clone(&self.owner);
@@ -63,12 +63,12 @@ impl Staging {
         });
     }
 
-    /// Whether the host has it.
+    /// Whether the host owns it.
     pub fn is_here(&self) -> bool {
         self.owner.load(Ordering::Acquire) == WITH_HOST
     }
 
-    /// Waits until the host has it.
+    /// Waits until the host owns it.
     pub fn fetch(
         &self,
         device: &Device,
@@ -82,7 +82,7 @@ impl Staging {
         if self.is_here() { Ok(()) } else { Err(lost(what)) }
     }
 
-    /// Writes bytes at an aligned offset, and zeros up to the next word.
+    /// Writes bytes at an aligned offset, zero-padded to the next word.
     pub fn write(&self, offset: u64, data: &[u8], what: &str) -> Result<(), ExecutorError> {
         let end = offset + (data.len() as u64).next_multiple_of(WORD);
         let mut view = self.buffer.slice(offset..end).get_mapped_range_mut().map_err(|_| lost(what))?;
@@ -91,7 +91,7 @@ impl Staging {
         Ok(())
     }
 
-    /// Appends its first bytes.
+    /// Appends the buffer's first `bytes` bytes to `to`.
     pub fn read(&self, bytes: u64, to: &mut Vec<u8>, what: &str) -> Result<(), ExecutorError> {
         let range = ..bytes.next_multiple_of(WORD);
         let view = self.buffer.slice(range).get_mapped_range().map_err(|_| lost(what))?;
@@ -103,6 +103,6 @@ impl Staging {
 fn lost(what: &str) -> ExecutorError {
     ExecutorError::Device {
         step: what.to_owned(),
-        message: "the driver did not give the host access to a staging buffer".to_owned(),
+        message: "the driver could not map a staging buffer".to_owned(),
     }
 }

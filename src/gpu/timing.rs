@@ -1,7 +1,7 @@
 //! Timestamps around dispatches.
 //!
-//! A timestamp at the borders of a compute pass is what every API has, so each dispatch that is timed is a pass of
-//! its own. The device writes its clock behind everything before the pass, and behind the pass.
+//! Every API has timestamps at pass boundaries, so each timed dispatch is a separate pass. The device writes its clock once
+//! all earlier work is done, and again at the end of the pass.
 
 use super::{
     device::Device,
@@ -10,23 +10,23 @@ use super::{
 };
 use crate::program::ExecutorError;
 
-/// Queries of one set; wgpu allows no more.
+/// Queries per set: wgpu's maximum.
 const QUERIES: u32 = wgpu::QUERY_SET_MAX_QUERIES;
 
 const TICK_BYTES: u64 = wgpu::QUERY_SIZE as u64;
 
-/// Query sets for the dispatches of a program, and the way of their values to the host.
+/// Query sets for the dispatches of a program, and the buffers that bring their values to the host.
 #[derive(Debug)]
 pub(super) struct Timestamps {
     sets: Vec<wgpu::QuerySet>,
     resolved: wgpu::Buffer,
     staging: Staging,
-    /// Nanoseconds of a tick.
+    /// Nanoseconds per tick.
     period_ns: f64,
 }
 
 impl Timestamps {
-    /// Room for the borders of `dispatches` dispatches.
+    /// Room for two timestamps for each of `dispatches` dispatches.
     pub fn new(device: &Device, dispatches: usize) -> Result<Self, OpenError> {
         let count = (2 * dispatches).div_ceil(QUERIES as usize).max(1);
         let set = |index| {
@@ -54,7 +54,7 @@ impl Timestamps {
         })
     }
 
-    /// The queries around the `index`-th dispatch that is timed.
+    /// The queries around the `index`-th timed dispatch.
     pub fn around(&self, index: usize) -> wgpu::ComputePassTimestampWrites<'_> {
         let first = 2 * index as u32;
         wgpu::ComputePassTimestampWrites {
@@ -64,7 +64,7 @@ impl Timestamps {
         }
     }
 
-    /// Records the copy of the values of the first `dispatches` dispatches towards the host.
+    /// Records the copy of the first `dispatches` dispatches' values to the staging buffer.
     pub fn resolve(&self, dispatches: usize, encoder: &mut wgpu::CommandEncoder) {
         let mut left = 2 * dispatches as u32;
         for (index, set) in self.sets.iter().enumerate() {
@@ -79,7 +79,7 @@ impl Timestamps {
         encoder.copy_buffer_to_buffer(&self.resolved, 0, &self.staging.buffer, 0, bytes);
     }
 
-    /// Waits for the values: begin and duration of each dispatch in nanoseconds, from the first begin on.
+    /// Waits for the values: start and duration of each dispatch in nanoseconds, relative to the first start.
     pub fn read(
         &self,
         device: &Device,
@@ -93,7 +93,7 @@ impl Timestamps {
         self.staging.hand_over();
         let ticks: Vec<u64> = data.as_chunks().0.iter().map(|&word| u64::from_ne_bytes(word)).collect();
         let first = ticks.first().copied().unwrap_or(0);
-        // Drivers have been seen to give a time before the one before it.
+        // Some drivers have been seen to report times out of order.
         let ns = |from: u64, to: u64| to.saturating_sub(from) as f64 * self.period_ns;
         Ok(ticks.as_chunks::<2>().0.iter().map(|&[begin, end]| (ns(first, begin), ns(begin, end))).collect())
     }

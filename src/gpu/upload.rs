@@ -1,4 +1,4 @@
-//! From the host to tensors.
+//! Uploads from the host to tensors.
 //!
 //! `Queue::write_buffer` of wgpu 30 creates and frees a staging buffer in every call, so this is a ring of mapped
 //! buffers instead: the host writes into one while the device still copies from the others.
@@ -14,7 +14,7 @@ use crate::program::ExecutorError;
 /// One for the host, and one for each submission that may be in flight.
 const CHUNKS: usize = 3;
 
-/// Larger tensors travel in pieces.
+/// Larger tensors are uploaded in pieces.
 const LARGEST_CHUNK: u64 = 8 << 20;
 const SMALLEST_CHUNK: u64 = 4 << 10;
 
@@ -26,7 +26,7 @@ struct Copy {
     bytes: u64,
 }
 
-/// The ring of staging buffers and what is to be copied from the one that the host fills.
+/// The ring of staging buffers, and the pending copies from the one that the host fills.
 #[derive(Debug)]
 pub(super) struct Uploads {
     chunks: Vec<(Staging, Option<wgpu::SubmissionIndex>)>,
@@ -49,12 +49,12 @@ impl Uploads {
         Ok(Self { chunks, chunk_bytes, current: 0, used: 0, copies: Vec::new() })
     }
 
-    /// How many bytes still fit before the next submission.
+    /// The number of bytes that still fit before the next submission.
     pub fn room(&self) -> u64 {
         self.chunk_bytes - self.used
     }
 
-    /// Takes bytes for a slot; at most [`Uploads::room`] of them. Waits where the device has all the buffers.
+    /// Queues at most [`Uploads::room`] bytes for a slot. Waits if the device owns all the buffers.
     pub fn take(
         &mut self,
         device: &Device,
@@ -74,7 +74,7 @@ impl Uploads {
         Ok(())
     }
 
-    /// Whether something waits to be copied.
+    /// Whether copies are pending.
     pub fn pending(&self) -> bool {
         !self.copies.is_empty()
     }
@@ -89,7 +89,7 @@ impl Uploads {
         }
     }
 
-    /// Goes on to the next buffer of the ring.
+    /// Advances to the next buffer of the ring.
     pub fn submitted(&mut self, submission: wgpu::SubmissionIndex) {
         let (chunk, last) = &mut self.chunks[self.current];
         chunk.ask_back();

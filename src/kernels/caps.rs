@@ -1,22 +1,22 @@
-//! What kernels know of a device: plain facts, without wgpu.
+//! The device properties that kernels depend on, without wgpu.
 
-/// What sort of device it is, as far as it tells where a kernel is fast.
+/// The class of a device, as far as it matters for the speed of kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DeviceClass {
-    /// A GPU with memory of its own.
+    /// A GPU with dedicated memory.
     Discrete,
     /// A GPU that shares the CPU's memory, with fewer cores and less bandwidth.
     Integrated,
-    /// A CPU that plays a GPU, such as llvmpipe: loads are the cost, workgroup memory and barriers do not pay.
+    /// A GPU emulated on the CPU, such as llvmpipe: loads dominate, workgroup memory and barriers do not pay off.
     Software,
     /// The driver does not say, or a GPU lent to a virtual machine.
     Unknown,
 }
 
-/// What kernels need to know of a device.
+/// The capabilities of a device.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Caps {
-    /// What it is.
+    /// Its class.
     pub class: DeviceClass,
     /// 16-bit floats in shaders and buffers.
     pub f16: bool,
@@ -35,7 +35,7 @@ pub struct Caps {
 }
 
 impl Caps {
-    /// What every WebGPU device has at least.
+    /// The minimum that every WebGPU device has.
     pub const WEBGPU: Self = Self {
         class: DeviceClass::Unknown,
         f16: false,
@@ -47,7 +47,7 @@ impl Caps {
         storage_buffers: 8,
     };
 
-    /// A discrete GPU as they are today, to plan for where there is none.
+    /// A typical discrete GPU, for planning on machines without one.
     pub const DISCRETE: Self = Self {
         class: DeviceClass::Discrete,
         f16: true,
@@ -59,7 +59,7 @@ impl Caps {
         storage_buffers: 32,
     };
 
-    /// Whether it is a CPU that plays a GPU.
+    /// Whether it is emulated on the CPU.
     pub fn software(&self) -> bool {
         self.class == DeviceClass::Software
     }

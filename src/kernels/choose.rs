@@ -5,13 +5,13 @@ use thiserror::Error;
 use super::{Caps, Tuned, Variant, variants};
 use crate::ops::Op;
 
-/// A variant that cannot be had.
+/// A variant that is not available.
 #[derive(Debug, Error, PartialEq)]
 pub enum SelectError {
     /// A forced operation that does not exist.
     #[error("no operation {op}; there are {known}")]
     UnknownOp {
-        /// What was asked for.
+        /// The request.
         op: String,
         /// The operations.
         known: String,
@@ -21,7 +21,7 @@ pub enum SelectError {
     UnknownVariant {
         /// The operation.
         op: String,
-        /// What was asked for.
+        /// The request.
         name: String,
         /// Its variants.
         known: String,
@@ -35,7 +35,7 @@ pub enum SelectError {
         name: String,
         /// The operation with its attributes.
         shape: String,
-        /// Those that can.
+        /// The variants that can.
         able: String,
     },
     /// No variant at all.
@@ -46,8 +46,8 @@ pub enum SelectError {
     },
 }
 
-/// The variant for an operation on a device: the forced one, else the one that was measured to be the fastest, else the
-/// one that expects to be.
+/// The variant for an operation on a device: the forced one, else the fastest measured one, else the one with the highest
+/// expected speed.
 ///
 /// # Errors
 /// As [`select`].
@@ -64,13 +64,13 @@ pub fn choose(
     }
 }
 
-/// The variant for an operation on a device: the forced one, else the one that expects to be the fastest.
+/// The variant for an operation on a device: the forced one, else the one with the highest expected speed.
 ///
 /// `forced` lists (operation, variant) pairs by name. Of several for one operation the first that can compute its shape
 /// is taken; operations that it does not list are free.
 ///
 /// # Errors
-/// [`SelectError`] where a forced name does not exist, none of those forced applies, or nothing applies.
+/// [`SelectError`] if a forced name does not exist, no forced variant applies, or no variant applies at all.
 pub fn select(op: &Op, caps: &Caps, forced: &[(String, String)]) -> Result<&'static Variant, SelectError> {
     exist(forced)?;
     let rows = || variants().filter(|v| v.op == op.name());
@@ -111,7 +111,7 @@ fn names(rows: impl Iterator<Item = &'static Variant>) -> String {
     rows.map(|v| v.name).collect::<Vec<_>>().join(", ")
 }
 
-/// The row of the highest [`Variant::speed`]; the first among equals.
+/// The row with the highest [`Variant::speed`]; the first among equals.
 fn fastest(rows: impl Iterator<Item = &'static Variant>, op: &Op, caps: &Caps) -> Option<&'static Variant> {
     first_of_the_highest(rows.map(|row| (row.speed(op, caps), row)))
 }

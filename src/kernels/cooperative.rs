@@ -18,7 +18,7 @@ const COLUMNS: Fragment = fragment!("shared/cooperative_columns.wgsl");
 const MOMENTS: Fragment = fragment!("shared/cooperative_statistics.wgsl");
 const SUMS: Fragment = fragment!("shared/cooperative_grad_statistics.wgsl");
 
-/// For matrices whose loads have nothing in common.
+/// For matrices with separate loads.
 pub(crate) const A_ALONE: Fragment = fragment!("shared/cooperative_a_alone.wgsl");
 pub(crate) const B_ALONE: Fragment = fragment!("shared/cooperative_b_alone.wgsl");
 
@@ -32,10 +32,10 @@ const INVOCATIONS: u32 = 256;
 /// Bytes of workgroup memory, as in the shader with matrices of 16 x 16: two slabs of at most 128 lines of 40 f16, and 8
 /// blocks of results.
 const WORKGROUP_BYTES: u32 = 2 * 128 * 40 * 2 + 8 * 16 * 16 * 4;
-/// The least part of the inner dimension that is worth a workgroup.
+/// The smallest part of the inner dimension that is worth a workgroup.
 const LEAST_PART: usize = 512;
 
-/// Whether a device multiplies matrices of f16 by hardware.
+/// Whether a device multiplies f16 matrices in hardware.
 pub(crate) fn fits(caps: &Caps) -> bool {
     caps.f16
         && caps.matrix_side.is_some()
@@ -43,25 +43,25 @@ pub(crate) fn fits(caps: &Caps) -> bool {
         && caps.workgroup_bytes >= WORKGROUP_BYTES
 }
 
-/// The matrices of a device that multiplies them, and the side of a tile.
+/// The fragment for a device's matrix size, and the side of a tile.
 fn matrices(caps: &Caps) -> (Fragment, usize) {
     let side = caps.matrix_side.expect("`fits` asked for it");
     (if side == 16 { MATRICES_16 } else { MATRICES_8 }, ALONG * side)
 }
 
-/// In how many parts to work the inner dimension of an `m` x `n` result.
+/// The number of splits of the inner dimension for an `m` x `n` result.
 pub(crate) fn splits(caps: &Caps, m: usize, n: usize, k: usize) -> usize {
     let (_, tile) = matrices(caps);
     Matmul::splits(caps, m.div_ceil(tile) * n.div_ceil(tile), 4 * m * n, k, LEAST_PART)
 }
 
-/// The extents of a product and which way its matrices lie.
+/// The extents of a product and the orientation of its matrices.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Product {
     pub(crate) m: usize,
     pub(crate) n: usize,
     pub(crate) k: usize,
-    /// Parts of `k` that are worked apart.
+    /// The number of splits of `k` (split-K).
     pub(crate) splits: usize,
     /// Whether neighbours of the left matrix in memory are neighbours in `k`.
     pub(crate) a_along_k: bool,

@@ -1,4 +1,4 @@
-//! Products in the registers of one subgroup, whose lanes hand their rows round: what software adapters run best.
+//! Products in the registers of one subgroup, whose lanes broadcast their rows: the fastest on software adapters.
 
 use super::{
     Caps, Dispatch,
@@ -16,21 +16,21 @@ const PART_SINGLE: Fragment = fragment!("shared/lanes_part_single.wgsl");
 
 /// Invocations of a subgroup, and of a workgroup. llvmpipe's subgroups have 8.
 const SIZE: usize = 8;
-/// Pieces of work that keep a software adapter's threads busy to the end.
+/// Enough pieces of work to keep a software adapter's threads busy to the end.
 const ENOUGH_UNITS: usize = 64;
 /// Bytes of split results at most.
 const MOST_WORKSPACE: usize = 4 << 20;
 /// Terms of a long sum whose operands stay in a cache of about a megabyte.
 const CACHED_TERMS: usize = 768;
 
-/// How a product is laid over lanes.
+/// The mapping of a product to lanes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lanes {
     /// Rows of the result.
     rows: usize,
     /// Columns of the result.
     columns: usize,
-    /// The inner dimension, or what takes its place in an outer product.
+    /// The inner dimension, or its counterpart in an outer product.
     inner: usize,
     /// Rows that each lane loads.
     blocked: usize,
@@ -40,17 +40,17 @@ pub(crate) struct Lanes {
     width: usize,
     /// Values of the inner dimension that are loaded together.
     part: usize,
-    /// Lanes that hold rows of an outer product, at most.
+    /// The maximum number of lanes that hold rows of an outer product.
     row_lanes: usize,
 }
 
 impl Lanes {
-    /// Whether subgroups have the one size that the kernels are written for, and the columns fill their lanes.
+    /// Whether subgroups have the size that the kernels are written for, and the columns fill their lanes.
     pub(crate) fn fit(caps: &Caps, columns: usize) -> bool {
         caps.subgroup_sizes == Some([SIZE as u32; 2]) && columns.is_multiple_of(2 * SIZE)
     }
 
-    /// `strides` are what must be a multiple of 4, besides the inner dimension, for it to be loaded in fours.
+    /// `strides`, like the inner dimension, must be multiples of 4 for loads in fours.
     pub(crate) fn of(rows: usize, columns: usize, inner: usize, strides: &[usize]) -> Self {
         let width = if columns.is_multiple_of(4 * SIZE) { 4 } else { 2 };
         Self {
@@ -65,8 +65,8 @@ impl Lanes {
         }
     }
 
-    /// With half as many rows in an outer product: for a result that is read and written in several arrays. Where its rows lie
-    /// multiples of 4 KiB apart, the loads of one probably wait for the stores of another.
+    /// Half as many rows in an outer product, for a result that is read and written in several arrays: if its rows are
+    /// multiples of 4 KiB apart, loads from one array probably wait for stores to another.
     pub(crate) fn low(self) -> Self {
         Self { row_lanes: SIZE / 2, ..self }
     }
@@ -110,7 +110,7 @@ impl Lanes {
         self.source(storage, &[&[LANES], files].concat()).constant("BLOCKED", self.blocked)
     }
 
-    /// The rows that one subgroup works.
+    /// The rows that one subgroup computes.
     pub(crate) fn chunks(self) -> Chunks {
         let rows = self.blocked * SIZE;
         Chunks { rows, count: self.rows.div_ceil(rows) }
@@ -131,8 +131,8 @@ impl Lanes {
         (self.inner / self.part).div_ceil(self.row_lanes) * self.column_blocks()
     }
 
-    /// In how many parts to work a sum of `terms`, given the pieces of work that a part makes: enough pieces, and
-    /// parts whose operands stay in the cache while all pieces pass over them.
+    /// The number of splits of a sum of `terms`, given the pieces of work per split: enough pieces in all, and splits whose
+    /// operands stay in the cache while all pieces read them.
     pub(crate) fn splits(self, caps: &Caps, pieces: usize, result_bytes: usize, terms: usize) -> usize {
         let room = usize::try_from(caps.binding_bytes).unwrap_or(usize::MAX).min(MOST_WORKSPACE);
         let wanted = ENOUGH_UNITS.div_ceil(pieces).min(terms.div_ceil(SIZE)).max(terms / CACHED_TERMS);

@@ -23,21 +23,21 @@ const PARTIAL: Fragment = fragment!("shared/matmul_partial.wgsl");
 const MERGE_SPLITS: Fragment = fragment!("shared/merge_splits.wgsl");
 const MERGE_SPLITS_ROWS: Fragment = fragment!("shared/merge_splits_rows.wgsl");
 
-/// Depth of a slab: the channels of one tap that a tile works at a time.
+/// Depth of a k-slab: the channels of one tap that a tile processes at a time.
 const SLAB: usize = 8;
 /// Workgroups that keep a large GPU busy.
 const ENOUGH_WORKGROUPS: usize = 512;
 /// Bytes of split results at most.
 const MOST_WORKSPACE: usize = 64 << 20;
 
-/// The shape of a tile: rows and columns of the result, and the quads of 4x4 of them that an invocation sums.
+/// The shape of a tile: rows and columns of the result, and the quads of 4x4 results that an invocation accumulates.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tile {
     pub(crate) m: usize,
     pub(crate) n: usize,
     quads_m: usize,
     quads_n: usize,
-    /// Percent of the smallest tile's speed on a large GPU where it is full.
+    /// Speed on a full large GPU, in percent of the smallest tile's.
     full: u32,
 }
 
@@ -60,7 +60,7 @@ impl Tile {
         2 * SLAB * 16 * (self.m / 4 + 1 + self.n / 4 + 1)
     }
 
-    /// Whether a device has room for it.
+    /// Whether it fits a device.
     pub(crate) fn fits(self, caps: &Caps) -> bool {
         caps.workgroup_invocations as usize >= self.invocations()
             && caps.workgroup_bytes as usize >= self.workgroup_bytes()
@@ -71,16 +71,16 @@ impl Tile {
         m.div_ceil(self.m) * n.div_ceil(self.n)
     }
 
-    /// In how many parts to work `k`.
+    /// The number of splits of `k`.
     pub(crate) fn splits(self, caps: &Caps, [m, n, k]: [usize; 3]) -> usize {
         Matmul::splits(caps, self.count(m, n), 4 * m * n, k, 256)
     }
 
-    /// What to expect of it: its own speed, less the part of the tiles beyond the edges, less what a large GPU stands
-    /// idle where there are few tiles. GPUs that share the CPU's memory have fewer registers and want smaller tiles.
+    /// The expected speed: the full speed, less the parts of tiles beyond the edges, less the idle part of a large GPU if
+    /// there are few tiles. GPUs that share the CPU's memory have fewer registers and prefer smaller tiles.
     pub(crate) fn speed(self, caps: &Caps, extents @ [m, n, _]: [usize; 3]) -> u32 {
         let full = match caps.class {
-            // Workgroup memory does not pay there; the order is that of GPUs.
+            // Workgroup memory does not pay off there; the order is that of GPUs.
             DeviceClass::Software => self.full / 4,
             DeviceClass::Integrated => 100 + (self.full - 100) / 4,
             DeviceClass::Discrete | DeviceClass::Unknown => self.full,
@@ -89,14 +89,14 @@ impl Tile {
         let used = (m * n) as f64 / (tiles * self.m * self.n) as f64;
         let workgroups = (tiles * self.splits(caps, extents)) as f64;
         let busy = (workgroups / (ENOUGH_WORKGROUPS / 2) as f64).min(1.0);
-        // Few workgroups still overlap their own loads and sums; and the worst of tiles is ahead of a kernel that was
-        // made for software.
+        // Even few workgroups overlap their loads and arithmetic, and the worst tile is faster than a kernel made
+        // for software adapters.
         35 + (f64::from(full) * used * (0.5 + 0.5 * busy)) as u32
     }
 }
 
-/// The rows of an operation that is a product, one for each shape of tile. `$extents` gives its `[m, n, k]`; `$build` is called
-/// with the operation, its storage, the tile and the device.
+/// The rows of an operation that is a product, one for each shape of tile. `$extents` returns its `[m, n, k]`; `$build` is
+/// called with the operation, its storage, the tile and the device.
 macro_rules! tiled_rows {
     ($extents:expr, $build:expr) => {
         &[
@@ -128,33 +128,33 @@ pub(crate) use tiled_row;
 /// One matrix of a product.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Side {
-    /// What is loaded at a time.
+    /// The element of a load.
     pub(crate) elem: Elem,
     /// Whether neighbours in memory are neighbours in `k`.
     pub(crate) along_k: bool,
 }
 
-/// A product `m` x `n` of length `k`, and which way its matrices lie.
+/// A product `m` x `n` x `k` and the orientation of its matrices.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Matmul {
     pub(crate) extents: [usize; 3],
     pub(crate) tile: Tile,
-    /// Parts of `k` that are worked apart.
+    /// The number of splits of `k` (split-K).
     pub(crate) splits: usize,
     pub(crate) a: Side,
     pub(crate) b: Side,
-    /// What rows of the result are a multiple of, as the operation lays them.
+    /// The element whose width divides the result's rows.
     pub(crate) elem: Elem,
-    /// As what operands and results are stored, the gradients of weights excepted.
+    /// The storage type of operands and results, except weight gradients.
     pub(crate) storage: DType,
 }
 
 impl Matmul {
-    /// In how many parts to work `k`, given the pieces of work that a part makes and the least `k` of a part.
+    /// The number of splits of `k`, given the pieces of work per split and the smallest `k` of a split.
     pub(crate) fn splits(caps: &Caps, pieces: usize, result_bytes: usize, k: usize, least: usize) -> usize {
         let room =
             MOST_WORKSPACE.min(usize::try_from(caps.binding_bytes).unwrap_or(usize::MAX)) / result_bytes;
-        // A result that nearly fills the device is not worth a second pass over it.
+        // A result that nearly fills the device is not worth a second pass.
         let wanted = if 2 * pieces >= ENOUGH_WORKGROUPS { 1 } else { ENOUGH_WORKGROUPS.div_ceil(pieces) };
         wanted.min(k.div_ceil(least)).min(room).max(1)
     }
@@ -170,8 +170,8 @@ impl Matmul {
         self.kernel_with(Statistics::None, loads, keep, finish)
     }
 
-    /// The kernel of a product of whose columns there is more to know: it comes out of the tiles, or out of the dispatch
-    /// that adds the parts; where columns are not in fours it has dispatches of its own.
+    /// The kernel of a product with per-column statistics of its result: they are reduced in the tiles' epilogue, or in the
+    /// dispatch that adds the partial sums, or, if the columns are not in fours, in separate dispatches.
     pub(crate) fn kernel_with(
         &self,
         statistics: Statistics,
@@ -233,24 +233,24 @@ impl Matmul {
     }
 }
 
-/// A product whose K is split, and its parts added in order.
+/// A split-K product, whose partial sums are added in order.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Split {
     /// `[rows, columns]` of the result.
     pub(crate) extents: [usize; 2],
-    /// How many parts.
+    /// The number of splits.
     pub(crate) splits: usize,
-    /// What the result is laid as.
+    /// The element of the result.
     pub(crate) elem: Elem,
-    /// As what it is stored.
+    /// Its storage type.
     pub(crate) storage: DType,
 }
 
 impl Split {
-    /// The least rows of a column that are worth an invocation, where columns are looked at.
+    /// The smallest number of rows of a column that is worth an invocation when reducing columns.
     const LEAST_ROWS: usize = 8;
 
-    /// `partials`, which leaves the parts in the workspace, then the dispatch that adds them; `keep` declares the result and
+    /// `partials`, which writes partial sums to the workspace, then the dispatch that adds them; `keep` declares the result and
     /// `finish` adds its constants.
     pub(crate) fn kernel(
         self,

@@ -1,8 +1,8 @@
-//! HOW an operation runs on a GPU: a table of variants, and the choice among them.
+//! How an operation runs on a GPU: a table of variants, and the choice among them.
 //!
 //! A [`Variant`] is a row: an operation, a name, what it requires, and how to build its [`Kernel`] (one or more
-//! dispatches) for given shapes. The rows of an operation are in its own folder; here is what they are put together from.
-//! Nothing here knows of wgpu: [`Caps`] are plain facts about a device.
+//! dispatches) for given shapes. The rows of an operation are in its own folder; this module has their building blocks.
+//! Nothing here depends on wgpu: [`Caps`] are plain facts about a device.
 
 mod caps;
 mod choose;
@@ -27,17 +27,17 @@ use crate::shader::Source;
 /// One dispatch of a kernel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dispatch {
-    /// What it is within its kernel, as `partials` or `merge`; empty where there is only one.
+    /// Its name within the kernel, as `partials` or `merge`; empty if it is the only one.
     pub label: &'static str,
     /// The WGSL; its entry point is `main`. Each binding is named like an operand of the operation or a
     /// workspace of the kernel.
     pub source: Source,
-    /// How many workgroups. The executor folds counts above 65,535 to two dimensions, so that kernels compute
-    /// their linear index as `shaders/shared/grid.wgsl` does and guard against those beyond the last.
+    /// The number of workgroups. The executor folds counts above 65,535 into two dimensions, so kernels compute their linear
+    /// index as `shaders/shared/grid.wgsl` does and guard against workgroups beyond the last.
     pub workgroups: u64,
-    /// Bindings that do not have the name of what they bind: (binding, operand or workspace).
+    /// Bindings whose name differs from the operand or workspace: (binding, operand or workspace).
     pub rebind: &'static [(&'static str, &'static str)],
-    /// What is bound in part only; the rest is bound whole.
+    /// Operands or workspaces that are bound only in part; all others are bound whole.
     pub parts: Vec<Part>,
 }
 
@@ -46,21 +46,21 @@ pub struct Dispatch {
 pub struct Part {
     /// The operand or workspace.
     pub name: &'static str,
-    /// Where it begins: a multiple of 256, the most that a device may ask for.
+    /// Its offset: a multiple of 256, the largest alignment that a device may require.
     pub offset_bytes: u64,
-    /// How much of it.
+    /// Its length.
     pub bytes: u64,
 }
 
 impl Part {
-    /// A part of something that consists of words of four bytes.
+    /// A part of an operand or workspace of 4-byte words.
     pub fn words(name: &'static str, offset: usize, words: usize) -> Self {
         Self { name, offset_bytes: 4 * offset as u64, bytes: 4 * words as u64 }
     }
 }
 
 impl Dispatch {
-    /// A dispatch whose bindings have the names of what they bind.
+    /// A dispatch whose bindings are named like their operands and workspaces.
     pub fn new(label: &'static str, source: Source, workgroups: u64) -> Self {
         Self { label, source, workgroups, rebind: &[], parts: Vec::new() }
     }
@@ -71,7 +71,7 @@ impl Dispatch {
     }
 }
 
-/// A scratch buffer that the dispatches of a kernel share. It holds nothing before and after.
+/// A scratch buffer shared by the dispatches of a kernel. Its contents are undefined before and after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Workspace {
     /// The name of its binding; kernels with the same name share one buffer.
@@ -81,7 +81,7 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// Makes its namesake among `all` at least as large, or enters it.
+    /// Grows the workspace of the same name in `all`, or adds it.
     pub fn join(self, all: &mut Vec<Self>) {
         match all.iter_mut().find(|w| w.name == self.name) {
             Some(known) => known.bytes = known.bytes.max(self.bytes),
@@ -105,7 +105,7 @@ impl Kernel {
         Self { dispatches, workspaces: Vec::new() }
     }
 
-    /// With at least so many bytes of the scratch buffer of a name.
+    /// Adds a scratch buffer of at least `bytes` bytes.
     pub fn workspace(mut self, name: &'static str, bytes: usize) -> Self {
         Workspace { name, bytes: bytes as u64 }.join(&mut self.workspaces);
         self

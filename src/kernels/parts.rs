@@ -1,4 +1,4 @@
-//! What the rows of the table are put together from.
+//! Building blocks for the rows of the table.
 
 use super::{Dispatch, Kernel};
 use crate::{
@@ -11,7 +11,7 @@ pub(crate) fn scaling(scaled: bool) -> &'static [Fragment] {
     if scaled { &[LOSS_SCALE, SCALE_LOSS] } else { &[SCALE_NONE] }
 }
 
-/// Invocations in a workgroup of the kernels that do not say otherwise. A multiple of every subgroup in use.
+/// The default number of invocations in a workgroup. A multiple of every subgroup size in use.
 pub(crate) const WORKGROUP: usize = 64;
 
 /// The name of the scratch buffer of kernels that need only one.
@@ -26,34 +26,34 @@ pub(crate) const PHILOX: Fragment = fragment!("shared/philox.wgsl");
 pub(crate) const MOMENTS: Fragment = fragment!("shared/moments.wgsl");
 pub(crate) const REDUCE: Fragment = fragment!("shared/reduce.wgsl");
 
-/// `1 - decay`, taken in f64: in f32 it would lose the last digits of a decay near 1.
+/// `1 - decay`, computed in f64: in f32 it would lose the last digits of a decay near 1.
 pub(crate) fn complement(decay: f32) -> f32 {
     (1.0 - f64::from(decay)) as f32
 }
 
-/// A source with the constants that every kernel has.
+/// A source with the constants common to all kernels.
 pub(crate) fn source(files: &[Fragment]) -> Source {
     let mut all = vec![GRID];
     all.extend(files);
     Source::new(all).constant("WORKGROUP", WORKGROUP)
 }
 
-/// What an invocation of an elementwise kernel touches.
+/// The element of an elementwise kernel's invocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Elem {
     /// One f32.
     Scalar,
-    /// Four that lie together.
+    /// Four adjacent f32.
     Vec4,
 }
 
 impl Elem {
-    /// The widest that so many channels take.
+    /// The widest element that divides `channels`.
     pub(crate) fn of(channels: usize) -> Self {
         if channels.is_multiple_of(4) { Self::Vec4 } else { Self::Scalar }
     }
 
-    /// How many values.
+    /// The number of values.
     pub(crate) fn lanes(self) -> usize {
         match self {
             Self::Scalar => 1,
@@ -61,7 +61,7 @@ impl Elem {
         }
     }
 
-    /// Tells a source what `<operand>_elem` is, how many values it has, and as what it is stored: `<operand>_stored`.
+    /// Defines `<operand>_elem`, its number of values, and its storage type `<operand>_stored` in a source.
     pub(crate) fn named(self, storage: DType, operand: &str, source: Source) -> Source {
         let (target, half) = match self {
             Self::Scalar => ("f32", "f16"),
@@ -73,17 +73,17 @@ impl Elem {
             .constant(&format!("{}_LANES", operand.to_uppercase()), self.lanes())
     }
 
-    /// Tells a source how many `elem`s a row of `n` values has.
+    /// Defines the number of `elem`s in a row of `n` values in a source.
     pub(crate) fn columns(self, n: usize, source: Source) -> Source {
         source.constant("COLUMNS", n / self.lanes()).constant("LANES", self.lanes())
     }
 
-    /// Tells a source what `elem`, `index` and `bools` are.
+    /// Defines `elem`, `index` and `bools` in a source.
     pub(crate) fn alias(self, source: Source) -> Source {
         self.over(DType::F32, source)
     }
 
-    /// As [`Elem::alias`] for kernels whose large operands are stored as f32 or f16, which they declare as `stored`.
+    /// As [`Elem::alias`], for kernels that declare large operands, stored as f32 or f16, as `stored`.
     pub(crate) fn over(self, storage: DType, source: Source) -> Source {
         let half = storage == DType::F16;
         let source = if half { source.enable("f16") } else { source };
@@ -112,35 +112,35 @@ pub(crate) fn single(source: Source, invocations: usize) -> Kernel {
     Kernel::new(vec![dispatch("", source, invocations)])
 }
 
-/// How the chunks of a column become one.
+/// How the chunks of a column are merged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Merge {
-    /// A workgroup a channel, in a fixed tree.
+    /// One workgroup per channel, in a fixed tree.
     Tree,
-    /// An invocation an elem of channels, in order.
+    /// One invocation per elem of channels, in order.
     Serial,
 }
 
-/// Rows of `[rows, channels]` in chunks that are reduced apart and then merged.
+/// Rows of `[rows, channels]` in chunks that are reduced separately and then merged.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Chunks {
     /// Rows in a chunk; the last may have fewer.
     pub(crate) rows: usize,
-    /// How many chunks.
+    /// The number of chunks.
     pub(crate) count: usize,
 }
 
 impl Chunks {
     /// Chunks of at least this many rows are worth an invocation.
     const LEAST: usize = 32;
-    /// Chunks in all, at most: enough invocations for a large GPU, few enough to merge quickly.
+    /// The maximum number of chunks: enough invocations for a large GPU, few enough to merge quickly.
     const MOST: usize = 1024;
 
     pub(crate) fn of(rows: usize) -> Self {
         Self::of_at_least(Self::LEAST, rows)
     }
 
-    /// As [`Chunks::of`], where chunks of `least` rows are worth an invocation.
+    /// As [`Chunks::of`], with chunks of at least `least` rows.
     pub(crate) fn of_at_least(least: usize, rows: usize) -> Self {
         let size = rows.div_ceil(Self::MOST).max(least);
         Self { rows: size, count: rows.div_ceil(size) }
@@ -149,8 +149,8 @@ impl Chunks {
     /// Up to this many chunks are merged in order by any row.
     const FEW: usize = 16;
 
-    /// The dispatch that merges the chunks of `channels` columns; `tree` are the files of the tree, `serial` the other.
-    /// `finish` adds the constants that both have, `C` excepted.
+    /// The dispatch that merges the chunks of `channels` columns; `tree` and `serial` are the files of the two ways. `finish`
+    /// adds the constants common to both, except `C`.
     pub(crate) fn merge(
         self,
         how: Merge,

@@ -1,14 +1,14 @@
-//! What an adapter reaches at best, to measure kernels by: one shader that only computes, some that only move.
+//! Probes for an adapter's peak rates: one shader that only computes, some that only move data.
 
 use super::Dispatch;
 use crate::shader::{Source, fragment};
 
 const WORKGROUP: usize = 256;
 
-/// A dispatch that does nothing but one kind of work.
+/// A dispatch that does only one kind of work.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Probe {
-    /// The dispatch; its bindings are no operands, but buffers of [`Probe::buffer_bytes`] each.
+    /// The dispatch; its bindings are not operands but buffers of [`Probe::buffer_bytes`] each.
     pub dispatch: Dispatch,
     /// The size of each of its buffers.
     pub buffer_bytes: u64,
@@ -32,8 +32,8 @@ pub fn arithmetic() -> Probe {
     }
 }
 
-/// Buffers of so many bytes, rounded down to what whole workgroups move, copied and updated in several ways: which of them a
-/// device does best is its own affair, and the best counts.
+/// Buffers of `bytes` bytes, rounded down to whole workgroups, copied and updated in several ways: devices differ in which
+/// is the fastest, and the best counts.
 pub fn memory(bytes: u64) -> Vec<Probe> {
     const PARTS: usize = 4;
     let vectors = (bytes / 16) as usize / (PARTS * WORKGROUP) * (PARTS * WORKGROUP);

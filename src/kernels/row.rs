@@ -8,7 +8,7 @@ use crate::{
     ops::{Op, Operation, for_each_op},
 };
 
-/// As what a row takes the operands that mixed precision stores as f16.
+/// The types in which a row supports the operands that mixed precision stores as f16.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stores {
     /// f32 only.
@@ -30,7 +30,7 @@ impl Stores {
 
 /// A requirement of a row.
 pub(crate) struct Requirement<O: 'static> {
-    /// What has to hold, in words.
+    /// The condition in words.
     what: &'static str,
     holds: fn(&O, &Caps) -> bool,
 }
@@ -44,14 +44,14 @@ pub(crate) const fn needs<O>(what: &'static str, holds: fn(&O, &Caps) -> bool) -
 pub(crate) struct Row<O: 'static> {
     /// The name, unique within the operation.
     pub name: &'static str,
-    /// As what it takes its operands.
+    /// The supported storage types of its operands.
     pub stores: Stores,
-    /// What it requires of the operation and of the device.
+    /// Its requirements of the operation and of the device.
     pub requires: &'static [Requirement<O>],
-    /// The speed to expect, in percent of [`speed::general`]; asked only where all requirements hold. The fastest row is chosen,
-    /// the first among equals.
+    /// The expected speed in percent of [`speed::general`]; called only if all requirements are met. The fastest row is
+    /// chosen, the first among equals.
     pub speed: fn(&O, &Caps) -> u32,
-    /// The dispatches, for operands that are stored as a type.
+    /// The dispatches for operands of a storage type.
     pub build: fn(&O, DType, &Caps) -> Kernel,
 }
 
@@ -61,12 +61,12 @@ pub(crate) trait Rows: Operation + 'static {
     const ROWS: &[&[Row<Self>]];
 }
 
-/// What most rows expect of themselves. A row that is fast on some shapes only has a function of its own, with the
-/// measurement that it stands on.
+/// The expected speeds of most rows. A row that is fast only on some shapes has its own function, with the measurement
+/// behind it.
 pub(crate) mod speed {
     use super::Caps;
 
-    /// The measure of the others: a row that any device runs well.
+    /// The baseline: a row that any device runs well.
     pub fn general<O>(_: &O, _: &Caps) -> u32 {
         100
     }
@@ -76,14 +76,14 @@ pub(crate) mod speed {
         300
     }
 
-    /// Barrier-free rows without workgroup memory: three times the general one on a software adapter (measured on
-    /// llvmpipe: 2 to 6), and far behind it on a GPU.
+    /// Barrier-free rows without workgroup memory: three times as fast as the general row on a software adapter (measured on
+    /// llvmpipe: 2 to 6 times), and much slower than it on a GPU.
     pub fn on_software<O>(_: &O, caps: &Caps) -> u32 {
         if caps.software() { 300 } else { 30 }
     }
 }
 
-/// Two rows of an elementwise operation: one for values in fours, one for any. `$width` is what has to be a multiple of four,
+/// Two rows of an elementwise operation: one for values in fours, one for any. `$width` must be a multiple of four for the first,
 /// and `$build` is called with the operation, its storage and the [`Elem`](super::parts::Elem).
 macro_rules! elementwise_rows {
     ($stores:ident, $width:expr, $build:expr) => {
@@ -191,12 +191,12 @@ macro_rules! table {
 
         enum AnyRow {
             $($op(&'static Row<$op>),)*
-            /// A row that is in no table: tests and experiments.
+            /// A row outside the table, for tests and experiments.
             Custom { supports: fn(&Op, &Caps) -> bool, build: fn(&Op, &Caps) -> Kernel },
         }
 
         impl Variant {
-            /// As what it takes the operands that mixed precision stores as f16.
+            /// The types in which it supports the operands that mixed precision stores as f16.
             pub fn stores(&self) -> Stores {
                 match self.row {
                     $(AnyRow::$op(row) => row.stores,)*
@@ -204,7 +204,7 @@ macro_rules! table {
                 }
             }
 
-            /// What it requires of an operation and of a device, in words.
+            /// Its requirements of an operation and of a device, in words.
             pub fn requires(&self) -> Vec<&'static str> {
                 match self.row {
                     $(AnyRow::$op(row) => row.requires.iter().map(|r| r.what).collect(),)*
@@ -222,7 +222,7 @@ macro_rules! table {
                     }
             }
 
-            /// The speed to expect, in percent of a general variant's; 0 where it computes something else.
+            /// The expected speed in percent of a general variant's; 0 for another operation.
             pub fn speed(&self, op: &Op, caps: &Caps) -> u32 {
                 match (self.row, op.plain()) {
                     $((AnyRow::$op(row), Op::$op(op)) => (row.speed)(op, caps),)*
@@ -277,7 +277,7 @@ pub struct Variant {
 }
 
 impl Variant {
-    /// A variant that is in no table, for tests and experiments: of the operation of this name.
+    /// A variant outside the table, for tests and experiments, of the operation with this name.
     pub const fn custom(
         op: &'static str,
         name: &'static str,

@@ -1,4 +1,4 @@
-//! What kernels give of the columns of their results besides the results: what a batch norm next to them needs.
+//! Per-channel reductions fused into a kernel's epilogue for the neighbouring batch norm.
 
 use super::{
     Dispatch, Kernel,
@@ -17,14 +17,14 @@ const NONE: Fragment = fragment!("shared/chunk_no_statistics.wgsl");
 const MOMENTS: Fragment = fragment!("shared/chunk_statistics.wgsl");
 const SUMS: Fragment = fragment!("shared/chunk_grad_statistics.wgsl");
 
-/// What there is to know of a column, and for what.
+/// The per-column statistics of a result.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Statistics {
-    /// Nothing.
+    /// None.
     None,
-    /// Of an output: its mean and its variance.
+    /// The moments of an output.
     Moments,
-    /// Of a gradient behind a batch norm: the sums that lead to those of gamma and beta.
+    /// The sums of a gradient after a batch norm, for the gradients of gamma and beta.
     Sums(GradStatistics),
 }
 
@@ -58,7 +58,7 @@ impl Statistics {
         }
     }
 
-    /// A kernel that leaves them of each chunk of rows in the workspace, with the dispatch behind it that merges them.
+    /// A kernel that writes the statistics of each chunk of rows to the workspace, followed by the dispatch that merges them.
     pub(crate) fn merged(
         self,
         kernel: Kernel,
@@ -81,7 +81,7 @@ impl Statistics {
         kernel.then(Kernel::new(vec![merge])).workspace(WORKSPACE, 4 * 2 * chunks.count * columns)
     }
 
-    /// A kernel that gives nothing but its result, with dispatches behind it that look at that.
+    /// A kernel that writes only its result, followed by dispatches that reduce it.
     pub(crate) fn behind(
         self,
         kernel: Kernel,

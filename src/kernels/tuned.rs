@@ -5,29 +5,29 @@ use std::collections::BTreeMap;
 use super::{Caps, Variant, variants};
 use crate::ops::Op;
 
-/// The number of this program's kernel table: another one where a shader or the table differs, comments excepted.
+/// The hash of this program's kernel table: of the shaders and the table, without comments.
 pub const TABLE: &str = env!("VGG_KERNEL_TABLE");
 
-/// The fastest variant of each operation and shape that was measured.
+/// The fastest variant for each measured operation and shape.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tuned(BTreeMap<(String, String), String>);
 
 impl Tuned {
-    /// The shape of an operation, with all that it is told, as `Conv { n: 16, h: 28, .. }`.
+    /// The shape of an operation with all its attributes, as `Conv { n: 16, h: 28, .. }`.
     pub fn shape(op: &Op) -> String {
         let text = format!("{op:?}");
         let inner = text.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
         inner.unwrap_or(&text).to_owned()
     }
 
-    /// Remembers a variant by the operation's name and [`Tuned::shape`].
+    /// Records a variant by the operation's name and [`Tuned::shape`].
     pub fn set(&mut self, op: &str, shape: &str, variant: &str) {
         self.0.insert((op.to_owned(), shape.to_owned()), variant.to_owned());
     }
 
-    /// The row for an operation, where one was measured and the device supports it.
+    /// The row for an operation, if one was measured and the device supports it.
     pub fn row(&self, op: &Op, caps: &Caps) -> Option<&'static Variant> {
-        // Most runs have no file; they pay nothing.
+        // The common case: no tuning file.
         if self.0.is_empty() {
             return None;
         }
@@ -35,12 +35,12 @@ impl Tuned {
         variants().find(|row| row.op == op.name() && row.name == name && row.supports(op, caps))
     }
 
-    /// How many shapes were measured.
+    /// The number of measured shapes.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether none was.
+    /// Whether no shape was measured.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

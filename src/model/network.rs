@@ -22,7 +22,7 @@ pub struct WeightBias {
 pub struct NormParameters {
     /// The factor on the normalised values.
     pub gamma: usize,
-    /// What is added to them.
+    /// The shift of the normalised values.
     pub beta: usize,
     /// The running mean.
     pub running_mean: usize,
@@ -30,7 +30,7 @@ pub struct NormParameters {
     pub running_var: usize,
 }
 
-/// What a layer computes.
+/// The kind of a layer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum LayerKind {
     /// 3x3 convolution.
@@ -48,7 +48,7 @@ pub enum LayerKind {
     AvgPool,
     /// Dropout.
     Dropout {
-        /// Which dropout layer of the network it is.
+        /// The index of the dropout layer in the network.
         index: u32,
     },
     /// Fully connected; flattens its input.
@@ -73,9 +73,9 @@ impl LayerKind {
 /// One layer with its shapes, without the batch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layer {
-    /// The name, as `conv3_2`, which labels of steps and tensors begin with.
+    /// The name, as `conv3_2`: the prefix of the labels of steps and tensors.
     pub name: String,
-    /// What it computes.
+    /// Its kind.
     pub kind: LayerKind,
     /// Input extents: `[H, W, C]` or `[features]`.
     pub input: Shape,
@@ -86,7 +86,7 @@ pub struct Layer {
 /// A chain of layers and their parameters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Network {
-    /// What it was built from.
+    /// The configuration that it was built from.
     pub config: VggConfig,
     /// The layers, first to last.
     pub layers: Vec<Layer>,
@@ -166,7 +166,7 @@ impl Network {
         Ok(Self { layers, parameters, config })
     }
 
-    /// The number of values that training found or will find, frozen ones included; running statistics are not.
+    /// The number of learnable values, including frozen ones but not running statistics.
     pub fn values(&self) -> usize {
         let values = self.parameters.iter().filter(|p| p.training != Training::Statistic);
         values.map(|p| p.shape.elements()).sum()
@@ -221,7 +221,7 @@ struct Builder<'a> {
     config: &'a VggConfig,
     layers: Vec<Layer>,
     parameters: Vec<Parameter>,
-    /// Extents behind the last layer.
+    /// The output shape of the last layer.
     shape: Shape,
     /// Position in torchvision's `features` or `classifier`.
     position: usize,
@@ -357,7 +357,7 @@ mod tests {
         assert_eq!(trained(VggConfig { width: 0.25, hidden: Some(512), ..at28 }), 1_256_442);
         assert_eq!(trained(VggConfig { channels: 3, ..paper.clone() }), 134_309_962);
         assert_eq!(trained(VggConfig { channels: 3, classes: 1000, ..paper.clone() }), 138_365_992);
-        // Those that torchvision publishes with its weights.
+        // torchvision's published counts.
         let published = [
             132_863_336,
             132_868_840,

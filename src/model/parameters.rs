@@ -1,4 +1,4 @@
-//! Parameters: their names and shapes on disk, their layout on a device, their first values.
+//! Parameters: their names and shapes on disk, their layout on a device, their initialisation.
 
 use crate::{ops::Activation, rng, shape::Shape};
 
@@ -9,7 +9,7 @@ pub enum Layout {
     Same,
     /// `[K, C, R, S]` on disk, `[R, S, C, K]` on the device.
     Conv,
-    /// `[out, C * H * W]` on disk, `[out, H * W * C]` on the device: the layer behind the flattened image.
+    /// `[out, C * H * W]` on disk, `[out, H * W * C]` on the device: the layer after the flattened image.
     Flattened {
         /// Channels of the image.
         c: usize,
@@ -46,8 +46,8 @@ impl Layout {
         // All three are a batch of matrix transpositions [rows, columns] -> [columns, rows].
         let (batch, rows, columns) = match (self, disk.dims()) {
             (Self::Conv, &[k, c, r, s]) => {
-                // [K, C, RS] -> [RS, C, K]: reversed extents, so K and RS change places around C.
-                // The values of one input channel change in 9 rows at a time, which a cache holds.
+                // [K, C, RS] -> [RS, C, K]: extents reversed, so K and RS are swapped around C.
+                // The values of one input channel lie in 9 rows at a time, which fit in a cache.
                 for ci in 0..c {
                     for ki in 0..k {
                         for rs in 0..r * s {
@@ -71,7 +71,7 @@ impl Layout {
     }
 }
 
-/// How a parameter begins.
+/// The initialisation of a parameter.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Init {
     /// Every element has this value.
@@ -104,7 +104,7 @@ pub struct Parameter {
     pub shape: Shape,
     /// The order on the device.
     pub layout: Layout,
-    /// The first values.
+    /// The initialisation.
     pub init: Init,
     /// How training changes it.
     pub training: Training,
@@ -117,7 +117,7 @@ pub enum Training {
     Trained,
     /// Not at all.
     Frozen,
-    /// Not by the optimiser: a running statistic of a batch norm, which frozen layers leave as it is.
+    /// Not by the optimiser: a running statistic of a batch norm, which frozen layers do not update.
     Statistic,
 }
 
@@ -132,7 +132,7 @@ impl Parameter {
         self.training == Training::Trained
     }
 
-    /// The first values in disk order, a pure function of (seed, `index` of the parameter in the network).
+    /// The initial values in disk order: a pure function of (seed, `index` of the parameter in the network).
     pub fn initial(&self, seed: u64, index: usize) -> Vec<f32> {
         let count = self.shape.elements();
         match self.init {

@@ -2,7 +2,7 @@
 //!
 //! # Source
 //! Simonyan and Zisserman: "Very deep convolutional networks for large-scale image recognition" (2014),
-//! configurations A, B, D and E; with and without batch normalisation behind every convolution, as torchvision has them.
+//! configurations A, B, D and E; with and without batch normalisation after every convolution, as in torchvision.
 
 use std::fmt;
 
@@ -11,29 +11,29 @@ use serde::{Deserialize, Serialize};
 use super::{Network, NetworkError};
 use crate::ops::Activation;
 
-/// Output channels of the five blocks, of which each ends with a pooling layer.
+/// Output channels of the five blocks, each of which ends with a pooling layer.
 pub(super) const WIDTHS: [usize; 5] = [64, 128, 256, 512, 512];
 
-/// Which network of the family.
+/// A network of the family.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Architecture {
     /// 11 layers with weights.
     Vgg11,
-    /// 11 layers, batch norm behind each convolution.
+    /// 11 layers, batch norm after each convolution.
     Vgg11Bn,
     /// 13 layers.
     Vgg13,
-    /// 13 layers, batch norm behind each convolution.
+    /// 13 layers, batch norm after each convolution.
     Vgg13Bn,
     /// 16 layers.
     Vgg16,
-    /// 16 layers, batch norm behind each convolution: the paper's.
+    /// 16 layers, batch norm after each convolution: the paper's.
     #[default]
     Vgg16Bn,
     /// 19 layers.
     Vgg19,
-    /// 19 layers, batch norm behind each convolution.
+    /// 19 layers, batch norm after each convolution.
     Vgg19Bn,
 }
 
@@ -59,7 +59,7 @@ impl Architecture {
         &TABLE[self as usize]
     }
 
-    /// The one as deep as this, with or without batch norm.
+    /// The network of the same depth, with or without batch norm.
     pub fn with_batch_norm(self, batch_norm: bool) -> Self {
         let fits = |row: &&(Self, _, [usize; 5], bool)| row.2 == self.convolutions() && row.3 == batch_norm;
         TABLE.iter().find(fits).map_or(self, |row| row.0)
@@ -70,7 +70,7 @@ impl Architecture {
         self.row().1
     }
 
-    /// How many 3x3 convolutions each of the five blocks has.
+    /// The number of 3x3 convolutions in each of the five blocks.
     pub fn convolutions(self) -> [usize; 5] {
         self.row().2
     }
@@ -92,7 +92,7 @@ impl fmt::Display for Architecture {
 /// Output features of the two hidden linear layers.
 pub(super) const HIDDEN: usize = 4096;
 
-/// Whose rule decides where the paper's code and PyTorch differ.
+/// The conventions to follow where the paper's code and PyTorch differ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Semantics {
@@ -160,15 +160,15 @@ pub enum Freeze {
     /// None.
     #[default]
     None,
-    /// All in front of the classifier. Their batch norms normalise by the running statistics and leave those alone,
-    /// and no gradient is computed for them.
+    /// All layers before the classifier. Their batch norms use the running statistics without updating them, and no
+    /// gradients are computed for them.
     Features,
 }
 
-/// What a VGG is built from.
+/// The configuration of a VGG.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VggConfig {
-    /// Which network of the family.
+    /// The network of the family.
     pub model: Architecture,
     /// Height and width of the input.
     pub image_size: [usize; 2],
@@ -190,11 +190,11 @@ pub struct VggConfig {
     pub batch_norm_eps: f32,
     /// The weight of a new batch in the running statistics (PyTorch's sense of momentum).
     pub batch_norm_momentum: f32,
-    /// Whose rule decides the details.
+    /// The framework whose conventions apply.
     pub semantics: Semantics,
     /// The stride of the pooling layers.
     pub pool_stride: PoolStride,
-    /// Side of the image that adaptive average pooling gives the classifier; 0 leaves the layer out. torchvision's is 7.
+    /// Side of the output of adaptive average pooling; 0 omits the layer. torchvision's is 7.
     pub avgpool: usize,
     /// Layers that are not trained.
     pub freeze: Freeze,
@@ -224,7 +224,7 @@ impl Default for VggConfig {
 }
 
 impl VggConfig {
-    /// torchvision's network: ImageNet's images and classes, plain strides, adaptive average pooling.
+    /// torchvision's network: ImageNet's images and classes, fixed strides, adaptive average pooling.
     pub fn torchvision(model: Architecture) -> Self {
         Self {
             model,
@@ -257,7 +257,7 @@ impl VggConfig {
     /// The layers and parameters.
     ///
     /// # Errors
-    /// [`NetworkError`] where a value is out of range or the image too small for the pooling layers.
+    /// [`NetworkError`] if a value is out of range or the image is too small for the pooling layers.
     pub fn network(&self) -> Result<Network, NetworkError> {
         Network::vgg(self.clone())
     }

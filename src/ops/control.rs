@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::Extent;
 
-/// What the host tells the device before each step, as one small tensor of `u32` words.
+/// The values that the host uploads before each step, as one small tensor of `u32` words.
 ///
 /// `shaders/shared/control.wgsl` declares the same struct; a test compares the two.
 #[repr(C)]
@@ -16,7 +16,7 @@ pub struct Control {
     pub seed_low: u32,
     /// The high word of the seed.
     pub seed_high: u32,
-    /// How many images of the batch are real; the others are padding and count nowhere.
+    /// The number of real images in the batch; the others are padding and never count.
     pub valid: u32,
     /// The learning rate.
     pub learning_rate: f32,
@@ -24,7 +24,7 @@ pub struct Control {
     pub bias_correction1: f32,
     /// Adam's `1 - beta2^step`.
     pub bias_correction2: f32,
-    /// Nothing; the words fill the block up.
+    /// Padding.
     pub reserved: [u32; 9],
 }
 

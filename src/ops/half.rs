@@ -1,9 +1,9 @@
-//! Operations on tensors of half the size.
+//! Operations on f16 tensors.
 
 use super::Op;
 
-/// An operation whose [`super::Stored`] operands are f16. It computes in f32 all the same: it widens what it reads and
-/// rounds what it writes. Vectors, statistics and gradients of parameters stay f32.
+/// An operation whose [`super::Stored`] operands are f16. It still computes in f32: inputs are widened and outputs rounded.
+/// Vectors, statistics and gradients of parameters stay f32.
 ///
 /// # Source
 /// Micikevicius et al.: "Mixed precision training" (2018).
@@ -16,7 +16,7 @@ impl Half {
         Self(Box::new(op.into()))
     }
 
-    /// What it computes.
+    /// The operation.
     pub fn op(&self) -> &Op {
         &self.0
     }

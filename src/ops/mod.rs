@@ -1,4 +1,4 @@
-//! WHAT is computed: pure descriptions of the operations, without any device.
+//! What is computed: pure descriptions of the operations, without any device.
 //!
 //! An [`Op`] knows its attributes, the named operands it reads and writes with their shapes, and its
 //! cost. Everything else is written against this list: the CPU twin ([`crate::cpu`]), the kernels
@@ -75,14 +75,14 @@ pub use sgd::{Sgd, SgdOperands};
 
 use crate::dtype::DType;
 
-/// What one operation is: its name, its operands, its cost.
+/// The description of an operation: its name, its operands, its cost.
 pub trait Operation: Clone + std::fmt::Debug + PartialEq + Into<Op> {
     /// The name, `<op>.<pass>`, as in labels, `--variant` and the folders of `shaders/`.
     const NAME: &'static str;
-    /// The named operands, in whatever stands for them.
+    /// The named operands in a family.
     type Operands<F: Family>: Operands<F>;
 
-    /// The extents of the operands; an optional operand that this operation does not have is `None`.
+    /// The extents of the operands; an absent optional operand is `None`.
     fn operands(&self) -> Self::Operands<Each<Extent>>;
 
     /// The floating-point operations of one run: two per multiply-add, one per element elsewhere.
@@ -184,17 +184,17 @@ macro_rules! op_enum {
 for_each_op!(op_enum);
 
 impl Op {
-    /// What it computes, whatever its operands are stored as.
+    /// The operation without its storage type.
     pub fn plain(&self) -> &Op {
         if let Self::Half(half) = self { half.op() } else { self }
     }
 
-    /// The type that its large operands are stored as.
+    /// The storage type of its large operands.
     pub fn storage(&self) -> DType {
         if matches!(self, Self::Half(_)) { DType::F16 } else { DType::F32 }
     }
 
-    /// The bytes that one run moves at least: every operand read or written once.
+    /// The minimum memory traffic of one run in bytes: every operand read or written once.
     pub fn bytes(&self) -> u64 {
         let touched = |o: &Operand| o.bytes() * if o.access == Access::ReadWrite { 2 } else { 1 };
         self.operands().iter().map(touched).sum()

@@ -1,15 +1,15 @@
 //! The operands of an operation: declared once, as the fields of a struct.
 //!
-//! The struct is generic over a [`Family`], which says what stands in its fields: extents ([`Each<Extent>`]) where the
-//! operation declares them, views of tensors where a model is lowered, slices ([`Slices`]) where the CPU computes, test
-//! data where kernels are checked. The names of the fields are the names of the shader's bindings.
+//! The struct is generic over a [`Family`], which determines the types of its fields: extents ([`Each<Extent>`]) in the
+//! operation's declaration, views of tensors in lowering, slices ([`Slices`]) on the CPU, test data in the checks. The names
+//! of the fields are the names of the shader's bindings.
 
 use std::marker::PhantomData;
 
 use super::Control;
 use crate::{dtype::DType, shape::Shape};
 
-/// How an operation touches an operand.
+/// How an operation accesses an operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Only read.
@@ -29,7 +29,7 @@ pub struct Operand {
     pub shape: Shape,
     /// The element type.
     pub dtype: DType,
-    /// How it is touched.
+    /// How it is accessed.
     pub access: Access,
 }
 
@@ -40,11 +40,11 @@ impl Operand {
     }
 }
 
-/// What an operation says of an operand besides its kind.
+/// An operation's declaration of an operand, in addition to its kind.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Extent {
     shape: Shape,
-    /// The element type, where it is an attribute of the operation.
+    /// The element type, if it is an attribute of the operation.
     dtype: Option<DType>,
     /// Whether an operand that is written keeps some of its contents.
     updated: bool,
@@ -70,7 +70,7 @@ impl Extent {
 
 /// The memory of an argument on the CPU.
 pub enum Memory<'a, S> {
-    /// Floats of whatever size.
+    /// Floats of any size.
     Floats(&'a mut [S]),
     /// Words.
     Words(&'a mut [u32]),
@@ -82,7 +82,7 @@ pub enum Memory<'a, S> {
 pub trait Sample {
     /// Data made of normal values, as many as the operand has elements; not all types need them.
     fn of(normal: Vec<f32>) -> Self;
-    /// The values, where they are floats.
+    /// The values, if they are floats.
     fn floats(&self) -> &[f32] {
         unreachable!("only floats are stored as f16")
     }
@@ -104,7 +104,7 @@ impl Sample for Vec<f32> {
     }
 }
 
-/// Zeros: what they count or index is the operation's.
+/// Zeros: their meaning depends on the operation.
 impl Sample for Vec<u32> {
     fn of(normal: Vec<f32>) -> Self {
         vec![0; normal.len()]
@@ -148,7 +148,7 @@ impl Sample for Control {
 
 /// The elements of an operand.
 pub trait Element: 'static {
-    /// The type, as f32 where it may be stored as f16.
+    /// The type; f32 if it may be stored as f16.
     const DTYPE: DType;
     /// Whether mixed precision stores it as f16.
     const STORED: bool = false;
@@ -228,14 +228,14 @@ impl Element for ControlBlock {
 
 /// An operand that is only read.
 pub struct Read<E>(PhantomData<E>);
-/// An operand that is overwritten; or updated, where its [`Extent`] says so.
+/// An operand that is overwritten, or updated if its [`Extent`] says so.
 pub struct Write<E>(PhantomData<E>);
 /// An operand that is updated in place.
 pub struct Update<E>(PhantomData<E>);
 
-/// What is known of an operand from its field's type: how it is touched, and its elements.
+/// The kind of an operand, from its field's type: its access and its elements.
 pub trait Kind: 'static {
-    /// How it is touched.
+    /// How it is accessed.
     const ACCESS: Access;
     /// Its elements.
     type Element: Element;
@@ -246,9 +246,9 @@ pub trait Kind: 'static {
     fn slice<S>(memory: Memory<'_, S>) -> Self::Slice<'_, S>;
 }
 
-/// What stands in the fields of operands.
+/// The types of the fields of operands.
 pub trait Family {
-    /// What stands for an operand of a kind.
+    /// The type for an operand of a kind.
     type Of<K: Kind>;
 }
 
@@ -275,13 +275,13 @@ impl Family for Owned {
 
 /// Visits the fields of operands in order.
 pub trait Visitor<F: Family> {
-    /// A field that is there.
+    /// Visits a present field.
     fn visit<K: Kind>(&mut self, name: &'static str, value: F::Of<K>);
 }
 
 /// Fills the fields of operands in order.
 pub trait Source<F: Family> {
-    /// Whether an optional operand is there.
+    /// Whether an optional operand is present.
     fn has(&self, name: &'static str) -> bool;
     /// The value of a field.
     fn take<K: Kind>(&mut self, name: &'static str) -> F::Of<K>;
@@ -372,7 +372,7 @@ macro_rules! operands {
 }
 pub(super) use operands;
 
-/// The fields that are there, with their names.
+/// The present fields, with their names.
 pub fn list<T>(operands: impl Operands<Each<T>>) -> Vec<(&'static str, T)> {
     struct List<T>(Vec<(&'static str, T)>);
     impl<T> Visitor<Each<T>> for List<T> {
@@ -385,7 +385,7 @@ pub fn list<T>(operands: impl Operands<Each<T>>) -> Vec<(&'static str, T)> {
     list.0
 }
 
-/// Operands of which those in `all` are there, each as `make` makes it.
+/// Operands with the fields in `all`, each created by `make`.
 pub fn each<T, O: Operands<Each<T>>>(all: &[Operand], make: impl FnMut(&Operand) -> T) -> O {
     struct Make<'a, M>(std::slice::Iter<'a, Operand>, M);
     impl<T, M: FnMut(&Operand) -> T> Source<Each<T>> for Make<'_, M> {
@@ -401,7 +401,7 @@ pub fn each<T, O: Operands<Each<T>>>(all: &[Operand], make: impl FnMut(&Operand)
     O::fill(&mut Make(all.iter(), make))
 }
 
-/// What an operation declares, as operands of its own.
+/// The operands that an operation declares.
 pub(super) fn declared(extents: impl Operands<Each<Extent>>, storage: DType) -> Vec<Operand> {
     struct Declared(Vec<Operand>, DType);
     impl Visitor<Each<Extent>> for Declared {

@@ -1,8 +1,8 @@
-//! The rules by which parameters follow their gradients.
+//! The optimisers' rules.
 
 use super::{Adam, AdamOperands, Lion, LionOperands, Op, Sgd, SgdOperands, list};
 
-/// A rule with its constants; `len` and `scaled` are not looked at.
+/// A rule with its constants; `len` and `scaled` are ignored.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Rule {
     /// Adam or AdamW.
@@ -13,22 +13,22 @@ pub enum Rule {
     Lion(Lion),
 }
 
-/// What an optimiser step works on.
+/// The operands of an optimiser step.
 pub struct RuleOperands<T> {
     /// The control block.
     pub control: T,
-    /// The state of the loss scaling, where gradients carry the loss's scale.
+    /// The loss-scaling state, if gradients are scaled.
     pub loss_scale: Option<T>,
     /// The gradient of the parameter.
     pub gradient: T,
     /// The parameter.
     pub parameter: T,
-    /// The optimiser's state of the parameter, in the order of [`Rule::state`].
+    /// The optimiser state of the parameter, in the order of [`Rule::state`].
     pub state: Vec<T>,
 }
 
 impl Rule {
-    /// The names of what the rule remembers of each parameter, in the order of the operands.
+    /// The names of the rule's state tensors for each parameter, in the order of the operands.
     pub fn state(&self) -> &'static [&'static str] {
         match self {
             Self::Adam(_) => &["m", "v"],
@@ -38,7 +38,7 @@ impl Rule {
         }
     }
 
-    /// Adam's decays, whose powers are corrected for; zeros where there are none.
+    /// Adam's decays for the bias corrections; zeros for other rules.
     pub fn betas(&self) -> [f32; 2] {
         match self {
             Self::Adam(adam) => [adam.beta1, adam.beta2],

@@ -6,23 +6,23 @@ use thiserror::Error;
 
 use super::{Pass, Program, TensorId};
 
-/// Who measured a time.
+/// The clock of a measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clock {
     /// The device's own timestamps around each dispatch.
     Device,
-    /// The host, waiting for each step: what it takes to start one and to hear of its end is counted.
+    /// The host, which waits for each step; the overhead of submission and completion is included.
     Host,
 }
 
-/// How long a dispatch of a step took, or a whole step where the host measured.
+/// The time of a dispatch of a step, or of a whole step if measured by the host.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Timed {
     /// The index in [`Program::steps`].
     pub step: usize,
-    /// Which dispatch of that step.
+    /// The index of the dispatch in that step.
     pub dispatch: usize,
-    /// What ran, as `conv.grad_weight/tiled_64x64.merge`.
+    /// The kernel, as `conv.grad_weight/tiled_64x64.merge`.
     pub kernel: String,
     /// When it began, in nanoseconds since the first.
     pub begin_ns: f64,
@@ -32,8 +32,8 @@ pub struct Timed {
 
 /// Runs a [`Program`] on a device.
 ///
-/// Work happens in the order of the calls. Data cross this border as bytes: `f32`, `u32` (native byte order)
-/// and `u8`, as [`crate::dtype::DType`] says, whatever the device computes in.
+/// Work happens in the order of the calls. Data cross this interface as bytes: `f32`, `u32` (native byte order)
+/// and `u8`, according to [`crate::dtype::DType`], whatever type the device computes in.
 pub trait Executor {
     /// The program.
     fn program(&self) -> &Program;
@@ -57,7 +57,7 @@ pub trait Executor {
     /// Queues a range of [`Program::steps`]. May return before they are done.
     ///
     /// # Errors
-    /// [`ExecutorError::Device`] when the device reports an error, naming the step where it is known.
+    /// [`ExecutorError::Device`] when the device reports an error, naming the step if it is known.
     fn queue(&mut self, steps: Range<usize>) -> Result<(), ExecutorError>;
 
     /// Queues one training step or one evaluation. May return before it is done.
@@ -75,8 +75,8 @@ pub trait Executor {
     /// As [`Executor::queue`].
     fn wait(&mut self) -> Result<(), ExecutorError>;
 
-    /// Runs a range of [`Program::steps`], each dispatch by itself, waits for it and tells the times by
-    /// [`Executor::clock`], in the order of the work. The results are those of [`Executor::queue`].
+    /// Runs a range of [`Program::steps`] dispatch by dispatch, waits, and returns the times by [`Executor::clock`], in
+    /// execution order. The results are those of [`Executor::queue`].
     ///
     /// # Errors
     /// As [`Executor::queue`].
@@ -84,41 +84,41 @@ pub trait Executor {
         time_by_the_host(self, steps)
     }
 
-    /// Whose clock [`Executor::time`] reads.
+    /// The clock that [`Executor::time`] reads.
     fn clock(&self) -> Clock {
         Clock::Host
     }
 
-    /// What computes a step, as `conv.forward/tiled_64x64`.
+    /// The kernel of a step, as `conv.forward/tiled_64x64`.
     fn kernel(&self, step: usize) -> String;
 
-    /// A tensor's contents after everything queued so far; waits for it.
+    /// Waits for everything queued so far, and returns a tensor's contents.
     ///
     /// # Errors
     /// As [`Executor::queue`].
     fn read(&mut self, tensor: TensorId) -> Result<Vec<u8>, ExecutorError>;
 
-    /// Asks for a tensor's contents as they are after everything queued so far, without waiting.
+    /// Requests a tensor's contents after everything queued so far, without waiting.
     ///
     /// # Errors
     /// As [`Executor::queue`].
     fn request(&mut self, tensor: TensorId) -> Result<(), ExecutorError>;
 
-    /// The next answer to [`Executor::request`], in the order of the requests; `None` when there is none
-    /// outstanding, or (without `wait`) when it is not there yet.
+    /// The next answer to [`Executor::request`], in the order of the requests; `None` if none is outstanding, or
+    /// (without `wait`) if it has not arrived yet.
     ///
     /// # Errors
     /// As [`Executor::queue`].
     fn collect(&mut self, wait: bool) -> Result<Option<Vec<u8>>, ExecutorError>;
 
-    /// How many device allocations there have been so far. It stays the same from the second step on.
+    /// The number of device allocations so far. It does not change after the first step.
     fn allocations(&self) -> usize;
 
-    /// The bytes that the executor holds for tensors and workspaces.
+    /// The bytes allocated for tensors and workspaces.
     fn allocated_bytes(&self) -> u64;
 }
 
-/// Each step queued and waited for by itself.
+/// Queues each step separately and waits for it.
 pub fn time_by_the_host<E: Executor + ?Sized>(
     executor: &mut E,
     steps: Range<usize>,
@@ -143,7 +143,7 @@ pub fn time_by_the_host<E: Executor + ?Sized>(
     Ok(times)
 }
 
-/// What can go wrong while a program runs.
+/// Errors while a program runs.
 #[derive(Debug, Error)]
 pub enum ExecutorError {
     /// Data of the wrong size.
@@ -161,7 +161,7 @@ pub enum ExecutorError {
     Device {
         /// The label of the step or of the buffer.
         step: String,
-        /// What it said.
+        /// The device's message.
         message: String,
     },
 }

@@ -1,11 +1,11 @@
-//! Which tensors share memory.
+//! The plan for tensors to share memory.
 
 use std::ops::RangeInclusive;
 
 use super::{Program, Role, TensorId};
 use crate::dtype::DType;
 
-/// A buffer of its own that one tensor after the other lives in.
+/// A buffer that is used by one tensor after another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slot {
     /// The size in bytes: that of its largest tensor.
@@ -16,7 +16,7 @@ pub struct Slot {
     pub tensors: Vec<TensorId>,
 }
 
-/// Where each tensor lives.
+/// The slot of each tensor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemoryPlan {
     /// The buffers.
@@ -26,7 +26,7 @@ pub struct MemoryPlan {
 }
 
 impl MemoryPlan {
-    /// Gives every lasting tensor a slot of its own and lets transient ones share where their lives do not overlap.
+    /// Assigns every persistent tensor its own slot and lets transient ones share if their live ranges do not overlap.
     ///
     /// Largest first, each into the smallest slot that is free for its whole life. A slot is one buffer, because
     /// a buffer bound both for reading and for writing in one dispatch is an error, and because a device orders
@@ -45,7 +45,7 @@ impl MemoryPlan {
                     && slot.dtype == tensor.dtype
                     && slot.tensors.iter().all(|&other| !overlap(&lives[other.0], &lives[t]))
             };
-            // Slots are in order of falling size, so the last free one is the smallest.
+            // Slots are in descending order of size, so the last free one is the smallest.
             let found = slots.iter().rposition(|slot| shares && free(slot));
             let slot = found.unwrap_or_else(|| {
                 let slot = Slot { bytes: tensor.bytes(), dtype: tensor.dtype, tensors: Vec::new() };
@@ -71,7 +71,7 @@ fn overlap(a: &Option<RangeInclusive<usize>>, b: &Option<RangeInclusive<usize>>)
     }
 }
 
-/// From the first to the last step that touches each tensor.
+/// The live range of each tensor: from the first to the last step that uses it.
 fn lives(program: &Program) -> Vec<Option<RangeInclusive<usize>>> {
     let mut lives: Vec<Option<RangeInclusive<usize>>> = vec![None; program.tensors.len()];
     for (index, step) in program.steps.iter().enumerate() {

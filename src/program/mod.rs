@@ -30,7 +30,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TensorId(pub usize);
 
-/// What a tensor is for, which decides how long it lives.
+/// The role of a tensor, which decides its lifetime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     /// Uploaded by the host before a step.
@@ -39,7 +39,7 @@ pub enum Role {
     Parameter,
     /// The gradient of a parameter.
     Gradient,
-    /// The optimiser's memory of a parameter.
+    /// The optimiser state of a parameter.
     OptimizerState,
     /// The average over the steps of a parameter or a running statistic.
     Average,
@@ -60,7 +60,7 @@ pub struct Tensor {
     pub shape: Shape,
     /// The element type.
     pub dtype: DType,
-    /// What it is for.
+    /// Its role.
     pub role: Role,
 }
 
@@ -78,7 +78,7 @@ pub struct View {
     pub tensor: TensorId,
     /// The first element.
     pub offset: usize,
-    /// How many elements.
+    /// The number of elements.
     pub len: usize,
 }
 
@@ -126,7 +126,7 @@ pub struct Program {
     pub steps: Vec<Step>,
 }
 
-/// What a program asks of a device.
+/// A program's requirements of a device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
     /// The largest part of a buffer that one step binds, in bytes.
@@ -138,7 +138,7 @@ pub struct Needs {
 }
 
 impl Program {
-    /// A program of one operation, each operand a tensor of its own: what the parity tests and `verify` run.
+    /// A program of one operation, each operand a separate tensor, for the parity tests and `verify`.
     pub fn single(op: Op) -> Self {
         let mut program = Self::default();
         let mut args = Vec::new();
@@ -163,7 +163,7 @@ impl Program {
         &self.tensors[id.0]
     }
 
-    /// The tensor of a name.
+    /// The tensor with a name.
     pub fn find(&self, name: &str) -> Option<TensorId> {
         self.tensors.iter().position(|t| t.name == name).map(TensorId)
     }
@@ -182,7 +182,7 @@ impl Program {
         }
     }
 
-    /// What the steps and tensors ask of a device, kernels' own workspaces not counted.
+    /// The requirements of the steps and tensors, without the kernels' workspaces.
     pub fn needs(&self) -> Needs {
         let views = self.steps.iter().flat_map(|s| &s.args);
         let binding = |v: &View| v.len as u64 * self.tensor(v.tensor).dtype.bytes() as u64;
@@ -196,7 +196,7 @@ impl Program {
     /// Checks that every argument has the type and the size that its operation declares.
     ///
     /// # Errors
-    /// The first step that does not, in words. A program from [`lower`] always passes.
+    /// A message about the first step that fails. A program from [`lower`] always passes.
     pub fn validate(&self) -> Result<(), String> {
         for step in &self.steps {
             let operands = step.op.operands();

@@ -1,4 +1,4 @@
-//! Splitting work whose tensors are larger than what a device binds at once.
+//! Splits work whose tensors are larger than a device's bindings.
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ use super::LowerError;
 pub struct DeviceLimits {
     /// The largest part of a buffer that can be bound, in bytes.
     pub binding_bytes: u64,
-    /// Where a bound part may begin: a multiple of this many bytes.
+    /// Alignment in bytes of the offset of a binding.
     pub offset_alignment: u64,
     /// Whether tensors can be f16.
     pub f16: bool,

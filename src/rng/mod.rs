@@ -7,8 +7,8 @@ mod normal;
 
 pub use normal::normal;
 
-/// A counter word of each use of the generator, so that no two uses share a draw: the third of [`stream::INIT`] and
-/// [`stream::DROPOUT`], the fourth (behind a small third) of the others.
+/// A counter word for each use of the generator, so that no two uses share a draw: the third word for [`stream::INIT`] and
+/// [`stream::DROPOUT`], the fourth (after a small third word) for the others.
 pub mod stream {
     /// Initial weights; the fourth word is the parameter's index.
     pub const INIT: u32 = 0x494e_4954;

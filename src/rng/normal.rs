@@ -1,7 +1,7 @@
-//! Normal values by the transform of Box and Muller, several pairs of them at a time.
+//! Normal values by the Box-Muller transform, several pairs at a time.
 //!
-//! Logarithm, sine and cosine are written out as sums and products, none fused: so they become vector instructions, and the
-//! values are the same bits on every machine, whatever its C library and its vectors.
+//! Logarithm, sine and cosine are written out as sums and products, none fused, so that they vectorise and give the same bits
+//! on every machine, whatever its C library and vectors.
 
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
@@ -10,13 +10,13 @@ use super::{key, philox4x32, stream};
 
 /// Values that one task draws; a multiple of [`AT_ONCE`].
 pub(super) const CHUNK: usize = 16 * 1024;
-/// Blocks of four values that are drawn together.
+/// Blocks of four values drawn together.
 const BLOCKS: usize = 16;
 const AT_ONCE: usize = 4 * BLOCKS;
 
 /// Draws `count` normal values with mean 0 and the given standard deviation.
 ///
-/// `index` separates the parameters of one seed. Worked in f64, rounded to f32 once.
+/// `index` separates the parameters of one seed. Computed in f64, rounded to f32 once.
 ///
 /// # Source
 /// Box, Muller: "A note on the generation of random normal deviates" (1958).
@@ -42,7 +42,7 @@ impl WithSimd for Draw<'_> {
     type Output = ();
 
     #[inline(always)]
-    #[allow(clippy::needless_range_loop, reason = "indices, and no closures, become vector instructions")]
+    #[allow(clippy::needless_range_loop, reason = "indexed loops vectorise, closures do not")]
     fn with_simd<S: Simd>(self, _: S) {
         let mut block = self.first;
         for values in self.values.chunks_mut(AT_ONCE) {
@@ -89,7 +89,7 @@ fn ln(x: f64) -> f64 {
     let (m, e) = (if large { 0.5 * m } else { m }, f64::from(e + i32::from(large)));
     let s = (m - 1.0) / (m + 1.0);
     let z = s * s;
-    // z is at most 0.0295: the first term left out is below 1e-17 of the sum.
+    // z is at most 0.0295: the first omitted term is below 1e-17 of the sum.
     let mut series = 1.0 / 21.0;
     for odd in [19.0, 17.0, 15.0, 13.0, 11.0, 9.0, 7.0, 5.0, 3.0, 1.0] {
         series = series * z + 1.0 / odd;
@@ -97,14 +97,14 @@ fn ln(x: f64) -> f64 {
     2.0 * s * series + e * std::f64::consts::LN_2
 }
 
-/// Cosine and sine of `angle / 2^32` turns: the quarter turn that is nearest, and Taylor's series of the rest.
+/// Cosine and sine of `angle / 2^32` turns: the nearest quarter turn, and the Taylor series of the rest.
 #[inline(always)]
 fn cos_sin(angle: u32) -> [f64; 2] {
     let quarter = angle.wrapping_add(1 << 29) >> 30;
     let rest = angle.wrapping_sub(quarter << 30) as i32;
     let x = f64::from(rest) * (std::f64::consts::TAU / 4_294_967_296.0);
     let z = x * x;
-    // |x| is at most pi / 4: the first terms left out, x^18 / 18! and x^17 / 17!, are below 1e-16.
+    // |x| is at most pi / 4: the first omitted terms, x^18 / 18! and x^17 / 17!, are below 1e-16.
     let (mut cos, mut sin) = (1.0, 1.0);
     for n in [16.0, 14.0, 12.0, 10.0, 8.0, 6.0, 4.0, 2.0] {
         cos = 1.0 - cos * z * (1.0 / (n * (n - 1.0)));

@@ -1,4 +1,4 @@
-//! The header of a fragment: the names that it needs and those that it gives.
+//! The header of a fragment: the names that it needs, and the names that it defines (`gives`).
 
 use std::{borrow::Cow, collections::HashMap};
 
@@ -9,7 +9,7 @@ use super::Fragment;
 /// Fragments that do not fit together.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum ContractError {
-    /// A fragment needs a name that neither the prelude nor another fragment gives.
+    /// A fragment needs a name that neither the prelude nor another fragment defines.
     #[error(
         "{fragment} needs `{name}`, which no part of this kernel gives: add it to the constants, or the fragment that gives it"
     )]
@@ -19,20 +19,20 @@ pub enum ContractError {
         /// The name.
         name: String,
     },
-    /// Two parts give the same name.
+    /// Two parts define the same name.
     #[error("both {first} and {second} give `{name}`: leave one of them out, or rename it in one of them")]
     Twice {
-        /// The part that comes first.
+        /// The first part.
         first: String,
-        /// The other.
+        /// The second part.
         second: String,
         /// The name.
         name: String,
     },
 }
 
-/// The names after a key of a header, or `None` if the header lacks the key. A header is the run of comments that a text begins
-/// with; `// needs: a, b` lists names, `// gives: f(x: u32) -> f32` states a function, and both keys may be repeated.
+/// The names after a key of a header, or `None` if the header lacks the key. A header is the block of comments at the start of
+/// a text; `// needs: a, b` lists names, `// gives: f(x: u32) -> f32` declares a function, and both keys may be repeated.
 pub fn header<'a>(text: &'a str, key: &str) -> Option<Vec<&'a str>> {
     let comments = text.lines().map_while(|line| line.strip_prefix("//"));
     let lists = comments.filter_map(|line| line.strip_prefix(' ')?.strip_prefix(key)?.strip_prefix(": "));
@@ -52,8 +52,8 @@ fn name(item: &str) -> &str {
     item.split('(').next().unwrap_or(item)
 }
 
-/// Checks that what fragments need is given once, by a prelude or by one of them. A text without a header states nothing, so a
-/// kernel with such a text is left to the WGSL compiler.
+/// Checks that every name that fragments need is defined exactly once, by the prelude or by a fragment. A text without a
+/// header declares nothing, so a kernel with such a text is left to the WGSL compiler.
 pub(super) fn check<'a>(
     prelude: impl Iterator<Item = &'a str>,
     fragments: &[Fragment],
@@ -116,7 +116,7 @@ fn main() { output[0] = half(output[0]); }\n",
     #[test]
     fn whole_kernels_pass() {
         whole(&[HALF, MAIN]).reflect().unwrap();
-        // The order is WGSL's business: none.
+        // WGSL does not care about the order.
         whole(&[MAIN, HALF]).reflect().unwrap();
     }
 

@@ -1,4 +1,4 @@
-//! WGSL sources: assembly from parts, and reflection through naga (which is imported here only).
+//! WGSL sources: assembly from fragments, and reflection through naga, which only this room imports.
 
 mod contract;
 mod reflect;

@@ -1,4 +1,4 @@
-//! What a shader declares: its bindings, workgroup size and structs.
+//! The declarations of a shader: its bindings, workgroup size and structs.
 
 use naga::{
     AddressSpace, Module, ShaderStage, StorageAccess, TypeInner,
@@ -20,7 +20,7 @@ pub struct Binding {
     pub binding: u32,
     /// The variable's name: that of an operand, or `workspace`.
     pub name: String,
-    /// Declared `read_write` rather than `read`.
+    /// Whether it is declared `read_write`.
     pub writable: bool,
 }
 
@@ -29,7 +29,7 @@ pub struct Binding {
 pub struct Member {
     /// The name.
     pub name: String,
-    /// Bytes from the beginning of the struct.
+    /// The offset in the struct, in bytes.
     pub offset: u32,
     /// Bytes.
     pub size: u32,
@@ -46,20 +46,20 @@ pub struct Struct {
     pub members: Vec<Member>,
 }
 
-/// What the host needs to know of a shader.
+/// A shader's interface to the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interface {
     /// Invocations along each axis of a workgroup.
     pub workgroup_size: [u32; 3],
     /// Bytes of workgroup memory that `main` uses.
     pub workgroup_bytes: u32,
-    /// The storage buffers that `main` uses, by group and binding; what is declared and not used is left out.
+    /// The storage buffers that `main` uses, by group and binding, without unused declarations.
     pub bindings: Vec<Binding>,
     /// All named structs.
     pub structs: Vec<Struct>,
-    /// 16-bit floats are used.
+    /// Whether it uses 16-bit floats.
     pub f16: bool,
-    /// Matrices that a subgroup holds together are used.
+    /// Whether it uses cooperative matrices.
     pub cooperative_matrices: bool,
 }
 
@@ -72,15 +72,15 @@ pub enum ReflectError {
     /// It is not WGSL.
     #[error("{message}")]
     Parse {
-        /// The line, from 1, where there is one.
+        /// The line, counted from 1, if known.
         line: Option<u32>,
         /// The compiler's message.
         message: String,
     },
-    /// It is WGSL, but breaks a rule of it.
+    /// It is invalid WGSL.
     #[error("{message}")]
     Invalid {
-        /// The line, from 1, where there is one.
+        /// The line, counted from 1, if known.
         line: Option<u32>,
         /// The compiler's message.
         message: String,
@@ -88,7 +88,7 @@ pub enum ReflectError {
     /// There is no compute entry point `main`.
     #[error("no compute entry point `main`; the shader has {found}")]
     EntryPoint {
-        /// The entry points there are.
+        /// The existing entry points.
         found: String,
     },
     /// A binding that is not a storage buffer.
@@ -100,7 +100,7 @@ pub enum ReflectError {
 }
 
 impl ReflectError {
-    /// The error with its message after what `place` says of its line.
+    /// The error with its message prefixed by the `place` of its line.
     pub(super) fn located(mut self, place: impl Fn(u32) -> String) -> Self {
         if let Self::Parse { line: Some(line), message } | Self::Invalid { line: Some(line), message } =
             &mut self
@@ -111,15 +111,15 @@ impl ReflectError {
     }
 }
 
-/// How the compiler's messages name the text.
+/// The name of the text in the compiler's messages.
 const TEXT: &str = "assembled text";
 
-/// Parses and validates a shader and lists what it declares.
+/// Parses and validates a shader and lists its declarations.
 ///
-/// Which features a device has is not looked at: the device does that when it builds the pipeline.
+/// It does not check the features of a device: the device does that when it creates the pipeline.
 ///
 /// # Errors
-/// [`ReflectError`], with the line of the source where there is one.
+/// [`ReflectError`], with the line of the source if known.
 pub(super) fn reflect(wgsl: &str) -> Result<Interface, ReflectError> {
     let module = naga::front::wgsl::parse_str(wgsl).map_err(|error| ReflectError::Parse {
         line: error.location(wgsl).map(|at| at.line_number),
@@ -154,7 +154,7 @@ fn workgroup_bytes(module: &Module, main: &FunctionInfo) -> u32 {
     let used = |(handle, variable): &(naga::Handle<naga::GlobalVariable>, &naga::GlobalVariable)| {
         variable.space == AddressSpace::WorkGroup && !main[*handle].is_empty()
     };
-    // As the limit counts them: each variable takes a multiple of 16 bytes.
+    // The limit counts each variable as a multiple of 16 bytes.
     let size = |(_, variable): (_, &naga::GlobalVariable)| {
         module.types[variable.ty].inner.size(module.to_ctx()).next_multiple_of(16)
     };

@@ -1,4 +1,4 @@
-//! Assembling a kernel's WGSL from its constants and its files.
+//! Assembles a kernel's WGSL from its constants and its files.
 
 use std::borrow::Cow;
 
@@ -19,7 +19,7 @@ pub struct Fragment {
 }
 
 impl Fragment {
-    /// A text that is no file of `shaders/`.
+    /// A text that is not a file of `shaders/`.
     pub const fn inline(text: &'static str) -> Self {
         Self::file("(inline)", text)
     }
@@ -77,8 +77,8 @@ pub(crate) use fragment;
 
 /// A kernel's source: a generated `const` prelude, then files in order.
 ///
-/// The three knobs of a variant, in this order: constants, an element alias, another file. There is no
-/// preprocessor. The header of a file says which names it needs and gives; [`Source::check`] checks that they fit together.
+/// A variant differs by constants, by an element alias, or by another file, in this order of preference. There is no
+/// preprocessor. The header of a file lists the names that it needs and gives; [`Source::check`] checks that they match.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Source {
     prelude: String,
@@ -91,7 +91,7 @@ impl Source {
         Self { prelude: String::new(), files: files.into() }
     }
 
-    /// Adds `enable extension;`, which stands in front of everything else.
+    /// Adds `enable extension;`, which comes before everything else.
     pub fn enable(mut self, extension: &str) -> Self {
         self.prelude.insert_str(0, &format!("enable {extension};\n"));
         self
@@ -147,7 +147,7 @@ impl Source {
         text
     }
 
-    /// Checks that every name which a file needs is given once, by the prelude or by a file.
+    /// Checks that every name that a file needs is defined exactly once, by the prelude or by a file.
     ///
     /// # Errors
     /// The file and the name.
@@ -155,10 +155,10 @@ impl Source {
         contract::check(self.prelude.lines().filter_map(defined), &self.files)
     }
 
-    /// Checks the source, assembles it and lists what it declares.
+    /// Checks the source, assembles it and lists its declarations.
     ///
     /// # Errors
-    /// [`ReflectError`], with the file and the line in it where there is one.
+    /// [`ReflectError`], with the file and the line in it if known.
     pub fn reflect(&self) -> Result<Interface, ReflectError> {
         self.check()?;
         reflect(&self.assemble()).map_err(|error| error.located(|line| self.locate(line as usize)))
@@ -197,7 +197,7 @@ mod tests {
         "// A fragment.\n//\n// needs: nothing\n// gives: ONE\n\nconst ONE = 1.0;\n",
     );
 
-    /// The message that a source ends in whose second file has this text.
+    /// The error message of a source whose second file has this text.
     fn message(text: &'static str) -> String {
         let broken = Fragment::file("broken/forward.wgsl", text);
         let source = Source::new([GOOD, broken]).constant("LEN", 3).alias("elem", "f32");
@@ -233,7 +233,7 @@ fn main() {
         assert!(error.starts_with("generated constants, line 2: "), "{error}");
     }
 
-    /// A file may end without a line break, and `enable` stands before all constants.
+    /// A file may end without a line break, and `enable` comes before all constants.
     #[test]
     fn every_line_belongs_to_a_part() {
         let last = Fragment::file("last.wgsl", "const LAST = 2;");

@@ -1,4 +1,4 @@
-//! What naga's back ends make of a shader.
+//! Translation of shaders by naga's back ends.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use naga::{
 };
 use thiserror::Error;
 
-/// A shading language that drivers take.
+/// A shading language of drivers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Language {
     /// Vulkan's: binary.
@@ -29,21 +29,20 @@ impl fmt::Display for Language {
     }
 }
 
-/// A shader that has no translation.
+/// A shader that cannot be translated.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("no translation to {language}: {message}")]
 pub struct TranslateError {
     /// The language.
     language: Language,
-    /// What naga says.
+    /// naga's message.
     message: String,
 }
 
-/// Translates WGSL as naga does with default options. wgpu's own options differ in bounds checks and in how bindings are
-/// numbered.
+/// Translates WGSL with naga's default options. wgpu's options differ in bounds checks and in the numbering of bindings.
 ///
 /// # Errors
-/// [`TranslateError`] where the text is not valid, or the language lacks what it uses.
+/// [`TranslateError`] if the text is not valid, or the language lacks a feature that it uses.
 pub fn translate(wgsl: &str, language: Language) -> Result<Vec<u8>, TranslateError> {
     let error = |message: String| TranslateError { language, message };
     let module = naga::front::wgsl::parse_str(wgsl).map_err(|failure| error(failure.emit_to_string(wgsl)))?;

@@ -1,4 +1,4 @@
-//! Checkpoints: all that a run needs to go on as if it had never stopped.
+//! Checkpoints: the complete state for continuing a run as if it had never stopped.
 
 use std::path::Path;
 
@@ -19,42 +19,42 @@ use crate::{
     shape::Shape,
 };
 
-/// The prefix of the average of a parameter.
+/// The name prefix of a parameter's average.
 pub(super) const AVERAGE: &str = "ema.";
 
-/// What the names of the weights of a file begin with: a checkpoint may have those of the average beside its own.
+/// The name prefix of the weights to read from a file: a checkpoint may contain averaged weights next to its own.
 pub(super) fn prefix(kind: Kind, file: &TensorFile) -> &'static str {
     if kind == Kind::Checkpoint && file.has_prefix(AVERAGE) { AVERAGE } else { "" }
 }
 
-/// The state of the loss's scaling, in runs of mixed precision.
+/// The loss-scaling state of mixed-precision runs.
 const LOSS_SCALE: &str = "optimizer.loss_scale";
 
-/// How far a run has come.
+/// The progress of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
-    /// Finished epochs, which is also the number of the running epoch, counted from 0.
+    /// Finished epochs; also the index of the running epoch, from 0.
     pub epoch: u32,
-    /// Batches of the running epoch that are trained. It may be all of them where the evaluation is still to come.
+    /// Trained batches of the running epoch: all of them if only the evaluation is left.
     pub batch: usize,
-    /// Optimiser steps.
+    /// Optimiser steps so far.
     pub step: u64,
-    /// What the host has summed in the running epoch.
+    /// The host's sums over the running epoch.
     pub sums: Sums,
-    /// What the device has summed since then, `[loss, correct, images, 0]`.
+    /// The device's sums since then, `[loss, correct, images, 0]`.
     pub device: [f32; 4],
-    /// Seconds that the running epoch's steps have taken.
+    /// Seconds in the running epoch's steps.
     pub epoch_seconds: f64,
-    /// Seconds that the steps of all epochs before it have taken.
+    /// Seconds in the steps of all earlier epochs.
     pub train_seconds: f64,
-    /// Seconds of the run, interruptions not counted.
+    /// Seconds of the run without interruptions.
     pub seconds: f64,
-    /// Images in the training set, by which a changed data set is noticed.
+    /// Images in the training set, to detect a changed data set.
     pub train_images: usize,
     /// The epochs so far.
     #[serde(default)]
     pub history: Vec<Row>,
-    /// The layers at the end of each of them.
+    /// The layer statistics at the end of each epoch.
     #[serde(default)]
     pub layers: Vec<LayerRow>,
 }
@@ -69,22 +69,22 @@ struct Metadata {
     progress: Progress,
 }
 
-/// A checked checkpoint, as a file holds it.
+/// A checked checkpoint, as stored in its file.
 #[derive(Debug)]
 pub struct Checkpoint {
     /// The weights and the network.
     pub weights: Weights,
     /// The run's configuration.
     pub config: TrainConfig,
-    /// How far it has come.
+    /// The run's progress.
     pub progress: Progress,
 }
 
 impl Checkpoint {
-    /// Reads a checkpoint and checks all of it.
+    /// Reads and checks a checkpoint.
     ///
     /// # Errors
-    /// [`WeightsError`] where it is damaged, incomplete, of another version, or holds NaN.
+    /// [`WeightsError`] if it is damaged, incomplete, of another version, or contains NaN.
     pub fn read(path: &Path) -> Result<Self, WeightsError> {
         let file = TensorFile::read(path)?;
         let not = || WeightsError::NotACheckpoint { path: path.display().to_string() };
@@ -98,7 +98,7 @@ impl Checkpoint {
         let vgg = model.vgg();
         let configured = config.vgg(vgg.channels, vgg.classes);
         if vgg != (VggConfig { hidden: Some(configured.hidden()), ..configured }) {
-            return Err(damaged("its model is not that of its configuration".into()));
+            return Err(damaged("its model does not match its configuration".into()));
         }
         // A network that cannot be built is Weights::check's error.
         let mut more = vgg.network().map(|network| state(&network, &config)).unwrap_or_default();
@@ -107,46 +107,45 @@ impl Checkpoint {
         Ok(Self { weights, config, progress })
     }
 
-    /// What the optimiser remembers of a parameter in disk order, by its index in [`Network::parameters`]: as
-    /// [`Rule::state`](crate::ops::Rule::state) lists it.
+    /// The optimiser state of a parameter in disk order, by its index in [`Network::parameters`]; the tensors are those of
+    /// [`Rule::state`](crate::ops::Rule::state).
     pub fn state(&self, parameter: usize) -> Vec<Vec<f32>> {
         let parameter = &self.weights.network.parameters[parameter];
         let names = if parameter.trained() { self.config.rule().state() } else { &[] };
         names.iter().map(|kind| self.weights.file.f32s(&state_name(kind, &parameter.name))).collect()
     }
 
-    /// The average of a parameter in disk order, where the run takes one.
+    /// The average of a parameter in disk order, if the run averages its weights.
     pub fn average(&self, parameter: usize) -> Option<Vec<f32>> {
         let name = &self.weights.network.parameters[parameter].name;
         self.config.model_ema.then(|| self.weights.file.f32s(&format!("{AVERAGE}{name}")))
     }
 
-    /// The state of the loss's scaling, where the run has mixed precision.
+    /// The loss-scaling state, if the run uses mixed precision.
     pub fn loss_scale(&self) -> Option<LossScale> {
         let mixed = self.config.precision == Precision::Mixed;
         mixed.then(|| bytemuck::pod_read_unaligned(bytemuck::cast_slice(&self.weights.file.f32s(LOSS_SCALE))))
     }
 }
 
-/// One tensor that a file wants from the network on the device.
+/// One tensor of a file, to be read from the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
     /// The values of a parameter.
     Value(usize),
-    /// What the optimiser remembers of a parameter, by its place in [`Rule::state`](crate::ops::Rule::state).
+    /// The optimiser state of a parameter, by its index in [`Rule::state`](crate::ops::Rule::state).
     State(usize, usize),
     /// The average of a parameter.
     Average(usize),
-    /// The state of the loss's scaling.
+    /// The loss-scaling state.
     LossScale,
 }
 
-/// Writes weights (without `run`), those of the average where `averaged`, or a checkpoint; `read` gives each part in disk
-/// order.
+/// Writes weights (without `run`; the averages if `averaged`), or a checkpoint. `read` returns each part in disk order.
 ///
 /// # Errors
-/// Those of `read`, and [`store::StoreError`] where the system refuses or a value is NaN or infinite. What was there
-/// before stays.
+/// The errors of `read`, and [`store::StoreError`] if the file cannot be written or a value is NaN or infinite. An existing file
+/// is then unchanged.
 pub(super) fn write<E: From<store::StoreError>>(
     path: &Path,
     network: &Network,
@@ -196,7 +195,7 @@ fn state_name(kind: &str, parameter: &str) -> String {
     format!("optimizer.{kind}.{parameter}")
 }
 
-/// The entries of all that the optimiser remembers, kind by kind, and of the averages.
+/// The entries of the optimiser state, kind by kind, and of the averages.
 fn state(network: &Network, config: &TrainConfig) -> Vec<Entry> {
     let trained = || network.parameters.iter().filter(|p| p.trained());
     let kinds = config.rule().state().iter();

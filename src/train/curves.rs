@@ -19,16 +19,16 @@ const FONT: &str = "sans-serif";
 /// One of the two panels.
 struct Panel {
     caption: &'static str,
-    /// The largest and smallest value of the axis.
+    /// The range of the axis.
     range: std::ops::Range<f64>,
-    /// How far apart the axis' labels are.
+    /// The distance between the axis' labels.
     step: f64,
-    /// Text behind each label.
+    /// The unit after each label.
     unit: &'static str,
     value: fn(&Row, Set) -> f64,
 }
 
-/// The images that a curve is about.
+/// The data set of a curve.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Set {
     Train,
@@ -74,7 +74,7 @@ pub fn comparison_svg(title: &str, runs: [(&str, &[Row]); 2]) -> String {
     render(title, &curves)
 }
 
-/// The SVG is drawn into memory, where nothing can fail.
+/// Renders the SVG in memory, which cannot fail.
 fn render(title: &str, curves: &[Curve<'_>]) -> String {
     let mut text = String::new();
     {
@@ -89,7 +89,7 @@ type Drawn<'a> = Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBacke
 fn draw<'a>(root: &DrawingArea<SVGBackend<'a>, Shift>, title: &str, curves: &[Curve<'_>]) -> Drawn<'a> {
     root.fill(&WHITE)?;
     let below = root.titled(title, (FONT, 20).into_font().color(&BLACK))?;
-    // The legend is outside the panels, where no curve can run into it: beside the title, or in a line of its own.
+    // The legend is outside the panels, clear of the curves: next to the title, or on a separate line.
     let width = |curve: &Curve<'_>| 50 + 8 * curve.name.len() as i32;
     let beside = curves.iter().map(width).sum::<i32>() + 5 * title.len() as i32 <= SIZE.0 as i32 / 2;
     let (y, below) = if beside { (17, below) } else { (44, below.split_vertically(26).1) };
@@ -127,7 +127,7 @@ fn draw<'a>(root: &DrawingArea<SVGBackend<'a>, Shift>, title: &str, curves: &[Cu
 fn panel<'a>(area: &DrawingArea<SVGBackend<'a>, Shift>, panel: &Panel, curves: &[Curve<'_>]) -> Drawn<'a> {
     let epochs = || curves.iter().flat_map(|curve| curve.rows).map(|row| row.epoch as i32);
     let (first, last) = (epochs().min().unwrap_or(1), epochs().max().unwrap_or(1));
-    // A single epoch stands in the middle.
+    // A single epoch is centred.
     let x = if first == last { first - 1..last + 1 } else { first..last };
     let count = ((panel.range.end - panel.range.start) / panel.step).round() as usize;
     let decimals = (-panel.step.log10()).ceil().max(0.0) as usize;
@@ -160,7 +160,7 @@ fn panel<'a>(area: &DrawingArea<SVGBackend<'a>, Shift>, panel: &Panel, curves: &
     for Curve { color, set, rows, .. } in curves {
         let points = || rows.iter().map(|row| (row.epoch as i32, (panel.value)(row, *set)));
         chart.draw_series(LineSeries::new(points(), color.stroke_width(2)))?;
-        // Points where they are few enough to be told apart, and where a line alone would be invisible.
+        // Mark points while they are few enough to tell apart: a line of one point would be invisible.
         if rows.len() <= 40 {
             chart.draw_series(points().map(|point| Circle::new(point, 3, color.filled())))?;
         }
@@ -206,7 +206,7 @@ mod tests {
         }
     }
 
-    /// Writes the pictures to a folder of `VGG_TEST_CURVES`, to be looked at.
+    /// Writes the pictures to the folder `VGG_TEST_CURVES`, for inspection.
     #[test]
     fn every_length_of_run_draws() {
         let learning = |epochs: u32| -> Vec<Row> {
@@ -246,7 +246,7 @@ mod tests {
             assert!(text.contains(word), "no {word}");
         }
         assert_eq!(text.matches("<circle").count(), 2 * 2 * 5, "a point an epoch, set and panel");
-        // So many names have no room beside the title.
+        // This many names do not fit next to the title.
         assert_eq!(text.matches("y=\"44\"").count(), 4);
         assert!(!svg("VGG16 on mnist", &long).contains("y=\"44\""));
         let text = comparison_svg("one of them was loaded", [("custom", &long), ("standard", &[])]);

@@ -1,4 +1,4 @@
-//! What can end a run.
+//! The errors that end a run.
 
 use thiserror::Error;
 
@@ -46,7 +46,7 @@ pub enum TrainError {
         path: String,
         /// The file's network.
         found: Architecture,
-        /// The network that was asked for.
+        /// The requested network.
         expected: Architecture,
     },
     /// Weights of another network.
@@ -64,31 +64,31 @@ pub enum TrainError {
         /// The network's shape.
         expected: Shape,
     },
-    /// More than one ONNX file may hold.
+    /// The network is too large for an ONNX file.
     #[error("the ONNX file would have {bytes} bytes, but protobuf allows 2147483647; export safetensors")]
     TooLargeForOnnx {
-        /// What it would have.
+        /// Its size.
         bytes: usize,
     },
     /// The augmentation is out of range.
     #[error(transparent)]
     Augmentation(#[from] AugmentationError),
-    /// The loss is no number any more.
+    /// The loss became NaN or infinite.
     #[error(
         "the {what} became {value} by step {step}, at a learning rate of {learning_rate:e}; the run stops and its last \
          checkpoint stays as it is. Try a smaller --lr, or a longer --lr-warmup-epochs"
     )]
     Diverged {
-        /// Which loss.
+        /// The name of the loss.
         what: &'static str,
         /// Its value.
         value: f64,
-        /// The last step that was trained.
+        /// The last trained step.
         step: u64,
         /// The learning rate of that step.
         learning_rate: f64,
     },
-    /// Weights whose answers are no numbers.
+    /// The outputs of the weights are NaN or infinite.
     #[error(
         "{weights} cannot be used: the {what} of image {image} is {value}. The weights are damaged, or too large for this \
          network; take another checkpoint, or train again with a smaller --lr"
@@ -96,9 +96,9 @@ pub enum TrainError {
     NotFinite {
         /// The file of the weights.
         weights: String,
-        /// What is no number.
+        /// The output.
         what: &'static str,
-        /// The image, by its place in the data set or among those given.
+        /// The image, by its index in the data set or among the given images.
         image: usize,
         /// The value.
         value: f32,
@@ -106,16 +106,16 @@ pub enum TrainError {
     /// There is nothing left to train.
     #[error("the run is over at step {step} of {of}; {way_on}")]
     Over {
-        /// Steps that are done.
+        /// Finished steps.
         step: u64,
         /// Steps in all.
         of: u64,
-        /// How to train on.
+        /// How to continue training.
         way_on: String,
     },
-    /// The run has ended early.
+    /// The run was stopped early.
     #[error(
-        "the run ended after epoch {epoch}, the test accuracy not having risen for {stale} epochs; to go on, give a \
+        "the run ended after epoch {epoch}: no higher test accuracy for {stale} epochs; to go on, give a \
          --patience above {stale} with --resume"
     )]
     OutOfPatience {
@@ -125,30 +125,32 @@ pub enum TrainError {
         stale: u32,
     },
     /// A checkpoint of a run with another optimiser.
-    #[error("the run to be resumed has {before}, but this one {now}; the optimiser's memory does not fit")]
+    #[error(
+        "the checkpoint was trained with {before}, but this run with {now}; the optimiser states do not match"
+    )]
     OtherOptimizer {
         /// The checkpoint's.
         before: String,
         /// This run's.
         now: String,
     },
-    /// The training set is not the one the run began with.
+    /// The training set differs from the one that the run began with.
     #[error(
         "the run was started on {before} training images, but the data set has {now}; give the same --data"
     )]
     OtherData {
-        /// Images then.
+        /// The number of images at the start.
         before: usize,
-        /// Images now.
+        /// The number of images now.
         now: usize,
     },
-    /// The training set has other classes or pixels than the one the run began with.
+    /// The training set's class names or normalisation differ from those that the run began with.
     #[error(
         "the run was started on images with other class names or another mean and deviation; give the same --data, \
          with the files as they were"
     )]
     OtherImages,
-    /// A run of more steps than can be counted.
+    /// The run has more than 2^32 - 1 steps.
     #[error(
         "{epochs} epochs of {steps_per_epoch} steps are more than 4294967295 steps; give fewer --epochs or a larger --batch-size"
     )]
@@ -159,6 +161,6 @@ pub enum TrainError {
         steps_per_epoch: u64,
     },
     /// The executor lost an answer: a bug in it.
-    #[error("the device gave no answer to a request; please report this")]
+    #[error("the device never answered a request; please report this bug")]
     NoAnswer,
 }

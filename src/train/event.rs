@@ -1,15 +1,15 @@
-//! What a run tells while it goes.
+//! The events of a run.
 
 use std::path::Path;
 
 use super::metrics::Row;
 
-/// Something that happened.
+/// An event of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Event<'a> {
-    /// Training begins, or goes on.
+    /// Training begins or resumes.
     Started {
-        /// Optimiser steps that are done.
+        /// Finished optimiser steps.
         step: u64,
         /// Optimiser steps in all.
         of: u64,
@@ -27,13 +27,13 @@ pub enum Event<'a> {
         /// Batches in all.
         of: usize,
     },
-    /// An epoch, or with `--steps` its beginning, was trained, evaluated and written.
+    /// An epoch (with `--steps` perhaps only its beginning) was trained, evaluated and written.
     EpochDone {
-        /// What it measured.
+        /// Its metrics.
         row: &'a Row,
-        /// Whether no earlier epoch had a higher or the same test accuracy.
+        /// Whether its test accuracy is higher than every earlier epoch's.
         best: bool,
-        /// The part of the epoch's training time that this process has waited for batches.
+        /// The fraction of the epoch's training time that this process waited for batches.
         loading: f64,
     },
     /// A checkpoint was written.
@@ -44,8 +44,8 @@ pub enum Event<'a> {
     Finished(&'a Summary),
 }
 
-/// How an optimiser step finds the run. Loss and accuracy are those of the running epoch as far as the device has
-/// told, some ten steps late; `None` before the first news.
+/// The state of the run at an optimiser step. Loss and accuracy are those of the running epoch, about ten steps late;
+/// `None` before the first readback.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StepEvent {
     /// The epoch, counted from 1.
@@ -60,7 +60,7 @@ pub struct StepEvent {
     pub accuracy: Option<f64>,
     /// The step's learning rate.
     pub learning_rate: f64,
-    /// Images a second in the running epoch.
+    /// Images per second in the running epoch.
     pub images_per_second: f64,
 }
 
@@ -71,17 +71,17 @@ pub struct Summary {
     pub last: Row,
     /// The epoch with the highest test accuracy, the first of equals.
     pub best: Row,
-    /// Epochs without a higher test accuracy that ended the run before its last step, where they did.
+    /// The number of epochs without a higher test accuracy that stopped the run early, if it was.
     pub early: Option<u32>,
-    /// Seconds of the whole run, evaluations counted, interruptions not.
+    /// Seconds of the whole run, including evaluations but not interruptions.
     pub seconds: f64,
-    /// Training images a second over all epochs, evaluations not counted.
+    /// Training images per second over all epochs, excluding evaluations.
     pub images_per_second: f64,
 }
 
-/// Listens to a run. Every `FnMut(&Event)` does.
+/// Listens to a run. Implemented for every `FnMut(&Event)`.
 pub trait Observer {
-    /// Called for each event, on the thread that trains.
+    /// Called for each event, on the training thread.
     fn event(&mut self, event: &Event<'_>);
 }
 

@@ -12,7 +12,7 @@ use crate::{
     program::Pass,
 };
 
-/// What a network sees of a class in an image.
+/// A network's evidence for a class in an image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Explanation {
     /// The probability of each class.
@@ -21,25 +21,25 @@ pub struct Explanation {
     pub class: usize,
     /// Height and width of the maps.
     pub size: [usize; 2],
-    /// The evidence at each place of the layer, `[H, W]`, at least 0: the layer's channels weighted by [`Channel::weight`].
+    /// The evidence at each pixel of the layer, `[H, W]`, at least 0: the layer's channels weighted by [`Channel::weight`].
     pub map: Vec<f32>,
-    /// All channels of the layer, the one that adds most to the map first.
+    /// All channels of the layer, by descending contribution to the map.
     pub channels: Vec<Channel>,
 }
 
-/// A channel of the layer that is looked at.
+/// A channel of the explained layer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Channel {
     /// Its index in the layer.
     pub index: usize,
-    /// The mean over the image of the gradient of the class's logit by the channel.
+    /// The mean over the pixels of the gradient of the class's logit with respect to the channel.
     pub weight: f32,
     /// The activation, `[H, W]`.
     pub map: Vec<f32>,
 }
 
 impl Channel {
-    /// What it adds to the sum of the map.
+    /// Its contribution to the sum of the map.
     fn share(&self) -> f32 {
         self.weight * self.map.iter().sum::<f32>()
     }
@@ -62,14 +62,14 @@ pub fn explainable(network: &Network) -> Vec<(&str, usize, [usize; 2])> {
 }
 
 impl Session {
-    /// Explains a class in an image `[H, W, C]` of the data set's size, the most probable one where none is named. The
-    /// session is that of a program of [`crate::program::Mode::Explain`] for one image.
+    /// Explains a class, by default the most probable one, in an image `[H, W, C]` of the data set's size. The session must
+    /// have a program of [`crate::program::Mode::Explain`] for one image.
     ///
     /// # Errors
     /// [`TrainError::Executor`], [`TrainError::NotFinite`].
     ///
     /// # Panics
-    /// Where the program is another's, or there is no such class.
+    /// If the program has another mode, or if there is no such class.
     pub fn explain(&mut self, image: &[u8], class: Option<usize>) -> Result<Explanation, TrainError> {
         let probabilities = self.predict(image)?.swap_remove(0);
         let class = class.unwrap_or_else(|| argmax(&probabilities));

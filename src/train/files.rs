@@ -1,4 +1,4 @@
-//! Files that are either whole or not there.
+//! Atomic writes: a file is either complete or absent.
 
 use std::{
     fs::{self, File},
@@ -13,11 +13,11 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 #[error("cannot {action} {path}: {error}{hint}")]
 pub struct FileError {
-    /// What was tried.
+    /// The attempted action.
     pub action: &'static str,
     /// The file or directory.
     pub path: PathBuf,
-    /// What the system said.
+    /// The system's error.
     pub error: io::Error,
     hint: &'static str,
 }
@@ -43,15 +43,15 @@ impl FileError {
     }
 }
 
-/// Makes one change to the file system. Every change that a run makes goes through here, so that the tests can stop a run at
-/// each of them.
+/// Makes one change to the file system. All of a run's changes go through here, so that the tests can stop a run at each of
+/// them.
 pub(super) fn change<T>(action: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     #[cfg(test)]
     faults::strike()?;
     action()
 }
 
-/// A new file next to the one that it is to replace; removed when it is dropped before it has done so.
+/// A new file next to the one that it will replace; removed if dropped before that.
 struct Temporary {
     file: File,
     path: PathBuf,
@@ -59,7 +59,7 @@ struct Temporary {
 }
 
 impl Temporary {
-    /// Makes it under a name that no other file has: where one is there, a planted link say, it is left alone.
+    /// Creates it under an unused name: an existing file, say a planted link, is left alone.
     fn create(target: &Path) -> io::Result<Self> {
         loop {
             let path = temporary_path(target, NEXT.fetch_add(1, Ordering::Relaxed));
@@ -91,7 +91,7 @@ impl Write for Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         if !self.kept {
-            // The error in hand says what the matter is; the next run in this directory tries again.
+            // The first error explains the failure; the next run in this directory tries again.
             let _ = change(|| fs::remove_file(&self.path));
         }
     }
@@ -105,7 +105,7 @@ fn temporary_path(target: &Path, number: u32) -> PathBuf {
     target.with_file_name(format!(".{name}.{}.{number}.tmp", std::process::id()))
 }
 
-/// Whether `name` is that of a temporary file of `target`. Earlier versions wrote `.TARGET.tmp`.
+/// Whether `name` is a temporary file of `target`. Earlier versions wrote `.TARGET.tmp`.
 fn is_temporary(name: &str, target: &str) -> bool {
     let rest = name.strip_prefix('.').and_then(|rest| rest.strip_prefix(target));
     let numbers = rest.and_then(|rest| rest.strip_suffix(".tmp"));
@@ -115,13 +115,13 @@ fn is_temporary(name: &str, target: &str) -> bool {
     })
 }
 
-/// Removes the temporary files of `targets` that dead processes have left in a directory where nobody else writes them.
+/// Removes the temporary files of `targets` left by dead processes. Nobody else may be writing them in this directory.
 pub(super) fn remove_temporaries(directory: &Path, targets: &[&str]) {
     let Ok(entries) = fs::read_dir(directory) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
         if targets.iter().any(|target| is_temporary(&name.to_string_lossy(), target)) {
-            // One that stays is in nobody's way.
+            // A leftover does no harm.
             let _ = change(|| fs::remove_file(entry.path()));
         }
     }
@@ -129,11 +129,11 @@ pub(super) fn remove_temporaries(directory: &Path, targets: &[&str]) {
 
 /// Writes a file under a unique temporary name next to it, syncs it, renames it and syncs the directory.
 ///
-/// Whatever happens, `path` holds either its old content or all of the new. The temporary file is removed where `fill` or the
-/// system fails; one that a killed process leaves is removed by the next run in the directory ([`remove_temporaries`]).
+/// Whatever happens, `path` has either its old content or all of the new. The temporary file is removed if `fill` or the
+/// system fails; one left by a killed process is removed by the next run in the directory ([`remove_temporaries`]).
 ///
 /// # Errors
-/// Those of `fill`, and [`FileError`] where the system refuses.
+/// The errors of `fill`, and [`FileError`] from the system.
 pub(super) fn write_whole<E: From<FileError>>(
     path: &Path,
     fill: impl FnOnce(&mut dyn Write) -> Result<(), E>,
@@ -147,10 +147,10 @@ pub(super) fn write_whole<E: From<FileError>>(
     Ok(temporary.replace(path).map_err(failed)?)
 }
 
-/// Writes text to a file that is replaced as a whole: whatever happens, `path` holds either its old content or all of the new.
+/// Replaces a file with text, atomically: whatever happens, `path` has either its old content or all of the new.
 ///
 /// # Errors
-/// [`FileError`] where the system refuses.
+/// [`FileError`] if the file cannot be written.
 pub fn write_text(path: &Path, text: &str) -> Result<(), FileError> {
     write_whole(path, |writer| {
         writer.write_all(text.as_bytes()).map_err(|error| FileError::new("write", path, error))
@@ -166,7 +166,7 @@ pub(super) fn copy(from: &Path, to: &Path) -> Result<(), FileError> {
     })
 }
 
-/// Makes the rename itself durable, where the system and the file system have a way to.
+/// Makes the rename durable, where the system and the file system support it.
 fn sync_directory(path: &Path) -> io::Result<()> {
     if !cfg!(unix) {
         return Ok(());
@@ -174,7 +174,7 @@ fn sync_directory(path: &Path) -> io::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let synced = File::open(parent.unwrap_or(Path::new("."))).and_then(|directory| directory.sync_all());
     match synced {
-        // Some network and FUSE file systems do not sync directories; the file itself is whole there, too.
+        // Some network and FUSE file systems cannot sync directories; the file is complete anyway.
         Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
             Ok(())
         }
@@ -182,16 +182,16 @@ fn sync_directory(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Stops the changes of this thread at one of them.
+/// Injects a fault into one of this thread's changes.
 #[cfg(test)]
 pub(super) mod faults {
     use std::{cell::Cell, io};
 
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub enum Fault {
-        /// The change fails, as on a disk that is full for a moment; the process goes on and tidies up.
+        /// The change fails, as on a disk that is briefly full; the process goes on and cleans up.
         Fails,
-        /// The process is gone: neither this change nor any later one is made.
+        /// The process dies: neither this change nor any later one is made.
         Stops,
     }
 
@@ -200,13 +200,13 @@ pub(super) mod faults {
         static MADE: Cell<usize> = const { Cell::new(0) };
     }
 
-    /// Counts changes from 0 again, and plans a fault at one of them.
+    /// Resets the count of changes, and plans a fault at one of them.
     pub fn plan(fault: Option<(usize, Fault)>) {
         PLANNED.set(fault);
         MADE.set(0);
     }
 
-    /// How many changes there have been since the last plan.
+    /// The number of changes since the last plan.
     pub fn made() -> usize {
         MADE.get()
     }
@@ -310,7 +310,7 @@ mod tests {
         let (path, precious) = (folder.path().join("a.txt"), folder.path().join("precious"));
         fs::write(&precious, "precious").unwrap();
         let next = NEXT.load(Ordering::Relaxed);
-        // Other tests take numbers meanwhile.
+        // Other tests take numbers concurrently.
         let links: Vec<PathBuf> = (next..next + 200).map(|number| temporary_path(&path, number)).collect();
         for link in &links {
             std::os::unix::fs::symlink(&precious, link).unwrap();
@@ -321,7 +321,7 @@ mod tests {
         assert!(links.iter().all(|link| link.is_symlink()) && !path.is_symlink());
     }
 
-    /// Files cannot be made in /proc, not even by root.
+    /// Not even root can create files in /proc.
     #[cfg(target_os = "linux")]
     #[test]
     fn a_place_that_refuses_is_named() {

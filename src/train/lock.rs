@@ -1,4 +1,4 @@
-//! The lock of a run directory: one run at a time writes there.
+//! The lock of a run directory: only one run at a time writes there.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -11,34 +11,34 @@ use super::{
     report::RunError,
 };
 
-/// The file that is locked; it holds the number of the process.
+/// The locked file; it contains the process ID.
 const NAME: &str = ".lock";
 
-/// How often a lock file that another run has just removed is made again.
+/// How often a lock file that another run has just removed is created again.
 const TRIES: usize = 100;
 
-/// A locked directory. The lock ends with this value or with the process, however that ends; the file of a killed
-/// process stays, and is locked and removed by the next run.
+/// A locked directory. The lock ends with this value or with the process, however that ends. A killed process leaves the
+/// file behind; the next run locks and removes it.
 #[derive(Debug)]
 pub(super) struct Lock {
     path: PathBuf,
-    /// Closing it ends the lock.
+    /// Closing the file releases the lock.
     file: File,
 }
 
 impl Lock {
     /// Locks a directory.
     ///
-    /// A file system without locks is used without.
+    /// On a file system without locks there is no lock.
     ///
     /// # Errors
-    /// [`RunError::Locked`] where another run has it, [`FileError`] where the system refuses or the lock file is no run's.
+    /// [`RunError::Locked`] if another run has the lock, [`FileError`] from the system or if the file is not a run's lock.
     pub fn take(directory: &Path) -> Result<Self, RunError> {
         let path = directory.join(NAME);
         let failed = |error| FileError::new("lock", &path, error);
         let foreign = || failed(io::Error::new(io::ErrorKind::AlreadyExists, "it is not the lock of a run"));
         for _ in 0..TRIES {
-            // What a link leads to is not a run's to write to.
+            // Never write through a link.
             if fs::symlink_metadata(&path).is_ok_and(|found| !found.is_file()) {
                 return Err(foreign().into());
             }
@@ -53,7 +53,7 @@ impl Lock {
                 Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
                 Err(TryLockError::Error(error)) => return Err(failed(error).into()),
             }
-            // A run that ended after this file was opened has removed it: this lock would keep nobody out.
+            // A run that ended after this file was opened has removed it: this lock would exclude nobody.
             if !is_at(&file, &path) {
                 continue;
             }
@@ -62,10 +62,10 @@ impl Lock {
             change(|| lock.record()).map_err(failed)?;
             return Ok(lock);
         }
-        Err(failed(io::Error::other("other runs make and remove it all the time")).into())
+        Err(failed(io::Error::other("other runs keep creating and removing it")).into())
     }
 
-    /// Writes down which process has it.
+    /// Records the process ID.
     fn record(&mut self) -> io::Result<()> {
         let number = std::process::id().to_string();
         self.file.rewind()?;
@@ -76,15 +76,16 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Before the lock ends, so that no later run's file is meant. Elsewhere `is_at` cannot tell that it is gone.
+        // Before the lock is released, so that a later run's file is not removed. Other systems keep the file, because their
+        // `is_at` cannot detect that it is gone.
         if cfg!(unix) {
-            // One that stays is taken by the next run.
+            // The next run takes over a leftover file.
             let _ = change(|| fs::remove_file(&self.path));
         }
     }
 }
 
-/// The process that is recorded in a lock file; an error where the file holds something else.
+/// The process recorded in a lock file; an error if the file contains anything else.
 fn process(file: &mut File) -> io::Result<Option<u32>> {
     let mut text = String::new();
     file.take(64).read_to_string(&mut text)?;
@@ -95,7 +96,7 @@ fn process(file: &mut File) -> io::Result<Option<u32>> {
     }
 }
 
-/// Whether the open file is still the one of that name.
+/// Whether the open file is still the one at `path`.
 #[cfg(unix)]
 fn is_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -104,7 +105,7 @@ fn is_at(file: &File, path: &Path) -> bool {
     open == named
 }
 
-/// Files that are open are not removed here.
+/// Open files are not removed on this system.
 #[cfg(not(unix))]
 fn is_at(_: &File, _: &Path) -> bool {
     true
@@ -116,7 +117,7 @@ mod tests {
 
     use super::*;
 
-    /// Locks that come and go with their files: one holds it at a time, and each gets its turn.
+    /// Locks whose files are created and removed: one thread has the lock at a time, and each gets its turn.
     #[test]
     fn one_of_many_has_the_lock() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Training steps to be measured: those of a run, without its files.
+//! Training steps for measurements: those of a run, but without its files.
 
 use std::{
     ops::Range,
@@ -20,24 +20,24 @@ use crate::{
 /// The parts of a training step, in order.
 pub const PHASES: [Phase; 3] = [Phase::Forward, Phase::Backward, Phase::Update];
 
-/// Takes the training steps of a run one after the other: its weights, its batches, its order, no file.
+/// Runs the training steps of a run in sequence, with its weights, batches and order, but writes no files.
 pub struct Measure {
     session: Session,
     config: TrainConfig,
     schedule: Schedule,
     loader: Loader,
     batches: Batches,
-    /// What the epochs before this one have waited for batches.
+    /// The time that earlier epochs waited for batches.
     waited: Duration,
     epoch: u32,
     step: u64,
 }
 
 impl Measure {
-    /// The run of `config`, with its first weights on the device.
+    /// The run of `config`, with its initial weights on the device.
     ///
     /// # Errors
-    /// [`TrainError`] where the data and the batch do not fit, or the device fails.
+    /// [`TrainError`] if the data or the batch do not fit, or the device fails.
     pub fn new(mut session: Session, config: TrainConfig, data: &DataSets) -> Result<Self, TrainError> {
         let [loader, _] = loaders(&config, data)?;
         session.initialize(config.seed)?;
@@ -51,17 +51,17 @@ impl Measure {
         self.session.executor().program()
     }
 
-    /// The executor, to ask what it has and how it measures.
+    /// The executor, for its kernels, memory and clock.
     pub fn executor(&self) -> &dyn Executor {
         self.session.executor()
     }
 
-    /// How long all steps so far have waited for batches that were not made yet.
+    /// The time that all steps so far have waited for batches.
     pub fn waited(&self) -> Duration {
         self.waited + self.batches.waited()
     }
 
-    /// Queues the next training step, as a run does: waits only where the device is too far behind.
+    /// Queues the next training step, as a run does: waits only if too many are in flight.
     ///
     /// # Errors
     /// [`TrainError`].
@@ -78,7 +78,7 @@ impl Measure {
         Ok(self.session.executor_mut().wait()?)
     }
 
-    /// The mean loss of the last step's images; waits for it.
+    /// Waits for the mean loss of the last step's images.
     ///
     /// # Errors
     /// [`TrainError`].
@@ -86,7 +86,7 @@ impl Measure {
         self.session.batch_loss()
     }
 
-    /// Takes the next training step and waits for each of its [`PHASES`]: seconds of each.
+    /// Runs the next training step and waits after each of its [`PHASES`]; returns the seconds of each.
     ///
     /// # Errors
     /// [`TrainError`].
@@ -111,7 +111,7 @@ impl Measure {
         Ok(seconds)
     }
 
-    /// Takes the next training step, each dispatch timed by itself.
+    /// Runs the next training step and times each dispatch.
     ///
     /// # Errors
     /// [`TrainError`].
@@ -134,7 +134,7 @@ impl Measure {
         Ok(())
     }
 
-    /// The next batch, of the next epoch where this one is over.
+    /// The next batch, from the next epoch if this one is over.
     fn next(&mut self) -> Result<Batch, TrainError> {
         loop {
             if let Some(batch) = self.batches.next() {

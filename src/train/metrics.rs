@@ -1,4 +1,4 @@
-//! What a run measures: sums while it goes, a row when an epoch is over.
+//! The metrics of a run: sums during an epoch, a row at its end.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ pub struct Sums {
 }
 
 impl Sums {
-    /// Adds what the device summed, `[loss, correct, images, 0]`.
+    /// Adds the device's sums, `[loss, correct, images, 0]`.
     pub fn add(&mut self, device: [f32; 4]) {
         self.loss += f64::from(device[0]);
         self.correct += device[1] as u64;
@@ -39,7 +39,7 @@ pub struct Row {
     pub epoch: u32,
     /// Optimiser steps so far.
     pub step: u64,
-    /// Mean loss over the epoch's training images, each as it was when it came up.
+    /// Mean loss over the epoch's training images, each with the weights of its step.
     pub train_loss: f64,
     /// Accuracy likewise.
     pub train_accuracy: f64,
@@ -49,9 +49,9 @@ pub struct Row {
     pub test_accuracy: f64,
     /// The learning rate of the epoch's last step.
     pub learning_rate: f64,
-    /// Training images per second, evaluation not counted.
+    /// Training images per second, excluding evaluation.
     pub images_per_second: f64,
-    /// Seconds since the start of the run, interruptions not counted.
+    /// Seconds since the start of the run, without interruptions.
     pub seconds: f64,
 }
 
@@ -84,7 +84,7 @@ pub fn best(rows: &[Row]) -> Option<&Row> {
     rows.iter().reduce(|best, row| if row.test_accuracy > best.test_accuracy { row } else { best })
 }
 
-/// Epochs since the one of [`best`]: by how much the test accuracy has failed to rise.
+/// Epochs since [`best`], without a higher test accuracy.
 pub fn stale_epochs(rows: &[Row]) -> u32 {
     best(rows).zip(rows.last()).map_or(0, |(best, last)| last.epoch - best.epoch)
 }

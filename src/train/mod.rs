@@ -1,9 +1,9 @@
 //! Training: configuration, the loop, schedules, metrics, weights and checkpoints, the run directory.
 //!
-//! A [`TrainConfig`] says all that a run needs besides the device. The caller builds the network from
-//! [`TrainConfig::vgg`], lowers it with [`TrainConfig::settings`], opens an executor for the program, makes a
-//! [`RunDirectory`] and hands all of it to a [`Trainer`]. [`Session`] evaluates and predicts with [`Weights`] from a
-//! file. Nothing here prints: an [`Observer`] hears [`Event`]s.
+//! A [`TrainConfig`] describes a run completely, except for the device. The caller builds the network from
+//! [`TrainConfig::vgg`], lowers it with [`TrainConfig::settings`], opens an executor for the program, creates a
+//! [`RunDirectory`] and passes all of these to a [`Trainer`]. [`Session`] evaluates and predicts with [`Weights`] from
+//! a file. Nothing here prints: an [`Observer`] receives [`Event`]s.
 
 mod checkpoint;
 mod config;

@@ -1,4 +1,4 @@
-//! First weights from a file, fitted to the network that is to be trained.
+//! Initial weights from a file, adapted to the network to be trained.
 
 use std::path::Path;
 
@@ -12,38 +12,38 @@ use crate::{
     model::{Layout, Network, Parameter},
 };
 
-/// How a parameter comes to its first values.
+/// The source of a parameter's initial values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fit {
-    /// The file's.
+    /// The file's values.
     Same,
-    /// The first convolution of a network for colour: the file's, summed over red, green and blue, which is what an
-    /// image with three equal channels would get.
+    /// The file's first convolution, summed over red, green and blue: the same result as for an image with three equal
+    /// channels.
     Summed,
-    /// The seed's: the file's classes are others.
+    /// Reinitialised from the seed, because the number of classes differs.
     New,
 }
 
-/// Checked weights of a file to begin a training with. Depth, width and hidden features are the network's.
+/// Checked weights from a file, to start training from. Depth, width and hidden features match the network's.
 #[derive(Debug)]
 pub struct Pretrained {
     file: TensorFile,
-    /// What the names of the weights that are taken begin with.
+    /// The name prefix of the weights that are read.
     prefix: &'static str,
     fits: Vec<Fit>,
-    /// What the file's network was trained with: its metadata's, else the usual one for its channels; where its first
-    /// convolution is summed over three channels, their mean.
-    /// [`TrainConfig::normalized`](super::TrainConfig::normalized) gives it to the data.
+    /// The normalisation that the file's network was trained with: from its metadata, else the usual one for its number of
+    /// channels. If the first convolution is summed over three channels, this is averaged over them.
+    /// [`TrainConfig::normalized`](super::TrainConfig::normalized) applies it to the data.
     pub normalization: Normalization,
-    /// What does not come from the file as it is, in words.
+    /// A sentence for each parameter that differs from the file's.
     pub notes: Vec<String>,
 }
 
 impl Pretrained {
-    /// Reads torchvision's or timm's weights, or a run's, for `network`: of a checkpoint the average, where it has one.
+    /// Reads torchvision's or timm's weights, or a run's, for `network`; from a checkpoint the average, if it has one.
     ///
-    /// Weights for three channels serve a network for one, and the last layer begins anew where the classes are others in
-    /// number.
+    /// Weights for three channels are summed for a network with one channel, and the last layer is reinitialised if the
+    /// number of classes differs.
     ///
     /// # Errors
     /// [`WeightsError`] with every difference between the file and the network.
@@ -67,11 +67,11 @@ impl Pretrained {
             .collect();
         let mut notes = Vec::new();
         if fits.contains(&Fit::Summed) {
-            notes.push("the first convolution is the file's, summed over its 3 channels".to_owned());
+            notes.push("the file's first convolution is summed over its 3 channels".to_owned());
         }
         if let (Fit::New, Some(&[classes, _])) = (fits[head], file.shape(&named(&network.parameters[head]))) {
             notes.push(format!(
-                "the last layer begins anew: the file's is for {classes} classes, the data have {}",
+                "the last layer is reinitialised: the file has {classes} classes, the data have {}",
                 network.config.classes
             ));
         }
@@ -105,7 +105,7 @@ impl Pretrained {
         Ok(Self { file, prefix, fits, normalization, notes })
     }
 
-    /// The first values of the network's parameter of an index in disk order; where they are not the file's, the seed's.
+    /// The initial values of a parameter of the network in disk order: the file's, else the seed's.
     pub(super) fn values(&self, index: usize, parameter: &Parameter, seed: u64) -> Vec<f32> {
         let name = format!("{}{}", self.prefix, parameter.name);
         match self.fits[index] {

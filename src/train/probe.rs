@@ -1,4 +1,4 @@
-//! What a network's layers do with a batch: dead ReLUs, running statistics.
+//! Layer statistics over a batch: dead ReLUs, running statistics.
 
 use half::f16;
 use serde::{Deserialize, Serialize};
@@ -35,7 +35,7 @@ struct Convolution {
     output: TensorId,
     /// Running mean, running variance, and the vectors of [`crate::ops::BatchNormAffine`].
     norm: Option<[TensorId; 3]>,
-    /// The step behind which all of it is computed and nothing yet overwritten.
+    /// The step after which all of its output is computed and none is overwritten yet.
     last: usize,
 }
 
@@ -51,7 +51,7 @@ fn convolutions(program: &Program) -> Vec<Convolution> {
             Op::ConvForward(_) => {
                 let output = tensor("output").expect("a convolution has one");
                 match found.last_mut().filter(|convolution| convolution.output == output) {
-                    // Another slice of its images.
+                    // Another slice of the batch.
                     Some(convolution) => convolution.last = index,
                     None => found.push(Convolution {
                         layer: layer_of(&step.label).to_owned(),
@@ -82,7 +82,7 @@ fn layer_of(label: &str) -> &str {
     label.split('.').next().unwrap_or(label)
 }
 
-/// Runs an evaluation of the batch that was uploaded last, and looks at the first `images` of it behind each
+/// Evaluates the batch that was uploaded last, and computes the statistics of its first `images` images after each
 /// convolution.
 pub(super) fn probe(
     executor: &mut dyn Executor,

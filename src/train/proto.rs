@@ -1,4 +1,4 @@
-//! As much of protobuf's encoding as ONNX and TensorBoard files need.
+//! The subset of protobuf's encoding that ONNX and TensorBoard files need.
 //!
 //! # Source
 //! protobuf.dev: "Encoding"; the field numbers are those of each format.
@@ -7,7 +7,7 @@
 #[derive(Debug, Default)]
 pub(super) struct Message(Vec<u8>);
 
-/// What kind of value follows a field's number.
+/// The type of value after a field's number.
 enum Wire {
     Varint = 0,
     Fixed64 = 1,
@@ -50,7 +50,7 @@ impl Message {
         self
     }
 
-    /// The number and the length of a field whose bytes follow.
+    /// Writes the number and the length of a field; its bytes follow.
     pub fn announce(mut self, field: u32, length: usize) -> Self {
         self.tag(field, Wire::Bytes);
         self.push_varint(length as u64);

@@ -15,7 +15,7 @@ use super::{
     metrics::{Row, to_csv},
 };
 
-/// The first line of a `config.toml` of ours.
+/// The first line of every `config.toml` that a run writes.
 const MARK: &str = "# Written by vgg train: all that was resolved for this run.";
 
 const CONFIG: &str = "config.toml";
@@ -31,23 +31,23 @@ pub enum RunError {
     /// The system refuses.
     #[error(transparent)]
     File(#[from] FileError),
-    /// There is a file of this name.
+    /// The path is a file.
     #[error("output directory {path} is a file; give another --output-dir")]
     IsAFile {
         /// The file.
         path: PathBuf,
     },
-    /// Another run's results are there.
+    /// The directory contains another run.
     #[error(
         "{path} holds another run ({file}); go on with it by --resume {path}, or give another --output-dir"
     )]
     Taken {
         /// The directory.
         path: PathBuf,
-        /// What was found.
+        /// A file of that run.
         file: &'static str,
     },
-    /// The best weights of a run are there, but not its checkpoint.
+    /// The directory contains the best weights of a run, but not its checkpoint.
     #[error(
         "{path} holds the best weights of a run ({BEST}) without its checkpoint; give another --output-dir, or move them away"
     )]
@@ -55,7 +55,7 @@ pub enum RunError {
         /// The directory.
         path: PathBuf,
     },
-    /// Another run has the lock.
+    /// Another run has locked the directory.
     #[error(
         "another run{} is writing to {path}; wait for it to end or stop it, or give another --output-dir",
         .process.map_or(String::new(), |process| format!(" (process {process})"))
@@ -63,48 +63,48 @@ pub enum RunError {
     Locked {
         /// The directory.
         path: PathBuf,
-        /// The other run's process, where it is known.
+        /// The other run's process, if known.
         process: Option<u32>,
     },
-    /// Another comparison's results are there.
+    /// The directory contains another comparison.
     #[error("{path} holds another comparison (compare.md); give another --output-dir")]
     Compared {
         /// The directory.
         path: PathBuf,
     },
-    /// A `config.toml` that no run has written.
-    #[error("{path} holds a config.toml that is not a run's; give another --output-dir")]
+    /// The directory contains a `config.toml` that no run has written.
+    #[error("{path} holds a config.toml that vgg train did not write; give another --output-dir")]
     Foreign {
         /// The directory.
         path: PathBuf,
     },
-    /// There is no checkpoint to resume.
+    /// No checkpoint to resume.
     #[error("there is no checkpoint to resume in {path}: {why}")]
     NoCheckpoint {
         /// The directory.
         path: PathBuf,
-        /// What there is, and what to do with it.
+        /// What the directory contains, and what to do with it.
         why: String,
     },
 }
 
-/// A directory that holds a run: `config.toml`, `metrics.csv`, `curves.svg`, `report.html`,
-/// `checkpoint.safetensors`, `best.safetensors`. Every file in it is whole at all times, and one run at a time writes there.
+/// The directory of a run: `config.toml`, `metrics.csv`, `curves.svg`, `report.html`, `checkpoint.safetensors`,
+/// `best.safetensors`. Every file in it is complete at all times, and only one run at a time writes there.
 #[derive(Debug)]
 pub struct RunDirectory {
     path: PathBuf,
-    /// `None` until [`RunDirectory::take_over`] where a run is resumed into another directory.
+    /// `None` until [`RunDirectory::take_over`] if a run is resumed into another directory.
     lock: Option<Lock>,
-    /// The directory of the checkpoint, where the run goes on in another.
+    /// The directory of the checkpoint, if the run continues in another one.
     from: Option<PathBuf>,
 }
 
 impl RunDirectory {
-    /// Makes and locks the directory of a new run and writes its `config.toml`, so that a place that cannot be written to
-    /// is an error before anything is trained.
+    /// Creates and locks the directory of a new run and writes its `config.toml`, so that a directory that cannot be written
+    /// to is an error before anything is trained.
     ///
-    /// Without `output_dir` it is a fresh `runs/<recipe>`, or `runs/<recipe>-2` and so on. A directory
-    /// that the user named may exist, but must not hold a run, other than one that was stopped before its first checkpoint.
+    /// Without `output_dir` it is a new `runs/<recipe>`, `runs/<recipe>-2` and so on. A directory named by the user may
+    /// exist, but must not contain a run, except one that was stopped before its first checkpoint.
     ///
     /// # Errors
     /// [`RunError`].
@@ -118,13 +118,13 @@ impl RunDirectory {
         Ok(directory)
     }
 
-    /// The directory in which a resumed run goes on, and the checkpoint: that of the directory `from`, or the file itself.
+    /// The directory in which a resumed run continues, and its checkpoint: the one in the directory `from`, or the file `from`.
     ///
-    /// The run goes on where its checkpoint is, and that directory is locked; or in `output_dir`, which is locked and written
-    /// to when the trainer has checked and restored the checkpoint.
+    /// The run continues in the checkpoint's directory, which is locked now; or in `output_dir`, which is locked and written
+    /// once the trainer has checked and restored the checkpoint.
     ///
     /// # Errors
-    /// [`RunError`]; [`RunError::NoCheckpoint`] says what to do with a run that was stopped before its first.
+    /// [`RunError`]; [`RunError::NoCheckpoint`] says what to do with a run that was stopped before its first checkpoint.
     pub fn resume(from: &Path, output_dir: Option<&Path>) -> Result<(Self, PathBuf), RunError> {
         let checkpoint = if from.is_dir() { from.join(CHECKPOINT) } else { from.to_owned() };
         let own = checkpoint.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -146,7 +146,7 @@ impl RunDirectory {
                 Self { path: other.to_owned(), lock: None, from: Some(own.to_owned()) }
             }
             None => {
-                // A file that is not there names no directory either.
+                // A missing file has no run directory either.
                 if !from.is_dir() {
                     found(&checkpoint)?;
                 }
@@ -159,8 +159,8 @@ impl RunDirectory {
         Ok((directory, checkpoint))
     }
 
-    /// Begins with a resumed run, which has been checked: locks another directory than the checkpoint's and copies the best
-    /// weights there, and writes `config.toml`. Says whether the directory still needs a checkpoint.
+    /// Starts a checked, resumed run: writes `config.toml`, and if the directory is not the checkpoint's, locks it and copies
+    /// the best weights there. Returns whether the directory still needs a checkpoint.
     ///
     /// # Errors
     /// [`RunError`].
@@ -176,7 +176,7 @@ impl RunDirectory {
         Ok(true)
     }
 
-    /// Its path.
+    /// The path.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -195,17 +195,17 @@ impl RunDirectory {
         write_text(&self.path.join(CONFIG), &format!("{MARK}\n{}", config.to_toml()))
     }
 
-    /// Writes `report.html`; gives its path.
+    /// Writes `report.html`; returns its path.
     ///
     /// # Errors
-    /// [`FileError`] where the system refuses.
+    /// [`FileError`] if the file cannot be written.
     pub fn write_report(&self, html: &str) -> Result<PathBuf, FileError> {
         let path = self.path.join(REPORT);
         write_text(&path, html)?;
         Ok(path)
     }
 
-    /// Whether a run has been at work here before.
+    /// Whether the directory contains a run.
     pub(super) fn holds_run(&self) -> bool {
         self.from.is_none() && matches!(owner(&self.path), Owner::Run)
     }
@@ -217,7 +217,7 @@ impl RunDirectory {
     }
 }
 
-/// Makes the directory of a comparison: a fresh `runs/compare`, or the one that the user named, which must hold none.
+/// Creates the directory of a comparison: a new `runs/compare`, or the one named by the user, which must not contain one.
 ///
 /// # Errors
 /// [`RunError`].
@@ -230,12 +230,12 @@ pub fn comparison_directory(named: Option<&Path>) -> Result<PathBuf, RunError> {
     }
 }
 
-/// Makes the first of `name`, `name-2`, `name-3` that is not there.
+/// Creates the first of `name`, `name-2`, `name-3`, ... that does not exist.
 fn fresh(runs: &Path, name: &str) -> Result<PathBuf, RunError> {
     make_all(runs)?;
     let names = std::iter::once(name.to_owned()).chain((2..).map(|n: u32| format!("{name}-{n}")));
     for path in names.map(|name| runs.join(name)) {
-        // Making it is the test: two runs that start together get two directories.
+        // Creating it is the test: two runs that start at the same time get two directories.
         match change(|| fs::create_dir(&path)) {
             Ok(()) => return Ok(path),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -248,14 +248,14 @@ fn fresh(runs: &Path, name: &str) -> Result<PathBuf, RunError> {
 /// The files of a run.
 const FILES: [&str; 6] = [CONFIG, METRICS, CURVES, REPORT, CHECKPOINT, BEST];
 
-/// Makes and locks a directory for a run that begins, and removes what one left there that was stopped before its first
+/// Creates and locks a directory for a new run, and removes the files of a run that was stopped there before its first
 /// checkpoint.
 fn claim(path: &Path) -> Result<Lock, RunError> {
     make_all(path)?;
     let lock = Lock::take(path)?;
     free(path)?;
     remove_temporaries(path, &FILES);
-    // The best weights last: beside metrics they would be a result.
+    // The best weights last: as long as metrics are there, they would count as a result.
     for file in [METRICS, CURVES, REPORT, BEST].map(|name| path.join(name)) {
         match change(|| fs::remove_file(&file)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -267,7 +267,7 @@ fn claim(path: &Path) -> Result<Lock, RunError> {
     Ok(lock)
 }
 
-/// Whose the `config.toml` of a directory is.
+/// Who wrote the `config.toml` of a directory.
 enum Owner {
     Nobody,
     Run,
@@ -282,11 +282,11 @@ fn owner(path: &Path) -> Owner {
     }
 }
 
-/// Refuses a directory that holds a run, or what remains of one.
+/// Refuses a directory that contains a run or the remains of one.
 ///
-/// A run writes `config.toml`, then for each epoch `best.safetensors` where it is the best, `checkpoint.safetensors`,
-/// `metrics.csv` and `curves.svg`. So without a checkpoint and metrics it was stopped before the first, and a new run may
-/// take the directory; with metrics, somebody has taken the checkpoint away, and the best weights are a result.
+/// A run writes `config.toml`, then for each epoch `best.safetensors` if it is the best, `checkpoint.safetensors`,
+/// `metrics.csv` and `curves.svg`. So without checkpoint and metrics it was stopped before its first checkpoint, and a new
+/// run may take the directory; with metrics, somebody has removed the checkpoint, and the best weights are a result.
 fn free(path: &Path) -> Result<(), RunError> {
     if path.is_file() {
         return Err(RunError::IsAFile { path: path.to_owned() });

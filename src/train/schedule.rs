@@ -6,9 +6,9 @@ use super::config::{LrScheduler, TrainConfig};
 
 /// The learning rate of every step of a run.
 ///
-/// Over the first `w = lr_warmup_epochs * steps_per_epoch` steps (rounded) the rate rises linearly, step `t` (from 1)
-/// having `t / (w + 1)` of it. `constant`, `step` and `multistep` are multiplied by that rise; `cosine` begins behind it and ends
-/// with the last epoch, whatever `--steps` says.
+/// Over the first `w = lr_warmup_epochs * steps_per_epoch` steps (rounded) the rate rises linearly: step `t` (from 1) has
+/// the factor `t / (w + 1)`. `constant`, `step` and `multistep` are multiplied by that factor; `cosine` starts after the
+/// warm-up and ends with the last epoch, whatever `--steps` says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Schedule {
     kind: LrScheduler,
@@ -22,7 +22,7 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// The schedule of a configuration, given how many steps an epoch has.
+    /// The schedule of a configuration.
     pub fn new(config: &TrainConfig, steps_per_epoch: u64) -> Self {
         Self {
             kind: config.lr_scheduler,
@@ -64,7 +64,7 @@ mod tests {
         let schedule = Schedule::new(config, steps_per_epoch);
         for (index, expected) in expected.iter().enumerate() {
             let rate = schedule.rate(index as u64 + 1);
-            // PyTorch computes cosine recursively, a few roundings each step; the rates here are below 1e-2.
+            // PyTorch computes the cosine recursively, with a few roundings per step; the rates here are below 1e-2.
             let error = (rate - expected).abs();
             assert!(error <= 1e-15, "step {}: {rate}, expected {expected}", index + 1);
         }
@@ -73,7 +73,7 @@ mod tests {
     // The expected values are those of PyTorch 2.15, printed before each `optimizer.step(); scheduler.step()`:
     //     optimizer = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))], lr=1e-3)
 
-    /// `StepLR(optimizer, 2, 0.1)`, one step an epoch.
+    /// `StepLR(optimizer, 2, 0.1)`, one step per epoch.
     #[test]
     fn step_is_pytorchs() {
         let config = TrainConfig { lr_scheduler: LrScheduler::Step, ..TrainConfig::default() };

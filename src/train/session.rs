@@ -1,4 +1,4 @@
-//! A network on a device: parameters up and down, evaluation, prediction.
+//! A network on a device: transfer of parameters, evaluation, prediction.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -17,10 +17,10 @@ use crate::{
     program::{Executor, ExecutorError, Explained, Inputs, Lowered, ParameterTensors, Pass, TensorId},
 };
 
-/// Steps between two requests for the device's sums.
+/// Steps between two readings of the device's sums.
 pub(super) const STEPS_PER_READING: usize = 10;
 
-/// Answers that may be on their way at a time.
+/// The maximum number of pending readings.
 const IN_FLIGHT: usize = 3;
 
 /// A network on a device.
@@ -31,7 +31,7 @@ pub struct Session {
     loss_scale: Option<TensorId>,
     explained: Option<Explained>,
     network: Network,
-    /// The file that the weights were loaded from, for errors; `None` once they are trained.
+    /// The file that the weights were loaded from, for errors; `None` after training.
     pub(super) file: Option<String>,
 }
 
@@ -44,7 +44,7 @@ pub struct Evaluation {
     pub top5: u64,
     /// `confusion[label][answer]` counts images.
     pub confusion: Vec<Vec<u64>>,
-    /// The [`Evaluation::HARD`] images of the highest loss, the worst first.
+    /// The [`Evaluation::HARD`] images with the highest loss, the worst first.
     pub hardest: Vec<Hard>,
 }
 
@@ -55,16 +55,16 @@ pub struct Hard {
     pub image: usize,
     /// Its class.
     pub label: usize,
-    /// What the network says.
+    /// The network's answer.
     pub answer: usize,
-    /// The probability that the network gives to its answer.
+    /// The probability of the answer.
     pub probability: f32,
     /// The loss.
     pub loss: f32,
 }
 
 impl Evaluation {
-    /// How many of the images of the highest loss are kept.
+    /// How many of the images with the highest loss are kept.
     pub const HARD: usize = 25;
 
     /// Mean loss.
@@ -77,14 +77,14 @@ impl Evaluation {
         self.sums.accuracy()
     }
 
-    /// Fraction of images whose class is among the five most probable; `None` where there are no more than five.
+    /// Fraction of images whose class is among the five most probable; `None` with five classes or fewer.
     pub fn top5_accuracy(&self) -> Option<f64> {
         (self.confusion.len() > 5).then(|| self.top5 as f64 / self.sums.images as f64)
     }
 }
 
 impl Session {
-    /// Takes the executor of a lowered network. Its parameters hold nothing yet.
+    /// A session with the executor of a lowered network. Its parameters are not initialised yet.
     pub fn new(executor: Box<dyn Executor>, lowered: &Lowered, network: Network) -> Self {
         Self {
             executor,
@@ -102,17 +102,17 @@ impl Session {
         &self.network
     }
 
-    /// The executor, to ask what it has allocated.
+    /// The executor, for its allocations.
     pub fn executor(&self) -> &dyn Executor {
         &*self.executor
     }
 
-    /// Images a step.
+    /// Images per step.
     pub fn batch_size(&self) -> usize {
         self.executor.program().tensor(self.inputs.labels).shape.elements()
     }
 
-    /// Gives every parameter its first value and clears the optimiser's memory.
+    /// Initialises every parameter and clears the optimiser state.
     ///
     /// # Errors
     /// [`TrainError::Executor`].
@@ -120,7 +120,7 @@ impl Session {
         self.begin(|index, parameter| parameter.initial(seed, index))
     }
 
-    /// Takes the first values of a file, and those of the seed where the file has none; clears the optimiser's memory.
+    /// Initialises the parameters from a file, or from the seed where the file has none, and clears the optimiser state.
     ///
     /// # Errors
     /// [`TrainError::Executor`].
@@ -128,7 +128,7 @@ impl Session {
         self.begin(|index, parameter| pretrained.values(index, parameter, seed))
     }
 
-    /// Takes a file's weights and clears the optimiser's memory.
+    /// Loads a file's weights and clears the optimiser state.
     ///
     /// # Errors
     /// As [`Weights::fits`]; [`TrainError::Executor`].
@@ -142,7 +142,7 @@ impl Session {
     fn begin(&mut self, values: impl Fn(usize, &Parameter) -> Vec<f32>) -> Result<(), TrainError> {
         self.file = None;
         for index in 0..self.tensors.len() {
-            // The device clears while the host draws or reads.
+            // The device clears while the host draws or reads the values.
             for &tensor in &self.tensors[index].state {
                 self.executor.clear(tensor)?;
             }
@@ -155,10 +155,10 @@ impl Session {
         self.set_loss_scale(LossScale::initial())
     }
 
-    /// Takes a checkpoint's weights and optimiser state.
+    /// Restores a checkpoint's weights and optimiser state.
     pub(super) fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), TrainError> {
         self.load(&checkpoint.weights)?;
-        // Training changes them.
+        // Training changes the weights.
         self.file = None;
         for index in 0..self.tensors.len() {
             for (place, values) in checkpoint.state(index).iter().enumerate() {
@@ -171,7 +171,7 @@ impl Session {
         checkpoint.loss_scale().map_or(Ok(()), |state| self.set_loss_scale(state))
     }
 
-    /// The values of a parameter as they are on the device, in disk order.
+    /// The device's current values of a parameter, in disk order.
     ///
     /// # Errors
     /// [`TrainError::Executor`].
@@ -181,11 +181,11 @@ impl Session {
 
     /// Loss, accuracy and confusion matrix over the images of an evaluation loader.
     ///
-    /// `progress` hears of every batch: how many are done, of how many.
+    /// `progress` is called after every batch with the number of finished batches and the total.
     ///
     /// # Errors
     /// [`TrainError::Loader`], [`TrainError::Executor`]; [`TrainError::NotFinite`] for the first image whose loss or
-    /// probabilities are no numbers.
+    /// probabilities are NaN or infinite.
     pub fn evaluate(
         &mut self,
         loader: &Loader,
@@ -222,7 +222,7 @@ impl Session {
         };
         let batches = loader.epoch(0, 0)?;
         let of = batches.len();
-        // One batch is asked for before the answer of the one before it is waited for.
+        // Each batch is queued before waiting for the answer to the previous one.
         let mut waiting: Option<Batch> = None;
         for (done, batch) in batches.enumerate() {
             let batch = batch?;
@@ -232,7 +232,7 @@ impl Session {
             if let Some(before) = waiting.replace(batch)
                 && let Err(error) = count(&before, &self.answer()?, &self.answer()?)
             {
-                // No later request is to find this one's answers.
+                // Later requests must not receive these answers.
                 while self.executor.collect(true)?.is_some() {}
                 return Err(error);
             }
@@ -244,7 +244,7 @@ impl Session {
         Ok(Evaluation { sums, top5, confusion, hardest })
     }
 
-    /// As [`Session::evaluate`], but only the device's sums; `None` where `stop` ended it.
+    /// As [`Session::evaluate`], but only the device's sums; `None` if `stop` was set.
     pub(super) fn test(
         &mut self,
         loader: &Loader,
@@ -273,7 +273,7 @@ impl Session {
     /// The probabilities of each class for images `[count, H, W, C]` of the data set's size, `[count][classes]`.
     ///
     /// # Errors
-    /// [`TrainError::Executor`], also where the bytes are no whole number of images; [`TrainError::NotFinite`].
+    /// [`TrainError::Executor`], also if the bytes are not a whole number of images; [`TrainError::NotFinite`].
     pub fn predict(&mut self, images: &[u8]) -> Result<Vec<Vec<f32>>, TrainError> {
         let (batch, classes) = (self.batch_size(), self.network.config.classes);
         let program = self.executor.program();
@@ -299,7 +299,7 @@ impl Session {
         Ok(probs)
     }
 
-    /// Evaluates a batch and looks at its layers; `epoch` is what the rows say.
+    /// Evaluates a batch and computes its layer statistics; `epoch` is recorded in the rows.
     ///
     /// # Errors
     /// [`TrainError::Executor`].
@@ -309,7 +309,7 @@ impl Session {
         Ok(probe::probe(&mut *self.executor, activation, batch.valid, epoch)?)
     }
 
-    /// Uploads a batch and runs a pass over it; `control` is completed by the batch's own.
+    /// Uploads a batch and runs a pass over it; the batch fills in its part of `control`.
     pub(super) fn run_batch(
         &mut self,
         batch: &Batch,
@@ -320,7 +320,7 @@ impl Session {
         Ok(self.executor.run(pass)?)
     }
 
-    /// Uploads a batch; `control` is completed by the batch's own.
+    /// Uploads a batch, which fills in its part of `control`.
     pub(super) fn upload_batch(&mut self, batch: &Batch, control: Control) -> Result<(), TrainError> {
         let control = Control { valid: batch.valid as u32, ..control };
         self.executor.upload(self.inputs.control, bytemuck::bytes_of(&control))?;
@@ -330,23 +330,23 @@ impl Session {
         Ok(())
     }
 
-    /// The tensors of an explanation, where the program is one's.
+    /// The tensors of an explanation, if the program has them.
     pub(super) fn explained(&self) -> Option<Explained> {
         self.explained
     }
 
-    /// The executor, to run parts of a step and to measure them.
+    /// The executor, to run and measure parts of a step.
     pub(super) fn executor_mut(&mut self) -> &mut dyn Executor {
         &mut *self.executor
     }
 
-    /// The mean loss of the images of the last batch; waits for it.
+    /// Waits for the mean loss of the last batch.
     pub(super) fn batch_loss(&mut self) -> Result<f64, TrainError> {
         let losses = floats(&self.executor.read(self.inputs.loss)?);
         Ok(losses.iter().copied().map(f64::from).sum::<f64>() / losses.len() as f64)
     }
 
-    /// What the device has summed since it was last asked; waits for it and leaves it there.
+    /// Waits for the device's sums since the last reading, without clearing them.
     pub(super) fn metrics(&mut self) -> Result<[f32; 4], TrainError> {
         Ok(four(&self.executor.read(self.inputs.metrics)?))
     }
@@ -355,7 +355,7 @@ impl Session {
         Ok(self.executor.upload(self.inputs.metrics, bytemuck::bytes_of(&sums))?)
     }
 
-    /// Asks for the device's sums and clears them behind it; takes what has come of earlier ones.
+    /// Requests the device's sums, clears them afterwards, and collects the earlier sums that have arrived.
     pub(super) fn take_reading(&mut self, readings: &mut Readings) -> Result<(), TrainError> {
         self.executor.request(self.inputs.metrics)?;
         readings.in_flight += 1;
@@ -363,12 +363,12 @@ impl Session {
         self.collect(readings, IN_FLIGHT)
     }
 
-    /// Waits for all sums that were asked for.
+    /// Waits for all requested sums.
     pub(super) fn drain(&mut self, readings: &mut Readings) -> Result<(), TrainError> {
         self.collect(readings, 0)
     }
 
-    /// Takes what has come, waiting until at most `keep` are on their way.
+    /// Collects the sums that have arrived, and waits until at most `keep` are pending.
     fn collect(&mut self, readings: &mut Readings, keep: usize) -> Result<(), TrainError> {
         while readings.in_flight > 0 {
             let Some(bytes) = self.executor.collect(readings.in_flight > keep)? else { break };
@@ -383,7 +383,7 @@ impl Session {
         Ok(floats(&bytes.ok_or(TrainError::NoAnswer)?))
     }
 
-    /// The state of the loss's scaling as it is on the device; `None` without mixed precision.
+    /// The device's loss-scaling state; `None` without mixed precision.
     ///
     /// # Errors
     /// [`TrainError::Executor`].
@@ -392,7 +392,7 @@ impl Session {
         Ok(Some(bytemuck::pod_read_unaligned(&self.executor.read(tensor)?)))
     }
 
-    /// Replaces the state of the loss's scaling; does nothing without mixed precision.
+    /// Replaces the loss-scaling state; does nothing without mixed precision.
     ///
     /// # Errors
     /// [`TrainError::Executor`].
@@ -401,7 +401,7 @@ impl Session {
         if self.loss_scale.is_some() { self.put(Part::LossScale, &values) } else { Ok(()) }
     }
 
-    /// The tensor, and the parameter whose order on disk it has.
+    /// The tensor, and the parameter that determines its disk order.
     fn tensor(&self, part: Part) -> (TensorId, Option<&Parameter>) {
         let of = |index: usize| Some(&self.network.parameters[index]);
         match part {
@@ -435,10 +435,10 @@ impl Session {
     }
 }
 
-/// What [`TrainError::NotFinite`] calls an answer.
+/// The name of an output in [`TrainError::NotFinite`].
 const PROBABILITY: &str = "probability of a class";
 
-/// Checks answers for images from `first` on, of `each` values.
+/// Checks the outputs for images from `first` on, with `each` values per image.
 pub(super) fn finite(
     file: &Option<String>,
     what: &'static str,
@@ -451,27 +451,27 @@ pub(super) fn finite(
     Err(TrainError::NotFinite { weights, what, image: first + at / each, value: values[at] })
 }
 
-/// The device's sums on their way to the host.
+/// Pending readings of the device's sums.
 #[derive(Debug, Default)]
 pub(super) struct Readings {
-    /// What has come.
+    /// The sums that have arrived.
     pub sums: Sums,
     in_flight: usize,
 }
 
-/// The first of the largest.
+/// The index of the first maximum.
 pub(super) fn argmax(values: &[f32]) -> usize {
     let better = |best: usize, index: usize| if values[index] > values[best] { index } else { best };
     (0..values.len()).fold(0, better)
 }
 
-/// How many classes come before this one: those more probable, and equals with a lower index.
+/// The number of classes ranked above this one: more probable ones, and equals with a lower index.
 fn rank(probs: &[f32], class: usize) -> usize {
     let own = probs[class];
     probs.iter().enumerate().filter(|&(index, &p)| p > own || (p == own && index < class)).count()
 }
 
-/// Copies, as the bytes need not lie at a multiple of four.
+/// Copies, because the bytes may be unaligned.
 pub(super) fn floats(bytes: &[u8]) -> Vec<f32> {
     bytes.as_chunks::<4>().0.iter().map(|word| f32::from_ne_bytes(*word)).collect()
 }

@@ -1,5 +1,5 @@
-//! Runs that are stopped at each of their changes to the file system, as by a full disk or by the end of the process: what
-//! they leave can be trained again or resumed, and ends as the run that nothing stopped.
+//! Tests that stop runs at each of their changes to the file system, as a full disk or the end of the process would: the
+//! files left behind can be trained again or resumed, and the result equals that of an uninterrupted run.
 
 #[path = "../../tests/runs/mod.rs"]
 mod runs;
@@ -22,7 +22,7 @@ use crate::{data::DataSets, model::Architecture};
 const FILES: [&str; 5] =
     ["best.safetensors", "checkpoint.safetensors", "config.toml", "curves.svg", "metrics.csv"];
 
-/// Two steps an epoch, as small as they can be: hundreds of runs are stopped here.
+/// Two steps per epoch, as small as possible: hundreds of runs are stopped here.
 fn data() -> DataSets {
     DataSets { train: Patterns::new(8, 1), test: Patterns::new(4, 2) }
 }
@@ -33,7 +33,7 @@ fn trainer(config: TrainConfig, directory: RunDirectory) -> Result<Trainer, Trai
     Trainer::new(session, config, &data, directory)
 }
 
-/// Trains to the end; `stop` says at which step the run is told to stop.
+/// Trains to the end, or until step `stop`.
 fn finish(mut trainer: Trainer, stop: Option<u64>) -> Result<(), TrainError> {
     let flag = AtomicBool::new(false);
     let mut observer = |event: &Event<'_>| {
@@ -62,7 +62,7 @@ fn train(directory: &Path, seed: u64, stop: Option<u64>) -> Result<(), TrainErro
     finish(trainer(config.clone(), RunDirectory::create(&config)?)?, stop)
 }
 
-/// A whole run whose second epoch is better than the first, so that its best weights are written over those; and its seed.
+/// A complete run whose second epoch is better than the first, so that it overwrites the best weights; and its seed.
 fn whole(folder: &Path) -> (PathBuf, u64) {
     let rises = |seed: &u64| {
         let directory = folder.join(format!("seed-{seed}"));
@@ -70,7 +70,7 @@ fn whole(folder: &Path) -> (PathBuf, u64) {
         let history = Checkpoint::read(&directory.join("checkpoint.safetensors")).unwrap().progress.history;
         history[1].test_accuracy > history[0].test_accuracy
     };
-    // About one of ten.
+    // About one seed in ten.
     let seed = (0..100).find(rises).expect("a run that learns");
     (folder.join(format!("seed-{seed}")), seed)
 }
@@ -86,8 +86,8 @@ fn resume(from: &Path, directory: Option<&Path>) -> Result<(), TrainError> {
     finish(trainer, None)
 }
 
-/// Stops `act` at each of its changes, in both ways, each time in a directory of its own that `prepare` has made; then
-/// `recover` must lead to the end that `act` reaches without.
+/// Stops `act` at each of its changes with both kinds of fault, each time in a new directory made by `prepare`; then
+/// `recover` must lead to the same result as an uninterrupted `act`.
 #[track_caller]
 fn at_each_change(
     whole: &Path,
@@ -120,7 +120,7 @@ fn at_each_change(
             assert_eq!(names(&directory), FILES, "{case}");
             assert_same_run(whole, &directory);
         } else if result.is_ok() {
-            // Only a file that was to be removed is in the way of nobody.
+            // Only a failed removal does no harm.
             assert_same_run(whole, &directory);
         } else if directory.exists() {
             // The rest of the directory is as after a stop.
@@ -132,7 +132,7 @@ fn at_each_change(
     changes
 }
 
-/// What `--resume` says of it: that it is over, or that there is nothing to resume.
+/// Resumes the directory; the error must say that the run is over, or that there is nothing to resume.
 fn go_on(directory: &Path, case: &str) -> bool {
     match resume(directory, None) {
         Ok(()) | Err(TrainError::Over { .. }) => true,
@@ -170,7 +170,7 @@ fn a_new_run_that_is_stopped_anywhere_can_be_resumed_or_started_again() {
     assert!(changes > 5 * 2 * 4, "{changes}");
 }
 
-/// The directory of a run whose checkpoint and best weights somebody has removed.
+/// The directory of a run whose checkpoint and best weights have been removed.
 #[test]
 fn a_run_in_the_place_of_another_is_like_any() {
     let folder = tempdir().unwrap();

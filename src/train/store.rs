@@ -1,4 +1,4 @@
-//! Safetensors files: written a tensor at a time, read whole and checked before anything is used.
+//! Safetensors files: written one tensor at a time, read whole and checked before anything is used.
 
 use std::{collections::BTreeSet, collections::HashMap, fs, io, io::Write, ops::Range, path::Path};
 
@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::files::{FileError, write_whole};
 
-/// The metadata entry that holds all of this project's own. One entry, so that equal contents give equal bytes.
+/// The metadata entry for all of this project's metadata. It is a single entry so that equal contents are equal bytes.
 const ENTRY: &str = "vgg_wgpu";
 
 /// A file of tensors that cannot be used.
@@ -17,25 +17,27 @@ pub enum StoreError {
     /// The system refuses.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The file is no safetensors file, or only a part of one.
-    #[error("{path} is no whole safetensors file: {message}. Copy it again, or take another checkpoint")]
+    /// The file is not a complete safetensors file.
+    #[error(
+        "{path} is not a complete safetensors file: {message}. Copy it again, or take another checkpoint"
+    )]
     Format {
         /// The file.
         path: String,
-        /// What the reader said.
+        /// The parser's error.
         message: String,
     },
-    /// Tensors other than those expected.
+    /// The tensors are not the expected ones.
     #[error("{path} does not fit {what}:\n  {}", .differences.join("\n  "))]
     Tensors {
         /// The file.
         path: String,
-        /// What was expected.
+        /// The expected network.
         what: String,
         /// Every difference.
         differences: Vec<String>,
     },
-    /// A value that is no number.
+    /// A value is NaN or infinite.
     #[error(
         "{path}: tensor {tensor} holds {value} at element {element}; a network with such values cannot be used"
     )]
@@ -77,14 +79,13 @@ impl Entry {
     }
 }
 
-/// Writes tensors and the project's metadata; `data` gives the bytes of the tensor of an index.
+/// Writes tensors and the project's metadata; `data` returns the bytes of the tensor with an index.
 ///
-/// Tensors of 8-byte elements must come first, so that all lie at multiples of their size. One tensor at a time is
-/// in memory.
+/// Tensors of 8-byte elements must come first, so that all tensors are aligned. Only one tensor at a time is in memory.
 ///
 /// # Errors
-/// [`StoreError::File`] where the system refuses, [`StoreError::NotFinite`] where a float is NaN or infinite, and the
-/// errors of `data`. The file that was there before stays in all three cases.
+/// [`StoreError::File`] if the file cannot be written, [`StoreError::NotFinite`] if a float is NaN or infinite, and the
+/// errors of `data`. An existing file is then unchanged.
 pub(super) fn write<E: From<StoreError>>(
     path: &Path,
     metadata: &str,
@@ -125,7 +126,7 @@ fn header(metadata: &str, entries: &[Entry]) -> String {
     let own = HashMap::from([(ENTRY.to_owned(), metadata.to_owned())]);
     let all = Metadata::new(Some(own), tensors.collect()).expect("offsets follow each other by construction");
     let mut text = serde_json::to_string(&all).expect("a header is strings and numbers");
-    // The data begin at a multiple of 8.
+    // The data start at a multiple of 8.
     text.push_str(&" ".repeat(text.len().next_multiple_of(8) - text.len()));
     text
 }
@@ -136,7 +137,7 @@ pub(super) struct TensorFile {
     path: String,
     bytes: Vec<u8>,
     tensors: HashMap<String, (Entry, Range<usize>)>,
-    /// The project's own metadata; a file from elsewhere has none.
+    /// The project's metadata; `None` in files from other programs.
     pub metadata: Option<String>,
 }
 
@@ -146,7 +147,7 @@ impl TensorFile {
         Self::parse(path.display().to_string(), bytes)
     }
 
-    /// The bytes of a file; `path` names it in errors.
+    /// Parses the bytes of a file; `path` names it in errors.
     pub fn parse(path: String, bytes: Vec<u8>) -> Result<Self, StoreError> {
         let (start, header) = SafeTensors::read_metadata(&bytes)
             .map_err(|error| StoreError::Format { path: path.clone(), message: error.to_string() })?;
@@ -165,7 +166,7 @@ impl TensorFile {
         &self.path
     }
 
-    /// Whether the name of any tensor begins so.
+    /// Whether any tensor's name has this prefix.
     pub fn has_prefix(&self, prefix: &str) -> bool {
         self.tensors.keys().any(|name| name.starts_with(prefix))
     }
@@ -174,8 +175,8 @@ impl TensorFile {
         self.tensors.get(name).map(|(entry, _)| entry.shape.as_slice())
     }
 
-    /// Checks that the file holds the tensors `expected`, perhaps some of `optional`, no others that `ignored` does
-    /// not name, and only finite values. `what` says what they are expected for.
+    /// Checks that the file contains all of `expected`, any of `optional`, nothing else except what `ignored` accepts, and
+    /// only finite values. `what` names the expected network in errors.
     pub fn check(
         &self,
         what: &str,
@@ -193,7 +194,7 @@ impl TensorFile {
                     differences
                         .push(format!("wrong shape: {name} is {:?}, not {:?}", found.shape, entry.shape));
                 }
-                // Floats of any size will do; they are used as f32.
+                // Any float type will do; values are used as f32.
                 Some((found, _)) if found.dtype != entry.dtype && !(entry.is_float() && found.is_float()) => {
                     differences.push(format!("wrong type: {name} is {}, not {}", found.dtype, entry.dtype));
                 }
@@ -237,8 +238,8 @@ impl TensorFile {
         self.tensors.keys().map(String::as_str)
     }
 
-    /// Gives a tensor another name, which must be free, and all of its extents behind the first as one; does nothing
-    /// where there is no such tensor.
+    /// Renames a tensor to an unused name and flattens all of its extents after the first; does nothing if there is no such
+    /// tensor.
     pub fn rename_flat(&mut self, from: &str, to: &str) {
         if self.tensors.contains_key(to) {
             return;
@@ -273,12 +274,12 @@ fn bf16s(bytes: &[u8]) -> impl Iterator<Item = f32> {
     bytes.as_chunks::<2>().0.iter().map(|half| bf16::from_le_bytes(*half).to_f32())
 }
 
-/// Values in the byte order of files.
+/// Values as little-endian f32.
 pub(super) fn to_le(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
-/// Values as f16 in the byte order of files.
+/// Values as little-endian f16.
 pub(super) fn to_le_f16(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|&value| f16::from_f32(value).to_le_bytes()).collect()
 }

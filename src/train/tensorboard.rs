@@ -1,7 +1,7 @@
 //! TensorBoard's event files.
 //!
-//! A file is a row of records: the length (u64), its checksum, the bytes of a protocol-buffers `Event`, their checksum;
-//! all little-endian. Checksums are CRC-32C, rotated right by 15 bits and raised by 0xa282ead8.
+//! A file is a sequence of records: the length (u64), its checksum, the bytes of a protocol-buffers `Event`, their
+//! checksum; all little-endian. Checksums are CRC-32C, rotated right by 15 bits, plus 0xa282ead8.
 //!
 //! # Source
 //! TensorFlow: `tsl/lib/io/record_writer.h`, `tensorflow/core/util/event.proto`,
@@ -16,13 +16,13 @@ use std::{
 
 use super::{Event, Observer, StepEvent, files::FileError, metrics::Row, proto::Message};
 
-/// Optimiser steps between two points of the curves by steps.
+/// Optimiser steps between two points of the curves.
 const STEPS_PER_POINT: u64 = 10;
 
-/// Writes a run's curves for TensorBoard: loss, accuracy, learning rate and images per second by steps, and the figures of
+/// Writes a run's curves for TensorBoard: loss, accuracy, learning rate and images per second by step, and the metrics of
 /// each epoch.
 ///
-/// What cannot be written does not end a run; [`TensorBoard::finish`] tells of it.
+/// A failed write does not end the run; [`TensorBoard::finish`] returns the error.
 pub struct TensorBoard {
     path: PathBuf,
     file: BufWriter<File>,
@@ -30,10 +30,10 @@ pub struct TensorBoard {
 }
 
 impl TensorBoard {
-    /// Begins a file of its own in a directory, so that a resumed run goes on beside what it had written before.
+    /// Creates a new file in a directory, so that a resumed run leaves its earlier files alone.
     ///
     /// # Errors
-    /// [`FileError`] where the directory cannot be written to.
+    /// [`FileError`] if the directory cannot be written to.
     pub fn create(directory: &Path) -> Result<Self, FileError> {
         let (seconds, process) = (now() as u64, std::process::id());
         let path = directory.join(format!("events.out.tfevents.{seconds}.vgg.{process}.0"));
@@ -43,10 +43,10 @@ impl TensorBoard {
         Ok(new)
     }
 
-    /// Writes what is still buffered.
+    /// Flushes the file.
     ///
     /// # Errors
-    /// [`FileError`] where this or anything before could not be written.
+    /// [`FileError`] from this or any earlier write.
     pub fn finish(mut self) -> Result<(), FileError> {
         let flushed = self.file.flush();
         match self.failed.map_or(flushed, Err) {
@@ -91,7 +91,7 @@ impl TensorBoard {
             ("accuracy/test", row.test_accuracy),
         ];
         self.record(row.step, None, &scalars);
-        // A person who looks on sees whole epochs.
+        // Someone watching the run sees whole epochs.
         if let Err(error) = self.file.flush() {
             self.failed.get_or_insert(error);
         }
@@ -152,7 +152,7 @@ mod tests {
         simple_value: Option<f32>,
     }
 
-    /// The records of a file; panics where a length or a checksum is wrong.
+    /// The records of a file; panics if a length or a checksum is wrong.
     fn records(mut bytes: &[u8]) -> Vec<Record> {
         let mut found = Vec::new();
         while !bytes.is_empty() {
@@ -165,7 +165,7 @@ mod tests {
         found
     }
 
-    /// The nine digits have the CRC-32C 0xe3069283, its published check value; this is that, masked by hand.
+    /// The digits `123456789` have the CRC-32C 0xe3069283, its published check value; this is that value, masked by hand.
     #[test]
     fn checksums_are_masked_crc_32c() {
         let record = framed(b"123456789");

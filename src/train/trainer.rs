@@ -29,17 +29,17 @@ use crate::{
 pub enum Outcome {
     /// It reached its last step.
     Finished(Summary),
-    /// It was told to stop.
+    /// It was interrupted.
     Interrupted {
-        /// What to resume from.
+        /// The checkpoint to resume from.
         checkpoint: PathBuf,
     },
 }
 
-/// A run: a network on a device, the data, and how far it has come.
+/// A run: a network on a device, the data, and the progress.
 ///
-/// All that determines the numbers is in the configuration and in [`Progress`]; a run that is resumed from its
-/// checkpoint equals one that was never interrupted bit for bit on the same device.
+/// The configuration and [`Progress`] determine all numbers: on the same device a run resumed from its checkpoint equals
+/// an uninterrupted one bit for bit.
 pub struct Trainer {
     session: Session,
     config: TrainConfig,
@@ -51,16 +51,16 @@ pub struct Trainer {
     progress: Progress,
     /// Optimiser steps in all.
     total: u64,
-    /// Whether the parameters have no values yet.
+    /// Whether the parameters are not initialised yet.
     fresh: bool,
-    /// The part of the running epoch's time that was spent waiting for batches.
+    /// The fraction of the running epoch's time spent waiting for batches.
     loading: f64,
 }
 
-/// What makes the batches of a run: of its training, and of its evaluations.
+/// The loaders of a run: for training and for evaluation.
 ///
 /// # Errors
-/// [`TrainError`] where the data and the batch do not fit.
+/// [`TrainError`] if the data or the batch do not fit.
 pub fn loaders(config: &TrainConfig, data: &DataSets) -> Result<[Loader; 2], TrainError> {
     let augmentation = Augmentation::new(config.rotate as f32, config.translate as f32)?
         .resized_crop(config.random_resized_crop)
@@ -70,7 +70,7 @@ pub fn loaders(config: &TrainConfig, data: &DataSets) -> Result<[Loader; 2], Tra
     Ok([train, Loader::evaluate(data.test.clone(), config.batch_size)?])
 }
 
-/// What the device is told before an optimiser step, counted from 1.
+/// The control block for an optimiser step, counted from 1.
 pub(super) fn control(config: &TrainConfig, schedule: &Schedule, step: u64) -> Control {
     let [seed_low, seed_high] = rng::key(config.seed);
     let correction = |beta: f64| (1.0 - beta.powf(step as f64)) as f32;
@@ -90,7 +90,7 @@ impl Trainer {
     /// A run of the network in `session`, whose program was lowered with [`TrainConfig::settings`].
     ///
     /// # Errors
-    /// [`TrainError`] where the data and the batch do not fit, or the run is too long.
+    /// [`TrainError`] if the data or the batch do not fit, or the run is too long.
     pub fn new(
         session: Session,
         config: TrainConfig,
@@ -122,12 +122,12 @@ impl Trainer {
         })
     }
 
-    /// Goes on where a checkpoint was written; the configuration is [`TrainConfig::resumed_with`] of its own.
+    /// Continues from a checkpoint; the configuration is [`TrainConfig::resumed_with`] of the checkpoint's.
     ///
     /// # Errors
-    /// [`TrainError::Over`] where nothing is left to do, [`TrainError::OtherData`] where the training set has another
-    /// size, [`TrainError::OtherImages`], [`TrainError::OtherNetwork`], [`TrainError::OtherOptimizer`],
-    /// [`TrainError::OutOfPatience`] where the run ended early, [`TrainError::Executor`].
+    /// [`TrainError::Over`] if nothing is left to do, [`TrainError::OtherData`] if the training set has another size,
+    /// [`TrainError::OtherImages`], [`TrainError::OtherNetwork`], [`TrainError::OtherOptimizer`],
+    /// [`TrainError::OutOfPatience`] if the run was stopped early, [`TrainError::Executor`].
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), TrainError> {
         let progress = &checkpoint.progress;
         let (before, now) = (progress.train_images, self.progress.train_images);
@@ -145,14 +145,14 @@ impl Trainer {
         self.session.restore(checkpoint)?;
         self.progress = progress.clone();
         self.fresh = false;
-        // In another directory the run can go on from this moment on.
+        // From here on the run can also be resumed from the new directory.
         if self.directory.take_over(&self.config)? {
             self.write_checkpoint()?;
         }
         Ok(())
     }
 
-    /// How to train on from a checkpoint whose run is over, in words.
+    /// How to continue training from the checkpoint of a finished run.
     fn way_on(&self, checkpoint: &Checkpoint) -> String {
         let all = u64::from(self.config.epochs) * self.train.batches_per_epoch() as u64;
         let limited = self.config.steps.is_some_and(|steps| steps <= all);
@@ -166,7 +166,7 @@ impl Trainer {
         let file =
             |name: &str| Path::new(checkpoint.weights.file.path()).with_file_name(name).display().to_string();
         format!(
-            "its cosine schedule ends there and cannot be made longer. To train on, start a new run from its weights: vgg train \
+            "its cosine schedule ends there and cannot be extended. To continue, start a new run from its weights: vgg train \
              --recipe {} --weights {} --epochs N{} --output-dir DIR",
             file("config.toml"),
             file("best.safetensors"),
@@ -174,8 +174,8 @@ impl Trainer {
         )
     }
 
-    /// Refuses a run with nothing left to train. What it had not yet written when it was stopped after its last checkpoint, it
-    /// writes now.
+    /// Refuses a run with nothing left to train. First writes any files still missing because the run was stopped after its
+    /// last checkpoint.
     fn refuse_what_is_over(&self, progress: &Progress, checkpoint: &Checkpoint) -> Result<(), TrainError> {
         let (step, of) = (progress.step, self.total);
         let evaluated = progress.history.last().is_some_and(|row| row.step == step);
@@ -193,7 +193,7 @@ impl Trainer {
         Err(error)
     }
 
-    /// Begins with these weights, and the seed's where there are none.
+    /// Starts from these weights, and from the seed where they have none.
     ///
     /// # Errors
     /// As [`Session::begin_with`].
@@ -203,12 +203,12 @@ impl Trainer {
         Ok(())
     }
 
-    /// The network on the device, to evaluate it or to look at its values once it has run.
+    /// The network on the device, to evaluate it or to read its values after the run.
     pub fn session(&mut self) -> &mut Session {
         &mut self.session
     }
 
-    /// How far the run has come.
+    /// The progress of the run.
     pub fn progress(&self) -> &Progress {
         &self.progress
     }
@@ -218,10 +218,10 @@ impl Trainer {
         &self.directory
     }
 
-    /// Trains to the end, or until `stop` is set, which is looked at before every step.
+    /// Trains to the end, or until `stop` is set, which is checked before every step.
     ///
     /// # Errors
-    /// [`TrainError`]; the checkpoint in the run directory is then the last one that was good.
+    /// [`TrainError`]; the run directory then has the last good checkpoint.
     pub fn run(&mut self, stop: &AtomicBool, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
         let start = Start { at: Instant::now(), seconds: self.progress.seconds };
         if self.fresh {
@@ -265,7 +265,7 @@ impl Trainer {
         self.config.patience.is_some_and(|patience| stale >= patience)
     }
 
-    /// Trains from where the running epoch is to its end or the run's; says whether `stop` ended it before.
+    /// Trains to the end of the running epoch or of the run; returns whether `stop` ended it before.
     fn train_epoch(&mut self, stop: &AtomicBool, observer: &mut dyn Observer) -> Result<bool, TrainError> {
         let steps_per_epoch = self.train.batches_per_epoch();
         let (start, before) = (Instant::now(), self.progress.epoch_seconds);
@@ -317,7 +317,7 @@ impl Trainer {
         Ok(())
     }
 
-    /// Records, writes and tells what the epoch came to, and goes on to the next one where it is whole.
+    /// Records, writes and reports the epoch's metrics, and advances to the next epoch if this one is complete.
     fn end_epoch(
         &mut self,
         tested: Sums,
@@ -343,7 +343,7 @@ impl Trainer {
             Some(batch) => self.session.probe(&batch?, row.epoch)?,
             None => Vec::new(),
         };
-        // An epoch that `--steps` had ended before gives way to its longer self.
+        // Replaces the row of the same epoch cut short by an earlier `--steps`.
         self.progress.history.retain(|earlier| earlier.epoch != row.epoch);
         let is_best = best(&self.progress.history).is_none_or(|best| row.test_accuracy > best.test_accuracy);
         self.progress.history.push(row);
@@ -357,7 +357,7 @@ impl Trainer {
             self.progress.train_seconds += self.progress.epoch_seconds;
             self.progress.epoch_seconds = 0.0;
         }
-        // The best weights first: a run that is killed in between finds them better again when it is resumed.
+        // The best weights first: if the run is killed in between, resuming it writes them again.
         if is_best {
             self.write(&self.directory.best(), false)?;
         }
@@ -380,7 +380,7 @@ impl Trainer {
         Ok(path)
     }
 
-    /// Writes a checkpoint, or the weights alone.
+    /// Writes a checkpoint, or only the weights.
     fn write(&mut self, path: &Path, whole: bool) -> Result<(), TrainError> {
         let run = whole.then_some((&self.config, &self.progress));
         let network = self.session.network().clone();
@@ -394,7 +394,7 @@ impl Trainer {
         Ok(self.directory.write_history(&self.title(), &self.progress.history)?)
     }
 
-    /// What the run trains, for pictures and reports.
+    /// The title of pictures and reports.
     pub fn title(&self) -> String {
         let [h, w] = self.info.image_size;
         let width = match self.info.width {
@@ -414,7 +414,7 @@ impl Trainer {
 
     fn summary(&self, start: &Start) -> Summary {
         let history = &self.progress.history;
-        // Called behind an epoch's end only.
+        // Called only after the end of an epoch.
         let (last, best) = (history[history.len() - 1], *best(history).unwrap_or(&history[0]));
         let seconds = self.progress.train_seconds + self.progress.epoch_seconds;
         let images = self.progress.step as f64 * self.config.batch_size as f64;
@@ -423,7 +423,7 @@ impl Trainer {
     }
 }
 
-/// What a run's checkpoint has besides weights, in words.
+/// A description of the optimiser state in a run's checkpoint.
 fn remembers(config: &TrainConfig) -> String {
     let momentum = match config.rule() {
         Rule::Sgd(sgd) if !sgd.has_velocity() => " without momentum",
@@ -433,7 +433,7 @@ fn remembers(config: &TrainConfig) -> String {
     format!("--opt {}{momentum}{average}", config.opt.word())
 }
 
-/// When this process began, and what the run had taken before.
+/// When this process started, and the earlier time of the run.
 struct Start {
     at: Instant,
     seconds: f64,

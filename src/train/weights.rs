@@ -17,7 +17,7 @@ use crate::{
     model::{Network, NetworkError},
 };
 
-/// The version of the metadata that this program writes, and the only one that it reads.
+/// The version of the metadata: the only one that this program reads.
 pub const FORMAT_VERSION: u32 = 1;
 
 /// The largest side of a data set's images, which is IDX's.
@@ -44,15 +44,15 @@ pub enum WeightsError {
     Metadata {
         /// The file.
         path: String,
-        /// What the reader said.
+        /// The parser's error.
         message: String,
     },
-    /// A file without metadata whose names or shapes are no VGG's.
-    #[error("{path} says nothing of its network, and its tensors do not tell: {message}")]
+    /// A file without metadata whose names or shapes do not match a VGG.
+    #[error("{path} has no metadata, and its tensors do not identify the network: {message}")]
     Unknown {
         /// The file.
         path: String,
-        /// What is missing.
+        /// What does not match.
         message: String,
     },
     /// The network that the file describes cannot be built.
@@ -63,9 +63,9 @@ pub enum WeightsError {
         /// Why not.
         error: NetworkError,
     },
-    /// Another image size than the one that the file says.
+    /// The requested image size is not the file's.
     #[error(
-        "{path} says that its network takes {}x{} px, not {}x{} px; leave --image-size out, or give other weights",
+        "the network in {path} takes {}x{} px, not {}x{} px; leave --image-size out, or give other weights",
         .found[0], .found[1], .wanted[0], .wanted[1]
     )]
     OtherSize {
@@ -73,7 +73,7 @@ pub enum WeightsError {
         path: String,
         /// Its height and width.
         found: [usize; 2],
-        /// The height and width that were asked for.
+        /// The requested height and width.
         wanted: [usize; 2],
     },
     /// Weights where a checkpoint is needed.
@@ -90,13 +90,13 @@ pub enum WeightsError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Kind {
-    /// Weights alone.
+    /// Only weights.
     Weights,
-    /// Weights and all that a run needs to go on.
+    /// Weights and everything needed to resume the run.
     Checkpoint,
 }
 
-/// The part of the metadata that both kinds of file have.
+/// The metadata common to both kinds of file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Description {
     pub version: u32,
@@ -104,7 +104,7 @@ pub(super) struct Description {
     pub model: ModelInfo,
 }
 
-/// Reads one table of the metadata, after its version.
+/// Reads one table of the metadata, after checking the version.
 pub(super) fn metadata<T: for<'de> Deserialize<'de>>(file: &TensorFile) -> Result<Option<T>, WeightsError> {
     #[derive(Deserialize)]
     struct Version {
@@ -122,25 +122,25 @@ pub(super) fn metadata<T: for<'de> Deserialize<'de>>(file: &TensorFile) -> Resul
     toml::from_str(text).map(Some).map_err(damaged)
 }
 
-/// Checked weights of a network, as a file holds them.
+/// Checked weights of a network, as stored in a file.
 #[derive(Debug)]
 pub struct Weights {
-    /// What the file says of the network, or what its shapes tell.
+    /// The file's description of the network, or the one inferred from its shapes.
     pub info: ModelInfo,
     /// The network.
     pub network: Network,
     pub(super) file: TensorFile,
-    /// What stands in front of the parameters' names in the file.
+    /// The prefix of the parameters' names in the file.
     prefix: &'static str,
 }
 
 impl Weights {
     /// Reads a file of weights or a checkpoint, and checks every tensor's name, shape, type and values. Names are
-    /// torchvision's or timm's; floats may be f32, f16 or bf16. Of a checkpoint whose run averages its weights, it takes the
-    /// average, as the run's own evaluations do.
+    /// torchvision's or timm's; floats may be f32, f16 or bf16. From a checkpoint with averaged weights it reads the averages,
+    /// as the run's own evaluations do.
     ///
-    /// `image_size` is for files that PyTorch wrote, which do not tell it; without it, it is 224 where FC1 sees 7x7
-    /// pixels, 28 where it sees one, and else 32 times their side. For other files it must be the file's own.
+    /// `image_size` is for files written by PyTorch, which do not record it; the default is 224 if FC1 sees 7x7 pixels, 28
+    /// if it sees one pixel, and else 32 times the side. For other files it must be the file's.
     ///
     /// # Errors
     /// [`WeightsError`] with every difference between the file and the network.
@@ -148,16 +148,16 @@ impl Weights {
         Self::of(TensorFile::read(path)?, image_size)?.of_size(image_size)
     }
 
-    /// The weights inside the program: `assets/weights/README.md` says how they were made.
+    /// The weights inside the program; `assets/weights/README.md` says how they were made.
     ///
     /// # Errors
-    /// As [`Weights::read`]; a test keeps that from happening.
+    /// As [`Weights::read`]; a test makes sure that there is none.
     pub fn builtin() -> Result<Self, WeightsError> {
         let bytes = include_bytes!("../../assets/weights/quick.safetensors");
         Self::of(TensorFile::parse("the weights inside the program".to_owned(), bytes.to_vec())?, None)
     }
 
-    /// Themselves, where `image_size` is none or their own.
+    /// Checks that `image_size`, if given, is the size of these weights.
     ///
     /// # Errors
     /// [`WeightsError::OtherSize`].
@@ -189,7 +189,7 @@ impl Weights {
         Ok(Self { prefix, ..weights })
     }
 
-    /// Checks the tensors against the network of `info`, `more` beside it.
+    /// Checks the tensors against the network of `info` and the additional entries `more`.
     pub(super) fn check(
         file: TensorFile,
         info: ModelInfo,
@@ -226,7 +226,7 @@ impl Weights {
         self.file.f32s(&format!("{}{}", self.prefix, self.network.parameters[parameter].name))
     }
 
-    /// Checks that they are weights of such a network.
+    /// Checks that these are weights of `network`.
     ///
     /// # Errors
     /// [`TrainError::OtherModel`] or [`TrainError::OtherNetwork`].
@@ -248,23 +248,22 @@ impl Weights {
         }
     }
 
-    /// Whether the file itself says of which network and which training its weights are; if not, `info` is what its shapes
-    /// tell.
+    /// Whether the file describes its network and training; if not, `info` is inferred from its shapes.
     pub fn is_described(&self) -> bool {
         self.file.metadata.is_some()
     }
 
-    /// How many steps the weights were trained for, where the file says so.
+    /// The number of training steps, if the file records it.
     pub fn steps(&self) -> Option<u64> {
         self.file.i64(&counters(&self.network).first()?.name).and_then(|steps| u64::try_from(steps).ok())
     }
 }
 
-/// timm's names of the classifier's layers, of which it stores two as convolutions, and torchvision's.
+/// timm's names of the classifier's layers (it stores two of them as convolutions) and torchvision's.
 const TIMM: [(&str, &str); 3] =
     [("pre_logits.fc1", "classifier.0"), ("pre_logits.fc2", "classifier.3"), ("head.fc", "classifier.6")];
 
-/// Gives a file of timm's names torchvision's.
+/// Renames timm's tensors to torchvision's names.
 pub(super) fn use_torchvisions_names(file: &mut TensorFile) {
     for (timm, torchvision) in TIMM {
         file.rename_flat(&format!("{timm}.weight"), &format!("{torchvision}.weight"));
@@ -275,7 +274,7 @@ pub(super) fn use_torchvisions_names(file: &mut TensorFile) {
 /// Writes weights alone, as `load_state_dict` takes them, stored as `dtype`: f32 or f16.
 ///
 /// # Errors
-/// [`StoreError`] where the system refuses, or a value is beyond f16. What was there before stays.
+/// [`StoreError`] if the file cannot be written or a value is out of f16's range. An existing file is then unchanged.
 pub fn write_weights(path: &Path, weights: &Weights, dtype: DType) -> Result<(), StoreError> {
     let description =
         Description { version: FORMAT_VERSION, kind: Kind::Weights, model: weights.info.clone() };

@@ -15,7 +15,7 @@ use crate::{
     kernels::{TABLE, Tuned, variants},
 };
 
-/// The version of the text that this program writes, and the only one that it reads.
+/// The version of the format: the only one that this program reads.
 const FORMAT: u32 = 1;
 
 const HEAD: &str = "# The fastest kernel variants of one device, as `vgg tune` measured them.\n\
@@ -26,14 +26,14 @@ const HEAD: &str = "# The fastest kernel variants of one device, as `vgg tune` m
 #[serde(deny_unknown_fields)]
 pub struct TuningFile {
     format: u32,
-    /// [`TABLE`] of the program that measured.
+    /// [`TABLE`] at the time of the measurement.
     kernels: String,
     adapter: Identity,
     #[serde(default)]
     choice: Vec<Choice>,
 }
 
-/// What tells devices and drivers apart.
+/// The fields that identify an adapter and its driver.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Identity {
@@ -55,33 +55,33 @@ pub struct Choice {
     pub shape: String,
     /// The fastest variant.
     pub variant: String,
-    /// What was measured of each variant, in microseconds.
+    /// The measured time of each variant in microseconds.
     pub microseconds: BTreeMap<String, f64>,
 }
 
-/// Why a tuning file does not count.
+/// Why a tuning file is ignored.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Ignored {
-    /// The system does not give it.
+    /// The file cannot be read.
     #[error("it cannot be read: {0}")]
     Unreadable(String),
-    /// It is not the text that `vgg tune` writes.
-    #[error("it is no tuning file: {0}")]
+    /// The text is not in the format that `vgg tune` writes.
+    #[error("it is not a tuning file: {0}")]
     Malformed(String),
-    /// The kernels have changed since.
+    /// The kernels have changed since the measurement.
     #[error("it was measured with other kernels (table {found}, here {TABLE}); run `vgg tune` again")]
     Stale {
-        /// Its kernel table.
+        /// The kernel table in the file.
         found: String,
     },
     /// Another adapter or driver.
     #[error("it was measured on another device or driver ({what} {found:?}, here {here:?})")]
     Foreign {
-        /// What differs first.
+        /// The first field that differs.
         what: &'static str,
-        /// In the file.
+        /// Its value in the file.
         found: String,
-        /// On this device.
+        /// Its value on this device.
         here: String,
     },
 }
@@ -116,25 +116,25 @@ impl TuningFile {
         Self { format: FORMAT, kernels: TABLE.into(), adapter: Identity::of(info), choice: Vec::new() }
     }
 
-    /// Reads the text of a file and checks that it is of this program's kernels and this device.
+    /// Parses the text of a file and checks that it is for this program's kernels and this device.
     ///
     /// # Errors
     /// [`Ignored`].
     pub fn parse(text: &str, info: &DeviceInfo) -> Result<Self, Ignored> {
         let malformed = |error: toml::de::Error| Ignored::Malformed(first_line(error.message()));
         let table: toml::Table = text.parse().map_err(malformed)?;
-        // The head first: a file of another version may differ in anything else.
+        // The version first: everything else may differ in another version.
         match table.get("format").and_then(toml::Value::as_integer) {
             Some(format) if format == i64::from(FORMAT) => {}
             Some(other) => {
                 return Err(Ignored::Malformed(format!("format {other}, this program reads {FORMAT}")));
             }
-            None => return Err(Ignored::Malformed("there is no number `format`".to_owned())),
+            None => return Err(Ignored::Malformed("`format` is missing or not a number".to_owned())),
         }
         match table.get("kernels").and_then(toml::Value::as_str) {
             Some(TABLE) => {}
             Some(other) => return Err(Ignored::Stale { found: other.to_owned() }),
-            None => return Err(Ignored::Malformed("there is no text `kernels`".to_owned())),
+            None => return Err(Ignored::Malformed("`kernels` is missing or not a string".to_owned())),
         }
         let file: Self = table.try_into().map_err(malformed)?;
         let (found, here) = (file.adapter.facts(), Identity::of(info).facts());
@@ -151,7 +151,7 @@ impl TuningFile {
         Ok(file)
     }
 
-    /// As [`TuningFile::parse`], of a file.
+    /// As [`TuningFile::parse`], from a file.
     ///
     /// # Errors
     /// [`Ignored`].
@@ -160,7 +160,7 @@ impl TuningFile {
         Self::parse(&text, info)
     }
 
-    /// Adds what was measured, in the place of an earlier measurement of the same shape.
+    /// Adds a measurement; replaces an earlier one of the same shape.
     pub fn set(&mut self, choice: Choice) {
         let key = |c: &Choice| (c.op.clone(), c.shape.clone());
         match self.choice.binary_search_by_key(&key(&choice), key) {
@@ -169,28 +169,28 @@ impl TuningFile {
         }
     }
 
-    /// How many shapes it knows.
+    /// The number of shapes.
     pub fn len(&self) -> usize {
         self.choice.len()
     }
 
-    /// Whether it knows none.
+    /// Whether there are no shapes.
     pub fn is_empty(&self) -> bool {
         self.choice.is_empty()
     }
 
-    /// Tells the choice of kernels.
+    /// Adds the file's choices to `tuned`.
     pub fn tell(&self, tuned: &mut Tuned) {
         for Choice { op, shape, variant, .. } in &self.choice {
             tuned.set(op, shape, variant);
         }
     }
 
-    /// Writes it under a temporary name beside `path`, syncs it and renames it, so that it is whole or not there.
-    /// Makes the folder where it is missing.
+    /// Writes a temporary file next to `path`, syncs it and renames it, so that the file is never incomplete.
+    /// Creates the folder if it is missing.
     ///
     /// # Errors
-    /// The system's.
+    /// The system's error.
     pub fn write(&self, path: &Path) -> io::Result<()> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
@@ -205,7 +205,7 @@ impl TuningFile {
             fs::rename(&temporary, path)
         });
         if written.is_err() {
-            // The error in hand says what the matter is.
+            // The first error explains the failure.
             let _ = fs::remove_file(&temporary);
         }
         written

@@ -1,4 +1,4 @@
-//! Finding the tuning that holds for a device.
+//! Finds the tuning files that apply to a device.
 
 use std::{
     convert::Infallible,
@@ -13,13 +13,13 @@ use crate::{cache, gpu::DeviceInfo, kernels::Tuned};
 /// The files of `assets/tuning/`: name and text.
 const SHIPPED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/shipped.rs"));
 
-/// Where tuning comes from.
+/// The source of tuning files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Source {
-    /// The file in the user's cache folder, where there is one, before those that the program ships.
+    /// The file in the user's cache folder, if any, takes precedence over the shipped files.
     #[default]
     Automatic,
-    /// This file before those that the program ships.
+    /// This file takes precedence over the shipped files.
     File(PathBuf),
     /// None.
     Off,
@@ -38,22 +38,22 @@ impl FromStr for Source {
     }
 }
 
-/// What holds for a device, and what a person should know of it.
+/// The tuning for a device, and notes for the user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Loaded {
-    /// What was measured.
+    /// The measured choices.
     pub tuned: Tuned,
-    /// The file that is used, where one is.
+    /// The file that is used, if any.
     pub used: Option<PathBuf>,
-    /// A line for each file that is not used though it was meant to be.
+    /// One line for each file that was meant for this device but is not used.
     pub notes: Vec<String>,
 }
 
-/// Finds what was measured for a device. A file that does not hold for it is left out with a note; of those that the
-/// program ships, only what was measured on this device with other kernels is worth one.
+/// Loads the tuning for a device. A file that does not apply is ignored with a note; a shipped file gets a note only if it
+/// was measured on this device with other kernels.
 ///
 /// # Errors
-/// Where the file of [`Source::File`] does not exist: the system's error.
+/// The system's error if the file of [`Source::File`] does not exist.
 pub fn load(source: &Source, info: &DeviceInfo) -> io::Result<Loaded> {
     load_from(source, info, SHIPPED, default_path(info))
 }
@@ -81,7 +81,7 @@ fn load_from(
                 loaded.used = Some(name.into());
             }
             Err(Ignored::Foreign { .. }) => {}
-            // A stale file of another device is none of this one's business.
+            // No note for another device's stale file.
             Err(Ignored::Stale { .. }) if !text.contains(&format!("{:?}", info.name)) => {}
             Err(why) => loaded.notes.push(note(Path::new(name), why)),
         }
@@ -98,8 +98,8 @@ fn load_from(
     Ok(loaded)
 }
 
-/// Where a device's own file is: in `vgg-wgpu/tuning` of the user's cache folder (`XDG_CACHE_HOME` first). `None`
-/// where the system names no such folder.
+/// The path of a device's file: in `vgg-wgpu/tuning` in the user's cache folder (`XDG_CACHE_HOME` first). `None` if the
+/// system has no cache folder.
 pub fn default_path(info: &DeviceInfo) -> Option<PathBuf> {
     let text = format!("{} {} {}", info.name, info.backend, info.driver).to_lowercase();
     let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
@@ -203,7 +203,7 @@ mod tests {
             ("format = 1", "", "no number `format`"),
             ("variant = \"scalar\"", "variant = \"magic\"", "no variant activation.forward=magic"),
             ("variant = ", "variety = ", "unknown field `variety`"),
-            ("[[choice]]", "[[choice", "no tuning file"),
+            ("[[choice]]", "[[choice", "not a tuning file"),
         ] {
             assert!(text.contains(from), "{from} in {text}");
             fs::write(&path, text.replace(from, to)).unwrap();

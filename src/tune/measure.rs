@@ -1,4 +1,4 @@
-//! Timing the variants of an operation on a device, each checked before.
+//! Times the variants of an operation on a device, after checking each.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -14,43 +14,43 @@ use crate::{
     verify,
 };
 
-/// A sample runs for about so long: far longer than it takes to start and to hear of its end.
+/// The approximate duration of a sample: much longer than submission and completion take.
 const SAMPLE: Duration = Duration::from_millis(20);
-/// Runs in a sample at most.
+/// The maximum number of runs in a sample.
 const RUNS: usize = 16;
-/// Samples of a variant at least, where it is not far behind, and at most.
+/// The minimum number of samples of a variant that is not [`FAR_BEHIND`], and the maximum.
 const SAMPLES: [usize; 2] = [3, 15];
-/// A variant that took so many times as long as the best in its first two runs is not run again.
+/// A variant that is this many times slower than the best in its first two runs is not run again.
 const FAR_BEHIND: f64 = 3.0;
-/// What the built-in choice must lose by before another takes its place: less is within the noise.
+/// Another variant replaces the built-in choice only below this fraction of its time: the rest is noise.
 const WORTH: f64 = 0.95;
 
-/// What a program leaves to choose.
+/// An operation of a program with a choice of variants.
 #[derive(Clone, Debug)]
 pub struct Job {
     /// The operation.
     pub op: Op,
-    /// The first step that does it.
+    /// The label of the first step with this operation.
     pub label: String,
-    /// How many steps do it in a training step and an evaluation.
+    /// The number of steps with this operation in a training step and an evaluation.
     pub steps: usize,
-    /// The variants that can, in the order of the table.
+    /// The variants that support it, in table order.
     pub rows: Vec<&'static Variant>,
-    /// The one that is chosen without a measurement.
+    /// The built-in choice, without a measurement.
     pub expected: &'static Variant,
 }
 
-/// What the variants of an operation took.
+/// The times of an operation's variants.
 #[derive(Clone, Debug)]
 pub struct Measured {
-    /// Each variant that is right, with its median in microseconds.
+    /// Each correct variant with its median time in microseconds.
     pub times: Vec<(&'static Variant, f64)>,
-    /// The variants that could not be timed or that are wrong, with the reason.
+    /// The variants that are wrong or could not be timed, with the reason.
     pub failures: Vec<(&'static Variant, String)>,
 }
 
 impl Measured {
-    /// The fastest; `expected` unless that one is slower by more than noise. `None` where nothing was timed.
+    /// The fastest variant; `expected` unless it is slower by more than noise. `None` if nothing was timed.
     pub fn best(&self, expected: &'static Variant) -> Option<(&'static Variant, f64)> {
         let best = *self.times.iter().min_by(|a, b| a.1.total_cmp(&b.1))?;
         let known = self.times.iter().find(|(row, _)| std::ptr::eq(*row, expected));
@@ -58,7 +58,7 @@ impl Measured {
     }
 }
 
-/// The distinct operations of a program that more than one variant computes on such a device.
+/// The distinct operations of a program for which such a device has more than one variant.
 pub fn jobs(program: &Program, caps: &Caps) -> Vec<Job> {
     let mut jobs: Vec<Job> = Vec::new();
     for step in &program.steps {
@@ -74,8 +74,8 @@ pub fn jobs(program: &Program, caps: &Caps) -> Vec<Job> {
     jobs
 }
 
-/// Checks each variant of a job against the reference, on the shape itself or on fewer images, and times those that
-/// are right for about `budget` in all. `None` where `stop` ended it.
+/// Checks each variant of a job against the reference, on the shape itself or on fewer images, and times the correct
+/// ones for about `budget` in total. `None` if `stop` was set.
 pub fn measure(adapter: &Adapter, job: &Job, budget: Duration, stop: &AtomicBool) -> Option<Measured> {
     let mut measured = Measured { times: Vec::new(), failures: Vec::new() };
     let caps = adapter.caps();
@@ -115,8 +115,8 @@ fn check(
     verdict.failures.into_iter().next().map_or(Ok(()), Err)
 }
 
-/// The median time of a variant in microseconds: by the device's own clock, or on the host over several runs in a
-/// submission. A software adapter's clock is the host's.
+/// The median time of a variant in microseconds, by the device's timestamps or, on the host, over several runs in one
+/// submission. Software adapters use the host's clock.
 fn time(
     adapter: &Adapter,
     row: &'static Variant,
@@ -148,7 +148,7 @@ fn sample(executor: &mut GpuExecutor, op: &Op, budget: Duration, best: f64) -> R
         };
         Ok::<f64, ExecutorError>(microseconds / runs as f64)
     };
-    // The first run is the driver's: it compiles.
+    // Warm-up: the driver compiles in the first run.
     run(1)?;
     let start = Instant::now();
     let first = run(1)?.min(run(1)?);
@@ -183,6 +183,6 @@ mod tests {
         assert_eq!(best(100.0, 96.0), expected.name);
         assert_eq!(best(100.0, 90.0), other.name);
         let alone = Measured { times: vec![(other, 1.0)], failures: Vec::new() };
-        assert_eq!(alone.best(expected).unwrap().0.name, other.name, "the built-in choice is wrong here");
+        assert_eq!(alone.best(expected).unwrap().0.name, other.name, "the built-in choice failed its check");
     }
 }

@@ -1,7 +1,7 @@
-//! Which variant is the fastest for each operation and shape on a device: measured, kept in a file, found again.
+//! Finds the fastest variant for each operation and shape on a device, and stores the results in a file.
 //!
-//! [`jobs`] lists what a program leaves to choose, [`measure`] times it, a [`TuningFile`] holds the result for one
-//! adapter and driver, and [`load`] finds what holds here. Nothing is measured unless it is asked for.
+//! [`jobs`] lists the operations of a program with a choice, [`measure`] times their variants, a [`TuningFile`] stores the
+//! results for one adapter and driver, and [`load`] finds the files that apply. Nothing is measured unless requested.
 
 mod file;
 mod load;

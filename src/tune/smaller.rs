@@ -1,13 +1,13 @@
-//! The same operation on fewer images, so that the reference takes seconds where the shape itself would take minutes.
+//! The same operation on fewer images, so that the reference takes seconds instead of minutes.
 
 use crate::{ops::Op, verify::halved};
 
 /// Floating-point operations that the reference may take.
 const FLOPS: u64 = 1 << 31;
-/// Bytes that the operands may take; the reference holds them twice as large.
+/// Bytes that the operands may take; the reference's copies are twice as large.
 const BYTES: u64 = 512 << 20;
 
-/// The operation itself where the reference can afford it, else on as many images, rows or elements as it can.
+/// The operation itself if it is within these limits, else the operation on as many images, rows or elements as fit.
 pub(super) fn smaller(op: &Op) -> Op {
     let dear = |op: &Op| op.flops() > FLOPS || op.bytes() > BYTES;
     let mut op = op.clone();

@@ -1,4 +1,4 @@
-//! What an operation is checked on, and how far its kernels' results may be from the reference's.
+//! The test cases and inputs of an operation, and the tolerances of its kernels' results.
 
 use half::f16;
 
@@ -12,11 +12,11 @@ use crate::{
     rng,
 };
 
-/// Test data of an operation's operands, each as its own type.
+/// Test data for an operation's operands, each in its own type.
 pub(crate) type Inputs<O> = <O as Operation>::Operands<Owned>;
-/// A tolerance for each operand; those of operands that are only read do not matter.
+/// A tolerance for each operand; ignored for operands that are only read.
 pub(crate) type Tolerances<O> = <O as Operation>::Operands<Each<Tolerance>>;
-/// The values of each operand that is written; none of the others.
+/// The values of each operand that is written; empty for the others.
 pub(crate) type Results<O> = <O as Operation>::Operands<Each<Vec<f64>>>;
 
 /// How an operation is checked: `src/ops/<op>/check.rs`.
@@ -24,32 +24,31 @@ pub(crate) trait Check: Operation {
     /// The shapes of VGG16 at small batches, and awkward ones.
     fn cases() -> Vec<Self>;
 
-    /// Replaces the normal values that every operand begins with by ones that can fail a test: ties, equal channels, large
-    /// means, exact and negative zeros.
+    /// Replaces the initial normal values of the operands by harder ones: ties, equal channels, large means, exact and
+    /// negative zeros.
     fn inputs(&self, _data: &mut Inputs<Self>) {}
 
-    /// What f32 may do to each result; exact where it is not set. Sums: [`Tolerance::sum`] of their length and the magnitude
-    /// of a term; the rest: a few roundings of the largest value on the way.
+    /// The f32 tolerance of each result; exact unless set. Sums take [`Tolerance::sum`] of their length and the magnitude of
+    /// a term, all other results a few roundings of the largest intermediate value.
     fn tolerances(&self, results: &mut Tolerances<Self>);
 
-    /// What a variant's algorithm adds to [`Check::tolerances`].
+    /// A variant's addition to [`Check::tolerances`].
     fn of_variant(&self, _variant: &str, _results: &mut Tolerances<Self>) {}
 
-    /// The absolute error of a product's results whose operands are rounded to f16 after a prologue.
+    /// The absolute error of a product whose operands are rounded to f16 after a prologue.
     fn half_operands(&self) -> f64 {
         0.0
     }
 
-    /// What f16 adds to the tolerance of reductions of other results, which may be taken before or after those are rounded.
-    /// The operands of [`Each`] that are `None` get the tolerance of a result that is rounded itself.
+    /// The f16 tolerance of reductions over other results, which a kernel may compute before or after rounding those. An
+    /// operand that stays `None` gets the tolerance of a rounded result.
     fn half_reductions(&self, _results: &mut Self::Operands<Each<Option<Tolerance>>>) {}
 
-    /// Replaces what is expected of reductions of a kernel's own results by what its own results give: otherwise the
-    /// tolerance would have to allow for all that the results may be off by.
+    /// Replaces the expected values of reductions over a kernel's own results by reductions of its actual results: otherwise
+    /// the tolerance would have to include the errors of those results.
     fn of_own_results(&self, _inputs: &Inputs<Self>, _own: &Results<Self>, _expected: &mut Results<Self>) {}
 
-    /// The operation on half as many images, rows or elements; `None` where there is only one, or where it is cheap on any
-    /// shape.
+    /// The operation on half as many images, rows or elements; `None` if there is only one, or if it is cheap on any shape.
     fn halved(&self) -> Option<Self> {
         None
     }
@@ -61,12 +60,12 @@ pub(crate) const HALF_EPSILON: f64 = 1.0 / 2048.0;
 const HALF_TINY: f64 = 1.0 / 16_384.0;
 /// The machine epsilon of f32.
 pub(crate) const EPSILON: f64 = f32::EPSILON as f64;
-/// What stands second in every operand of floats.
+/// The second value of every float operand.
 pub(crate) const OUTLIER: f32 = 50.0;
-/// Values after which the normal ones are repeated.
+/// The period of the normal values.
 const PERIOD: usize = 1 << 23;
 
-/// Normal values, which depend on the name of the operand.
+/// Normal values, seeded with the operand's name.
 pub(crate) fn normal(name: &str, len: usize) -> Vec<f32> {
     let index = name.bytes().fold(0, |sum: u32, b| sum.wrapping_mul(31).wrapping_add(u32::from(b)));
     let period = rng::normal(12, index, len.min(PERIOD), 1.0);
@@ -78,7 +77,7 @@ pub(crate) fn positive(name: &str, len: usize) -> Vec<f32> {
     normal(name, len).iter().map(|v| v.abs() + 0.05).collect()
 }
 
-/// So few binary digits that differences and products with a few digits are exact.
+/// Rounds to few enough binary digits that differences and products are exact.
 pub(crate) fn few_digits(values: &mut [f32], steps: f32) {
     values.iter_mut().for_each(|v| *v = (*v * steps).round() / steps);
 }
@@ -88,7 +87,7 @@ pub(crate) fn whole_numbers(values: &mut [f32]) {
     values.iter_mut().for_each(|v| *v = (*v * 1.5).round());
 }
 
-/// What is not a number stays so, and infinities are numbers like others.
+/// Inserts NaN, both infinities and negative zero.
 pub(crate) fn special(values: &mut [f32]) {
     for (at, odd) in [(5, f32::NAN), (6, f32::INFINITY), (11, f32::NEG_INFINITY), (12, -0.0)] {
         if let Some(v) = values.get_mut(at) {
@@ -97,7 +96,7 @@ pub(crate) fn special(values: &mut [f32]) {
     }
 }
 
-/// Values for the ReLU: exact zeros of both signs, not-a-number, infinities.
+/// Values for the ReLU: exact zeros of both signs, NaN, infinities.
 pub(crate) fn ties(name: &str, len: usize) -> Vec<f32> {
     let mut values = normal(name, len);
     whole_numbers(&mut values);
@@ -106,8 +105,8 @@ pub(crate) fn ties(name: &str, len: usize) -> Vec<f32> {
 }
 
 /// The vectors of a batch norm: mean, scale, shift and inverse standard deviation, or offset and slope. Means and shifts are
-/// multiples of 1 / 8 and scales of 1 / 2, so that inputs of few digits give zeros exactly, on both sides of a comparison.
-/// `large`: what every fifth mean has on top.
+/// multiples of 1 / 8 and scales of 1 / 2, so that inputs with few digits normalise to exact zeros in the kernel and in the
+/// reference. `large` is added to every fifth mean.
 pub(crate) fn affine(name: &str, [fields, channels]: [usize; 2], large: f32) -> Vec<f32> {
     let mut values = normal(name, fields * channels);
     for (i, v) in values.iter_mut().enumerate() {
@@ -135,12 +134,12 @@ pub(crate) fn softmax(mut values: Vec<f32>, classes: usize) -> Vec<f32> {
     values
 }
 
-/// Half of an extent; `None` where nothing would be left.
+/// Half of an extent; `None` if that is 0.
 pub(crate) fn halve(extent: usize) -> Option<usize> {
     (extent > 1).then_some(extent / 2)
 }
 
-/// `roundings` roundings of the result, and of a value of this magnitude.
+/// The tolerance of `roundings` roundings of the result and of a value of this magnitude.
 pub(crate) fn roundings(roundings: f64, magnitude: f64) -> Tolerance {
     Tolerance { absolute: roundings * EPSILON * magnitude, relative: roundings * EPSILON }
 }
@@ -158,7 +157,7 @@ fn tolerances<O: Check>(op: &O, storage: DType, operands: &[Operand], variant: &
     op.half_reductions(&mut reductions);
     let computed = list(each_tolerance(op, operands, variant)).into_iter().zip(list(reductions));
     let half = |((computed, reduction), operand): ((Tolerance, Option<Tolerance>), &Operand)| {
-        // Casts are not of f16 as a whole.
+        // A cast has f16 and f32 operands.
         if storage != DType::F16 && operand.dtype != DType::F16 {
             return computed;
         }
@@ -202,7 +201,7 @@ fn inputs<O: Check>(op: &O, operands: &[Operand]) -> Inputs<O> {
     data
 }
 
-/// The bytes of operands in the types that they are stored as.
+/// The bytes of the operands in their storage types.
 fn bytes(data: impl Operands<Owned>, operands: &[Operand]) -> Vec<Vec<u8>> {
     struct Bytes<'a>(std::slice::Iter<'a, Operand>, Vec<Vec<u8>>);
     impl Visitor<Owned> for Bytes<'_> {
@@ -237,12 +236,12 @@ fn own<O: Check>(op: &O, operands: &[Operand], actual: &[Vec<f64>], expected: &m
         .collect();
 }
 
-/// The control block of all cases: a late step, and one padding image where there are several.
+/// The control block of all cases: a late step, and one padding image if there are several images.
 pub(crate) fn late(images: usize) -> Control {
     Control { valid: (images - usize::from(images > 1)) as u32, ..Sample::of(Vec::new()) }
 }
 
-/// Elements up to which a case is repeated with operands of f16.
+/// The size up to which a case is repeated with f16 operands.
 const HALVES: usize = 1 << 20;
 
 macro_rules! walk {
@@ -265,7 +264,7 @@ macro_rules! walk {
             }
         }
 
-        /// How far each operand may be from the reference's after a variant ran.
+        /// The tolerance of each operand for a variant.
         pub(super) fn tolerances_of(op: &Op, variant: &str) -> Vec<Tolerance> {
             let (operands, storage) = (op.operands(), op.storage());
             match op.plain() {
@@ -298,7 +297,7 @@ macro_rules! walk {
 }
 for_each_op!(walk);
 
-/// The cases of an operation, by its name as [`Op::NAMES`] has it, those with f16 operands included.
+/// The cases of the operation with this name in [`Op::NAMES`], including those with f16 operands.
 pub fn cases(op: &str) -> Vec<Op> {
     let mut cases = plain_cases(op);
     let small = |op: &&Op| op.operands().iter().all(|o| o.shape.elements() <= HALVES);

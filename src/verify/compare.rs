@@ -1,33 +1,33 @@
-//! Comparing numbers that rounding may have changed.
+//! Compares numbers up to rounding errors.
 
 use crate::shape::Shape;
 
-/// How far a value may be from what is expected: `absolute + relative * |expected|`.
+/// The largest allowed error of a value: `absolute + relative * |expected|`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tolerance {
-    /// Whatever is expected.
+    /// The absolute part.
     pub absolute: f64,
-    /// Of what is expected.
+    /// The part relative to the expected value.
     pub relative: f64,
 }
 
 impl Tolerance {
-    /// Nothing but the value itself.
+    /// No error.
     pub const EXACT: Self = Self { absolute: 0.0, relative: 0.0 };
 
-    /// A fraction of what is expected.
+    /// A fraction of the expected value.
     pub fn relative(relative: f64) -> Self {
         Self { absolute: 0.0, relative }
     }
 
-    /// The same whatever is expected.
+    /// An absolute error, whatever the expected value.
     pub fn absolute(absolute: f64) -> Self {
         Self { absolute, relative: 0.0 }
     }
 
-    /// What rounding can do to a sum of `terms` products of magnitude `magnitude` in a type with the given
-    /// machine epsilon: every partial sum, at most `terms * magnitude`, is rounded by half an epsilon.
-    /// Random signs leave about the square root of that twice; the factor 4 is for the tails.
+    /// The rounding error of a sum of `terms` products of magnitude `magnitude` in a type with the given machine
+    /// epsilon: every partial sum, at most `terms * magnitude`, is rounded by half an epsilon. With random signs both
+    /// the partial sums and their errors grow like square roots; the factor 4 covers the tails.
     pub fn sum(epsilon: f64, terms: usize, magnitude: f64) -> Self {
         Self { absolute: 4.0 * epsilon * (terms as f64 + 1.0) * magnitude, relative: 4.0 * epsilon }
     }
@@ -37,12 +37,11 @@ impl Tolerance {
     }
 }
 
-/// Compares, in this order: lengths, not-a-numbers, infinities, errors. Gives the worst error as a fraction of its
-/// tolerance.
+/// Compares, in this order: lengths, NaNs, infinities, errors. Returns the worst error as a fraction of its tolerance.
 ///
 /// # Errors
-/// What differs: the first element that is not-a-number or infinite in one alone, or the worst error with its
-/// position, both values and its percentage of the tolerance.
+/// The first element that is NaN or infinite on one side only, or the worst error with its position, both values and
+/// its percentage of the tolerance.
 pub fn check(
     name: &str,
     shape: &Shape,

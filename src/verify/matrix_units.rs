@@ -1,4 +1,4 @@
-//! Whether the matrix units of a device compute what they should, before anything relies on them.
+//! Tests a device's matrix units before anything relies on them.
 
 use super::{Reference, cases};
 use crate::{
@@ -9,11 +9,11 @@ use crate::{
     program::Program,
 };
 
-/// The cases that each row is held against: the largest, which fill tiles, split sums and leave edges.
+/// The number of cases for each row: the largest ones, which fill tiles, split sums and have partial tiles at the edges.
 const CASES: usize = 3;
 
-/// As [`GpuExecutor::open`], but where a program has f16 the matrix units are tried first, and left alone where they fail; then
-/// the failure comes with the executor.
+/// As [`GpuExecutor::open`], but for a program with f16 the matrix units are tested first. If they fail, they are not used
+/// and the failure is returned with the executor.
 ///
 /// # Errors
 /// As [`GpuExecutor::open`].
@@ -31,11 +31,11 @@ pub fn open(
     Ok((executor, failure))
 }
 
-/// Holds the rows on matrix units against the CPU in f64 on a few random products. Nothing to do where there are no such
+/// Checks the matrix-unit rows against the CPU in f64 on a few random products. Does nothing on devices without matrix
 /// units.
 ///
 /// # Errors
-/// What is wrong, in one line.
+/// The first failure, in one line.
 pub fn matrix_units(adapter: &Adapter) -> Result<(), String> {
     let caps = adapter.caps();
     if caps.matrix_side.is_none() {
@@ -54,8 +54,8 @@ pub fn matrix_units(adapter: &Adapter) -> Result<(), String> {
     Ok(())
 }
 
-/// A failure of a row as a person reads it: the row, the operands that the case reads, and what is wrong. What the device says
-/// about all cases together has no operands.
+/// A readable failure of a row: the row, the operands that the case reads, and the error. An error of the device, which
+/// belongs to no case, comes without operands.
 fn describe(row: &Variant, ops: &[Op], failure: &str) -> String {
     let of_case = |op: &Op| {
         let wrong = failure.strip_prefix(&format!("{op:?}: "))?;

@@ -1,6 +1,6 @@
-//! Holds the kernels of this device against the CPU in f64: the cases, their inputs and the tolerances.
+//! Checks the kernels on a device against the CPU in f64: the cases, their inputs and the tolerances.
 //!
-//! `vgg verify`, `vgg tune` and the parity tests share it, so that a carried binary checks what the tests check.
+//! `vgg verify`, `vgg tune` and the parity tests share this module, so that a binary alone checks what the tests check.
 
 pub(crate) mod check;
 mod compare;

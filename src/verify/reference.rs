@@ -17,39 +17,38 @@ use crate::{
 
 /// Bytes of padding on either side of every operand: bindings begin at multiples of 256.
 const PADDING: usize = 256;
-/// What the padding of results holds before and after.
+/// The value in the padding of results, which must not change.
 const SENTINEL: f32 = -12_345.5;
 
 /// The values of each operand that an operation writes.
 type Results = Vec<Vec<f64>>;
 
-/// Cases and what they should give.
+/// Cases and their expected results.
 pub struct Reference {
     cases: Vec<(Op, Results)>,
 }
 
-/// What became of a row.
+/// The result of checking a row.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Verdict {
-    /// The cases that it was held against.
+    /// The number of cases.
     pub cases: usize,
     /// The worst error, as a fraction of its tolerance.
     pub worst: f64,
-    /// What is wrong, a line for each operand that is, or what the device said. Empty where nothing is.
+    /// One line for each wrong operand, or the device's error. Empty if everything is right.
     pub failures: Vec<String>,
 }
 
 impl Reference {
-    /// Runs operations in f64 on the CPU, each on the inputs that [`super`] has for it.
+    /// Runs operations in f64 on the CPU, each on its test inputs.
     pub fn of(ops: &[Op]) -> Self {
         Self { cases: ops.iter().map(|op| (op.clone(), on_cpu(op))).collect() }
     }
 
-    /// Runs a row on those cases that `wanted` picks, and compares everything that it writes. `checked` keeps naga's
+    /// Runs a row on the cases that `wanted` picks, and compares every operand that it writes. `checked` keeps naga's
     /// bounds checks.
     ///
-    /// The operands lie in the middle of larger tensors: not-a-numbers are around what is read, and what is around
-    /// results must stay.
+    /// The operands are views into larger tensors: inputs are surrounded by NaN, outputs by sentinels that must not change.
     pub fn hold(
         &self,
         adapter: &Adapter,
@@ -83,7 +82,7 @@ impl Reference {
                     check(operand.name, &operand.shape, &values[at], &expected[at], tolerance)
                 });
                 match held {
-                    // Not-a-number cannot come here: `check` has refused it.
+                    // `check` has ruled out NaN.
                     Ok(share) => verdict.worst = verdict.worst.max(share),
                     Err(difference) => verdict.failures.push(format!("{op:?}: {difference}")),
                 }
@@ -118,7 +117,7 @@ fn program(ops: &[&Op]) -> (Program, Vec<Vec<TensorId>>) {
     (program, all)
 }
 
-/// The padding of what is read is not-a-number, so that a read outside shows; that of results a sentinel.
+/// NaN around inputs, so that a read out of bounds shows, and sentinels around outputs.
 fn padding(operand: &Operand) -> Vec<u8> {
     let value = if operand.access == Access::Read { f32::NAN } else { SENTINEL };
     match operand.dtype {
@@ -131,7 +130,7 @@ fn padding(operand: &Operand) -> Vec<u8> {
 fn fill(executor: &mut dyn Executor, op: &Op, tensors: &[TensorId]) -> Result<(), ExecutorError> {
     for ((operand, &tensor), inputs) in op.operands().iter().zip(tensors).zip(input_bytes(op)) {
         let inside = match (operand.access, operand.dtype) {
-            // What is only written must not matter.
+            // The old contents of a pure output must not matter.
             (Access::Write, DType::F16) => f16::NAN.to_ne_bytes().repeat(operand.shape.elements()),
             (Access::Write, _) => f32::NAN.to_ne_bytes().repeat(operand.shape.elements()),
             _ => inputs,
@@ -174,7 +173,7 @@ fn on_cpu(op: &Op) -> Results {
     run(&mut cpu).expect("the CPU runs whatever has tensors of the right sizes")
 }
 
-/// Values as a type holds them, but for their rounding: the reference does not round, and what is beyond f16 is infinite.
+/// Values in the range of a type: the reference does not round, but values beyond f16's range become infinite.
 fn stored(values: &[f64], dtype: DType) -> Vec<f64> {
     let beyond = |v: f64| dtype == DType::F16 && f16::from_f64(v).is_infinite();
     values.iter().map(|&v| if beyond(v) { v * f64::INFINITY } else { v }).collect()
@@ -197,10 +196,10 @@ fn sentinels(operand: &Operand, bytes: &[u8]) -> Result<(), String> {
     if bytes[..PADDING] == edge && bytes[bytes.len() - PADDING..] == edge {
         return Ok(());
     }
-    Err(format!("it writes beside {} {}", operand.name, operand.shape))
+    Err(format!("it writes outside {} {}", operand.name, operand.shape))
 }
 
-/// The bytes of everything that each case writes, with its padding; or what the device said.
+/// The bytes that each case writes, padding included; or the device's error.
 fn on_gpu(
     adapter: &Adapter,
     ops: &[&Op],

@@ -208,7 +208,7 @@ fn what_cannot_be_exported_is_refused() {
     let folder = tempdir().unwrap();
     fs::write(folder.path().join("taken.onnx"), "mine").unwrap();
     for (args, code, says) in [
-        (vec!["--format", "onnx", "--output", "taken.onnx"], 1, "taken.onnx is there already"),
+        (vec!["--format", "onnx", "--output", "taken.onnx"], 1, "taken.onnx already exists"),
         (
             vec!["--format", "onnx", "--dtype", "f16", "--output", "a"],
             2,

@@ -1,4 +1,4 @@
-//! The layers over the epochs as pictures.
+//! Pictures of layer statistics over the epochs.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ const SIZE: (u32, u32) = (500, 320);
 const FONT: &str = "sans-serif";
 const GREY: RGBColor = RGBColor(0x55, 0x55, 0x55);
 
-/// What a panel shows of a layer; nothing where the layer has no such value.
+/// The value of a layer in a panel; `None` if the layer has no such value.
 type Value = fn(&LayerRow) -> Option<f64>;
 
 /// The panels: caption and value.
@@ -22,7 +22,7 @@ const PANELS: [(&str, Value); 4] = [
     ("running variance, mean", |row| row.running_var),
 ];
 
-/// One SVG picture for each panel that has anything to show, a line for each layer: the first in blue, the last in red.
+/// One SVG picture for each panel with any values, with one line per layer: the first in blue, the last in red.
 pub(super) fn svgs(rows: &[LayerRow]) -> Result<Vec<String>> {
     let mut pictures = Vec::new();
     for (caption, value) in PANELS {
@@ -59,7 +59,7 @@ fn draw(root: &Area<'_>, caption: &str, lines: &[Vec<(f64, f64)>]) -> Result<(),
     let top = if top > 0.0 { top * 1.05 } else { 1.0 };
     let (first, last) =
         points().fold((f64::INFINITY, 0.0f64), |(low, high), &(epoch, _)| (low.min(epoch), high.max(epoch)));
-    // A single epoch stands in the middle.
+    // A single epoch is centred.
     let x = if first == last { first - 1.0..last + 1.0 } else { first..last };
     let style = || (FONT, 13).into_font().color(&GREY);
     let mut chart = ChartBuilder::on(root)

@@ -1,4 +1,4 @@
-//! `report.html`: all of a run on one page that needs nothing else.
+//! `report.html`: a run on one self-contained page.
 
 mod layers;
 mod pictures;
@@ -14,23 +14,23 @@ use crate::{
     train::{Evaluation, LayerRow, Row, TrainConfig, best, curves_svg},
 };
 
-/// What a report is made of.
+/// The contents of a report.
 pub(super) struct Report<'a> {
     pub(super) title: &'a str,
-    /// The line that says what ran where.
+    /// The line about the run and its device.
     pub(super) device: &'a str,
     pub(super) config: &'a TrainConfig,
     pub(super) network: &'a Network,
     pub(super) history: &'a [Row],
     pub(super) layers: &'a [LayerRow],
-    /// Of the last epoch's weights.
+    /// The evaluation of the last epoch's weights.
     pub(super) evaluation: &'a Evaluation,
     pub(super) test: &'a dyn Dataset,
     /// The first convolution's weights, `[K, C, 3, 3]`.
     pub(super) filters: &'a [f32],
 }
 
-/// Text between tags.
+/// Escapes text for HTML.
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
@@ -103,7 +103,7 @@ impl Report<'_> {
         let title = format!("Test images, epoch {}", self.history.last().map_or(0, |row| row.epoch));
         *page += "<h2>Confusion matrix</h2>\n";
         *page += &confusion::svg(confusion, names, &title)?;
-        *page += "<h2>Classes</h2>\n<p class=\"note\">Precision: of the images that are given this name, how many bear it. Recall: of those that bear it, how many are given it.</p>\n";
+        *page += "<h2>Classes</h2>\n<p class=\"note\">Precision: the fraction of the images predicted as this class that belong to it. Recall: the fraction of this class's images that are predicted as it.</p>\n";
         let rows = names.iter().enumerate().map(|(class, name)| {
             let right = confusion[class][class] as f64;
             let images: u64 = confusion[class].iter().sum();
@@ -120,7 +120,7 @@ impl Report<'_> {
     fn hardest(&self, page: &mut String) -> Result<()> {
         let hardest = &self.evaluation.hardest;
         *page += &format!(
-            "<h2>The {} test images of the highest loss</h2>\n<div class=\"pictures\">\n",
+            "<h2>The {} test images with the highest loss</h2>\n<div class=\"pictures\">\n",
             hardest.len()
         );
         let (test, names) = (self.test, self.test.class_names());
@@ -143,7 +143,7 @@ impl Report<'_> {
     fn first_layer(&self, page: &mut String) -> Result<()> {
         let channels = self.network.config.channels;
         let count = self.filters.len() / (9 * channels);
-        *page += "<h2>Filters of the first layer</h2>\n<p class=\"note\">Each from its smallest value in black to its largest in white.</p>\n<div class=\"filters\">\n";
+        *page += "<h2>Filters of the first layer</h2>\n<p class=\"note\">Each filter is scaled from its smallest value (black) to its largest (white).</p>\n<div class=\"filters\">\n";
         for filter in pictures::filters(self.filters, [count, channels, 3, 3]) {
             *page += &format!("<img src=\"{}\" alt=\"\">\n", pictures::data_url(&filter, [3, 3], channels)?);
         }
@@ -152,7 +152,7 @@ impl Report<'_> {
     }
 
     fn over_time(&self, page: &mut String) -> Result<()> {
-        *page += "<h2>Layers over time</h2>\n<p class=\"note\">After each epoch, in evaluation, on the first batch of test images. A channel is dead where its ReLU gives 0 at every place of every image. Lines from the first layer in blue to the last in red.</p>\n";
+        *page += "<h2>Layers over time</h2>\n<p class=\"note\">After each epoch, in evaluation, on the first batch of test images. A channel is dead if its ReLU outputs 0 at every pixel of every image. Lines run from the first layer in blue to the last in red.</p>\n";
         for picture in layers::svgs(self.layers)? {
             *page += &picture;
         }

@@ -1,4 +1,4 @@
-//! Small pictures inside a page.
+//! Small pictures embedded in a page.
 
 use std::io::Cursor;
 
@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use image::{ColorType, ImageFormat};
 
-/// Pixels `[height, width, channels]`, 1 or 3 channels, as the address of a PNG inside the page.
+/// Pixels `[height, width, channels]`, 1 or 3 channels, as a PNG data URL.
 pub(super) fn data_url(pixels: &[u8], [height, width]: [usize; 2], channels: usize) -> Result<String> {
     let color = if channels == 1 { ColorType::L8 } else { ColorType::Rgb8 };
     let mut png = Cursor::new(Vec::new());
@@ -15,8 +15,8 @@ pub(super) fn data_url(pixels: &[u8], [height, width]: [usize; 2], channels: usi
     Ok(format!("data:image/png;base64,{}", BASE64_STANDARD.encode(png.into_inner())))
 }
 
-/// A convolution's filters `[K, C, R, S]` as `K` pictures `[R, S, C]`: C of 1 or 3, each filter from its smallest to its
-/// largest value.
+/// A convolution's filters `[K, C, R, S]` as `K` pictures `[R, S, C]`; C is 1 or 3. Each filter is scaled from its smallest
+/// to its largest value.
 pub(super) fn filters(weights: &[f32], [k, c, r, s]: [usize; 4]) -> Vec<Vec<u8>> {
     let filter = |k: usize| {
         let values = &weights[k * c * r * s..][..c * r * s];

@@ -1,6 +1,6 @@
 //! Why a folder of pictures cannot be used.
 
-/// A folder that is no data set.
+/// A folder that is not a data set.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
     /// A half is missing.
@@ -13,7 +13,7 @@ pub enum FolderError {
         dir: String,
         /// What is missing.
         missing: &'static str,
-        /// The folders there are.
+        /// The folders found.
         found: String,
     },
     /// A folder cannot be read.
@@ -21,17 +21,15 @@ pub enum FolderError {
     Io {
         /// The folder.
         path: String,
-        /// What the system said.
+        /// The system's error.
         error: std::io::Error,
     },
-    /// There is nothing to tell apart.
-    #[error(
-        "{root}: {found} class folders, but at least 2 are needed; give each class a folder of its own there"
-    )]
+    /// There are fewer than two classes.
+    #[error("{root}: {found} class folders, but at least 2 are needed; give each class its own folder there")]
     FewClasses {
         /// The half's folder.
         root: String,
-        /// The class folders there are.
+        /// The number of class folders found.
         found: usize,
     },
     /// A class has no images.
@@ -51,24 +49,24 @@ pub enum FolderError {
          {only_test}"
     )]
     Classes {
-        /// The folder to learn from.
+        /// The training folder.
         train: String,
-        /// Classes that only it has.
+        /// Classes that only the training folder has.
         only_train: String,
-        /// The folder to measure with.
+        /// The test folder.
         test: String,
-        /// Classes that only it has.
+        /// Classes that only the test folder has.
         only_test: String,
     },
-    /// Files that are no sound images.
+    /// Damaged image files.
     #[error("{count} damaged images; repair or remove them, or leave them out with --skip-corrupt:{list}")]
     Damaged {
-        /// How many.
+        /// The number of files.
         count: usize,
-        /// The first of them, a line each.
+        /// The first of them, one per line.
         list: String,
     },
-    /// Nothing of a class is left.
+    /// A class has no undamaged images.
     #[error(
         "{class}: all of its images are damaged; put sound ones there, or remove the folder from both halves"
     )]

@@ -1,9 +1,9 @@
-//! Folders of pictures, a folder for each class: `DIR/train/<class>/*.png` and `DIR/val/<class>/*.png` (or `test`).
+//! Folders of pictures, one folder per class: `DIR/train/<class>/*.png` and `DIR/val/<class>/*.png` (or `test`).
 //!
-//! Classes are the folders' names in the order of their bytes, images a class's `.png`, `.jpg` and `.jpeg` files in
-//! that order. Every image is decoded once when the set is opened, for the mean and the deviation, and so
-//! that a damaged file is found before a run begins; from then on files are decoded as they are wanted. Grey becomes
-//! colour, what is transparent is laid over white, and pictures are turned upright as their EXIF orientation says.
+//! Classes are the folders' names in byte order, images a class's `.png`, `.jpg` and `.jpeg` files in byte order. Every
+//! image is decoded once when the set is opened, to compute the mean and the standard deviation and to find damaged files
+//! before a run begins; after that, files are decoded on demand. Grey becomes RGB, transparent parts are composited over
+//! white, and pictures are rotated upright according to their EXIF orientation.
 
 mod error;
 mod scan;
@@ -16,14 +16,14 @@ use std::sync::Arc;
 
 use super::{Crop, DataSets, Dataset, Normalization, Options, Rectangle, picture};
 
-/// The halves' folders: to learn from, and to measure with, the first that is there.
+/// The folders of the halves: for training, and for testing (the first that exists).
 const TRAIN: &str = "train";
 const TEST: [&str; 2] = ["val", "test"];
 
-/// The endings of the files that are read, in lower case.
+/// The extensions of the files that are read, in lower case.
 const ENDINGS: [&str; 3] = ["png", "jpg", "jpeg"];
 
-/// Files of other kinds, or damaged ones, that an error names.
+/// The number of foreign or damaged files that an error lists.
 const NAMED: usize = 10;
 
 /// An image's file and its class.
@@ -33,7 +33,7 @@ struct Image {
     label: u32,
 }
 
-/// One half of the set: its files and how they are seen.
+/// One half of the set: its files and how they are resized.
 struct FolderDataset {
     name: String,
     images: Vec<Image>,
@@ -44,11 +44,11 @@ struct FolderDataset {
     skipped: Vec<String>,
 }
 
-/// Lists the files, looks at each of them, and keeps the result in the user's cache folder.
+/// Lists the files, scans each of them, and caches the result in the user's cache folder.
 ///
 /// # Errors
-/// [`FolderError`] where a folder is missing, a class has no images, the halves differ in their classes, or images
-/// are damaged and not to be skipped.
+/// [`FolderError`] if a folder is missing, a class has no images, the halves have different classes, or images are damaged
+/// and not to be skipped.
 pub(super) fn open(dir: &Path, options: &Options<'_>) -> Result<DataSets, FolderError> {
     let test = TEST.iter().map(|name| dir.join(name)).find(|path| path.is_dir());
     let train = Some(dir.join(TRAIN)).filter(|path| path.is_dir());
@@ -84,7 +84,7 @@ pub(super) fn open(dir: &Path, options: &Options<'_>) -> Result<DataSets, Folder
         let images: Vec<Image> =
             images.into_iter().enumerate().filter(|(i, _)| sound(*i)).map(|(_, image)| image).collect();
         let bare = (0..class_names.len()).find(|&class| {
-            // Images are in the order of their classes.
+            // Images are sorted by class.
             images.binary_search_by_key(&(class as u32), |image| image.label).is_err()
         });
         if let Some(class) = bare {
@@ -105,7 +105,7 @@ pub(super) fn open(dir: &Path, options: &Options<'_>) -> Result<DataSets, Folder
     Ok(DataSets { train: half(train, train_images, bad_train)?, test: half(test, test_images, bad_test)? })
 }
 
-/// The classes of one half, and its images in the order of their classes and names.
+/// The classes of one half, and its images sorted by class and name.
 fn list(root: &Path) -> Result<(Vec<String>, Vec<Image>), FolderError> {
     let classes: Vec<PathBuf> = entries(root)?.into_iter().filter(|path| path.is_dir()).collect();
     if classes.len() < 2 {
@@ -127,7 +127,7 @@ fn list(root: &Path) -> Result<(Vec<String>, Vec<Image>), FolderError> {
     Ok((classes.iter().map(|class| last_name(class)).collect(), images))
 }
 
-/// What a folder holds, by name; without what begins with a dot.
+/// The entries of a folder, sorted by name, without hidden ones.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, FolderError> {
     let failed = |error| FolderError::Io { path: folder.display().to_string(), error };
     let mut paths = Vec::new();
@@ -150,14 +150,14 @@ fn last_name(path: &Path) -> String {
     path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
 }
 
-/// The folders that a folder holds, for an error.
+/// The subfolders of a folder, for an error.
 fn folders(dir: &Path) -> String {
     let all = entries(dir).unwrap_or_default();
     let names: Vec<String> = all.iter().filter(|path| path.is_dir()).map(|path| last_name(path)).collect();
     shortened(&names.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-/// The first names, and how many more there are.
+/// The first names, and the number of the rest.
 fn shortened(names: &[&str]) -> String {
     let shown = names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
     match names.len() {
@@ -167,7 +167,7 @@ fn shortened(names: &[&str]) -> String {
     }
 }
 
-/// The first lines, and how many more there are.
+/// The first lines, and the number of the rest.
 fn lines(all: &[&str]) -> String {
     let mut text: String = all.iter().take(NAMED).map(|line| format!("\n  {line}")).collect();
     if all.len() > NAMED {

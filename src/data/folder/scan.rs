@@ -1,4 +1,4 @@
-//! A look at every image of a folder: the mean and the deviation of the training pixels, and the damaged files.
+//! Scans every image of a folder for the mean and standard deviation of the training pixels, and for damaged files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,15 +10,15 @@ use serde::{Deserialize, Serialize};
 
 use super::{Image, Normalization, Options, picture};
 
-/// What a folder's images came to.
+/// The result of scanning a folder.
 pub(super) struct Scanned {
-    /// Over all pixels of the sound training images at their own sizes.
+    /// Over all pixels of the undamaged training images at their original sizes.
     pub normalization: Normalization,
-    /// The damaged files of each half: which, in rising order, and why.
+    /// The damaged files of each half: index, in ascending order, and reason.
     pub damaged: [Vec<(usize, String)>; 2],
 }
 
-/// What is kept of it, in the user's cache folder: one small file a data set.
+/// The cached form, in the user's cache folder: one small file per data set.
 #[derive(Serialize, Deserialize)]
 struct Kept {
     mean: Vec<f32>,
@@ -31,15 +31,15 @@ struct Kept {
 #[derive(Clone, Copy, Default)]
 struct Sums {
     pixels: u64,
-    /// Of each channel: the values, and their squares.
+    /// Sums of the values of each channel; the squares follow.
     values: [u64; 3],
     squares: [u64; 3],
 }
 
-/// Decodes every image, unless the same files were looked at before.
+/// Decodes every image, unless the same files were scanned before.
 ///
-/// The files are the same where path, names, sizes and times of change are. Where the result cannot be kept, the
-/// next run looks again.
+/// Files are the same if path, names, sizes and modification times are. If the result cannot be cached, the next run scans
+/// again.
 pub(super) fn scan(dir: &Path, halves: [&[Image]; 2], options: &Options<'_>) -> Scanned {
     let kept = options.cache.as_ref().map(|cache| cache.join("data").join(key(dir, halves) + ".toml"));
     if let Some(scanned) = kept.as_deref().and_then(recall) {
@@ -50,13 +50,13 @@ pub(super) fn scan(dir: &Path, halves: [&[Image]; 2], options: &Options<'_>) -> 
     let (sums, damaged_train) = train;
     let scanned = Scanned { normalization: sums.normalization(), damaged: [damaged_train, test.1] };
     if let Some(path) = kept {
-        // Nothing is lost but the time to look again.
+        // A failure only costs the next run another scan.
         let _ = keep(&path, &scanned);
     }
     scanned
 }
 
-/// The sums over the sound images, and the others.
+/// The sums over the undamaged images, and the damaged ones.
 fn look(images: &[Image]) -> (Sums, Vec<(usize, String)>) {
     let looked: Vec<Result<Sums, String>> = images
         .par_iter()
@@ -108,7 +108,7 @@ impl Sums {
     }
 }
 
-/// Tells folders, and their states, apart.
+/// A key that identifies a folder and its state.
 fn key(dir: &Path, halves: [&[Image]; 2]) -> String {
     let mut digest = Md5::new();
     digest.update(dir.canonicalize().unwrap_or_else(|_| dir.to_owned()).to_string_lossy().as_bytes());
@@ -133,7 +133,7 @@ fn key(dir: &Path, halves: [&[Image]; 2]) -> String {
     digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// An earlier result; `None` where there is none that can be read.
+/// An earlier result; `None` if there is no readable one.
 fn recall(path: &Path) -> Option<Scanned> {
     let kept: Kept = toml::from_str(&fs::read_to_string(path).ok()?).ok()?;
     let normalization = Normalization { mean: kept.mean, std: kept.std };
@@ -142,7 +142,7 @@ fn recall(path: &Path) -> Option<Scanned> {
         .then_some(Scanned { normalization, damaged: [kept.damaged_train, kept.damaged_test] })
 }
 
-/// Writes under a name of this process's own, so that the file is whole or not there.
+/// Writes under a name unique to this process and renames, so that the file is never incomplete.
 fn keep(path: &Path, scanned: &Scanned) -> std::io::Result<()> {
     let [damaged_train, damaged_test] = scanned.damaged.clone();
     let Normalization { mean, std } = scanned.normalization.clone();

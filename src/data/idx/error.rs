@@ -7,14 +7,14 @@ use super::file::{IdxKind, MAX_SIDE};
 /// A file of IDX images or labels that cannot be used, or two that do not belong together.
 #[derive(Debug, thiserror::Error)]
 pub enum IdxError {
-    /// One of the four files is not there.
+    /// One of the four files is missing.
     #[error("{dir}: {reason} {looked_for}; put the file there or name another directory")]
     Missing {
         /// The directory.
         dir: String,
-        /// The names that were looked for.
+        /// The names that were tried.
         looked_for: String,
-        /// What is the matter with the directory.
+        /// What is wrong with the directory.
         reason: &'static str,
     },
     /// The file cannot be read.
@@ -22,7 +22,7 @@ pub enum IdxError {
     Io {
         /// The file.
         file: String,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
     /// The gzip stream is damaged.
@@ -30,9 +30,9 @@ pub enum IdxError {
     Gzip {
         /// The file.
         file: String,
-        /// What the decoder said.
+        /// The decoder's error.
         error: io::Error,
-        /// How many bytes had come out of it.
+        /// The number of bytes decoded before.
         bytes: usize,
     },
     /// The file ends within its header.
@@ -43,14 +43,14 @@ pub enum IdxError {
     Header {
         /// The file.
         file: String,
-        /// The bytes there are.
+        /// The number of bytes in the file.
         bytes: usize,
         /// The bytes of the header.
         header: usize,
-        /// What the file should hold.
+        /// The expected content.
         kind: IdxKind,
     },
-    /// The file does not begin as IDX of this kind does.
+    /// The file does not begin with the magic number of its kind.
     #[error(
         "{file}: begins with {found:#010x}, but IDX {kind} begin with {:#010x}; {}",
         .kind.magic(), magic_hint(*.found)
@@ -60,15 +60,15 @@ pub enum IdxError {
         file: String,
         /// The first four bytes, big-endian.
         found: u32,
-        /// What the file should hold.
+        /// The expected content.
         kind: IdxKind,
     },
-    /// The file holds labels where images are expected, or the reverse.
+    /// The file contains labels where images are expected, or the reverse.
     #[error("{file}: holds {}, but {kind} are expected; are the two files swapped?", .kind.other())]
     Swapped {
         /// The file.
         file: String,
-        /// What the file should hold.
+        /// The expected content.
         kind: IdxKind,
     },
     /// There are no images or labels.
@@ -76,10 +76,10 @@ pub enum IdxError {
     Empty {
         /// The file.
         file: String,
-        /// What the file should hold.
+        /// The expected content.
         kind: IdxKind,
     },
-    /// The images have no pixels, or more than any image of this format has.
+    /// The images have no pixels or too many.
     #[error(
         "{file}: the header promises images of {height} x {width} pixels; sides from 1 to {MAX_SIDE} are read, \
          the file is damaged or not an image set"
@@ -92,7 +92,7 @@ pub enum IdxError {
         /// The width, in pixels.
         width: u32,
     },
-    /// The file ends before its values do.
+    /// The file is shorter than its header says.
     #[error(
         "{file}: {found} bytes of {}, but the header promises {expected}; the file is truncated, fetch it again",
         .kind.values()
@@ -100,14 +100,14 @@ pub enum IdxError {
     Truncated {
         /// The file.
         file: String,
-        /// What the file should hold.
+        /// The expected content.
         kind: IdxKind,
-        /// The bytes there are after the header.
+        /// The number of bytes after the header.
         found: u64,
-        /// The bytes there should be.
+        /// The number of bytes expected.
         expected: u64,
     },
-    /// The file goes on after its values.
+    /// The file is longer than its header says.
     #[error(
         "{file}: goes on after the {expected} bytes of {} that the header promises; \
          the file is damaged or something is appended to it, fetch it again",
@@ -116,12 +116,12 @@ pub enum IdxError {
     Trailing {
         /// The file.
         file: String,
-        /// What the file should hold.
+        /// The expected content.
         kind: IdxKind,
-        /// The bytes there should be after the header.
+        /// The number of bytes expected after the header.
         expected: u64,
     },
-    /// There are not as many labels as images.
+    /// The numbers of images and labels differ.
     #[error(
         "{images_file} has {images} images, but {labels_file} has {labels} labels; they are not of one set"
     )]
@@ -142,14 +142,14 @@ pub enum IdxError {
     Label {
         /// The file of labels.
         file: String,
-        /// Which label.
+        /// The label's index.
         index: usize,
         /// Its value.
         label: u8,
         /// The number of classes.
         classes: usize,
     },
-    /// Training and test images are not of one size.
+    /// Training and test images have different sizes.
     #[error(
         "{train_file} has images of {} x {} pixels, but {test_file} of {} x {}; they are not of one set",
         .train.0, .train.1, .test.0, .test.1
@@ -166,7 +166,7 @@ pub enum IdxError {
     },
 }
 
-/// What four unexpected first bytes tell.
+/// The meaning of an unexpected magic number.
 fn magic_hint(found: u32) -> &'static str {
     if found >> 16 == 0 && (0x08..=0x0E).contains(&(found >> 8)) {
         "it is IDX of another type or number of dimensions"

@@ -9,15 +9,15 @@ use flate2::bufread::MultiGzDecoder;
 
 use super::IdxError;
 
-/// The longest side of an image that is read, in pixels: a guard against damaged headers.
+/// The largest accepted side of an image in pixels: a guard against damaged headers.
 pub(super) const MAX_SIDE: u32 = 4096;
 
-/// Memory set aside on a header's word alone; beyond it, a buffer grows only as content arrives.
+/// The most memory reserved on the basis of the header alone; beyond it the buffer grows only as content arrives.
 const MAX_RESERVE_BYTES: u64 = 64 << 20;
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// What an IDX file holds.
+/// The content of an IDX file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdxKind {
     /// Grey images: u8, three dimensions `[N, H, W]`.
@@ -67,7 +67,7 @@ impl fmt::Display for IdxKind {
     }
 }
 
-/// The uncompressed content of one IDX file, whose length agrees with its header.
+/// The uncompressed content of one IDX file, with the length that its header says.
 #[derive(Clone)]
 pub struct IdxFile {
     name: String,
@@ -84,7 +84,7 @@ impl fmt::Debug for IdxFile {
 }
 
 impl IdxFile {
-    /// Reads a file, gzipped or plain: the content tells, not the name.
+    /// Reads a file, gzipped or plain; the content decides, not the name.
     ///
     /// # Errors
     /// As [`IdxFile::read`].
@@ -96,14 +96,14 @@ impl IdxFile {
         }
     }
 
-    /// Reads IDX from bytes or a stream, gzipped or plain; `name` is what errors call it.
+    /// Reads IDX from bytes or a stream, gzipped or plain; `name` is its name in errors.
     ///
-    /// Reads no further than one byte beyond what the header promises, and takes memory only for what is
-    /// there, so that neither a damaged header nor a gzip bomb can exhaust it.
+    /// Reads at most one byte more than the header promises and allocates only for existing content, so that neither a damaged
+    /// header nor a gzip bomb can exhaust the memory.
     ///
     /// # Errors
-    /// [`IdxError`] where reading fails, the gzip stream is damaged, the header is not that of `kind`, or the
-    /// content is shorter or longer than the header promises.
+    /// [`IdxError`] if reading fails, the gzip stream is damaged, the header is not that of `kind`, or the content is shorter
+    /// or longer than the header promises.
     pub fn read(name: &str, mut source: impl BufRead, kind: IdxKind) -> Result<Self, IdxError> {
         let start = source.fill_buf().map_err(|error| IdxError::Io { file: name.to_owned(), error })?;
         if start.starts_with(&GZIP_MAGIC) {
@@ -113,12 +113,12 @@ impl IdxFile {
         }
     }
 
-    /// What errors call the file.
+    /// The file's name in errors.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What the file holds.
+    /// The kind of the file.
     pub fn kind(&self) -> IdxKind {
         self.kind
     }
@@ -163,7 +163,7 @@ fn decode(name: &str, mut content: impl Read, gzip: bool, kind: IdxKind) -> Resu
     let header = kind.header_bytes();
     let mut bytes = Vec::new();
 
-    // The magic number first: a short file of the wrong kind is better called wrong than short.
+    // The magic number first: for a short file of the wrong kind, the kind is the better error.
     fill(&mut content, &mut bytes, 4).map_err(|error| failure(name, error, gzip, bytes.len()))?;
     if let [a, b, c, d] = bytes[..] {
         let found = u32::from_be_bytes([a, b, c, d]);
@@ -200,7 +200,7 @@ fn decode(name: &str, mut content: impl Read, gzip: bool, kind: IdxKind) -> Resu
     if found < expected && ended {
         return Err(IdxError::Truncated { file: file(), kind, found, expected });
     }
-    // A gzip stream that is cut behind its content has lost the checksum over it.
+    // A gzip stream that ends right after its content has lost its checksum.
     end.map_err(|error| failure(name, error, gzip, bytes.len()))?;
     if found > expected {
         return Err(IdxError::Trailing { file: file(), kind, expected });
@@ -214,12 +214,12 @@ fn decode(name: &str, mut content: impl Read, gzip: bool, kind: IdxKind) -> Resu
     })
 }
 
-/// Appends up to `limit` bytes of `content`, fewer where it ends.
+/// Appends up to `limit` bytes of `content`, fewer if it ends.
 fn fill(content: &mut impl Read, bytes: &mut Vec<u8>, limit: u64) -> io::Result<()> {
     content.take(limit).read_to_end(bytes).map(|_| ())
 }
 
-/// Tells what the decoder found from what the system reports.
+/// Distinguishes the decoder's errors from the system's.
 fn failure(name: &str, error: io::Error, gzip: bool, bytes: usize) -> IdxError {
     use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
     let file = name.to_owned();

@@ -1,4 +1,4 @@
-//! IDX, the format MNIST is published in: u8 images and u8 labels, gzipped or plain.
+//! IDX, the format of MNIST: u8 images and u8 labels, gzipped or plain.
 //!
 //! A file is a magic number (two zero bytes, the type of the values, the number of dimensions), the dimensions
 //! as big-endian u32, and the values. A data set is four such files, see [`Part`].
@@ -18,11 +18,11 @@ use super::{Crop, DataSets, Dataset, Normalization, picture::PictureError};
 /// One of the four files of a data set in MNIST's layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// The images to learn from.
+    /// The training images.
     TrainImages,
     /// Their labels.
     TrainLabels,
-    /// The images to measure with.
+    /// The test images.
     TestImages,
     /// Their labels.
     TestLabels,
@@ -42,7 +42,7 @@ impl Part {
         }
     }
 
-    /// What the file holds.
+    /// The kind of the file.
     pub const fn kind(self) -> IdxKind {
         match self {
             Self::TrainImages | Self::TestImages => IdxKind::Images,
@@ -50,17 +50,17 @@ impl Part {
         }
     }
 
-    /// The file in `dir`: its [`stem`](Part::stem) or the other spelling that is about
-    /// (`train-images.idx3-ubyte`), plain before `.gz`.
+    /// The file in `dir`: its [`stem`](Part::stem) or the other common spelling (`train-images.idx3-ubyte`), plain before
+    /// `.gz`.
     ///
     /// # Errors
-    /// [`IdxError::Missing`] where there is none, with the names looked for.
+    /// [`IdxError::Missing`] if there is none, with the names that were tried.
     pub fn find(self, dir: &Path) -> Result<PathBuf, IdxError> {
         find(dir, self.stem())
     }
 }
 
-/// The file of a name in `dir`, in any spelling.
+/// The file with a name in `dir`, in any spelling.
 pub(super) fn find(dir: &Path, stem: &str) -> Result<PathBuf, IdxError> {
     let dotted = stem.replace("-idx", ".idx");
     let names = [stem.to_owned(), format!("{stem}.gz"), dotted.clone(), format!("{dotted}.gz")];
@@ -76,7 +76,7 @@ pub(super) fn find(dir: &Path, stem: &str) -> Result<PathBuf, IdxError> {
     })
 }
 
-/// Reads the four parts, each on a thread of its own: the training images take longer than the rest together.
+/// Reads the four parts, each on its own thread: the training images take longer than the rest together.
 pub(super) fn read_parts<E: Send>(
     read: impl Fn(Part) -> Result<IdxFile, E> + Sync,
 ) -> Result<[IdxFile; 4], E> {
@@ -94,7 +94,7 @@ pub(super) fn read_dir(dir: &Path) -> Result<[IdxFile; 4], IdxError> {
     read_parts(|part| IdxFile::open(&part.find(dir)?, part.kind()))
 }
 
-/// A data set of u8 grey images and u8 labels, held as the two files it came from.
+/// A data set of u8 grey images and u8 labels, stored as its two files.
 #[derive(Clone, Debug)]
 pub struct IdxDataset {
     name: String,
@@ -108,8 +108,7 @@ impl IdxDataset {
     /// Joins images and labels.
     ///
     /// # Errors
-    /// [`IdxError`] where a file is of the other kind, where the counts differ, or where a label is not below
-    /// the number of class names.
+    /// [`IdxError`] if a file is of the other kind, the counts differ, or a label is not below the number of class names.
     pub fn new(
         name: &str,
         images: IdxFile,
@@ -139,14 +138,13 @@ impl IdxDataset {
         Ok(Self { name: name.to_owned(), images, labels, class_names, normalization })
     }
 
-    /// Opens any data set in MNIST's layout, without checksums.
+    /// Opens any data set in MNIST's layout, without checking checksums.
     ///
     /// The set is named after the directory and its classes `0`, `1`, ... up to the largest label; both halves are
     /// normalised by the mean and deviation of the training images.
     ///
     /// # Errors
-    /// [`IdxError`] where a file is missing or damaged, where images and labels do not belong together, or
-    /// where train and test differ in size.
+    /// [`IdxError`] if a file is missing or damaged, images and labels do not match, or train and test images differ in size.
     pub fn open(dir: &Path) -> Result<DataSets, IdxError> {
         let name = dir.file_name().map_or_else(|| dir.to_string_lossy(), |name| name.to_string_lossy());
         let files = read_dir(dir)?;
@@ -155,7 +153,7 @@ impl IdxDataset {
         Self::pair(&name, files, (0..=largest).map(|class| class.to_string()).collect(), None)
     }
 
-    /// Joins the files of [`Part::ALL`]; measures the training images where no normalisation is given.
+    /// Joins the files of [`Part::ALL`]; without a normalisation, measures the training images.
     pub(super) fn pair(
         name: &str,
         [train_images, train_labels, test_images, test_labels]: [IdxFile; 4],

@@ -1,4 +1,4 @@
-//! Sound files and every way to be unsound.
+//! Valid files and every kind of invalid one.
 
 use std::io::Write;
 
@@ -28,7 +28,7 @@ fn read(bytes: &[u8], kind: IdxKind) -> Result<IdxFile, IdxError> {
     IdxFile::read("the-file", bytes, kind)
 }
 
-/// The error's text, plain and gzipped alike, which names the file.
+/// The error's text, which names the file and is the same for plain and gzipped bytes.
 fn refused(bytes: &[u8], kind: IdxKind) -> String {
     let error = read(bytes, kind).unwrap_err().to_string();
     assert!(error.starts_with("the-file: "), "{error}");
@@ -112,14 +112,14 @@ fn headers_that_cannot_be_are_refused() {
     }
 }
 
-/// 2^56 pixels promised, 5 there: an error at once, and no memory taken for the rest.
+/// 2^56 pixels promised, 5 present: an immediate error, without allocating for the rest.
 #[test]
 fn a_header_takes_no_memory_by_itself() {
     let error = refused(&idx(0x803, &[u32::MAX, 4096, 4096], &[0; 5]), IdxKind::Images);
     assert!(error.contains("5 bytes of pixels, but the header promises 72057594021150720"), "{error}");
 }
 
-/// 64 MiB of zeros behind a header that promises four pixels.
+/// 64 MiB of zeros after a header that promises four pixels.
 #[test]
 fn a_gzip_bomb_is_cut_off() {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
@@ -195,7 +195,7 @@ fn measured_moments_match_a_direct_sum() {
 }
 
 proptest! {
-    /// Whatever the bytes, reading returns; what it accepts is consistent.
+    /// Reading returns for any bytes, and accepted files are consistent.
     #[test]
     fn any_bytes_are_read_or_refused(tail: Vec<u8>, compressed: bool) {
         let bytes = [&[0, 0, 8, 3, 0, 0, 0][..], &tail].concat();
@@ -206,7 +206,7 @@ proptest! {
         }
     }
 
-    /// One changed byte of a gzipped file never goes unnoticed, save where the gzip header ignores it.
+    /// One changed byte of a gzipped file is always detected, except where the gzip header ignores it.
     #[test]
     fn a_changed_byte_is_noticed(at in 10usize..200, flip in 1u8..=255) {
         let bytes = images(30, 10, 10);

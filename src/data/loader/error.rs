@@ -1,6 +1,6 @@
-//! Why batches cannot be made.
+//! Why batches cannot be produced.
 
-/// Batches that cannot be made.
+/// Batches that cannot be produced.
 #[derive(Debug, thiserror::Error)]
 pub enum LoaderError {
     /// A batch of no images.
@@ -13,7 +13,7 @@ pub enum LoaderError {
     BatchLargerThanSet {
         /// The data set.
         name: String,
-        /// Its images.
+        /// The number of its images.
         len: usize,
         /// Images in a batch.
         batch: usize,
@@ -30,7 +30,7 @@ pub enum LoaderError {
         /// Height, width and channels of an image.
         size: [usize; 3],
     },
-    /// The set has more images than there are sample numbers.
+    /// The set has more images than 32-bit sample numbers can count.
     #[error("{name} has {len} images, more than the {} that can be shuffled; split the set", u32::MAX)]
     SetTooLarge {
         /// The data set.
@@ -38,7 +38,7 @@ pub enum LoaderError {
         /// Its images.
         len: usize,
     },
-    /// An epoch was to be resumed behind its end.
+    /// An epoch was to be resumed after its end.
     #[error(
         "an epoch of {batches} batches cannot be resumed at batch {start_batch}; \
          resume with the data set and batch size that the run began with"
@@ -58,13 +58,13 @@ pub enum LoaderError {
     Changed {
         /// The data set.
         name: String,
-        /// What is the matter with each.
+        /// The error of each file.
         files: Vec<String>,
     },
-    /// The system gave no thread.
-    #[error("cannot start the thread that makes batches: {error}; end other programs and try again")]
+    /// No thread could be started.
+    #[error("cannot start the loader's thread: {error}; end other programs and try again")]
     Thread {
-        /// What the system said.
+        /// The system's error.
         error: std::io::Error,
     },
 }

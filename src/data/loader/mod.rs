@@ -1,4 +1,4 @@
-//! Batches in a seeded order, made ahead of time by a thread.
+//! Batches in a seeded order, prefetched by a thread.
 
 mod error;
 
@@ -13,33 +13,32 @@ use rayon::prelude::*;
 
 use super::{Augmentation, Dataset, IDENTITY, permutation, picture::PictureError};
 
-/// Finished batches that wait for the consumer.
+/// Finished batches in the queue.
 const PREFETCH_BATCHES: usize = 2;
 
-/// The images of one training step or one step of an evaluation.
+/// The images of one step of training or evaluation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
     /// The images, `[N, H, W, C]`, channels last; zeros from `valid` on.
     pub images: Vec<u8>,
     /// The labels, `[N]`; zeros from `valid` on.
     pub labels: Vec<u32>,
-    /// The transform of each image, `[N, 6]`, as [`Augmentation::inverse_affine`] gives it; the identity from
-    /// `valid` on and in an evaluation.
+    /// The transform of each image, `[N, 6]`, from [`Augmentation::inverse_affine`]; the identity from `valid` on and in an
+    /// evaluation.
     pub transforms: Vec<f32>,
-    /// How many images are real; the rest fill up an evaluation's last batch.
+    /// The number of real images; the rest pad an evaluation's last batch.
     pub valid: usize,
     /// The epoch, counted from 0.
     pub epoch: u32,
-    /// Which batch of the epoch, counted from 0.
+    /// The batch's index in the epoch, counted from 0.
     pub index: usize,
 }
 
-/// What turns a data set into batches of one size.
+/// Turns a data set into batches of one size.
 ///
-/// Training takes the images in an order of its own in each epoch and drops the last, incomplete batch (its
-/// images come up in other epochs); an evaluation takes them all, in their own order, and fills the last batch up.
-/// What a batch holds depends only on the data set, the batch size, the seed, the augmentation, the epoch and
-/// the batch's index.
+/// Training shuffles the images in each epoch and drops the last, incomplete batch (its images come up in other
+/// epochs); an evaluation takes all images in order and pads the last batch. The content of a batch depends only on the
+/// data set, the batch size, the seed, the augmentation, the epoch and the batch's index.
 #[derive(Clone)]
 pub struct Loader {
     dataset: Arc<dyn Dataset>,
@@ -51,7 +50,7 @@ pub struct Loader {
 struct Training {
     seed: u64,
     augmentation: Augmentation,
-    /// What of it the device does: all of it, but where the set crops.
+    /// The part of the augmentation that the device does: all of it, unless the set crops.
     transform: Augmentation,
 }
 
@@ -59,7 +58,7 @@ impl Loader {
     /// Shuffled, augmented, complete batches of `batch` images.
     ///
     /// # Errors
-    /// [`LoaderError`] where the set has fewer images than one batch, or the batch is impossibly large.
+    /// [`LoaderError`] if the set has fewer images than one batch, or the batch is impossibly large.
     pub fn train(
         dataset: Arc<dyn Dataset>,
         batch: usize,
@@ -74,12 +73,12 @@ impl Loader {
         Self::new(dataset, batch, Some(Training { seed, augmentation, transform }))
     }
 
-    /// All images in their own order, the last batch filled up to `batch` images.
+    /// All images in order, the last batch padded to `batch` images.
     ///
-    /// A set smaller than one batch gives one batch.
+    /// A set smaller than one batch is one batch.
     ///
     /// # Errors
-    /// [`LoaderError`] where the batch is empty or impossibly large.
+    /// [`LoaderError`] if the batch is empty or impossibly large.
     pub fn evaluate(dataset: Arc<dyn Dataset>, batch: usize) -> Result<Self, LoaderError> {
         Self::new(dataset, batch, None)
     }
@@ -100,7 +99,7 @@ impl Loader {
         Ok(Self { dataset, batch, training })
     }
 
-    /// The images that are drawn from.
+    /// The data set.
     pub fn dataset(&self) -> &Arc<dyn Dataset> {
         &self.dataset
     }
@@ -110,7 +109,7 @@ impl Loader {
         self.batch
     }
 
-    /// Batches in each epoch: whole ones when training, all of them in an evaluation.
+    /// Batches in each epoch: only complete ones in training, all of them in an evaluation.
     pub fn batches_per_epoch(&self) -> usize {
         match self.training {
             Some(_) => self.dataset.len() / self.batch,
@@ -118,13 +117,13 @@ impl Loader {
         }
     }
 
-    /// The batches of one epoch from `start_batch` on, which are those an uninterrupted epoch gives there.
+    /// The batches of one epoch from `start_batch` on, the same as in an uninterrupted epoch.
     ///
-    /// Starts the thread that makes them. `start_batch` may be [`batches_per_epoch`](Self::batches_per_epoch),
-    /// where an epoch has ended: then there are none.
+    /// Starts the thread that makes them. `start_batch` may be [`batches_per_epoch`](Self::batches_per_epoch), the end of
+    /// the epoch: then there are none.
     ///
     /// # Errors
-    /// [`LoaderError`] where the epoch has fewer batches, or no thread can be started.
+    /// [`LoaderError`] if the epoch has fewer batches, or no thread can be started.
     pub fn epoch(&self, epoch: u32, start_batch: usize) -> Result<Batches, LoaderError> {
         let batches = self.batches_per_epoch();
         if start_batch > batches {
@@ -146,7 +145,7 @@ impl Loader {
         })
     }
 
-    /// The thread's work: ends early where the consumer is gone.
+    /// The thread's work; ends early if the consumer is gone.
     fn produce(
         &self,
         epoch: u32,
@@ -169,7 +168,7 @@ impl Loader {
         }
     }
 
-    /// The images are read side by side, as the files of a folder are to be decoded.
+    /// Reads the images in parallel, because the files of a folder have to be decoded.
     fn fill(
         &self,
         spare: Option<Batch>,
@@ -224,19 +223,19 @@ impl Loader {
     }
 }
 
-/// A trial, so that a batch beyond the machine is an error before the first epoch and not an abort within it.
+/// A trial allocation, so that a batch too large for the machine is an error before the first epoch, not an abort in it.
 fn can_allocate(bytes: usize) -> bool {
     let mut trial = Vec::<u8>::new();
     let done = trial.try_reserve_exact(bytes).is_ok();
-    // Memory that nobody looks at need not be taken at all.
+    // Otherwise the compiler may remove the unused allocation.
     std::hint::black_box(&trial);
     done
 }
 
-/// The batches of an epoch, made up to two ahead by a thread; dropping it ends the thread.
+/// The batches of an epoch, prefetched by a thread up to two ahead; dropping it ends the thread.
 ///
 /// # Panics
-/// `next` repeats a panic of the thread, which only a [`Dataset`] can cause.
+/// `next` resumes a panic of the thread, which only a [`Dataset`] can cause.
 #[derive(Debug)]
 pub struct Batches {
     /// Taken on drop, so that the thread's next send fails and it ends.
@@ -248,13 +247,13 @@ pub struct Batches {
 }
 
 impl Batches {
-    /// Gives a batch's memory back for a later batch; a batch kept or dropped instead costs an allocation.
+    /// Returns a batch's memory for reuse; a batch kept or dropped instead costs an allocation.
     pub fn recycle(&self, batch: Batch) {
-        // Where the thread has made its last batch, nobody wants the memory.
+        // After its last batch the thread needs no more memory.
         let _ = self.used.send(batch);
     }
 
-    /// How long the consumer has waited for batches that were not made yet.
+    /// How long the consumer has waited for batches.
     pub fn waited(&self) -> Duration {
         self.waited
     }
@@ -291,7 +290,7 @@ impl Drop for Batches {
     fn drop(&mut self) {
         self.receiver = None;
         if let Some(thread) = self.thread.take() {
-            // A panic in batches that nobody asked for is not the consumer's.
+            // A panic in prefetched batches that nobody asked for does not concern the consumer.
             let _ = thread.join();
         }
     }

@@ -1,4 +1,4 @@
-//! What batches hold, and how their thread ends.
+//! The content of batches, and the end of their thread.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -110,7 +110,7 @@ fn an_evaluation_holds_every_image_in_order_and_says_how_many_are_real() {
     assert_eq!((one.len(), one[0].valid, one[0].images.len()), (1, 3, 48));
 }
 
-/// Recycled memory leaves nothing behind, and is used: a batch comes back at an address seen before.
+/// Recycled memory leaves no old values behind, and is reused: a batch comes back at an address seen before.
 #[test]
 fn recycled_batches_are_like_new_ones() {
     let loader = Loader::evaluate(numbers(101), 4).unwrap();
@@ -124,7 +124,7 @@ fn recycled_batches_are_like_new_ones() {
         batches.recycle(batch);
     }
     assert!(batches.next().is_none());
-    // Two waiting, one being made, one here, and one on its way back.
+    // Two in the queue, one being made, one here, and one being returned.
     assert!(addresses.len() <= 5, "{} buffers for {} batches", addresses.len(), fresh.len());
 }
 
@@ -150,7 +150,7 @@ fn batches_that_cannot_be_are_refused() {
     }
 }
 
-/// Dropped at once, midway, and with the queue full: the thread ends each time, and soon.
+/// Dropped at once, midway, and with a full queue: the thread ends promptly each time.
 #[test]
 fn dropping_the_batches_ends_the_thread() {
     let set = numbers(200);
@@ -161,12 +161,12 @@ fn dropping_the_batches_ends_the_thread() {
         thread::sleep(Duration::from_millis(5));
         drop(batches);
         drop(loader);
-        // Joined: no thread holds the set any more.
+        // Joined: no thread refers to the set any more.
         assert_eq!(Arc::strong_count(&set), 1, "after {taken} batches");
     }
 }
 
-/// The thread runs ahead by the queue and the batch in its hands, and no further.
+/// The thread is ahead by at most the queue and the batch that it is making.
 #[test]
 fn the_thread_runs_ahead_by_a_bounded_number_of_batches() {
     let set = numbers(200);

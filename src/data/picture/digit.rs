@@ -1,4 +1,4 @@
-//! Grey digits: which way round they are, and how MNIST places them.
+//! Grey digits: their polarity, and MNIST's placement.
 //!
 //! # Source
 //! LeCun, Cortes, Burges: "The original black and white images from NIST were size normalized to fit in a 20x20
@@ -13,23 +13,23 @@ use image::{GrayImage, Luma};
 
 use super::{PictureError, Wanted};
 
-/// The least difference between ground and ink that counts as a digit, in grey levels of 255.
+/// The smallest contrast between background and ink that counts as a digit, in grey levels of 255.
 const MIN_CONTRAST: u8 = 32;
 
-/// The least value that belongs to the ink once ground and ink span 0 to 255.
+/// The lowest value that counts as ink once background and ink span 0 to 255.
 const INK: u8 = 48;
 
-/// Which way round a grey picture is.
+/// The polarity of a grey picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Polarity {
-    /// Light ink on a dark ground, as in MNIST.
+    /// Light ink on a dark background, as in MNIST.
     LightOnDark,
-    /// Dark ink on a light ground, as on paper; it is inverted.
+    /// Dark ink on a light background, as on paper; it is inverted.
     DarkOnLight,
 }
 
 impl Polarity {
-    /// Finds out: dark on light where the outermost pixels are brighter than 127 on average.
+    /// Detects the polarity: dark on light if the outermost pixels are brighter than 127 on average.
     pub(super) fn of(grey: &GrayImage) -> Self {
         let border = border(grey);
         let sum: u64 = border.iter().map(|&value| u64::from(value)).sum();
@@ -54,7 +54,7 @@ fn border(grey: &GrayImage) -> Vec<u8> {
     pixels.map(|(_, _, pixel)| pixel.0[0]).collect()
 }
 
-/// Places light ink on a dark ground as MNIST does, in the wanted size.
+/// Places light ink on a dark background as MNIST does, in the wanted size.
 pub(super) fn frame(name: &str, grey: &GrayImage, wanted: &Wanted) -> Result<GrayImage, PictureError> {
     let levelled = level(name, grey)?;
     let cut = cut_out_ink(&levelled);
@@ -68,12 +68,12 @@ pub(super) fn frame(name: &str, grey: &GrayImage, wanted: &Wanted) -> Result<Gra
     };
     let mut digit = imageops::resize(&cut, scaled(cut.width()), scaled(cut.height()), FilterType::CatmullRom);
 
-    // A thin pen's lines have paled on the way down; MNIST's lines are bright.
+    // Scaling down makes thin pen strokes pale; MNIST's strokes are bright.
     let peak = brightest(&digit).max(1);
     stretch(&mut digit, 0, peak);
 
     let (mass_x, mass_y) = centre_of_mass(&digit);
-    // Ink at an end of its box could leave the frame; it stops at the edge.
+    // Ink concentrated at one end of its box could leave the frame; stop at the edge.
     let place = |frame: u32, mass: f64, length: u32| {
         let offset = f64::from(frame / 2) - mass;
         offset.round().clamp(0.0, f64::from(frame - length)) as i64
@@ -85,7 +85,7 @@ pub(super) fn frame(name: &str, grey: &GrayImage, wanted: &Wanted) -> Result<Gra
     Ok(framed)
 }
 
-/// Spreads the values from the ground to the brightest ink over 0 to 255; the ground is the border's median.
+/// Stretches the values from the background to the brightest ink to 0..255; the background is the border's median.
 fn level(name: &str, grey: &GrayImage) -> Result<GrayImage, PictureError> {
     let mut border = border(grey);
     let middle = border.len() / 2;
@@ -104,7 +104,7 @@ fn brightest(grey: &GrayImage) -> u8 {
     grey.iter().copied().max().unwrap_or(0)
 }
 
-/// Takes `ground` to 0 and `ground + contrast` to 255; what is darker than the ground becomes 0.
+/// Maps `ground` to 0 and `ground + contrast` to 255; darker values become 0.
 fn stretch(grey: &mut GrayImage, ground: u8, contrast: u8) {
     for value in grey.iter_mut() {
         let above = u32::from(value.saturating_sub(ground));

@@ -14,7 +14,7 @@ pub enum PictureError {
     Io {
         /// The file.
         file: String,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
     /// The file has no content.
@@ -29,7 +29,7 @@ pub enum PictureError {
         /// The file.
         file: String,
     },
-    /// The content is of no known format.
+    /// The content is in no known format.
     #[error("{file}: not a picture (it begins with {start}); give a PNG or JPEG picture")]
     NotAPicture {
         /// The file.
@@ -50,18 +50,18 @@ pub enum PictureError {
     CutShort {
         /// The file.
         file: String,
-        /// The bytes there are.
+        /// The length of the file in bytes.
         bytes: usize,
     },
-    /// The decoder gave up.
+    /// The decoder failed.
     #[error("{file}: damaged picture: {error}; save it again or give another")]
     Damaged {
         /// The file.
         file: String,
-        /// What the decoder said.
+        /// The decoder's error.
         error: ImageError,
     },
-    /// The picture has more pixels than are read.
+    /// The picture has too many pixels.
     #[error(
         "{file}: {width} x {height} pixels ({} MiB); at most {MAX_SIDE} to a side and {} MiB are read, \
          scale it down",
@@ -77,13 +77,13 @@ pub enum PictureError {
         /// The bytes of its pixels.
         bytes: u64,
     },
-    /// The decoder would need more memory than it may take.
+    /// The decoder would exceed its memory limit.
     #[error("{file}: decoding it takes more than {} MiB, the most it may; scale it down", MAX_DECODED_BYTES >> 20)]
     DecoderLimit {
         /// The file.
         file: String,
     },
-    /// There is no ink to find a digit by.
+    /// There is not enough contrast to find a digit.
     #[error(
         "{file}: no digit found: the brightest part of the ink differs from the ground by {contrast} of 255 levels, \
          {needed} are needed; give a picture with more contrast, or say which way round it is"
@@ -91,9 +91,9 @@ pub enum PictureError {
     Blank {
         /// The file.
         file: String,
-        /// The difference found, in levels.
+        /// The contrast found, in levels.
         contrast: u8,
-        /// The least difference that counts.
+        /// The smallest contrast that counts.
         needed: u8,
     },
     /// No network takes such images.
@@ -102,7 +102,7 @@ pub enum PictureError {
         .wanted.height, .wanted.width, .wanted.channels
     )]
     Wanted {
-        /// What was asked for.
+        /// The requested form.
         wanted: Wanted,
     },
 }

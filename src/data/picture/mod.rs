@@ -1,14 +1,13 @@
-//! Pictures from elsewhere, brought into the form a network was trained on.
+//! Pictures from files, converted to the form that a network was trained on.
 //!
-//! Any PNG or JPEG is turned upright as its EXIF orientation says, transparent parts are laid over white, and
-//! 16-bit values become 8-bit. What follows depends on the [`Wanted`] channels:
+//! Any PNG or JPEG is rotated upright according to its EXIF orientation, transparent parts are composited over white, and
+//! 16-bit values become 8-bit. The rest depends on the [`Wanted`] channels:
 //!
-//! - One channel: the picture is taken for a digit. Colours become grey by their luminance, dark ink on a light
-//!   ground is inverted ([`Polarity`]), and a picture that is not yet of the wanted size is framed as
-//!   MNIST's digits are: the ink's bounding box is scaled to 20/28 of the frame along its longer side and
-//!   placed with its centre of mass in the centre. A picture of the wanted size keeps its place and levels.
-//! - Three channels: the part in the centre that an evaluation sees ([`Rectangle::centred`]) is scaled to the wanted
-//!   size.
+//! - One channel: the picture is treated as a digit. Colours become grey by their luminance, dark ink on a light
+//!   background is inverted ([`Polarity`]), and a picture of another size is framed like MNIST's digits: the ink's
+//!   bounding box is scaled to 20/28 of the frame along its longer side, and its centre of mass is placed in the
+//!   centre. A picture of the wanted size keeps its position and levels.
+//! - Three channels: the evaluation's centre crop ([`Rectangle::centred`]) is scaled to the wanted size.
 
 mod digit;
 mod error;
@@ -26,16 +25,16 @@ use image::{DynamicImage, GrayImage, ImageDecoder, ImageError, ImageFormat, Imag
 
 use super::Rectangle;
 
-/// The longest side of a picture that is read, in pixels.
+/// The longest accepted side of a picture, in pixels.
 const MAX_SIDE: u32 = 16_384;
 
-/// The largest picture that is read, in bytes of its pixels; also the limit for the decoder's own memory.
+/// The largest accepted picture, in bytes of its pixels; also the decoder's memory limit.
 const MAX_DECODED_BYTES: u64 = 512 << 20;
 
-/// The largest file that is read, in bytes.
+/// The largest accepted file, in bytes.
 const MAX_FILE_BYTES: u64 = 256 << 20;
 
-/// The form a network takes its images in.
+/// The form of a network's input images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wanted {
     /// The height, in pixels.
@@ -44,36 +43,36 @@ pub struct Wanted {
     pub width: u32,
     /// The channels: 1 (a grey digit, light on dark) or 3 (red, green, blue).
     pub channels: usize,
-    /// Which way round a grey picture is; `None` finds out.
+    /// The polarity of a grey picture; `None` detects it.
     pub polarity: Option<Polarity>,
-    /// What the shorter side of a picture in colour is resized to, before the wanted size is cut from its centre;
-    /// `None` cuts nothing off it.
+    /// The length to which the shorter side of a colour picture is resized before the centre crop; `None` keeps the full
+    /// shorter side.
     pub resize: Option<usize>,
 }
 
-/// A picture in the [`Wanted`] form, and what was done to it.
+/// A picture in the [`Wanted`] form, and how it was converted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {
     /// The pixels, `[H, W, C]`, channels last.
     pub pixels: Vec<u8>,
-    /// The upright picture's width and height before, in pixels.
+    /// The upright picture's original width and height, in pixels.
     pub source_size: (u32, u32),
-    /// Which way round the grey picture was, as found or as given; `None` where colours are kept.
+    /// The polarity of the grey picture, detected or given; `None` for colour.
     pub polarity: Option<Polarity>,
-    /// Whether it was cut out, scaled and centred as MNIST's digits are.
+    /// Whether it was cropped, scaled and centred like MNIST's digits.
     pub framed: bool,
 }
 
 /// Reads a PNG or JPEG file.
 ///
 /// # Errors
-/// [`PictureError`] where the file cannot be read, or as [`decode`].
+/// [`PictureError`] if the file cannot be read, or as [`decode`].
 pub fn open(path: &Path, wanted: &Wanted) -> Result<Picture, PictureError> {
     let (file, bytes) = read(path)?;
     decode(&file, &bytes, wanted)
 }
 
-/// Reads a PNG or JPEG file as red, green and blue: grey becomes colour, and what is transparent is laid over white.
+/// Reads a PNG or JPEG file as RGB: grey is expanded, and transparent parts are composited over white.
 pub(super) fn open_rgb(path: &Path) -> Result<RgbImage, PictureError> {
     let (file, bytes) = read(path)?;
     Ok(over_white(upright(&file, &bytes)?).into_rgb8())
@@ -91,11 +90,11 @@ fn read(path: &Path) -> Result<(String, Vec<u8>), PictureError> {
     }
 }
 
-/// Decodes the content of a PNG or JPEG file; `name` is what errors call it.
+/// Decodes the content of a PNG or JPEG file; `name` is its name in errors.
 ///
 /// # Errors
-/// [`PictureError`] where this is not a PNG or JPEG picture or a damaged one, where it is too large, or where a
-/// digit is wanted and there is none.
+/// [`PictureError`] if the content is not a PNG or JPEG picture, is damaged or too large, or if a digit is wanted and
+/// there is none.
 pub fn decode(name: &str, bytes: &[u8], wanted: &Wanted) -> Result<Picture, PictureError> {
     if wanted.height == 0 || wanted.width == 0 || ![1, 3].contains(&wanted.channels) {
         return Err(PictureError::Wanted { wanted: *wanted });
@@ -121,7 +120,7 @@ pub fn decode(name: &str, bytes: &[u8], wanted: &Wanted) -> Result<Picture, Pict
     Ok(Picture { pixels: GrayImage::into_raw(grey), source_size, polarity: Some(polarity), framed })
 }
 
-/// Decodes within the limits and turns the picture upright; both decoders refuse pictures without area.
+/// Decodes within the limits and rotates the picture upright; both decoders refuse empty pictures.
 fn upright(name: &str, bytes: &[u8]) -> Result<DynamicImage, PictureError> {
     let file = || name.to_owned();
     if bytes.is_empty() {
@@ -159,10 +158,10 @@ fn upright(name: &str, bytes: &[u8]) -> Result<DynamicImage, PictureError> {
     Ok(picture)
 }
 
-/// Whether no end marker follows the first scan of a JPEG, which its decoder would pass with grey in the rest.
+/// Whether a JPEG has no end marker after its first scan; the decoder would accept it and fill the rest with grey.
 ///
-/// Walks the segments (marker, length, content) up to the scan, because a thumbnail within one has an end
-/// marker of its own. Where there is no scan, the decoder says what is wrong.
+/// Walks the segments (marker, length, content) up to the scan, because a thumbnail in a segment has its own end marker. If
+/// there is no scan, the decoder reports the error.
 fn is_cut_short(jpeg: &[u8]) -> bool {
     const START_OF_SCAN: u8 = 0xda;
     const END_OF_IMAGE: [u8; 2] = [0xff, 0xd9];
@@ -176,7 +175,7 @@ fn is_cut_short(jpeg: &[u8]) -> bool {
     false
 }
 
-/// Lays a picture with transparent parts over white, the ground that most drawings are made for.
+/// Composites transparent parts over white, the background that most drawings assume.
 fn over_white(picture: DynamicImage) -> DynamicImage {
     if !picture.color().has_alpha() {
         return picture;
@@ -190,15 +189,15 @@ fn over_white(picture: DynamicImage) -> DynamicImage {
     DynamicImage::ImageRgb8(rgb)
 }
 
-/// Cuts a part out and scales it to `size`, bilinearly, over as many pixels as come to lie on one.
+/// Crops a part and scales it to `size` with a bilinear filter whose support grows with the reduction.
 ///
-/// It is cut before it is scaled, so that a very long picture does not become a huge one on the way.
+/// It crops before scaling, so that a very long picture does not become huge in between.
 pub(super) fn cut(picture: &RgbImage, part: Rectangle, size: [usize; 2]) -> RgbImage {
     // The limits above keep every side within u32.
     let [top, left] = [part.top as u32, part.left as u32];
     let part = imageops::crop_imm(picture, left, top, part.width as u32, part.height as u32).to_image();
     let [height, width] = size.map(|side| side as u32);
-    // Which returns a picture of that size as it is.
+    // Returns a picture of that size unchanged.
     imageops::resize(&part, width, height, FilterType::Triangle)
 }
 

@@ -105,7 +105,7 @@ fn other_frames_keep_the_share_of_the_ink() {
     assert_eq!((rows.len(), rows[0]), (40, 9));
 }
 
-/// A digit that lies at one end of a long line stays inside the frame.
+/// A digit at one end of a long line stays inside the frame.
 #[test]
 fn lopsided_ink_stays_inside() {
     let lopsided = GrayImage::from_fn(300, 300, |x, y| {
@@ -183,12 +183,12 @@ fn a_jpeg_cut_short_is_refused() {
         assert!(error.contains("damaged picture") || error.contains("before the picture does"), "{error}");
     }
     assert!(refused(&jpeg[..jpeg.len() - 1]).contains("fetch or save it again"));
-    // What cameras append behind the picture does not matter.
+    // Data that cameras append after the picture does not matter.
     let appended = [&jpeg[..], b"a film"].concat();
     assert_eq!(decode("jpeg", &appended, &DIGIT).unwrap(), decode("jpeg", &jpeg, &DIGIT).unwrap());
 }
 
-/// A PNG's header, whose checksum is right, and nothing behind it.
+/// Only a PNG's header, with a correct checksum.
 fn png_header(width: u32, height: u32) -> Vec<u8> {
     let mut chunk = b"IHDR".to_vec();
     chunk.extend([width, height].iter().flat_map(|side| side.to_be_bytes()));
@@ -209,7 +209,7 @@ fn sizes_out_of_bounds_are_refused() {
             "{error}"
         );
     }
-    // One row alone is beyond the decoder's limit.
+    // A single row exceeds the decoder's limit.
     let error = refused(&png_header(0x7fff_ffff, 0x7fff_ffff));
     assert!(error.contains("more than 512 MiB") && error.contains("scale it down"), "{error}");
     for (width, height) in [(0, 5), (5, 0), (0, 0)] {
@@ -238,7 +238,7 @@ fn forms_that_no_network_has_are_refused() {
 #[test]
 fn files_are_opened_and_named() {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("bar.jpg"); // The content tells, not the name.
+    let path = dir.path().join("bar.jpg"); // The content decides, not the name.
     std::fs::write(&path, png(bar(255, 0))).unwrap();
     assert_is_framed_bar(&open(&path, &DIGIT).unwrap());
     for missing in [dir.path().join("none.png"), dir.path().to_owned()] {

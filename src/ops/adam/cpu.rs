@@ -40,7 +40,7 @@ impl<S: Scalar> Step<S> {
         }
     }
 
-    /// The step on slices of one length, on the calling thread alone.
+    /// The step on slices of one length, on the calling thread only.
     pub fn take(self, gradient: &[S], parameter: &mut [S], m: &mut [S], v: &mut [S]) {
         let Self { beta: [beta1, beta2], rest: [rest1, rest2], eps, rate, root, unscale, within, apart } =
             self;

@@ -17,7 +17,7 @@ impl Rows for Adam {
     const ROWS: &[&[Row<Self>]] = &[elementwise_rows!(F32, |adam| adam.len, update)];
 }
 
-/// The files in front of one that takes steps.
+/// The fragments before the file that applies the step.
 pub(crate) fn step(adam: &Adam) -> Vec<Fragment> {
     [&[CONTROL], scaling(adam.scaled), &[STEP]].concat()
 }

@@ -11,11 +11,11 @@ use super::{
 /// One bias-corrected step: `m = beta1 m + (1 - beta1) g`, `v = beta2 v + (1 - beta2) g^2`,
 /// `parameter -= learning_rate * ((m / correction1) / (sqrt(v / correction2) + eps) + d)`.
 ///
-/// Weight decay is part of the gradient, `g = gradient + weight_decay * parameter` and `d = 0`; or, `decoupled`, apart from
-/// it, `g = gradient` and `d = weight_decay * parameter`: AdamW.
+/// Weight decay is part of the gradient, `g = gradient + weight_decay * parameter` and `d = 0`; or, if `decoupled`, separate,
+/// `g = gradient` and `d = weight_decay * parameter`: AdamW.
 ///
-/// The learning rate and the corrections `1 - beta^step` come from the control block; `scaled`, the corrections come from
-/// [`LossScale`], `gradient * unscale` stands for `gradient`, and nothing changes where `skip` is 1.
+/// The learning rate and the corrections `1 - beta^step` come from the control block. If `scaled`, the corrections come from
+/// [`LossScale`], `gradient * unscale` replaces `gradient`, and nothing changes if `skip` is 1.
 ///
 /// # Source
 /// Kingma and Ba (2015), with `eps` outside the square root as in PyTorch; Loshchilov and Hutter: "Decoupled weight decay
@@ -34,7 +34,7 @@ pub struct Adam {
     pub weight_decay: f32,
     /// Whether weight decay is kept out of the moments: AdamW.
     pub decoupled: bool,
-    /// Whether gradients carry the loss's scale.
+    /// Whether gradients are multiplied by the loss scale.
     pub scaled: bool,
 }
 
@@ -62,7 +62,7 @@ impl Adam {
         scaled: false,
     };
 
-    /// The factors of the weight decay in the gradient and apart from it.
+    /// The factors of coupled and decoupled weight decay.
     pub fn decays(&self) -> [f32; 2] {
         if self.decoupled { [0.0, self.weight_decay] } else { [self.weight_decay, 0.0] }
     }

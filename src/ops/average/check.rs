@@ -7,7 +7,7 @@ use crate::verify::{
 };
 
 impl Check for Average {
-    /// At step 7 the warm-up is at 8 / 17: below the one decay, above the other.
+    /// At step 7 the warm-up is at 8 / 17: below one decay and above the other.
     fn cases() -> Vec<Self> {
         LENGTHS.into_iter().flat_map(|len| [0.9, 0.3].map(|decay| Self { len, decay })).collect()
     }
@@ -19,8 +19,7 @@ impl Check for Average {
         }
     }
 
-    /// Both weights are quotients, of which WGSL allows an error of 2.5 units in the last place each; then two products and
-    /// their sum.
+    /// Both weights are quotients, for which WGSL allows an error of 2.5 ULP each; then two products and their sum.
     fn tolerances(&self, results: &mut Tolerances<Self>) {
         results.average = roundings(8.0, 50.0);
     }

@@ -9,8 +9,8 @@ use super::{Control, ControlBlock, Each, Extent, F32, Family, Operation, Read, U
 /// An exponential moving average whose decay is warmed up: `average = decay_t average + (1 - decay_t) value` in step `t`,
 /// counted from 1, with `decay_t = min(decay, (1 + t) / (10 + t))`; in step 1 `average = value`.
 ///
-/// The average covers about the last ninth of the steps until `decay` is reached, so it forgets the random weights that a
-/// short run starts from.
+/// Until `decay` is reached, the average covers about the last ninth of the steps, so it forgets the random initial weights
+/// even in a short run.
 ///
 /// # Source
 /// The warm-up is that of TensorFlow's `ExponentialMovingAverage` with `num_updates`; the first step is that of PyTorch's

@@ -3,7 +3,7 @@
 use super::{AvgPool, AvgPoolGrad};
 use crate::verify::check::{Check, Tolerances, halve, roundings};
 
-/// Sizes that divide and that do not, the identity, and outputs larger than the input.
+/// Sizes that divide and sizes that do not, the identity, and outputs larger than the input.
 const POOLS: [AvgPool; 7] = [
     AvgPool { n: 2, h: 7, w: 7, c: 16, output: [7, 7] },
     AvgPool { n: 3, h: 1, w: 1, c: 12, output: [7, 7] },
@@ -34,7 +34,7 @@ impl Check for AvgPoolGrad {
         POOLS.map(Self).into()
     }
 
-    /// At most one share of each of up to nine windows, the outlier in one; more where the output is the larger.
+    /// At most one share of each of up to nine windows, the outlier in one; more if the output is larger.
     fn tolerances(&self, results: &mut Tolerances<Self>) {
         let AvgPool { h, w, output: [p, q], .. } = self.0;
         results.grad_input = roundings(16.0, 50.0 + (p * q / (h * w)) as f64);

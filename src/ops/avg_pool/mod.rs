@@ -7,10 +7,10 @@ mod kernels;
 use super::{Each, Extent, Family, Operation, Read, Stored, Write, operand::operands};
 
 /// `output[n, p, q, c]` is the mean of `input` over the rows `floor(p H / P) .. ceil((p + 1) H / P)` and the columns
-/// alike. Windows overlap where the sizes do not divide, and repeat pixels where the output is the larger.
+/// likewise. Windows overlap if the sizes do not divide, and repeat pixels if the output is larger.
 ///
 /// # Source
-/// PyTorch's `AdaptiveAvgPool2d`, which torchvision puts in front of VGG's classifier.
+/// PyTorch's `AdaptiveAvgPool2d`, which torchvision has before VGG's classifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct AvgPool {
     /// Images in the batch.
@@ -31,7 +31,7 @@ operands! {
 }
 
 impl AvgPool {
-    /// The part of an axis of `side` pixels that output `index` of `outputs` is the mean of.
+    /// The window of output `index` of `outputs` on an axis of `side` pixels.
     pub fn window(index: usize, side: usize, outputs: usize) -> std::ops::Range<usize> {
         index * side / outputs..((index + 1) * side).div_ceil(outputs)
     }

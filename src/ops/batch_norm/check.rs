@@ -45,8 +45,8 @@ impl Check for BatchNormStatistics {
         data.batch_var = positive("batch_var", self.channels);
     }
 
-    /// Means near 1000 and an outlier of 500: each value is exact, each merged mean rounded a few times; the variance sees
-    /// the mean's error times the deviation.
+    /// Means near 1000 and an outlier of 500: each value is exact, each merged mean is rounded a few times, and the mean's
+    /// error enters the variance times the deviation.
     fn tolerances(&self, results: &mut Tolerances<Self>) {
         results.batch_mean = roundings(16.0, 10.0);
         results.batch_var = roundings(64.0, 1000.0);

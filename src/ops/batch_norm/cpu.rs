@@ -99,11 +99,11 @@ pub(crate) fn factor_sizes(channels: usize, factors: usize) -> Sizes {
 /// `batch_mean` and biased `batch_var`, `[channels]`, of `input[rows, channels]`.
 ///
 /// # Numerics
-/// Two passes over each piece of rows in `S`: their mean, then the distances `d` from it and their squares, which gives
-/// the mean `mean + sum(d) / rows` and squared distances `sum(d^2) - sum(d)^2 / rows` from that one, so that the first
-/// mean's rounding does not count (Chan, Golub and LeVeque's corrected two-pass algorithm). `S` adds down the columns of
-/// long rows only, with at most the error of [`reduce::total`]. The pieces are merged in f64 by the same authors'
-/// formula, and so is what earlier slices of the batch left.
+/// Two passes over each piece of rows in `S`: the mean, then the distances `d` from it and their squares. The corrected mean
+/// is `mean + sum(d) / rows` and the squared distances from it are `sum(d^2) - sum(d)^2 / rows`, so that the first mean's
+/// rounding cancels (Chan, Golub and LeVeque's corrected two-pass algorithm). Only the sums down the columns of long rows are
+/// in `S`, with at most the error of [`reduce::total`]. The pieces, and earlier slices of the batch, are merged in f64 by
+/// the same authors' formula.
 pub(crate) fn statistics<S: Scalar>(
     op: &BatchNormStatistics,
     operands: BatchNormStatisticsOperands<Slices<'_, S>>,
@@ -169,7 +169,7 @@ impl<S: Scalar> WithSimd for Distances<'_, S> {
         let (sums, squares) = sums.split_at_mut(mean.len());
         for row in input.chunks(mean.len()) {
             for c in (0..row.len()).step_by(S::lanes::<V>()) {
-                // As many values as the row still has: there may be no mean behind them.
+                // Only the rest of the row: there may be no mean after it.
                 let part = c..row.len().min(c + S::lanes::<V>());
                 let distance =
                     Vector::load(simd, &row[part.clone()]) - Vector::load(simd, &mean[part.clone()]);

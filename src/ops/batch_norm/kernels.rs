@@ -32,7 +32,7 @@ const GRAD_AFFINE: Fragment = fragment!("batch_norm/grad_affine.wgsl");
 const GRAD_BIAS: Fragment = fragment!("batch_norm/grad_bias.wgsl");
 const GRAD_INPUT: Fragment = fragment!("batch_norm/grad_input.wgsl");
 
-/// Rows that one invocation of the elementwise kernels works, so that the channel's values are loaded once.
+/// Rows per invocation of the elementwise kernels, so that the channel's values are loaded once.
 const CHUNK: usize = 8;
 
 impl Rows for BatchNormStatistics {
@@ -99,7 +99,7 @@ fn grad_affine(norm: &BatchNormGradAffine) -> Kernel {
     kernel.then(Kernel::new(vec![zero]))
 }
 
-/// A row for the statistics, as dispatches of other kernels.
+/// The kernel for the statistics, also used within other kernels.
 pub(crate) fn statistics(norm: &BatchNormStatistics, storage: DType, elem: Elem, how: Merge) -> Kernel {
     let chunks = Chunks::of(norm.rows);
     let vectors = norm.channels / elem.lanes();
@@ -127,7 +127,7 @@ fn with_activation(activation: Option<Activation>, file: Fragment) -> Source {
     activation::slope(activation, "SLOPE", source(&[activation::file(activation), file]))
 }
 
-/// A row for the normalisation, as dispatches of other kernels.
+/// The kernel for the normalisation, also used within other kernels.
 pub(crate) fn normalize(norm: &BatchNormNormalize, storage: DType, elem: Elem) -> Kernel {
     let vectors = norm.channels / elem.lanes();
     let source = elem
@@ -138,7 +138,7 @@ pub(crate) fn normalize(norm: &BatchNormNormalize, storage: DType, elem: Elem) -
     single(source, vectors * norm.rows.div_ceil(CHUNK))
 }
 
-/// A row for the gradients of gamma and beta, as dispatches of other kernels.
+/// The kernel for the gradients of gamma and beta, also used within other kernels.
 pub(crate) fn grad_statistics(
     norm: &BatchNormGradStatistics,
     storage: DType,
@@ -167,7 +167,7 @@ pub(crate) fn grad_statistics_merge(
     chunks.merge(how, elem, channels, GRAD_MERGE, |source| source.flag("ACCUMULATE", accumulate))
 }
 
-/// A row for the gradient of the input, as dispatches of other kernels.
+/// The kernel for the gradient of the input, also used within other kernels.
 pub(crate) fn grad_input(norm: &BatchNormGradInput, storage: DType, elem: Elem) -> Kernel {
     let vectors = norm.channels / elem.lanes();
     let source = elem

@@ -22,7 +22,7 @@ pub struct BatchNormStatistics {
     pub rows: usize,
     /// Channels.
     pub channels: usize,
-    /// Rows whose statistics `batch_mean` and `batch_var` hold already; 0 overwrites them.
+    /// Rows already included in `batch_mean` and `batch_var`; 0 overwrites them.
     pub rows_before: usize,
 }
 
@@ -99,11 +99,11 @@ impl Operation for BatchNormRunning {
     }
 }
 
-/// What normalises, as four vectors: `affine[0] = mean`, `affine[1] = scale = gamma * inv_std`,
+/// The vectors for the normalisation: `affine[0] = mean`, `affine[1] = scale = gamma * inv_std`,
 /// `affine[2] = shift = beta`, `affine[3] = inv_std = 1 / sqrt(variance + eps)`.
 ///
-/// In training `mean` and `variance` are the batch's, in evaluation the running ones. The mean stays apart from the
-/// shift, so that a mean that is large beside the deviation does not cancel.
+/// In training `mean` and `variance` are the batch's, in evaluation the running ones. The mean is not folded into the shift,
+/// because that would cancel if the mean is large compared with the standard deviation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchNormAffine {
     /// Channels.
@@ -255,10 +255,10 @@ impl GradStatistics {
     }
 }
 
-/// What a gradient goes back through, as five vectors: the `mean`, `scale` and `shift` of [`BatchNormAffine`], then
+/// The vectors for the backward pass: the `mean`, `scale` and `shift` of [`BatchNormAffine`], then
 /// `offset = scale * grad_beta / total_rows` and `slope = scale * inv_std * grad_gamma / total_rows`.
 ///
-/// Then the gradient of an input is `scale * g - (offset + slope * (input - mean))`, where `g` is that of
+/// The gradient of an input is `scale * g - (offset + slope * (input - mean))`, with the `g` of
 /// [`BatchNormGradStatistics`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BatchNormGradAffine {
@@ -266,8 +266,8 @@ pub struct BatchNormGradAffine {
     pub channels: usize,
     /// Rows of the whole batch.
     pub total_rows: usize,
-    /// Gives the gradient of a bias in front of the normalisation, which is 0: the batch's mean takes a shift of the
-    /// input away again. The sum over the rows would be its rounding errors.
+    /// Also writes the gradient of the bias before the normalisation, which is 0: subtracting the batch's mean cancels the
+    /// bias. A sum over the rows would consist of rounding errors.
     pub bias: bool,
 }
 
@@ -309,11 +309,11 @@ impl Operation for BatchNormGradAffine {
     }
 }
 
-/// `grad_input = scale * g - (offset + slope * (input - mean))` by the vectors of [`BatchNormGradAffine`], where `g` is
-/// that of [`BatchNormGradStatistics`].
+/// `grad_input = scale * g - (offset + slope * (input - mean))` by the vectors of [`BatchNormGradAffine`], with the `g` of
+/// [`BatchNormGradStatistics`].
 ///
-/// Convolutions read through it ([`super::ConvGradInput::through`]), so that it is only needed where another operation
-/// comes before.
+/// Convolutions apply it in their prologue ([`super::ConvGradInput::through`]), so it is only needed if the preceding
+/// operation is another one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchNormGradInput {
     /// Rows of this slice.

@@ -1,4 +1,4 @@
-//! Batch normalisation as it is defined: the reference that the device's and the GPU's are checked against.
+//! Batch normalisation by definition: the reference for the CPU device and the GPU.
 
 use rayon::prelude::*;
 
@@ -46,7 +46,7 @@ pub(crate) fn activated<S: Scalar>(activation: Option<Activation>, input: &[S], 
     input.par_iter().enumerate().map(value).collect()
 }
 
-/// The gradient `[rows, channels]` of what was normalised, by the vectors of `grad_affine`.
+/// The gradient `[rows, channels]` of the normalisation's input, by the vectors of `grad_affine`.
 pub(crate) fn passed_back<S: Scalar>(
     activation: Option<Activation>,
     input: &[S],

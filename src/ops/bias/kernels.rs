@@ -12,7 +12,7 @@ use crate::{
 };
 
 const PARTIALS: Fragment = fragment!("bias/grad_partials.wgsl");
-/// A sum of chunks, in a tree and in order.
+/// The sum of chunks, in a tree and in order.
 pub(crate) const MERGE: ([Fragment; 2], Fragment) =
     ([REDUCE, fragment!("bias/grad_merge.wgsl")], fragment!("bias/grad_merge_serial.wgsl"));
 

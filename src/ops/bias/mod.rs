@@ -13,7 +13,7 @@ pub struct GradBias {
     pub rows: usize,
     /// Columns: the output channels or features.
     pub channels: usize,
-    /// Adds to what `grad_bias` holds instead of replacing it.
+    /// Adds to `grad_bias` instead of overwriting it.
     pub accumulate: bool,
 }
 

@@ -15,6 +15,6 @@ impl Check for Cast {
         types.into_iter().flat_map(|(from, to)| LENGTHS.map(|len| Self { len, from, to })).collect()
     }
 
-    /// Nothing is rounded to anything but f16.
+    /// The only rounding is to f16.
     fn tolerances(&self, _: &mut Tolerances<Self>) {}
 }

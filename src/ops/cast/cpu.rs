@@ -1,4 +1,4 @@
-//! From one type to another.
+//! Conversion between floating-point types.
 
 use rayon::prelude::*;
 
@@ -9,7 +9,7 @@ use crate::{
 };
 
 impl Twin for Cast {
-    /// `output = input`. Both are held in the executor's scalar type, so that nothing is rounded.
+    /// `output = input`. Both are stored in the executor's scalar type, so nothing is rounded.
     fn run<S: Scalar>(&self, operands: Self::Operands<Slices<'_, S>>, _: &mut Scratch<S>) {
         let CastOperands { input, output } = operands;
         output.par_chunks_mut(CHUNK).zip(input.par_chunks(CHUNK)).for_each(|(output, input)| {

@@ -1,4 +1,4 @@
-//! From one floating-point type to another.
+//! Conversion between floating-point types.
 
 mod check;
 mod cpu;
@@ -6,7 +6,7 @@ mod kernels;
 
 use super::{DType, Each, Extent, Family, Operation, Read, Stored, Write, operand::operands};
 
-/// `output = input` in another type, rounded to the nearest where it is narrower.
+/// `output = input` in another type, rounded to nearest if that is narrower.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Cast {
     /// Elements.

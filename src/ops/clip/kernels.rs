@@ -15,9 +15,9 @@ use crate::{
 const SQUARE_SUM: Fragment = fragment!("clip/square_sum_partials.wgsl");
 const APPLY: Fragment = fragment!("clip/apply.wgsl");
 
-/// Values that an invocation adds at least, where there are so many.
+/// The minimum number of values that an invocation adds, if there are that many.
 const LEAST: usize = 16;
-/// Workgroups at most: enough for a large GPU, few enough to merge quickly.
+/// The maximum number of workgroups: enough for a large GPU, few enough to merge quickly.
 const MOST: usize = 1024;
 
 impl Rows for SquareSum {

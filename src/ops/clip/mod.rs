@@ -6,7 +6,7 @@ mod kernels;
 
 use super::{Each, Extent, F32, Family, LossScale, Operation, Read, Update, Write, operand::operands};
 
-/// `squares = sum of gradient^2`, or added to what is there, so that one sum goes over many tensors in a fixed order.
+/// `squares = sum of gradient^2`, or `+=`, so that one sum covers many tensors in a fixed order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SquareSum {
     /// Elements.
@@ -33,8 +33,8 @@ impl Operation for SquareSum {
     }
 }
 
-/// `gradient *= min(1, max_norm / (norm + 1e-6))`, where `norm = sqrt(squares)`; `scaled`, `norm = sqrt(squares) * unscale`
-/// of [`LossScale`]: that of the gradients without the loss's scale.
+/// `gradient *= min(1, max_norm / (norm + 1e-6))` with `norm = sqrt(squares)`; if `scaled`, `norm = sqrt(squares) * unscale`
+/// of [`LossScale`]: the norm of the gradients without the loss scale.
 ///
 /// # Source
 /// Pascanu et al.: "On the difficulty of training recurrent neural networks" (2013), as PyTorch's `clip_grad_norm_`.
@@ -42,9 +42,9 @@ impl Operation for SquareSum {
 pub struct ClipGradient {
     /// Elements.
     pub len: usize,
-    /// The norm that is not exceeded.
+    /// The maximum norm.
     pub max_norm: f32,
-    /// Whether gradients carry the loss's scale.
+    /// Whether gradients are multiplied by the loss scale.
     pub scaled: bool,
 }
 

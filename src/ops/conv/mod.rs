@@ -77,7 +77,7 @@ operands! {
 }
 
 impl ConvForward {
-    /// The convolution by itself.
+    /// Only the convolution.
     pub fn plain(conv: Conv) -> Self {
         Self { conv, normalized: None, statistics: false }
     }

@@ -1,4 +1,4 @@
-//! 3x3 convolution as it is defined: the reference that the device's and the GPU's are checked against.
+//! 3x3 convolution by definition: the reference for the CPU device and the GPU.
 
 use rayon::prelude::*;
 
@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// The pixel that tap `[r, s]` sees from `pixel`, where it lies in the image.
+/// The pixel that tap `[r, s]` reads for `pixel`, if it is inside the image.
 fn neighbour(conv: &Conv, pixel: usize, [r, s]: [usize; 2]) -> Option<usize> {
     let (y, x) = (pixel / conv.w % conv.h + r, pixel % conv.w + s);
     let inside = (1..=conv.h).contains(&y) && (1..=conv.w).contains(&x);
@@ -70,7 +70,7 @@ pub(crate) fn grad_input<S: Scalar>(op: &ConvGradInput, operands: ConvGradInputO
     grad_input.par_chunks_mut(*c).enumerate().for_each(|(pixel, grad_input)| {
         grad_input.fill(S::ZERO);
         for (tap, [r, s]) in taps() {
-            // The output that sees this pixel through tap [r, s].
+            // The output that reads this pixel through tap [r, s].
             let Some(neighbour) = neighbour(conv, pixel, [2 - r, 2 - s]) else { continue };
             let weight = turned[tap * c * k..].chunks_exact(*c);
             for (&dy, weight) in grad_output[neighbour * k..][..*k].iter().zip(weight) {
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
     use crate::rng;
 
-    /// The definitions, word by word: `[output, grad_input, grad_weight]`.
+    /// The definitions, written out: `[output, grad_input, grad_weight]`.
     fn naive(conv: &Conv, x: &[f64], wt: &[f64], bias: &[f64], dy: &[f64]) -> [Vec<f64>; 3] {
         let Conv { n, h, w, c, k } = *conv;
         let mut y: Vec<f64> = (0..conv.pixels()).flat_map(|_| bias.iter().copied()).collect();

@@ -22,7 +22,7 @@ impl Check for CrossEntropy {
         data.labels = labels(self.n, self.classes);
     }
 
-    /// `exp` of a difference of up to 600 has a relative error of 600 eps where it is not 0.
+    /// `exp` of a difference of up to 600 has a relative error of 600 eps if it is not 0.
     fn tolerances(&self, results: &mut Tolerances<Self>) {
         let all = Tolerance { absolute: 600.0 * EPSILON * 4.0, relative: 64.0 * EPSILON };
         (results.loss, results.probs) = (all, all);

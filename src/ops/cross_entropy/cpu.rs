@@ -9,9 +9,9 @@ use crate::{
 impl Twin for CrossEntropy {
     /// `logits[n, classes]` and `labels[n]` to `loss[n]` and `probs[n, classes]`, in f64.
     ///
-    /// The loss is `ln(sum of exp(logit - maximum)) - (logit[label] - maximum)`, finite where `probs` underflows; with label
-    /// smoothing, the mean over the target of it.
-    /// A label that is no class has the loss not-a-number.
+    /// The loss is `ln(sum of exp(logit - maximum)) - (logit[label] - maximum)`, finite even if `probs` underflows; with label
+    /// smoothing, its mean over the target.
+    /// A label that is not a class has the loss NaN.
     fn run<S: Scalar>(&self, operands: Self::Operands<Slices<'_, S>>, _: &mut Scratch<S>) {
         let CrossEntropyOperands { logits, labels, loss, probs } = operands;
         let rows = logits.chunks_exact(self.classes).zip(probs.chunks_exact_mut(self.classes));

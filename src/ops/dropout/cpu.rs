@@ -9,7 +9,7 @@ use crate::{
     rng::{philox4x32, stream},
 };
 
-/// Blocks of four random words that are drawn together.
+/// Blocks of four random words drawn together.
 const BLOCKS: usize = 16;
 
 impl Twin for Dropout {
@@ -28,7 +28,7 @@ impl Twin for Dropout {
                     output.chunks_mut(4 * BLOCKS).zip(input.chunks(4 * BLOCKS)).enumerate()
                 {
                     let first = first + group * BLOCKS;
-                    // In a loop of its own the generator runs on vectors.
+                    // A separate loop, so that the generator vectorises.
                     for (block, kept) in kept.as_chunks_mut::<4>().0.iter_mut().enumerate() {
                         let counter = [(first + block) as u32, control.step, stream::DROPOUT, self.layer];
                         *kept = philox4x32(counter, key).map(|word| word >= threshold);

@@ -26,7 +26,7 @@ const WHOLE: [[usize; 3]; 10] = [
 /// A slice of features: images, inputs, outputs, first, total.
 const SLICES: [[usize; 5]; 3] = [[3, 20, 64, 64, 192], [2, 12, 7, 9, 16], [9, 8, 8, 0, 72]];
 
-/// A sum of products of normal values, of which one is that of two outliers.
+/// A sum of products of normal values, one of them the product of two outliers.
 fn sum(terms: usize) -> Tolerance {
     Tolerance::sum(EPSILON, terms, 1.0 + 2500.0 / terms as f64)
 }
@@ -93,9 +93,9 @@ impl Check for LinearUpdate {
         data.v = positive("v", data.v.len());
     }
 
-    /// The gradient, of up to some 2500, as that of the weights. Of its error the first moment has a tenth, the second 0.001
-    /// times twice the gradient; the parameter's step is 0.0019 times the first over a root of at least 2.6, and where the
-    /// gradient rules the root, its relative error is that of the gradient, of a step of at most 0.0005.
+    /// The gradient, of up to about 2500, has the tolerance of the weights' gradient. A tenth of its error enters the first
+    /// moment, 0.001 times twice the gradient enters the second. The parameter's step is 0.0019 times the first moment over a
+    /// root of at least 2.6; if the gradient dominates the root, the step of at most 0.0005 has the gradient's relative error.
     fn tolerances(&self, results: &mut Tolerances<Self>) {
         let gradient = sum(self.linear.n);
         let error = gradient.absolute + gradient.relative * 3000.0;

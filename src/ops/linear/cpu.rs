@@ -1,4 +1,4 @@
-//! Fully connected layers, for the device.
+//! Fully connected layers for the CPU device.
 
 use rayon::prelude::*;
 
@@ -20,13 +20,13 @@ use crate::{
 const OUTPUTS: usize = 128;
 /// Input features of a task.
 const INPUTS: usize = 512;
-/// Output features of a block of the weights that is copied together: a product that reads them as they lie meets another page of
-/// memory at each.
+/// Output features of a block of weights that is copied together: reading them in place would touch another memory page for
+/// each feature.
 const ROWS: usize = 128;
-/// Output features and images whose sums stay in registers together.
+/// Output features and images in a register block.
 const FEATURES: usize = 3;
 const IMAGES: usize = 4;
-/// Input features of a block: so many values of a few images stay in a core's first cache.
+/// Input features of a block: for a few images they stay in a core's L1 cache.
 const BLOCK: usize = 1024;
 
 impl Twin for Linear {
@@ -81,7 +81,7 @@ impl Twin for LinearUpdate {
 
 /// `input[n, inputs]`, `weight[outputs, inputs]`, `bias[outputs]` to the slice's columns of `output[n, total]`.
 ///
-/// Computed as `[outputs, n]`, and turned on the way out.
+/// Computed as `[outputs, n]` and transposed when stored.
 fn forward<S: Scalar>(op: &Linear, operands: LinearOperands<Slices<'_, S>>, shared: &mut [S]) {
     let LinearOperands { input, weight, bias, output } = operands;
     let Linear { n, inputs, outputs, first, total } = *op;
@@ -100,12 +100,12 @@ fn forward<S: Scalar>(op: &Linear, operands: LinearOperands<Slices<'_, S>>, shar
     });
 }
 
-/// `weight[., inputs]`, `input[n, inputs]` to `sums[., n]`: products of rows with rows, which both are read as they lie. The
-/// `gemm` crate copies the weights into another order first, which takes longer than the products of a small batch.
+/// `weight[., inputs]`, `input[n, inputs]` to `sums[., n]`: products of rows with rows, both read in place. The `gemm` crate
+/// packs the weights first, which takes longer than the products of a small batch.
 ///
 /// # Numerics
-/// The products of [`BLOCK`] input features are added in as many sums as a register has values, and those then in turn; the
-/// sums of the blocks are added in order.
+/// The products of [`BLOCK`] input features are accumulated in one register, whose lanes are then summed; the sums of
+/// the blocks are added in order.
 struct Dots<'a, S> {
     weight: &'a [S],
     input: &'a [S],
@@ -126,7 +126,7 @@ impl<S: Scalar> WithSimd for Dots<'_, S> {
             let len = BLOCK.min(inputs - first);
             for image in (0..n).step_by(IMAGES) {
                 for feature in (0..features).step_by(FEATURES) {
-                    // Beyond the end the last row again, whose sums are left out.
+                    // Past the end, repeat the last row and discard its sums.
                     let mut rows = [&weight[..0]; FEATURES];
                     for (i, row) in rows.iter_mut().enumerate() {
                         *row = &weight[(feature + i).min(features - 1) * inputs + first..][..len];
@@ -148,7 +148,7 @@ impl<S: Scalar> WithSimd for Dots<'_, S> {
     }
 }
 
-/// The scalar products of each row of `a` with each of `b`, all of one length.
+/// The dot products of each row of `a` with each row of `b`, all of one length.
 #[inline(always)]
 #[allow(clippy::needless_range_loop, reason = "no closures, not even an iterator's: see `wide`")]
 fn dots<V: Simd, S: Scalar>(simd: V, a: [&[S]; FEATURES], b: [&[S]; IMAGES]) -> [[S; IMAGES]; FEATURES] {

@@ -12,8 +12,8 @@ use super::{
 
 /// `output[n, o] = bias[o] + sum over i of input[n, i] * weight[o, i]`.
 ///
-/// A weight matrix that is too large for one binding is worked in slices of its output features: then `weight`
-/// and `bias` hold the features `first .. first + outputs` of `total` and only those columns are written.
+/// A weight matrix that is too large for one binding is processed in slices of its output features: then `weight` and
+/// `bias` are the features `first .. first + outputs` of `total`, and only those columns are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Linear {
     /// Images in the batch.
@@ -59,8 +59,8 @@ impl Operation for Linear {
     }
 }
 
-/// `grad_input[n, i] = sum over the slice's o of grad_output[n, o] * weight[o, i]`, added to what is there
-/// unless the slice is the first.
+/// `grad_input[n, i] = sum over the slice's o of grad_output[n, o] * weight[o, i]`; every slice except the first adds to
+/// `grad_input`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LinearGradInput(pub Linear);
 
@@ -70,7 +70,7 @@ operands! {
 }
 
 impl LinearGradInput {
-    /// Whether the result is added to what `grad_input` holds.
+    /// Whether the result is added to `grad_input`.
     pub fn accumulate(&self) -> bool {
         self.0.first > 0
     }
@@ -119,15 +119,14 @@ impl Operation for LinearGradWeight {
     }
 }
 
-/// [`LinearGradWeight`] and, with the gradient that it finds, one step of [`Adam`] on the slice's weights: the gradient is
-/// nowhere stored.
+/// [`LinearGradWeight`] fused with one step of [`Adam`] on the slice's weights: the gradient is never stored.
 ///
-/// Whatever reads the weights of before has to come first.
+/// Must run after every use of the old weights.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LinearUpdate {
     /// The layer.
     pub linear: Linear,
-    /// The rule; `len` is not looked at, `scaled` is not set.
+    /// The rule; `len` is ignored, and `scaled` must not be set.
     pub adam: Adam,
 }
 

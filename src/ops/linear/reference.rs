@@ -1,4 +1,4 @@
-//! Fully connected layers as they are defined: the reference that the device's and the GPU's are checked against.
+//! Fully connected layers by definition: the reference for the CPU device and the GPU.
 
 use rayon::prelude::*;
 

@@ -19,13 +19,13 @@ impl Check for Lion {
     }
 
     fn inputs(&self, data: &mut Inputs<Self>) {
-        // One length of a step that is not taken; and a direction of exactly 0.
+        // For one length the step is skipped; and a direction of exactly 0.
         data.loss_scale = self.scaled.then(|| LossScale::sample(self.len != 255));
         (data.gradient[0], data.m[0]) = (0.0, 0.0);
     }
 
-    /// A few products and sums, the largest with the outlier of 50. No direction of these inputs is so small that its rounding
-    /// could turn its sign.
+    /// A few products and sums, the largest with the outlier of 50. No direction of these inputs is small enough for rounding to
+    /// change its sign.
     fn tolerances(&self, results: &mut Tolerances<Self>) {
         let all = roundings(8.0, 50.0);
         (results.parameter, results.m) = (all, all);

@@ -11,8 +11,8 @@ use super::{
 /// One step: `parameter -= learning_rate * (sign(beta1 m + (1 - beta1) g) + weight_decay * parameter)`, then
 /// `m = beta2 m + (1 - beta2) g`, where `g` is `gradient`; `sign(0) = 0`.
 ///
-/// The learning rate comes from the control block; `scaled`, `gradient * unscale` of [`LossScale`] stands for `gradient`, and
-/// nothing changes where `skip` is 1.
+/// The learning rate comes from the control block. If `scaled`, `gradient * unscale` of [`LossScale`] replaces `gradient`, and
+/// nothing changes if `skip` is 1.
 ///
 /// # Source
 /// Chen et al.: "Symbolic discovery of optimization algorithms" (2023), algorithm 2.
@@ -26,7 +26,7 @@ pub struct Lion {
     pub beta2: f32,
     /// Factor of the decoupled weight decay.
     pub weight_decay: f32,
-    /// Whether gradients carry the loss's scale.
+    /// Whether gradients are multiplied by the loss scale.
     pub scaled: bool,
 }
 

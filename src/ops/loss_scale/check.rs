@@ -1,4 +1,4 @@
-//! How the scaling of the loss is checked.
+//! How loss scaling is checked.
 
 use super::{FiniteCheck, LossScale, LossScaleUpdate, ScaleGradient};
 use crate::verify::{
@@ -41,7 +41,7 @@ impl Check for FiniteCheck {
         LENGTHS.map(|len| Self { len }).into()
     }
 
-    /// The value that is not finite stands first, last, or nowhere.
+    /// The non-finite value is first, last, or absent.
     fn inputs(&self, data: &mut Inputs<Self>) {
         data.gradient = normal("gradient", self.len);
         match self.len % 3 {

@@ -1,4 +1,4 @@
-//! Dynamic scaling of the loss. The state is `[len]` as [`LossScale`] lists it.
+//! Dynamic loss scaling. The state is `[len]`, in the order of [`LossScale`].
 
 use rayon::prelude::*;
 
@@ -21,7 +21,7 @@ impl Twin for ScaleGradient {
 }
 
 impl Twin for FiniteCheck {
-    /// Sets `overflow` where a value is infinite or not a number.
+    /// Sets `overflow` if any value is infinite or NaN.
     fn run<S: Scalar>(&self, operands: Self::Operands<Slices<'_, S>>, _: &mut Scratch<S>) {
         let FiniteCheckOperands { gradient, overflow } = operands;
         if gradient.par_chunks(CHUNK).any(|chunk| chunk.iter().any(|g| !g.f64().is_finite())) {

@@ -1,4 +1,4 @@
-//! Rows for the scaling of the loss: [`crate::ops::ScaleGradient`], [`crate::ops::FiniteCheck`] and
+//! Rows for loss scaling: [`crate::ops::ScaleGradient`], [`crate::ops::FiniteCheck`] and
 //! [`crate::ops::LossScaleUpdate`].
 
 use super::{FiniteCheck, LossScale, LossScaleUpdate, ScaleGradient};

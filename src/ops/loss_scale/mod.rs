@@ -1,8 +1,8 @@
-//! Dynamic scaling of the loss, wholly on the device.
+//! Dynamic loss scaling, entirely on the device.
 //!
-//! Gradients of activations that are stored as f16 would underflow; so the loss's gradient is multiplied by a scale, which
-//! the update divides out again. A step whose gradients overflow is not taken, and the scale is halved; it is doubled after
-//! a number of steps that were good.
+//! Activation gradients stored as f16 would underflow, so the loss's gradient is multiplied by a scale, which the update
+//! divides out again. A step whose gradients overflow is skipped and the scale is halved; after a number of good steps it is
+//! doubled.
 //!
 //! # Source
 //! Micikevicius et al.: "Mixed precision training" (2018).
@@ -15,27 +15,27 @@ use bytemuck::{Pod, Zeroable};
 
 use super::{Each, Extent, F32, Family, Operation, Read, U32, Update, operand::operands};
 
-/// The state of the scaling, as one small tensor of f32.
+/// The loss-scaling state, as one small tensor of f32.
 ///
 /// `shaders/shared/loss_scale.wgsl` declares the same struct; a test compares the two.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 pub struct LossScale {
-    /// What the next step multiplies the loss's gradient by: a power of two.
+    /// The factor of the next step's loss gradient: a power of two.
     pub scale: f32,
     /// Good steps since the scale last changed.
     pub good: f32,
-    /// What takes the scale out of this step's gradients.
+    /// The factor that removes the scale from this step's gradients.
     pub unscale: f32,
-    /// 1 where this step is not taken, else 0.
+    /// 1 if this step is skipped, else 0.
     pub skip: f32,
-    /// Adam's `1 - beta1^t`, `t` being the steps that were taken.
+    /// Adam's `1 - beta1^t`, where `t` counts the steps that were taken.
     pub bias_correction1: f32,
     /// Adam's `1 - beta2^t`.
     pub bias_correction2: f32,
-    /// Steps that were not taken.
+    /// The number of skipped steps.
     pub skipped: f32,
-    /// Nothing; fills the block up.
+    /// Padding.
     pub reserved: f32,
 }
 
@@ -44,7 +44,7 @@ impl LossScale {
     pub const LEN: usize = size_of::<Self>() / 4;
     /// Good steps after which the scale is doubled.
     pub const GROWTH_INTERVAL: u32 = 2000;
-    /// The scale stays within these.
+    /// The range of the scale.
     pub const RANGE: [f32; 2] = [1.0 / 16_384.0, 16_777_216.0];
 
     /// The state before the first step.
@@ -82,7 +82,7 @@ impl Operation for ScaleGradient {
     }
 }
 
-/// `overflow = 1` where an element of `gradient` is infinite or not a number; else it stays.
+/// `overflow = 1` if any element of `gradient` is infinite or NaN; else it is unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FiniteCheck {
     /// Elements.

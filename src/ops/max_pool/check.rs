@@ -74,7 +74,7 @@ impl Check for MaxPoolGrad {
 
     fn inputs(&self, data: &mut Inputs<Self>) {
         data.input = input(&self.pool);
-        // Sums are not finite where a term is not.
+        // Non-finite terms would make the sums non-finite.
         if self.statistics.is_none() {
             special(&mut data.input);
         }

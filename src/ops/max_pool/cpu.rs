@@ -1,4 +1,4 @@
-//! Max-pooling with argmax, for the device.
+//! Max-pooling with argmax, for the CPU device.
 
 use rayon::prelude::*;
 
@@ -76,7 +76,7 @@ impl<S: Scalar> WithSimd for Row<'_, S> {
     }
 }
 
-/// The maximum of the window `[y, x]`, the tap that has it and what was read there, for a register of channels from `c` on.
+/// The maximum of the window `[y, x]`, its tap and the input there, for a register of channels from `c` on.
 /// The first maximum in row-major order wins.
 #[inline(always)]
 fn choose<V: Simd, S: Scalar>(
@@ -105,7 +105,7 @@ fn choose<V: Simd, S: Scalar>(
         }
         let most = best[0];
         for (best, new) in best.iter_mut().zip(new) {
-            // Not-a-number is the one value that differs from itself.
+            // Only NaN differs from itself.
             let best_or_nan = value.equals(value, [*best, new]);
             *best = value.above(most, [new, best_or_nan]);
         }
@@ -114,11 +114,11 @@ fn choose<V: Simd, S: Scalar>(
 }
 
 /// `grad_input[n, h, w, c]`: for each pixel the sum of `grad_output[n, p, q, c]` over the windows that chose it. And
-/// `[grad_gamma, grad_beta]`, `[channels]` each, where the operation takes statistics.
+/// `[grad_gamma, grad_beta]`, `[channels]` each, if the operation computes statistics.
 ///
 /// # Numerics
 /// The statistics are summed in `S` along a row of windows, then down the rows of an image, and in f64 over the images: with
-/// the rounding unit `u` of `S`, an image's sum is wrong by at most `(p + q) u` of the sum of the magnitudes of its terms.
+/// the unit roundoff `u` of `S`, the error of an image's sum is at most `(p + q) u` times the sum of its terms' magnitudes.
 fn grad_input<S: Scalar>(op: &MaxPoolGrad, operands: MaxPoolGradOperands<Slices<'_, S>>, sums: &mut [S]) {
     let MaxPoolGradOperands { input, affine, grad_output, grad_input, grad_gamma, grad_beta } = operands;
     let MaxPoolGrad { pool, normalized, statistics } = op;

@@ -58,7 +58,7 @@ impl Rows for MaxPoolGrad {
     ]];
 }
 
-/// Any gradient, unless it asks for sums where a pixel may belong to several windows.
+/// Any gradient, except one with sums over overlapping windows.
 const CAN: Requirement<MaxPoolGrad> = needs("sums over windows that do not overlap only", |op, _| {
     op.statistics.is_none() || op.normalized.is_some() && op.pool.disjoint()
 });

@@ -34,7 +34,7 @@ impl MaxPool {
         [(self.h - self.kernel) / self.stride[0] + 1, (self.w - self.kernel) / self.stride[1] + 1]
     }
 
-    /// Whether the windows lie side by side, so that each pixel belongs to at most one.
+    /// Whether the windows are disjoint, so that each pixel belongs to at most one.
     pub fn disjoint(&self) -> bool {
         self.stride == [self.kernel; 2]
     }
@@ -86,8 +86,8 @@ impl Operation for MaxPoolForward {
 
 /// `grad_input` of a pixel is the sum of `grad_output` over the windows that cover it and chose it.
 ///
-/// Which pixel a window chose is found again rather than stored. With `normalized` it is the gradient for what was
-/// pooled, not for `input`.
+/// The pixel that a window chose is recomputed rather than stored. With `normalized` this is the gradient of the pooled
+/// values, not of `input`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MaxPoolGrad {
     /// The pooling.

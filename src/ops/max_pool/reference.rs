@@ -1,4 +1,4 @@
-//! Max-pooling as it is defined: the reference that the device's and the GPU's are checked against.
+//! Max-pooling by definition: the reference for the CPU device and the GPU.
 
 use super::{MaxPool, MaxPoolForward, MaxPoolForwardOperands, MaxPoolGrad, MaxPoolGradOperands};
 use crate::{
@@ -14,7 +14,7 @@ fn read<S: Scalar>(normalized: Option<Activation>, input: &[S], affine: Option<&
     affine.map_or_else(|| input.to_vec(), |affine| activated(normalized, input, affine))
 }
 
-/// Calls `f` with the index of each output and that of the input that it is the maximum of.
+/// Calls `f` with the index of each output and the index of the input that its window chose.
 fn for_each_window<S: Scalar>(pool: &MaxPool, input: &[S], mut f: impl FnMut(usize, usize)) {
     let MaxPool { n, h, w, c, kernel, stride } = *pool;
     let [p, q] = pool.output_size();
@@ -24,7 +24,7 @@ fn for_each_window<S: Scalar>(pool: &MaxPool, input: &[S], mut f: impl FnMut(usi
             let (row, column) = (y * stride[0] + tap / kernel, x * stride[1] + tap % kernel);
             ((image * h + row) * w + column) * c + channel
         };
-        // The first maximum wins, and not-a-number beats everything.
+        // The first maximum wins, and NaN is larger than everything.
         let better = |a: S, b: S| a > b || a.is_nan();
         let taps = 1..kernel * kernel;
         let chosen =

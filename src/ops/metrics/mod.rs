@@ -10,8 +10,8 @@ use super::{
 
 /// Adds `[sum of loss, correct answers, images, 0]` of the batch's valid images to `metrics`.
 ///
-/// An answer is correct when the first largest of `probs` is the label. The counts are exact in f32 up to 2^24
-/// images; the host reads and clears them long before.
+/// An answer is correct if the first maximum of `probs` is at the label. The counts are exact in f32 up to 2^24 images;
+/// the host reads and clears them long before that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Metrics {
     /// Images in the batch.

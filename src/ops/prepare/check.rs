@@ -3,7 +3,7 @@
 use super::PrepareImages;
 use crate::verify::check::{Check, Inputs, Tolerances, halve, roundings};
 
-/// The identity, a rotation, and one that leaves the image.
+/// The identity, a rotation, and a transform that leaves the image.
 const TRANSFORMS: [[f32; 6]; 3] = [
     [1.0, 0.0, 0.0, 0.0, 1.0, 0.0],
     [0.966, -0.2588, 1.7, 0.2588, 0.966, -2.3],
@@ -31,7 +31,7 @@ impl Check for PrepareImages {
         }
     }
 
-    /// Positions of up to 61 pixels carry an error of 4 eps each, times a slope of up to 1 / 0.22 a pixel.
+    /// Positions of up to 61 pixels have an error of 4 eps each, times a slope of up to 1 / 0.22 per pixel.
     fn tolerances(&self, results: &mut Tolerances<Self>) {
         results.output = roundings(8.0, 61.0 / 0.22);
     }

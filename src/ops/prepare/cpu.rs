@@ -56,7 +56,7 @@ impl<S: Scalar> WithSimd for Row<'_, S> {
     }
 }
 
-/// Where the centre of output pixel `at` of `output` lies among the pixel centres of `source`.
+/// The position of the centre of output pixel `at` of `output`, in pixel centres of `source`.
 #[inline(always)]
 fn source_position<S: Scalar>(at: usize, source: usize, output: usize) -> S {
     let [at, source, output] = [at, source, output].map(|v| S::of(v as f64));

@@ -26,7 +26,7 @@ impl Check for Sgd {
     }
 
     fn inputs(&self, data: &mut Inputs<Self>) {
-        // One length of a step that is not taken.
+        // For one length the step is skipped.
         data.loss_scale = self.scaled.then(|| LossScale::sample(self.len != 255));
     }
 

@@ -26,7 +26,7 @@ impl Twin for Sgd {
             });
             return;
         };
-        // What the step has of the gradient and of the new velocity.
+        // The weights of the gradient and of the new velocity in the step.
         let [of_gradient, of_velocity] = if self.nesterov { [S::ONE, momentum] } else { [S::ZERO, S::ONE] };
         chunks.zip(velocity.par_chunks_mut(CHUNK)).for_each(|((parameter, gradient), velocity)| {
             wide(|| {

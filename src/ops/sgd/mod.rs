@@ -10,11 +10,11 @@ use super::{
 
 /// One step: `g = gradient + weight_decay * parameter`, `velocity = momentum * velocity + g`,
 /// `parameter -= learning_rate * velocity`; with Nesterov's momentum `learning_rate * (g + momentum * velocity)`, and without
-/// momentum `learning_rate * g`, where there is no operand `velocity`.
+/// momentum `learning_rate * g`, without the operand `velocity`.
 ///
-/// A velocity of 0 before the first step makes it `g` there, as in PyTorch, whose `dampening` of 0 this is. The learning rate
-/// comes from the control block; `scaled`, `gradient * unscale` of [`LossScale`] stands for `gradient`, and nothing changes
-/// where `skip` is 1.
+/// With a velocity of 0 before the first step, the first velocity is `g`, as in PyTorch with `dampening` 0. The learning rate
+/// comes from the control block. If `scaled`, `gradient * unscale` of [`LossScale`] replaces `gradient`, and nothing changes
+/// if `skip` is 1.
 ///
 /// # Source
 /// Sutskever et al.: "On the importance of initialization and momentum in deep learning" (2013), in PyTorch's form.
@@ -28,7 +28,7 @@ pub struct Sgd {
     pub nesterov: bool,
     /// L2 penalty added to the gradient.
     pub weight_decay: f32,
-    /// Whether gradients carry the loss's scale.
+    /// Whether gradients are multiplied by the loss scale.
     pub scaled: bool,
 }
 

@@ -20,19 +20,19 @@ use crate::{
     },
 };
 
-/// What a layer passes back: the gradient of its input, or how to read one.
+/// A layer's gradient with respect to its input, possibly with a batch norm and ReLU still to go back through.
 #[derive(Clone, Copy)]
 pub(super) struct Grad {
     pub tensor: TensorId,
     /// A batch norm and an activation that the gradient is still to go back through.
     pub through: Option<Through>,
-    /// Whether the gradients of the gamma and beta of the batch norm in front have been taken with it.
+    /// Whether the preceding batch norm's gradients of gamma and beta are already computed.
     pub statistics: bool,
 }
 
 #[derive(Clone, Copy)]
 pub(super) struct Through {
-    /// What the batch norm normalised.
+    /// The input of the batch norm.
     pub output: TensorId,
     pub grad_affine: TensorId,
     /// The activation after the batch norm, if it has taken one in.
@@ -56,7 +56,7 @@ impl<'a> Lowering<'a> {
         self.step(Phase::Backward, "loss.grad_input".into(), op, operands);
         self.scale(logits);
         let mut grad = Grad::plain(logits);
-        // Below the first layer that is trained nothing asks for a gradient.
+        // No gradients are needed before the first trained layer.
         let trained = |record: &Record<'_>| {
             record.layer.kind.parameters().iter().any(|&index| self.network.parameters[index].trained())
         };
@@ -66,7 +66,7 @@ impl<'a> Lowering<'a> {
             let activation = tape.get(index + 1).and_then(|next| next.output.normalized());
             let name = format!("{}.grad_output", record.layer.name);
             grad.tensor = self.cast(Phase::Backward, &name, grad.tensor, self.dtype(record.output.tensor))?;
-            // That of the last batch norm in front: what a layer that reads through one reads through.
+            // The last batch norm before this layer: the one that a layer with a prologue reads through.
             let norm = tape[..index].iter().rev().find_map(|record| match record.layer.kind {
                 LayerKind::BatchNorm(norm) => Some(norm),
                 _ => None,
@@ -212,7 +212,7 @@ impl<'a> Lowering<'a> {
         Ok(Grad::plain(grad_input))
     }
 
-    /// `norm`: the batch norm that pooling reads through, if its gradients are wanted. They are computed here where windows do
+    /// `norm`: the batch norm that pooling reads through, if its gradients are wanted. They are computed here if windows do
     /// not overlap.
     fn max_pool_backward(
         &mut self,
@@ -279,7 +279,7 @@ impl<'a> Lowering<'a> {
                 grad_weight: self.gradient(weight),
             };
             self.step(phase, label(name, "grad_weight", &range, n), op, operands);
-            // A batch norm has given the gradient of the bias in front of it.
+            // A batch norm has already computed the gradient of the bias before it.
             if grad.through.is_none() {
                 let op = GradBias { rows: range.len() * pixels, channels, accumulate };
                 let grad_output = self.images(grad.tensor, &range);
@@ -344,7 +344,7 @@ impl<'a> Lowering<'a> {
         self.step(Phase::Backward, label, LinearGradInput(op), operands);
     }
 
-    /// What a linear layer's weights take from their gradient: it is stored, or they take their step at once.
+    /// The gradient of a linear layer's weights: stored, or fused with the optimiser step.
     fn linear_grad_weight(
         &mut self,
         layer: &Layer,

@@ -1,4 +1,4 @@
-//! What a class asks of a layer: the gradient of its logit.
+//! The gradient of a class's logit with respect to a layer.
 
 use super::{
     LowerError, Lowering, Phase, Record, Role, Tensor, TensorId,
@@ -17,11 +17,11 @@ use crate::{
 /// Selvaraju et al.: "Grad-CAM: Visual explanations from deep networks via gradient-based localization" (2017).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Explained {
-    /// `[N, classes]`, uploaded: how much of each logit is differentiated; 1 for the class in question and 0 for others.
+    /// `[N, classes]`, uploaded: the weight of each logit; 1 for the class in question and 0 for the others.
     pub logits: TensorId,
     /// `[N, H, W, C]`: the layer's activation.
     pub activation: TensorId,
-    /// `[N, H, W, C]`: the gradient of the logits by that.
+    /// `[N, H, W, C]`: the gradient of the weighted logits with respect to that output.
     pub gradient: TensorId,
 }
 
@@ -58,7 +58,7 @@ impl<'a> Lowering<'a> {
             LayerKind::BatchNorm(_) => {
                 let (_, channels) = pixels_channels(layer);
                 let (affine, _) = output.pending.expect("what a batch norm passes on");
-                // The gradients of gamma and beta, which running statistics do not pass on; never written.
+                // The gradients of gamma and beta, which are not needed with running statistics; never written.
                 let [grad_gamma, grad_beta] = ["gamma", "beta"].map(|field| {
                     let name = format!("{}.no_grad_{field}", layer.name);
                     let (shape, role) = ([channels].into(), Role::Gradient);

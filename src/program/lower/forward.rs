@@ -127,7 +127,7 @@ impl<'a> Lowering<'a> {
         Ok(output)
     }
 
-    /// The output, and the batch's mean and variance of it where they are wanted and come with it.
+    /// The output, and the batch's mean and variance if they are wanted and fused into the kernel.
     fn conv(
         &mut self,
         phase: Phase,
@@ -228,8 +228,8 @@ impl<'a> Lowering<'a> {
         Ok(output)
     }
 
-    /// Nothing is normalised here: the value says how the next layer is to read `input`. `batch` has the mean and the
-    /// variance of the batch where they are known.
+    /// Normalises nothing: the value tells the next layer how to read `input`. `batch` has the mean and the variance of the
+    /// batch if they are already computed.
     fn batch_norm(
         &mut self,
         phase: Phase,
@@ -279,7 +279,7 @@ impl<'a> Lowering<'a> {
         phase == Phase::Forward && matches!(self.settings.mode, Mode::Train(_))
     }
 
-    /// Whether a batch norm normalises by its batch: in training, unless it is frozen.
+    /// Whether a batch norm uses the batch's moments: in training, unless it is frozen.
     fn takes_statistics(&self, phase: Phase, norm: NormParameters) -> bool {
         self.learns(phase) && self.network.parameters[norm.gamma].trained()
     }
@@ -350,7 +350,7 @@ impl<'a> Lowering<'a> {
         let Inputs { labels, metrics, loss, probs, .. } = self.inputs;
         let [logits, labels, loss, probs, metrics] =
             [logits, labels, loss, probs, metrics].map(|t| self.whole(t));
-        // An evaluation tells the loss itself.
+        // An evaluation reports the loss without smoothing.
         let label_smoothing = match &self.settings.mode {
             Mode::Train(training) if phase == Phase::Forward => training.label_smoothing,
             _ => 0.0,

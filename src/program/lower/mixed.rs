@@ -1,4 +1,4 @@
-//! What mixed precision adds: f16 copies of weights, the last layer in f32, the loss's scaling.
+//! The additions for mixed precision: f16 copies of weights, the last layer in f32, loss scaling.
 
 use super::{DType, LowerError, Lowering, Phase, Precision, Scaling, TensorId, Value, label};
 use crate::{
@@ -38,7 +38,7 @@ impl Lowering<'_> {
         Ok(copy)
     }
 
-    /// The input of the layer that gives the logits: it stays f32, as the loss does.
+    /// The input of the last layer: it stays f32, like the loss.
     pub(super) fn widened(
         &mut self,
         phase: Phase,
@@ -50,7 +50,7 @@ impl Lowering<'_> {
         Ok(Value { tensor, ..input })
     }
 
-    /// Makes the copy of a weight that this pass reads beside a layer's input, where that is f16.
+    /// Makes the f16 copy of a weight that this pass reads, if the layer's input is f16.
     pub(super) fn copy_weight(
         &mut self,
         phase: Phase,

@@ -24,7 +24,7 @@ use crate::{
     shape::Shape,
 };
 
-/// What activations, their gradients and the weights that products read are stored as. Everything computes in f32.
+/// The storage type of activations, their gradients and the weights that products read. Everything computes in f32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
@@ -36,19 +36,19 @@ pub enum Precision {
     Mixed,
 }
 
-/// How a training step goes.
+/// The settings of a training step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Training {
-    /// The rule by which parameters follow their gradients.
+    /// The optimiser's rule.
     pub rule: Rule,
-    /// The part of the target that is spread evenly over all classes; evaluation does not have it.
+    /// The part of the target that is spread evenly over all classes; not used in evaluation.
     pub label_smoothing: f32,
-    /// The norm of all gradients together that is not exceeded.
+    /// The maximum norm of all gradients together.
     pub clip_grad_norm: Option<f32>,
     /// The decay of an average of parameters and running statistics, which evaluation then reads in their place.
     pub average: Option<f32>,
-    /// Whether the weights of linear layers may take their step where their gradient is found, which then is not stored. It
-    /// needs Adam, and nothing that looks at all gradients first: no clipping, no scaled loss.
+    /// Whether the optimiser step of linear weights may be fused with their gradient, which is then not stored. This needs
+    /// Adam, and excludes anything that needs all gradients first: clipping and loss scaling.
     pub fused_update: bool,
 }
 
@@ -66,7 +66,7 @@ impl<T: Into<Rule>> From<T> for Training {
 }
 
 impl Training {
-    /// The rule that linear weights follow where their gradient is found, where they may.
+    /// The rule of the fused optimiser step of linear weights, if it is allowed.
     fn fused(&self, precision: Precision) -> Option<Adam> {
         match self.rule {
             Rule::Adam(adam)
@@ -79,7 +79,7 @@ impl Training {
     }
 }
 
-/// What the program is for.
+/// The purpose of a program.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Mode {
     /// Training steps and evaluation.
@@ -93,17 +93,17 @@ pub enum Mode {
 /// How a network is to be lowered.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// Images a step.
+    /// Images per step.
     pub batch: usize,
-    /// Height and width of the images as they come from the data set.
+    /// Height and width of the data set's images.
     pub source: [usize; 2],
     /// Mean of each channel, for normalisation.
     pub mean: Vec<f32>,
     /// Standard deviation of each channel.
     pub std: Vec<f32>,
-    /// What the program is for.
+    /// The purpose of the program.
     pub mode: Mode,
-    /// What tensors are stored as.
+    /// The storage type of tensors.
     pub precision: Precision,
     /// The limits of the device.
     pub limits: DeviceLimits,
@@ -133,15 +133,15 @@ pub struct Inputs {
 pub struct ParameterTensors {
     /// The values.
     pub value: TensorId,
-    /// The gradient, where the program trains it and stores its gradient.
+    /// The gradient, if the program stores it.
     pub gradient: Option<TensorId>,
-    /// What the optimiser remembers of it, in the order of [`Rule::state`].
+    /// The optimiser state, in the order of [`Rule::state`].
     pub state: Vec<TensorId>,
-    /// The average over the steps, where the program takes one.
+    /// The average over the steps, if the program keeps one.
     pub average: Option<TensorId>,
 }
 
-/// A network as a program, with the tensors that a host needs to know.
+/// A network as a program, with the tensors that the host uses.
 #[derive(Clone, Debug)]
 pub struct Lowered {
     /// The program.
@@ -150,7 +150,7 @@ pub struct Lowered {
     pub inputs: Inputs,
     /// One entry for each of [`Network::parameters`], in that order.
     pub parameters: Vec<ParameterTensors>,
-    /// The state of the loss's scaling, [`LossScale`], where training has mixed precision.
+    /// The loss-scaling state, [`LossScale`], in mixed-precision training.
     pub loss_scale: Option<TensorId>,
     /// The tensors of [`Mode::Explain`].
     pub explained: Option<Explained>,
@@ -167,21 +167,21 @@ pub enum LowerError {
     Binding {
         /// The tensor or layer.
         what: String,
-        /// What its smallest piece needs.
+        /// The bytes of its smallest piece.
         bytes: u64,
-        /// What the device allows.
+        /// The device's limit.
         limit: u64,
     },
     /// A batch of no images.
     #[error("batch size 0: a step needs at least one image. Try --batch-size 64")]
     EmptyBatch,
-    /// Mixed precision where there are no 16-bit floats.
+    /// Mixed precision on a device without 16-bit floats.
     #[error(
         "--precision mixed needs 16-bit floats in shaders, which this device lacks (`vgg devices` shows which have f16). \
          Use --precision f32"
     )]
     NoF16,
-    /// A normalisation that gives no numbers.
+    /// A normalisation that is not finite.
     #[error(
         "channel {channel} is normalised with mean {mean:?} and std {std:?}, but both must be finite and std above 0; give \
          the data set's own"
@@ -207,8 +207,8 @@ pub enum LowerError {
 /// Lowers a network.
 ///
 /// # Errors
-/// [`LowerError`] where the batch is empty, the data do not fit the network, or a piece of work is too large for
-/// the device even when split.
+/// [`LowerError`] if the batch is empty, the data do not fit the network, or a piece of work is too large for the device
+/// even when split.
 pub fn lower(network: &Network, settings: &Settings) -> Result<Lowered, LowerError> {
     if settings.batch == 0 {
         return Err(LowerError::EmptyBatch);
@@ -220,7 +220,7 @@ pub fn lower(network: &Network, settings: &Settings) -> Result<Lowered, LowerErr
         }
     }
     for (channel, (&mean, &std)) in settings.mean.iter().zip(&settings.std).enumerate() {
-        // They become constants of the kernels. A subnormal number may be 0 there.
+        // They become constants of the kernels, where subnormal numbers may be flushed to 0.
         if !(mean.is_finite() && std.is_normal() && std > 0.0) {
             return Err(LowerError::Normalization { channel, mean, std });
         }
@@ -249,7 +249,7 @@ pub fn lower(network: &Network, settings: &Settings) -> Result<Lowered, LowerErr
     Ok(Lowered { program, inputs, parameters, loss_scale: scaling.map(|s| s.state), explained })
 }
 
-/// What a layer passes on: a tensor, or how to read one.
+/// A layer's output: a tensor, possibly with a pending batch norm and ReLU.
 #[derive(Clone, Copy)]
 struct Value {
     tensor: TensorId,
@@ -273,7 +273,7 @@ impl Value {
     }
 }
 
-/// What the backward pass needs to know of a layer's forward pass.
+/// The record of a layer's forward pass, for the backward pass.
 #[derive(Clone, Copy)]
 struct Record<'a> {
     layer: &'a Layer,
@@ -287,16 +287,16 @@ struct Lowering<'a> {
     program: Program,
     inputs: Inputs,
     parameters: Vec<ParameterTensors>,
-    /// What the running pass reads as a parameter, by its index: the values, or their average.
+    /// The tensor that the current pass reads for each parameter: its values, or their average.
     reads: Vec<TensorId>,
-    /// The f16 copy of a parameter that the running pass reads, by its index.
+    /// The f16 copy of each parameter that the current pass reads, if any.
     copies: Vec<Option<TensorId>>,
     scaling: Option<Scaling>,
-    /// The rule that the weights of linear layers follow where their gradient is found.
+    /// The rule of the fused optimiser step of linear weights.
     fused: Option<Adam>,
 }
 
-/// The tensors of the loss's scaling.
+/// The tensors of loss scaling.
 #[derive(Clone, Copy)]
 struct Scaling {
     state: TensorId,
@@ -363,7 +363,7 @@ impl<'a> Lowering<'a> {
         self.program.add(Tensor { name, shape, dtype, role: Role::Transient })
     }
 
-    /// A transient with the batch in front of `shape`.
+    /// A transient of shape `[N, shape]`.
     fn batched(&mut self, name: String, shape: &Shape, dtype: DType) -> TensorId {
         let dims: Vec<usize> =
             std::iter::once(self.settings.batch).chain(shape.dims().iter().copied()).collect();
@@ -408,7 +408,7 @@ impl<'a> Lowering<'a> {
         self.split(what, self.settings.batch, tensors)
     }
 
-    /// Adds a step. Where its arguments are f16, so are the operation's operands.
+    /// Adds a step. If its arguments are f16, so are the operation's operands.
     fn step<O: Operation>(&mut self, phase: Phase, label: String, op: O, operands: O::Operands<Each<View>>) {
         self.push(phase, label, op.into(), list(operands));
     }
@@ -428,7 +428,7 @@ impl<'a> Lowering<'a> {
     }
 }
 
-/// `name.pass`, and which items where it is not all of them.
+/// `name.pass`, with the range of items if it is not all of them.
 fn label(name: &str, pass: &str, range: &Range<usize>, all: usize) -> String {
     if range.len() == all {
         format!("{name}.{pass}")

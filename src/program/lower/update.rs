@@ -1,4 +1,4 @@
-//! The end of a training step: gradients are looked at and clipped, parameters updated and averaged.
+//! The end of a training step: gradients are checked and clipped, parameters updated and averaged.
 
 use std::ops::Range;
 
@@ -21,7 +21,7 @@ impl<'a> Lowering<'a> {
         }
         for (index, parameter) in self.trained() {
             let tensors = self.parameters[index].clone();
-            // Others have taken their step where their gradient was found.
+            // The rest are updated together with their gradient.
             let Some(gradient) = tensors.gradient else { continue };
             for (range, len) in self.pieces(parameter, tensors.value)? {
                 let operands = RuleOperands {
@@ -46,7 +46,7 @@ impl<'a> Lowering<'a> {
         self.network.parameters.iter().enumerate().filter(|(_, parameter)| parameter.trained())
     }
 
-    /// A parameter in ranges that can be bound, each beside the number of all its elements.
+    /// A parameter split into ranges that can be bound, each with the parameter's total number of elements.
     fn pieces(
         &self,
         parameter: &Parameter,
@@ -57,7 +57,7 @@ impl<'a> Lowering<'a> {
         Ok(ranges.into_iter().map(|range| (range, len)).collect())
     }
 
-    /// With a scaled loss: looks at all gradients and decides whether the step is taken.
+    /// With loss scaling: checks all gradients and decides whether the step is taken.
     fn decide(&mut self, rule: Rule) -> Result<(), LowerError> {
         let Some(Scaling { state, overflow }) = self.scaling else { return Ok(()) };
         for (index, parameter) in self.trained() {
@@ -77,7 +77,7 @@ impl<'a> Lowering<'a> {
         Ok(())
     }
 
-    /// Clips all gradients by the norm of all, once what takes the loss's scale out of them is known.
+    /// Clips all gradients by their common norm, after the loss scale is known.
     fn clip(&mut self, max_norm: f32) -> Result<(), LowerError> {
         let squares = self.transient("clip.squares".into(), [1].into(), DType::F32);
         let mut accumulate = false;
@@ -106,7 +106,7 @@ impl<'a> Lowering<'a> {
         Ok(())
     }
 
-    /// Takes the step's values into the averages, running statistics included.
+    /// Updates the averages, including those of running statistics.
     fn average(&mut self, decay: f32) -> Result<(), LowerError> {
         for (index, parameter) in self.network.parameters.iter().enumerate() {
             let value = self.parameters[index].value;

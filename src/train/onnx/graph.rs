@@ -1,4 +1,4 @@
-//! The graph of an ONNX file: one node a layer.
+//! The graph of an ONNX file: one node per layer.
 
 use super::super::{Weights, proto::Message};
 use crate::{
@@ -13,7 +13,7 @@ const INTS: u64 = 7;
 /// `TensorProto.data_type` of f32.
 const F32: u64 = 1;
 
-/// A GraphProto, encoded as it grows: the values of the tensors are its last and only copy.
+/// A GraphProto, encoded incrementally: it has the only copy of the tensors' values.
 pub(super) struct Graph {
     pub encoded: Vec<u8>,
 }
@@ -83,7 +83,7 @@ impl Graph {
         self.encoded.extend(values.iter().flat_map(|value| value.to_le_bytes()));
     }
 
-    /// Adds parameters as they are; their names.
+    /// Adds parameters unchanged; returns their names.
     fn parameters(&mut self, weights: &Weights, indices: &[usize]) -> Vec<String> {
         let parameters = indices.iter().map(|&index| (index, &weights.network.parameters[index]));
         parameters
@@ -94,7 +94,7 @@ impl Graph {
             .collect()
     }
 
-    /// `norm`: the batch norm that is folded into it.
+    /// `norm`: the batch norm to fold into the convolution.
     fn conv(
         &mut self,
         weights: &Weights,
@@ -177,7 +177,7 @@ impl Graph {
     }
 }
 
-/// A convolution's weight and bias with a batch norm in them, computed in f64:
+/// A convolution's weight and bias with a batch norm folded in, computed in f64:
 /// `scale = gamma / sqrt(variance + eps)`, `weight scale`, `(bias - mean) scale + beta`.
 fn folded(weights: &Weights, parameters: WeightBias, norm: NormParameters) -> (Vec<f32>, Vec<f32>) {
     let eps = f64::from(weights.network.config.batch_norm_eps);
@@ -210,7 +210,7 @@ fn ints(name: &str, values: &[usize]) -> Message {
     attribute(name, INTS).ints(8, values)
 }
 
-/// A ValueInfoProto: f32 of any batch.
+/// A ValueInfoProto: f32 with any batch size.
 fn value(name: &str, dims: &[usize]) -> Message {
     let batch = Message::new().message(1, &Message::new().text(2, "N"));
     let shape = dims.iter().fold(batch, |shape, &d| shape.message(1, &Message::new().int(1, d as u64)));

@@ -1,4 +1,4 @@
-//! ONNX files: a trained network for other programs.
+//! ONNX export of trained networks.
 
 mod graph;
 
@@ -15,19 +15,20 @@ use super::{
     proto::Message,
 };
 
-/// The version of the operators.
+/// The operator set.
 const OPSET: u64 = 17;
-/// The version of the file format that came with it.
+/// The file format version of that operator set.
 const IR_VERSION: u64 = 8;
 /// protobuf refuses longer messages.
 const LARGEST: usize = i32::MAX as usize;
 
 /// Writes a network for evaluation: input `input` `[N, C, H, W]` f32, normalised by the `mean` and `std` of the file's
-/// metadata, output `logits` `[N, classes]`. The batch `N` is free. With `fold` batch norm becomes part of the
-/// convolutions in front of it.
+/// metadata, output `logits` `[N, classes]`. The batch size `N` is dynamic. With `fold` each batch norm is folded into the
+/// convolution before it.
 ///
 /// # Errors
-/// [`TrainError::TooLargeForOnnx`], and [`TrainError::File`] where the system refuses; what was there before stays.
+/// [`TrainError::TooLargeForOnnx`], and [`TrainError::File`] if the file cannot be written; an existing file is then
+/// unchanged.
 ///
 /// # Source
 /// onnx.ai: the operators of opset 17.

@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// Images, height, width, input and output channels. Sides of one, odd sides, H != W, channels that are no multiple of 4 or
+/// Images, height, width, input and output channels. Sides of one, odd sides, H != W, channels that are not a multiple of 4 or
 /// of 8, one and three channels, more channels than a tile, and the layers of VGG16 at 28 px.
 const SHAPES: [[usize; 5]; 19] = [
     [1, 1, 1, 4, 8],
@@ -40,7 +40,7 @@ const SHAPES: [[usize; 5]; 19] = [
     [13, 28, 28, 48, 64],
 ];
 
-/// The outliers of both operands of a product, over those of the result's other terms: 50 and 3.
+/// The product of an outlier of one operand, 50, and a large value of the other, 3.
 const OF_OUTLIERS: f64 = 150.0;
 /// As [`OF_OUTLIERS`], for the gradient of the weights.
 const OF_GRADIENTS: f64 = 200.0;
@@ -53,7 +53,7 @@ fn fewer(conv: Conv) -> Option<Conv> {
     Some(Conv { n: halve(conv.n)?, ..conv })
 }
 
-/// An outlier, and so few digits that ReLU's input is exact.
+/// An outlier, and few enough digits for ReLU's input to be exact.
 fn exact(values: &mut [f32]) {
     if let Some(outlier) = values.get_mut(1) {
         *outlier = OUTLIER;
@@ -61,8 +61,8 @@ fn exact(values: &mut [f32]) {
     few_digits(values, 64.0);
 }
 
-/// What a product's operands lose where they are rounded to f16 after a prologue: each term by up to two roundings of its own
-/// size. Random signs leave the root of the number of terms; the factor 8 is for the tails, and the largest term stands apart.
+/// The error of a product whose operands are rounded to f16 after a prologue: up to two roundings of each term. With random
+/// signs it grows like the square root of the number of terms; the factor 8 covers the tails, and the largest term is separate.
 fn rounded_terms(terms: usize, magnitude: f64, largest: f64) -> f64 {
     2.0 * HALF_EPSILON * (8.0 * (terms as f64).sqrt() * magnitude + largest)
 }
@@ -91,8 +91,8 @@ fn others() -> impl Iterator<Item = (Activation, Conv)> {
 }
 
 impl ConvForward {
-    /// The largest result but the one that has both outliers: an outlier's term and five times the root of the number of
-    /// terms.
+    /// The largest result except the one with both outliers: an outlier's term plus five times the square root of the number
+    /// of terms.
     fn largest(&self) -> f64 {
         steepness(self.normalized) * (OF_OUTLIERS + 5.0 * (9.0 * self.conv.c as f64).sqrt())
     }
@@ -112,8 +112,8 @@ impl Check for ConvForward {
         data.affine = self.normalized.map(|_| affine("affine", [4, self.conv.c], 0.0));
     }
 
-    /// Terms are products of normal values; the outlier of 50 stands in one of them. Moments are checked against those of the
-    /// kernel's own results: a few roundings of their size, and of its square.
+    /// Terms are products of normal values, one of them with the outlier of 50. Moments are checked against those of the
+    /// kernel's own results: a few roundings of the largest result, and of its square.
     fn tolerances(&self, results: &mut Tolerances<Self>) {
         let (terms, largest) = (9 * self.conv.c, self.largest());
         let magnitude = steepness(self.normalized) * (1.0 + OF_OUTLIERS / terms as f64);
@@ -132,8 +132,8 @@ impl Check for ConvForward {
         if self.normalized.is_some() { rounded_terms(terms, steep, steep * OF_OUTLIERS) } else { 0.0 }
     }
 
-    /// The variance sees an error twice, times the distance from the mean. A result that is larger than the others by far
-    /// rules both.
+    /// An error enters the variance twice, times the distance from the mean. A result much larger than the others dominates
+    /// both moments.
     fn half_reductions(&self, results: &mut Self::Operands<Each<Option<Tolerance>>>) {
         let (largest, relative) = (self.largest(), HALF_EPSILON);
         let mean = Tolerance { absolute: relative * largest, relative };
@@ -219,7 +219,7 @@ impl Check for ConvGradInput {
         }
     }
 
-    /// Each term is off by its rounding; random signs leave the root of their number.
+    /// Each term has a rounding error; with random signs they add up to the square root of their number.
     fn half_reductions(&self, results: &mut Self::Operands<Each<Option<Tolerance>>>) {
         let roundings = 8.0 * (self.conv.pixels() as f64).sqrt() * HALF_EPSILON;
         let sums = Some(Tolerance::absolute(roundings * self.sum_term()));
@@ -290,7 +290,7 @@ impl Check for ConvGradWeight {
         data.grad_affine = self.through.map(|_| affine("grad_affine", [5, self.conv.k], 0.0));
     }
 
-    /// The outliers of a gradient that went back through batch norm are 200: its own and that of the output.
+    /// The outliers of a gradient that went back through batch norm are 200: its own and the output's.
     fn tolerances(&self, results: &mut Tolerances<Self>) {
         let pixels = self.conv.pixels();
         let magnitude = self.steepness() * (1.0 + OF_GRADIENTS / pixels as f64);

@@ -1,15 +1,15 @@
-//! What Winograd's transforms do to rounding.
+//! The amplification of rounding errors by Winograd's transforms.
 //!
 //! In one dimension `y = At [(G g) * (Bt d)]`. Inputs `d` and filters `g` are independent and of variance 1; each of the
-//! products `m_i` then has variance `|G_i|^2 |B_i|^2`, and f32 leaves an error in proportion to its deviation. An output
-//! gets the sum of those errors by its row of `At`: the variance of the error of output `y` is in proportion to
-//! `sum over i of At_yi^2 |G_i|^2 |B_i|^2`, where a plain sum of three products has 3. Two dimensions square the quotient
-//! of variances, and so turn it into that of deviations. The gradient for the weights is the transposed algorithm:
-//! `dg = Gt [(A dy) * (Bt d)]`, beside sums of as many products as a tile has outputs.
+//! products `m_i` then has variance `|G_i|^2 |B_i|^2`, and its f32 rounding error is proportional to its standard deviation.
+//! An output sums those errors with its row of `At`: the variance of the error of output `y` is proportional to
+//! `sum over i of At_yi^2 |G_i|^2 |B_i|^2`, compared with 3 for a plain sum of three products. In two dimensions the ratio of
+//! variances is squared, so it becomes the ratio of standard deviations. The gradient of the weights is the transposed
+//! algorithm: `dg = Gt [(A dy) * (Bt d)]`, compared with sums of as many products as a tile has outputs.
 //!
-//! Outliers: a plain sum meets the product of two in one result, where it is expected; a tile of Winograd's has it in its
-//! products, and its rounding in every result. One input `d_m` and one value of a filter `g_t` leave the variance
-//! `sum over i of At_yi^2 G_it^2 Bt_im^2` in output `y`.
+//! Outliers: in a plain sum the product of two outliers affects one result, where it is expected; in a Winograd tile it enters
+//! the products, and its rounding every result. One input `d_m` and one value of a filter `g_t` add the variance
+//! `sum over i of At_yi^2 G_it^2 Bt_im^2` to the error of output `y`.
 
 use crate::verify::Tolerance;
 
@@ -94,21 +94,21 @@ impl Matrices {
         worst
     }
 
-    /// The deviation of the error of the worst result in two dimensions, over that of a plain sum.
+    /// The standard deviation of the worst result's error in two dimensions, relative to that of a plain sum.
     fn deviation(&self, transposed: bool) -> f64 {
         let plain = if transposed { self.a[0].len() } else { 3 };
         self.worst(transposed, |row, _| squares(row), |row, _| squares(row)) / plain as f64
     }
 
-    /// The deviation that one product of an input and a value of the other operand leaves in the worst result, in two
-    /// dimensions.
+    /// The standard deviation that one product of an input and a value of the other operand adds to the worst result's error,
+    /// in two dimensions.
     fn of_one_product(&self, transposed: bool) -> f64 {
         self.worst(transposed, |row, at| row[at] * row[at], |row, at| row[at] * row[at])
     }
 }
 
-/// A tolerance of plain sums as a variant needs it: more where its algorithm amplifies rounding. `transposed`: for the gradient
-/// of the weights. `magnitude`: what `plain` counts with, the terms of a sum and what an outlier adds.
+/// A variant's tolerance from that of plain sums: larger if its algorithm amplifies rounding. `transposed`: for the gradient of
+/// the weights. `magnitude`: the one in `plain`, from the terms of a sum and an outlier.
 pub(super) fn amplified(variant: &str, transposed: bool, magnitude: f64, plain: Tolerance) -> Tolerance {
     let matrices = match variant {
         "winograd4" | "winograd4_lanes" => F4,
@@ -123,7 +123,7 @@ pub(super) fn amplified(variant: &str, transposed: bool, magnitude: f64, plain: 
 mod tests {
     use super::*;
 
-    /// The matrices are those of a convolution: without rounding, the algorithm gives the plain sums.
+    /// The matrices are correct: without rounding, the algorithm computes the plain sums.
     #[test]
     fn the_matrices_convolve() {
         for Matrices { b, g, a } in [F4, F2] {

@@ -12,17 +12,17 @@ use crate::cpu::{
     prologue::{Lines, Prologue},
 };
 
-/// Pixels of a block; where there are fewer blocks than this many, the channels are split as well.
+/// Pixels of a block; if there are too few blocks, the channels are split as well.
 const BLOCK: usize = 256;
-/// With at least so many blocks of pixels there is work for all threads.
+/// With at least this many blocks of pixels there is work for all threads.
 const BLOCKS: usize = 12;
-/// Output channels of a tile where they are split.
+/// Output channels of a tile if they are split.
 const TILE: usize = 128;
 /// Weights up to this many get their gradient as partial sums over pixels.
 const PARTIAL_WEIGHTS: usize = 40_000;
 /// Partial sums of such a gradient.
 const PARTS: usize = 16;
-/// Input channels of a task where the gradient of the weights is split.
+/// Input channels of a task if the gradient of the weights is split.
 const CHANNELS: usize = 128;
 
 fn blocks(conv: &Conv) -> usize {
@@ -120,7 +120,7 @@ fn im2col<S: Scalar>(conv: &Conv, input: &[S], first: usize, column: &mut [S]) {
         let pixel = first + row;
         let (y, x) = (pixel / w % h, pixel % w);
         for (r, taps) in column.chunks_exact_mut(3 * c).enumerate() {
-            // Input row `y + r - 1`, columns `x - 1 ..= x + 1`: one contiguous piece, but for the edges.
+            // Input row `y + r - 1`, columns `x - 1 ..= x + 1`: one contiguous piece, except at the edges.
             if !(1..=h).contains(&(y + r)) {
                 taps.fill(S::ZERO);
                 continue;
@@ -193,7 +193,7 @@ pub(super) fn grad_weight_by_pixels<S: Scalar>(
     }
 }
 
-/// Many weights: each task has the weights of one tap and some input channels for itself.
+/// Many weights: each task owns the weights of one tap and some input channels.
 pub(super) fn grad_weight_by_channels<S: Scalar>(
     op: &ConvGradWeight,
     input: &[S],
@@ -219,7 +219,7 @@ pub(super) fn grad_weight_by_channels<S: Scalar>(
     });
 }
 
-/// Fills `shifted[rows, channels]` with what tap `tap` sees from the pixels from `first` on, channels from `from` on.
+/// Fills `shifted[rows, channels]` with the values that tap `tap` reads for the pixels from `first` on, channels from `from` on.
 fn shift<S: Scalar>(
     conv: &Conv,
     input: &[S],

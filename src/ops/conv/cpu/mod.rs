@@ -1,5 +1,5 @@
-//! 3x3 convolution for the device: by Winograd's algorithm where that pays, by products over strips of few channels, or
-//! by products over im2col blocks.
+//! 3x3 convolution for the CPU device: by Winograd's algorithm where that pays off, by products over strips if there are few
+//! channels, or by products over im2col blocks.
 
 mod columns;
 mod strips;
@@ -231,7 +231,7 @@ mod tests {
         rng::normal(1, index, len, 1.0).into_iter().map(f64::from).collect()
     }
 
-    /// Every way but Winograd's, in f64, against the definitions, with edges in every position.
+    /// Every algorithm except Winograd's, in f64, against the definitions, with edges in every position.
     #[test]
     fn products_of_columns_and_of_strips_are_convolutions() {
         let shapes = [

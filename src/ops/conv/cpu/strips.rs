@@ -1,9 +1,9 @@
 //! Convolution of few channels, without im2col.
 //!
 //! A strip is a few rows of an image, copied with a frame of zeros. Flattened to `[pixels, c]`, the three pixels
-//! that kernel row `r` sees from pixel `p` lie behind each other from pixel `p + r (w + 2)` on: the column matrix
-//! is there already, as overlapping rows of `3 c` elements, each `c` behind the last. The price are the two
-//! columns of the frame, which are computed for nothing; with many channels im2col costs less than they do.
+//! that kernel row `r` reads for pixel `p` are adjacent, from pixel `p + r (w + 2)` on: the column matrix already exists,
+//! as overlapping rows of `3 c` elements, each `c` after the previous one. The price is the two columns of the frame,
+//! which are computed for nothing; with many channels im2col is cheaper.
 
 use rayon::prelude::*;
 
@@ -14,10 +14,10 @@ use crate::cpu::{
     prologue::{Lines, Prologue},
 };
 
-/// Pixels of a strip, about: its copy stays in a core's cache.
+/// The approximate number of pixels of a strip: its copy stays in a core's cache.
 const PIXELS: usize = 1024;
 
-/// Whether this is the faster way: few channels, and the frame is a small part of a row.
+/// Whether this is faster: few channels, and the frame is a small part of a row.
 pub(super) fn suits(conv: &Conv) -> bool {
     conv.c <= 32 && conv.w >= 12
 }
@@ -79,7 +79,7 @@ impl<'a> Strip<'a> {
         }
     }
 
-    /// What kernel row `r` sees: `[rows * (w + 2), 3 c]`.
+    /// The windows of kernel row `r`: `[rows * (w + 2), 3 c]`.
     fn windows<'b, S>(&self, framed: &'b [S], r: usize) -> Matrix<'b, S> {
         let Conv { w, c, .. } = *self.conv;
         let data = &framed[r * (w + 2) * c..];
@@ -119,8 +119,8 @@ pub(super) fn convolve<S: Scalar>(
     });
 }
 
-/// Adds what strips `range` give to the gradient of the weights to `sum`: `[3, 3, c, k]`, or where
-/// [`turned`] says so `[3, k, 3, c]`.
+/// Adds the strips' (`range`) part of the gradient of the weights to `sum`: `[3, 3, c, k]`, or if [`turned`],
+/// `[3, k, 3, c]`.
 pub(super) fn grad_weight<S: Scalar>(
     conv: &Conv,
     input: &[S],

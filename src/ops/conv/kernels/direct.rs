@@ -1,5 +1,5 @@
 //! Direct rows for [`crate::ops::ConvForward`] and [`crate::ops::ConvGradWeight`] of the first layer: up to four input
-//! channels, whose window stays in registers. Nothing asks for the gradient of that layer's input.
+//! channels, whose window stays in registers. The gradient of that layer's input is never needed.
 
 use super::{
     Conv, ConvForward, ConvGradWeight, GRAD_WEIGHT_KEEP, GRAD_WEIGHT_PARTIAL, only, shape, split_grad_weight,
@@ -21,15 +21,15 @@ const WINDOW: Fragment = fragment!("conv/direct_window.wgsl");
 const FORWARD_PIXELS: Fragment = fragment!("conv/forward_direct.wgsl");
 const GRAD_WEIGHT_PIXELS: Fragment = fragment!("conv/grad_weight_direct.wgsl");
 
-/// Input channels at most: nine times as many weights of four channels lie in an invocation's registers.
+/// The maximum number of input channels: nine times as many weights, for four output channels each, stay in registers.
 const MOST_CHANNELS: usize = 4;
-/// Pixels of a chunk that its window's first columns and its statistics are nothing beside.
+/// Pixels per chunk: enough that filling the window and writing the moments are negligible.
 const LONG: usize = 256;
-/// The least pixels that are worth an invocation.
+/// The smallest number of pixels that is worth an invocation.
 const SHORT: usize = 32;
-/// Invocations that keep a large GPU busy, or a software adapter.
+/// Enough invocations to keep a large GPU busy, or a software adapter.
 const ENOUGH: [usize; 2] = [1 << 16, 1 << 10];
-/// Invocations side by side along the channels, in `conv.grad_weight`.
+/// Invocations along the channels, in `conv.grad_weight`.
 const COLUMN_LANES: usize = 16;
 
 pub(super) const FORWARD: &[Row<ConvForward>] = &[Row {
@@ -58,8 +58,8 @@ fn fits(conv: &Conv) -> bool {
     conv.c <= MOST_CHANNELS && conv.k.is_multiple_of(4)
 }
 
-/// On llvmpipe 1.4 to 3.4 times as fast forwards, 1.3 to 3 times backwards, as the `lanes` rows, of 300 there; on GPUs by
-/// the arithmetic in the shaders' headers, not measured.
+/// On llvmpipe 1.4 to 3.4 times (forward) and 1.3 to 3 times (backward) as fast as the `lanes` rows, which have 300 there; on
+/// GPUs estimated from the arithmetic in the shaders' headers, not measured.
 fn speed<O>(_: &O, _: &Caps) -> u32 {
     400
 }
@@ -85,7 +85,7 @@ fn grad_weight(op: &ConvGradWeight, storage: DType, caps: &Caps) -> Kernel {
     let (conv, elem) = (&op.conv, Elem::Vec4);
     let (all, columns) = (conv.n * conv.h, conv.k / elem.lanes());
     let blocks = columns.div_ceil(COLUMN_LANES);
-    // Barriers do not pay on software adapters.
+    // Barriers do not pay off on software adapters.
     let teams = if caps.software() { 1 } else { 16 };
     let least = teams * SHORT.div_ceil(conv.w);
     let splits = Matmul::splits(caps, blocks, 4 * 9 * conv.c * conv.k, all, least);

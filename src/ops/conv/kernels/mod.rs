@@ -125,7 +125,7 @@ fn grad_input_blocked(op: &ConvGradInput) -> Kernel {
 fn grad_weight_blocked(op: &ConvGradWeight, caps: &Caps) -> Kernel {
     let conv = &op.conv;
     let blocks = 9 * (conv.c / 8) * (conv.k / 8);
-    // Rows of pixels are what is split; invocations, not workgroups, are the pieces of work.
+    // The split is over rows of pixels; the pieces of work are invocations, not workgroups.
     let splits = Matmul::splits(caps, blocks.div_ceil(8), 4 * 9 * conv.c * conv.k, conv.n * conv.h, 1);
     let source = shape(conv, source(&[GRAD_WEIGHT_BLOCKED])).constant("SPLITS", splits);
     let kernel = split_grad_weight(op, splits, dispatch("partials", source, blocks * splits));
@@ -213,7 +213,7 @@ pub(super) fn split_grad_weight(op: &ConvGradWeight, splits: usize, partials: Di
     )
 }
 
-/// Splits only as far as the device needs pieces of work; without splits the results go where they belong.
+/// Splits only if the device needs more pieces of work; without splits the results go directly to the operands.
 fn grad_weight_lanes(op: &ConvGradWeight, storage: DType, caps: &Caps) -> Kernel {
     let conv = &op.conv;
     let lanes = Lanes::of(1, conv.k, conv.c, &[]);

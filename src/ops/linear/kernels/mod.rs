@@ -173,7 +173,7 @@ fn fours(linear: &Linear) -> bool {
     all_fours([linear.inputs, linear.outputs, linear.first, linear.total])
 }
 
-/// A product on matrix units, whose matrices are loaded as they are.
+/// A product on matrix units, whose matrices are loaded without a prologue.
 fn on_matrix_units(
     caps: &Caps,
     product: cooperative::Product,

@@ -38,7 +38,7 @@ fn outer_extents(linear: &Linear) -> [usize; 3] {
     [linear.outputs, linear.inputs, linear.n]
 }
 
-/// What may be loaded of a row of features: a slice of all of them, so that each of these must be a multiple of it.
+/// The element for loading a row of features, which must divide the slice's extents and offset.
 fn features(linear: &Linear) -> Elem {
     let fours = [linear.outputs, linear.first, linear.total].iter().all(|v| v.is_multiple_of(4));
     if fours { Elem::Vec4 } else { Elem::Scalar }
@@ -79,7 +79,7 @@ fn update(LinearUpdate { linear, adam }: &LinearUpdate, storage: DType, tile: Ti
         .kernel(&loads, UPDATE_KEEP, |source| adam::constants(adam, outer_constants(linear, storage, source)))
 }
 
-/// The product that the gradient of the weights is.
+/// The product for the gradient of the weights.
 fn outer(linear: &Linear, storage: DType, tile: Tile) -> Matmul {
     let a = Side { elem: features(linear), along_k: false };
     let b = Side { elem: Elem::of(linear.inputs), along_k: false };

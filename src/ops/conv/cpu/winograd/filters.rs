@@ -1,4 +1,4 @@
-//! Winograd's transform of filters, and of the turned ones that give the gradient of an input.
+//! Winograd's transform of filters, and of the rotated filters for the gradient of an input.
 
 #![allow(clippy::needless_range_loop, reason = "no closures, not even an iterator's: see `wide`")]
 
@@ -18,13 +18,13 @@ use crate::cpu::{
 pub(in crate::ops::conv::cpu) enum Weights<'a, S> {
     /// `[9, rows, columns]`.
     Plain(&'a [S]),
-    /// `[9, columns, rows]`, to be turned by 180 degrees.
+    /// `[9, columns, rows]`, to be rotated by 180 degrees.
     Turned(&'a [S]),
 }
 
 /// Transforms filters of `[all rows, all columns]` to `points[rows, t * t, columns]`.
 pub(super) struct Filters<'a, S> {
-    /// Points a side.
+    /// Points per side.
     pub t: usize,
     pub weight: Weights<'a, S>,
     /// All rows and columns.
@@ -73,7 +73,7 @@ fn plain<V: Simd, S: Scalar, F: Form<M, I, T>, const M: usize, const I: usize, c
     }
 }
 
-/// Rows and columns that are turned together.
+/// Rows and columns that are transposed together.
 const SIDE: usize = 16;
 
 #[inline(always)]
@@ -108,7 +108,7 @@ fn turned<V: Simd, S: Scalar, F: Form<M, I, T>, const M: usize, const I: usize, 
     }
 }
 
-/// `[across, height]` values, a line of them behind another by `stride`, to `block[height, across]`.
+/// Transposes `[across, height]` values, with lines `stride` apart, to `block[height, across]`.
 #[inline(always)]
 fn turn<S: Scalar>(from: &[S], stride: usize, [across, height]: [usize; 2], block: &mut [[S; SIDE]; SIDE]) {
     const QUAD: usize = 4;

@@ -1,7 +1,7 @@
 //! The transforms of Winograd's minimal filtering F(m, 3) in one dimension.
 //!
-//! `m` outputs of a filter of three taps come from `m + 2` inputs by `t = m + 2` products instead of `3 m`:
-//! `y = At ((G w) * (Bt d))`. The gradients are the transposed maps. The points are 0, 1, -1, 2, -2 as far as they are
+//! `m` outputs of a three-tap filter are computed from `m + 2` inputs with `t = m + 2` products instead of `3 m`:
+//! `y = At ((G w) * (Bt d))`. The gradients are the transposed maps. The points are the first of 0, 1, -1, 2, -2, as many as
 //! needed, and infinity.
 //!
 //! A line of two pixels between zeros needs three products for its two outputs: `y0 = w1 (x0 + x1) + (w2 - w1) x1` and
@@ -16,7 +16,7 @@ use crate::cpu::{
     simd::{Simd, Vector},
 };
 
-/// `M` outputs from `I` inputs by `T` products. The inputs begin `(I - M) / 2` pixels before the outputs.
+/// `M` outputs from `I` inputs with `T` products. The inputs begin `(I - M) / 2` pixels before the outputs.
 pub(super) trait Form<const M: usize, const I: usize, const T: usize> {
     /// `Bt d`.
     fn input<V: Simd, S: Scalar>(d: [Vector<V, S>; I]) -> [Vector<V, S>; T];
@@ -30,7 +30,7 @@ pub(super) trait Form<const M: usize, const I: usize, const T: usize> {
     fn grad_filter<V: Simd, S: Scalar>(du: [Vector<V, S>; T]) -> [Vector<V, S>; 3];
 }
 
-/// Two pixels and nothing around them.
+/// Two pixels surrounded by zeros.
 pub(super) struct Pair;
 /// F(2, 3).
 pub(super) struct Two;

@@ -1,12 +1,12 @@
-//! 3x3 convolution by Winograd's minimal filtering F(m x m, 3x3), for the device.
+//! 3x3 convolution by Winograd's minimal filtering F(m x m, 3x3), for the CPU device.
 //!
 //! `y = At [(G w Gt) * (Bt d B)] A` on tiles of `m + 2` by `m + 2` inputs and `m` by `m` outputs: a sum over channels of
 //! products at `(m + 2)^2` points, which is as many matrix products `[tiles, c] * [c, k]`. Images of at most two by two pixels
-//! come from three points a side. The gradient of the input is the convolution with the turned filters, that of the weights the
-//! transposed map: `Gt [V' * (A dy At)] G`.
+//! need three points per side. The gradient of the input is the convolution with the rotated filters, the gradient of the
+//! weights the transposed map: `Gt [V' * (A dy At)] G`.
 //!
-//! Where there are few tiles, tasks are slices of channels, and the transformed filters never leave a core's cache;
-//! otherwise tasks are groups of tiles. Both depend on shapes alone.
+//! With few tiles, tasks are slices of channels, and the transformed filters never leave a core's cache; otherwise tasks are
+//! groups of tiles. Both depend only on shapes.
 
 mod filters;
 mod forms;
@@ -27,7 +27,7 @@ use crate::cpu::{
     prologue::Prologue,
 };
 
-/// `source[n, h, w, c]`, `weight` from c to k channels to `output[n, h, w, k]`, and `bias[k]` added where there is one.
+/// `source[n, h, w, c]`, `weight` from c to k channels to `output[n, h, w, k]`, plus `bias[k]` if given.
 pub(super) fn convolve<S: Scalar>(
     plan: &Plan,
     source: Prologue<S>,
@@ -290,8 +290,8 @@ mod tests {
         rng::normal(1, index, len, 1.0).into_iter().map(f64::from).collect()
     }
 
-    /// Both ways through each function with every size of tiles, against the definitions in f64: the transforms are exact but
-    /// for rounding.
+    /// Both paths through each function with every tile size, against the definitions in f64: the transforms are exact up to
+    /// rounding.
     #[test]
     fn the_transforms_give_the_convolution_and_its_gradients() {
         let shapes = [
@@ -373,8 +373,8 @@ mod tests {
             super::grad_weight(&plan, [input, gradient], true, &mut twice, lanes, shared);
             let halves: Vec<f64> = twice.iter().map(|t| t / 2.0).collect();
             // Sums of `terms` products of magnitude up to about 10, amplified at most 48 times along each axis: the
-            // largest row of |At| (|G| 1 * |Bt| 1) of F(4, 3). The reference adds in order: each of its partial sums, of up to
-            // the size of the result, is rounded by half a unit, and random signs leave the root of their number.
+            // largest row of |At| (|G| 1 * |Bt| 1) of F(4, 3). The reference adds in order: each of its partial sums, at most as
+            // large as the result, is rounded by half a unit; with random signs the error grows like the square root of their number.
             let tolerance = |terms: usize, result: f64| {
                 (1e-16 * 48.0 * 48.0 * 10.0 + f64::EPSILON / 2.0 * result.abs()) * (terms as f64).sqrt()
             };

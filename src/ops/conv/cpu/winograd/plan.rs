@@ -1,4 +1,4 @@
-//! How a convolution is cut into tiles, and the tiles into tasks.
+//! The division of a convolution into tiles, and of tiles into tasks.
 
 use std::ops::Range;
 
@@ -8,42 +8,42 @@ use super::{
 };
 use crate::cpu::Sizes;
 
-/// Scalars of the transformed tiles of a task, about, and the tiles that it has at least: a product of fewer rows takes longer
-/// to read the filters than to multiply by them.
+/// The approximate number of scalars in a task's transformed tiles, and its minimum number of tiles: with fewer rows a product
+/// spends more time reading the filters than multiplying.
 const TASK: usize = 192 * 1024;
 const TILES: usize = 64;
-/// Up to so many tiles, tasks are slices of channels.
+/// With up to this many tiles, tasks are slices of channels.
 const FEW: usize = 128;
-/// Output channels of a slice, and rows of filters of one of the gradient by slices: with fewer it is the tiles that are read
-/// longer than multiplied.
+/// Output channels of a slice, and rows of filters of a slice of the gradient: with fewer, a product spends more time reading
+/// the tiles than multiplying.
 pub(super) const SLICE: usize = 64;
-/// Input channels whose transformed filters a slice works with at a time.
+/// Input channels whose transformed filters a slice uses at a time.
 pub(super) const BLOCK: usize = 128;
-/// Rows of filters of a task of their own transforms.
+/// Rows of filters per task of the filter transform.
 pub(super) const ROWS: usize = 16;
-/// Scalars that the partial sums of a gradient may take, about, and how many there are at most.
+/// The approximate maximum number of scalars in the partial sums of a gradient, and the maximum number of partial sums.
 const PARTIAL: usize = 4 << 20;
 const PARTS: usize = 16;
 
-/// How a convolution is cut into tiles.
+/// The division of a convolution into tiles.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::ops::conv::cpu) struct Plan {
     pub(super) conv: Conv,
-    /// Outputs and points a side of a tile: a [`Form`](super::forms::Form) for each pair of them.
+    /// Outputs and points per side of a tile: a [`Form`](super::forms::Form) for each pair of them.
     pub(super) m: usize,
     pub(super) t: usize,
     /// Tiles along height and width.
     pub(super) tiles: [usize; 2],
 }
 
-/// Rows of tiles of some images: all rows where there are several images.
+/// Rows of tiles of some images: all rows if there are several images.
 pub(super) struct Region {
     pub images: Range<usize>,
     pub rows: Range<usize>,
 }
 
 impl Plan {
-    /// The plan for a convolution that this is the faster way for.
+    /// The plan for a convolution, if Winograd's algorithm is faster for it.
     pub fn new(conv: &Conv) -> Option<Self> {
         let pair = conv.h.max(conv.w) <= 2;
         let forms = [(4, 6), (3, 5), (2, 4), (2, 3)].into_iter().filter(|&(_, t)| t > 3 || pair);
@@ -54,12 +54,12 @@ impl Plan {
         (pays && conv.c >= 8 && conv.k >= 8).then_some(plan)
     }
 
-    /// Products for each pair of channels of an image.
+    /// Products per image for each pair of channels.
     fn products(&self) -> usize {
         self.image_tiles() * self.points()
     }
 
-    /// Products for each pair of channels of a tile.
+    /// Products per tile for each pair of channels.
     pub(super) fn points(&self) -> usize {
         self.t * self.t
     }
@@ -76,12 +76,12 @@ impl Plan {
         self.all_tiles() <= FEW
     }
 
-    /// Scalars that a row of tiles takes, framed.
+    /// Scalars of a row of tiles with its frame.
     pub(super) fn framed(&self) -> usize {
         (self.m + 2) * (self.tiles[1] * self.m + 2) * padded(self.conv.c).max(padded(self.conv.k))
     }
 
-    /// Scalars that the values of `tiles` tiles take, transformed.
+    /// Scalars of `tiles` transformed tiles.
     pub(super) fn spread(&self, tiles: usize, channels: usize) -> usize {
         self.points() * tiles * padded(channels)
     }
@@ -91,7 +91,7 @@ impl Plan {
         self.points() * Layout::apart(tiles, padded(channels)).point
     }
 
-    /// Images of a task, or rows of tiles of a task where that is less than an image: about as many in each task.
+    /// Images per task, or rows of tiles per task if that is less than an image; tasks are about equal.
     pub(super) fn task(&self) -> [usize; 2] {
         let row = self.spread(self.tiles[1], self.conv.c + self.conv.k);
         let rows = (TASK / row).max(TILES.div_ceil(self.tiles[1]));
@@ -107,7 +107,7 @@ impl Plan {
         images * rows * self.tiles[1]
     }
 
-    /// How many tasks there are, and the regions of them.
+    /// The number of tasks.
     pub(super) fn tasks(&self) -> usize {
         let [images, rows] = self.task();
         self.conv.n.div_ceil(images) * self.tiles[0].div_ceil(rows)

@@ -19,7 +19,7 @@ pub(super) fn padded(channels: usize) -> usize {
     channels.next_multiple_of(16)
 }
 
-/// Where transformed values lie: point `p` of item `i` begins at `p * point + i * item`.
+/// The layout of transformed values: point `p` of item `i` begins at `p * point + i * item`.
 #[derive(Clone, Copy)]
 pub(super) struct Layout {
     pub point: usize,
@@ -27,8 +27,8 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// `[points, tiles, channels]` with a cache line between the points: where a point takes a power of two of bytes, those of a
-    /// tile would else fall into the same few sets of a cache.
+    /// `[points, tiles, channels]` with a cache line between the points: otherwise, if a point takes a power of two of bytes, a
+    /// tile's points would map to the same few cache sets.
     pub fn apart(tiles: usize, channels: usize) -> Self {
         Self { point: tiles * channels + 16, item: channels }
     }
@@ -52,7 +52,7 @@ pub(super) struct Spread<'a, S> {
     pub region: &'a Region,
     pub source: Prologue<'a, S>,
     pub channels: usize,
-    /// The output's gradient, in tiles of m by m, or the input, in tiles of as many as the outputs need.
+    /// Whether to transform the output's gradient, in tiles of m by m, or the input, in the tiles that the outputs need.
     pub gradient: bool,
     /// Room for one row of tiles: [`Plan::framed`].
     pub framed: &'a mut [S],
@@ -96,7 +96,7 @@ fn spread_gradient<V: Simd, S: Scalar, F: Form<M, I, T>, const M: usize, const I
     spread::<V, S, (GradOutput<F>, [(); I]), M, T>(simd, work, M, 0);
 }
 
-/// A transform in one dimension. A type and not a closure: closures are compiled for the oldest machine.
+/// A transform in one dimension. A type and not a closure: closures are compiled for the baseline instruction set.
 trait Along<const A: usize, const T: usize> {
     fn along<V: Simd, S: Scalar>(values: [Vector<V, S>; A]) -> [Vector<V, S>; T];
 }
@@ -120,7 +120,7 @@ impl<F: Form<M, I, T>, const M: usize, const I: usize, const T: usize> Along<M, 
     }
 }
 
-/// `A` values a side become `T`, in tiles `m` apart, behind an edge of `edge` zeros.
+/// Transforms `A` values per side to `T`, in tiles `m` apart, after an edge of `edge` zeros.
 #[inline(always)]
 fn spread<V: Simd, S: Scalar, X: Along<A, T>, const A: usize, const T: usize>(
     simd: V,
@@ -131,7 +131,7 @@ fn spread<V: Simd, S: Scalar, X: Along<A, T>, const A: usize, const T: usize>(
     let Spread { plan, region, source, channels, framed, points, layout, .. } = work;
     let (tiles, padded) = (plan.tiles[1], padded(channels));
     let columns = (tiles - 1) * m + A;
-    // All that is loaded and stored is checked here: a check for each register took some 4 % of a quarter-width step.
+    // All loads and stores are checked here: a check per register took about 4 % of a quarter-width step.
     let items = region.tiles(plan);
     assert!(
         padded % S::lanes::<V>() == 0 && framed.len() >= A * columns * padded,
@@ -141,7 +141,7 @@ fn spread<V: Simd, S: Scalar, X: Along<A, T>, const A: usize, const T: usize>(
         items == 0 || points.len() >= (T * T - 1) * layout.point + (items - 1) * layout.item + padded,
         "the room for transformed tiles"
     );
-    // Filled for every tile; made once, since nobody sees that the zeros are not needed.
+    // Overwritten for every tile; created once, because the compiler does not remove the unneeded zeros.
     let mut lines = [[Vector::splat(simd, S::ZERO); T]; A];
     let mut item = 0;
     for image in region.images.clone() {
@@ -153,7 +153,7 @@ fn spread<V: Simd, S: Scalar, X: Along<A, T>, const A: usize, const T: usize>(
                         let at = (r * columns + tile * m) * padded + c;
                         let mut line = [Vector::splat(simd, S::ZERO); A];
                         for s in 0..A {
-                            // SAFETY: a row of the frame, which was asked for above, holds all of a tile's columns.
+                            // SAFETY: a row of the frame, checked above, contains all of a tile's columns.
                             line[s] = unsafe { Vector::load_at(simd, framed, at + s * padded) };
                         }
                         lines[r] = X::along(line);
@@ -162,7 +162,7 @@ fn spread<V: Simd, S: Scalar, X: Along<A, T>, const A: usize, const T: usize>(
                         let column = X::along(column(simd, &lines, s));
                         for r in 0..T {
                             let at = (r * T + s) * layout.point + item * layout.item + c;
-                            // SAFETY: the last item of the last point was asked for above.
+                            // SAFETY: the last item of the last point was checked above.
                             unsafe { column[r].store_at(points, at) };
                         }
                     }
@@ -187,7 +187,7 @@ pub(super) fn column<V: Simd, S: Scalar, const R: usize, const C: usize>(
     column
 }
 
-/// Copies `[rows, columns]` pixels of an image into a frame of zeros; `edge` is where the image's begin.
+/// Copies `[rows, columns]` pixels of an image into a frame of zeros; the image's pixels begin at `edge`.
 #[inline(always)]
 #[allow(clippy::too_many_arguments, reason = "a struct of them would not stay in registers")]
 fn frame<V: Simd, S: Scalar>(
@@ -222,7 +222,7 @@ pub(super) struct Gather<'a, S> {
     pub region: &'a Region,
     pub points: &'a [S],
     pub layout: Layout,
-    /// One for each channel, or nothing.
+    /// One value per channel, or empty.
     pub bias: &'a [S],
     pub channels: usize,
     pub output: &'a mut [S],
@@ -288,12 +288,12 @@ fn gather<V: Simd, S: Scalar, F: Form<M, I, T>, const M: usize, const I: usize, 
 
 /// Transforms gradients `points` of filters back to `taps`, each `[rows, columns]`.
 pub(super) struct GradFilters<'a, S> {
-    /// Points a side.
+    /// Points per side.
     pub t: usize,
     pub points: &'a [S],
     pub layout: Layout,
     pub columns: usize,
-    /// Adds to what `taps` hold.
+    /// Adds to `taps` instead of overwriting them.
     pub accumulate: bool,
     pub taps: [&'a mut [S]; 9],
 }

@@ -1,9 +1,9 @@
 //! Winograd rows for [`crate::ops::ConvForward`] and its gradients: transforms of tiles and filters, batched products,
 //! a transform back.
 //!
-//! `winograd4` is F(4x4, 3x3) with 36 products for 16 outputs, `winograd2` F(2x2, 3x3) with 16 for 4; `_lanes` are
-//! those of software adapters. A batch is worked in chunks of images whose workspaces fit a budget. What stands before
-//! and after a convolution happens in the transforms: no pass over an activation is added.
+//! `winograd4` is F(4x4, 3x3) with 36 products for 16 outputs, `winograd2` F(2x2, 3x3) with 16 for 4; `_lanes` are the
+//! variants for software adapters. A batch is processed in chunks of images whose workspaces fit a budget. Prologue and
+//! epilogue of a convolution are fused into the transforms: no pass over an activation is added.
 
 mod plan;
 mod products;
@@ -138,7 +138,7 @@ impl Winograd {
         self.kernel(conv, largest.count, dispatches).workspace(FILTERS, 4 * splits * self.filter_words(conv))
     }
 
-    /// With the workspaces that all passes have.
+    /// A kernel with the workspaces common to all passes.
     fn kernel(self, conv: &Conv, images: usize, dispatches: Vec<Dispatch>) -> Kernel {
         Kernel::new(dispatches)
             .workspace(INPUTS, 4 * self.words(conv, images, conv.c))

@@ -1,8 +1,8 @@
-//! How a convolution is cut into tiles, and a batch into chunks whose workspaces fit.
+//! The division of a convolution into tiles, and of a batch into chunks whose workspaces fit.
 
 use crate::{kernels::Caps, ops::Conv};
 
-/// Which of the products a device runs.
+/// The kind of products that a device runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Family {
     /// Tiles through workgroup memory.
@@ -14,41 +14,41 @@ pub(super) enum Family {
 /// Winograd's `F(outputs x outputs, 3x3)` by one family of products.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Winograd {
-    /// Outputs of a tile along a side: 2 or 4.
+    /// Outputs per side of a tile: 2 or 4.
     pub(super) outputs: usize,
-    /// Who computes the products.
+    /// The kind of products.
     pub(super) family: Family,
 }
 
 /// The three passes, by their transforms of filters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pass {
-    /// From weights as they lie.
+    /// From the weights in their layout.
     Forward,
-    /// From weights across.
+    /// From the rotated and transposed weights.
     GradInput,
-    /// To weights.
+    /// To the weights' gradient.
     GradWeight,
 }
 
-/// Bytes of a workspace that a chunk aims at: enough work for a large GPU in each dispatch.
+/// The target size in bytes of a chunk's workspace: enough work for a large GPU in each dispatch.
 const BUDGET: u64 = 256 << 20;
-/// The same on a software adapter: two such workspaces stay in the last cache.
+/// The same on a software adapter: two such workspaces stay in the last-level cache.
 const SOFTWARE_BUDGET: u64 = 4 << 20;
 /// Bindings begin at multiples of this many words: a power of two.
 const ALIGNMENT: usize = 64;
 
-/// The images that are worked together, and how many such chunks the batch has.
+/// The images per chunk, and the number of chunks in the batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Chunks {
     /// Images in a chunk; the last may have fewer.
     pub(super) images: usize,
-    /// How many chunks.
+    /// The number of chunks.
     pub(super) count: usize,
 }
 
 impl Winograd {
-    /// Inputs of a tile along a side, and the products of a tile in one dimension.
+    /// Inputs per side of a tile, which is also its number of products in one dimension.
     fn points(self) -> usize {
         self.outputs + 2
     }
@@ -63,7 +63,7 @@ impl Winograd {
         [conv.h.div_ceil(self.outputs), conv.w.div_ceil(self.outputs)]
     }
 
-    /// Channels as the workspaces hold them: the products need no guards along them.
+    /// Channels as stored in the workspaces: padded so that the products need no guards.
     pub(super) fn padded(self, channels: usize) -> usize {
         channels.next_multiple_of(match self.family {
             Family::Tiled => 4,
@@ -82,8 +82,8 @@ impl Winograd {
         self.products() * self.padded(conv.c) * self.padded(conv.k)
     }
 
-    /// The chunks of a batch, as near the budget as the alignment of bindings allows; `None` where no workspace that
-    /// the device can bind is large enough.
+    /// The chunks of a batch, as close to the budget as the alignment of bindings allows; `None` if no workspace that the
+    /// device can bind is large enough.
     pub(super) fn chunks(self, conv: &Conv, caps: &Caps) -> Option<Chunks> {
         let words = |images| self.words(conv, images, conv.c.max(conv.k));
         let fits = |words: usize| 4 * words as u64 <= caps.binding_bytes;
@@ -103,13 +103,13 @@ impl Winograd {
 }
 
 impl Winograd {
-    /// The multiply-adds of the direct convolution over those of the products.
+    /// The ratio of the direct convolution's multiply-adds to those of the products.
     fn saving(self, conv: &Conv) -> f64 {
         let [h, w] = self.grid(conv);
         (9 * conv.h * conv.w) as f64 / (self.products() * h * w) as f64
     }
 
-    /// What to expect, in percent of a direct convolution through tiles.
+    /// The expected speed in percent of a tiled direct convolution.
     pub(super) fn speed(self, conv: &Conv, caps: &Caps, pass: Pass) -> u32 {
         match (self.family, caps.software()) {
             (Family::Tiled, false) => self.speed_on_gpu(conv),
@@ -118,8 +118,8 @@ impl Winograd {
         }
     }
 
-    /// By arithmetic, not measured: the transforms move as many bytes as products of 64 channels take time for. Few
-    /// channels or pixels leave the products' tiles empty.
+    /// Estimated, not measured: the transforms' memory traffic takes as long as the products of 64 channels. With few channels
+    /// or pixels the products' tiles are mostly empty.
     fn speed_on_gpu(self, conv: &Conv) -> u32 {
         if conv.c.min(conv.k) < 32 || conv.pixels() < 4096 {
             return 0;
@@ -128,9 +128,9 @@ impl Winograd {
         (100.0 * self.saving(conv) * narrow / (narrow + 64.0)) as u32
     }
 
-    /// As measured on llvmpipe beside the direct `lanes` rows, of 300, on the layers of VGG16 at 28 px: a transformed value of a
-    /// tile and one of a filter cost so many multiply-adds of a product. Machines differ: a value of F(4x4)'s tiles cost 64 to 69
-    /// on an AMD EPYC and 13 to 26 on an Intel Xeon, and what stands here is the geometric mean.
+    /// Measured on llvmpipe relative to the direct `lanes` rows (300) on the layers of VGG16 at 28 px: the cost of a transformed
+    /// value of a tile and of a filter, in multiply-adds of a product. Machines differ: a value of F(4x4)'s tiles cost 64 to 69
+    /// on an AMD EPYC and 13 to 26 on an Intel Xeon; the constants are geometric means.
     fn speed_on_software(self, conv: &Conv, pass: Pass) -> u32 {
         let (tile, filter) = match (self.outputs, pass) {
             (4, Pass::Forward) => (40.0, 35.0),

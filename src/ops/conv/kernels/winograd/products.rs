@@ -24,7 +24,7 @@ pub(super) struct Tile {
 }
 
 impl Tile {
-    /// The largest that is not mostly empty: a workgroup has an invocation for 8x8 results.
+    /// The largest tile that is not mostly empty: a workgroup has one invocation per 8x8 results.
     fn of(m: usize, n: usize) -> Self {
         match (m > 64, n > 64) {
             (true, true) => Self { m: 128, n: 128, slab: 8 },
@@ -33,7 +33,7 @@ impl Tile {
         }
     }
 
-    /// Whether a device has room for any of them: 256 invocations, and at most 16 x 34 vec4 of slabs.
+    /// Whether every tile fits a device: 256 invocations, and at most 16 x 34 vec4 of slabs.
     pub(super) fn fits(caps: &Caps) -> bool {
         caps.workgroup_invocations >= 256 && caps.workgroup_bytes >= 16 * 34 * 16
     }
@@ -88,7 +88,7 @@ impl Winograd {
         Dispatch { workgroups: dispatch.workgroups * self.products() as u64, rebind, ..dispatch }
     }
 
-    /// In how many parts to work the sums over `tiles`.
+    /// The number of splits of the sums over `tiles`.
     pub(super) fn splits(self, caps: &Caps, conv: &Conv, tiles: usize) -> usize {
         let (m, n) = (self.padded(conv.c), self.padded(conv.k));
         let bytes = 4 * self.filter_words(conv);
@@ -104,7 +104,7 @@ impl Winograd {
         }
     }
 
-    /// Input channels x output channels of sums over the tiles, for each point and part.
+    /// Input channels x output channels of sums over the tiles, for each point and split.
     pub(super) fn outer_product(
         self,
         conv: &Conv,

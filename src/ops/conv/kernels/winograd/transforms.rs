@@ -15,7 +15,7 @@ use crate::{
     shader::{Fragment, Source, fragment},
 };
 
-/// Rows and vectors of columns that a workgroup turns together: the rows are a line of most caches in f32.
+/// Rows and vectors of columns that a workgroup transposes together: the rows are one cache line of f32 on most devices.
 const TURNED: [usize; 2] = [16, WORKGROUP / 16];
 
 const F4: Fragment = fragment!("winograd/f4.wgsl");
@@ -39,7 +39,7 @@ const NO_STATISTICS: Fragment = fragment!("winograd/no_statistics.wgsl");
 const STATISTICS_MERGE: Fragment = fragment!("winograd/statistics_merge.wgsl");
 const STATISTICS_MERGE_SERIAL: Fragment = fragment!("winograd/statistics_merge_serial.wgsl");
 
-/// Images that are worked together.
+/// Images that are processed together.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ImageRange {
     pub(super) first: usize,
@@ -47,14 +47,14 @@ pub(super) struct ImageRange {
 }
 
 impl ImageRange {
-    /// Their part of an operand of so many channels.
+    /// Their part of an operand with `channels` channels.
     fn part(self, name: &'static str, conv: &Conv, channels: usize) -> Part {
         let image = conv.h * conv.w * channels;
         Part::words(name, self.first * image, self.count * image)
     }
 }
 
-/// Tiles in a row, whose outputs one invocation computes and takes the statistics of.
+/// Consecutive tiles whose outputs and statistics one invocation computes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Segments {
     /// Tiles in a segment; the last may have fewer.
@@ -64,9 +64,9 @@ pub(super) struct Segments {
 }
 
 impl Segments {
-    /// Invocations that keep a large GPU busy, or a software adapter.
+    /// Enough invocations to keep a large GPU busy, or a software adapter.
     const ENOUGH: [usize; 2] = [1 << 16, 1 << 10];
-    /// Tiles of a segment at most.
+    /// The maximum number of tiles in a segment.
     const MOST: usize = 16;
 
     /// For the tiles of a chunk and its elems of channels.
@@ -76,17 +76,17 @@ impl Segments {
         Self { size, count: tiles.div_ceil(size) }
     }
 
-    /// As many in every chunk that sums of two fields for each of them begin where a binding can.
+    /// Rounds the number per chunk up so that two-field sums of every chunk begin at a multiple of the binding alignment.
     pub(super) fn aligned(self) -> Self {
         Self { count: self.count.next_multiple_of(32), ..self }
     }
 
-    /// How many in a chunk of so many tiles.
+    /// The number of segments in a chunk of `tiles` tiles.
     pub(super) fn within(self, tiles: usize) -> usize {
         tiles.div_ceil(self.size)
     }
 
-    /// Words of a chunk's statistics: each chunk's begin where a binding can.
+    /// Words of a chunk's statistics, rounded up to the binding alignment.
     fn stride(self, channels: usize) -> usize {
         (3 * self.count * channels).next_multiple_of(64)
     }
@@ -139,7 +139,7 @@ impl Segments {
 }
 
 impl Winograd {
-    /// What an invocation of the transforms holds: 36 vectors of four would leave a GPU few invocations at a time.
+    /// The element of the transforms: with 36 vectors of four in registers a GPU would have low occupancy.
     pub(super) fn elem(self, caps: &Caps, channels: usize) -> Elem {
         if caps.software() || self.outputs == 2 { Elem::of(channels) } else { Elem::Scalar }
     }
@@ -156,7 +156,7 @@ impl Winograd {
         elem.alias(source(&all))
     }
 
-    /// A source that goes over the tiles of some images, with their channels.
+    /// A source that iterates over the tiles of some images, with their channels.
     fn over_tiles(
         self,
         conv: &Conv,
@@ -236,7 +236,7 @@ impl Winograd {
         self.filters_of(conv, conv.k / elem.lanes(), [conv.c, conv.k], elem, source, [1, 1])
     }
 
-    /// The filters of the gradient for the input.
+    /// The filters for the gradient of the input.
     pub(super) fn turned_filters(self, conv: &Conv) -> Dispatch {
         let source = self
             .source(Elem::Vec4, &[FILTER_TURNED, FILTER])
@@ -245,7 +245,7 @@ impl Winograd {
         self.filters_of(conv, conv.k, [conv.k, conv.c], Elem::Vec4, source, TURNED)
     }
 
-    /// `block` are the rows and columns that a workgroup works together.
+    /// `block`: the rows and columns that a workgroup processes together.
     fn filters_of(
         self,
         conv: &Conv,
