@@ -8,7 +8,7 @@
 // Numerics     the output of batch norm and ReLU is rounded to f16 when staged into the slab
 // Where        GPUs with matrix units; conv.forward/tiled takes the layers with other channels
 //
-// needs: IN, M, N, OUTSIDE, VectorsB, input_at, input_elem, input_vectors, neighbour, stored
+// needs: IN, InputVectors, M, N, OUTSIDE, VectorsB, input_at, input_vectors, neighbour, stored
 // gives: weight, VectorsA
 // gives: vectors_a(k: u32) -> VectorsA
 // gives: load_a(row: u32, k: u32, vectors: VectorsA) -> stored

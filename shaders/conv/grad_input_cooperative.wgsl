@@ -9,7 +9,7 @@
 // Numerics     the gradient back through batch norm and ReLU is rounded to f16 when staged into the slab
 // Where        as conv/forward_cooperative.wgsl
 //
-// needs: M, N, OUT, OUTSIDE, VectorsB, grad_at, grad_elem, grad_vectors, neighbour, stored
+// needs: GradVectors, M, N, OUT, OUTSIDE, VectorsB, grad_at, grad_vectors, neighbour, stored
 // gives: weight, VectorsA
 // gives: vectors_a(k: u32) -> VectorsA
 // gives: load_a(row: u32, k: u32, vectors: VectorsA) -> stored

@@ -1,6 +1,6 @@
 // Winograd, the values that are transformed: the gradient of the output, through prologue/grad_*.wgsl.
 //
-// needs: grad_at, grad_elem, grad_vectors
+// needs: GradVectors, grad_at, grad_elem, grad_vectors
 // gives: vectors_of(c: u32) -> GradVectors
 // gives: value(at: u32, vectors: GradVectors) -> grad_elem
 

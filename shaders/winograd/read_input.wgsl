@@ -1,6 +1,6 @@
 // Winograd, the values that are transformed: the input, through prologue/input_*.wgsl.
 //
-// needs: input_at, input_elem, input_vectors
+// needs: InputVectors, input_at, input_elem, input_vectors
 // gives: vectors_of(c: u32) -> InputVectors
 // gives: value(at: u32, vectors: InputVectors) -> input_elem
 

@@ -199,7 +199,7 @@ mod tests {
             ("1.2.3", "1.2.4", "another device or driver (driver_info \"1.2.4\", here \"1.2.3\")"),
             ("Card 1000", "Card 2000", "another device or driver (name \"Card 2000\""),
             ("device_id = 7", "device_id = 8", "device_id \"0x0008\", here \"0x0007\""),
-            ("format = 1", "format = 2", "no tuning file: format 2"),
+            ("format = 1", "format = 2", "not a tuning file: format 2"),
             ("format = 1", "", "no number `format`"),
             ("variant = \"scalar\"", "variant = \"magic\"", "no variant activation.forward=magic"),
             ("variant = ", "variety = ", "unknown field `variety`"),

@@ -25,9 +25,12 @@ use vgg_wgpu::{
 /// Weights that let a signal through and batch norms that are no identity, as a file of a network.
 fn lively(config: &VggConfig, folder: &Path) -> Weights {
     let network = config.network().unwrap();
-    // GELU and SiLU let less through.
-    let gain =
-        if matches!(config.activation, ActivationKind::Gelu | ActivationKind::Silu) { 4.0 } else { 2.0 };
+    // One over the mean square of what the activation makes of normal values.
+    let gain = match config.activation {
+        ActivationKind::Relu | ActivationKind::LeakyRelu => 2.0,
+        ActivationKind::Gelu => 2.35,
+        ActivationKind::Silu => 2.8,
+    };
     let mut tensors = BTreeMap::new();
     for (index, p) in network.parameters.iter().enumerate() {
         let dims = p.shape.dims();

@@ -35,7 +35,7 @@ impl Activation {
 
     /// A product with a power of two is exact. Exponentials of arguments of up to about 10 are off by up to 25 units in the last
     /// place (WGSL's bound, 3 + 2 |x|) where they are small themselves; the rest is a few roundings.
-    fn tolerance(self) -> Tolerance {
+    pub(crate) fn tolerance(self) -> Tolerance {
         if self.straight() { Tolerance::EXACT } else { roundings(8.0, 4.0) }
     }
 }

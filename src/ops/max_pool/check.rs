@@ -2,7 +2,7 @@
 
 use super::{MaxPool, MaxPoolForward, MaxPoolGrad};
 use crate::{
-    ops::{GradStatistics, PAPER_RELU, RELU, other_activations},
+    ops::{Activation, GradStatistics, PAPER_RELU, RELU, other_activations},
     verify::{
         Tolerance,
         check::{
@@ -44,12 +44,16 @@ impl Check for MaxPoolForward {
 
     fn inputs(&self, data: &mut Inputs<Self>) {
         data.input = input(&self.pool);
-        special(&mut data.input);
+        if self.normalized.is_none_or(Activation::straight) {
+            special(&mut data.input);
+        }
         data.affine = self.normalized.map(|_| affine("affine", [4, self.pool.c], LARGE_MEAN));
     }
 
     /// Inputs and the vectors of `affine` have few digits, so that batch norm is exact.
-    fn tolerances(&self, _: &mut Tolerances<Self>) {}
+    fn tolerances(&self, results: &mut Tolerances<Self>) {
+        results.output = self.normalized.map_or(Tolerance::EXACT, Activation::tolerance);
+    }
 
     fn halved(&self) -> Option<Self> {
         Some(Self { pool: MaxPool { n: halve(self.pool.n)?, ..self.pool }, ..*self })
@@ -69,24 +73,30 @@ impl Check for MaxPoolGrad {
             let statistics = [false, true].map(|accumulate| GradStatistics { activation, accumulate });
             cases.extend(statistics.map(|statistics| grad(pool, Some(activation), Some(statistics))));
         }
+        for (pool, activation) in POOLS.into_iter().filter(MaxPool::disjoint).zip(other_activations()) {
+            let statistics = Some(GradStatistics { activation, accumulate: false });
+            cases.extend([None, statistics].map(|statistics| grad(pool, Some(activation), statistics)));
+        }
         cases
     }
 
     fn inputs(&self, data: &mut Inputs<Self>) {
         data.input = input(&self.pool);
         // Non-finite terms would make the sums non-finite.
-        if self.statistics.is_none() {
+        if self.statistics.is_none() && self.normalized.is_none_or(Activation::straight) {
             special(&mut data.input);
         }
         data.affine = self.normalized.map(|_| affine("affine", [4, self.pool.c], LARGE_MEAN));
     }
 
     /// The sum of at most four gradients. Terms of the sums are a gradient, a distance of some 3 from the mean and an inverse
-    /// deviation; the outliers are 50, 12 and 4.
+    /// deviation; the outliers are 50, 12 and 4. Slopes of GELU and SiLU are off by up to eight roundings more.
     fn tolerances(&self, results: &mut Tolerances<Self>) {
         let [p, q] = self.pool.output_size();
         let windows = self.pool.n * p * q;
-        let sums = Tolerance::sum(EPSILON, windows, 3.0 + 2400.0 / windows as f64);
+        let straight = self.statistics.is_none_or(|statistics| statistics.activation.straight());
+        let roundings_of_slopes = if straight { 1.0 } else { 3.0 };
+        let sums = Tolerance::sum(EPSILON, windows, roundings_of_slopes * (3.0 + 2400.0 / windows as f64));
         results.grad_input = roundings(4.0, 4.0);
         results.grad_gamma = results.grad_gamma.map(|_| sums);
         results.grad_beta = results.grad_beta.map(|_| sums);
