@@ -6,11 +6,12 @@
 //! The sets are made up (the real ones are not part of this project) in a temporary folder, or in DIR, where they stay
 //! for `vgg bench --data cifar10:DIR/cifar10` or `folder:DIR/png32`. Prints images a second of one epoch of training.
 
-#[path = "../tests/synthetic/mod.rs"]
-mod synthetic;
+#[path = "../tests/support/mod.rs"]
+mod support;
 
 use std::{path::PathBuf, time::Instant};
 
+use support::synthetic;
 use vgg_wgpu::data::{Augmentation, DataSource, Loader, Options};
 
 fn main() {

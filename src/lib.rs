@@ -61,7 +61,7 @@
 //!
 //! `examples/` has complete programs: training on a folder of pictures, classification, one convolution on a GPU.
 
-// The unit tests of `train` use tests/runs, which refers to the crate by name.
+// The unit tests of `train` use tests/support, which refers to the crate by name.
 #[cfg(test)]
 extern crate self as vgg_wgpu;
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the golden vectors of tests/golden.rs: what PyTorch computes, in float64.
+"""Writes the golden vectors of tests/cpu/golden/: what PyTorch computes, in float64.
 
     pip install torch safetensors numpy
     python3 assets/golden/make.py

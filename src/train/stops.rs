@@ -1,8 +1,8 @@
 //! Tests that stop runs at each of their changes to the file system, as a full disk or the end of the process would: the
 //! files left behind can be trained again or resumed, and the result equals that of an uninterrupted run.
 
-#[path = "../../tests/runs/mod.rs"]
-mod runs;
+#[path = "../../tests/support/mod.rs"]
+mod support;
 
 use std::{
     fs,
@@ -10,7 +10,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use runs::{Patterns, assert_same_run, names};
+use support::runs::{self, Patterns, assert_same_run, names};
 use tempfile::tempdir;
 
 use super::{

@@ -200,7 +200,7 @@ mod tests {
             ("Card 1000", "Card 2000", "another device or driver (name \"Card 2000\""),
             ("device_id = 7", "device_id = 8", "device_id \"0x0008\", here \"0x0007\""),
             ("format = 1", "format = 2", "not a tuning file: format 2"),
-            ("format = 1", "", "no number `format`"),
+            ("format = 1", "", "not a tuning file: `format` is missing or not a number"),
             ("variant = \"scalar\"", "variant = \"magic\"", "no variant activation.forward=magic"),
             ("variant = ", "variety = ", "unknown field `variety`"),
             ("[[choice]]", "[[choice", "not a tuning file"),

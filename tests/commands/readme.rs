@@ -1,0 +1,196 @@
+//! The README's commands: each runs as it is written, in order, on a machine that has what the README says.
+//!
+//! Trainings are made short by flags that a command does not have; all that it does have stays. The test writes what a reader
+//! brings: CIFAR-10's files, pictures in `pets/` and torchvision's weights, all small.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+use assert_cmd::cargo::cargo_bin;
+use safetensors::{Dtype, tensor::TensorView};
+use tempfile::{TempDir, tempdir};
+use vgg_wgpu::model::{Architecture, VggConfig};
+
+use crate::support::synthetic;
+
+/// What short trainings add, where a command does not say otherwise.
+const SHORT: [[&str; 2]; 4] =
+    [["--width", "0.0625"], ["--hidden", "16"], ["--batch-size", "16"], ["--steps", "2"]];
+/// The commands that train.
+const TRAINS: [&str; 5] = ["train", "compare", "plan", "bench", "profile"];
+/// What needs a GPU; without one it ends by saying so.
+const GPU: [&str; 5] = ["vgg verify", "vgg tune", "--variant", "--precision mixed", "--capture"];
+/// What the test cannot run: another test's business, a GPU's, or the network's, whose results the test writes.
+const ELSEWHERE: [&str; 5] = [
+    "scripts/test",
+    "cargo run --release --example convolution",
+    "curl -LO https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+    "tar xzf cifar-10-binary.tar.gz",
+    "python3 -c \"import torchvision as t, safetensors.torch as s; s.save_file(t.models.vgg16_bn(weights='DEFAULT').state_dict(), \
+     'vgg16_bn.safetensors')\"",
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn readme() -> String {
+    fs::read_to_string(root().join("README.md")).unwrap()
+}
+
+/// The lines of all blocks of code in a language, without their comments.
+fn blocks(language: &str) -> Vec<String> {
+    let text = readme();
+    let mut blocks = Vec::new();
+    let mut rest = text.as_str();
+    while let Some((_, after)) = rest.split_once(&format!("```{language}\n")) {
+        let (block, after) = after.split_once("```").expect("an end of the block");
+        blocks.push(block.to_owned());
+        rest = after;
+    }
+    blocks
+}
+
+fn commands() -> Vec<String> {
+    let blocks = blocks("sh");
+    let lines = blocks.iter().flat_map(|block| block.lines());
+    lines.map(|line| line.split(" #").next().unwrap().trim_end().to_owned()).collect()
+}
+
+/// A folder that looks like the repository's root to the commands, with what a reader brings.
+fn place() -> TempDir {
+    let dir = tempdir().unwrap();
+    fs::create_dir_all(dir.path().join("assets")).unwrap();
+    std::os::unix::fs::symlink(root().join("assets/pictures"), dir.path().join("assets/pictures")).unwrap();
+    synthetic::cifar10(&dir.path().join("cifar-10-batches-bin"), 20);
+    synthetic::folder(&dir.path().join("pets"), &["cat", "dog", "emu"], [16, 4], [80, 90], "jpg");
+    let config =
+        VggConfig { width: 0.0625, hidden: Some(16), ..VggConfig::torchvision(Architecture::Vgg16Bn) };
+    let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = config
+        .network()
+        .unwrap()
+        .parameters
+        .iter()
+        .enumerate()
+        .map(|(i, p)| {
+            (p.name.clone(), p.shape.dims().to_vec(), bytemuck::cast_slice(&p.initial(5, i)).to_vec())
+        })
+        .collect();
+    let views = tensors
+        .iter()
+        .map(|(name, shape, bytes)| (name, TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap()));
+    fs::write(dir.path().join("vgg16_bn.safetensors"), safetensors::serialize(views, None).unwrap()).unwrap();
+    dir
+}
+
+/// Runs a line of shell where `vgg` and the examples are on the path and no GPU is there.
+fn shell(dir: &Path, line: &str) -> Output {
+    let programs = cargo_bin("vgg").parent().unwrap().to_owned();
+    let path = env::var("PATH").unwrap();
+    let path = format!("{}:{}:{path}", programs.display(), programs.join("examples").display());
+    let mut command = Command::new("sh");
+    command.current_dir(dir).args(["-c", line]).stdin(Stdio::null()).env("PATH", path);
+    command.env("VK_DRIVER_FILES", "/nowhere.json").env("VK_ICD_FILENAMES", "/nowhere.json");
+    command.env("XDG_CACHE_HOME", dir.join("cache")).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The line with what the path has in place of cargo, and with the flags of a short training.
+fn short(line: &str) -> String {
+    let line = match line.strip_prefix("cargo run --release --example ") {
+        Some(example) => example.replacen(" --", "", 1),
+        None => line.replacen("cargo run --release -- ", "vgg ", 1),
+    };
+    let mut words = line.split_whitespace();
+    let (program, command) = (words.next().unwrap(), words.next().unwrap());
+    if program != "vgg" || !TRAINS.contains(&command) || line.contains("--resume") {
+        return line;
+    }
+    let more: Vec<String> = SHORT
+        .iter()
+        .filter(|[flag, _]| !words.clone().any(|word| word == *flag))
+        .map(|flag| flag.join(" "))
+        .collect();
+    let (_, rest) = line.split_once(command).unwrap();
+    format!("vgg {command} {}{rest}", more.join(" "))
+}
+
+/// The examples, as `cargo test` builds them beside the program when it runs all tests.
+fn build_examples() {
+    let release = cargo_bin("vgg").components().any(|part| part.as_os_str() == "release");
+    let mut cargo = Command::new(env::var_os("CARGO").map_or(PathBuf::from("cargo"), PathBuf::from));
+    cargo.current_dir(root()).args(["build", "--quiet", "--examples"]).args(release.then_some("--release"));
+    assert!(cargo.status().unwrap().success());
+}
+
+#[test]
+fn every_command_runs_as_written() {
+    build_examples();
+    let (dir, commands) = (place(), commands());
+    assert_eq!(commands[0], "cargo run --release -- train");
+    assert!(commands.len() > 25, "{commands:?}");
+    for elsewhere in ELSEWHERE {
+        assert!(
+            commands.iter().any(|command| command == elsewhere),
+            "not in the README any more: {elsewhere}"
+        );
+    }
+    assert!(root().join("scripts/test").is_file());
+    for command in commands.iter().filter(|command| !ELSEWHERE.contains(&command.as_str())) {
+        let line = short(command);
+        let output = shell(dir.path(), &line);
+        let said = text(&output.stderr);
+        assert!(!said.contains("panicked"), "{command}: {said}");
+        if GPU.iter().any(|part| command.contains(part)) {
+            // It says what is missing; clap, of a flag or a value that is wrong, names --help.
+            let missing = ["GPU", "adapter"].iter().any(|word| said.contains(word));
+            assert!(missing && !said.contains("try '--help'"), "{command}, run as {line}: {said}");
+        } else {
+            assert!(output.status.success(), "{command}, run as {line}: {said}");
+        }
+    }
+    for written in
+        ["runs/quick", "runs/mine", "vgg.onnx", "layers.svg", "digit.explain.png", "digits.safetensors"]
+    {
+        assert!(dir.path().join(written).exists(), "no {written}");
+    }
+    let output = shell(dir.path(), "vgg predict assets/pictures/digit.png");
+    assert!(text(&output.stdout).starts_with("assets/pictures/digit.png: 5 ("), "{}", text(&output.stdout));
+    python(dir.path());
+}
+
+/// Commands in running text have flags and values that exist.
+#[test]
+fn commands_in_the_text_can_be_typed() {
+    let (dir, text) = (tempdir().unwrap(), readme());
+    let spans = text.split('`').filter(|span| span.starts_with("vgg ") && !span.contains('\n'));
+    let spans: Vec<&str> = spans.filter(|span| !span.contains("COMMAND") && !span.contains("...")).collect();
+    assert!(spans.len() > 10, "{spans:?}");
+    let typed = |line: &str| shell(dir.path(), &format!("{line} --help")).status.code();
+    for span in spans {
+        assert_eq!(typed(span), Some(0), "{span}");
+    }
+    for wrong in ["vgg trian", "vgg train --epoch 3", "vgg train --epochs many", "vgg train --model vgg17"] {
+        assert_eq!(typed(wrong), Some(2), "{wrong}");
+    }
+}
+
+/// The README's Python reads what the commands before it wrote.
+fn python(dir: &Path) {
+    if env::var_os("VGG_TEST_PYTHON").is_none() {
+        eprintln!(
+            "Python not run: set VGG_TEST_PYTHON=1 where python3 has torch, torchvision and safetensors"
+        );
+        return;
+    }
+    for block in blocks("python") {
+        let output = Command::new("python3").current_dir(dir).args(["-c", &block]).output().unwrap();
+        assert!(output.status.success(), "{block}: {}", text(&output.stderr));
+    }
+}

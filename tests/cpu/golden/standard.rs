@@ -1,0 +1,58 @@
+//! A network of torchvision's kind against PyTorch.
+
+use vgg_wgpu::{
+    cpu::Scalar,
+    model::{Architecture, VggConfig},
+    program::{DeviceLimits, Executor, Pass},
+};
+
+use crate::support::{Golden, Tolerance, compare, fixture, largest, read, write};
+
+/// The gradients of a whole VGG11 without batch norm and with adaptive average pooling.
+fn standard<S: Scalar>(tolerance: f64) {
+    let golden = Golden::load("standard");
+    let config = VggConfig {
+        image_size: [64, 64],
+        classes: 5,
+        width: 0.0625,
+        hidden: Some(16),
+        dropout: 0.0,
+        avgpool: 3,
+        ..VggConfig::torchvision(Architecture::Vgg11)
+    };
+    let mut net = fixture::<S>(config, 4, DeviceLimits::NONE);
+    for (name, id) in [("images", net.lowered.inputs.images), ("labels", net.lowered.inputs.labels)] {
+        write(&mut net.executor, id, &golden.0[name].1);
+    }
+    for (parameter, tensors) in net.network.parameters.iter().zip(&net.lowered.parameters) {
+        let before: Vec<f32> = golden.get("before", &parameter.name).iter().map(|&v| v as f32).collect();
+        let values = parameter.layout.to_device(&parameter.shape, &before);
+        net.executor.upload(tensors.value, bytemuck::cast_slice(&values)).unwrap();
+    }
+    net.executor.run(Pass::Train).unwrap();
+    let loss = read(&mut net.executor, net.lowered.inputs.loss);
+    let mean = loss.iter().sum::<f64>() / loss.len() as f64;
+    compare("loss", &[1].into(), &[mean], &golden.0["loss"].1, Tolerance::relative(tolerance));
+    for (parameter, tensors) in net.network.parameters.iter().zip(&net.lowered.parameters) {
+        let grad = tensors.gradient.unwrap();
+        let values: Vec<f32> = read(&mut net.executor, grad).into_iter().map(|v| v as f32).collect();
+        let actual: Vec<f64> =
+            parameter.layout.to_disk(&parameter.shape, &values).into_iter().map(f64::from).collect();
+        let expected = golden.get("grad", &parameter.name);
+        // Both sides are rounded to f32.
+        let tolerance =
+            Tolerance { absolute: tolerance * largest(expected), relative: 2.0 * f64::from(f32::EPSILON) };
+        compare(&format!("grad.{}", parameter.name), &parameter.shape, &actual, expected, tolerance);
+        assert!(largest(expected) > 0.0, "{}: a gradient that tells something", parameter.name);
+    }
+}
+
+#[test]
+fn standard_in_f64() {
+    standard::<f64>(1e-9);
+}
+
+#[test]
+fn standard_in_f32() {
+    standard::<f32>(1e-4);
+}

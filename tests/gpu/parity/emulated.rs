@@ -1,0 +1,168 @@
+//! The rows on matrix units where there are none: their kernels as they are, but with matrices that the lanes of a subgroup
+//! work in plain WGSL. It holds the rows' own arithmetic of indices, edges, splits and slabs; what a driver makes of
+//! the real matrices is for `vgg verify` and the self-test on a device that has them.
+
+use std::collections::BTreeMap;
+
+use vgg_wgpu::{
+    kernels::{Caps, Kernel, Variant, variants},
+    ops::Op,
+    shader::{Fragment, Source},
+    verify::{Reference, cases},
+};
+
+use crate::support::adapter::adapter;
+
+/// Cases of more FLOP take the emulation too long.
+const MOST_FLOPS: u64 = 6_000_000;
+
+/// A matrix operand is where it lies, and is read when it is multiplied: the kernels leave slabs as they are until then.
+/// A result is the values that belong to a lane. Loads without `T` are by columns, with `T` by rows, as WGSL has them.
+/// `past_lanes` is 0, which compilers do not know: a product written out takes them ten seconds.
+const MATRICES: &str = "
+struct Left { at: u32, pitch: u32, by_rows: bool }
+struct Right { at: u32, pitch: u32, by_rows: bool }
+struct Sum { values: array<f32, SIDE * SIDE / 32u> }
+var<private> my_lane: u32;
+var<private> past_lanes: u32;
+
+fn place(at: u32, pitch: u32, by_rows: bool, row: u32, column: u32) -> u32 {
+    return select(at + column * pitch + row, at + row * pitch + column, by_rows);
+}
+
+fn multiply_add(a: Left, b: Right, c: Sum) -> Sum {
+    var sum = c;
+    for (var i = 0u; i < SIDE * SIDE / 32u + past_lanes; i++) {
+        let row = (i * 32u + my_lane) / SIDE;
+        let column = (i * 32u + my_lane) % SIDE;
+        for (var k = 0u; k < SIDE + past_lanes; k++) {
+            sum.values[i] += value_a(place(a.at, a.pitch, a.by_rows, row, k)) * value_b(place(b.at, b.pitch, b.by_rows, k, column));
+        }
+    }
+    return sum;
+}
+";
+
+/// One value of a slab of vectors, and of a slab of values.
+const VALUES: [&str; 2] = [
+    "fn value_a(i: u32) -> f32 { return f32(slab_a[i / 4u][i % 4u]); }
+     fn value_b(i: u32) -> f32 { return f32(slab_b[i / 4u][i % 4u]); }",
+    "fn value_a(i: u32) -> f32 { return f32(slab_a[i]); }
+     fn value_b(i: u32) -> f32 { return f32(slab_b[i]); }",
+];
+
+/// Every text that stands for another; each must be there.
+const INSTEAD: [(&str, &str); 9] = [
+    ("enable wgpu_cooperative_matrix;\n", ""),
+    ("coopLoadT<Left>(&slab_a[", "left_at(true, "),
+    ("coopLoad<Left>(&slab_a[", "left_at(false, "),
+    ("coopLoadT<Right>(&slab_b[", "right_at(true, "),
+    ("coopLoad<Right>(&slab_b[", "right_at(false, "),
+    (" / SLAB_LANES], ", " / SLAB_LANES, "),
+    ("coopMultiplyAdd(", "multiply_add("),
+    (
+        "coopStoreT(sum, &results[subgroup * SIDE * SIDE], SIDE);",
+        "for (var i = 0u; i < SIDE * SIDE / 32u; i++) {
+             results[subgroup * SIDE * SIDE + i * 32u + lane] = sum.values[i];
+         }",
+    ),
+    (
+        "    @builtin(subgroup_id) subgroup: u32,\n    @builtin(subgroup_invocation_id) lane: u32,\n) {\n",
+        ") {\n    let subgroup = local / 32u;\n    let lane = local % 32u;\n    my_lane = lane;\n    past_lanes = lane / 32u;\n",
+    ),
+];
+
+const LOADS: &str = "
+fn left_at(by_rows: bool, at: u32, pitch: u32) -> Left { return Left(at * SLAB_LANES, pitch * SLAB_LANES, by_rows); }
+fn right_at(by_rows: bool, at: u32, pitch: u32) -> Right { return Right(at * SLAB_LANES, pitch * SLAB_LANES, by_rows); }
+";
+
+fn emulated(wgsl: &str, side: usize) -> String {
+    let matrices = |line: &str| line.starts_with("alias ") && line.contains(" = coop_mat");
+    let mut text: String =
+        wgsl.lines().filter(|line| !matrices(line)).map(|line| format!("{line}\n")).collect();
+    for (from, to) in INSTEAD {
+        assert!(text.contains(from), "the kernel no longer has {from}");
+        text = text.replace(from, to);
+    }
+    assert!(!["coop_mat", "coopLoad", "coopStore"].iter().any(|name| text.contains(name)));
+    [&text, MATRICES, LOADS, VALUES[usize::from(side == 8)]].concat()
+}
+
+fn emulate(kernel: Kernel, side: usize) -> Kernel {
+    let dispatches = kernel.dispatches.into_iter().map(|mut dispatch| {
+        let wgsl = dispatch.source.assemble();
+        if wgsl.contains("coop_mat") {
+            dispatch.source = Source::new([Fragment::inline(emulated(&wgsl, side).leak())]);
+        }
+        dispatch
+    });
+    Kernel { dispatches: dispatches.collect(), ..kernel }
+}
+
+fn row(op: &Op) -> &'static Variant {
+    variants().find(|v| v.op == op.name() && v.name == "cooperative").expect("a row on matrix units")
+}
+
+macro_rules! rows {
+    ($($op:literal),+) => { rows!(@ $($op 16, $op 8),+) };
+    (@ $($op:literal $side:literal),+) => {
+        &[$(Variant::custom(
+            $op,
+            concat!("cooperative, emulated with matrices of ", $side),
+            |op, caps| row(op).supports(op, &Caps { matrix_side: Some($side), ..caps.clone() }),
+            |op, caps| {
+                emulate(row(op).build(op, &Caps { matrix_side: Some($side), ..caps.clone() }), $side)
+            },
+        )),+]
+    };
+}
+
+static ROWS: &[Variant] = rows!(
+    "conv.forward",
+    "conv.grad_input",
+    "conv.grad_weight",
+    "linear.forward",
+    "linear.grad_input",
+    "linear.grad_weight"
+);
+
+/// What stands before and behind a convolution: kernels differ by it.
+fn kind(op: &Op) -> [bool; 2] {
+    match op.plain() {
+        Op::ConvForward(op) => [op.normalized.is_some(), op.statistics],
+        Op::ConvGradInput(op) => [op.through.is_some(), op.statistics.is_some()],
+        Op::ConvGradWeight(op) => [op.normalized.is_some(), op.through.is_some()],
+        _ => [false; 2],
+    }
+}
+
+#[test]
+fn matrix_units() {
+    let Some(adapter) = adapter() else { return };
+    let caps = adapter.caps();
+    let on_matrix_units: Vec<_> = variants().filter(|v| v.name == "cooperative").map(|v| v.op).collect();
+    let walked: Vec<_> = ROWS.iter().step_by(2).map(|v| v.op).collect();
+    assert_eq!(walked, on_matrix_units);
+    for rows in ROWS.chunks(2) {
+        let mut all = cases(rows[0].op);
+        all.retain(|op| op.flops() <= MOST_FLOPS && rows[0].supports(op, &caps));
+        all.sort_by_key(Op::flops);
+        let mut kinds: BTreeMap<_, Vec<Op>> = BTreeMap::new();
+        for op in all {
+            kinds.entry(kind(&op)).or_default().push(op);
+        }
+        // The smallest, one in the middle, and the two largest, one of which fills tiles and one splits sums.
+        let cases: Vec<Op> = kinds
+            .values()
+            .flat_map(|ops| [0, ops.len() / 2, ops.len() - 2, ops.len() - 1].map(|i| ops[i].clone()))
+            .collect();
+        let reference = Reference::of(&cases);
+        for row in rows {
+            let verdict = reference.hold(&adapter, row, false, |op| row.supports(op, &caps));
+            let title = format!("{}/{}", row.op, row.name);
+            assert_eq!(verdict.cases, cases.len(), "{title}");
+            assert!(verdict.failures.is_empty(), "{title}: {}", verdict.failures.join("\n"));
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Every operation, every variant, real and awkward shapes: the GPU against the CPU in f64, with sentinels around outputs.
+//! `vgg verify` runs every row on every case too, without checks.
+//!
+//! Needs an adapter; a software one will do (`scripts/test` installs one). `VGG_SKIP_GPU=1` skips, visibly.
+
+mod emulated;
+
+use vgg_wgpu::{
+    kernels::{Variant, variants},
+    verify::{Reference, cases},
+};
+
+use crate::support::adapter::adapter;
+
+/// Cases of an operation from which on each runs in one mode only.
+const MANY: usize = 64;
+
+/// Whether a row runs a case in this mode; a driver that compiles on the CPU takes longer to compile than to run. Tiles of different
+/// sizes are the same code with other constants: each case runs on one of them in release mode and on another with checks.
+/// Where there are many cases (convolutions have hundreds), a row, or a tile, runs a case in one of the modes. `VGG_TEST_ALL=1` runs
+/// every row on every case in both.
+fn in_turn(row: &Variant, checked: bool, case: usize, cases: usize) -> bool {
+    if std::env::var_os("VGG_TEST_ALL").is_some_and(|v| v == "1") {
+        return true;
+    }
+    let rows: Vec<_> = variants().filter(|v| v.op == row.op).map(|v| v.name).collect();
+    let place = |rows: &[&str]| rows.iter().position(|&name| name == row.name);
+    // By Thue's and Morse's sequence, which is in step with no period of the list of cases.
+    let odd = |index: usize| (case.count_ones() as usize + index) % 2 == 1;
+    let tiles: Vec<_> = rows.iter().copied().filter(|name| name.starts_with("tiled_")).collect();
+    match (place(&tiles), cases < MANY) {
+        (Some(tile), true) => (case + usize::from(checked)) % tiles.len() == tile,
+        (Some(tile), false) => case % tiles.len() == tile && checked == odd(0),
+        (None, true) => true,
+        (None, false) => checked == odd(place(&rows).expect("one of the rows")),
+    }
+}
+
+/// Holds every variant of an operation against the CPU on every case that it supports.
+fn walk(name: &str) {
+    let Some(adapter) = adapter() else { return };
+    let caps = adapter.caps();
+    let cases = cases(name);
+    let reference = Reference::of(&cases);
+    for row in variants().filter(|v| v.op == name) {
+        if row.name == "cooperative" && caps.matrix_side.is_none() {
+            eprintln!("{}/{}: this device has no matrix units, so it is not run", row.op, row.name);
+            continue;
+        }
+        for (checked, mode) in [(false, "release"), (true, "checked")] {
+            let verdict = reference.hold(&adapter, row, checked, |op| {
+                let case = cases.iter().position(|case| case == op).expect("one of the cases");
+                row.supports(op, &caps) && in_turn(row, checked, case, cases.len())
+            });
+            let title = format!("{}/{} ({mode})", row.op, row.name);
+            assert!(verdict.cases > 0, "{title}: no case fits it");
+            assert!(verdict.failures.is_empty(), "{title}: {}", verdict.failures.join("\n"));
+        }
+    }
+    let covered = |op| variants().any(|v| v.op == name && v.supports(op, &caps));
+    for op in &cases {
+        assert!(covered(op), "no variant runs {op:?}");
+    }
+}
+
+macro_rules! parity {
+    ($($test:ident: $($op:literal),+;)*) => {
+        $(#[test] fn $test() { $(walk($op);)+ })*
+
+        /// The tests below walk the whole list of operations.
+        #[test]
+        fn every_operation_is_walked() {
+            let walked = [$($($op),+),*];
+            for op in vgg_wgpu::ops::Op::NAMES {
+                assert!(walked.contains(op), "no parity test walks {op}");
+            }
+        }
+    };
+}
+
+parity! {
+    prepare: "prepare.images";
+    conv_forward: "conv.forward";
+    conv_grad_input: "conv.grad_input";
+    conv_grad_weight: "conv.grad_weight";
+    bias: "bias.grad";
+    batch_norm_forward: "batch_norm.statistics", "batch_norm.running", "batch_norm.affine", "batch_norm.normalize";
+    batch_norm_backward: "batch_norm.grad_statistics", "batch_norm.grad_affine", "batch_norm.grad_input";
+    activation: "activation.forward", "activation.grad_input";
+    max_pool: "max_pool.forward", "max_pool.grad_input";
+    avg_pool: "avg_pool.forward", "avg_pool.grad_input";
+    dropout: "dropout.apply";
+    linear: "linear.forward", "linear.grad_input", "linear.grad_weight", "linear.update";
+    loss: "cross_entropy.forward", "cross_entropy.grad_input", "metrics.accumulate";
+    optimizers: "adam.update", "sgd.update", "lion.update", "average.update", "clip.square_sum", "clip.apply";
+    cast: "cast.convert";
+    loss_scale: "loss_scale.apply", "loss_scale.check", "loss_scale.update";
+}

@@ -1,0 +1,14 @@
+//! Data sets, whole runs of small networks on the CPU device, and their files.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod checkpoint;
+mod compare;
+mod data;
+mod dataset_runs;
+mod datasets;
+mod onnx;
+mod pretrained;
+mod seeing;
+mod training;

@@ -1,0 +1,152 @@
+//! What a person looks at: `report.html`, TensorBoard's files, `vgg explain`.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+use assert_cmd::cargo::cargo_bin;
+use image::GrayImage;
+use tempfile::tempdir;
+use vgg_wgpu::{data::mnist, train::Weights};
+
+use crate::support::synthetic::{self, DIGITS, digits};
+
+fn run(folder: &Path, line: &str) -> Output {
+    Command::new(cargo_bin("vgg")).current_dir(folder).args(line.split(' ')).output().unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[track_caller]
+fn succeed(folder: &Path, line: &str) -> String {
+    let output = run(folder, line);
+    assert!(output.status.success(), "{line}: {}", stderr(&output));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_run_ends_with_a_page_that_needs_nothing_else() {
+    let folder = digits();
+    let line = "train --device cpu --recipe quick --width 0.0625 --hidden 16 --steps 6 --tensorboard --output-dir run";
+    let told = succeed(folder.path(), &format!("{line} {}", DIGITS.join(" ")));
+    assert!(told.contains("report     run/report.html"), "{told}");
+    let page = fs::read_to_string(folder.path().join("run/report.html")).unwrap();
+    assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"));
+    for heading in [
+        "Curves",
+        "Confusion matrix",
+        "Classes",
+        "The 25 test images with the highest loss",
+        "Filters of the first layer",
+        "Layers over time",
+        "Parameters",
+        "Configuration",
+    ] {
+        assert!(page.contains(&format!("<h2>{heading}</h2>")), "{heading}");
+    }
+    assert_eq!(page.matches("<figure>").count(), 25);
+    // Eight filters, curves, the confusion matrix and four pictures of the layers.
+    assert_eq!(page.matches("<img src=\"data:image/png;base64,").count(), 25 + 8);
+    assert_eq!(page.matches("<svg").count(), 1 + 1 + 4);
+    for from_outside in ["<script", "<link", "src=\"http", "href=\"http", "url(", "NaN"] {
+        assert!(!page.contains(from_outside), "{from_outside}");
+    }
+    assert!(page.contains("<td>conv5_3</td>") && page.contains("<td>features.41.running_var</td>"));
+
+    let names = fs::read_dir(folder.path().join("run")).unwrap();
+    let names: Vec<String> = names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(names.iter().filter(|name| name.starts_with("events.out.tfevents.")).count(), 1, "{names:?}");
+}
+
+#[test]
+fn an_explanation_is_a_picture_and_a_table() {
+    let folder = tempdir().unwrap();
+    let here = folder.path();
+    let test = mnist::builtin().unwrap().test;
+    GrayImage::from_raw(28, 28, test.image(0).unwrap()).unwrap().save(here.join("digit.png")).unwrap();
+
+    let told = succeed(here, "explain --device cpu digit.png");
+    assert!(told.starts_with(&format!("class      {} (", test.label(0))), "{told}");
+    assert!(told.contains("layer      conv3_3, 7 x 7 places, 64 channels"), "{told}");
+    assert!(told.contains("of the evidence") && told.ends_with("picture    digit.explain.png\n"), "{told}");
+    let sheet = image::open(here.join("digit.explain.png")).unwrap().into_rgb8();
+    let colored = sheet.pixels().filter(|pixel| pixel[0] > pixel[2].saturating_add(60)).count();
+    assert!(colored > 1000, "{colored} pixels of the map are warm");
+
+    let told = succeed(here, "explain --device cpu --class 3 --layer conv2_2 --output a.png digit.png");
+    assert!(told.starts_with("class      3 (") && told.contains("layer      conv2_2, 14 x 14"), "{told}");
+    assert!(here.join("a.png").is_file());
+}
+
+/// Grey pictures are taken at the size of the training images, which are 28 x 28 only where the file names no other.
+#[test]
+fn pictures_take_the_size_of_the_data_set() {
+    let folder = tempdir().unwrap();
+    let here = folder.path();
+    fs::create_dir(here.join("set")).unwrap();
+    for (half, count) in [("train", 16), ("t10k", 8)] {
+        let pixels: Vec<u8> = (0..count * 40 * 32).map(|i| (i % 251) as u8).collect();
+        let labels: Vec<u8> = (0..count).map(|i| (i % 4) as u8).collect();
+        synthetic::idx(&here.join(format!("set/{half}-images-idx3-ubyte")), &[count, 40, 32], &pixels);
+        synthetic::idx(&here.join(format!("set/{half}-labels-idx1-ubyte")), &[count], &labels);
+    }
+    let flags = "--width 0.0625 --hidden 16 --batch-size 8 --steps 2 --output-dir run";
+    succeed(here, &format!("train --device cpu --recipe quick --data idx:set {flags}"));
+    let best = here.join("run/best.safetensors");
+    assert_eq!(Weights::read(&best, None).unwrap().info.source_size(), [40, 32]);
+    // A picture of that size is taken as it is; any other is framed, and one without ink cannot be.
+    GrayImage::new(32, 40).save(here.join("own.png")).unwrap();
+    GrayImage::new(28, 28).save(here.join("digit.png")).unwrap();
+    for command in ["predict", "explain"] {
+        let line = format!("{command} --device cpu --weights run/best.safetensors");
+        succeed(here, &format!("{line} own.png"));
+        let refused = run(here, &format!("{line} digit.png"));
+        assert_eq!(refused.status.code(), Some(1), "{command}: {}", stderr(&refused));
+    }
+    let edited = |to: &str| {
+        let (file, from) = (fs::read(&best).unwrap(), "source = [40, 32]");
+        let at = file.windows(from.len()).position(|bytes| bytes == from.as_bytes()).unwrap();
+        let parts = [&file[..at], format!("{to:17}").as_bytes(), &file[at + from.len()..]].concat();
+        fs::write(here.join("edited.safetensors"), parts).unwrap();
+        Weights::read(&here.join("edited.safetensors"), None)
+    };
+    assert_eq!(edited("").unwrap().info.source_size(), [28, 28], "as files of before");
+    let error = edited("source = [0, 1]").unwrap_err().to_string();
+    assert!(error.contains("images of [0, 1] pixels"), "{error}");
+}
+
+#[test]
+fn what_cannot_be_explained_is_named() {
+    let folder = tempdir().unwrap();
+    let here = folder.path();
+    GrayImage::new(28, 28).save(here.join("digit.png")).unwrap();
+    for (line, code, says) in [
+        (
+            "explain --device cpu --class ten digit.png",
+            2,
+            "--class ten: the weights have no such class; they have 0, 1",
+        ),
+        (
+            "explain --device cpu --layer conv9_1 digit.png",
+            2,
+            "--layer conv9_1: the network has no such convolution; it has conv1_1",
+        ),
+        ("explain --device cpu --image-size 32 digit.png", 2, "takes 28x28 px, not 32x32 px"),
+        ("explain --device cpu none.png", 1, "none.png"),
+        (
+            "explain --device cpu --output nowhere/a.png digit.png",
+            1,
+            "choose another path with --output FILE",
+        ),
+    ] {
+        let output = run(here, line);
+        assert_eq!(output.status.code(), Some(code), "{line}");
+        let told = stderr(&output);
+        assert!(told.contains(says) && !told.contains("panicked"), "{line}: {told}");
+    }
+    assert_eq!(fs::read_dir(here).unwrap().count(), 1, "nothing is written");
+}
