@@ -48,7 +48,7 @@
 //!
 //! // The paper's training: VGG16 at 224 px on MNIST, 64 images per step.
 //! let config = TrainConfig::builtin("report")?;
-//! let data = DataSource::Mnist.open(&Options::new(config.image_size))?;
+//! let data = DataSource::default().open(&Options::new(config.image_size))?;
 //! let network = config.vgg(data.train.channels(), data.train.classes()).network()?;
 //! assert_eq!(network.values(), 134_308_810);
 //!

@@ -43,8 +43,6 @@ pub(super) struct Flags {
     #[command(flatten)]
     device: args::DeviceFlag,
     #[command(flatten)]
-    kernels: args::KernelFlags,
-    #[command(flatten)]
     settings: args::SettingFlags,
     /// Weights of the paper's network, trained with these same flags, instead of training it. Its curves are read from the
     /// checkpoint.safetensors next to them.
@@ -56,6 +54,8 @@ pub(super) struct Flags {
     /// The standard network's learning rate. Without batch norm it seldom learns at the paper's 1e-3.
     #[arg(long, default_value_t = 1e-4, value_name = "RATE")]
     standard_lr: f64,
+    #[command(flatten)]
+    kernels: args::KernelFlags,
 }
 
 /// One of the two networks.

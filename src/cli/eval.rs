@@ -33,7 +33,7 @@ pub(super) fn read_weights(flags: &args::WeightsFlag, quiet: bool) -> Result<Wei
 pub(super) fn run(flags: &args::Eval, quiet: bool) -> Result<()> {
     let weights = read_weights(&flags.weights, quiet)?;
     let source: DataSource = flags.data.parse().map_err(|error: DataError| Usage(error.to_string()))?;
-    if flags.skip_corrupt && !matches!(source, DataSource::Folder(_)) {
+    if flags.skip_corrupt && !source.kind().pictures {
         let data = &flags.data;
         bail!(Usage(format!(
             "--skip-corrupt is true, but data is {data}: give --data folder:DIR, or leave --skip-corrupt out"

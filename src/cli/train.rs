@@ -21,21 +21,17 @@ use super::{
     table::{Align, duration, table, thousands},
 };
 use crate::{
-    data::{DataSets, DataSource, Normalization},
+    data::{DataSets, Normalization},
     device::Planned,
     model::{ActivationKind, Architecture, Network, PoolStride},
     train::{
-        Checkpoint, Event, Flags, Observer, Outcome, Pretrained, RunDirectory, Summary, TensorBoard,
-        TrainConfig, Trainer, loaders,
+        Checkpoint, Event, Observer, Outcome, Pretrained, RunDirectory, Summary, TensorBoard, TrainConfig,
+        Trainer, loaders,
     },
 };
 
 /// The paper's results after its tenth epoch.
 const PAPER: [&str; 4] = ["0.0602", "98.61 %", "0.0388", "99.36 %"];
-
-fn overrides(flags: &args::SettingFlags) -> Result<Flags> {
-    toml::Table::try_from(flags).context("the flags")
-}
 
 /// The requested recipe, or the device's default one, overridden by the flags.
 pub(super) fn configure(
@@ -47,13 +43,13 @@ pub(super) fn configure(
         Some(name) => TrainConfig::recipe(name)?,
         None => TrainConfig::builtin(if hardware { "report" } else { "quick" })?,
     };
-    Ok(base.with(&overrides(flags)?)?)
+    Ok(base.with(&flags.0)?)
 }
 
 /// Runs `vgg summary`.
 pub(super) fn summary(flags: &args::Summary) -> Result<()> {
     let recipe = flags.recipe.recipe.as_deref().unwrap_or("report");
-    let config = TrainConfig::recipe(recipe)?.with(&overrides(&flags.settings)?)?;
+    let config = TrainConfig::recipe(recipe)?.with(&flags.settings.0)?;
     let (channels, classes) = match (flags.channels, flags.classes) {
         (Some(channels), Some(classes)) => (channels, classes),
         (channels, classes) => {
@@ -123,8 +119,7 @@ fn describe_augmentation(config: &TrainConfig, hint: bool) -> Result<Option<Stri
     if parts.is_empty() {
         return Ok(None);
     }
-    let digits =
-        matches!(config.data_source()?, DataSource::Mnist | DataSource::MnistDir(_) | DataSource::Emnist(_));
+    let digits = config.data_source()?.kind().characters;
     let off: Vec<&str> = [(config.rotate, "--rotate 0"), (config.translate, "--translate 0")]
         .into_iter()
         .filter_map(|(value, flag)| (hint && !digits && value > 0.0).then_some(flag))
@@ -183,11 +178,11 @@ pub(super) fn run(flags: &args::Train, quiet: bool) -> Result<u8> {
     let stop = stop_on_signals()?;
     let (device, description) = device::choose(&flags.device.device, &flags.kernels)?;
     note(quiet, &description);
-    let output_dir = flags.settings.output_dir.as_deref().map(Path::new);
+    let output_dir = flags.settings.0.get("output_dir").and_then(|dir| dir.as_str()).map(Path::new);
     let resumed = flags.resume.as_deref().map(|from| RunDirectory::resume(from, output_dir)).transpose()?;
     let checkpoint = resumed.as_ref().map(|(_, path)| Checkpoint::read(path)).transpose()?;
     let config = match &checkpoint {
-        Some(checkpoint) => checkpoint.config.resumed_with(&overrides(&flags.settings)?)?,
+        Some(checkpoint) => checkpoint.config.resumed_with(&flags.settings.0)?,
         None => configure(&flags.recipe, &flags.settings, device.is_hardware_gpu())?,
     };
     let data = data::open(&config, quiet)?;
@@ -303,7 +298,7 @@ pub(super) fn stop_on_signals() -> Result<Arc<AtomicBool>> {
 
 /// The heading for the paper's results if the run is comparable: MNIST and the paper's layers, not fine-tuned.
 fn paper(config: &TrainConfig) -> Result<Option<&'static str>> {
-    let mnist = matches!(config.data_source()?, DataSource::Mnist | DataSource::MnistDir(_));
+    let mnist = config.data_source()?.kind().word == "mnist";
     let layers = config.model == Architecture::Vgg16Bn
         && config.activation == ActivationKind::Relu
         && config.pool_stride == PoolStride::Adaptive

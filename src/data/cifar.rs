@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Crop, DataSets, Dataset, Normalization, picture::PictureError};
+use super::{Crop, DataKind, DataSets, Dataset, Normalization, picture::PictureError};
 
 const SIDE: usize = 32;
 const PLANE: usize = SIDE * SIDE;
@@ -19,82 +19,48 @@ const PLANE: usize = SIDE * SIDE;
 const MAX_RECORDS: u64 = 1_000_000;
 
 /// One of the two sets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cifar {
-    /// Ten classes.
-    Ten,
-    /// A hundred classes.
-    Hundred,
-}
-
-impl Cifar {
-    /// The keyword in `--data`.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Ten => "cifar10",
-            Self::Hundred => "cifar100",
-        }
-    }
-
-    const fn classes(self) -> usize {
-        match self {
-            Self::Ten => 10,
-            Self::Hundred => 100,
-        }
-    }
-
+pub(super) struct Cifar {
+    /// The word of `--data`.
+    word: &'static str,
+    classes: usize,
     /// Bytes of labels before each image; the last is the class.
-    const fn labels(self) -> usize {
-        match self {
-            Self::Ten => 1,
-            Self::Hundred => 2,
-        }
-    }
-
+    labels: usize,
     /// The folder in the published archive, and the archive.
-    const fn published(self) -> [&'static str; 2] {
-        match self {
-            Self::Ten => ["cifar-10-batches-bin", "cifar-10-binary.tar.gz"],
-            Self::Hundred => ["cifar-100-binary", "cifar-100-binary.tar.gz"],
-        }
-    }
-
-    const fn train_files(self) -> &'static [&'static str] {
-        match self {
-            Self::Ten => &[
-                "data_batch_1.bin",
-                "data_batch_2.bin",
-                "data_batch_3.bin",
-                "data_batch_4.bin",
-                "data_batch_5.bin",
-            ],
-            Self::Hundred => &["train.bin"],
-        }
-    }
-
-    const fn test_file(self) -> &'static str {
-        match self {
-            Self::Ten => "test_batch.bin",
-            Self::Hundred => "test.bin",
-        }
-    }
-
-    const fn names_file(self) -> &'static str {
-        match self {
-            Self::Ten => "batches.meta.txt",
-            Self::Hundred => "fine_label_names.txt",
-        }
-    }
-
-    /// The mean and the deviation of the training images, rounded to four places as is customary.
-    fn normalization(self) -> Normalization {
-        let (mean, std) = match self {
-            Self::Ten => ([0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616]),
-            Self::Hundred => ([0.5071, 0.4865, 0.4409], [0.2673, 0.2564, 0.2762]),
-        };
-        Normalization { mean: mean.to_vec(), std: std.to_vec() }
-    }
+    published: [&'static str; 2],
+    train_files: &'static [&'static str],
+    test_file: &'static str,
+    names_file: &'static str,
+    /// Files of the version for Python.
+    python: [&'static str; 2],
 }
+
+pub(super) static TEN: Cifar = Cifar {
+    word: "cifar10",
+    classes: 10,
+    labels: 1,
+    published: ["cifar-10-batches-bin", "cifar-10-binary.tar.gz"],
+    train_files: &[
+        "data_batch_1.bin",
+        "data_batch_2.bin",
+        "data_batch_3.bin",
+        "data_batch_4.bin",
+        "data_batch_5.bin",
+    ],
+    test_file: "test_batch.bin",
+    names_file: "batches.meta.txt",
+    python: ["data_batch_1", "cifar-10-batches-py/data_batch_1"],
+};
+
+pub(super) static HUNDRED: Cifar = Cifar {
+    word: "cifar100",
+    classes: 100,
+    labels: 2,
+    published: ["cifar-100-binary", "cifar-100-binary.tar.gz"],
+    train_files: &["train.bin"],
+    test_file: "test.bin",
+    names_file: "fine_label_names.txt",
+    python: ["train", "cifar-100-python/train"],
+};
 
 /// Files that are not a CIFAR set.
 #[derive(Debug, thiserror::Error)]
@@ -174,8 +140,9 @@ struct CifarDataset {
 ///
 /// # Errors
 /// [`CifarError`] if a file is missing or damaged, or has labels or names of another set.
-pub fn open(set: Cifar, dir: &Path) -> Result<DataSets, CifarError> {
-    let inner = dir.join(set.published()[0]);
+pub(super) fn open(set: &Cifar, kind: &DataKind, dir: &Path) -> Result<DataSets, CifarError> {
+    let normalization = kind.normalization().expect("the row has it");
+    let inner = dir.join(set.published[0]);
     let dir = if inner.is_dir() { &inner } else { dir };
     let names = class_names(set, dir)?;
     let half = |files: &[&'static str]| -> Result<Arc<dyn Dataset>, CifarError> {
@@ -184,40 +151,33 @@ pub fn open(set: Cifar, dir: &Path) -> Result<DataSets, CifarError> {
             records(set, &find(set, dir, file)?, &mut images, &mut labels)?;
         }
         Ok(Arc::new(CifarDataset {
-            name: set.word(),
+            name: set.word,
             images,
             labels,
             class_names: names.clone(),
-            normalization: set.normalization(),
+            normalization: normalization.clone(),
         }))
     };
-    Ok(DataSets { train: half(set.train_files())?, test: half(&[set.test_file()])? })
+    Ok(DataSets { train: half(set.train_files)?, test: half(&[set.test_file])? })
 }
 
-fn find(set: Cifar, dir: &Path, file: &'static str) -> Result<PathBuf, CifarError> {
+fn find(set: &Cifar, dir: &Path, file: &'static str) -> Result<PathBuf, CifarError> {
     let path = dir.join(file);
     if path.is_file() { Ok(path) } else { Err(missing(set, dir, file)) }
 }
 
 /// The likely cause of a missing file.
-fn missing(set: Cifar, dir: &Path, file: &'static str) -> CifarError {
-    let [folder, archive] = set.published();
+fn missing(set: &Cifar, dir: &Path, file: &'static str) -> CifarError {
+    let [folder, archive] = set.published;
     let beside = dir.parent().unwrap_or(dir);
     let packed = [dir.join(archive), beside.join(archive)].into_iter().find(|path| path.is_file());
-    let other = match set {
-        Cifar::Ten => Cifar::Hundred,
-        Cifar::Hundred => Cifar::Ten,
-    };
-    let python = match set {
-        Cifar::Ten => ["data_batch_1", "cifar-10-batches-py/data_batch_1"],
-        Cifar::Hundred => ["train", "cifar-100-python/train"],
-    };
+    let other = if set.classes == TEN.classes { &HUNDRED } else { &TEN };
     let hint = if let Some(packed) = packed {
         let into = packed.parent().unwrap_or(dir).display();
         format!("the archive is there but packed; run: tar xzf {} -C {into}", packed.display())
-    } else if dir.join(other.test_file()).is_file() || dir.join(other.published()[0]).is_dir() {
-        format!("this is the other set; write --data {}:{}", other.word(), dir.display())
-    } else if python.iter().any(|name| dir.join(name).is_file()) {
+    } else if dir.join(other.test_file).is_file() || dir.join(other.published[0]).is_dir() {
+        format!("this is the other set; write --data {}:{}", other.word, dir.display())
+    } else if set.python.iter().any(|name| dir.join(name).is_file()) {
         format!("this is the Python version; only the binary version ({archive}) is read")
     } else if dir.is_dir() {
         format!("give the folder {folder} from {archive}, with all of its files")
@@ -228,9 +188,9 @@ fn missing(set: Cifar, dir: &Path, file: &'static str) -> CifarError {
 }
 
 /// Appends a file's records.
-fn records(set: Cifar, path: &Path, images: &mut Vec<u8>, labels: &mut Vec<u8>) -> Result<(), CifarError> {
+fn records(set: &Cifar, path: &Path, images: &mut Vec<u8>, labels: &mut Vec<u8>) -> Result<(), CifarError> {
     let file = path.display().to_string();
-    let record = set.labels() + 3 * PLANE;
+    let record = set.labels + 3 * PLANE;
     let io = |error| CifarError::Io { file: file.clone(), error };
     let bytes = fs::metadata(path).map_err(io)?.len();
     if bytes == 0 || !bytes.is_multiple_of(record as u64) || bytes / record as u64 > MAX_RECORDS {
@@ -242,10 +202,10 @@ fn records(set: Cifar, path: &Path, images: &mut Vec<u8>, labels: &mut Vec<u8>) 
     }
     images.reserve_exact(bytes as usize / record * 3 * PLANE);
     for (index, record) in content.chunks_exact(record).enumerate() {
-        let (head, planes) = record.split_at(set.labels());
+        let (head, planes) = record.split_at(set.labels);
         let label = head[head.len() - 1];
-        if usize::from(label) >= set.classes() {
-            let (set, classes) = (set.word(), set.classes());
+        if usize::from(label) >= set.classes {
+            let (set, classes) = (set.word, set.classes);
             return Err(CifarError::Label { file, index, label, set, classes });
         }
         labels.push(label);
@@ -260,8 +220,8 @@ fn records(set: Cifar, path: &Path, images: &mut Vec<u8>, labels: &mut Vec<u8>) 
 }
 
 /// The names in the set's own file.
-fn class_names(set: Cifar, dir: &Path) -> Result<Vec<String>, CifarError> {
-    let path = find(set, dir, set.names_file())?;
+fn class_names(set: &Cifar, dir: &Path) -> Result<Vec<String>, CifarError> {
+    let path = find(set, dir, set.names_file)?;
     let file = path.display().to_string();
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
@@ -269,8 +229,8 @@ fn class_names(set: Cifar, dir: &Path) -> Result<Vec<String>, CifarError> {
     };
     let names: Vec<String> =
         text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
-    if names.len() != set.classes() {
-        let (found, set, classes) = (names.len(), set.word(), set.classes());
+    if names.len() != set.classes {
+        let (found, set, classes) = (names.len(), set.word, set.classes);
         return Err(CifarError::Names { file, found, set, classes });
     }
     Ok(names)

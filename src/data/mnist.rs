@@ -9,21 +9,7 @@ use std::path::Path;
 use md5::{Digest, Md5};
 
 use super::idx::{self, IdxDataset, IdxFile, Part};
-use super::{DataError, DataSets, Normalization};
-
-/// The classes of Fashion-MNIST.
-const FASHION: [&str; 10] = [
-    "T-shirt/top",
-    "trouser",
-    "pullover",
-    "dress",
-    "coat",
-    "sandal",
-    "shirt",
-    "sneaker",
-    "bag",
-    "ankle boot",
-];
+use super::{DataError, DataKind, DataSets};
 
 /// Each built-in file, gzipped, and the MD5 of its uncompressed content.
 fn published(part: Part) -> (&'static [u8], &'static str) {
@@ -70,30 +56,6 @@ pub fn from_dir(dir: &Path) -> Result<DataSets, DataError> {
     data_sets(files)
 }
 
-/// The four files of Fashion-MNIST in a directory, gzipped or not: pictures of clothes in MNIST's layout.
-///
-/// # Source
-/// Xiao, Rasul, Vollgraf: "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms" (2017),
-/// with the mean and the standard deviation of its training images.
-///
-/// # Errors
-/// [`IdxError`](idx::IdxError) if a file is missing or damaged, or has a label beyond the ten classes.
-pub fn fashion(dir: &Path) -> Result<DataSets, DataError> {
-    let normalization = Normalization { mean: vec![0.2860], std: vec![0.3530] };
-    let names = FASHION.map(str::to_owned).to_vec();
-    Ok(IdxDataset::pair("fashion-mnist", idx::read_dir(dir)?, names, Some(normalization))?)
-}
-
-/// The names of the classes: the ten digits.
-pub fn class_names() -> Vec<String> {
-    (0..10).map(|digit| digit.to_string()).collect()
-}
-
-/// The mean and standard deviation of the training images' pixels, rounded to four places as is customary.
-pub fn normalization() -> Normalization {
-    Normalization { mean: vec![0.1307], std: vec![0.3081] }
-}
-
 fn checked(file: IdxFile, part: Part) -> Result<IdxFile, DataError> {
     let expected = published(part).1;
     let digest = Md5::digest(file.bytes());
@@ -107,7 +69,8 @@ fn checked(file: IdxFile, part: Part) -> Result<IdxFile, DataError> {
 }
 
 fn data_sets(files: [IdxFile; 4]) -> Result<DataSets, DataError> {
-    Ok(IdxDataset::pair("mnist", files, class_names(), Some(normalization()))?)
+    let kind = DataKind::mnist();
+    Ok(IdxDataset::pair(kind.word, files, kind.class_names(), kind.normalization())?)
 }
 
 #[cfg(test)]

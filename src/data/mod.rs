@@ -24,7 +24,7 @@ pub use crop::Rectangle;
 pub use idx::{IdxDataset, IdxError};
 pub use loader::{Batch, Batches, Loader, LoaderError};
 pub use shuffle::permutation;
-pub use source::{DataError, DataSource, Options};
+pub use source::{DataError, DataKind, DataSource, Options};
 
 use std::sync::Arc;
 
@@ -115,7 +115,7 @@ impl Normalization {
     /// weights were trained with; for one channel MNIST's.
     pub fn usual(channels: usize) -> Self {
         if channels != 3 {
-            return mnist::normalization();
+            return DataKind::mnist().normalization().expect("the row has it");
         }
         Self { mean: vec![0.485, 0.456, 0.406], std: vec![0.229, 0.224, 0.225] }
     }

@@ -1,36 +1,141 @@
-//! The value of `--data`: which data set, and where it lies.
+//! The data sets, one row each, and the value of `--data`: which of them, and where it is.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::cifar::{self, Cifar, CifarError};
+use super::cifar::{self, CifarError};
 use super::folder::{self, FolderError};
-use super::{DataSets, IdxDataset, IdxError, emnist, mnist};
+use super::{DataSets, IdxDataset, IdxError, Normalization, emnist, idx, mnist};
 
-/// The kinds of `--data` that need a directory.
-const KINDS: [&str; 7] = ["mnist", "fashion-mnist", "emnist", "idx", "cifar10", "cifar100", "folder"];
+/// A data set: a row of [`KINDS`](DataKind::KINDS).
+#[derive(Debug)]
+pub struct DataKind {
+    /// The word of `--data`.
+    pub word: &'static str,
+    /// What its directory has, in the form of Markdown.
+    pub reads: &'static str,
+    /// Whether its images are letters or digits, which a recipe's rotation and translation suit.
+    pub characters: bool,
+    /// Whether its images are pictures, each of a size of its own.
+    pub pictures: bool,
+    /// The names of its classes with commas between; empty where the files or their labels name them.
+    pub classes: &'static str,
+    /// The mean and deviation of each channel; `None`: they are measured on the training images.
+    pub mean_std: Option<[&'static [f32]; 2]>,
+    /// Opens what is inside the program, for `WORD` alone.
+    built_in: Option<fn() -> Result<DataSets, DataError>>,
+    /// Opens a directory, for `WORD:DIR`.
+    dir: fn(&DataKind, &Path, &Options<'_>) -> Result<DataSets, DataError>,
+}
+
+impl DataKind {
+    /// What most data sets have.
+    const USUAL: Self = Self {
+        word: "",
+        reads: "",
+        characters: false,
+        pictures: false,
+        classes: "",
+        mean_std: None,
+        built_in: None,
+        // Four files in MNIST's layout.
+        dir: |kind, dir, _| {
+            Ok(IdxDataset::pair(kind.word, idx::read_dir(dir)?, kind.class_names(), kind.normalization())?)
+        },
+    };
+
+    /// Every data set.
+    pub const KINDS: &[Self] = &[
+        Self {
+            word: "mnist",
+            reads: "the four IDX files of MNIST, gzipped or not, which must be the originals",
+            characters: true,
+            classes: "0, 1, 2, 3, 4, 5, 6, 7, 8, 9",
+            mean_std: Some([&[0.1307], &[0.3081]]),
+            built_in: Some(mnist::builtin),
+            dir: |_, dir, _| mnist::from_dir(dir),
+            ..Self::USUAL
+        },
+        // Xiao, Rasul, Vollgraf: "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms" (2017).
+        Self {
+            word: "fashion-mnist",
+            reads: "the four IDX files of Fashion-MNIST, gzipped or not",
+            classes: "T-shirt/top, trouser, pullover, dress, coat, sandal, shirt, sneaker, bag, ankle boot",
+            mean_std: Some([&[0.2860], &[0.3530]]),
+            ..Self::USUAL
+        },
+        Self {
+            word: "emnist",
+            reads: "one split of EMNIST and its mapping; `emnist:DIR/emnist-letters` if there are several",
+            characters: true,
+            dir: |_, dir, _| emnist::open(dir),
+            ..Self::USUAL
+        },
+        Self {
+            word: "idx",
+            reads: "any four IDX files in MNIST's layout, gzipped or not",
+            dir: |_, dir, _| Ok(IdxDataset::open(dir)?),
+            ..Self::USUAL
+        },
+        Self {
+            word: "cifar10",
+            reads: "the extracted binary version of CIFAR-10",
+            mean_std: Some([&[0.4914, 0.4822, 0.4465], &[0.2470, 0.2435, 0.2616]]),
+            dir: |kind, dir, _| Ok(cifar::open(&cifar::TEN, kind, dir)?),
+            ..Self::USUAL
+        },
+        Self {
+            word: "cifar100",
+            reads: "the extracted binary version of CIFAR-100",
+            mean_std: Some([&[0.5071, 0.4865, 0.4409], &[0.2673, 0.2564, 0.2762]]),
+            dir: |kind, dir, _| Ok(cifar::open(&cifar::HUNDRED, kind, dir)?),
+            ..Self::USUAL
+        },
+        Self {
+            word: "folder",
+            reads: "PNG and JPEG pictures in `DIR/train/CLASS/` and `DIR/val/CLASS/` (or `test`)",
+            pictures: true,
+            dir: |_, dir, options| Ok(folder::open(dir, options)?),
+            ..Self::USUAL
+        },
+    ];
+
+    /// The data set of a word.
+    pub(super) fn of(word: &str) -> Option<&'static Self> {
+        Self::KINDS.iter().find(|kind| kind.word == word)
+    }
+
+    /// MNIST, whose normalisation is also that of grey images elsewhere.
+    pub(super) fn mnist() -> &'static Self {
+        &Self::KINDS[0]
+    }
+
+    /// The forms of `--data` that name it, in the form of Markdown.
+    pub(crate) fn forms(&self) -> String {
+        let alone = self.built_in.map_or(String::new(), |_| format!("`{}` (built in), ", self.word));
+        format!("{alone}`{}:DIR`", self.word)
+    }
+
+    /// The names of its classes.
+    pub(super) fn class_names(&self) -> Vec<String> {
+        self.classes.split(", ").map(str::to_owned).collect()
+    }
+
+    /// How its images are normalised, unless that is measured.
+    pub(super) fn normalization(&self) -> Option<Normalization> {
+        self.mean_std.map(|[mean, std]| Normalization { mean: mean.to_vec(), std: std.to_vec() })
+    }
+}
 
 /// A data set as the command line names it.
 ///
-/// Parses from and displays as the value of `--data`, so that a run's configuration holds the same text.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum DataSource {
-    /// `mnist`: the MNIST files inside the program.
-    #[default]
-    Mnist,
-    /// `mnist:DIR`: the four MNIST files in a directory.
-    MnistDir(PathBuf),
-    /// `fashion-mnist:DIR`: the four files of Fashion-MNIST.
-    FashionMnist(PathBuf),
-    /// `emnist:DIR`, or `emnist:DIR/emnist-SPLIT` where there are several: a split of EMNIST.
-    Emnist(PathBuf),
-    /// `idx:DIR`: any four files in MNIST's layout.
-    Idx(PathBuf),
-    /// `cifar10:DIR`, `cifar100:DIR`: the extracted binary version.
-    Cifar(Cifar, PathBuf),
-    /// `folder:DIR`: pictures in `DIR/train/<class>/` and `DIR/val/<class>/`.
-    Folder(PathBuf),
+/// Parses from and displays as the value of `--data`, so that a run's configuration has the same text. The default is `mnist`, the
+/// files inside the program.
+#[derive(Clone, Debug)]
+pub struct DataSource {
+    kind: &'static DataKind,
+    dir: Option<PathBuf>,
 }
 
 /// How a set is to be opened. Only folders of pictures need it.
@@ -55,33 +160,31 @@ impl Options<'_> {
 }
 
 impl DataSource {
+    /// Which data set.
+    pub fn kind(&self) -> &'static DataKind {
+        self.kind
+    }
+
+    /// The values of `--data` that there are, in the form of Markdown.
+    pub(crate) fn forms() -> String {
+        DataKind::KINDS.iter().map(DataKind::forms).collect::<Vec<_>>().join(", ")
+    }
+
     /// Reads, checks and, but for folders, decodes the data set.
     ///
     /// # Errors
     /// [`DataError`], where a file is missing, damaged or not what it claims to be.
     pub fn open(&self, options: &Options<'_>) -> Result<DataSets, DataError> {
-        match self {
-            Self::Mnist => mnist::builtin(),
-            Self::MnistDir(dir) => mnist::from_dir(dir),
-            Self::FashionMnist(dir) => mnist::fashion(dir),
-            Self::Emnist(dir) => emnist::open(dir),
-            Self::Idx(dir) => Ok(IdxDataset::open(dir)?),
-            Self::Cifar(set, dir) => Ok(cifar::open(*set, dir)?),
-            Self::Folder(dir) => Ok(folder::open(dir, options)?),
+        match (&self.dir, self.kind.built_in) {
+            (None, Some(built_in)) => built_in(),
+            (dir, _) => (self.kind.dir)(self.kind, dir.as_deref().unwrap_or(Path::new("")), options),
         }
     }
+}
 
-    /// The kind, and the directory where there is one.
-    fn parts(&self) -> (&'static str, Option<&PathBuf>) {
-        match self {
-            Self::Mnist => ("mnist", None),
-            Self::MnistDir(dir) => ("mnist", Some(dir)),
-            Self::FashionMnist(dir) => ("fashion-mnist", Some(dir)),
-            Self::Emnist(dir) => ("emnist", Some(dir)),
-            Self::Idx(dir) => ("idx", Some(dir)),
-            Self::Cifar(set, dir) => (set.word(), Some(dir)),
-            Self::Folder(dir) => ("folder", Some(dir)),
-        }
+impl Default for DataSource {
+    fn default() -> Self {
+        Self { kind: DataKind::mnist(), dir: None }
     }
 }
 
@@ -89,36 +192,21 @@ impl FromStr for DataSource {
     type Err = DataError;
 
     fn from_str(text: &str) -> Result<Self, DataError> {
-        let unknown = || DataError::UnknownSource { text: text.to_owned() };
-        let Some((kind, dir)) = text.split_once(':') else {
-            return match text {
-                "mnist" => Ok(Self::Mnist),
-                kind if KINDS.contains(&kind) => Err(DataError::NoDirectory { kind: kind.to_owned() }),
-                _ => Err(unknown()),
-            };
-        };
-        if dir.is_empty() && KINDS.contains(&kind) {
-            return Err(DataError::NoDirectory { kind: kind.to_owned() });
-        }
-        let dir = PathBuf::from(dir);
-        match kind {
-            "mnist" => Ok(Self::MnistDir(dir)),
-            "fashion-mnist" => Ok(Self::FashionMnist(dir)),
-            "emnist" => Ok(Self::Emnist(dir)),
-            "idx" => Ok(Self::Idx(dir)),
-            "cifar10" => Ok(Self::Cifar(Cifar::Ten, dir)),
-            "cifar100" => Ok(Self::Cifar(Cifar::Hundred, dir)),
-            "folder" => Ok(Self::Folder(dir)),
-            _ => Err(unknown()),
+        let (word, dir) = text.split_once(':').map_or((text, None), |(word, dir)| (word, Some(dir)));
+        let kind = DataKind::of(word).ok_or_else(|| DataError::UnknownSource { text: text.to_owned() })?;
+        match dir {
+            Some("") => Err(DataError::NoDirectory { kind }),
+            None if kind.built_in.is_none() => Err(DataError::NoDirectory { kind }),
+            dir => Ok(Self { kind, dir: dir.map(PathBuf::from) }),
         }
     }
 }
 
 impl fmt::Display for DataSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.parts() {
-            (kind, None) => f.write_str(kind),
-            (kind, Some(dir)) => write!(f, "{kind}:{}", dir.display()),
+        match &self.dir {
+            None => f.write_str(self.kind.word),
+            Some(dir) => write!(f, "{}:{}", self.kind.word, dir.display()),
         }
     }
 }
@@ -127,20 +215,16 @@ impl fmt::Display for DataSource {
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     /// The text is not the name of a data set this program reads.
-    #[error(
-        "--data {text:?}: no such kind of data set; there are `mnist` (built in), and with a directory of yours \
-         `mnist:DIR`, `fashion-mnist:DIR`, `emnist:DIR`, `idx:DIR`, `cifar10:DIR`, `cifar100:DIR` and `folder:DIR`"
-    )]
+    #[error("--data {text:?}: no such data set; there are {}", DataSource::forms())]
     UnknownSource {
         /// The text.
         text: String,
     },
-    /// The kind came without a directory.
-    #[error("--data {kind}: names no directory after a colon; write `{kind}:DIR`{}", 
-        if .kind == "mnist" { ", or `mnist` for the built-in set" } else { "" })]
+    /// The data set came without a directory.
+    #[error("--data {word}: names no directory after a colon; write {}", .kind.forms().replace(", ", " or "), word = .kind.word)]
     NoDirectory {
-        /// The kind of data set.
-        kind: String,
+        /// Which.
+        kind: &'static DataKind,
     },
     /// A directory or a text file cannot be read.
     #[error("{dir}: {error}; check that it is there and that you may read it")]
@@ -220,19 +304,26 @@ mod tests {
 
     #[test]
     fn text_and_value_are_the_same_thing() {
-        for (text, source) in [
-            ("mnist", DataSource::Mnist),
-            ("mnist:/a/b", DataSource::MnistDir("/a/b".into())),
-            (r"mnist:C:\mnist", DataSource::MnistDir(r"C:\mnist".into())),
-            ("fashion-mnist:f", DataSource::FashionMnist("f".into())),
-            ("emnist:e/emnist-letters", DataSource::Emnist("e/emnist-letters".into())),
-            ("idx:i", DataSource::Idx("i".into())),
-            ("cifar10:c", DataSource::Cifar(Cifar::Ten, "c".into())),
-            ("cifar100:c", DataSource::Cifar(Cifar::Hundred, "c".into())),
-            ("folder:pets", DataSource::Folder("pets".into())),
-        ] {
-            assert_eq!(text.parse::<DataSource>().unwrap(), source);
+        for text in
+            ["mnist", "mnist:/a/b", r"mnist:C:\mnist", "emnist:e/emnist-letters", "cifar100:c", "folder:pets"]
+        {
+            let source: DataSource = text.parse().unwrap();
             assert_eq!(source.to_string(), text);
+            assert_eq!(source.kind().word, text.split(':').next().unwrap());
+            assert_eq!(source.dir.as_deref(), text.split_once(':').map(|(_, dir)| Path::new(dir)));
+        }
+        assert_eq!(DataSource::default().to_string(), "mnist");
+    }
+
+    #[test]
+    fn each_row_has_a_word_and_says_what_it_reads() {
+        for kind in DataKind::KINDS {
+            assert!(!kind.word.is_empty() && !kind.reads.is_empty());
+            let same = DataKind::KINDS.iter().filter(|other| other.word == kind.word);
+            assert_eq!(same.count(), 1, "{}", kind.word);
+            if let Some([mean, std]) = kind.mean_std {
+                assert!(mean.len() == std.len() && matches!(mean.len(), 1 | 3), "{}", kind.word);
+            }
         }
     }
 

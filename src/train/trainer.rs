@@ -81,7 +81,7 @@ pub(super) fn control(config: &TrainConfig, schedule: &Schedule, step: u64) -> C
         seed_high,
         learning_rate: schedule.rate(step) as f32,
         bias_correction1: correction(config.beta1),
-        bias_correction2: correction(config.beta2),
+        bias_correction2: correction(config.beta2()),
         ..Control::default()
     }
 }
@@ -430,7 +430,7 @@ fn remembers(config: &TrainConfig) -> String {
         _ => "",
     };
     let average = if config.model_ema { " and --model-ema" } else { "" };
-    format!("--opt {}{momentum}{average}", config.opt.word())
+    format!("--opt {}{momentum}{average}", config.text("opt").unwrap_or_default())
 }
 
 /// When this process started, and the earlier time of the run.

@@ -15,7 +15,7 @@ use vgg_wgpu::data::{
     Augmentation, DataError, DataSets, DataSource, IdxDataset, IdxError, Loader, Options, mnist,
 };
 
-static MNIST: LazyLock<DataSets> = LazyLock::new(|| DataSource::Mnist.open(&Options::new(28)).unwrap());
+static MNIST: LazyLock<DataSets> = LazyLock::new(|| DataSource::default().open(&Options::new(28)).unwrap());
 
 fn asset(part: Part) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/mnist").join(format!("{}.gz", part.stem()))

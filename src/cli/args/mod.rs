@@ -76,8 +76,6 @@ pub(super) struct Train {
     #[command(flatten)]
     pub(super) device: DeviceFlag,
     #[command(flatten)]
-    pub(super) kernels: KernelFlags,
-    #[command(flatten)]
     pub(super) settings: SettingFlags,
     /// Continue an interrupted run bit for bit: a run directory, or its checkpoint.safetensors.
     #[arg(long, value_name = "DIR|FILE", conflicts_with = "recipe")]
@@ -89,12 +87,14 @@ pub(super) struct Train {
     /// on macOS. docs/profiling.md shows how.
     #[arg(long, value_name = "STEP")]
     pub(super) capture: Option<u64>,
+    #[command(flatten)]
+    pub(super) kernels: KernelFlags,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct RecipeFlag {
     /// The settings to start from: report (the paper's: 224 px, full width, 10 epochs; default on a hardware
-    /// GPU), quick (28 px, quarter width, 3 epochs; default without one), or a TOML file.
+    /// GPU), quick (28 px, quarter width, 3 epochs; default without one), or a TOML file. A flag takes precedence over it.
     #[arg(long, value_name = "report|quick|FILE")]
     pub(super) recipe: Option<String>,
 }
@@ -146,14 +146,9 @@ pub(super) struct Eval {
     pub(super) weights: WeightsFlag,
     #[command(flatten)]
     pub(super) device: DeviceFlag,
-    #[command(flatten)]
-    pub(super) kernels: KernelFlags,
-    /// Data set: mnist (built in), or mnist, fashion-mnist, emnist, idx, cifar10, cifar100 or folder with `:DIR` behind;
-    /// a folder has pictures in DIR/train/CLASS/ and DIR/val/CLASS/.
-    #[arg(long, default_value = "mnist", value_name = "SET")]
+    #[arg(long, default_value = "mnist", value_name = "SET", help = settings::help("data"))]
     pub(super) data: String,
-    /// Image folders: leave damaged files out instead of refusing them.
-    #[arg(long)]
+    #[arg(long, help = settings::help("skip_corrupt"))]
     pub(super) skip_corrupt: bool,
     /// Images a step.
     #[arg(short, long, default_value_t = 64, value_name = "IMAGES", value_parser = clap::value_parser!(u32).range(1..))]
@@ -165,6 +160,8 @@ pub(super) struct Eval {
     /// Print one JSON object instead of text, and write no picture unless --confusion names one.
     #[arg(long)]
     pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) kernels: KernelFlags,
 }
 
 #[derive(Debug, Args)]
@@ -185,8 +182,6 @@ pub(super) struct Predict {
     pub(super) weights: WeightsFlag,
     #[command(flatten)]
     pub(super) device: DeviceFlag,
-    #[command(flatten)]
-    pub(super) kernels: KernelFlags,
     /// The pictures.
     #[arg(required = true, value_name = "IMAGE")]
     pub(super) images: Vec<PathBuf>,
@@ -196,6 +191,8 @@ pub(super) struct Predict {
     /// Ink and paper: auto looks at the picture's border.
     #[arg(long, value_enum, default_value_t = InkFlag::Auto)]
     pub(super) ink: InkFlag,
+    #[command(flatten)]
+    pub(super) kernels: KernelFlags,
 }
 
 /// Whether a picture's digit is darker or lighter than its paper.
@@ -232,8 +229,6 @@ pub(super) struct Plan {
     #[command(flatten)]
     pub(super) device: DeviceFlag,
     #[command(flatten)]
-    pub(super) kernels: KernelFlags,
-    #[command(flatten)]
     pub(super) settings: SettingFlags,
     /// Memory that the training may use, in GiB; unset, what the device or the machine has, where that is known.
     #[arg(long, value_name = "GIB")]
@@ -241,6 +236,8 @@ pub(super) struct Plan {
     /// List every tensor, not only the largest.
     #[arg(long)]
     pub(super) all: bool,
+    #[command(flatten)]
+    pub(super) kernels: KernelFlags,
 }
 
 /// `vgg tune`.
@@ -333,8 +330,6 @@ pub(super) struct Bench {
     #[command(flatten)]
     pub(super) device: DeviceFlag,
     #[command(flatten)]
-    pub(super) kernels: KernelFlags,
-    #[command(flatten)]
     pub(super) settings: SettingFlags,
     /// Steps before those that are measured; at least 3.
     #[arg(long, default_value_t = 5, value_name = "STEPS")]
@@ -345,6 +340,8 @@ pub(super) struct Bench {
     /// Print one JSON object instead of text.
     #[arg(long)]
     pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) kernels: KernelFlags,
 }
 
 /// `vgg profile`.
@@ -354,8 +351,6 @@ pub(super) struct Profile {
     pub(super) recipe: RecipeFlag,
     #[command(flatten)]
     pub(super) device: DeviceFlag,
-    #[command(flatten)]
-    pub(super) kernels: KernelFlags,
     #[command(flatten)]
     pub(super) settings: SettingFlags,
     /// Steps before those that are measured.
@@ -373,4 +368,6 @@ pub(super) struct Profile {
     /// Print one JSON object instead of text.
     #[arg(long)]
     pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) kernels: KernelFlags,
 }

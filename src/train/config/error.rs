@@ -4,6 +4,7 @@ use std::{io, path::PathBuf};
 
 use thiserror::Error;
 
+use super::SETTINGS;
 use crate::{data::DataError, model::NetworkError};
 
 /// A configuration that cannot be used.
@@ -61,13 +62,19 @@ pub enum ConfigError {
         /// Its value.
         value: String,
         /// What is allowed.
-        range: &'static str,
+        range: String,
     },
-    /// Values that have no meaning beside each other.
-    #[error("{message}")]
-    Together {
-        /// Which, and the way out.
-        message: String,
+    /// A value that has no effect with the other values.
+    #[error("{name} is {value}, but {why}: give {give}, or leave {name} out")]
+    NoEffect {
+        /// The key or the flag.
+        name: String,
+        /// Its value.
+        value: String,
+        /// Why it has none.
+        why: String,
+        /// What would give it one.
+        give: String,
     },
     /// The network cannot be built.
     #[error(transparent)]
@@ -94,29 +101,23 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    pub(super) fn unknown_key(origin: &str, key: &str, known: &[String]) -> Self {
-        // What people write for the keys here; the names' own likeness would not lead them there.
-        const ALSO: [(&str, &str); 10] = [
-            ("learning_rate", "lr"),
-            ("optimizer", "opt"),
-            ("scheduler", "lr_scheduler"),
-            ("warmup_epochs", "lr_warmup_epochs"),
-            ("step_size", "lr_step_size"),
-            ("batch", "batch_size"),
-            ("milestones", "lr_milestones"),
-            ("smoothing", "label_smoothing"),
-            ("ema", "model_ema"),
-            ("early_stopping", "patience"),
-        ];
+    pub(super) fn unknown_key(origin: &str, key: &str) -> Self {
         let written = key.to_lowercase().replace('-', "_");
-        let names = known.iter().map(|name| (name.as_str(), name.as_str())).chain(ALSO);
+        let names = SETTINGS.iter().flat_map(|setting| {
+            let also = setting.also.iter().map(|also| (*also, setting.key));
+            also.chain([(setting.key, setting.key)])
+        });
         let best = names
             .map(|(name, meant)| (strsim::jaro_winkler(&written, name), meant))
             .max_by(|a, b| a.0.total_cmp(&b.0))
             .filter(|(likeness, _)| *likeness > 0.75);
         let hint = match best {
             Some((_, name)) => format!("did you mean {name:?}?"),
-            None => format!("the keys are {}", known.join(", ")),
+            None => {
+                let mut keys: Vec<&str> = SETTINGS.iter().map(|setting| setting.key).collect();
+                keys.sort_unstable();
+                format!("the keys are {}", keys.join(", "))
+            }
         };
         Self::UnknownKey { origin: origin.into(), key: key.into(), hint }
     }

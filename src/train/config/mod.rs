@@ -1,10 +1,13 @@
-//! What a training run is made of: recipes, files, flags.
+//! The configuration of a training run: recipes, files, flags.
 
 mod error;
-mod idle;
-mod ranges;
+mod setting;
+mod table;
 
 pub use error::ConfigError;
+pub(crate) use setting::Setting;
+pub(crate) use table::SETTINGS;
+pub use table::TrainConfig;
 
 use std::{fs, path::Path};
 
@@ -12,9 +15,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     data::{DataSets, DataSource, Dataset, Normalization},
-    model::{ActivationKind, Architecture, Freeze, PoolStride, Semantics, VggConfig},
+    model::VggConfig,
     ops::{Adam, Lion, Rule, Sgd},
-    program::{DeviceLimits, Mode, Precision, Settings, Training},
+    program::{DeviceLimits, Mode, Settings, Training},
 };
 
 /// The recipes inside the program: name and text.
@@ -23,7 +26,7 @@ const BUILTIN: [(&str, &str); 2] = [
     ("quick", include_str!("../../../assets/recipes/quick.toml")),
 ];
 
-/// Strings, numbers and options of them: all of it has a place in TOML.
+/// Strings, numbers and options of them can all be written as TOML.
 const FLAT: &str = "a configuration is a flat table of TOML values";
 
 /// Flags as the user gave them: only those that were given, under the names of [`TrainConfig`]'s fields.
@@ -44,18 +47,6 @@ pub enum Optimizer {
     Lion,
 }
 
-impl Optimizer {
-    /// The word in recipes and flags.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Adam => "adam",
-            Self::Adamw => "adamw",
-            Self::Sgd => "sgd",
-            Self::Lion => "lion",
-        }
-    }
-}
-
 /// How the learning rate changes over a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -71,18 +62,6 @@ pub enum LrScheduler {
     Cosine,
 }
 
-impl LrScheduler {
-    /// The word in recipes and flags.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Constant => "constant",
-            Self::Step => "step",
-            Self::Multistep => "multistep",
-            Self::Cosine => "cosine",
-        }
-    }
-}
-
 /// Whose mean and standard deviation images are normalised with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -92,171 +71,6 @@ pub enum NormalizeBy {
     Weights,
     /// The data set's.
     Data,
-}
-
-/// All that a training run needs to know besides the device.
-///
-/// The fields are the keys of a recipe and, with dashes, the flags of `vgg train`. `assets/recipes/*.toml`
-/// documents each; a key that a recipe leaves out has the value of [`TrainConfig::default`], the `report` recipe.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct TrainConfig {
-    /// The recipe's name; names the run directory.
-    pub recipe: String,
-    /// The data set, as [`DataSource`] reads it.
-    pub data: String,
-    /// Which network of the family.
-    pub model: Architecture,
-    /// Side of the network's input, in pixels.
-    pub image_size: usize,
-    /// Factor on every layer's width.
-    pub width: f64,
-    /// Features of the two hidden linear layers; `None`: 4096 times `width`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hidden: Option<usize>,
-    /// Dropout rate of the classifier.
-    pub dropout: f64,
-    /// The activation after each convolution and each hidden linear layer.
-    pub activation: ActivationKind,
-    /// The slope of a leaky ReLU at and below 0.
-    pub negative_slope: f64,
-    /// Whose rule decides where the paper's code and PyTorch differ.
-    pub semantics: Semantics,
-    /// The stride of the pooling layers.
-    pub pool_stride: PoolStride,
-    /// Side of the image that adaptive average pooling gives the classifier; 0 leaves the layer out.
-    pub avgpool: usize,
-    /// A file of weights to begin with in place of the seed's; `None`: the seed's.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub weights: Option<String>,
-    /// Whose mean and standard deviation images are normalised with where the run begins with weights.
-    pub normalize_by: NormalizeBy,
-    /// Layers that are not trained.
-    pub freeze: Freeze,
-    /// Images a step.
-    pub batch_size: usize,
-    /// Passes over the training images.
-    pub epochs: u32,
-    /// Ends the run after this many optimiser steps in all, should that come before the last epoch's end.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub steps: Option<u64>,
-    /// The optimiser.
-    pub opt: Optimizer,
-    /// The learning rate.
-    pub lr: f64,
-    /// Factor of the weight decay, on every parameter: added to the gradient, or with `adamw` apart from it.
-    pub weight_decay: f64,
-    /// Decay of the velocity of `sgd`; `None`: 0.9. Other optimisers have none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub momentum: Option<f64>,
-    /// Whether `sgd` looks ahead along the velocity.
-    pub nesterov: bool,
-    /// Adam's decay of the first moment.
-    pub beta1: f64,
-    /// Adam's decay of the second moment.
-    pub beta2: f64,
-    /// Adam's addition to the denominator.
-    pub eps: f64,
-    /// What activations and their gradients are stored as.
-    pub precision: Precision,
-    /// How the learning rate changes.
-    pub lr_scheduler: LrScheduler,
-    /// Epochs between two falls of the `step` schedule.
-    pub lr_step_size: u32,
-    /// The epochs after which the `multistep` schedule falls, ascending.
-    pub lr_milestones: Vec<u32>,
-    /// The factor of each fall.
-    pub lr_gamma: f64,
-    /// Epochs, fractions allowed, over which the learning rate rises to `lr`.
-    pub lr_warmup_epochs: f64,
-    /// The part of the target that training spreads evenly over all classes. The test loss is without.
-    pub label_smoothing: f64,
-    /// The norm of all gradients together that is not exceeded; `None`: any.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub clip_grad_norm: Option<f64>,
-    /// Whether the weights are averaged over the steps, and evaluations and the best weights are those of the average.
-    pub model_ema: bool,
-    /// The decay of that average after its warm-up ([`Average`](crate::ops::Average)); `None`: 0.999. There is none without
-    /// `model_ema`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub model_ema_decay: Option<f64>,
-    /// Ends the run after this many epochs without a higher test accuracy than before.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub patience: Option<u32>,
-    /// Training images are rotated at random by up to this many degrees.
-    pub rotate: f64,
-    /// Training images are moved at random by up to this fraction of their size.
-    pub translate: f64,
-    /// Training images are shown as random parts of them.
-    pub random_resized_crop: bool,
-    /// Every second training image is mirrored.
-    pub hflip: bool,
-    /// Training images are moved at random by up to this many whole pixels.
-    pub random_crop: u32,
-    /// What the shorter side of a folder's pictures is resized to; `None`: the image size.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub resize_size: Option<usize>,
-    /// Damaged files of a folder are left out; if not, they are an error.
-    pub skip_corrupt: bool,
-    /// Seeds the first weights, the order of the images, augmentation and dropout.
-    pub seed: u64,
-    /// The run directory; `None`: a fresh `runs/<recipe>`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub output_dir: Option<String>,
-}
-
-impl Default for TrainConfig {
-    /// The paper's network and training; the recipe `report`.
-    fn default() -> Self {
-        Self {
-            recipe: "report".into(),
-            data: "mnist".into(),
-            model: Architecture::Vgg16Bn,
-            image_size: 224,
-            width: 1.0,
-            hidden: None,
-            dropout: 0.5,
-            activation: ActivationKind::Relu,
-            negative_slope: 0.01,
-            semantics: Semantics::Paper,
-            pool_stride: PoolStride::Adaptive,
-            avgpool: 0,
-            weights: None,
-            normalize_by: NormalizeBy::Weights,
-            freeze: Freeze::None,
-            batch_size: 64,
-            epochs: 10,
-            steps: None,
-            opt: Optimizer::Adam,
-            lr: 1e-3,
-            weight_decay: 0.0,
-            momentum: None,
-            nesterov: false,
-            beta1: 0.9,
-            beta2: 0.999,
-            eps: 1e-8,
-            precision: Precision::F32,
-            lr_scheduler: LrScheduler::Constant,
-            lr_step_size: 2,
-            lr_milestones: Vec::new(),
-            lr_gamma: 0.1,
-            lr_warmup_epochs: 0.0,
-            label_smoothing: 0.0,
-            clip_grad_norm: None,
-            model_ema: false,
-            model_ema_decay: None,
-            patience: None,
-            rotate: 0.0,
-            translate: 0.0,
-            random_resized_crop: false,
-            hflip: false,
-            random_crop: 0,
-            resize_size: None,
-            skip_corrupt: false,
-            seed: 0,
-            output_dir: None,
-        }
-    }
 }
 
 impl TrainConfig {
@@ -277,7 +91,7 @@ impl TrainConfig {
     /// A recipe from a file; without a key `recipe` it is named after the file.
     ///
     /// # Errors
-    /// [`ConfigError`] where the file cannot be read, is no TOML, or has an unknown key or a wrong value.
+    /// [`ConfigError`] if the file cannot be read, is not TOML, or has an unknown key or a wrong value.
     pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
         let text =
             fs::read_to_string(path).map_err(|error| ConfigError::Read { path: path.to_owned(), error })?;
@@ -301,10 +115,10 @@ impl TrainConfig {
         if is_file { Self::from_file(Path::new(name_or_file)) } else { Self::builtin(name_or_file) }
     }
 
-    /// Reads TOML; `source` names it in errors. Ranges are [`TrainConfig::validate`]'s business.
+    /// Reads TOML; `source` names it in errors. [`TrainConfig::validate`] checks ranges.
     ///
     /// # Errors
-    /// [`ConfigError`] where it is no TOML or has an unknown key or a value of another type.
+    /// [`ConfigError`] if it is not TOML, or has an unknown key or a value of another type.
     pub fn parse(source: &str, text: &str) -> Result<Self, ConfigError> {
         if let Ok(table) = text.parse::<toml::Table>() {
             known(source, &table)?;
@@ -314,10 +128,10 @@ impl TrainConfig {
 
     /// This configuration with flags in place of some of its values, validated.
     ///
-    /// Values of this configuration that the flags leave without a use are no fault; optional ones are unset.
+    /// Values of this configuration that the flags leave without effect are not an error; optional ones are unset.
     ///
     /// # Errors
-    /// [`ConfigError`] where a flag is unknown, of another type, out of range, or has no effect beside the other values.
+    /// [`ConfigError`] if a flag is unknown, of another type, out of range, or has no effect with the other values.
     pub fn with(&self, flags: &Flags) -> Result<Self, ConfigError> {
         known("flags", flags)?;
         let mut table = self.table();
@@ -332,10 +146,10 @@ impl TrainConfig {
         Ok(config)
     }
 
-    /// The configuration with which a run of this one goes on when the user gave `flags` beside `--resume`.
+    /// The configuration of a resumed run of this one, given the flags next to `--resume`.
     ///
-    /// `epochs`, `steps`, `patience` and `output_dir` may change, and `data` may name another place of the same kind; the
-    /// cosine schedule depends on `epochs`, which then may not. Everything else determines the numbers.
+    /// `epochs` (except with the cosine schedule, which depends on it), `steps`, `patience` and `output_dir` may change, and `data` may
+    /// name another directory of the same data set. Everything else determines the numbers.
     ///
     /// # Errors
     /// [`ConfigError::Resume`] with every flag that contradicts; also as [`TrainConfig::with`].
@@ -353,10 +167,10 @@ impl TrainConfig {
         let conflicts: Vec<String> = flags
             .keys()
             .filter(|key| old.get(*key) != new.get(*key) && !may_change(key))
-            .map(|key| format!("{} is {}, not {}", flag(key), show(&old, key), show(&new, key)))
+            .map(|key| format!("{} is {}, not {}", Setting::of(key).flag(), show(&old, key), show(&new, key)))
             .collect();
         if conflicts.is_empty() {
-            // A run directory may have been moved since: without a flag, the run goes on where its checkpoint is.
+            // The run directory may have been moved since: without the flag, the run goes on in the directory of its checkpoint.
             let output_dir = config.output_dir.filter(|_| flags.contains_key("output_dir"));
             return Ok(Self { output_dir, ..config });
         }
@@ -373,30 +187,17 @@ impl TrainConfig {
         toml::Table::try_from(self).expect(FLAT)
     }
 
-    /// Every key there is.
-    pub fn keys() -> Vec<String> {
-        let text = Some(String::new());
-        let all = Self {
-            hidden: Some(1),
-            steps: Some(1),
-            momentum: Some(0.0),
-            clip_grad_norm: Some(1.0),
-            model_ema_decay: Some(0.0),
-            patience: Some(1),
-            weights: text.clone(),
-            resize_size: Some(1),
-            output_dir: text,
-            ..Self::default()
-        };
-        all.table().keys().cloned().collect()
-    }
-
     /// Where the data come from.
     ///
     /// # Errors
-    /// [`ConfigError::Data`] where the text names no kind of data set.
+    /// [`ConfigError::Data`] if the text does not name a data set.
     pub fn data_source(&self) -> Result<DataSource, ConfigError> {
         Ok(self.data.parse()?)
+    }
+
+    /// Whether the data are a folder of pictures, each of a size of its own.
+    fn has_pictures(&self) -> bool {
+        self.data_source().is_ok_and(|source| source.kind().pictures)
     }
 
     /// The network for images of `channels` channels and `classes` classes.
@@ -419,6 +220,11 @@ impl TrainConfig {
         }
     }
 
+    /// The decay of the second moment, or of Lion's momentum, where its authors' average is over a tenth as many steps.
+    pub fn beta2(&self) -> f64 {
+        self.beta2.unwrap_or(if self.opt == Optimizer::Lion { 0.99 } else { 0.999 })
+    }
+
     /// The rule by which parameters follow their gradients.
     pub fn rule(&self) -> Rule {
         let weight_decay = self.weight_decay as f32;
@@ -426,7 +232,7 @@ impl TrainConfig {
             Optimizer::Adam | Optimizer::Adamw => Rule::Adam(Adam {
                 len: 0,
                 beta1: self.beta1 as f32,
-                beta2: self.beta2 as f32,
+                beta2: self.beta2() as f32,
                 eps: self.eps as f32,
                 weight_decay,
                 decoupled: self.opt == Optimizer::Adamw,
@@ -442,7 +248,7 @@ impl TrainConfig {
             Optimizer::Lion => Rule::Lion(Lion {
                 len: 0,
                 beta1: self.beta1 as f32,
-                beta2: self.beta2 as f32,
+                beta2: self.beta2() as f32,
                 weight_decay,
                 scaled: false,
             }),
@@ -489,16 +295,10 @@ impl TrainConfig {
 
 /// Refuses keys that do not exist.
 fn known(source: &str, table: &toml::Table) -> Result<(), ConfigError> {
-    let keys = TrainConfig::keys();
-    match table.keys().find(|key| !keys.contains(key)) {
-        Some(key) => Err(ConfigError::unknown_key(source, key, &keys)),
+    match table.keys().find(|key| SETTINGS.iter().all(|setting| setting.key != *key)) {
+        Some(key) => Err(ConfigError::unknown_key(source, key)),
         None => Ok(()),
     }
-}
-
-/// `batch_size` is `--batch-size`.
-fn flag(key: &str) -> String {
-    format!("--{}", key.replace('_', "-"))
 }
 
 #[cfg(test)]

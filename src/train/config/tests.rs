@@ -1,4 +1,5 @@
 use super::*;
+use crate::data::DataKind;
 
 fn fails(text: &str) -> String {
     match TrainConfig::parse("recipe test.toml", text) {
@@ -11,8 +12,20 @@ fn fails(text: &str) -> String {
 fn the_recipes_are_what_they_are_meant_to_be() {
     let report = TrainConfig::builtin("report").unwrap();
     assert_eq!(report, TrainConfig::default());
-    let quick = TrainConfig::builtin("quick").unwrap();
-    assert_eq!((quick.image_size, quick.width, quick.hidden, quick.epochs), (28, 0.25, Some(512), 3));
+    let quick = TrainConfig {
+        recipe: "quick".into(),
+        image_size: 28,
+        width: 0.25,
+        hidden: Some(512),
+        rotate: 8.0,
+        translate: 0.04,
+        epochs: 3,
+        lr: 0.002,
+        lr_scheduler: LrScheduler::Cosine,
+        lr_warmup_epochs: 0.5,
+        ..TrainConfig::default()
+    };
+    assert_eq!(TrainConfig::builtin("quick").unwrap(), quick);
     for config in [report, quick] {
         config.validate().unwrap();
         assert_eq!(TrainConfig::parse("again", &config.to_toml()).unwrap(), config);
@@ -21,22 +34,136 @@ fn the_recipes_are_what_they_are_meant_to_be() {
     assert!(error.contains("there are report, quick"), "{error}");
 }
 
-/// Every key stands in both recipes, perhaps commented out, with a comment that tells its default.
-#[test]
-fn every_key_is_documented() {
-    for (name, text) in BUILTIN {
-        let lines: Vec<&str> = text.lines().collect();
-        for key in TrainConfig::keys() {
-            let is_key = |line: &&str| {
-                line.trim_start_matches("# ").split(" = ").next() == Some(&*key) && line.contains(" = ")
-            };
-            let at = lines.iter().position(is_key);
-            let at = at.unwrap_or_else(|| panic!("{key} is not in {name}.toml"));
-            let comment: Vec<&str> =
-                lines[..at].iter().rev().take_while(|line| line.starts_with("# ")).copied().collect();
-            assert!(comment.iter().any(|line| line.contains("Default")), "{key} of {name}.toml: {comment:?}");
+/// Text in lines of at most 120 characters, each after `start`.
+fn wrapped(start: &str, text: &str) -> String {
+    let mut lines = vec![start.to_owned()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().unwrap();
+        if line.len() + 1 + word.len() > 120 {
+            lines.push(format!("{start} {word}"));
+        } else {
+            *line += &format!(" {word}");
         }
     }
+    lines.join("\n") + "\n"
+}
+
+/// The groups in order, each with its settings.
+fn groups() -> Vec<(&'static str, Vec<&'static Setting>)> {
+    let mut groups: Vec<(&str, Vec<&Setting>)> = Vec::new();
+    for setting in SETTINGS {
+        match groups.last_mut().filter(|(group, _)| *group == setting.group) {
+            Some((_, settings)) => settings.push(setting),
+            None => groups.push((setting.group, vec![setting])),
+        }
+    }
+    groups
+}
+
+fn report_toml() -> String {
+    let mut text = "# The paper's training: VGG16 at full width on MNIST, resized to 224 px. Meant for a hardware GPU.\n#\n".to_owned();
+    text += &wrapped(
+        "#",
+        "Every key there is, with its default; keys with a # before them are unset. A flag of the same name with dashes \
+         (`batch_size` is `--batch-size`; see `vgg train --help`) takes precedence over a key. A recipe of your own needs only \
+         the keys that differ: `vgg train --recipe my.toml`.",
+    );
+    let report = TrainConfig::default();
+    for (group, settings) in groups() {
+        text += &format!("\n# {} {}\n", "-".repeat(116 - group.len()), group.to_lowercase());
+        for setting in settings {
+            let value = (setting.get)(&report);
+            let default = setting.unset.map_or(String::new(), |unset| format!("default: {unset}"));
+            let told = setting.words().iter().all(|word| setting.doc.contains(&format!("`{word}`")));
+            let values = if told && !setting.words().is_empty() { String::new() } else { setting.values() };
+            let facts = [values, default, setting.needs()];
+            text += &format!("\n{}", wrapped("#", &setting.described(facts).replace('`', "")));
+            text += &match value {
+                Some(toml::Value::Float(value)) => format!("{} = {value:?}\n", setting.key),
+                Some(value) => format!("{} = {value}\n", setting.key),
+                None => format!("# {} = {}\n", setting.key, setting.value_name()),
+            };
+        }
+    }
+    text
+}
+
+fn settings_md() -> String {
+    let [report, quick] = ["report", "quick"].map(|name| TrainConfig::builtin(name).unwrap());
+    let mut text = "# Settings\n\n".to_owned();
+    text += "Written by `src/train/config/tests.rs` from the tables in `src/train/config/table.rs` and `src/data/source.rs`.\n\n\
+             A setting is a key of a recipe (`batch_size = 64`) and a flag of `vgg train` (`--batch-size 64`), which takes\n\
+             precedence. A key that a recipe leaves out has its default, the value of the recipe `report`. A flag without effect\n\
+             is refused.\n";
+    for (group, settings) in groups() {
+        text += &format!(
+            "\n## {group}\n\n| setting | values | default | `quick` | what it is |\n|---|---|---|---|---|\n"
+        );
+        for setting in settings {
+            let [default, other] = [&report, &quick].map(|config| setting.value(config));
+            let other = if other == default { "" } else { &other };
+            let values = if setting.is_switch() { "`true`, `false`".to_owned() } else { setting.values() };
+            let doc = setting.described([setting.needs()]);
+            text += &format!("| `{}` | {values} | {default} | {other} | {doc} |\n", setting.key);
+        }
+    }
+    text +=
+        "\n## Data sets\n\n| `--data` | its directory | classes | mean and deviation |\n|---|---|---|---|\n";
+    for kind in DataKind::KINDS {
+        let classes = if kind.classes.is_empty() { "from the files" } else { kind.classes };
+        let normalization = match kind.mean_std {
+            Some([mean, std]) => format!("{mean:?}, {std:?}"),
+            None => "measured on the training images".to_owned(),
+        };
+        text += &format!("| {} | {} | {classes} | {normalization} |\n", kind.forms(), kind.reads);
+    }
+    text
+}
+
+/// The files that the table writes are as it writes them.
+#[test]
+fn the_written_files_are_up_to_date() {
+    for (file, text) in [("assets/recipes/report.toml", report_toml()), ("docs/settings.md", settings_md())] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+        if std::env::var_os("VGG_WRITE_SETTINGS").is_some() {
+            fs::write(&path, &text).unwrap();
+        }
+        assert!(
+            fs::read_to_string(&path).unwrap_or_default().replace("\r\n", "\n") == text,
+            "{file} is not what the table writes: VGG_WRITE_SETTINGS=1 cargo test --release --lib train::config"
+        );
+    }
+}
+
+/// A recipe inside the program has no key without need, and `quick` has only those that differ.
+#[test]
+fn the_recipes_have_the_keys_that_they_need() {
+    let [report, quick] = BUILTIN.map(|(_, text)| text.parse::<toml::Table>().unwrap());
+    assert_eq!(report, TrainConfig::default().table());
+    assert!(quick.iter().all(|(key, value)| report.get(key) != Some(value)), "{quick:?}");
+}
+
+#[test]
+fn every_setting_is_sound() {
+    for (at, setting) in SETTINGS.iter().enumerate() {
+        let key = setting.key;
+        assert!(SETTINGS[..at].iter().all(|other| other.key != key), "{key} twice");
+        // A value that may be unset says what it comes to; the others have one.
+        assert_eq!((setting.get)(&TrainConfig::default()).is_none(), setting.unset.is_some(), "{key}");
+        let named =
+            setting.needs.iter().map(|need| need.give.trim_start_matches("--").split(' ').next().unwrap());
+        named.for_each(|flag| assert_eq!(Setting::of(&flag.replace('-', "_")).flag(), format!("--{flag}")));
+        assert_eq!(setting.described([]).matches('`').count() % 2, 0, "{key}");
+    }
+    assert_eq!(Setting::of("opt").values(), "`adam`, `adamw`, `sgd`, `lion`");
+    assert_eq!(Setting::of("lr").values(), "1e-12 to 100");
+    let parse = |key, text| Setting::of(key).parse(text).map(|value| value.to_string());
+    assert_eq!(parse("epochs", "3").as_deref(), Some("3"));
+    assert_eq!(parse("lr", ".5").as_deref(), Some("0.5"));
+    assert_eq!(parse("weights", "5").as_deref(), Some("\"5\""));
+    assert_eq!(parse("lr_milestones", "5").as_deref(), Some("[5]"));
+    let wrong = [("epochs", "-1"), ("epochs", "5000000000"), ("lr", "abc"), ("seed", "9223372036854775808")];
+    wrong.iter().for_each(|(key, text)| assert_eq!(parse(key, text), None, "{key} {text}"));
 }
 
 #[test]
@@ -150,7 +277,7 @@ fn values_that_have_no_meaning_beside_each_other_are_refused() {
         ("opt = \"adamw\"\nnesterov = true", ["nesterov is true", "opt is adamw", "--opt sgd"]),
         ("opt = \"sgd\"\nnesterov = true\nmomentum = 0", ["nesterov is true", "momentum is 0", "above 0"]),
         ("lr_milestones = [3]", ["lr_milestones is [3]", "lr_scheduler is constant", "multistep"]),
-        ("lr_scheduler = \"multistep\"", ["multistep", "no lr_milestones", "--lr-milestones"]),
+        ("lr_scheduler = \"multistep\"", ["lr_milestones is []", "at least one", "multistep"]),
         (
             "lr_scheduler = \"multistep\"\nlr_milestones = [3, 3]",
             ["lr_milestones is [3, 3]", "greater", "before"],
@@ -207,17 +334,17 @@ fn flags_without_effect_are_refused_and_values_of_a_recipe_are_not() {
         ),
         (
             format!("{multistep}lr_milestones = [5, 10]"),
-            "--lr-milestones is [5, 10], but after 10 the run of 10 epochs is over: give at least --epochs 11, or leave \
+            "--lr-milestones is [5, 10], but the rate would fall after 10 epochs, and the run has 10: give at least --epochs 11, or leave \
              --lr-milestones out",
         ),
         (
             format!("{step}lr_step_size = 4\nepochs = 3"),
-            "--lr-step-size is 4, but after 4 the run of 3 epochs is over: give at least --epochs 5, or leave \
+            "--lr-step-size is 4, but the rate would fall after 4 epochs, and the run has 3: give at least --epochs 5, or leave \
              --lr-step-size out",
         ),
         (
             format!("{step}lr_gamma = 0.5\nepochs = 2"),
-            "--lr-gamma is 0.5, but the rate first falls after 2 epochs, and the run has 2: give at least --epochs 3, or \
+            "--lr-gamma is 0.5, but the rate would fall after 2 epochs, and the run has 2: give at least --epochs 3, or \
              leave --lr-gamma out",
         ),
         (
