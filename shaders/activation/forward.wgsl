@@ -1,7 +1,7 @@
 // activation.forward: output = activate(input)
 //
 // Buffers      input, output [len], as `elem` (f32, or vec4<f32> where len is a multiple of 4)
-// Who          one invocation an elem; the grid covers len
+// Who          one invocation per elem; the grid covers len
 // Numerics     those of the activation (activation/<name>.wgsl); NaN stays NaN
 // Where        memory-bound; after batch norm, kernels apply it in their prologue instead
 //

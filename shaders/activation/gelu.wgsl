@@ -1,6 +1,6 @@
 // GELU: x P(x), P being the normal distribution function. Its gradient: P(x) + x p(x), with the density p.
 //
-// Numerics     P by formula 7.1.26 of Abramowitz and Stegun, which is off by at most 0.75e-7; not cancelling below 0
+// Numerics     P by formula 7.1.26 of Abramowitz and Stegun, whose error is at most 0.75e-7; no cancellation below 0
 // Source       Hendrycks and Gimpel: "Gaussian error linear units" (2016); PyTorch's approximate="none"
 //
 // needs: elem

@@ -1,7 +1,7 @@
 // activation.grad_input: grad_input = activate_grad(input, grad_output)
 //
 // Buffers      input, grad_output, grad_input [len], as `elem`
-// Who          one invocation an elem; the grid covers len
+// Who          one invocation per elem; the grid covers len
 // Numerics     those of the activation (activation/<name>.wgsl)
 //
 // needs: LEN, WORKGROUP, activate_grad, elem, grid_index, stored

@@ -1,4 +1,4 @@
-// Leaky ReLU: x above 0, SLOPE x elsewhere; NaN stays NaN. Its gradient: all of it above 0, SLOPE of it elsewhere.
+// Leaky ReLU: x above 0, SLOPE x elsewhere; NaN stays NaN. Its slope: 1 above 0, SLOPE elsewhere.
 //
 // Source       Maas, Hannun and Ng: "Rectifier nonlinearities improve neural network acoustic models" (2013)
 //

@@ -1,4 +1,4 @@
-// ReLU: max(x, 0); NaN stays NaN. Its gradient: all of it above 0, SLOPE of it at exactly 0, none below.
+// ReLU: max(x, 0); NaN stays NaN. Its slope: 1 above 0, SLOPE at exactly 0, 0 below.
 //
 // Source       PyTorch's slope at 0 is 0; the paper's torch.max(x, 0) splits ties, so it is 1/2
 //

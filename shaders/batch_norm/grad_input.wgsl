@@ -2,9 +2,9 @@
 // at (input - mean) scale + shift
 //
 // Buffers      input, grad_output, grad_input [ROWS, C]; grad_affine [5, C] (mean, scale, shift, offset, slope); as `elem`
-// Who          as batch_norm.normalize: an elem of channels and CHUNK rows an invocation
+// Who          as batch_norm.normalize: one invocation per elem of channels and CHUNK rows
 // Numerics     f32
-// Where        in front of kernels that do not read back through batch norm and activation themselves
+// Where        before kernels whose prologue does not differentiate batch norm and activation
 //
 // needs: C, CHUNK, ROWS, WORKGROUP, activate_grad, elem, grid_index, stored
 

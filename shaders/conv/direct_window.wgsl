@@ -1,5 +1,5 @@
 // The 3x3 neighbourhood of a pixel, IN channels each, moving along a line of an image; 0 in the padding. IN is small enough
-// for the window to stay in registers: every index is a loop counter, so that compilers unroll.
+// for the window to stay in registers; every index is a loop counter, so that compilers unroll the loops.
 //
 // Buffers      input [IMAGES, H, W, IN] through prologue/input_plain.wgsl
 //

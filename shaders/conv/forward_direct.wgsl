@@ -3,15 +3,15 @@
 // Buffers      input through conv/direct_window.wgsl; weight [3, 3, IN, OUT] and output [IMAGES, H, W, OUT] as `stored`,
 //              bias [OUT] as `elem`: vec4 along the channels, COLUMNS per pixel
 // Who          one invocation per four output channels of a chunk of LINES lines: their weights stay in its registers, and the
-//              window moves along; neighbours have neighbouring channels, so that they write together and read the same
-//              inputs; the grid covers COLUMNS CHUNKS; no workgroup memory, no barriers
-// Numerics     tap by tap in a fixed order; conv/direct_statistics.wgsl has those of the statistics
+//              window moves along the lines; adjacent invocations have adjacent channels, so that writes coalesce and inputs
+//              are shared; the grid covers COLUMNS CHUNKS; no workgroup memory, no barriers
+// Numerics     tap by tap in a fixed order; statistics as in shared/chunk_*statistics.wgsl
 // Where        the first layer: one to four input channels. The product has 9 IN terms per result; an implicit GEMM would
-//              pad 9 to its slabs' 16 and load each input once per tap. Nearly all traffic is the output: 98 % at 1 to 64
+//              pad 9 to its slabs' 16 and load each input once per tap. Nearly all traffic is the output: 98 % for 1 -> 64
 //              channels. Here four results take 3 IN loads, shared by all channels of a pixel, and 36 IN multiply-adds,
 //              4.5 IN FLOP for each of their 16 bytes: up to three channels, a GPU with 15 FLOP per byte is memory-bound,
-//              without a second pass for the statistics. On llvmpipe
-//              13.5 GFLOP/s at 16x28x28x1 -> 64, where lanes has 4.0 and tiled 1.9; 6.8, 3.8, 1.6 at 2x224x224x1 -> 64
+//              without a second pass for the statistics. On llvmpipe 13.5 GFLOP/s at 16x28x28x1 -> 64 (lanes 4.0, tiled
+//              1.9); 6.8 at 2x224x224x1 -> 64 (3.8, 1.6)
 //
 // needs: ALL_LINES, CHUNKS, COLUMNS, IN, LINES, W, WORKGROUP, Window, advance, elem, grid_index, observe
 // needs: report, stored

@@ -2,7 +2,7 @@
 //
 // Buffers      input [IMAGES, H, W, IN] as `part` (vec4 along the channels, or one value where IN is not a multiple of 4);
 //              weight [3, 3, IN, OUT] as `columns` (WIDTH channels): OUT is a multiple of LANES V WIDTH; conv/forward_keep.wgsl
-//              and conv/lanes_keep.wgsl have the others
+//              and conv/lanes_keep.wgsl declare the others
 // Who          one subgroup per ROWS pixels and LANES V WIDTH output channels; a lane loads its own pixels and its own
 //              channels' weights, see shared/lanes.wgsl; the grid covers the pixels / ROWS, which vary fastest so that a
 //              panel of weights stays in the cache, times the blocks of channels; no workgroup memory, no barriers

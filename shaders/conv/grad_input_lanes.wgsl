@@ -3,7 +3,7 @@
 //
 // Buffers      grad_output [IMAGES, H, W, OUT] and weight [3, 3, IN, OUT] as `part` (vec4 along OUT, or one value where
 //              OUT is not a multiple of 4); IN is a multiple of LANES V WIDTH; conv/grad_input_keep.wgsl and conv/lanes_keep.wgsl
-//              have the result, as `columns` (WIDTH channels)
+//              declare the result, as `columns` (WIDTH channels)
 // Who          one subgroup per ROWS pixels and LANES V WIDTH input channels, see shared/lanes.wgsl; a lane's weights are
 //              transposed from parts along OUT to columns along IN in registers; the grid is that of conv/forward_lanes.wgsl
 // Numerics     each result is summed tap by tap in a fixed order

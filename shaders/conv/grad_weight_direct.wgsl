@@ -2,15 +2,15 @@
 //   result[split, r, s, c, k] = sum over the split's pixels of input[n, h + r - 1, w + s - 1, c] grad_output[n, h, w, k]
 //
 // Buffers      input through conv/direct_window.wgsl; grad_output [IMAGES, H, W, OUT] through prologue/grad_*.wgsl; keep()
-//              of the file in front stores a result; all but the input as vec4, of which a pixel has COLUMNS
-// Who          one workgroup 4 COLUMN_LANES output channels of a split; an invocation four of them over LINES lines, all
-//              9 IN sums in its registers: neighbours read neighbouring channels of the gradient, once, and the same
-//              inputs. TEAMS such rows of invocations are added through workgroup memory; the grid covers the blocks of
-//              channels (fastest) and the splits
+//              of the preceding fragment stores a result; all but the input as vec4, COLUMNS per pixel
+// Who          one workgroup per 4 COLUMN_LANES output channels of a split, one invocation per four of them and LINES lines,
+//              with all 9 IN sums in registers: adjacent invocations read adjacent channels of the gradient, each once, and
+//              the same inputs. The sums of TEAMS such rows of invocations are added through workgroup memory; the grid
+//              covers the blocks of channels (fastest) and the splits
 // Numerics     pixels in order, then teams in order, then splits in order (shared/merge_splits.wgsl)
 // Where        the first layer, as conv/forward_direct.wgsl: 9 IN rows of the result fill 9 of a tile's 128 rows, and nearly
 //              all traffic is the gradient and the output for its prologue. On llvmpipe (one team) 8.4 GFLOP/s at
-//              16x28x28x1 -> 64, where lanes has 3.2 and tiled 0.6; 6.3, 2.7, 0.6 at 2x224x224x1 -> 64
+//              16x28x28x1 -> 64 (lanes 3.2, tiled 0.6); 6.3 at 2x224x224x1 -> 64 (2.7, 0.6)
 //
 // needs: ALL_LINES, COLUMNS, COLUMN_LANES, IN, LINES, SPLITS, TEAMS, W, Window, advance, grad_at, grad_elem
 // needs: grad_vectors, grid_index, keep

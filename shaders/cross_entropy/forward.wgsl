@@ -3,7 +3,7 @@
 //
 // Buffers      logits, probs [N, CLASSES]; labels, loss [N]
 // Who          one workgroup per image; its invocations stride over the classes and reduce in a fixed tree
-// Numerics     f32, the maximum subtracted first; a label beyond the classes gives a NaN loss
+// Numerics     f32, the maximum subtracted first; a label beyond the classes has the loss NaN
 //
 // needs: CLASSES, LABEL_SMOOTHING, N, WORKGROUP, grid_index, reduce_max, reduce_sum
 

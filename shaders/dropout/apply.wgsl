@@ -3,7 +3,7 @@
 // Element i is kept when word i % 4 of philox4x32([i / 4, step, stream, layer], seed) is at least THRESHOLD.
 //
 // Buffers      control; input, output [len]
-// Who          one invocation for four elements, which share one Philox block; the grid covers len / 4
+// Who          one invocation per four elements, which share one Philox block; the grid covers len / 4
 // Numerics     one rounding; the mask is exact and the same on every device, and is never stored: the backward pass
 //              runs this kernel on the gradient
 //

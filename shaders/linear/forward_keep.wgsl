@@ -1,7 +1,7 @@
 // linear.forward: adds the bias to a finished sum and stores the result.
 //
 // Buffers      bias [OUT]; output [IMAGES, TOTAL], of which the columns FIRST .. FIRST + OUT are written; as `elem` of
-//              LANES values, of which an image's slice has COLUMNS
+//              LANES values, COLUMNS per image of the slice
 //
 // needs: COLUMNS, FIRST, LANES, TOTAL, elem, stored
 // gives: bias, output

@@ -1,7 +1,7 @@
 // linear.grad_input, tiled: grad_input[n, i] = sum over o of grad_output[n, FIRST + o] weight[o, i]
 //
-// Buffers      grad_output [M, TOTAL] as `grad_stored`; weight [K, N] as `weight_stored`; linear/grad_input_keep.wgsl has the
-//              result
+// Buffers      grad_output [M, TOTAL] as `grad_stored`; weight [K, N] as `weight_stored`; linear/grad_input_keep.wgsl
+//              declares the result
 // Who          see shared/matmul_tiled.wgsl
 //
 // needs: FIRST, GRAD_LANES, K, M, N, TOTAL, WEIGHT_LANES, grad_elem, grad_stored, weight_elem, weight_stored

@@ -1,7 +1,7 @@
 // max_pool.forward: output[n, p, q, c] = max over the KERNEL x KERNEL window at (p STRIDE_H, q STRIDE_W)
 //
 // Buffers      input [N, H, W, C], through prologue/input_*.wgsl; output [N, P, Q, C]; as `elem` along C
-// Who          one invocation an elem of the output; the grid covers N P Q C
+// Who          one invocation per elem of the output; the grid covers N P Q C
 // Numerics     exact; a NaN in the window is its maximum, as in PyTorch
 //
 // needs: C, N, P, Q, WORKGROUP, choose, grid_index, stored

@@ -1,6 +1,6 @@
 // max_pool.grad_input with the sums for batch norm's backward pass: grad_input[n, h, w, c] = grad_output of the window that
 // covers (h, w), if it chose it, and over each chunk of windows the sums of g and of g * (input - mean) inv_std, where g is
-// grad_output, times the activation's slope at what the window chose
+// grad_output, times the activation's slope at the chosen value
 //
 // Buffers      input [N, H, W, C], through prologue/input_norm_activation.wgsl; grad_output [N, P, Q, C]; grad_input
 //              [N, H, W, C]; workspace [CHUNKS, 2, C], which batch_norm/grad_statistics_merge*.wgsl adds up; as `elem` along C

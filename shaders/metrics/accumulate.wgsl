@@ -1,7 +1,7 @@
 // metrics.accumulate: metrics += [sum of loss, correct answers, images, 0] over the valid images
 //
 // Buffers      control; loss, labels [N]; probs [N, CLASSES]; metrics [4]
-// Who          one workgroup in all; its invocations stride over the images and reduce in a fixed tree
+// Who          a single workgroup, whose invocations stride over the images and reduce in a fixed tree
 // Numerics     f32; counts are exact to 2^24; the answer is the first maximum of the probabilities
 //
 // needs: CLASSES, Control, N, WORKGROUP, grid_index, reduce_sum

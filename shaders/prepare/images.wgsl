@@ -6,7 +6,7 @@
 //
 // Buffers      images [N, H, W, C] bytes, four in a u32, lowest first; transforms [N, 6]; output [N, OH, OW, C]
 // Who          one invocation per output pixel, all its channels; the grid covers N OH OW
-// Numerics     f32; the identity transform gives PyTorch's interpolate(bilinear, align_corners = false)
+// Numerics     f32; with the identity transform this is PyTorch's interpolate(bilinear, align_corners = false)
 //
 // needs: C, H, MEAN, N, OH, OW, STD, W, WORKGROUP, grid_index, stored
 

@@ -1,4 +1,4 @@
-// The prologue of a kernel that reads the gradient of an output back through an activation and batch norm:
+// Prologue: the gradient of an output back through the activation and batch norm,
 // scale g - (offset + slope (output - mean)), where g is grad_output times the activation's slope at (output - mean) scale + shift.
 //
 // Buffers      grad_output, output as `grad_stored`; grad_affine [5, GRAD_C] (mean, scale, shift, offset, slope) as

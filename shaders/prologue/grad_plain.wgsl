@@ -1,4 +1,4 @@
-// No prologue: a kernel reads the gradient of an output as it is.
+// No prologue: the gradient of an output is loaded unchanged.
 //
 // Buffers      grad_output, as `grad_stored`
 //
@@ -9,7 +9,7 @@
 
 @group(0) @binding(5) var<storage, read> grad_output: array<grad_stored>;
 
-// Nothing is needed of a channel; WGSL has no empty structs.
+// Channels have no values here; WGSL has no empty structs.
 struct GradVectors {
     nothing: grad_elem,
 }

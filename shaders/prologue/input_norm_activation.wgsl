@@ -1,4 +1,4 @@
-// The prologue of a kernel that reads its input through batch norm and an activation: activate((x - mean) scale + shift).
+// Prologue: the input after batch norm and an activation, activate((x - mean) scale + shift).
 //
 // Buffers      input as `input_stored`; affine [4, INPUT_C] (mean, scale, shift, inverse standard deviation) as
 //              `input_elem` along the channels

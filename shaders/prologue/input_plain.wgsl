@@ -1,4 +1,4 @@
-// No prologue: a kernel reads its input as it is.
+// No prologue: the input is loaded unchanged.
 //
 // Buffers      input, as `input_stored`
 //
@@ -10,7 +10,7 @@
 
 @group(0) @binding(0) var<storage, read> input: array<input_stored>;
 
-// Nothing is needed of a channel; WGSL has no empty structs.
+// Channels have no values here; WGSL has no empty structs.
 struct InputVectors {
     nothing: input_elem,
 }

@@ -1,5 +1,5 @@
 // Per-column statistics over a chunk of rows, for the batch norm after this layer: mean and M2 (the sum of squared deviations)
-// of a column of `elem`, of which a row has COLUMNS. observe(i, y) takes result i as stored: in f16 the rounding of an outlier
+// of a column of `elem`, COLUMNS per row. observe(i, y) takes result i as stored: in f16 the rounding of an outlier
 // is visible in the variance.
 //
 // Buffers      workspace [CHUNKS, 2, COLUMNS], which batch_norm/statistics_merge*.wgsl merges

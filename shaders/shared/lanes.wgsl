@@ -5,7 +5,7 @@
 //
 // Constants    LANES, the subgroup's size; BLOCKED, rows a lane loads; V, vectors of columns a lane owns; PART, values of
 //              the inner dimension in a `part`
-// Who          lane l holds row b LANES + l of x and its own columns of w; every lane gets the sums of all ROWS rows for
+// Who          lane l has row b LANES + l of x and its own columns of w; every lane gets the sums of all ROWS rows for
 //              its own columns. The loops unroll, so that the sums stay in registers and each shuffle has a literal lane.
 //              All lanes of the subgroup must call it together
 // Numerics     the PART products are added first, then to the sum: short chains, in a fixed order

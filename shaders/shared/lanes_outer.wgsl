@@ -1,9 +1,9 @@
 // An outer product in the registers of one subgroup of LANES invocations: sums[row, column] += left[term, row] right[term,
 // column] over STEP terms
 //
-// Constants    LANES, V, PART and `columns` as shared/lanes.wgsl; PARTS, from the next file: the rows of the result / PART;
+// Constants    LANES, V, PART and `columns` as in shared/lanes.wgsl; PARTS, from the next file: the rows of the result / PART;
 //              MOST_ROW_LANES, at most LANES
-// Who          lane l of the first ROW_LANES holds the left side of PART rows, every lane the right side of its own columns;
+// Who          lane l of the first ROW_LANES has the left side of PART rows, every lane the right side of its own columns;
 //              every lane gets the sums of all ROW_LANES PART rows for its own columns. Each index is a loop's own counter:
 //              Mesa unrolls such loops, which keeps the sums in registers. All lanes of the subgroup must call it together
 // Numerics     the STEP terms are added first, then to the sum

@@ -1,4 +1,4 @@
-// The right matrix of shared/matmul_tiled.wgsl in adjacent fours: b(k, column) is four neighbours.
+// The right matrix of shared/matmul_tiled.wgsl as vec4: b(k, column) is four neighbours.
 //
 // needs: b
 // gives: load_b(k: u32, column: u32) -> vec4<f32>

@@ -5,7 +5,7 @@
 // gives: tile_sum(mine_m: u32, mine_n: u32, mine: vec4<f32>) -> vec4<f32>
 // gives: finish(row0: u32, column0: u32, mine_m: u32, mine_n: u32, q00: mat4x4<f32>, q01: mat4x4<f32>, q10: mat4x4<f32>, q11: mat4x4<f32>)
 
-// The sum of `mine` over the invocations that hold the same columns; the same for all of them.
+// The sum of `mine` over the invocations that share its columns; the same for all of them.
 fn tile_sum(mine_m: u32, mine_n: u32, mine: vec4<f32>) -> vec4<f32> {
     workgroupBarrier();
     slab_a[mine_m * INVOCATIONS_N + mine_n] = mine;

@@ -1,4 +1,4 @@
-// Stores the results of shared/matmul_tiled.wgsl in fours, with keep(i, values); N is a multiple of 4.
+// Stores the results of shared/matmul_tiled.wgsl as vec4, with keep(i, values); N is a multiple of 4.
 //
 // needs: M, N, keep
 // gives: store(row: u32, column: u32, split: u32, values: vec4<f32>)

@@ -1,5 +1,5 @@
-// The factor of an update's gradients, whether the update is skipped, and Adam's corrections, without loss scaling: 1, never, and
-// those of the host.
+// The factor of an update's gradients, whether the update is skipped, and Adam's corrections, without loss scaling: 1, false and
+// the host's.
 //
 // needs: nothing
 // gives: unscale() -> f32

@@ -1,6 +1,6 @@
 // Winograd, filters of the forward pass: rows are input channels, columns output channels.
 //
-// Buffers      weight [3, 3, IN, OUT] as `elem`, of which a row has OUT
+// Buffers      weight [3, 3, IN, OUT] as `elem`, OUT per row
 //
 // needs: COLUMNS, IN, OUT, elem
 // gives: weight

@@ -1,7 +1,7 @@
 // Winograd, transform of tiles: points[i, j, tile, c] of the tile's SIDE x SIDE values of a channel, by winograd/tile_*.wgsl in
 // both dimensions
 //
-// Tiles are OUTPUTS pixels apart. The preceding file is the prologue (winograd/read_*.wgsl): batch norm and ReLU are applied
+// Tiles are OUTPUTS pixels apart. The preceding file is the prologue (winograd/read_*.wgsl): batch norm and activation are applied
 // here, and the padding is 0 after that.
 //
 // Buffers      points [POINTS, POINTS, TILES, PADDED] as `elem`: channels beyond C are 0

@@ -106,8 +106,8 @@ fn listed(names: &[String]) -> String {
 }
 
 fn default_picture(flags: &args::Eval) -> PathBuf {
-    let beside = |path: &PathBuf| path.with_file_name("confusion.svg");
-    flags.weights.weights.as_ref().map_or_else(|| PathBuf::from("confusion.svg"), beside)
+    let sibling = |path: &PathBuf| path.with_file_name("confusion.svg");
+    flags.weights.weights.as_ref().map_or_else(|| PathBuf::from("confusion.svg"), sibling)
 }
 
 fn check(info: &ModelInfo, test: &dyn Dataset, data: &str) -> Result<()> {

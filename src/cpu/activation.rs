@@ -7,7 +7,7 @@ use super::{
 use crate::ops::Activation;
 
 impl Activation {
-    /// The activation of each value; not-a-number stays.
+    /// The activation of each value; NaN is preserved.
     #[inline(always)]
     pub(crate) fn activate<V: Simd, S: Scalar>(self, simd: V, x: Vector<V, S>) -> Vector<V, S> {
         let zero = Vector::splat(simd, S::ZERO);
@@ -42,11 +42,11 @@ impl Activation {
     }
 }
 
-/// Registers have at most so many values.
+/// The maximum number of values in a register.
 const MOST_LANES: usize = 16;
 
 impl<V: Simd, S: Scalar> Vector<V, S> {
-    /// Each value through a function on slices.
+    /// Applies a function on slices.
     #[inline(always)]
     fn map(self, simd: V, function: fn(&mut [S])) -> Self {
         let mut values = [S::ZERO; MOST_LANES];
@@ -57,7 +57,7 @@ impl<V: Simd, S: Scalar> Vector<V, S> {
     }
 }
 
-/// Replaces values by what a function without branches makes of them.
+/// Applies a function without branches to each value.
 struct Each<'a, S, F>(&'a mut [S], F);
 
 impl<S: Scalar, F: Fn(S) -> S> WithSimd for Each<'_, S, F> {
@@ -96,13 +96,13 @@ each! {
     };
 }
 
-/// The lesser; `bound` if `x` is not a number.
+/// The minimum; `bound` if `x` is NaN.
 #[inline(always)]
 fn at_most<S: Scalar>(x: S, bound: f64) -> S {
     if x < S::of(bound) { x } else { S::of(bound) }
 }
 
-/// `exp(-x)` within its range: below -80 a sigmoid is 0 within the smallest normal f32, and above 80 it is 1.
+/// `exp(-x)` with `x` clamped: below -80 a sigmoid is 0 within the smallest normal f32, and above 80 it is 1.
 #[inline(always)]
 fn exp_minus<S: Scalar>(x: S) -> S {
     (-at_most(-at_most(-x, 80.0), 80.0)).exp()
@@ -132,11 +132,11 @@ fn distribution<S: Scalar>(x: S, exponential: S) -> S {
     if x > S::ZERO { S::ONE - tail } else { tail }
 }
 
-/// `exp(x)` without branches, for `x` between -87 and 88; not-a-number stays. Off by at most two roundings: `2^n e^r` with
+/// `exp(x)` without branches, for `x` between -87 and 88; NaN is preserved. Off by at most two roundings: `2^n e^r` with
 /// `|r| <= ln(2) / 2`, and Cephes' polynomial for `e^r`.
 #[inline(always)]
 pub(super) fn exp(x: f32) -> f32 {
-    // Adding 1.5 * 2^23 rounds to a whole number, which then stands in the low bits.
+    // Adding 1.5 * 2^23 rounds to a whole number and leaves it in the low bits.
     const ROUND: f32 = 12_582_912.0;
     // ln(2), its upper bits and the rest.
     const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];

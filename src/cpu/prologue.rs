@@ -6,7 +6,7 @@ use super::{
 };
 use crate::ops::Activation;
 
-/// A register of values through batch norm and an activation, if there is one; not-a-number stays.
+/// A register of values after batch norm and an activation, if there is one; NaN is preserved.
 #[inline(always)]
 pub(crate) fn input_through<V: Simd, S: Scalar>(
     simd: V,
@@ -54,7 +54,7 @@ pub(crate) enum Prologue<'a, S> {
     Through { grad_output: &'a [S], through: Through<'a, S> },
 }
 
-/// What a gradient goes back through: the activation, and the batch norm of `output` by the vectors of
+/// The backward pass applied to a gradient: of the activation, and of the batch norm of `output` by the vectors of
 /// `grad_affine[5, channels]`.
 #[derive(Clone, Copy)]
 pub(crate) struct Through<'a, S> {
@@ -64,7 +64,7 @@ pub(crate) struct Through<'a, S> {
 }
 
 impl<'a, S> Through<'a, S> {
-    /// All of its parts, or none.
+    /// `None` unless all parts are given.
     pub fn of(
         activation: Option<Activation>,
         output: Option<&'a [S]>,
@@ -75,7 +75,7 @@ impl<'a, S> Through<'a, S> {
 }
 
 impl<'a, S: Scalar> Prologue<'a, S> {
-    /// An input, through batch norm and the activation where it has both.
+    /// An input, through batch norm and the activation if both are given.
     pub fn input(input: &'a [S], affine: Option<&'a [S]>, activation: Option<Activation>) -> Self {
         affine.zip(activation).map_or(Self::Plain(input), |(affine, activation)| Self::Normalized {
             input,

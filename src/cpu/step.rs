@@ -31,9 +31,9 @@ impl Bindings {
         let mut found: Vec<_> = views.iter().map(|_| None).collect();
         let (mut rest, mut first) = (buffers, 0);
         for &(slot, at) in &self.slots {
-            let (buffer, behind) = rest[slot - first..].split_first_mut().expect("a slot of the plan");
+            let (buffer, after) = rest[slot - first..].split_first_mut().expect("a slot of the plan");
             found[at] = Some((buffer, views[at]));
-            (rest, first) = (behind, slot + 1);
+            (rest, first) = (after, slot + 1);
         }
         Arguments { names: self.names.iter(), found: found.into_iter() }
     }

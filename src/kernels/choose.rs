@@ -27,7 +27,7 @@ pub enum SelectError {
         known: String,
     },
     /// A forced variant that cannot compute this shape on this device.
-    #[error("{op}/{name} cannot run {shape} on this device; {able} can: force one of them too, behind it")]
+    #[error("{op}/{name} cannot run {shape} on this device; {able} can: force one of them too, after it")]
     Unsupported {
         /// The operation.
         op: &'static str,
@@ -183,7 +183,7 @@ mod tests {
         let untuned = Tuned::default();
         assert_eq!(name(&conv, &[], &untuned), "tiled_128x64");
         assert_eq!(name(&conv, &[], &tuned), "blocked");
-        assert_eq!(name(&odd, &[], &tuned), "tiled_128x64", "what cannot run is not taken");
+        assert_eq!(name(&odd, &[], &tuned), "tiled_128x64", "a variant that cannot run is not taken");
         assert_eq!(name(&conv, &forced("conv.forward", "tiled_64x64"), &tuned), "tiled_64x64");
         assert_eq!(
             name(&conv, &forced("activation.forward", "scalar"), &tuned),

@@ -50,7 +50,7 @@ impl Lanes {
         caps.subgroup_sizes == Some([SIZE as u32; 2]) && columns.is_multiple_of(2 * SIZE)
     }
 
-    /// `strides`, like the inner dimension, must be multiples of 4 for loads in fours.
+    /// `strides`, like the inner dimension, must be multiples of 4 for vec4 loads.
     pub(crate) fn of(rows: usize, columns: usize, inner: usize, strides: &[usize]) -> Self {
         let width = if columns.is_multiple_of(4 * SIZE) { 4 } else { 2 };
         Self {

@@ -171,7 +171,7 @@ impl Matmul {
     }
 
     /// The kernel of a product with per-column statistics of its result: they are reduced in the tiles' epilogue, or in the
-    /// dispatch that adds the partial sums, or, if the columns are not in fours, in separate dispatches.
+    /// dispatch that adds the partial sums, or, if the columns are not a multiple of 4, in separate dispatches.
     pub(crate) fn kernel_with(
         &self,
         statistics: Statistics,
@@ -196,7 +196,7 @@ impl Matmul {
         let source = within.constants(self.source(loads, &[keep], &files, elem));
         let kernel = Kernel::new(vec![self.dispatch("", finish(source))]);
         if !fours {
-            return statistics.behind(kernel, [m, n], Merge::Tree, storage);
+            return statistics.after(kernel, [m, n], Merge::Tree, storage);
         }
         let chunks = Chunks { rows: tile.m, count: m.div_ceil(tile.m) };
         statistics.merged(kernel, [m, n], chunks, Merge::Tree)
@@ -207,14 +207,14 @@ impl Matmul {
         Dispatch::new(label, source, (self.tile.count(m, n) * self.splits) as u64)
     }
 
-    fn source(&self, loads: &[Fragment], keep: &[Fragment], behind: &[Fragment], elem: Elem) -> Source {
+    fn source(&self, loads: &[Fragment], keep: &[Fragment], epilogue: &[Fragment], elem: Elem) -> Source {
         let pick = |files: [Fragment; 2], elem: Elem| files[usize::from(elem == Elem::Scalar)];
         let mut files = vec![GRID];
         files.extend(loads);
         files.extend([pick(A, self.a.elem), pick(B, self.b.elem)]);
         files.extend(keep);
         files.push(pick(STORE, elem));
-        files.extend(behind);
+        files.extend(epilogue);
         files.push(TILED);
         let ([m, n, k], tile) = (self.extents, self.tile);
         let source = Source::new(files)

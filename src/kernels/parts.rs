@@ -6,7 +6,7 @@ use crate::{
     shader::{Fragment, Source, fragment},
 };
 
-/// What takes the loss's scale out of gradients, where they carry one.
+/// The fragments for the factor of an update's gradients, with or without loss scaling.
 pub(crate) fn scaling(scaled: bool) -> &'static [Fragment] {
     if scaled { &[LOSS_SCALE, SCALE_LOSS] } else { &[SCALE_NONE] }
 }

@@ -1,5 +1,4 @@
-//! Prologues: what the values of an operand go through when a kernel reads them. All mainloops have them, and Winograd's
-//! transforms.
+//! Prologues: transforms of an operand's values as a kernel loads them, common to all mainloops and Winograd's transforms.
 
 use super::parts::Elem;
 use crate::{
@@ -17,7 +16,7 @@ const GRAD_NORM_ACTIVATION: Fragment = fragment!("prologue/grad_norm_activation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Prologue {
     operand: &'static str,
-    /// Without a prologue, and with batch norm and an activation.
+    /// Without batch norm and an activation, and with them.
     files: [Fragment; 2],
     channels: usize,
     elem: Elem,
@@ -25,25 +24,25 @@ pub(crate) struct Prologue {
 }
 
 impl Prologue {
-    /// Of an input: none, or batch norm and this activation. The files give `input_vectors`, `input_through` and `input_at`.
+    /// Of an input: none, or batch norm and this activation. The files define `input_vectors`, `input_through` and `input_at`.
     pub(crate) fn input(channels: usize, activation: Option<Activation>) -> Self {
         let files = [INPUT_PLAIN, INPUT_NORM_ACTIVATION];
         Self { operand: "input", files, channels, elem: Elem::of(channels), activation }
     }
 
-    /// Of the gradient of an output: none, or the way back through this activation and batch norm. The files give
+    /// Of the gradient of an output: none, or the backward pass of this activation and batch norm. The files define
     /// `grad_vectors` and `grad_at`.
     pub(crate) fn grad(channels: usize, activation: Option<Activation>) -> Self {
         let files = [GRAD_PLAIN, GRAD_NORM_ACTIVATION];
         Self { operand: "grad", files, channels, elem: Elem::of(channels), activation }
     }
 
-    /// The same, read as another elem than the widest that fits.
+    /// The same, loaded as `elem` instead of the widest that fits.
     pub(crate) fn read_as(self, elem: Elem) -> Self {
         Self { elem, ..self }
     }
 
-    /// The files of a kernel that has it.
+    /// Its files.
     pub(crate) fn files(self) -> Vec<Fragment> {
         let [plain, norm_activation] = self.files;
         match self.activation {

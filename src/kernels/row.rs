@@ -32,12 +32,12 @@ impl Stores {
 pub(crate) struct Requirement<O: 'static> {
     /// The condition in words.
     what: &'static str,
-    holds: fn(&O, &Caps) -> bool,
+    met: fn(&O, &Caps) -> bool,
 }
 
 /// A requirement: in words, and as a test of the operation and the device.
-pub(crate) const fn needs<O>(what: &'static str, holds: fn(&O, &Caps) -> bool) -> Requirement<O> {
-    Requirement { what, holds }
+pub(crate) const fn needs<O>(what: &'static str, met: fn(&O, &Caps) -> bool) -> Requirement<O> {
+    Requirement { what, met }
 }
 
 /// One way to compute an operation. It computes the same on every device that it supports.
@@ -61,8 +61,7 @@ pub(crate) trait Rows: Operation + 'static {
     const ROWS: &[&[Row<Self>]];
 }
 
-/// The expected speeds of most rows. A row that is fast only on some shapes has its own function, with the measurement
-/// behind it.
+/// The expected speeds of most rows. A row that is fast only on some shapes has its own function, next to its measurement.
 pub(crate) mod speed {
     use super::Caps;
 
@@ -83,15 +82,15 @@ pub(crate) mod speed {
     }
 }
 
-/// Two rows of an elementwise operation: one for values in fours, one for any. `$width` must be a multiple of four for the first,
-/// and `$build` is called with the operation, its storage and the [`Elem`](super::parts::Elem).
+/// Two rows of an elementwise operation: one for a `$width` that is a multiple of 4, one for any. `$build` is called with the
+/// operation, its storage and the [`Elem`](super::parts::Elem).
 macro_rules! elementwise_rows {
     ($stores:ident, $width:expr, $build:expr) => {
         &[
             $crate::kernels::Row {
                 name: "vec4",
                 stores: $crate::kernels::Stores::$stores,
-                requires: &[$crate::kernels::needs("elements in fours", |op, _| {
+                requires: &[$crate::kernels::needs("last extent divisible by 4", |op, _| {
                     let width: fn(&Self) -> usize = $width;
                     width(op).is_multiple_of(4)
                 })],
@@ -110,8 +109,8 @@ macro_rules! elementwise_rows {
 }
 pub(crate) use elementwise_rows;
 
-/// The rows of a product next to the tiled ones: on matrix units, in the registers of a subgroup and in register blocks. For each,
-/// what it requires (of matrix units besides the device's) and how it is built.
+/// The rows of a product other than the tiled ones: on matrix units, in the registers of a subgroup and in register blocks. For
+/// each its requirements (the first already requires the matrix units) and its build function.
 macro_rules! product_rows {
     (
         [$($cooperative_needs:expr),* $(,)?], $cooperative:expr,
@@ -123,7 +122,7 @@ macro_rules! product_rows {
                 name: "cooperative",
                 stores: $crate::kernels::Stores::F16,
                 requires: &[
-                    $crate::kernels::needs("matrix units of f16", |_, caps| $crate::kernels::cooperative::fits(caps)),
+                    $crate::kernels::needs("f16 matrix units", |_, caps| $crate::kernels::cooperative::fits(caps)),
                     $($cooperative_needs),*
                 ],
                 speed: $crate::kernels::speed::on_matrix_units,
@@ -148,13 +147,12 @@ macro_rules! product_rows {
 }
 pub(crate) use product_rows;
 
-/// Four rows of a reduction down columns: in fours or not, and with the chunks merged in a tree or in order. `$columns` is what
-/// has to be a multiple of four, and `$build` is called with the operation, its storage, the elem and the
-/// [`Merge`](super::parts::Merge).
+/// Four rows of a reduction down columns: for `$columns` a multiple of 4 or any, with the chunks merged in a tree or in order.
+/// `$build` is called with the operation, its storage, the elem and the [`Merge`](super::parts::Merge).
 macro_rules! reduction_rows {
     ($op:ty, $columns:expr, $build:expr) => {{
         const FOURS: &[$crate::kernels::Requirement<$op>] =
-            &[$crate::kernels::needs("channels in fours", |op, _| {
+            &[$crate::kernels::needs("channels divisible by 4", |op, _| {
                 let columns: fn(&$op) -> usize = $columns;
                 columns(op).is_multiple_of(4)
             })];
@@ -216,7 +214,7 @@ macro_rules! table {
             pub fn supports(&self, op: &Op, caps: &Caps) -> bool {
                 self.stores().takes(op.storage(), caps)
                     && match (self.row, op.plain()) {
-                        $((AnyRow::$op(row), Op::$op(op)) => row.requires.iter().all(|r| (r.holds)(op, caps)),)*
+                        $((AnyRow::$op(row), Op::$op(op)) => row.requires.iter().all(|r| (r.met)(op, caps)),)*
                         (AnyRow::Custom { supports, .. }, _) => supports(op, caps),
                         _ => false,
                     }

@@ -41,7 +41,7 @@ impl From<&ConvGradInput> for Statistics {
 }
 
 impl Statistics {
-    /// The files for a kernel whose invocations work the rows of a chunk: they call `observe` and `report`.
+    /// The files for a kernel whose invocations process the rows of a chunk: they call `observe` and `report`.
     pub(crate) fn files(self) -> Vec<Fragment> {
         match self {
             Self::None => vec![NONE],
@@ -82,7 +82,7 @@ impl Statistics {
     }
 
     /// A kernel that writes only its result, followed by dispatches that reduce it.
-    pub(crate) fn behind(
+    pub(crate) fn after(
         self,
         kernel: Kernel,
         [rows, columns]: [usize; 2],
@@ -90,7 +90,7 @@ impl Statistics {
         storage: DType,
     ) -> Kernel {
         let elem = Elem::of(columns);
-        let (mut behind, rebind): (_, &[_]) = match self {
+        let (mut reduction, rebind): (_, &[_]) = match self {
             Self::None => return kernel,
             Self::Moments => {
                 let norm = BatchNormStatistics { rows, channels: columns, rows_before: 0 };
@@ -98,14 +98,14 @@ impl Statistics {
             }
             Self::Sums(sums) => {
                 let norm = sums.of_rows(rows, columns);
-                let behind = batch_norm::grad_statistics(&norm, storage, elem, how);
-                (behind, &[("grad_output", "grad_input")])
+                let reduction = batch_norm::grad_statistics(&norm, storage, elem, how);
+                (reduction, &[("grad_output", "grad_input")])
             }
         };
-        for (dispatch, label) in behind.dispatches.iter_mut().zip(["statistics", "statistics_merge"]) {
+        for (dispatch, label) in reduction.dispatches.iter_mut().zip(["statistics", "statistics_merge"]) {
             dispatch.label = label;
             dispatch.rebind = rebind;
         }
-        kernel.then(behind)
+        kernel.then(reduction)
     }
 }

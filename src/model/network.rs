@@ -286,7 +286,7 @@ impl<'a> Builder<'a> {
         self.push(name, LayerKind::Activation(self.config.activation()), self.shape.clone());
     }
 
-    /// Freezes all that there is so far.
+    /// Freezes all parameters added so far.
     fn freeze(&mut self) {
         for parameter in self.parameters.iter_mut().filter(|p| p.trained()) {
             parameter.training = Training::Frozen;

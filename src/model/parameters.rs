@@ -47,7 +47,7 @@ impl Layout {
         let (batch, rows, columns) = match (self, disk.dims()) {
             (Self::Conv, &[k, c, r, s]) => {
                 // [K, C, RS] -> [RS, C, K]: extents reversed, so K and RS are swapped around C.
-                // The values of one input channel lie in 9 rows at a time, which fit in a cache.
+                // On the device the values of one input channel are 9 rows of K, which fit in a cache.
                 for ci in 0..c {
                     for ki in 0..k {
                         for rs in 0..r * s {

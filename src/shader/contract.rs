@@ -11,7 +11,7 @@ use super::Fragment;
 pub enum ContractError {
     /// A fragment needs a name that neither the prelude nor another fragment defines.
     #[error(
-        "{fragment} needs `{name}`, which no part of this kernel gives: add it to the constants, or the fragment that gives it"
+        "{fragment} needs `{name}`, which no part of this kernel defines: add it to the constants, or the fragment that defines it"
     )]
     Missing {
         /// The fragment, as `shaders/activation/forward.wgsl`.
@@ -20,7 +20,7 @@ pub enum ContractError {
         name: String,
     },
     /// Two parts define the same name.
-    #[error("both {first} and {second} give `{name}`: leave one of them out, or rename it in one of them")]
+    #[error("both {first} and {second} define `{name}`: leave one of them out, or rename it in one of them")]
     Twice {
         /// The first part.
         first: String,
@@ -126,7 +126,7 @@ fn main() { output[0] = half(output[0]); }\n",
         assert!(
             error
                 .to_string()
-                .starts_with("shaders/half/forward.wgsl needs `half`, which no part of this kernel gives"),
+                .starts_with("shaders/half/forward.wgsl needs `half`, which no part of this kernel defines"),
             "{error}"
         );
         let error = Source::new([HALF, MAIN]).alias("elem", "f32").reflect().unwrap_err();
@@ -142,18 +142,18 @@ fn main() { output[0] = half(output[0]); }\n",
         assert!(
             error
                 .to_string()
-                .starts_with("both shaders/shared/half.wgsl and shaders/shared/other.wgsl give `half`"),
+                .starts_with("both shaders/shared/half.wgsl and shaders/shared/other.wgsl define `half`"),
             "{error}"
         );
         let error = whole(&[HALF, MAIN]).constant("half", 1).check().unwrap_err();
         assert!(
             error
                 .to_string()
-                .starts_with("both the generated constants and shaders/shared/half.wgsl give `half`"),
+                .starts_with("both the generated constants and shaders/shared/half.wgsl define `half`"),
             "{error}"
         );
         let error = whole(&[HALF, MAIN]).constant("DIVISOR", 1).check().unwrap_err();
-        assert!(error.to_string().contains("give `DIVISOR`"), "{error}");
+        assert!(error.to_string().contains("define `DIVISOR`"), "{error}");
     }
 
     #[test]

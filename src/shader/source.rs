@@ -14,7 +14,7 @@ pub struct Fragment {
     pub path: &'static str,
     /// The text of the file.
     pub text: &'static str,
-    /// The operand that it is made for, or empty: see [`Fragment::of`].
+    /// The operand that it is specialised for, or empty: see [`Fragment::of`].
     operand: &'static str,
 }
 
@@ -29,8 +29,8 @@ impl Fragment {
         Self { path, text, operand: "" }
     }
 
-    /// This file made for an operand: every name in its header gets the operand's name in front, `elem` to `grad_elem` and
-    /// `SLOPE` to `GRAD_SLOPE`, so that a kernel can have it once for each of several operands.
+    /// This file specialised for an operand: every name in its header is prefixed with the operand's name, so that `elem` becomes
+    /// `grad_elem` and `SLOPE` becomes `GRAD_SLOPE`, and a kernel can have it once for each of several operands.
     pub const fn of(self, operand: &'static str) -> Self {
         Self { operand, ..self }
     }
@@ -78,7 +78,7 @@ pub(crate) use fragment;
 /// A kernel's source: a generated `const` prelude, then files in order.
 ///
 /// A variant differs by constants, by an element alias, or by another file, in this order of preference. There is no
-/// preprocessor. The header of a file lists the names that it needs and gives; [`Source::check`] checks that they match.
+/// preprocessor. The header of a file lists the names that it needs and defines; [`Source::check`] checks that they match.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Source {
     prelude: String,

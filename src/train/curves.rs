@@ -91,8 +91,8 @@ fn draw<'a>(root: &DrawingArea<SVGBackend<'a>, Shift>, title: &str, curves: &[Cu
     let below = root.titled(title, (FONT, 20).into_font().color(&BLACK))?;
     // The legend is outside the panels, clear of the curves: next to the title, or on a separate line.
     let width = |curve: &Curve<'_>| 50 + 8 * curve.name.len() as i32;
-    let beside = curves.iter().map(width).sum::<i32>() + 5 * title.len() as i32 <= SIZE.0 as i32 / 2;
-    let (y, below) = if beside { (17, below) } else { (44, below.split_vertically(26).1) };
+    let fits = curves.iter().map(width).sum::<i32>() + 5 * title.len() as i32 <= SIZE.0 as i32 / 2;
+    let (y, below) = if fits { (17, below) } else { (44, below.split_vertically(26).1) };
     let mut x = SIZE.0 as i32;
     for curve in curves.iter().rev() {
         x -= width(curve);

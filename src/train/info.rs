@@ -1,4 +1,4 @@
-//! What a file of weights says of its network, or its shapes do.
+//! The description of a network in a file of weights, or inferred from the shapes of its tensors.
 
 use std::collections::BTreeSet;
 
@@ -13,10 +13,10 @@ use crate::{
 /// Height and width of MNIST's images.
 const MNIST_SIZE: [usize; 2] = [28, 28];
 
-/// All that a file says of its network: with it, weights are read without flags.
+/// The description of its network that a file of weights contains, so that reading the weights needs no flags.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelInfo {
-    /// Which network of the family.
+    /// The network of the family.
     #[serde(default)]
     pub model: Architecture,
     /// Height and width of the input.
@@ -39,11 +39,11 @@ pub struct ModelInfo {
     pub batch_norm_eps: f32,
     /// The weight of a new batch in the running statistics.
     pub batch_norm_momentum: f32,
-    /// Whose rule decides the details.
+    /// The framework whose conventions apply.
     pub semantics: Semantics,
     /// The stride of the pooling layers.
     pub pool_stride: PoolStride,
-    /// Side of the image that the classifier gets; 0 where there is no adaptive average pooling.
+    /// Side of the output of adaptive average pooling; 0 without that layer.
     #[serde(default)]
     pub avgpool: usize,
     /// Layers that are not trained.
@@ -55,17 +55,16 @@ pub struct ModelInfo {
     pub std: Vec<f32>,
     /// The name of each class.
     pub class_names: Vec<String>,
-    /// What the shorter side of a picture is resized to before the input is cut from its centre; without it, nothing
-    /// is cut off.
+    /// The length to which the shorter side of a picture is resized before the centre crop; without it, nothing is cropped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resize_size: Option<usize>,
-    /// Height and width of the data set's images, where [`ModelInfo::source_size`] would be another without it.
+    /// Height and width of the data set's images, if [`ModelInfo::source_size`] would differ without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<[usize; 2]>,
 }
 
 impl ModelInfo {
-    /// What to write beside the weights of a network that was trained on a data set.
+    /// The description to store with the weights of a network that was trained on a data set.
     pub fn new(network: &Network, dataset: &dyn Dataset) -> Self {
         let (c, normalization) = (&network.config, dataset.normalization());
         Self {
@@ -92,15 +91,15 @@ impl ModelInfo {
         }
     }
 
-    /// The height and width in which pictures go to the device, which resizes them to the network's input: for one
-    /// channel those of the data set's images, MNIST's where the file names none, so that they take the way that the training
-    /// images took; for colour the input's own.
+    /// The size in which pictures are uploaded to the device, which resizes them to the network's input. With one channel it is
+    /// that of the data set's images (MNIST's if the file has none), so that pictures are resized like the training images; with
+    /// colour it is the input's.
     pub fn source_size(&self) -> [usize; 2] {
         let usual = if self.channels == 1 { MNIST_SIZE } else { self.image_size };
         self.source.unwrap_or(usual)
     }
 
-    /// What the network is built from.
+    /// The configuration of the network.
     pub fn vgg(&self) -> VggConfig {
         VggConfig {
             model: self.model,
@@ -121,23 +120,23 @@ impl ModelInfo {
         }
     }
 
-    /// What brings pixels to the form that the network was trained on.
+    /// The normalisation of pixels that the network was trained with.
     pub fn normalization(&self) -> Normalization {
         Normalization { mean: self.mean.clone(), std: self.std.clone() }
     }
 
-    /// From the shapes of a file that PyTorch wrote.
+    /// Inferred from the shapes of a file that PyTorch wrote.
     ///
-    /// The depth and the batch norms follow from the names; channels, width, hidden features and classes from the
-    /// shapes. The image size follows from FC1's inputs only up to the pooling's rounding: 224 for 7x7 pixels, which
-    /// torchvision's adaptive average pooling makes of every other size, 28 for one pixel (where the paper's network for
-    /// MNIST ends), else 32 times their side. Normalisation is MNIST's for one channel and ImageNet's for three.
+    /// The names determine the depth and the batch norms; the shapes determine channels, width, hidden features and classes.
+    /// FC1's inputs determine the image size only up to the pooling's rounding: 224 for 7x7 pixels, the output of torchvision's
+    /// adaptive average pooling for every size; 28 for one pixel, as in the paper's network for MNIST; else 32 times the side.
+    /// Normalisation is MNIST's for one channel and ImageNet's for three.
     pub(super) fn inferred(file: &TensorFile, image_size: Option<[usize; 2]>) -> Result<Self, WeightsError> {
         let unknown = |message: String| WeightsError::Unknown { path: file.path().to_owned(), message };
         let shape = |name: &str, rank: usize| match file.shape(name) {
             Some(shape) if shape.len() == rank => Ok(shape),
             Some(shape) => Err(unknown(format!("{name} is {shape:?}, but should have {rank} extents"))),
-            None => Err(unknown(format!("there is no {name}, so it is none of torchvision's VGGs"))),
+            None => Err(unknown(format!("there is no {name}, so it is not one of torchvision's VGGs"))),
         };
         let channels = shape("features.0.weight", 4)?[1];
         let (model, last) = likeliest(file);
@@ -186,8 +185,8 @@ impl ModelInfo {
     }
 }
 
-/// The network of the family whose names in front of the classifier are the nearest to a file's, and the name of its
-/// last convolution's weight.
+/// The network of the family whose names before the classifier differ least from a file's, and the name of its last
+/// convolution's weight.
 fn likeliest(file: &TensorFile) -> (Architecture, String) {
     let features = |name: &&str| name.starts_with("features.") && !name.ends_with(".num_batches_tracked");
     let found: BTreeSet<&str> = file.names().filter(features).collect();

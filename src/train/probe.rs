@@ -11,7 +11,7 @@ use crate::{
     program::{Executor, ExecutorError, Pass, Program, TensorId},
 };
 
-/// How a convolution, its batch norm and its activation stood at the end of an epoch, measured in evaluation on the first
+/// Statistics of a convolution, its batch norm and its activation at the end of an epoch, measured in evaluation on the first
 /// batch of the test images.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LayerRow {

@@ -121,7 +121,8 @@ fn kernels_lists_the_rows_and_prints_what_runs() {
     let line = stdout.lines().find(|line| line.contains("vec4")).unwrap();
     // Two ReLUs of the classifier, in training and in evaluation.
     assert!(
-        line.split_whitespace().eq("activation.forward vec4 4 100 elements in fours".split_whitespace()),
+        line.split_whitespace()
+            .eq("activation.forward vec4 4 100 last extent divisible by 4".split_whitespace()),
         "{line}"
     );
 

@@ -12,7 +12,7 @@ pub(crate) const PAPER_RELU: Activation = Activation::Relu { at_zero: 0.5 };
 /// ReLU as PyTorch has it.
 pub(crate) const RELU: Activation = Activation::Relu { at_zero: 0.0 };
 
-/// Each kind, ReLU with both of its slopes at 0.
+/// Each kind; ReLU with both slopes at 0.
 pub(crate) fn activations() -> impl Iterator<Item = Activation> {
     [RELU].into_iter().chain(Activation::EACH)
 }
@@ -23,12 +23,12 @@ pub(crate) fn other_activations() -> impl Iterator<Item = Activation> + Clone {
 }
 
 impl Activation {
-    /// Whether it is made of straight lines, so that kernels find it exactly.
+    /// Whether it is piecewise linear, so that kernels compute it exactly.
     pub(crate) fn straight(self) -> bool {
         matches!(self, Self::Relu { .. } | Self::LeakyRelu { .. })
     }
 
-    /// Ties with the kinks, infinities and not-a-number, where they have one value; else normal values.
+    /// With values at the kinks, infinities and NaN if it is piecewise linear; else normal values.
     fn input(self, len: usize) -> Vec<f32> {
         if self.straight() { ties("input", len) } else { normal("input", len) }
     }
@@ -75,7 +75,7 @@ impl Check for ActivateGrad {
         results.grad_input = match self.activation.straight() {
             // One product with a power of two.
             true => roundings(1.0, 0.0),
-            // An outlier of 50 stands in the gradient.
+            // The gradient has an outlier of 50.
             false => roundings(8.0, 8.0),
         };
     }

@@ -1,4 +1,4 @@
-//! Activations, for the device.
+//! Activations for the CPU device.
 
 use rayon::prelude::*;
 
@@ -41,7 +41,7 @@ impl Twin for ActivateGrad {
     }
 }
 
-/// The activation of the values of `input`, or where there is a `grad_output` the gradient of `input`.
+/// The activation of `input`, or with a `grad_output` the gradient of `input`.
 struct Values<'a, S> {
     activation: Activation,
     input: &'a [S],

@@ -19,7 +19,7 @@ const LEAKY_RELU: Fragment = fragment!("activation/leaky_relu.wgsl");
 const GELU: Fragment = fragment!("activation/gelu.wgsl");
 const SILU: Fragment = fragment!("activation/silu.wgsl");
 
-/// The fragment that gives `activate` and `activate_grad`.
+/// The fragment that defines `activate` and `activate_grad`.
 pub(crate) fn file(activation: Option<Activation>) -> Fragment {
     match activation {
         None => NONE,
@@ -30,7 +30,7 @@ pub(crate) fn file(activation: Option<Activation>) -> Fragment {
     }
 }
 
-/// Defines `name` as the slope that the fragment needs, where it needs one.
+/// Defines `name` as the slope that the fragment needs, if it needs one.
 pub(crate) fn slope(activation: Option<Activation>, name: &str, source: Source) -> Source {
     match activation {
         Some(Activation::Relu { at_zero }) => source.float(name, at_zero),

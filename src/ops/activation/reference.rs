@@ -1,4 +1,4 @@
-//! Activations as they are defined: the reference that the device's and the GPU's are checked against.
+//! Activations by definition: the reference for the CPU device and the GPU.
 
 use std::f64::consts::{PI, SQRT_2};
 
@@ -17,7 +17,7 @@ impl Activation {
         }
     }
 
-    /// The derivative at `x`, and where there is none the value that stands for it.
+    /// The derivative at `x`, or at a kink the chosen subgradient.
     pub(crate) fn slope(self, x: f64) -> f64 {
         match self {
             Self::Relu { .. } | Self::LeakyRelu { .. } if x > 0.0 => 1.0,

@@ -1,4 +1,4 @@
-//! Batch normalisation over `[rows, channels]`, for the device.
+//! Batch normalisation over `[rows, channels]` for the CPU device.
 
 use rayon::prelude::*;
 

@@ -197,7 +197,7 @@ pub struct BatchNormGradStatistics {
     pub channels: usize,
     /// The activation after the normalisation, if there is one.
     pub activation: Option<Activation>,
-    /// Adds to what the results hold instead of replacing it.
+    /// Adds to the results instead of overwriting them.
     pub accumulate: bool,
 }
 
@@ -239,7 +239,7 @@ impl Operation for BatchNormGradStatistics {
 pub struct GradStatistics {
     /// The activation.
     pub activation: Activation,
-    /// Adds to what the results hold instead of replacing it.
+    /// Adds to the results instead of overwriting them.
     pub accumulate: bool,
 }
 

@@ -20,7 +20,7 @@ impl Rows for Cast {
         Row {
             name: "vec4",
             stores: Stores::F32,
-            requires: &[F16, needs("elements in fours", |cast, _| cast.len.is_multiple_of(4))],
+            requires: &[F16, needs("length divisible by 4", |cast, _| cast.len.is_multiple_of(4))],
             speed: speed::general,
             build: |cast, _, _| convert(cast, Elem::Vec4),
         },

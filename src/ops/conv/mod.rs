@@ -59,7 +59,7 @@ pub struct ConvForward {
     /// Reads `activation((input - mean) * scale + shift)` by the vectors of `affine` in place of `input`; the padding is 0
     /// after that.
     pub normalized: Option<Activation>,
-    /// Gives the mean and the biased variance of each channel of `output`, as [`super::BatchNormStatistics`].
+    /// Also computes the mean and the biased variance of each channel of `output`, as [`super::BatchNormStatistics`].
     pub statistics: bool,
 }
 
@@ -111,12 +111,11 @@ impl Operation for ConvForward {
 pub struct ConvGradInput {
     /// The convolution.
     pub conv: Conv,
-    /// `grad_output` is the gradient of this activation, which with a batch norm follows the convolution, and is read back
-    /// through both: in its place stands [`super::BatchNormGradInput`] of `output`, the result of the convolution, by the
-    /// vectors of `grad_affine`.
+    /// The activation after the convolution's batch norm. `grad_output` is then the gradient of the activation's result, and
+    /// [`super::BatchNormGradInput`] of `output`, the convolution's result, is applied to it by the vectors of `grad_affine`.
     pub through: Option<Activation>,
-    /// Also sums the gradients of gamma and beta of the batch norm that the convolution reads `input` through, as
-    /// [`ConvForward::normalized`] does.
+    /// Also computes the gradients of gamma and beta of the batch norm through which the convolution reads `input`
+    /// ([`ConvForward::normalized`]).
     pub statistics: Option<GradStatistics>,
 }
 
@@ -136,7 +135,7 @@ operands! {
 }
 
 impl ConvGradInput {
-    /// The gradient by itself.
+    /// Only the gradient.
     pub fn plain(conv: Conv) -> Self {
         Self { conv, through: None, statistics: None }
     }
@@ -178,7 +177,7 @@ pub struct ConvGradWeight {
     pub normalized: Option<Activation>,
     /// Reads `grad_output` as [`ConvGradInput::through`] does.
     pub through: Option<Activation>,
-    /// Adds to what `grad_weight` holds instead of replacing it (a batch that is worked in slices).
+    /// Adds to `grad_weight` instead of overwriting it (a batch in slices).
     pub accumulate: bool,
 }
 
@@ -195,7 +194,7 @@ operands! {
 }
 
 impl ConvGradWeight {
-    /// The gradient by itself.
+    /// Only the gradient.
     pub fn plain(conv: Conv) -> Self {
         Self { conv, normalized: None, through: None, accumulate: false }
     }

@@ -18,9 +18,7 @@ impl Rows for Dropout {
     const ROWS: &[&[Row<Self>]] = &[&[Row {
         name: "philox",
         stores: Stores::Both,
-        requires: &[needs("a slice that begins at a multiple of four", |dropout, _| {
-            dropout.offset.is_multiple_of(4)
-        })],
+        requires: &[needs("slice offset divisible by 4", |dropout, _| dropout.offset.is_multiple_of(4))],
         speed: speed::general,
         build: apply,
     }]];

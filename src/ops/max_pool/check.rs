@@ -65,7 +65,7 @@ impl Check for MaxPoolGrad {
         let (relu, grad) = (Some(RELU), |pool, normalized, statistics| Self { pool, normalized, statistics });
         let mut cases: Vec<_> =
             POOLS.into_iter().flat_map(|pool| [grad(pool, None, None), grad(pool, relu, None)]).collect();
-        // Those of more channels, and of more chunks than the sums of one workgroup.
+        // More channels, and more chunks than a workgroup adds at once.
         let more = [[3, 10, 14, 67], [2, 9, 4, 256], [5, 119, 121, 8]];
         let more = more.map(|[n, h, w, c]| MaxPool { n, h, w, c, kernel: 2, stride: [2, 2] });
         for (at, pool) in POOLS.into_iter().chain(more).filter(MaxPool::disjoint).enumerate() {
@@ -89,8 +89,8 @@ impl Check for MaxPoolGrad {
         data.affine = self.normalized.map(|_| affine("affine", [4, self.pool.c], LARGE_MEAN));
     }
 
-    /// The sum of at most four gradients. Terms of the sums are a gradient, a distance of some 3 from the mean and an inverse
-    /// deviation; the outliers are 50, 12 and 4. Slopes of GELU and SiLU are off by up to eight roundings more.
+    /// The sum of at most four gradients. Each term of the sums is the product of a gradient, a distance of about 3 from the mean
+    /// and an inverse deviation; the outliers are 50, 12 and 4. Slopes of GELU and SiLU are off by up to eight roundings more.
     fn tolerances(&self, results: &mut Tolerances<Self>) {
         let [p, q] = self.pool.output_size();
         let windows = self.pool.n * p * q;

@@ -43,7 +43,7 @@ type Affine<'a, S> = (&'a [S], Activation);
 
 /// `input[n, h, w, c]`, perhaps through batch norm and an activation, to `output[n, p, q, c]`.
 ///
-/// As PyTorch does: not-a-number beats everything.
+/// As in PyTorch, NaN is larger than everything.
 fn forward<S: Scalar>(op: &MaxPool, input: &[S], prologue: Option<Affine<'_, S>>, output: &mut [S]) {
     let [p, q] = op.output_size();
     let (image, row) = (op.h * op.w * op.c, q * op.c);
@@ -148,9 +148,9 @@ struct Image<'a, S> {
     prologue: Option<Affine<'a, S>>,
     grad_output: &'a [S],
     grad_input: &'a mut [S],
-    /// Where sums are taken: the activation that they go back through.
+    /// The activation before the pooling, if the sums are wanted.
     activation: Option<Activation>,
-    /// Those of `grad_gamma / inv_std` and `grad_beta`.
+    /// The sums for `grad_gamma / inv_std` and `grad_beta`.
     sums: &'a mut [S],
 }
 

@@ -59,11 +59,11 @@ impl Rows for MaxPoolGrad {
 }
 
 /// Any gradient, except one with sums over overlapping windows.
-const CAN: Requirement<MaxPoolGrad> = needs("sums over windows that do not overlap only", |op, _| {
+const CAN: Requirement<MaxPoolGrad> = needs("disjoint windows, if there are sums", |op, _| {
     op.statistics.is_none() || op.normalized.is_some() && op.pool.disjoint()
 });
 const SUMS: Requirement<MaxPoolGrad> = needs("sums for a batch norm", |op, _| op.statistics.is_some());
-const FOURS: Requirement<MaxPoolGrad> = needs("channels in fours", |op, _| op.pool.c.is_multiple_of(4));
+const FOURS: Requirement<MaxPoolGrad> = needs("channels divisible by 4", |op, _| op.pool.c.is_multiple_of(4));
 
 fn pooling(
     pool: &MaxPool,

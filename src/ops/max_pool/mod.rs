@@ -94,7 +94,7 @@ pub struct MaxPoolGrad {
     pub pool: MaxPool,
     /// Reads the input as [`super::ConvForward::normalized`] does.
     pub normalized: Option<Activation>,
-    /// Gives the gradients of the gamma and beta of the batch norm in front, too. Needs `normalized` and windows that are
+    /// Also computes the gradients of gamma and beta of the preceding batch norm. Needs `normalized` and windows that are
     /// [`MaxPool::disjoint`].
     pub statistics: Option<GradStatistics>,
 }

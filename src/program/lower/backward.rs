@@ -20,11 +20,11 @@ use crate::{
     },
 };
 
-/// A layer's gradient with respect to its input, possibly with a batch norm and ReLU still to go back through.
+/// The gradient with respect to a layer's input, possibly with the backward pass of a batch norm and activation pending.
 #[derive(Clone, Copy)]
 pub(super) struct Grad {
     pub tensor: TensorId,
-    /// A batch norm and an activation that the gradient is still to go back through.
+    /// The batch norm and the activation whose backward pass is pending.
     pub through: Option<Through>,
     /// Whether the preceding batch norm's gradients of gamma and beta are already computed.
     pub statistics: bool,
@@ -35,7 +35,7 @@ pub(super) struct Through {
     /// The input of the batch norm.
     pub output: TensorId,
     pub grad_affine: TensorId,
-    /// The activation after the batch norm, if it has taken one in.
+    /// The activation fused into the batch norm, if there is one.
     pub activation: Option<Activation>,
 }
 
@@ -73,7 +73,7 @@ impl<'a> Lowering<'a> {
             });
             let norm = norm.filter(|_| record.input.affine().is_some());
             grad = match (record.layer.kind, before) {
-                // A batch norm has taken it in.
+                // It is fused into the preceding batch norm.
                 (LayerKind::Activation(_), _) if record.input.pending.is_some() => continue,
                 (LayerKind::Conv(parameters), _) => {
                     self.conv_backward(record, parameters, grad, (index > first, norm))?
@@ -106,8 +106,8 @@ impl<'a> Lowering<'a> {
         self.batched(format!("{}.grad_input", layer.name), &layer.input, self.dtype(input))
     }
 
-    /// The gradients of gamma and beta, and what the gradient of the input is read through. `activation`: the one after
-    /// the batch norm, if it has taken it in. `bias`: that of the convolution before it, if its gradient is wanted.
+    /// Computes the gradients of gamma and beta; returns the pending backward pass to the input. `activation`: the one fused into
+    /// the batch norm, if there is one. `bias`: that of the preceding convolution, if its gradient is wanted.
     fn batch_norm_statistics(
         &mut self,
         record: &Record<'a>,
@@ -119,7 +119,7 @@ impl<'a> Lowering<'a> {
         let (name, n, phase) = (&record.layer.name, self.settings.batch, Phase::Backward);
         let (pixels, channels) = pixels_channels(record.layer);
         let input = record.input.tensor;
-        let (affine, _) = record.output.pending.expect("what a batch norm passes on");
+        let (affine, _) = record.output.pending.expect("a batch norm's output is pending");
         let ranges =
             if grad.statistics { Vec::new() } else { self.split_images(name, &[input, grad.tensor])? };
         for range in ranges {
@@ -243,7 +243,7 @@ impl<'a> Lowering<'a> {
         Ok(Grad { statistics: norm.is_some(), ..Grad::plain(grad_input) })
     }
 
-    /// The sums that a slice of the batch adds to the gradients of gamma and beta of the batch norm that `input` is read through.
+    /// The sums that a slice of the batch adds to the gradients of gamma and beta of the batch norm pending on `input`.
     fn grad_statistics(input: Value, range: &Range<usize>) -> Option<GradStatistics> {
         Some(GradStatistics { activation: input.normalized()?, accumulate: range.start > 0 })
     }

@@ -26,7 +26,7 @@ pub struct Explained {
 }
 
 impl<'a> Lowering<'a> {
-    /// Goes back along the tape to the layer of this index, with batch norm's running statistics as constants.
+    /// Lowers the backward pass to the layer of this index, with batch norm's running statistics as constants.
     pub(super) fn explain(&mut self, tape: &[Record<'a>], layer: usize) -> Result<Explained, LowerError> {
         let target = &self.network.layers[layer];
         let first =
@@ -53,11 +53,11 @@ impl<'a> Lowering<'a> {
     fn explain_layer(&mut self, record: &Record<'a>, grad: Grad) -> Result<Grad, LowerError> {
         let Record { layer, input, output } = *record;
         Ok(match layer.kind {
-            // The batch norm takes it in.
+            // It is fused into the preceding batch norm.
             LayerKind::Activation(_) if input.pending.is_some() => grad,
             LayerKind::BatchNorm(_) => {
                 let (_, channels) = pixels_channels(layer);
-                let (affine, _) = output.pending.expect("what a batch norm passes on");
+                let (affine, _) = output.pending.expect("a batch norm's output is pending");
                 // The gradients of gamma and beta, which are not needed with running statistics; never written.
                 let [grad_gamma, grad_beta] = ["gamma", "beta"].map(|field| {
                     let name = format!("{}.no_grad_{field}", layer.name);

@@ -61,8 +61,8 @@ impl<'a> Lowering<'a> {
         Ok(tape)
     }
 
-    /// A value as the layer takes it: convolutions and pooling read through batch norm and its activation, an activation
-    /// joins a batch norm, and everything else gets them applied.
+    /// A value as the layer reads it: convolutions and pooling apply a pending batch norm and activation in their prologue, an
+    /// activation is fused into a pending batch norm, and for all other layers both are applied first.
     fn readable(
         &mut self,
         phase: Phase,
@@ -82,7 +82,7 @@ impl<'a> Lowering<'a> {
         Ok(Value::plain(self.applied(phase, format!("{tag}{}.input", layer.name), &layer.input, value)?))
     }
 
-    /// A value `[N, shape]` through the batch norm and the activation that are still to be applied.
+    /// A value `[N, shape]` after its pending batch norm and activation.
     pub(super) fn applied(
         &mut self,
         phase: Phase,

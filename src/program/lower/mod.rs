@@ -86,7 +86,8 @@ pub enum Mode {
     Train(Training),
     /// Evaluation only: no gradients, no optimiser state.
     Evaluate,
-    /// Evaluation, and what each class asks of a layer: the index in [`Network::layers`] of an activation after a convolution.
+    /// Evaluation, and the gradient of class logits with respect to a layer: an activation after a convolution, by its index in
+    /// [`Network::layers`].
     Explain(usize),
 }
 
@@ -249,11 +250,11 @@ pub fn lower(network: &Network, settings: &Settings) -> Result<Lowered, LowerErr
     Ok(Lowered { program, inputs, parameters, loss_scale: scaling.map(|s| s.state), explained })
 }
 
-/// A layer's output: a tensor, possibly with a pending batch norm and ReLU.
+/// A layer's output: a tensor, possibly with a pending batch norm and activation.
 #[derive(Clone, Copy)]
 struct Value {
     tensor: TensorId,
-    /// The vectors of a batch norm that is still to be applied, and the activation after it.
+    /// The vectors of the pending batch norm, and the activation after it.
     pending: Option<(TensorId, Option<Activation>)>,
 }
 

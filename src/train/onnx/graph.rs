@@ -126,7 +126,7 @@ impl Graph {
         self.node("BatchNormalization", layer, &inputs, output, &[epsilon]);
     }
 
-    /// GELU and SiLU as what they are made of: ONNX has operators for them since opsets 20 and 24.
+    /// GELU and SiLU composed of basic operators: ONNX has them as operators only since opsets 20 and 24.
     fn activation(&mut self, activation: Activation, layer: &Layer, input: &str, output: &str) {
         let part = |name: &str| format!("{}.{name}", layer.name);
         match activation {

@@ -72,8 +72,8 @@ fn steepness(normalized: Option<Activation>) -> f64 {
     if normalized.is_some() { 4.0 } else { 1.0 }
 }
 
-/// How much larger than normal a gradient is after it went back through an activation and batch norm: a sum of three terms of up
-/// to 4 times the size. Slopes of GELU and SiLU are at most 1.13.
+/// How much larger than normal a gradient is after the backward pass of an activation and batch norm: a sum of three terms, each
+/// up to 4 times as large. Slopes of GELU and SiLU are at most 1.13.
 fn steepness_through(through: Option<Activation>) -> f64 {
     match through {
         Some(activation) if !activation.straight() => 13.5,
@@ -82,8 +82,8 @@ fn steepness_through(through: Option<Activation>) -> f64 {
     }
 }
 
-/// The activations other than ReLU, each with the shapes that the rows are tried on with it: one that only the tiled rows take
-/// one by one, and two that all rows take.
+/// The activations other than ReLU, each with the shapes of its cases: one that only the tiled rows support, value by value, and
+/// two that all rows support.
 fn others() -> impl Iterator<Item = (Activation, Conv)> {
     let shapes = [[2, 7, 4, 3, 5], [1, 28, 28, 16, 16], [3, 7, 7, 32, 64]];
     let shapes = shapes.map(|[n, h, w, c, k]| Conv { n, h, w, c, k });
@@ -163,9 +163,8 @@ impl Check for ConvForward {
 }
 
 impl ConvGradInput {
-    /// The size of a term of the sums for gamma and beta, the largest among them spread over all: results, distances of some
-    /// 1.5 from the mean and inverse deviations of up to 4; and the outliers, of which the results have one and the distances
-    /// another, of 50.
+    /// The size of a term of the sums for gamma and beta, with the outliers averaged over all terms: a result times a distance of
+    /// about 1.5 from the mean times an inverse deviation of up to 4. One result and one distance (50) are outliers.
     fn sum_term(&self) -> f64 {
         let steep = steepness_through(self.through);
         let typical = steep * (9.0 * self.conv.k as f64).sqrt();
@@ -181,7 +180,7 @@ impl Check for ConvGradInput {
             let (through, activation) = if even { (Some(RELU), PAPER_RELU) } else { (None, RELU) };
             Self { conv, through, statistics: Some(GradStatistics { activation, accumulate: even }) }
         });
-        // The activation that is read back through is another than that of the sums.
+        // The prologue's activation differs from that of the sums.
         let others = others().enumerate().map(|(at, (activation, conv))| {
             let through = Some(Activation::EACH[at % Activation::EACH.len()]);
             Self { conv, through, statistics: Some(GradStatistics { activation, accumulate: false }) }
@@ -290,7 +289,7 @@ impl Check for ConvGradWeight {
         data.grad_affine = self.through.map(|_| affine("grad_affine", [5, self.conv.k], 0.0));
     }
 
-    /// The outliers of a gradient that went back through batch norm are 200: its own and the output's.
+    /// After batch norm's backward pass, the outliers of a gradient are 200: its own and the output's.
     fn tolerances(&self, results: &mut Tolerances<Self>) {
         let pixels = self.conv.pixels();
         let magnitude = self.steepness() * (1.0 + OF_GRADIENTS / pixels as f64);

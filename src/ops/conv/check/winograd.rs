@@ -63,8 +63,8 @@ fn squares(row: &[f64]) -> f64 {
 const OUTLIERS: f64 = 50.0 * 50.0;
 
 impl Matrices {
-    /// The algorithm or its transpose as what goes back to the results, and what the other operand goes through; each
-    /// by rows, with columns by result and by the operand's value.
+    /// Two matrices of the algorithm or its transpose, by rows: from the products to the results, with a column per result, and
+    /// from the operand other than `d`, with a column per value.
     fn sides(&self, transposed: bool) -> [Vec<&[f64]>; 2] {
         let filter = self.g.iter().map(|row| &row[..]).collect();
         let outputs = self.a.to_vec();

@@ -179,7 +179,7 @@ pub(super) fn grad_weight_by_pixels<S: Scalar>(
             }
         }
     });
-    // [3, k, 3 c] to [3, 3 c, k], where it is turned.
+    // Transposes [3, k, 3 c] to [3, 3 c, k] if `turned`.
     let turned = by_strips && strips::turned(conv);
     let [row, column] = if turned { [1, 3 * conv.c] } else { [k, 1] };
     let rows = 3 * conv.c * k;

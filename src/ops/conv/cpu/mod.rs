@@ -86,7 +86,7 @@ fn statistics(conv: &Conv) -> BatchNormStatistics {
     BatchNormStatistics { rows: conv.pixels(), channels: conv.k, rows_before: 0 }
 }
 
-/// The input as the convolution sees it: through batch norm by the vectors of `affine` and the activation, where there are any.
+/// The input after its prologue: batch norm by the vectors of `affine` and the activation, if there are any.
 fn activated<'a, S: Scalar>(
     activation: Option<Activation>,
     conv: &Conv,
@@ -110,7 +110,7 @@ fn through_sizes(conv: &Conv, through: Option<Activation>) -> Sizes {
     }
 }
 
-/// The gradient of the output as the convolution sees it: back through the activation and batch norm, where there are any.
+/// The gradient of the output after its prologue: back through the activation and batch norm, if there are any.
 fn gradient<'a, S: Scalar>(
     conv: &Conv,
     grad_output: &'a [S],
@@ -164,7 +164,7 @@ fn forward<S: Scalar>(
     }
 }
 
-/// The convolution of the gradient with the weights turned by 180 degrees and their channels exchanged.
+/// The convolution of the gradient with the weights rotated by 180 degrees and their channels exchanged.
 fn grad_input<S: Scalar>(
     op: &ConvGradInput,
     plan: Option<Plan>,
@@ -263,7 +263,7 @@ mod tests {
             let (gi, gw) = (ConvGradInput::plain(conv), ConvGradWeight::plain(conv));
             let needs = sizes(&conv).max(grad_input_sizes(&gi, None)).max(grad_weight_sizes(&gw, None));
             let mut scratch = Scratch::new(needs, rayon::current_num_threads());
-            // Not a number wherever a result is missing, in scratch memory too.
+            // NaN in results and scratch memory shows any value that is never written.
             scratch.shared.fill(f64::NAN);
 
             let [mut actual, mut expected] = [0; 2].map(|_| vec![f64::NAN; dy.len()]);

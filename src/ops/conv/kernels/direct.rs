@@ -36,7 +36,7 @@ pub(super) const FORWARD: &[Row<ConvForward>] = &[Row {
     name: "direct",
     stores: Stores::Both,
     requires: &[needs(
-        "up to 4 input channels that are not normalised, output channels in fours",
+        "up to 4 input channels without batch norm, output channels divisible by 4",
         |op, _| fits(&op.conv) && op.normalized.is_none(),
     )],
     speed,
@@ -47,7 +47,7 @@ pub(super) const GRAD_WEIGHT: &[Row<ConvGradWeight>] = &[Row {
     name: "direct",
     stores: Stores::Both,
     requires: &[needs(
-        "up to 4 input channels that are not normalised, output channels in fours",
+        "up to 4 input channels without batch norm, output channels divisible by 4",
         |op, _| fits(&op.conv) && op.normalized.is_none(),
     )],
     speed,

@@ -41,11 +41,13 @@ impl Rows for ConvForward {
     const ROWS: &[&[Row<Self>]] = &[
         tiled::FORWARD,
         product_rows!(
-            [needs("channels in fours", |op, _| fours(&op.conv))],
+            [needs("channels divisible by 4", |op, _| fours(&op.conv))],
             |op, _, caps| forward_cooperative(op, caps),
-            [needs("subgroups of 8, output channels in sixteens", |op, caps| Lanes::fit(caps, op.conv.k))],
+            [needs("subgroups of 8, output channels divisible by 16", |op, caps| Lanes::fit(
+                caps, op.conv.k
+            ))],
             |op, storage, _| forward_lanes(op, storage),
-            [needs("input channels in fours, output channels in eights", |op, _| {
+            [needs("input channels divisible by 4, output channels divisible by 8", |op, _| {
                 op.conv.c.is_multiple_of(4) && op.conv.k.is_multiple_of(8)
             })],
             |op, _, _| forward_blocked(op),
@@ -59,11 +61,11 @@ impl Rows for ConvGradInput {
     const ROWS: &[&[Row<Self>]] = &[
         tiled::GRAD_INPUT,
         product_rows!(
-            [needs("channels in fours", |op, _| fours(&op.conv))],
+            [needs("channels divisible by 4", |op, _| fours(&op.conv))],
             |op, _, caps| grad_input_cooperative(op, caps),
-            [needs("subgroups of 8, input channels in sixteens", |op, caps| Lanes::fit(caps, op.conv.c))],
+            [needs("subgroups of 8, input channels divisible by 16", |op, caps| Lanes::fit(caps, op.conv.c))],
             |op, storage, _| grad_input_lanes(op, storage),
-            [needs("input channels in eights, output channels in fours", |op, _| {
+            [needs("input channels divisible by 8, output channels divisible by 4", |op, _| {
                 op.conv.k.is_multiple_of(4) && op.conv.c.is_multiple_of(8)
             })],
             |op, _, _| grad_input_blocked(op),
@@ -76,11 +78,13 @@ impl Rows for ConvGradWeight {
     const ROWS: &[&[Row<Self>]] = &[
         tiled::GRAD_WEIGHT,
         product_rows!(
-            [needs("channels in fours", |op, _| fours(&op.conv))],
+            [needs("channels divisible by 4", |op, _| fours(&op.conv))],
             |op, _, caps| grad_weight_cooperative(op, caps),
-            [needs("subgroups of 8, output channels in sixteens", |op, caps| Lanes::fit(caps, op.conv.k))],
+            [needs("subgroups of 8, output channels divisible by 16", |op, caps| Lanes::fit(
+                caps, op.conv.k
+            ))],
             grad_weight_lanes,
-            [needs("channels in eights", |op, _| {
+            [needs("channels divisible by 8", |op, _| {
                 op.conv.c.is_multiple_of(8) && op.conv.k.is_multiple_of(8)
             })],
             |op, _, caps| grad_weight_blocked(op, caps),
@@ -103,7 +107,7 @@ fn forward_blocked(op: &ConvForward) -> Kernel {
     let source = shape(conv, source(&[FORWARD_BLOCKED]));
     let kernel = single(source, conv.k / 8 * conv.pixels().div_ceil(4));
     let kernel = activated(op.normalized, conv, DType::F32, kernel);
-    Statistics::from(op).behind(kernel, [conv.pixels(), conv.k], Merge::Serial, DType::F32)
+    Statistics::from(op).after(kernel, [conv.pixels(), conv.k], Merge::Serial, DType::F32)
 }
 
 fn grad_input_lanes(op: &ConvGradInput, storage: DType) -> Kernel {
@@ -119,7 +123,7 @@ fn grad_input_blocked(op: &ConvGradInput) -> Kernel {
     let source = shape(conv, source(&[GRAD_INPUT_BLOCKED]));
     let kernel = single(source, conv.c / 8 * conv.pixels().div_ceil(4));
     let kernel = read_back((None, op.through), conv, DType::F32, kernel);
-    Statistics::from(op).behind(kernel, [conv.pixels(), conv.c], Merge::Serial, DType::F32)
+    Statistics::from(op).after(kernel, [conv.pixels(), conv.c], Merge::Serial, DType::F32)
 }
 
 fn grad_weight_blocked(op: &ConvGradWeight, caps: &Caps) -> Kernel {
@@ -219,8 +223,8 @@ fn grad_weight_lanes(op: &ConvGradWeight, storage: DType, caps: &Caps) -> Kernel
     let lanes = Lanes::of(1, conv.k, conv.c, &[]);
     let blocks = 9 * lanes.outer_blocks();
     let splits = lanes.splits(caps, blocks, 4 * 9 * conv.c * conv.k, conv.pixels());
-    let front = if splits > 1 { GRAD_WEIGHT_PARTIAL } else { GRAD_WEIGHT_KEEP };
-    let source = shape(conv, lanes.outer_source(storage, &[front, GRAD_WEIGHT_LANES]))
+    let keep = if splits > 1 { GRAD_WEIGHT_PARTIAL } else { GRAD_WEIGHT_KEEP };
+    let source = shape(conv, lanes.outer_source(storage, &[keep, GRAD_WEIGHT_LANES]))
         .constant("SPLITS", splits)
         .flag("ACCUMULATE", op.accumulate);
     let dispatch = Dispatch::new("partials", source, (blocks * splits) as u64);
@@ -232,7 +236,7 @@ fn grad_weight_lanes(op: &ConvGradWeight, storage: DType, caps: &Caps) -> Kernel
     read_back((op.normalized, op.through), conv, storage, kernel)
 }
 
-/// Whether channels can be moved in fours.
+/// Whether all channels are multiples of 4.
 fn fours(conv: &Conv) -> bool {
     conv.c.is_multiple_of(4) && conv.k.is_multiple_of(4)
 }

@@ -36,16 +36,19 @@ impl Rows for Linear {
     const ROWS: &[&[Row<Self>]] = &[
         tiled::FORWARD,
         product_rows!(
-            [needs("features in fours", |linear, _| fours(linear))],
+            [needs("features divisible by 4", |linear, _| fours(linear))],
             |linear, _, caps| forward_cooperative(linear, caps),
             [
-                needs("subgroups of 8, output features in sixteens", |linear, caps| {
+                needs("subgroups of 8, output features divisible by 16", |linear, caps| {
                     Lanes::fit(caps, linear.outputs)
                 }),
-                needs("a slice in fours", |linear, _| all_fours([linear.first, linear.total]))
+                needs("slice offset and total divisible by 4", |linear, _| all_fours([
+                    linear.first,
+                    linear.total
+                ]))
             ],
             |linear, storage, _| forward_lanes(linear, storage),
-            [needs("input features in fours", |linear, _| linear.inputs.is_multiple_of(4))],
+            [needs("input features divisible by 4", |linear, _| linear.inputs.is_multiple_of(4))],
             |linear, _, _| forward_blocked(linear),
         ),
     ];
@@ -55,11 +58,14 @@ impl Rows for LinearGradInput {
     const ROWS: &[&[Row<Self>]] = &[
         tiled::GRAD_INPUT,
         product_rows!(
-            [needs("features in fours", |op, _| fours(&op.0))],
+            [needs("features divisible by 4", |op, _| fours(&op.0))],
             |op, _, caps| grad_input_cooperative(op, caps),
-            [needs("subgroups of 8, input features in sixteens", |op, caps| Lanes::fit(caps, op.0.inputs))],
+            [needs("subgroups of 8, input features divisible by 16", |op, caps| Lanes::fit(
+                caps,
+                op.0.inputs
+            ))],
             |op, storage, _| grad_input_lanes(op, storage),
-            [needs("features in fours", |op, _| fours(&op.0))],
+            [needs("features divisible by 4", |op, _| fours(&op.0))],
             |op, _, _| grad_input_blocked(op),
         ),
     ];
@@ -69,11 +75,14 @@ impl Rows for LinearGradWeight {
     const ROWS: &[&[Row<Self>]] = &[
         tiled::GRAD_WEIGHT,
         product_rows!(
-            [needs("features in fours", |op, _| fours(&op.0))],
+            [needs("features divisible by 4", |op, _| fours(&op.0))],
             |op, _, caps| grad_weight_cooperative(op, caps),
-            [needs("subgroups of 8, input features in sixteens", |op, caps| Lanes::fit(caps, op.0.inputs))],
+            [needs("subgroups of 8, input features divisible by 16", |op, caps| Lanes::fit(
+                caps,
+                op.0.inputs
+            ))],
             |op, storage, _| grad_weight_lanes(op, storage),
-            [needs("output features in eights, others in fours", |op, _| {
+            [needs("output features divisible by 8, others by 4", |op, _| {
                 op.0.outputs.is_multiple_of(8) && all_fours([op.0.inputs, op.0.first, op.0.total])
             })],
             |op, _, _| grad_weight_blocked(op),
@@ -87,7 +96,7 @@ impl Rows for LinearUpdate {
         &[Row {
             name: "lanes",
             stores: Stores::Both,
-            requires: &[needs("subgroups of 8, input features in sixteens", |op, caps| {
+            requires: &[needs("subgroups of 8, input features divisible by 16", |op, caps| {
                 Lanes::fit(caps, op.linear.inputs)
             })],
             speed: speed::on_software,
@@ -168,7 +177,7 @@ fn all_fours<const N: usize>(extents: [usize; N]) -> bool {
     extents.iter().all(|extent| extent.is_multiple_of(4))
 }
 
-/// Whether features can be moved in fours.
+/// Whether all extents and the offset of features are multiples of 4.
 fn fours(linear: &Linear) -> bool {
     all_fours([linear.inputs, linear.outputs, linear.first, linear.total])
 }

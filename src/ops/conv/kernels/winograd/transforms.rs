@@ -324,7 +324,7 @@ impl Winograd {
             return Dispatch { rebind, ..dispatch };
         };
         let finish = [NO_BIAS, activation::file(Some(activation)), GRAD_STATISTICS];
-        // All of a chunk's segments, so that those which the last chunk lacks report that they saw nothing.
+        // All of a chunk's segments: those beyond the tiles of the last chunk report empty sums.
         let count = segments.count;
         let mut dispatch = self.of_points(conv, caps, images, (segments, count), to, &finish);
         let words = 2 * count * conv.c;
