@@ -4,7 +4,8 @@
 //! A model ([`model`]) lowers to a static [`program::Program`] of [`ops`]; an [`program::Executor`]
 //! runs it, either on a GPU ([`gpu`], through [`kernels`] and [`shader`]) or on the CPU ([`cpu`]).
 //! [`device`] finds a device and opens programs on it; [`data`] feeds it and [`train`] drives it; [`verify`] checks its
-//! kernels against the CPU, and [`tune`] finds the fastest. ARCHITECTURE.md describes how the parts depend on each other.
+//! kernels against the CPU, and [`tune`] finds the fastest. The commands of `vgg` and what they need are the cargo feature
+//! `cli`, which is on by default. ARCHITECTURE.md describes how the parts depend on each other.
 //!
 //! # Examples
 //!
@@ -66,6 +67,7 @@
 extern crate self as vgg_wgpu;
 
 pub mod cache;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod cpu;
 pub mod data;

@@ -32,6 +32,7 @@ mod weights;
 
 pub use checkpoint::{Checkpoint, Progress};
 pub use config::{ConfigError, Flags, LrScheduler, NormalizeBy, Optimizer, TrainConfig};
+#[cfg(feature = "cli")]
 pub(crate) use config::{SETTINGS, Setting};
 pub use curves::{comparison_svg, svg as curves_svg};
 pub use error::TrainError;

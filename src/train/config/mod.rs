@@ -1,6 +1,7 @@
 //! The configuration of a training run: recipes, files, flags.
 
 mod error;
+#[cfg_attr(not(feature = "cli"), allow(dead_code, reason = "flags, help and documents are made from it"))]
 mod setting;
 mod table;
 
