@@ -470,6 +470,22 @@ fn a_gpu_bench_keeps_to_its_time() {
     let facts = fs::read_to_string(fake.path("results/facts.txt")).unwrap();
     assert!(facts.contains("a first line of devices"), "{facts}");
 
+    // A signal ends the part that runs, and everything.
+    let arguments = ["--out", "results", "--parts", "verify,report"];
+    let mut child = fake.command(script("bench-gpu"), &arguments).env("FAKE_HANG", "verify").spawn().unwrap();
+    let begin = Instant::now();
+    let output = || fs::read_to_string(fake.path("results/verify.txt")).unwrap_or_default();
+    while output().matches("a first line of verify").count() < 3 {
+        assert!(begin.elapsed() < Duration::from_secs(100), "{}", output());
+        thread::sleep(Duration::from_millis(50));
+    }
+    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    let summary = fs::read_to_string(fake.path("results/summary.txt")).unwrap();
+    assert!(summary.contains("verify: stopped by a signal") && !summary.contains("report"), "{summary}");
+    assert!(begin.elapsed() < Duration::from_secs(60), "it did not wait for the part");
+    fs::remove_file(fake.path("results/summary.txt")).unwrap();
+
     // The recipe takes what is left, and its end by the clock is no failure.
     let (code, summary) = run("report,verify-full", "14", "train");
     assert_eq!(code, Some(0), "{summary}");
