@@ -94,6 +94,13 @@ impl Pretrained {
         let what = format!("the {} to be trained", network.config.model);
         file.check(&what, &expected, &weights::counters(network), ignored)?;
         let (channels, summed) = (network.config.channels, fits.contains(&Fit::Summed));
+        if let Some(description) = &description {
+            let (found, wanted) = (description.model.vgg().activation(), network.activation());
+            // By name: where ReLU's slope at 0 differs, the semantics do, which are the run's own.
+            if found.to_string() != wanted.to_string() {
+                return Err(WeightsError::OtherActivation { path: file.path().to_owned(), found, wanted });
+            }
+        }
         let described = description.map(|d| d.model.normalization());
         let normalization =
             described.unwrap_or_else(|| Normalization::usual(if summed { 3 } else { channels }));

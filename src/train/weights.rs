@@ -15,6 +15,7 @@ use super::{
 use crate::{
     dtype::DType,
     model::{Network, NetworkError},
+    ops::Activation,
 };
 
 /// The version of the metadata: the only one that this program reads.
@@ -22,6 +23,16 @@ pub const FORMAT_VERSION: u32 = 1;
 
 /// The largest side of a data set's images, which is IDX's.
 const MAX_SOURCE: usize = 4096;
+
+/// The value of `--activation`, with the other flag that it needs.
+fn flags(activation: Activation) -> String {
+    match activation {
+        Activation::LeakyRelu { negative_slope } => {
+            format!("{} --negative-slope {negative_slope}", activation.word())
+        }
+        _ => activation.word().to_owned(),
+    }
+}
 
 /// Weights that cannot be used.
 #[derive(Debug, Error)]
@@ -75,6 +86,16 @@ pub enum WeightsError {
         found: [usize; 2],
         /// The requested height and width.
         wanted: [usize; 2],
+    },
+    /// The network of the file has another activation.
+    #[error("{path} was trained with {found}, but this run has {wanted}; give --activation {}", flags(*.found))]
+    OtherActivation {
+        /// The file.
+        path: String,
+        /// The activation of its network.
+        found: Activation,
+        /// The activation of the run.
+        wanted: Activation,
     },
     /// Weights where a checkpoint is needed.
     #[error(

@@ -14,7 +14,7 @@ use vgg_wgpu::{
     data::Loader,
     model::{ActivationKind, PoolStride, Semantics, VggConfig},
     ops::Activation,
-    train::{Checkpoint, Event, RunDirectory, RunError, TrainConfig, TrainError, Weights},
+    train::{Checkpoint, Event, Pretrained, RunDirectory, RunError, TrainConfig, TrainError, Weights},
 };
 
 use crate::support::runs::{self, config, finish, names, resume, start, tensors};
@@ -353,6 +353,17 @@ fn files_tell_their_activation() {
     finish(&mut start(&TrainConfig { steps: Some(1), activation, negative_slope, ..config(folder.path()) }));
     let weights = Weights::read(&folder.path().join("best.safetensors"), None).unwrap();
     assert_eq!(weights.network.activation(), Activation::LeakyRelu { negative_slope: 0.25 });
+
+    // A run from these weights with another activation would not be a run from these weights.
+    let path = folder.path().join("best.safetensors");
+    assert!(Pretrained::read(&path, &weights.network).is_ok());
+    for (kind, slope) in [(ActivationKind::Relu, 0.25), (ActivationKind::LeakyRelu, 0.5)] {
+        let vgg = VggConfig { activation: kind, negative_slope: slope, ..weights.network.config.clone() };
+        let error = Pretrained::read(&path, &vgg.network().unwrap()).unwrap_err().to_string();
+        let says = "was trained with leaky ReLU, slope 0.25, but this run has";
+        let way = "give --activation leaky_relu --negative-slope 0.25";
+        assert!(error.contains(says) && error.ends_with(way), "{error}");
+    }
 
     let (folder, mut parts) = (tempdir().unwrap(), Parts::of("best.safetensors"));
     let metadata = parts.metadata();
