@@ -2,7 +2,7 @@
 
 use super::{
     Scalar,
-    simd::{Simd, Vector, WithSimd, wide},
+    simd::{Simd, Vector},
 };
 use crate::ops::Activation;
 
@@ -14,8 +14,8 @@ impl Activation {
         match self {
             Self::Relu { .. } => zero.above(x, [zero, x]),
             Self::LeakyRelu { negative_slope } => x.above(zero, [x, x.times(negative_slope.into())]),
-            Self::Gelu => x.map(simd, gelu),
-            Self::Silu => x.map(simd, silu),
+            Self::Gelu => x.map::<Gelu>(simd),
+            Self::Silu => x.map::<Silu>(simd),
         }
     }
 
@@ -36,8 +36,8 @@ impl Activation {
             Self::LeakyRelu { negative_slope } => {
                 x.above(zero, [grad_output, grad_output.times(negative_slope.into())])
             }
-            Self::Gelu => grad_output * x.map(simd, gelu_slope),
-            Self::Silu => grad_output * x.map(simd, silu_slope),
+            Self::Gelu => grad_output * x.map::<GeluSlope>(simd),
+            Self::Silu => grad_output * x.map::<SiluSlope>(simd),
         }
     }
 }
@@ -46,49 +46,46 @@ impl Activation {
 const MOST_LANES: usize = 16;
 
 impl<V: Simd, S: Scalar> Vector<V, S> {
-    /// Applies a function on slices.
+    /// Each value through a function. It is inlined, so that the compiler makes vector instructions of the loop.
     #[inline(always)]
-    fn map(self, simd: V, function: fn(&mut [S])) -> Self {
+    fn map<F: Pointwise>(self, simd: V) -> Self {
         let mut values = [S::ZERO; MOST_LANES];
         let values = &mut values[..S::lanes::<V>()];
         self.store(values);
-        function(values);
+        for value in values.iter_mut() {
+            *value = F::of(*value);
+        }
         Self::load(simd, values)
     }
 }
 
-/// Applies a function without branches to each value.
-struct Each<'a, S, F>(&'a mut [S], F);
-
-impl<S: Scalar, F: Fn(S) -> S> WithSimd for Each<'_, S, F> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<V: Simd>(self, _: V) {
-        let Self(values, function) = self;
-        for value in values {
-            *value = function(*value);
-        }
-    }
+/// A function without branches. A closure would be compiled for the oldest machine.
+trait Pointwise {
+    fn of<S: Scalar>(x: S) -> S;
 }
 
-macro_rules! each {
+macro_rules! pointwise {
     ($($name:ident |$x:ident| $value:expr;)*) => {$(
-        fn $name<S: Scalar>(values: &mut [S]) {
-            wide(Each(values, #[inline(always)] |$x: S| $value));
+        struct $name;
+
+        impl Pointwise for $name {
+            #[inline(always)]
+            fn of<S: Scalar>($x: S) -> S {
+                $value
+            }
         }
     )*};
 }
 
-each! {
-    gelu |x| x * distribution(x, exp_half_square(x));
-    gelu_slope |x| {
+pointwise! {
+    Gelu |x| x * distribution(x, exp_half_square(x));
+    GeluSlope |x| {
         let exponential = exp_half_square(x);
         // The density is the exponential over the root of 2 pi.
         distribution(x, exponential) + x * (S::of(0.398_942_280_401_432_7) * exponential)
     };
-    silu |x| x / (S::ONE + exp_minus(x));
-    silu_slope |x| {
+    Silu |x| x / (S::ONE + exp_minus(x));
+    SiluSlope |x| {
         let exponential = exp_minus(x);
         let s = S::ONE / (S::ONE + exponential);
         // 1 - s without cancellation.
@@ -126,8 +123,10 @@ fn magnitude<S: Scalar>(x: S) -> S {
 fn distribution<S: Scalar>(x: S, exponential: S) -> S {
     // 0.3275911 / sqrt(2).
     let t = S::ONE / (S::ONE + S::of(0.231_641_888_266_346_4) * magnitude(x));
-    let factors = [-1.453152027, 1.421413741, -0.284496736, 0.254829592];
-    let sum = factors.iter().fold(S::of(1.061405429), |sum, &factor| sum * t + S::of(factor));
+    let mut sum = S::of(1.061405429);
+    for factor in [-1.453152027, 1.421413741, -0.284496736, 0.254829592] {
+        sum = sum * t + S::of(factor);
+    }
     let tail = S::of(0.5) * exponential * t * sum;
     if x > S::ZERO { S::ONE - tail } else { tail }
 }
@@ -144,7 +143,10 @@ pub(super) fn exp(x: f32) -> f32 {
     let n = rounded - ROUND;
     let r = x - n * LN_2[0] - n * LN_2[1];
     let factors = [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_65, 0.5];
-    let sum = factors.iter().fold(1.987_569_1e-4, |sum, factor| sum * r + factor);
+    let mut sum = 1.987_569_1e-4;
+    for factor in factors {
+        sum = sum * r + factor;
+    }
     let power = f32::from_bits(rounded.to_bits().wrapping_add(127) << 23);
     (sum * r * r + r + 1.0) * power
 }
@@ -152,6 +154,7 @@ pub(super) fn exp(x: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cpu::simd::{WithSimd, wide};
 
     /// Relative, in units of f32's epsilon, over the range that is used.
     #[test]

@@ -15,7 +15,10 @@ pub(crate) fn input_through<V: Simd, S: Scalar>(
     [mean, scale, shift]: [Vector<V, S>; 3],
 ) -> Vector<V, S> {
     let y = (x - mean) * scale + shift;
-    activation.map_or(y, |activation| activation.activate(simd, y))
+    match activation {
+        Some(activation) => activation.activate(simd, y),
+        None => y,
+    }
 }
 
 /// The gradient of the activation's input `y`, for a register of values; without an activation the gradient itself.
@@ -26,7 +29,10 @@ pub(crate) fn activate_grad<V: Simd, S: Scalar>(
     y: Vector<V, S>,
     grad_output: Vector<V, S>,
 ) -> Vector<V, S> {
-    activation.map_or(grad_output, |activation| activation.activate_grad(simd, y, grad_output))
+    match activation {
+        Some(activation) => activation.activate_grad(simd, y, grad_output),
+        None => grad_output,
+    }
 }
 
 /// The gradient of batch norm's input `x`, back through the activation and batch norm, for a register of values.

@@ -4,54 +4,23 @@ use std::{
     fs,
     io::Read,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
-use assert_cmd::cargo::cargo_bin;
 use image::{GrayImage, RgbImage};
 use safetensors::SafeTensors;
 use tempfile::tempdir;
 use vgg_wgpu::data::mnist;
 
-use crate::support::synthetic::{DIGITS, digits};
+use crate::support::{
+    command::{fail, run, succeed, text, vgg},
+    synthetic::{DIGITS, digits},
+};
 
 /// A network so narrow that a few steps and an evaluation take seconds.
 const TINY: [&str; 10] =
     ["--device", "cpu", "--recipe", "quick", "--width", "0.0625", "--hidden", "16", "--lr", "0.002"];
-
-fn vgg(folder: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(cargo_bin("vgg"));
-    command.current_dir(folder).args(args).stdin(Stdio::null());
-    command
-}
-
-fn run(folder: &Path, args: &[&str]) -> Output {
-    vgg(folder, args).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-#[track_caller]
-fn succeed(folder: &Path, args: &[&str]) -> Output {
-    let output = run(folder, args);
-    assert!(output.status.success(), "{args:?}: {}", text(&output.stderr));
-    output
-}
-
-/// The command fails with this code, says all of `says`, and does not panic.
-#[track_caller]
-fn fail(folder: &Path, args: &[&str], code: i32, says: &[&str]) {
-    let output = run(folder, args);
-    let stderr = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{args:?}: {stderr}");
-    assert!(!stderr.contains("panicked"), "{args:?}: {stderr}");
-    for part in says {
-        assert!(stderr.contains(part), "{args:?}: no {part:?} in {stderr}");
-    }
-}
 
 fn tiny<'a>(more: &[&'a str]) -> Vec<&'a str> {
     ["train"].into_iter().chain(TINY).chain(more.iter().copied()).collect()

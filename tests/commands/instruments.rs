@@ -6,7 +6,7 @@
 use std::{
     fs,
     path::Path,
-    process::{Command, Output, Stdio},
+    process::{Command, Stdio},
 };
 
 use assert_cmd::cargo::cargo_bin;
@@ -15,41 +15,28 @@ use tempfile::tempdir;
 
 use crate::support::{
     adapter,
+    command::{self, run, text},
     synthetic::{DIGITS, digits},
 };
 
 /// A network so narrow that a few steps take a second.
 const TINY: [&str; 8] = ["--recipe", "quick", "--width", "0.0625", "--hidden", "16", "--batch-size", "8"];
 
-fn run(folder: &Path, args: &[&str]) -> Output {
-    Command::new(cargo_bin("vgg")).current_dir(folder).args(args).stdin(Stdio::null()).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
 /// The command on the CPU device with the tiny network.
 fn tiny<'a>(command: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     [command, "--device", "cpu"].into_iter().chain(TINY).chain(more.iter().copied()).collect()
 }
 
+/// What the command prints.
 #[track_caller]
 fn succeed(folder: &Path, args: &[&str]) -> String {
-    let output = run(folder, args);
-    assert!(output.status.success(), "{args:?}: {}", text(&output.stderr));
-    text(&output.stdout)
+    text(&command::succeed(folder, args).stdout)
 }
 
+/// The command fails and prints no result.
 #[track_caller]
 fn fail(folder: &Path, args: &[&str], code: i32, says: &[&str]) {
-    let output = run(folder, args);
-    let stderr = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{args:?}: {stderr}");
-    assert!(output.stdout.is_empty() && !stderr.contains("panicked"), "{args:?}: {stderr}");
-    for part in says {
-        assert!(stderr.contains(part), "{args:?}: no {part:?} in {stderr}");
-    }
+    assert!(command::fail(folder, args, code, says).stdout.is_empty(), "{args:?}");
 }
 
 #[track_caller]

@@ -2,13 +2,8 @@
 //!
 //! Needs an adapter; a software one will do (`scripts/test` installs one). `VGG_SKIP_GPU=1` skips, visibly.
 
-use std::{
-    fs,
-    path::Path,
-    process::{Command, Output, Stdio},
-};
+use std::{fs, path::Path, process::Output};
 
-use assert_cmd::cargo::cargo_bin;
 use tempfile::tempdir;
 use vgg_wgpu::{
     gpu::{Options, Requirements},
@@ -18,20 +13,14 @@ use vgg_wgpu::{
     tune::{self, Source},
 };
 
-use crate::support::adapter::adapter;
+use crate::support::{adapter::adapter, command};
 
 const TINY: [&str; 8] = ["--recipe", "quick", "--width", "0.0625", "--hidden", "16", "-b", "4"];
 
 /// Runs a command with the cache folder in `folder`; its exit code, standard output and standard error.
 fn vgg(folder: &Path, args: &[&str]) -> (Option<i32>, String, String) {
-    let Output { status, stdout, stderr } = Command::new(cargo_bin("vgg"))
-        .current_dir(folder)
-        .env("XDG_CACHE_HOME", folder.join("cache"))
-        .args(args)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let [stdout, stderr] = [stdout, stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let Output { status, stdout, stderr } = command::run(folder, args);
+    let [stdout, stderr] = [stdout, stderr].map(|bytes| command::text(&bytes));
     assert!(!stderr.contains("panicked"), "{args:?}: {stderr}");
     (status.code(), stdout, stderr)
 }

@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{BufRead, BufReader},
     path::Path,
-    process::{Command, Output, Stdio},
+    process::{Command, Stdio},
 };
 
 use assert_cmd::cargo::cargo_bin;
@@ -12,30 +12,24 @@ use image::GrayImage;
 use tempfile::tempdir;
 use vgg_wgpu::data::mnist;
 
-use crate::support::synthetic::{DIGITS, digits};
+use crate::support::{
+    command::{self, text},
+    synthetic::{DIGITS, digits},
+};
 
 /// Networks so narrow that a few steps and an evaluation take seconds.
 const TINY: &str =
     "--device cpu --recipe quick --width 0.0625 --hidden 16 --batch-size 16 --epochs 2 --steps 6 --seed 3";
 
-fn vgg(folder: &Path, line: &str) -> Output {
-    Command::new(cargo_bin("vgg")).current_dir(folder).args(line.split(' ')).output().unwrap()
-}
-
 #[track_caller]
 fn succeed(folder: &Path, line: &str) -> [String; 2] {
-    let output = vgg(folder, line);
-    let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
-    assert!(output.status.success(), "{line}: {stderr}");
-    [stdout, stderr]
+    let output = command::succeed(folder, &line.split(' ').collect::<Vec<_>>());
+    [text(&output.stdout), text(&output.stderr)]
 }
 
 #[track_caller]
 fn fail(folder: &Path, line: &str, code: i32, says: &str) {
-    let output = vgg(folder, line);
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(code), "{line}: {stderr}");
-    assert!(stderr.contains(says) && !stderr.contains("panicked"), "{line}: {stderr}");
+    command::fail(folder, &line.split(' ').collect::<Vec<_>>(), code, &[says]);
 }
 
 /// The two cells of a line of the table.

@@ -1,15 +1,13 @@
 //! `vgg train`, `eval` and `predict` on pictures in colour, from CIFAR's files and from folders; a resumed run bit for bit.
 
-use std::{
-    fs,
-    path::Path,
-    process::{Command, Output, Stdio},
-};
+use std::{fs, path::Path};
 
-use assert_cmd::cargo::cargo_bin;
 use tempfile::{TempDir, tempdir};
 
-use crate::support::synthetic;
+use crate::support::{
+    command::{self, fail, run, text, vgg},
+    synthetic,
+};
 
 const TINY: [&str; 14] = [
     "train",
@@ -28,35 +26,11 @@ const TINY: [&str; 14] = [
     "--lr=0.002",
 ];
 
-fn vgg(folder: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(cargo_bin("vgg"));
-    command.current_dir(folder).args(args).stdin(Stdio::null()).env("XDG_CACHE_HOME", folder.join("cache"));
-    command
-}
-
-fn run(folder: &Path, args: &[&str]) -> Output {
-    vgg(folder, args).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
 /// What it prints, and what it says on the way.
 #[track_caller]
 fn succeed(folder: &Path, args: &[&str]) -> [String; 2] {
-    let output = run(folder, args);
-    assert!(output.status.success(), "{args:?}: {}", text(&output.stderr));
+    let output = command::succeed(folder, args);
     [text(&output.stdout), text(&output.stderr)]
-}
-
-#[track_caller]
-fn fail(folder: &Path, args: &[&str], code: i32, says: &[&str]) {
-    let output = run(folder, args);
-    let stderr = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{args:?}: {stderr}");
-    assert!(!stderr.contains("panicked"), "{args:?}: {stderr}");
-    says.iter().for_each(|part| assert!(stderr.contains(part), "{args:?}: no {part:?} in {stderr}"));
 }
 
 fn with<'a>(base: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {

@@ -1,31 +1,27 @@
 //! What a person looks at: `report.html`, TensorBoard's files, `vgg explain`.
 
-use std::{
-    fs,
-    path::Path,
-    process::{Command, Output},
-};
+use std::{fs, path::Path, process::Output};
 
-use assert_cmd::cargo::cargo_bin;
 use image::GrayImage;
 use tempfile::tempdir;
 use vgg_wgpu::{data::mnist, train::Weights};
 
-use crate::support::synthetic::{self, DIGITS, digits};
+use crate::support::{
+    command::{self, text},
+    synthetic::{self, DIGITS, digits},
+};
 
 fn run(folder: &Path, line: &str) -> Output {
-    Command::new(cargo_bin("vgg")).current_dir(folder).args(line.split(' ')).output().unwrap()
+    command::run(folder, &line.split(' ').collect::<Vec<_>>())
 }
 
 fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
+    text(&output.stderr)
 }
 
 #[track_caller]
 fn succeed(folder: &Path, line: &str) -> String {
-    let output = run(folder, line);
-    assert!(output.status.success(), "{line}: {}", stderr(&output));
-    String::from_utf8(output.stdout).unwrap()
+    text(&command::succeed(folder, &line.split(' ').collect::<Vec<_>>()).stdout)
 }
 
 #[test]

@@ -4,6 +4,7 @@
 #![allow(dead_code, unused_macros, unused_imports, reason = "each test binary uses its own part")]
 
 pub mod adapter;
+pub mod command;
 mod golden;
 pub mod runs;
 pub mod synthetic;

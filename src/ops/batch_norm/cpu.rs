@@ -215,8 +215,7 @@ impl<S: Scalar> WithSimd for Normalized<'_, S> {
         for (output, input) in output.chunks_mut(width).zip(input.chunks(width)) {
             for c in (0..input.len()).step_by(S::lanes::<V>()) {
                 let x = Vector::load(simd, &input[c..]);
-                let vectors = vectors.map(|vector| Vector::load(simd, &vector[c..]));
-                input_through(simd, activation, x, vectors).store(&mut output[c..]);
+                input_through(simd, activation, x, loaded(simd, vectors, c)).store(&mut output[c..]);
             }
         }
     }
@@ -334,12 +333,22 @@ impl<S: Scalar> WithSimd for Gradients<'_, S> {
         let inputs = input.chunks(width).zip(grad_output.chunks(width));
         for (grad_input, (input, grad_output)) in grad_input.chunks_mut(width).zip(inputs) {
             for c in (0..input.len()).step_by(S::lanes::<V>()) {
-                let [x, dy] = [input, grad_output].map(|values| Vector::load(simd, &values[c..]));
-                let vectors = vectors.map(|vector| Vector::load(simd, &vector[c..]));
+                let [x, dy] = loaded(simd, [input, grad_output], c);
+                let vectors = loaded(simd, vectors, c);
                 grad_through(simd, activation, x, dy, vectors).store(&mut grad_input[c..]);
             }
         }
     }
+}
+
+/// A register of each slice, from `c` on. A closure would be compiled for the oldest machine.
+#[inline(always)]
+fn loaded<V: Simd, S: Scalar, const N: usize>(simd: V, slices: [&[S]; N], c: usize) -> [Vector<V, S>; N] {
+    let mut vectors = [Vector::splat(simd, S::ZERO); N];
+    for (vector, slice) in vectors.iter_mut().zip(slices) {
+        *vector = Vector::load(simd, &slice[c..]);
+    }
+    vectors
 }
 
 /// Vectors of `affine`, repeated along a long row each.

@@ -2,14 +2,8 @@
 
 mod interpreter;
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::Path,
-    process::{Command, Output},
-};
+use std::{collections::BTreeMap, fs, path::Path, process::Command};
 
-use assert_cmd::cargo::cargo_bin;
 use interpreter::{Model, Tensor};
 use safetensors::{Dtype, tensor::TensorView};
 use tempfile::tempdir;
@@ -21,6 +15,8 @@ use vgg_wgpu::{
     rng,
     train::{Session, Weights, write_onnx},
 };
+
+use crate::support::command::{run, succeed};
 
 /// Weights that let a signal through and batch norms that are no identity, as a file of a network.
 fn lively(config: &VggConfig, folder: &Path) -> Weights {
@@ -157,17 +153,6 @@ fn files_answer_as_the_program_does() {
     }
 }
 
-fn vgg(folder: &Path, args: &[&str]) -> Output {
-    Command::new(cargo_bin("vgg")).current_dir(folder).args(args).output().unwrap()
-}
-
-#[track_caller]
-fn succeed(folder: &Path, args: &[&str]) -> Output {
-    let output = vgg(folder, args);
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    output
-}
-
 #[test]
 fn the_shipped_weights_are_exported() {
     let folder = tempdir().unwrap();
@@ -221,7 +206,7 @@ fn what_cannot_be_exported_is_refused() {
         (vec!["--format", "onnx", "--output", "none/a.onnx"], 1, "none"),
         (vec!["--format", "onnx", "--weights", "absent", "--output", "a"], 1, "cannot read absent"),
     ] {
-        let output = vgg(folder.path(), &[&["export"], args.as_slice()].concat());
+        let output = run(folder.path(), &[&["export"], args.as_slice()].concat());
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(code), "{args:?}: {stderr}");
         assert!(stderr.contains(says) && !stderr.contains("panicked"), "{args:?}: {stderr}");
