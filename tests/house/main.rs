@@ -91,7 +91,7 @@ fn code(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n").split('"').step_by(2).collect::<Vec<_>>().join("\"\"")
 }
 
-/// `src/ops/conv/kernels/tiled.rs` has the role `kernels`, `src/ops/activation/cpu.rs` the role `cpu`; files beside the folders of
+/// `src/ops/conv/kernels/tiled.rs` has the role `kernels`, `src/ops/activation/cpu.rs` the role `cpu`; files next to the folders of
 /// operations have none.
 fn role(file: &Path) -> Option<String> {
     let inside = file.strip_prefix(root().join("src/ops")).ok()?;

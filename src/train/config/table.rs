@@ -16,7 +16,7 @@
 //! - `falls |c| ...`: the epochs after which the learning rate first falls by it; a flag is refused if the run is over then.
 //!
 //! In the documentation a key in backticks becomes a flag in help. After a change, `VGG_WRITE_SETTINGS=1 cargo test --release --lib
-//! train::config` writes docs/settings.md and assets/recipes/report.toml anew.
+//! train::config` rewrites docs/settings.md and assets/recipes/report.toml.
 
 use serde::{Deserialize, Serialize};
 use toml::Value;
