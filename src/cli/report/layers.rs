@@ -17,7 +17,7 @@ type Value = fn(&LayerRow) -> Option<f64>;
 /// The panels: caption and value.
 const PANELS: [(&str, Value); 4] = [
     ("dead channels, %", |row| Some(100.0 * row.dead)),
-    ("values that ReLU sets to 0, %", |row| Some(100.0 * row.zero)),
+    ("values that the activation sets to 0, %", |row| Some(100.0 * row.zero)),
     ("running mean, root mean square", |row| row.running_mean),
     ("running variance, mean", |row| row.running_var),
 ];

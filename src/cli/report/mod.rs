@@ -152,7 +152,7 @@ impl Report<'_> {
     }
 
     fn over_time(&self, page: &mut String) -> Result<()> {
-        *page += "<h2>Layers over time</h2>\n<p class=\"note\">After each epoch, in evaluation, on the first batch of test images. A channel is dead if its ReLU outputs 0 at every pixel of every image. Lines run from the first layer in blue to the last in red.</p>\n";
+        *page += "<h2>Layers over time</h2>\n<p class=\"note\">After each epoch, in evaluation, on the first batch of test images. A channel is dead if its activation is 0 at every pixel of every image. Lines run from the first layer in blue to the last in red.</p>\n";
         for picture in layers::svgs(self.layers)? {
             *page += &picture;
         }
