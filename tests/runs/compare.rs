@@ -7,13 +7,12 @@ use std::{
     process::{Command, Stdio},
 };
 
-use assert_cmd::cargo::cargo_bin;
 use image::GrayImage;
 use tempfile::tempdir;
 use vgg_wgpu::data::mnist;
 
 use crate::support::{
-    command::{self, text},
+    command::{self, text, vgg, words},
     synthetic::{DIGITS, digits},
 };
 
@@ -23,13 +22,13 @@ const TINY: &str =
 
 #[track_caller]
 fn succeed(folder: &Path, line: &str) -> [String; 2] {
-    let output = command::succeed(folder, &line.split(' ').collect::<Vec<_>>());
+    let output = command::succeed(folder, &words(line));
     [text(&output.stdout), text(&output.stderr)]
 }
 
 #[track_caller]
 fn fail(folder: &Path, line: &str, code: i32, says: &str) {
-    command::fail(folder, &line.split(' ').collect::<Vec<_>>(), code, &[says]);
+    command::fail(folder, &words(line), code, &[says]);
 }
 
 /// The two cells of a line of the table.
@@ -145,9 +144,7 @@ fn another_run_in_a_sides_place_is_found_before_anything_is_trained() {
 fn an_interrupted_comparison_keeps_the_network_that_is_finished() {
     let folder = tempdir().unwrap();
     let here = folder.path();
-    let mut child = Command::new(cargo_bin("vgg"))
-        .current_dir(here)
-        .args(format!("compare {TINY} --output-dir out").split(' '))
+    let mut child = vgg(here, &words(&format!("compare {TINY} --output-dir out")))
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()

@@ -4,10 +4,8 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
-use assert_cmd::cargo::cargo_bin;
 use half::{bf16, f16};
 use safetensors::{Dtype, tensor::TensorView};
 use tempfile::tempdir;
@@ -17,7 +15,10 @@ use vgg_wgpu::{
     train::{NormalizeBy, Pretrained, RunDirectory, TrainConfig, Trainer, Weights},
 };
 
-use crate::support::{runs, synthetic};
+use crate::support::{
+    command::{run, succeed, text, words},
+    runs, synthetic,
+};
 
 /// A file's tensors.
 #[derive(Clone)]
@@ -221,12 +222,8 @@ fn weights_bring_their_normalisation() {
 fn fine_tuning_and_evaluation_normalise_alike() {
     let dir = tempdir().unwrap();
     let vgg = |arguments: &str| {
-        let mut command = Command::new(cargo_bin("vgg"));
-        command.current_dir(dir.path()).args(arguments.split(' ')).args(["--device", "cpu"]);
-        let output = command.env("XDG_CACHE_HOME", dir.path().join("cache")).output().unwrap();
-        let [out, said] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
-        assert!(output.status.success(), "{arguments}: {said}");
-        (out, said)
+        let output = succeed(dir.path(), &[&words(arguments)[..], &["--device", "cpu"]].concat());
+        (text(&output.stdout), text(&output.stderr))
     };
     let classes = ["a", "b", "c", "d", "e", "f", "g"];
     synthetic::folder(&dir.path().join("pets"), &classes, [4, 2], [40, 40], "png");
@@ -344,10 +341,9 @@ fn the_command_line_refuses_before_it_writes() {
     tensors.0.remove("features.0.bias").unwrap();
     tensors.write(folder.path());
     let train = |flags: &str| {
-        let mut command = Command::new(cargo_bin("vgg"));
-        command.current_dir(folder.path()).args(["train", "--recipe", "quick", "--device", "cpu"]);
-        let output = command.args(["--output-dir", "run"]).args(flags.split(' ')).output().unwrap();
-        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+        let always = words("train --recipe quick --device cpu --output-dir run");
+        let output = run(folder.path(), &[always, words(flags)].concat());
+        (output.status.code(), text(&output.stderr))
     };
     let network = "--model vgg11 --width 0.0625 --hidden 16 --avgpool 7";
     for (flags, code, says) in [

@@ -7,12 +7,12 @@ use tempfile::tempdir;
 use vgg_wgpu::{data::mnist, train::Weights};
 
 use crate::support::{
-    command::{self, text},
+    command::{self, text, words},
     synthetic::{self, DIGITS, digits},
 };
 
 fn run(folder: &Path, line: &str) -> Output {
-    command::run(folder, &line.split(' ').collect::<Vec<_>>())
+    command::run(folder, &words(line))
 }
 
 fn stderr(output: &Output) -> String {
@@ -21,7 +21,7 @@ fn stderr(output: &Output) -> String {
 
 #[track_caller]
 fn succeed(folder: &Path, line: &str) -> String {
-    text(&command::succeed(folder, &line.split(' ').collect::<Vec<_>>()).stdout)
+    text(&command::succeed(folder, &words(line)).stdout)
 }
 
 #[test]

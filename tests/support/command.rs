@@ -18,6 +18,11 @@ pub fn run(folder: &Path, args: &[&str]) -> Output {
     vgg(folder, args).output().unwrap()
 }
 
+/// The arguments of a line without quotes.
+pub fn words(line: &str) -> Vec<&str> {
+    line.split(' ').collect()
+}
+
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
