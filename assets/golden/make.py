@@ -503,6 +503,31 @@ def activations():
     save("activations", out)
 
 
+def group_norm():
+    """Groups of channels, one group, and the channels of each pixel (groups 0)."""
+    torch.manual_seed(20261130)
+    out = {}
+    for n, h, w, c, groups in [(2, 3, 4, 6, 3), (3, 5, 5, 8, 1), (2, 4, 3, 5, 5), (2, 3, 3, 20, 0), (1, 1, 1, 4, 2)]:
+        x = (randn(n, c, h, w) * 2 + randn(n, c, 1, 1)).float().double().requires_grad_()
+        gamma, beta = leaf(c), leaf(c)
+        if groups:
+            eps = f32(1e-5)
+            y = F.group_norm(x, groups, gamma, beta, eps)
+            sets = x.detach().reshape(n, groups, -1)
+        else:
+            eps = f32(1e-6)
+            y = F.layer_norm(x.permute(0, 2, 3, 1), (c,), gamma, beta, eps).permute(0, 3, 1, 2)
+            sets = x.detach().permute(0, 2, 3, 1)
+        dy = randn(*y.shape)
+        y.backward(dy)
+        moments = torch.stack([sets.mean(-1), (sets.var(-1, unbiased=False) + eps).rsqrt()], -1)
+        out |= {f"g{groups}c{c}.{name}": value for name, value in {
+            "input": nhwc(x), "gamma": gamma, "beta": beta, "output": nhwc(y), "moments": moments, "grad_output": nhwc(dy),
+            "grad_input": nhwc(x.grad), "grad_gamma": gamma.grad, "grad_beta": beta.grad,
+            "groups": torch.tensor([float(groups)])}.items()}
+    save("group_norm", out)
+
+
 for make in [conv, batch_norm, relu, max_pool, linear, cross_entropy, adam, prepare, dropout, network, avg_pool, standard,
-             optimizers, training, schedules, activations]:
+             optimizers, training, schedules, activations, group_norm]:
     make()

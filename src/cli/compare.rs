@@ -182,9 +182,13 @@ fn sides<'a>(mut config: TrainConfig, flags: &'a Flags, quiet: bool) -> Result<[
         );
         config.image_size = SMALLEST;
     }
-    config.model = config.model.with_batch_norm(true);
+    // The paper's network has batch norm unless another normalisation is asked for.
+    if config.norm.is_none() {
+        config.model = config.model.with_batch_norm(true);
+    }
     let standard = TrainConfig {
         model: config.model.with_batch_norm(false),
+        norm: None,
         activation: ActivationKind::Relu,
         semantics: Semantics::Pytorch,
         pool_stride: PoolStride::Fixed,
@@ -337,7 +341,7 @@ fn rows(results: &[(Side<'_>, Cost, Quality)]) -> Vec<Vec<String>> {
         quality.best.as_ref().map_or_else(|| "unknown".to_owned(), cell)
     }
     let lines: [(&str, Cell); 14] = [
-        ("batch norm", |(side, ..)| if side.config.model.batch_norm() { "yes" } else { "no" }.to_owned()),
+        ("normalisation", |(side, ..)| side.config.vgg(1, 10).norm().title()),
         ("activation", |(side, ..)| side.config.activation.word().to_owned()),
         ("pooling stride", |(side, ..)| pool_stride(side.config.pool_stride).to_owned()),
         ("adaptive average pooling", |(side, ..)| match side.config.avgpool {

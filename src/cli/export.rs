@@ -75,7 +75,7 @@ pub(super) fn run(flags: &Flags, quiet: bool) -> Result<()> {
         &format!(
             "wrote     {}: {}, input [N, {}, {h}, {w}], {} classes",
             output.display(),
-            weights.info.model,
+            weights.network.config,
             weights.info.channels,
             weights.info.class_names.len()
         ),

@@ -9,7 +9,7 @@ use super::{
     table::{Align, flops, table, thousands},
 };
 use crate::{
-    model::{Architecture, Layer, LayerKind, Network, Training},
+    model::{Architecture, Layer, LayerKind, Network, Norm, Training},
     program::{DeviceLimits, Mode, Precision, Settings, lower},
 };
 
@@ -74,8 +74,7 @@ fn render(network: &Network) -> Result<String> {
         ("parameters", Align::Right),
         ("FLOP/image", Align::Right),
     ];
-    let mut text =
-        format!("{}, input [{}, {height}, {width}]\n\n", network.config.model, network.config.channels);
+    let mut text = format!("{}, input [{}, {height}, {width}]\n\n", network.config, network.config.channels);
     text += &table(&columns, &rows);
     let forward: u64 = costs.iter().sum();
     let statistics: usize = network
@@ -98,6 +97,9 @@ fn kind(layer: &Layer) -> String {
     match layer.kind {
         LayerKind::Conv(_) => "conv 3x3".into(),
         LayerKind::BatchNorm(_) => "batch norm".into(),
+        LayerKind::GroupNorm(norm) if norm.by_pixel => Norm::Layer2d.title(),
+        LayerKind::GroupNorm(norm) if norm.groups == 1 => Norm::Layer.title(),
+        LayerKind::GroupNorm(norm) => Norm::Group(norm.groups).title(),
         LayerKind::Activation(activation) => activation.to_string(),
         LayerKind::MaxPool { stride: [h, w] } if h == w => format!("max-pool 2x2, stride {h}"),
         LayerKind::MaxPool { stride: [h, w] } => format!("max-pool 2x2, stride {h}x{w}"),

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     data::{DataSets, Normalization},
     device::Planned,
-    model::{ActivationKind, Architecture, Network, PoolStride},
+    model::{ActivationKind, Architecture, Network, Norm, PoolStride},
     train::{
         Checkpoint, Event, Observer, Outcome, Pretrained, RunDirectory, Summary, TensorBoard, TrainConfig,
         Trainer, loaders,
@@ -83,7 +83,7 @@ pub(super) fn describe(config: &TrainConfig, network: &Network) -> String {
     let [h, w] = network.config.image_size;
     format!(
         "model     {}, {}x{h}x{w}, width {}, {} parameters (recipe {})",
-        network.config.model,
+        network.config,
         network.config.channels,
         config.width,
         thousands(network.values()),
@@ -300,6 +300,7 @@ pub(super) fn stop_on_signals() -> Result<Arc<AtomicBool>> {
 fn paper(config: &TrainConfig) -> Result<Option<&'static str>> {
     let mnist = config.data_source()?.kind().word == "mnist";
     let layers = config.model == Architecture::Vgg16Bn
+        && matches!(config.norm, None | Some(Norm::Batch))
         && config.activation == ActivationKind::Relu
         && config.pool_stride == PoolStride::Adaptive
         && config.avgpool == 0;

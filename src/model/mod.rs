@@ -1,9 +1,12 @@
 //! The VGG networks: layers, parameters, initialisation and names on disk.
 
+mod builder;
 mod network;
+mod norm;
 mod parameters;
 mod vgg;
 
-pub use network::{Layer, LayerKind, Network, NetworkError, NormParameters, WeightBias};
+pub use network::{GroupNormLayer, Layer, LayerKind, Network, NetworkError, NormParameters, WeightBias};
+pub use norm::Norm;
 pub use parameters::{Init, Layout, Parameter, Training};
 pub use vgg::{ActivationKind, Architecture, Freeze, PoolStride, Semantics, VggConfig};

@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Network, NetworkError};
+use super::{Network, NetworkError, Norm};
 use crate::ops::Activation;
 
 /// Output channels of the five blocks, each of which ends with a pooling layer.
@@ -65,6 +65,11 @@ impl Architecture {
         TABLE.iter().find(fits).map_or(self, |row| row.0)
     }
 
+    /// `VGG16`.
+    fn depth(self) -> String {
+        format!("VGG{}", self.convolutions().iter().sum::<usize>() + 3)
+    }
+
     /// torchvision's name.
     pub fn name(self) -> &'static str {
         self.row().1
@@ -84,8 +89,7 @@ impl Architecture {
 impl fmt::Display for Architecture {
     /// `VGG16 with batch norm`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let depth = self.convolutions().iter().sum::<usize>() + 3;
-        write!(f, "VGG{depth} {} batch norm", if self.batch_norm() { "with" } else { "without" })
+        write!(f, "{} {} batch norm", self.depth(), if self.batch_norm() { "with" } else { "without" })
     }
 }
 
@@ -178,6 +182,8 @@ pub struct VggConfig {
     pub classes: usize,
     /// Factor on every layer's width; the results are rounded to multiples of 8.
     pub width: f64,
+    /// The normalisation after each convolution; `None` is the model's own: batch norm or none.
+    pub norm: Option<Norm>,
     /// Features of the two hidden linear layers; `None` scales the paper's 4096 by `width`.
     pub hidden: Option<usize>,
     /// Dropout rate of the classifier.
@@ -209,6 +215,7 @@ impl Default for VggConfig {
             channels: 1,
             classes: 10,
             width: 1.0,
+            norm: None,
             hidden: None,
             dropout: 0.5,
             activation: ActivationKind::Relu,
@@ -219,6 +226,17 @@ impl Default for VggConfig {
             pool_stride: PoolStride::Adaptive,
             avgpool: 0,
             freeze: Freeze::None,
+        }
+    }
+}
+
+impl fmt::Display for VggConfig {
+    /// `VGG16 with batch norm`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.norm() {
+            Norm::Batch => self.model.with_batch_norm(true).fmt(f),
+            Norm::None => self.model.with_batch_norm(false).fmt(f),
+            norm => write!(f, "{} with {}", self.model.depth(), norm.title()),
         }
     }
 }
@@ -248,6 +266,18 @@ impl VggConfig {
         self.hidden.unwrap_or_else(|| self.scaled(HIDDEN))
     }
 
+    /// The normalisation after each convolution.
+    pub fn norm(&self) -> Norm {
+        self.norm.unwrap_or(if self.model.batch_norm() { Norm::Batch } else { Norm::None })
+    }
+
+    /// The same network with `model` and `norm` in agreement: `_bn` exactly with batch norm, a `norm` only beyond that.
+    pub(crate) fn agreed(self) -> Self {
+        let norm = self.norm();
+        let model = self.model.with_batch_norm(norm == Norm::Batch);
+        Self { model, norm: Some(norm).filter(|norm| norm.groups().is_some()), ..self }
+    }
+
     /// The activation as an operation has it.
     pub fn activation(&self) -> Activation {
         let at_zero = if self.semantics == Semantics::Paper { 0.5 } else { 0.0 };
@@ -259,6 +289,6 @@ impl VggConfig {
     /// # Errors
     /// [`NetworkError`] if a value is out of range or the image is too small for the pooling layers.
     pub fn network(&self) -> Result<Network, NetworkError> {
-        Network::vgg(self.clone())
+        Network::vgg(self.clone().agreed())
     }
 }

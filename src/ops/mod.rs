@@ -18,6 +18,7 @@ mod control;
 mod conv;
 mod cross_entropy;
 mod dropout;
+mod group_norm;
 mod half;
 mod linear;
 mod lion;
@@ -53,6 +54,7 @@ pub use conv::{
 };
 pub use cross_entropy::{CrossEntropy, CrossEntropyGrad, CrossEntropyGradOperands, CrossEntropyOperands};
 pub use dropout::{Dropout, DropoutOperands};
+pub use group_norm::{GroupNorm, GroupNormGrad, GroupNormGradOperands, GroupNormOperands};
 pub use half::Half;
 pub use linear::{
     Linear, LinearGradInput, LinearGradInputOperands, LinearGradWeight, LinearGradWeightOperands,
@@ -105,6 +107,8 @@ macro_rules! for_each_op {
             BatchNormGradStatistics,
             BatchNormGradAffine,
             BatchNormGradInput,
+            GroupNorm,
+            GroupNormGrad,
             Activate,
             ActivateGrad,
             MaxPoolForward,

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     data::{AugmentationError, LoaderError},
-    model::{Architecture, NetworkError},
+    model::NetworkError,
     program::ExecutorError,
     shape::Shape,
 };
@@ -40,14 +40,14 @@ pub enum TrainError {
     #[error(transparent)]
     Run(#[from] RunError),
     /// Weights of another network of the family.
-    #[error("{path} holds a {found}, not a {expected}; give the --model that it was trained with")]
+    #[error("{path} holds a {found}, not a {expected}; give the --model and --norm that it was trained with")]
     OtherModel {
         /// The file.
         path: String,
         /// The file's network.
-        found: Architecture,
+        found: String,
         /// The requested network.
-        expected: Architecture,
+        expected: String,
     },
     /// Weights of another network.
     #[error(

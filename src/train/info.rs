@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{WeightsError, store::TensorFile};
 use crate::{
     data::{Dataset, Normalization},
-    model::{ActivationKind, Architecture, Freeze, Layout, Network, PoolStride, Semantics, VggConfig},
+    model::{ActivationKind, Architecture, Freeze, Layout, Network, Norm, PoolStride, Semantics, VggConfig},
 };
 
 /// Height and width of MNIST's images.
@@ -19,6 +19,9 @@ pub struct ModelInfo {
     /// The network of the family.
     #[serde(default)]
     pub model: Architecture,
+    /// The normalisation after each convolution, if the model does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub norm: Option<Norm>,
     /// Height and width of the input.
     pub image_size: [usize; 2],
     /// Channels of the input.
@@ -69,6 +72,7 @@ impl ModelInfo {
         let (c, normalization) = (&network.config, dataset.normalization());
         Self {
             model: c.model,
+            norm: c.norm,
             image_size: c.image_size,
             channels: c.channels,
             width: c.width,
@@ -103,6 +107,7 @@ impl ModelInfo {
     pub fn vgg(&self) -> VggConfig {
         VggConfig {
             model: self.model,
+            norm: self.norm,
             image_size: self.image_size,
             channels: self.channels,
             classes: self.class_names.len(),
@@ -163,6 +168,7 @@ impl ModelInfo {
         let defaults = VggConfig::default();
         Ok(Self {
             model,
+            norm: None,
             avgpool: if pooled { 7 } else { 0 },
             freeze: Freeze::None,
             image_size,

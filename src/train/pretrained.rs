@@ -91,7 +91,13 @@ impl Pretrained {
                 || kind == Kind::Checkpoint && name.starts_with("optimizer.")
                 || own(name)
         };
-        let what = format!("the {} to be trained", network.config.model);
+        let what = format!("the {} to be trained", network.config);
+        if let Some(description) = &description {
+            let [found, wanted] = [description.model.vgg().norm(), network.config.norm()];
+            if found != wanted {
+                return Err(WeightsError::OtherNorm { path: file.path().to_owned(), found, wanted });
+            }
+        }
         file.check(&what, &expected, &weights::counters(network), ignored)?;
         let (channels, summed) = (network.config.channels, fits.contains(&Fit::Summed));
         if let Some(description) = &description {

@@ -401,7 +401,7 @@ impl Trainer {
             1.0 => String::new(),
             width => format!(", width {width}"),
         };
-        format!("{} on {}, {h} x {w} px{width}", self.info.model, self.train.dataset().name())
+        format!("{} on {}, {h} x {w} px{width}", self.info.vgg(), self.train.dataset().name())
     }
 
     fn finite(&self, what: &'static str, value: f64) -> Result<(), TrainError> {

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     dtype::DType,
-    model::{Network, NetworkError},
+    model::{Network, NetworkError, Norm},
     ops::Activation,
 };
 
@@ -96,6 +96,16 @@ pub enum WeightsError {
         found: Activation,
         /// The activation of the run.
         wanted: Activation,
+    },
+    /// The network of the file has another normalisation.
+    #[error("{path} was trained with norm {found}, but this run has {wanted}; give --norm {found}")]
+    OtherNorm {
+        /// The file.
+        path: String,
+        /// The normalisation of its network.
+        found: Norm,
+        /// The normalisation of the run.
+        wanted: Norm,
     },
     /// Weights where a checkpoint is needed.
     #[error(
@@ -235,7 +245,9 @@ impl Weights {
         let [h, w] = info.image_size;
         let what = format!(
             "{} at {h}x{w} px, {} channels, width {}, {classes} classes",
-            info.model, info.channels, info.width
+            info.vgg(),
+            info.channels,
+            info.width
         );
         let expected: Vec<Entry> = values(&network).into_iter().chain(more.iter().cloned()).collect();
         file.check(&what, &expected, &counters(&network), ignored)?;
@@ -253,7 +265,7 @@ impl Weights {
     /// [`TrainError::OtherModel`] or [`TrainError::OtherNetwork`].
     pub fn fits(&self, network: &Network) -> Result<(), TrainError> {
         let path = || self.file.path().to_owned();
-        let (found, expected) = (self.network.config.model, network.config.model);
+        let [found, expected] = [&self.network, network].map(|network| network.config.to_string());
         if found != expected {
             return Err(TrainError::OtherModel { path: path(), found, expected });
         }

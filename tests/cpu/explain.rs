@@ -4,7 +4,7 @@
 use vgg_wgpu::{
     cpu::CpuExecutor,
     data::{Batch, IDENTITY},
-    model::{Architecture, LayerKind, VggConfig},
+    model::{Architecture, LayerKind, Norm, VggConfig},
     program::{DeviceLimits, Executor, Mode, Pass, Precision, Settings, lower},
     train::{Session, explainable},
 };
@@ -29,6 +29,7 @@ fn held_against_differences(config: VggConfig, conv: &str) {
     let at = network.layers.iter().position(|layer| layer.name == conv).unwrap();
     let shift = match (network.layers[at].kind, network.layers[at + 1].kind) {
         (_, LayerKind::BatchNorm(norm)) => norm.beta,
+        (_, LayerKind::GroupNorm(norm)) => norm.beta,
         (LayerKind::Conv(parameters), _) => parameters.bias,
         _ => unreachable!("a convolution"),
     };
@@ -78,6 +79,15 @@ fn with_batch_norm() {
         let config =
             VggConfig { image_size: [28, 28], width: 0.0625, hidden: Some(24), ..VggConfig::default() };
         held_against_differences(config, conv);
+    }
+}
+
+#[test]
+fn with_norms_of_an_image_or_a_pixel() {
+    for (norm, conv) in [(Norm::Group(2), "conv3_2"), (Norm::Layer2d, "conv1_1")] {
+        let base =
+            VggConfig { image_size: [28, 28], width: 0.0625, hidden: Some(24), ..VggConfig::default() };
+        held_against_differences(VggConfig { norm: Some(norm), ..base }, conv);
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use vgg_wgpu::{
     cpu::CpuExecutor,
     gpu::{Adapter, GpuExecutor, Options},
-    model::{Architecture, LayerKind, Network, Parameter, VggConfig},
+    model::{Architecture, LayerKind, Network, Norm, Parameter, VggConfig},
     ops::{Adam, Control, Sgd},
     program::{
         DeviceLimits, Executor, Lowered, Mode, Pass, Precision, Program, Settings, TensorId, Training, lower,
@@ -200,6 +200,15 @@ fn so_does_each_step_without_batch_norm_and_with_average_pooling() {
     let config =
         VggConfig { model: Architecture::Vgg11, image_size: [48, 48], avgpool: 3, ..network().config };
     follow(&config.network().unwrap(), Training { fused_update: true, ..ADAM.into() });
+}
+
+/// Norms of each image or pixel by itself, with the activation fused.
+#[test]
+fn so_does_each_step_with_group_and_layer_norm() {
+    for norm in [Norm::Group(4), Norm::Layer, Norm::Layer2d] {
+        let config = VggConfig { norm: Some(norm), ..network().config };
+        follow(&config.network().unwrap(), Training { fused_update: true, ..ADAM.into() });
+    }
 }
 
 /// Everything else that a training step can have.

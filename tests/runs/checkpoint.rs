@@ -12,7 +12,7 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use tempfile::{TempDir, tempdir};
 use vgg_wgpu::{
     data::Loader,
-    model::{ActivationKind, PoolStride, Semantics, VggConfig},
+    model::{ActivationKind, Norm, PoolStride, Semantics, VggConfig},
     ops::Activation,
     train::{Checkpoint, Event, Pretrained, RunDirectory, RunError, TrainConfig, TrainError, Weights},
 };
@@ -374,6 +374,28 @@ fn files_tell_their_activation() {
     *metadata = without.join("\n");
     let weights = Weights::read(&parts.write(folder.path()), None).unwrap();
     assert!(matches!(weights.network.activation(), Activation::Relu { .. }));
+}
+
+/// Names and shapes are the same for all norms of an image or a pixel: the metadata tell which it was.
+#[test]
+fn files_tell_their_norm() {
+    let folder = tempdir().unwrap();
+    let norm = Some(Norm::Group(2));
+    finish(&mut start(&TrainConfig { steps: Some(1), norm, ..config(folder.path()) }));
+    let path = folder.path().join("best.safetensors");
+    let weights = Weights::read(&path, None).unwrap();
+    assert_eq!(weights.network.config.norm(), Norm::Group(2));
+    assert!(weights.network.config.to_string().ends_with("with group norm, 2 groups"));
+    assert!(Pretrained::read(&path, &weights.network).is_ok());
+    for other in [Norm::Batch, Norm::Layer, Norm::Group(4), Norm::Layer2d, Norm::None] {
+        let vgg = VggConfig { norm: Some(other), ..weights.network.config.clone() };
+        let network = vgg.network().unwrap();
+        let error = Pretrained::read(&path, &network).unwrap_err().to_string();
+        let says = format!("was trained with norm group:2, but this run has {other}; give --norm group:2");
+        assert!(error.ends_with(&says), "{error}");
+        let error = weights.fits(&network).unwrap_err().to_string();
+        assert!(error.contains("give the --model and --norm that it was trained with"), "{error}");
+    }
 }
 
 /// A file of the shapes of [`runs`] is loaded by PyTorch, strictly, and gives the same numbers there.

@@ -47,7 +47,7 @@ fn both_networks_are_trained_or_loaded_and_compared() {
     let tiny = format!("{TINY} {}", DIGITS.join(" "));
     let [table, stderr] = succeed(here, &format!("compare {tiny} --output-dir out"));
     assert!(stderr.contains("32 px for both: the standard network cannot take 28 px"), "{stderr}");
-    assert_eq!(cells(&table, "batch norm"), ["yes", "no"]);
+    assert_eq!(cells(&table, "normalisation"), ["batch norm", "none"]);
     assert_eq!(cells(&table, "pooling stride"), ["adaptive", "2"]);
     assert_eq!(cells(&table, "adaptive average pooling"), ["no", "7x7"]);
     assert_eq!(cells(&table, "learning rate"), ["2e-3", "1e-4"]);

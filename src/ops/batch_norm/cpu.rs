@@ -112,23 +112,8 @@ pub(crate) fn statistics<S: Scalar>(
     let BatchNormStatisticsOperands { input, batch_mean, batch_var } = operands;
     let channels = op.channels;
     let width = reduce::width(channels);
-    let parts = reduce::by_rows(sums, channels, 3, input, |input, sums| {
-        let (mean, distances) = sums.split_at_mut(width);
-        wide(|| {
-            for row in input.chunks(width) {
-                for (mean, &x) in mean.iter_mut().zip(row) {
-                    *mean += x;
-                }
-            }
-        });
-        reduce::fold(mean, channels);
-        let rows = S::of((input.len() / channels) as f64);
-        for mean in mean.iter_mut() {
-            *mean = *mean / rows;
-        }
-        reduce::repeat(mean, channels);
-        wide(Distances { input, mean, sums: distances });
-    });
+    let parts =
+        reduce::by_rows(sums, channels, 3, input, |input, sums| moments_of_piece(input, channels, sums));
     let piece = reduce::piece(channels) / channels;
     for c in 0..channels {
         let mut rows = op.rows_before as f64;
@@ -151,6 +136,27 @@ pub(crate) fn statistics<S: Scalar>(
         batch_mean[c] = S::of(mean);
         batch_var[c] = S::of(m2 / rows);
     }
+}
+
+/// Adds the moments of the rows of a piece to zeroed sums `[3, width]`: the mean of each channel, then the distances from it and
+/// their squares along a long row.
+pub(crate) fn moments_of_piece<S: Scalar>(input: &[S], channels: usize, sums: &mut [S]) {
+    let width = reduce::width(channels);
+    let (mean, distances) = sums.split_at_mut(width);
+    wide(|| {
+        for row in input.chunks(width) {
+            for (mean, &x) in mean.iter_mut().zip(row) {
+                *mean += x;
+            }
+        }
+    });
+    reduce::fold(mean, channels);
+    let rows = S::of((input.len() / channels) as f64);
+    for mean in mean.iter_mut() {
+        *mean = *mean / rows;
+    }
+    reduce::repeat(mean, channels);
+    wide(Distances { input, mean, sums: distances });
 }
 
 /// Adds long rows' distances from `mean`, and the squares of these, to `sums[2, width]`.
@@ -197,12 +203,12 @@ pub(crate) fn normalize<S: Scalar>(
 }
 
 /// Long rows through batch norm and the activation.
-struct Normalized<'a, S> {
-    activation: Option<Activation>,
-    input: &'a [S],
+pub(crate) struct Normalized<'a, S> {
+    pub activation: Option<Activation>,
+    pub input: &'a [S],
     /// Mean, scale and shift along a long row.
-    vectors: [&'a [S]; 3],
-    output: &'a mut [S],
+    pub vectors: [&'a [S]; 3],
+    pub output: &'a mut [S],
 }
 
 impl<S: Scalar> WithSimd for Normalized<'_, S> {
@@ -268,12 +274,12 @@ pub(crate) fn gradients_of_sums<S: Scalar>(
 }
 
 /// Adds long rows of `[input, grad_output]` to the sums `[grad_gamma / inv_std, grad_beta]`.
-struct GradSums<'a, S> {
-    activation: Option<Activation>,
-    rows: [&'a [S]; 2],
+pub(crate) struct GradSums<'a, S> {
+    pub activation: Option<Activation>,
+    pub rows: [&'a [S]; 2],
     /// Mean, scale and shift along a long row.
-    vectors: [&'a [S]; 3],
-    sums: &'a mut [S],
+    pub vectors: [&'a [S]; 3],
+    pub sums: &'a mut [S],
 }
 
 impl<S: Scalar> WithSimd for GradSums<'_, S> {
@@ -315,12 +321,12 @@ pub(crate) fn grad_input<S: Scalar>(
 }
 
 /// The gradients of long rows of `[input, grad_output]`.
-struct Gradients<'a, S> {
-    activation: Option<Activation>,
-    rows: [&'a [S]; 2],
+pub(crate) struct Gradients<'a, S> {
+    pub activation: Option<Activation>,
+    pub rows: [&'a [S]; 2],
     /// Mean, scale, shift, offset and slope along a long row.
-    vectors: [&'a [S]; 5],
-    grad_input: &'a mut [S],
+    pub vectors: [&'a [S]; 5],
+    pub grad_input: &'a mut [S],
 }
 
 impl<S: Scalar> WithSimd for Gradients<'_, S> {

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::{
-    Inputs, LowerError, Lowering, Phase, Record, TensorId, Value, avg_pool, conv, label, pixels_channels,
-    pool,
+    Inputs, LowerError, Lowering, Phase, Record, TensorId, Value, avg_pool, conv, group_norm, label,
+    pixels_channels, pool,
 };
 use crate::{
     dtype::DType,
@@ -14,9 +14,9 @@ use crate::{
         BatchNormGradAffine, BatchNormGradAffineOperands, BatchNormGradInput, BatchNormGradInputOperands,
         BatchNormGradStatistics, BatchNormGradStatisticsOperands, ConvGradInput, ConvGradInputOperands,
         ConvGradWeight, ConvGradWeightOperands, CrossEntropyGrad, CrossEntropyGradOperands, GradBias,
-        GradBiasOperands, GradStatistics, Linear, LinearGradInput, LinearGradInputOperands, LinearGradWeight,
-        LinearGradWeightOperands, LinearUpdate, LinearUpdateOperands, MaxPool, MaxPoolGrad,
-        MaxPoolGradOperands,
+        GradBiasOperands, GradStatistics, GroupNormGrad, GroupNormGradOperands, Linear, LinearGradInput,
+        LinearGradInputOperands, LinearGradWeight, LinearGradWeightOperands, LinearUpdate,
+        LinearUpdateOperands, MaxPool, MaxPoolGrad, MaxPoolGradOperands,
     },
 };
 
@@ -73,8 +73,8 @@ impl<'a> Lowering<'a> {
             });
             let norm = norm.filter(|_| record.input.affine().is_some());
             grad = match (record.layer.kind, before) {
-                // It is fused into the preceding batch norm.
-                (LayerKind::Activation(_), _) if record.input.pending.is_some() => continue,
+                // It is fused into the preceding normalisation.
+                (LayerKind::Activation(_), _) if record.input.tensor == record.output.tensor => continue,
                 (LayerKind::Conv(parameters), _) => {
                     self.conv_backward(record, parameters, grad, (index > first, norm))?
                 }
@@ -89,6 +89,7 @@ impl<'a> Lowering<'a> {
                     let through = self.batch_norm_statistics(record, norm, activation, grad, None)?;
                     self.batch_norm_grad_input(record.layer, grad.tensor, through)?
                 }
+                (LayerKind::GroupNorm(_), _) => self.group_norm_backward(record, grad.tensor, true)?,
                 (LayerKind::Linear(parameters), _) => {
                     self.linear_backward(record, parameters, grad.tensor, index > first)?
                 }
@@ -170,7 +171,41 @@ impl<'a> Lowering<'a> {
         Ok(Grad::plain(grad_input))
     }
 
-    /// The layers without parameters.
+    /// `parameters`: whether the gradients of gamma and beta are wanted.
+    fn group_norm_backward(
+        &mut self,
+        record: &Record<'a>,
+        grad_output: TensorId,
+        parameters: bool,
+    ) -> Result<Grad, LowerError> {
+        let (layer, n) = (record.layer, self.settings.batch);
+        let (LayerKind::GroupNorm(norm), Some(group)) = (layer.kind, record.group) else {
+            unreachable!("a group norm's record")
+        };
+        let input = record.input.tensor;
+        let grad_input = self.grad_input(layer, input);
+        for range in self.split_images(&layer.name, &[input, grad_output, grad_input])? {
+            let op = GroupNormGrad {
+                norm: group_norm(layer, norm, group.activation, range.len()),
+                parameters,
+                accumulate: parameters && range.start > 0,
+            };
+            let operands = GroupNormGradOperands {
+                input: self.images(input, &range),
+                gamma: self.parameter(norm.gamma),
+                beta: self.parameter(norm.beta),
+                moments: self.images(group.moments, &range),
+                grad_output: self.images(grad_output, &range),
+                grad_input: self.images(grad_input, &range),
+                grad_gamma: parameters.then(|| self.gradient(norm.gamma)),
+                grad_beta: parameters.then(|| self.gradient(norm.beta)),
+            };
+            self.step(Phase::Backward, label(&layer.name, "grad_input", &range, n), op, operands);
+        }
+        Ok(Grad::plain(grad_input))
+    }
+
+    /// The layers whose parameters, if they have any, get no gradients here.
     pub(super) fn chain_backward(
         &mut self,
         record: &Record<'a>,
@@ -180,6 +215,9 @@ impl<'a> Lowering<'a> {
         let (name, n, phase) = (&layer.name, self.settings.batch, Phase::Backward);
         if let LayerKind::MaxPool { stride } = layer.kind {
             return self.max_pool_backward(record, stride, grad_output, None);
+        }
+        if let LayerKind::GroupNorm(_) = layer.kind {
+            return self.group_norm_backward(record, grad_output, false);
         }
         let grad_input = self.grad_input(layer, input.tensor);
         match layer.kind {
@@ -205,6 +243,7 @@ impl<'a> Lowering<'a> {
                 self.dropout(phase, name, "grad_input", index, grad_output, grad_input)?;
             }
             LayerKind::MaxPool { .. }
+            | LayerKind::GroupNorm(_)
             | LayerKind::Conv(_)
             | LayerKind::Linear(_)
             | LayerKind::BatchNorm(_) => unreachable!("handled by the caller"),

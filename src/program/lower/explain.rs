@@ -51,10 +51,10 @@ impl<'a> Lowering<'a> {
     }
 
     fn explain_layer(&mut self, record: &Record<'a>, grad: Grad) -> Result<Grad, LowerError> {
-        let Record { layer, input, output } = *record;
+        let Record { layer, input, output, .. } = *record;
         Ok(match layer.kind {
-            // It is fused into the preceding batch norm.
-            LayerKind::Activation(_) if input.pending.is_some() => grad,
+            // It is fused into the preceding normalisation.
+            LayerKind::Activation(_) if input.tensor == output.tensor => grad,
             LayerKind::BatchNorm(_) => {
                 let (_, channels) = pixels_channels(layer);
                 let (affine, _) = output.pending.expect("a batch norm's output is pending");

@@ -3,18 +3,19 @@
 use std::ops::Range;
 
 use super::{
-    Inputs, LowerError, Lowering, Mode, Phase, Record, TensorId, Value, avg_pool, conv, label,
-    pixels_channels, pool,
+    Group, Inputs, LowerError, Lowering, Mode, Phase, Record, TensorId, Value, avg_pool, conv, group_norm,
+    label, pixels_channels, pool,
 };
 use crate::{
     dtype::DType,
-    model::{Layer, LayerKind, NormParameters, WeightBias},
+    model::{GroupNormLayer, Layer, LayerKind, NormParameters, WeightBias},
     ops::{
         Activate, ActivateOperands, AvgPoolOperands, BatchNormAffine, BatchNormAffineOperands,
         BatchNormNormalize, BatchNormNormalizeOperands, BatchNormRunning, BatchNormRunningOperands,
         BatchNormStatistics, BatchNormStatisticsOperands, ConvForward, ConvForwardOperands, CrossEntropy,
-        CrossEntropyOperands, Dropout, DropoutOperands, Linear, LinearOperands, MaxPoolForward,
-        MaxPoolForwardOperands, Metrics, MetricsOperands, PrepareImages, PrepareImagesOperands,
+        CrossEntropyOperands, Dropout, DropoutOperands, GroupNormOperands, Linear, LinearOperands,
+        MaxPoolForward, MaxPoolForwardOperands, Metrics, MetricsOperands, PrepareImages,
+        PrepareImagesOperands,
     },
     shape::Shape,
 };
@@ -35,6 +36,7 @@ impl<'a> Lowering<'a> {
                 input = self.widened(phase, tag, layer, input)?;
             }
             let name = format!("{tag}{}", layer.name);
+            let mut group = None;
             let output = match (layer.kind, input.pending) {
                 (LayerKind::Conv(parameters), _) => {
                     let normalized_next = matches!(
@@ -49,12 +51,24 @@ impl<'a> Lowering<'a> {
                 (LayerKind::BatchNorm(norm), _) => {
                     self.batch_norm(phase, &name, layer, norm, input.tensor, batch.take())?
                 }
+                (LayerKind::GroupNorm(norm), _) => {
+                    let (output, left) =
+                        self.group_norm(phase, &name, [layer, &layers[index + 1]], norm, input.tensor)?;
+                    group = Some(left);
+                    Value::plain(output)
+                }
+                // The group norm has applied it.
+                (LayerKind::Activation(_), None)
+                    if tape.last().is_some_and(|before: &Record<'_>| before.group.is_some()) =>
+                {
+                    input
+                }
                 (LayerKind::Activation(activation), Some((affine, _))) => {
                     Value { pending: Some((affine, Some(activation))), ..input }
                 }
                 _ => Value::plain(self.layer_forward(phase, name, layer, input)?),
             };
-            tape.push(Record { layer, input, output });
+            tape.push(Record { layer, input, output, group });
             current = output;
         }
         self.loss(phase, tag, current.tensor);
@@ -223,7 +237,9 @@ impl<'a> Lowering<'a> {
                     self.step(phase, label(&name, "forward", &range, features), op, operands);
                 }
             }
-            LayerKind::Conv(_) | LayerKind::BatchNorm(_) => unreachable!("handled by the caller"),
+            LayerKind::Conv(_) | LayerKind::BatchNorm(_) | LayerKind::GroupNorm(_) => {
+                unreachable!("handled by the caller")
+            }
         }
         Ok(output)
     }
@@ -272,6 +288,37 @@ impl<'a> Lowering<'a> {
         };
         self.step(phase, format!("{name}.affine"), BatchNormAffine { channels, eps }, operands);
         Ok(Value { tensor: input, pending: Some((affine, None)) })
+    }
+
+    /// A group norm with the activation after it.
+    fn group_norm(
+        &mut self,
+        phase: Phase,
+        name: &str,
+        [layer, next]: [&Layer; 2],
+        norm: GroupNormLayer,
+        input: TensorId,
+    ) -> Result<(TensorId, Group), LowerError> {
+        let n = self.settings.batch;
+        let activation = match next.kind {
+            LayerKind::Activation(activation) => Some(activation),
+            _ => None,
+        };
+        let output = self.batched(format!("{name}.output"), &layer.output, self.dtype(input));
+        let sets = group_norm(layer, norm, activation, n).sets();
+        let moments = self.transient(format!("{name}.moments"), [n, sets / n, 2].into(), DType::F32);
+        for range in self.split_images(name, &[input, output])? {
+            let operands = GroupNormOperands {
+                input: self.images(input, &range),
+                gamma: self.parameter(norm.gamma),
+                beta: self.parameter(norm.beta),
+                output: self.images(output, &range),
+                moments: self.images(moments, &range),
+            };
+            let op = group_norm(layer, norm, activation, range.len());
+            self.step(phase, label(name, "forward", &range, n), op, operands);
+        }
+        Ok((output, Group { moments, activation }))
     }
 
     /// Whether a pass is a training step's.

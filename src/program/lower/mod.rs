@@ -16,10 +16,10 @@ use thiserror::Error;
 use super::{DeviceLimits, Phase, Program, Role, Step, Tensor, TensorId, View};
 use crate::{
     dtype::DType,
-    model::{self, Layer, Network},
+    model::{self, GroupNormLayer, Layer, Network},
     ops::{
-        Activation, Adam, AvgPool, Control, Conv, Each, Half, LossScale, MaxPool, Metrics, Op, Operation,
-        Rule, list,
+        Activation, Adam, AvgPool, Control, Conv, Each, GroupNorm, Half, LossScale, MaxPool, Metrics, Op,
+        Operation, Rule, list,
     },
     shape::Shape,
 };
@@ -280,6 +280,15 @@ struct Record<'a> {
     layer: &'a Layer,
     input: Value,
     output: Value,
+    /// What a group norm leaves for its backward pass.
+    group: Option<Group>,
+}
+
+/// The moments of a group norm's sets, and the activation that it applies.
+#[derive(Clone, Copy)]
+struct Group {
+    moments: TensorId,
+    activation: Option<Activation>,
 }
 
 struct Lowering<'a> {
@@ -450,6 +459,13 @@ fn pixels_channels(layer: &Layer) -> (usize, usize) {
 fn conv(layer: &Layer, n: usize) -> Conv {
     let ([h, w, c], [.., k]) = (image(&layer.input), image(&layer.output));
     Conv { n, h, w, c, k }
+}
+
+/// The group norm of a layer for `n` images.
+fn group_norm(layer: &Layer, norm: GroupNormLayer, activation: Option<Activation>, n: usize) -> GroupNorm {
+    let (pixels, channels) = pixels_channels(layer);
+    let [images, pixels] = if norm.by_pixel { [n * pixels, 1] } else { [n, pixels] };
+    GroupNorm { images, pixels, channels, groups: norm.groups, eps: norm.eps, activation }
 }
 
 fn avg_pool(layer: &Layer, n: usize) -> AvgPool {

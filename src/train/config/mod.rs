@@ -209,6 +209,7 @@ impl TrainConfig {
             channels,
             classes,
             width: self.width,
+            norm: self.norm,
             hidden: self.hidden,
             dropout: self.dropout as f32,
             activation: self.activation,
@@ -219,6 +220,7 @@ impl TrainConfig {
             freeze: self.freeze,
             ..VggConfig::default()
         }
+        .agreed()
     }
 
     /// The decay of the second moment, or of Lion's momentum, where its authors' average is over a tenth as many steps.

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     data::DataSource,
-    model::{ActivationKind, Architecture, Freeze, PoolStride, Semantics},
+    model::{ActivationKind, Architecture, Freeze, Norm, PoolStride, Semantics},
     program::Precision,
 };
 
@@ -63,6 +63,9 @@ settings! {
     Network {
         /// Which VGG; `_bn` has batch norm after each convolution.
         model: Architecture = Architecture::Vgg16Bn;
+        /// Normalisation after each convolution: `batch`; `layer` (of each image, over all its values); `group:G` (of each image, in G
+        /// groups of channels); `layer2d` (of each pixel, over its channels, as in ConvNeXt); `none`.
+        norm: Option<Norm> = None, unset "`batch` for a model with `_bn`, else `none`", value "NORM", values Norm::WORDS;
         /// Side of the network's input, to which images are resized.
         image_size: usize = 224, value "PIXELS", values "24 (32 with --pool-stride fixed) to 4096";
         /// Factor on the width of every layer, which is then rounded to a multiple of 8; 1 is the paper's.

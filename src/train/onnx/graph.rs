@@ -2,7 +2,7 @@
 
 use super::super::{Weights, proto::Message};
 use crate::{
-    model::{Layer, LayerKind, NormParameters, WeightBias},
+    model::{GroupNormLayer, Layer, LayerKind, NormParameters, WeightBias},
     ops::{Activation, AvgPool},
 };
 
@@ -40,6 +40,7 @@ impl Graph {
                 }
                 LayerKind::BatchNorm(_) if fold => continue,
                 LayerKind::BatchNorm(_) => graph.batch_norm(weights, layer, &current, &output),
+                LayerKind::GroupNorm(norm) => graph.group_norm(weights, layer, norm, &current, &output),
                 LayerKind::Activation(activation) => graph.activation(activation, layer, &current, &output),
                 LayerKind::MaxPool { stride } => {
                     let attributes = [ints("kernel_shape", &[2, 2]), ints("strides", &stride)];
@@ -124,6 +125,30 @@ impl Graph {
         let inputs: Vec<&str> = [input].into_iter().chain(names.iter().map(String::as_str)).collect();
         let epsilon = attribute("epsilon", FLOAT).float(2, weights.network.config.batch_norm_eps);
         self.node("BatchNormalization", layer, &inputs, output, &[epsilon]);
+    }
+
+    /// The groups of images, or the channels of pixels, which come last for ONNX's layer norm.
+    fn group_norm(
+        &mut self,
+        weights: &Weights,
+        layer: &Layer,
+        norm: GroupNormLayer,
+        input: &str,
+        output: &str,
+    ) {
+        let names = self.parameters(weights, &[norm.gamma, norm.beta]);
+        let epsilon = attribute("epsilon", FLOAT).float(2, norm.eps);
+        if !norm.by_pixel {
+            let attributes = [epsilon, int("num_groups", norm.groups as u64)];
+            self.node("GroupNormalization", layer, &[input, &names[0], &names[1]], output, &attributes);
+            return;
+        }
+        let [last, normalized] = ["last", "normalized"].map(|part| format!("{}.{part}", layer.name));
+        let part = |name: &str| Layer { name: name.to_owned(), ..layer.clone() };
+        self.node("Transpose", &part(&last), &[input], &last, &[ints("perm", &[0, 2, 3, 1])]);
+        let inputs = [last.as_str(), &names[0], &names[1]];
+        self.node("LayerNormalization", layer, &inputs, &normalized, &[epsilon]);
+        self.node("Transpose", layer, &[&normalized], output, &[ints("perm", &[0, 3, 1, 2])]);
     }
 
     /// GELU and SiLU composed of basic operators: ONNX has them as operators only since opsets 20 and 24.

@@ -14,11 +14,15 @@ use super::{
     files::{FileError, write_whole},
     proto::Message,
 };
+use crate::model::{Layer, LayerKind, Network};
 
-/// The operator set.
-const OPSET: u64 = 17;
-/// The file format version of that operator set.
-const IR_VERSION: u64 = 8;
+/// The operator set and the file format version that it came with: 17, or 21 for the GroupNormalization with a scale for each
+/// channel.
+fn versions(network: &Network) -> [u64; 2] {
+    let group = |layer: &Layer| matches!(layer.kind, LayerKind::GroupNorm(norm) if !norm.by_pixel);
+    if network.layers.iter().any(group) { [21, 10] } else { [17, 8] }
+}
+
 /// protobuf refuses longer messages.
 const LARGEST: usize = i32::MAX as usize;
 
@@ -31,17 +35,18 @@ const LARGEST: usize = i32::MAX as usize;
 /// unchanged.
 ///
 /// # Source
-/// onnx.ai: the operators of opset 17.
+/// onnx.ai: the operators of opsets 17 and 21.
 pub fn write_onnx(path: &Path, weights: &Weights, fold: bool) -> Result<(), TrainError> {
     let Graph { encoded: graph } = Graph::of(weights, fold);
     let info = &weights.info;
+    let [opset, ir_version] = versions(&weights.network);
     let property = |key: &str, value: String| Message::new().text(1, key).text(2, &value);
     let json = |values: &[f32]| serde_json::json!(values).to_string();
     let head = Message::new()
-        .int(1, IR_VERSION)
+        .int(1, ir_version)
         .text(2, env!("CARGO_PKG_NAME"))
         .text(3, env!("CARGO_PKG_VERSION"))
-        .message(8, &Message::new().text(1, "").int(2, OPSET))
+        .message(8, &Message::new().text(1, "").int(2, opset))
         .message(14, &property("mean", json(&info.mean)))
         .message(14, &property("std", json(&info.std)))
         .message(14, &property("class_names", serde_json::json!(info.class_names).to_string()))

@@ -11,8 +11,8 @@ use vgg_wgpu::{
         Activate, ActivateGrad, Activation, Adam, AvgPool, AvgPoolGrad, BatchNormAffine, BatchNormGradAffine,
         BatchNormGradInput, BatchNormGradStatistics, BatchNormNormalize, BatchNormRunning,
         BatchNormStatistics, Control, Conv, ConvForward, ConvGradInput, ConvGradWeight, CrossEntropy,
-        CrossEntropyGrad, Dropout, GradBias, Linear, LinearGradInput, LinearGradWeight, MaxPool,
-        MaxPoolForward, MaxPoolGrad, Metrics, PrepareImages,
+        CrossEntropyGrad, Dropout, GradBias, GroupNorm, GroupNormGrad, Linear, LinearGradInput,
+        LinearGradWeight, MaxPool, MaxPoolForward, MaxPoolGrad, Metrics, PrepareImages,
     },
     program::{Executor, Pass, Precision},
 };
@@ -22,7 +22,7 @@ use crate::support::{
     on_narrower_instruction_sets, read, run_op,
 };
 
-both!(conv batch_norm relu activations max_pool avg_pool linear cross_entropy adam prepare);
+both!(conv batch_norm group_norm relu activations max_pool avg_pool linear cross_entropy adam prepare);
 
 #[test]
 fn narrower_instruction_sets_do_as_well() {
@@ -126,6 +126,32 @@ fn batch_norm<S: Scalar>() {
         // Its scale is gamma / sqrt(var + eps).
         let tolerance = Tolerance { absolute: tolerance.absolute * steep, ..tolerance };
         golden.compare(&case, "grad_input", &out["grad_input"], tolerance);
+    }
+}
+
+/// Groups of channels, one group, and the channels of each pixel.
+fn group_norm<S: Scalar>() {
+    let golden = Golden::load("group_norm");
+    for case in golden.cases() {
+        let [n, h, w, channels] = golden.dims(&case, "input");
+        let get = |name| (name, golden.get(&case, name));
+        let norm = match get("groups").1[0] as usize {
+            0 => GroupNorm { images: n * h * w, pixels: 1, channels, groups: 1, eps: 1e-6, activation: None },
+            groups => GroupNorm { images: n, pixels: h * w, channels, groups, eps: 1e-5, activation: None },
+        };
+        // Values are at most 10 or so, inverse standard deviations at most 5; sums have the values of a set.
+        let terms = (h * w * channels) as f64;
+        let tolerance =
+            Tolerance { absolute: 50.0 * terms * epsilon::<S>(), relative: 50.0 * epsilon::<S>() };
+        let out = run_op::<S>(norm, Control::default(), &[get("input"), get("gamma"), get("beta")]);
+        golden.compare(&case, "output", &out["output"], tolerance);
+        golden.compare(&case, "moments", &out["moments"], tolerance);
+        let op = GroupNormGrad { norm, parameters: true, accumulate: false };
+        let given = ["input", "gamma", "beta", "moments", "grad_output"].map(get);
+        let out = run_op::<S>(op, Control::default(), &given);
+        for name in ["grad_input", "grad_gamma", "grad_beta"] {
+            golden.compare(&case, name, &out[name], tolerance);
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 mod network;
 mod normalized;
 
-use normalized::{BatchNorm, NormalizedConvolution, NormalizedPool};
+use normalized::{BatchNorm, NormalizedConvolution, NormalizedPool, OwnNorm};
 use vgg_wgpu::{
     ops::{
         Activate, ActivateGrad, Activation, AvgPool, AvgPoolGrad, Control, Conv, ConvForward, ConvGradInput,
@@ -368,6 +368,17 @@ fn batch_norm() {
         let pool = Pool { kernel: 2, stride: [2, 2] };
         let pool = NormalizedPool { channels: 5, activation, pool };
         check(" before pooling whose windows do not overlap", &pool, [2, 4, 5, 2]);
+    }
+}
+
+/// Groups of channels, one group, each channel by itself, and the channels of each pixel.
+#[test]
+fn group_norm() {
+    for activation in [None].into_iter().chain(Activation::EACH.map(Some)) {
+        for (groups, by_pixel) in [(2, false), (1, false), (4, false), (1, true)] {
+            let name = format!("group norm, {groups} groups, by pixel: {by_pixel}, {activation:?}");
+            check_between(&name, &OwnNorm { groups, by_pixel, activation }, [2, 3, 4, 4]);
+        }
     }
 }
 

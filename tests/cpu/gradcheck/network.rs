@@ -1,7 +1,7 @@
 //! Whole networks.
 
 use vgg_wgpu::{
-    model::{ActivationKind, Architecture, Freeze, Semantics, VggConfig},
+    model::{ActivationKind, Architecture, Freeze, Norm, Semantics, VggConfig},
     program::{DeviceLimits, Executor, Pass, Phase},
 };
 
@@ -43,7 +43,13 @@ fn the_whole_network() {
     let of = |semantics| VggConfig { semantics, ..small() };
     let gelu = VggConfig { activation: ActivationKind::Gelu, ..small() };
     let silu = VggConfig { activation: ActivationKind::Silu, ..standard() };
-    for config in [of(Semantics::Paper), of(Semantics::Pytorch), standard(), gelu, silu] {
+    let [layer, group, pixel] = [Norm::Layer, Norm::Group(4), Norm::Layer2d].map(|norm| VggConfig {
+        norm: Some(norm),
+        activation: ActivationKind::Silu,
+        ..small()
+    });
+    for config in [of(Semantics::Paper), of(Semantics::Pytorch), standard(), gelu, silu, layer, group, pixel]
+    {
         let mut net = fixture::<f64>(config, 3, DeviceLimits::NONE);
         step(&mut net);
         let parameters = net.lowered.parameters.clone();
@@ -90,6 +96,26 @@ fn slices_change_nothing() {
     let labels = ["relu1_1.forward[", "relu1_1.grad_input[", "avgpool.forward[", "avgpool.grad_input["];
     let config = VggConfig { image_size: [32, 32], avgpool: 12, classes: 10, hidden: Some(8), ..standard() };
     slicing(config, 6, 74_000, &labels);
+    for norm in [Norm::Group(4), Norm::Layer2d] {
+        let labels = ["norm1_1.forward[", "norm1_1.grad_input["];
+        let config = VggConfig { norm: Some(norm), hidden: Some(512), ..small() };
+        slicing(config, 4, 50_000, &labels);
+    }
+}
+
+/// A norm of each image or pixel by itself computes the same in training and in evaluation.
+#[test]
+fn own_norms_evaluate_as_they_train() {
+    for norm in [Norm::Layer, Norm::Group(2), Norm::Layer2d, Norm::None] {
+        let config = VggConfig { norm: Some(norm), dropout: 0.0, ..small() };
+        let mut net = fixture::<f64>(config, 3, DeviceLimits::NONE);
+        let probs = net.lowered.inputs.probs;
+        mean_loss(&mut net);
+        let trained = read(&mut net.executor, probs);
+        write(&mut net.executor, probs, &vec![f64::NAN; trained.len()]);
+        net.executor.run(Pass::Evaluate).unwrap();
+        assert!(trained == read(&mut net.executor, probs) && trained.iter().all(|p| *p > 0.0), "{norm}");
+    }
 }
 
 fn slicing(config: VggConfig, batch: usize, binding_bytes: u64, labels: &[&str]) {

@@ -91,6 +91,56 @@ impl Middle for BatchNorm {
     }
 }
 
+/// A norm of each image or pixel by itself, and the activation after it if there is one.
+pub struct OwnNorm {
+    pub groups: usize,
+    pub by_pixel: bool,
+    pub activation: Option<Activation>,
+}
+
+impl OwnNorm {
+    fn op(&self, [n, h, w, channels]: [usize; 4]) -> GroupNorm {
+        let [images, pixels] = if self.by_pixel { [n * h * w, 1] } else { [n, h * w] };
+        GroupNorm { images, pixels, channels, groups: self.groups, eps: 1e-5, activation: self.activation }
+    }
+
+    fn run(&self, shape: [usize; 4], input: &[f64], p: &[Vec<f64>]) -> [Vec<f64>; 2] {
+        let given: [(&str, &[f64]); 3] = [("input", input), ("gamma", &p[0]), ("beta", &p[1])];
+        run(self.op(shape), &given, ["output", "moments"])
+    }
+}
+
+impl Middle for OwnNorm {
+    fn parameters(&self, [.., c]: [usize; 4]) -> Vec<(&'static str, Vec<f64>)> {
+        vec![("gamma", normal(7, c)), ("beta", normal(8, c))]
+    }
+
+    fn forward(&self, shape: [usize; 4], input: &[f64], p: &[Vec<f64>]) -> Vec<f64> {
+        let [output, _] = self.run(shape, input, p);
+        output
+    }
+
+    fn backward(
+        &self,
+        shape: [usize; 4],
+        input: &[f64],
+        p: &[Vec<f64>],
+        grad: &[f64],
+    ) -> (Vec<f64>, Vec<Vec<f64>>) {
+        let [_, moments] = self.run(shape, input, p);
+        let op = GroupNormGrad { norm: self.op(shape), parameters: true, accumulate: false };
+        let given: [(&str, &[f64]); 5] = [
+            ("input", input),
+            ("gamma", &p[0]),
+            ("beta", &p[1]),
+            ("moments", &moments),
+            ("grad_output", grad),
+        ];
+        let [dx, gamma, beta] = run(op, &given, ["grad_input", "grad_gamma", "grad_beta"]);
+        (dx, vec![gamma, beta])
+    }
+}
+
 /// A convolution that reads through batch norm and an activation.
 pub struct NormalizedConvolution {
     pub channels: usize,

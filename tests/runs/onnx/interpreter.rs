@@ -204,6 +204,32 @@ impl Node {
                 };
                 Tensor { dims: dims.to_vec(), values: x.values.iter().enumerate().map(norm).collect() }
             }
+            "GroupNormalization" => {
+                let [groups] = self.ints["num_groups"][..] else { panic!("one number") };
+                let set = dims[1..].iter().product::<usize>() / groups;
+                let pixels = dims[2] * dims[3];
+                let channel = |i: usize| i / pixels % dims[1];
+                self.normalized(x, set, inputs, channel)
+            }
+            "LayerNormalization" => {
+                assert!(!self.ints.contains_key("axis"), "the last axis is the default");
+                let channels = dims[dims.len() - 1];
+                self.normalized(x, channels, inputs, |i| i % channels)
+            }
+            "Transpose" => {
+                let perm: Vec<usize> = self.ints["perm"].iter().copied().collect();
+                let to: Vec<usize> = perm.iter().map(|&axis| dims[axis]).collect();
+                let stride = |axis: usize| dims[axis + 1..].iter().product::<usize>();
+                let from = |mut i: usize| {
+                    let places = to.iter().zip(&perm).rev().map(|(extent, &axis)| {
+                        let place = i % extent * stride(axis);
+                        i /= extent;
+                        place
+                    });
+                    x.values[places.sum::<usize>()]
+                };
+                Tensor { values: (0..x.values.len()).map(from).collect(), dims: to }
+            }
             "Relu" => x.map(|x| x.max(0.0)),
             "LeakyRelu" => {
                 let alpha = f64::from(self.floats["alpha"]);
@@ -234,6 +260,27 @@ impl Node {
             }
             other => panic!("{other} is not what a VGG needs"),
         }
+    }
+
+    /// Sets of adjacent values, each normalised by itself, with a scale and a bias for each channel.
+    fn normalized(
+        &self,
+        x: &Tensor,
+        set: usize,
+        inputs: &[&Tensor],
+        channel: impl Fn(usize) -> usize,
+    ) -> Tensor {
+        let eps = f64::from(self.floats["epsilon"]);
+        let values = x.values.chunks_exact(set).enumerate().flat_map(|(at, values)| {
+            let mean = values.iter().sum::<f64>() / set as f64;
+            let variance = values.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / set as f64;
+            let channel = &channel;
+            values.iter().enumerate().map(move |(i, x)| {
+                let c = channel(at * set + i);
+                (x - mean) / (variance + eps).sqrt() * inputs[1].values[c] + inputs[2].values[c]
+            })
+        });
+        Tensor { dims: x.dims.clone(), values: values.collect() }
     }
 
     fn conv(&self, x: &Tensor, weight: &Tensor, bias: &Tensor) -> Tensor {

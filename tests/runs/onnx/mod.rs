@@ -2,18 +2,23 @@
 
 mod interpreter;
 
-use std::{collections::BTreeMap, fs, path::Path, process::Command};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+    path::Path,
+    process::Command,
+};
 
 use interpreter::{Model, Tensor};
 use safetensors::{Dtype, tensor::TensorView};
 use tempfile::tempdir;
 use vgg_wgpu::{
     cpu::CpuExecutor,
-    data::mnist,
-    model::{ActivationKind, Architecture, Layout, VggConfig},
+    data::{Normalization, mnist},
+    model::{ActivationKind, Architecture, Layout, Norm, VggConfig},
     program::{DeviceLimits, Mode, Precision, Settings, lower},
     rng,
-    train::{Session, Weights, write_onnx},
+    train::{ModelInfo, Session, Weights, write_onnx},
 };
 
 use crate::support::command::{run, succeed};
@@ -46,14 +51,15 @@ fn lively(config: &VggConfig, folder: &Path) -> Weights {
     let views = tensors
         .iter()
         .map(|(name, (dims, bytes))| (name, TensorView::new(Dtype::F32, dims.clone(), bytes).unwrap()));
+    let Normalization { mean, std } = Normalization::usual(config.channels);
+    let class_names = (0..config.classes).map(|class| class.to_string()).collect();
+    let dataset = mnist::builtin().unwrap().train;
+    let model = ModelInfo { mean, std, class_names, ..ModelInfo::new(&network, &*dataset) };
+    let metadata = format!("version = 1\nkind = \"weights\"\n[model]\n{}", toml::to_string(&model).unwrap());
     let path = folder.join("lively.safetensors");
-    fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
-    let mut weights = Weights::read(&path, Some(config.image_size)).unwrap();
-    // Files under torchvision's names do not say it.
-    weights.info.activation = config.activation;
-    weights.info.negative_slope = config.negative_slope;
-    weights.network = weights.info.vgg().network().unwrap();
-    weights
+    let metadata = HashMap::from([("vgg_wgpu".to_owned(), metadata)]);
+    fs::write(&path, safetensors::serialize(views, Some(metadata)).unwrap()).unwrap();
+    Weights::read(&path, None).unwrap()
 }
 
 /// What the CPU device answers to images `[N, H, W, C]` of the network's size.
@@ -115,7 +121,10 @@ fn files_answer_as_the_program_does() {
         paper.clone(),
         VggConfig { activation: ActivationKind::LeakyRelu, negative_slope: 0.2, ..paper.clone() },
         VggConfig { activation: ActivationKind::Gelu, ..paper.clone() },
-        VggConfig { activation: ActivationKind::Silu, ..paper },
+        VggConfig { activation: ActivationKind::Silu, ..paper.clone() },
+        VggConfig { norm: Some(Norm::Layer), ..paper.clone() },
+        VggConfig { norm: Some(Norm::Group(4)), activation: ActivationKind::Silu, ..paper.clone() },
+        VggConfig { norm: Some(Norm::Layer2d), ..paper },
         torchvision(Architecture::Vgg11Bn, 224),
         torchvision(Architecture::Vgg13, 96),
         torchvision(Architecture::Vgg19Bn, 64),
@@ -127,12 +136,13 @@ fn files_answer_as_the_program_does() {
         let model = Model::read(&fs::read(&path).unwrap());
         let [h, w] = config.image_size.map(|side| side.to_string());
         let (channels, classes) = (config.channels.to_string(), config.classes.to_string());
-        assert!(model.opset >= 17);
+        let groups = matches!(config.norm, Some(Norm::Layer | Norm::Group(_)));
+        assert_eq!(model.opset, if groups { 21 } else { 17 });
         assert_eq!(model.input, ("input".to_owned(), vec!["N".to_owned(), channels, h, w]));
         assert_eq!(model.output, ("logits".to_owned(), vec!["N".to_owned(), classes]));
         let norms = model.nodes.iter().filter(|n| n.op == "BatchNormalization").count();
         let convolutions = config.model.convolutions().iter().sum::<usize>();
-        assert_eq!(norms, if config.model.batch_norm() && !fold { convolutions } else { 0 });
+        assert_eq!(norms, if config.norm() == Norm::Batch && !fold { convolutions } else { 0 });
         let mean: Vec<f32> = serde_json::from_str(&model.metadata["mean"]).unwrap();
         assert_eq!(mean, weights.info.mean);
         let names: Vec<String> = serde_json::from_str(&model.metadata["class_names"]).unwrap();
@@ -145,10 +155,10 @@ fn files_answer_as_the_program_does() {
             let images: Vec<u8> = noise.iter().map(|v| (v + 110.0).clamp(0.0, 255.0) as u8).collect();
             let expected = answers(&weights, &images, count);
             let error = difference(&model.run(normalised(&weights, &images, count)), &expected);
-            assert!(error <= 1e-4, "{}, folded: {fold}: {error:e}", config.model);
+            assert!(error <= 1e-4, "{config}, folded: {fold}: {error:e}");
             // Answers that are all alike would agree by themselves.
             let spread = expected[0].iter().copied().fold(0.0, f32::max) * expected[0].len() as f32;
-            assert!(spread > 1.5, "{}: the most likely class has {spread} times the mean", config.model);
+            assert!(spread > 1.5, "{config}: the most likely class has {spread} times the mean");
         }
     }
 }

@@ -1,0 +1,36 @@
+// group_norm.grad_input, chunked, last dispatch: grad_input = inv_std (gamma g - mean of gamma g - x mean of gamma g x)
+//
+// Buffers      input, grad_output, grad_input [ROWS, C]; gamma, beta [C]; as `elem` along C; moments [SETS, 4] (mean,
+//              inv_std, and the means of gamma g and of gamma g x)
+// Who          as the third dispatch of group_norm.forward, chunked
+// Numerics     f32
+//
+// needs: C, CHUNK, ROWS, WORKGROUP, activate_grad, elem, grid_index, of_set, stored
+
+@group(0) @binding(0) var<storage, read> input: array<stored>;
+@group(0) @binding(1) var<storage, read> gamma: array<elem>;
+@group(0) @binding(2) var<storage, read> beta: array<elem>;
+@group(0) @binding(4) var<storage, read> grad_output: array<stored>;
+@group(0) @binding(5) var<storage, read_write> grad_input: array<stored>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
+    let c = i % C;
+    let first = i / C * CHUNK;
+    if first >= ROWS {
+        return;
+    }
+    let factor = gamma[c];
+    let shift = beta[c];
+    for (var row = first; row < min(first + CHUNK, ROWS); row++) {
+        let inv_std = of_set(row, c, 1u);
+        let x = (elem(input[row * C + c]) - of_set(row, c, 0u)) * inv_std;
+        let g = factor * activate_grad(x * factor + shift, elem(grad_output[row * C + c]));
+        grad_input[row * C + c] = stored(inv_std * (g - (of_set(row, c, 2u) + x * of_set(row, c, 3u))));
+    }
+}

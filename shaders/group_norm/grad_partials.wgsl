@@ -1,0 +1,43 @@
+// group_norm.grad_input: sums of g and of g x of each channel over each chunk of pixels, where x = (input - mean) inv_std and g is
+// grad_output times the activation's slope at x gamma + beta
+//
+// Buffers      input, grad_output [PARTS, ROWS, C]; gamma, beta [C]; workspace [PARTS, CHUNKS, 2, C]; as `elem` along C
+// Who          one invocation per elem of channels and one chunk of CHUNK pixels of a part of the batch: an image, or everything;
+//              lanes run along the channels
+// Numerics     f32; the pixels of a chunk are added in order
+//
+// needs: C, CHUNK, CHUNKS, PARTS, ROWS, WORKGROUP, activate_grad, elem, grid_index, of_set, stored
+
+@group(0) @binding(0) var<storage, read> input: array<stored>;
+@group(0) @binding(1) var<storage, read> gamma: array<elem>;
+@group(0) @binding(2) var<storage, read> beta: array<elem>;
+@group(0) @binding(4) var<storage, read> grad_output: array<stored>;
+@group(0) @binding(5) var<storage, read_write> workspace: array<elem>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
+    let c = i % C;
+    let chunk = i / C;
+    if chunk >= PARTS * CHUNKS {
+        return;
+    }
+    let part = chunk / CHUNKS * ROWS;
+    let first = part + chunk % CHUNKS * CHUNK;
+    let factor = gamma[c];
+    let shift = beta[c];
+    var plain = elem(0.0);
+    var weighted = elem(0.0);
+    for (var row = first; row < min(first + CHUNK, part + ROWS); row++) {
+        let x = (elem(input[row * C + c]) - of_set(row, c, 0u)) * of_set(row, c, 1u);
+        let g = activate_grad(x * factor + shift, elem(grad_output[row * C + c]));
+        plain += g;
+        weighted += g * x;
+    }
+    workspace[(chunk * 2u) * C + c] = plain;
+    workspace[(chunk * 2u + 1u) * C + c] = weighted;
+}

@@ -1,0 +1,231 @@
+//! Rows for [`crate::ops::GroupNorm`] and [`crate::ops::GroupNormGrad`].
+
+use super::{GroupNorm, GroupNormGrad};
+use crate::{
+    dtype::DType,
+    kernels::{
+        Caps, Dispatch, Kernel, Requirement, Row, Rows, Stores, needs,
+        parts::{Chunks, Elem, MOMENTS, Merge, REDUCE, WORKGROUP, WORKSPACE, dispatch, source},
+        speed,
+    },
+    ops::{activation_kernels as activation, batch_norm::kernels::grad_statistics_merge},
+    shader::{Fragment, Source, fragment},
+};
+
+const SET: Fragment = fragment!("group_norm/set.wgsl");
+const ACROSS_SCALAR: Fragment = fragment!("group_norm/across_scalar.wgsl");
+const ACROSS_VEC4: Fragment = fragment!("group_norm/across_vec4.wgsl");
+const OF_SET_SHARED: Fragment = fragment!("group_norm/of_set_shared.wgsl");
+const OF_SET_APART: Fragment = fragment!("group_norm/of_set_apart.wgsl");
+const FORWARD: Fragment = fragment!("group_norm/forward.wgsl");
+const PARTIALS: Fragment = fragment!("group_norm/partials.wgsl");
+const SET_MOMENTS: Fragment = fragment!("group_norm/moments.wgsl");
+const NORMALIZE: Fragment = fragment!("group_norm/normalize.wgsl");
+const GRAD_INPUT: Fragment = fragment!("group_norm/grad_input.wgsl");
+const GRAD_PARTIALS: Fragment = fragment!("group_norm/grad_partials.wgsl");
+const GRAD_MEANS: Fragment = fragment!("group_norm/grad_means.wgsl");
+const GRAD_APPLY: Fragment = fragment!("group_norm/grad_apply.wgsl");
+
+/// Pixels per invocation of the elementwise kernels.
+const CHUNK: usize = 8;
+/// The name of the workspace with the moments and two more means of each set.
+const SETS: &str = "sets";
+/// Values of a set from which on a single workgroup takes longer than two more dispatches.
+const LARGE: usize = 16 * 1024;
+
+/// The most values of an invocation, which loops over them three times: llvmpipe ends a program's loops after 65,535 rounds in all.
+const LONGEST: usize = 16 * 1024;
+
+/// How the sets are divided among invocations.
+#[derive(Clone, Copy)]
+enum Team {
+    /// A workgroup for each set.
+    Workgroup,
+    /// An invocation for each set.
+    Single,
+    /// Several workgroups for each image, in chunks of pixels: one more dispatch to reduce and one to apply.
+    Chunked,
+}
+
+macro_rules! rows {
+    ($op:ty, $norm:expr, $build:expr) => {{
+        const NORM: fn(&$op) -> &GroupNorm = $norm;
+        const FOURS: Requirement<$op> =
+            needs("channels of a group divisible by 4", |op, _| NORM(op).group().is_multiple_of(4));
+        const QUADS: Requirement<$op> =
+            needs("channels divisible by 4", |op, _| NORM(op).channels.is_multiple_of(4));
+        const PIXELS: Requirement<$op> = needs("several pixels in an image", |op, _| NORM(op).pixels > 1);
+        const SHARED: Requirement<$op> =
+            needs("at most 16384 values of a set for each invocation of a workgroup", |op, _| {
+                NORM(op).count() <= LONGEST * WORKGROUP
+            });
+        const ALONE: Requirement<$op> =
+            needs("at most 16384 values in a set", |op, _| NORM(op).count() <= LONGEST);
+        &[&[
+            rows!(@row "vec4", &[SHARED, FOURS], speed::general, $build, Vec4, Workgroup),
+            rows!(@row "scalar", &[SHARED], speed::general, $build, Scalar, Workgroup),
+            rows!(@row "vec4_chunked", &[PIXELS, QUADS], |op, caps| chunked(NORM(op), caps), $build, Vec4, Chunked),
+            rows!(@row "scalar_chunked", &[PIXELS], |op, caps| chunked(NORM(op), caps), $build, Scalar, Chunked),
+            rows!(@row "vec4_serial", &[ALONE, FOURS], |op, caps| serial(NORM(op), caps), $build, Vec4, Single),
+            rows!(@row "scalar_serial", &[ALONE], |op, caps| serial(NORM(op), caps), $build, Scalar, Single),
+        ]]
+    }};
+    (@row $name:literal, $requires:expr, $speed:expr, $build:expr, $elem:ident, $team:ident) => {
+        Row {
+            name: $name,
+            stores: Stores::Both,
+            requires: $requires,
+            speed: $speed,
+            build: |op, storage, _| $build(op, storage, Elem::$elem, Team::$team),
+        }
+    };
+}
+
+impl Rows for GroupNorm {
+    const ROWS: &[&[Row<Self>]] = rows!(GroupNorm, |op| op, forward);
+}
+
+impl Rows for GroupNormGrad {
+    const ROWS: &[&[Row<Self>]] = rows!(GroupNormGrad, |op| &op.norm, grad);
+}
+
+/// Large sets, and on a software adapter all that are not a single pixel: only the merge has barriers.
+fn chunked(norm: &GroupNorm, caps: &Caps) -> u32 {
+    match (caps.software(), norm.count() >= LARGE) {
+        (true, _) => 200,
+        (false, true) => 150,
+        (false, false) => 80,
+    }
+}
+
+/// Small sets on a software adapter.
+fn serial(norm: &GroupNorm, caps: &Caps) -> u32 {
+    if norm.pixels == 1 { speed::on_software(norm, caps) } else { 30 }
+}
+
+/// Constants of a norm, whose rows and groups have `C` and `GROUP` elems.
+fn constants(norm: &GroupNorm, elem: Elem, source: Source) -> Source {
+    source
+        .constant("C", norm.channels / elem.lanes())
+        .constant("GROUP", norm.group() / elem.lanes())
+        .constant("GROUPS", norm.groups)
+        .constant("PIXELS", norm.pixels)
+}
+
+/// One dispatch for whole sets.
+fn by_sets(norm: &GroupNorm, storage: DType, elem: Elem, serial: bool, file: Fragment) -> Dispatch {
+    let across = if elem == Elem::Vec4 { ACROSS_VEC4 } else { ACROSS_SCALAR };
+    let team = if serial { 1 } else { WORKGROUP };
+    let files = [activation::file(norm.activation), SET, across, REDUCE, file];
+    let source = constants(norm, elem, elem.over(storage, source(&files)))
+        .constant("TEAM", team)
+        .constant("SETS", norm.sets())
+        .float("COUNT", norm.count() as f32);
+    dispatch("", activation::slope(norm.activation, "SLOPE", source), norm.sets() * team)
+}
+
+/// The source of a file that reads `fields` values of the set of each elem of channels.
+fn by_channels(norm: &GroupNorm, storage: DType, elem: Elem, fields: usize, file: Fragment) -> Source {
+    let of_set = if norm.group().is_multiple_of(elem.lanes()) { OF_SET_SHARED } else { OF_SET_APART };
+    let files = [activation::file(norm.activation), of_set, file];
+    let source = elem
+        .over(storage, source(&files))
+        .constant("C", norm.channels / elem.lanes())
+        .constant("LANES", elem.lanes())
+        .constant("GROUP", norm.group())
+        .constant("GROUPS", norm.groups)
+        .constant("PIXELS", norm.pixels)
+        .constant("FIELDS", fields);
+    activation::slope(norm.activation, "SLOPE", source)
+}
+
+/// One dispatch for each elem of channels and a few pixels.
+fn elementwise(label: &'static str, norm: &GroupNorm, elem: Elem, source: Source) -> Dispatch {
+    let rows = norm.images * norm.pixels;
+    let source = source.constant("ROWS", rows).constant("CHUNK", CHUNK);
+    dispatch(label, source, norm.channels / elem.lanes() * rows.div_ceil(CHUNK))
+}
+
+/// The chunks of an image: enough for a large GPU over the batch.
+fn chunks(norm: &GroupNorm) -> Chunks {
+    let rows = Chunks::of(norm.images * norm.pixels).rows;
+    Chunks::of_at_least(rows, norm.pixels)
+}
+
+fn forward(norm: &GroupNorm, storage: DType, elem: Elem, team: Team) -> Kernel {
+    let whole = |serial| {
+        let dispatch = by_sets(norm, storage, elem, serial, FORWARD);
+        Kernel::new(vec![Dispatch { source: dispatch.source.clone().float("EPS", norm.eps), ..dispatch }])
+    };
+    match team {
+        Team::Workgroup => whole(false),
+        Team::Single => whole(true),
+        Team::Chunked => {
+            let (chunks, vectors) = (chunks(norm), norm.channels / elem.lanes());
+            let partials = elem.over(storage, source(&[PARTIALS])).constant("IMAGES", norm.images);
+            let partials = chunks.constants(partials).constant("C", vectors).constant("PIXELS", norm.pixels);
+            let moments = constants(norm, Elem::Scalar, source(&[MOMENTS, SET_MOMENTS]))
+                .constant("SETS", norm.sets())
+                .float("EPS", norm.eps);
+            Kernel::new(vec![
+                dispatch("partials", partials, vectors * norm.images * chunks.count),
+                Dispatch::new("moments", chunks.constants(moments), norm.sets() as u64),
+                elementwise("normalize", norm, elem, by_channels(norm, storage, elem, 2, NORMALIZE)),
+            ])
+            .workspace(WORKSPACE, 4 * 2 * norm.images * chunks.count * norm.channels)
+        }
+    }
+}
+
+/// The sums of each channel over chunks of the pixels of `parts` parts of the batch.
+fn sums(norm: &GroupNorm, storage: DType, elem: Elem, parts: usize, chunks: Chunks) -> Dispatch {
+    let source = by_channels(norm, storage, elem, 2, GRAD_PARTIALS)
+        .constant("PARTS", parts)
+        .constant("ROWS", norm.images * norm.pixels / parts);
+    dispatch("partials", chunks.constants(source), norm.channels / elem.lanes() * parts * chunks.count)
+}
+
+fn grad(op: &GroupNormGrad, storage: DType, elem: Elem, team: Team) -> Kernel {
+    let norm = &op.norm;
+    let how = if matches!(team, Team::Single) { Merge::Serial } else { Merge::Tree };
+    let (parts, chunks) = match team {
+        Team::Chunked => (norm.images, chunks(norm)),
+        Team::Workgroup | Team::Single => (1, Chunks::of(norm.images * norm.pixels)),
+    };
+    let mut dispatches = Vec::new();
+    let chunked = matches!(team, Team::Chunked);
+    if chunked || op.parameters {
+        dispatches.push(sums(norm, storage, elem, parts, chunks));
+    }
+    if op.parameters {
+        let all = Chunks { count: parts * chunks.count, ..chunks };
+        dispatches.push(grad_statistics_merge(
+            norm.channels,
+            op.accumulate,
+            all,
+            Elem::of(norm.channels),
+            how,
+        ));
+    }
+    if chunked {
+        let means = constants(norm, Elem::Scalar, source(&[REDUCE, GRAD_MEANS]))
+            .constant("SETS", norm.sets())
+            .constant("CHUNKS", chunks.count)
+            .float("COUNT", norm.count() as f32);
+        dispatches.push(Dispatch::new("means", means, norm.sets() as u64));
+        let source = by_channels(norm, storage, elem, 4, GRAD_APPLY);
+        let apply = elementwise("grad_input", norm, elem, source);
+        dispatches.push(Dispatch { rebind: &[("moments", SETS)], ..apply });
+    } else {
+        let label = if op.parameters { "grad_input" } else { "" };
+        let whole = by_sets(norm, storage, elem, matches!(team, Team::Single), GRAD_INPUT);
+        dispatches.push(Dispatch { label, ..whole });
+    }
+    let kernel = Kernel::new(dispatches);
+    let kernel = if chunked { kernel.workspace(SETS, 4 * 4 * norm.sets()) } else { kernel };
+    if chunked || op.parameters {
+        kernel.workspace(WORKSPACE, 4 * 2 * parts * chunks.count * norm.channels)
+    } else {
+        kernel
+    }
+}
