@@ -4,21 +4,13 @@
 // Who          one invocation per elem; the grid covers len
 // Numerics     those of the activation (activation/<name>.wgsl)
 //
-// needs: LEN, WORKGROUP, activate_grad, elem, grid_index, stored
+// needs: activate_grad, elem, stored
+// gives: each(i: u32)
 
-@group(0) @binding(0) var<storage, read> input: array<stored>;
-@group(0) @binding(1) var<storage, read> grad_output: array<stored>;
-@group(0) @binding(2) var<storage, read_write> grad_input: array<stored>;
+var<storage, read> input: array<stored>;
+var<storage, read> grad_output: array<stored>;
+var<storage, read_write> grad_input: array<stored>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
-    if i >= LEN {
-        return;
-    }
+fn each(i: u32) {
     grad_input[i] = stored(activate_grad(elem(input[i]), elem(grad_output[i])));
 }

@@ -15,10 +15,10 @@
 // gives: adam_rates() -> Rates
 // gives: adam_step(i: u32, gradient: elem, rates: Rates)
 
-@group(0) @binding(2) var<storage, read> control: Control;
-@group(0) @binding(3) var<storage, read_write> parameter: array<elem>;
-@group(0) @binding(4) var<storage, read_write> m: array<elem>;
-@group(0) @binding(6) var<storage, read_write> v: array<elem>;
+var<storage, read> control: Control;
+var<storage, read_write> parameter: array<elem>;
+var<storage, read_write> m: array<elem>;
+var<storage, read_write> v: array<elem>;
 
 // The values common to all elements. Software adapters load them fast only while all invocations are active: before any branch.
 struct Rates {

@@ -5,18 +5,13 @@
 // Numerics     those of the step
 // Where        memory-bound: 28 bytes per element
 //
-// needs: WORKGROUP, adam_rates, adam_step, elem, grid_index, parameter, skipped
+// needs: adam_rates, adam_step, elem, parameter, skipped
+// gives: each(i: u32)
 
-@group(0) @binding(0) var<storage, read> gradient: array<elem>;
+var<storage, read> gradient: array<elem>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
+fn each(i: u32) {
     let rates = adam_rates();
-    let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
     if i >= arrayLength(&parameter) || skipped() {
         return;
     }

@@ -6,19 +6,14 @@
 // Source       TensorFlow's ExponentialMovingAverage with num_updates; the first step is PyTorch's AveragedModel's
 // Where        memory-bound: 12 bytes per element
 //
-// needs: Control, DECAY, ONE_MINUS_DECAY, WORKGROUP, elem, grid_index
+// needs: Control, DECAY, ONE_MINUS_DECAY, elem
+// gives: each(i: u32)
 
-@group(0) @binding(0) var<storage, read> control: Control;
-@group(0) @binding(1) var<storage, read> value: array<elem>;
-@group(0) @binding(2) var<storage, read_write> average: array<elem>;
+var<storage, read> control: Control;
+var<storage, read> value: array<elem>;
+var<storage, read_write> average: array<elem>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
+fn each(i: u32) {
     if i >= arrayLength(&average) {
         return;
     }

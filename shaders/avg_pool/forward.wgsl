@@ -5,21 +5,13 @@
 // Numerics     a sum in row-major order, then one division
 // Source       PyTorch's adaptive_avg_pool2d
 //
-// needs: C, H, N, P, Q, W, WORKGROUP, elem, grid_index, stored, window_end, window_start
+// needs: C, H, P, Q, W, elem, stored, window_end, window_start
+// gives: each(i: u32)
 
-@group(0) @binding(0) var<storage, read> input: array<stored>;
-@group(0) @binding(1) var<storage, read_write> output: array<stored>;
+var<storage, read> input: array<stored>;
+var<storage, read_write> output: array<stored>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
-    if i >= N * P * Q * C {
-        return;
-    }
+fn each(i: u32) {
     let c = i % C;
     let q = i / C % Q;
     let p = i / (C * Q) % P;

@@ -6,25 +6,17 @@
 // Numerics     added in row-major order of the bins
 // Source       PyTorch's adaptive_avg_pool2d
 //
-// needs: C, H, N, P, Q, W, WORKGROUP, elem, grid_index, stored, window_end, window_start
+// needs: C, H, P, Q, W, elem, stored, window_end, window_start
+// gives: each(i: u32)
 
-@group(0) @binding(0) var<storage, read> grad_output: array<stored>;
-@group(0) @binding(1) var<storage, read_write> grad_input: array<stored>;
+var<storage, read> grad_output: array<stored>;
+var<storage, read_write> grad_input: array<stored>;
 
 fn pixels(at: u32, side: u32, bins: u32) -> u32 {
     return window_end(at, side, bins) - window_start(at, side, bins);
 }
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
-    if i >= N * H * W * C {
-        return;
-    }
+fn each(i: u32) {
     let c = i % C;
     let w = i / C % W;
     let h = i / (C * W) % H;

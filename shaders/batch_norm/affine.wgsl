@@ -5,21 +5,16 @@
 // Who          one invocation per channel; the grid covers C
 // Numerics     f32; mean and shift stay separate, so that a large mean does not cancel
 //
-// needs: EPS, WORKGROUP, grid_index
+// needs: EPS
+// gives: each(c: u32)
 
-@group(0) @binding(0) var<storage, read> mean: array<f32>;
-@group(0) @binding(1) var<storage, read> variance: array<f32>;
-@group(0) @binding(2) var<storage, read> gamma: array<f32>;
-@group(0) @binding(3) var<storage, read> beta: array<f32>;
-@group(0) @binding(4) var<storage, read_write> affine: array<f32>;
+var<storage, read> mean: array<f32>;
+var<storage, read> variance: array<f32>;
+var<storage, read> gamma: array<f32>;
+var<storage, read> beta: array<f32>;
+var<storage, read_write> affine: array<f32>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let c = grid_index(workgroup, workgroups) * WORKGROUP + local;
+fn each(c: u32) {
     let channels = arrayLength(&affine) / 4u;
     if c >= channels {
         return;

@@ -6,20 +6,15 @@
 // Numerics     f32; mean and offset stay separate, so that a large mean does not cancel
 // Source       Ioffe and Szegedy (2015), with the three sums of the chain rule folded into two
 //
-// needs: TOTAL_ROWS, WORKGROUP, grid_index
+// needs: TOTAL_ROWS
+// gives: each(c: u32)
 
-@group(0) @binding(0) var<storage, read> affine: array<f32>;
-@group(0) @binding(1) var<storage, read> grad_gamma: array<f32>;
-@group(0) @binding(2) var<storage, read> grad_beta: array<f32>;
-@group(0) @binding(3) var<storage, read_write> grad_affine: array<f32>;
+var<storage, read> affine: array<f32>;
+var<storage, read> grad_gamma: array<f32>;
+var<storage, read> grad_beta: array<f32>;
+var<storage, read_write> grad_affine: array<f32>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let c = grid_index(workgroup, workgroups) * WORKGROUP + local;
+fn each(c: u32) {
     let channels = arrayLength(&affine) / 4u;
     if c >= channels {
         return;

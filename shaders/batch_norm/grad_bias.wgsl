@@ -7,17 +7,12 @@
 // Who          one invocation per channel; the grid covers C
 // Numerics     exact
 //
-// needs: WORKGROUP, grid_index
+// needs: nothing
+// gives: each(c: u32)
 
-@group(0) @binding(0) var<storage, read_write> grad_bias: array<f32>;
+var<storage, read_write> grad_bias: array<f32>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let c = grid_index(workgroup, workgroups) * WORKGROUP + local;
+fn each(c: u32) {
     if c < arrayLength(&grad_bias) {
         grad_bias[c] = 0.0;
     }

@@ -6,25 +6,17 @@
 // Numerics     f32
 // Where        before kernels whose prologue does not differentiate batch norm and activation
 //
-// needs: C, CHUNK, ROWS, WORKGROUP, activate_grad, elem, grid_index, stored
+// needs: C, CHUNK, ROWS, activate_grad, elem, stored
+// gives: each(i: u32)
 
-@group(0) @binding(0) var<storage, read> input: array<stored>;
-@group(0) @binding(1) var<storage, read> grad_affine: array<elem>;
-@group(0) @binding(2) var<storage, read> grad_output: array<stored>;
-@group(0) @binding(3) var<storage, read_write> grad_input: array<stored>;
+var<storage, read> input: array<stored>;
+var<storage, read> grad_affine: array<elem>;
+var<storage, read> grad_output: array<stored>;
+var<storage, read_write> grad_input: array<stored>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
+fn each(i: u32) {
     let c = i % C;
     let first = i / C * CHUNK;
-    if first >= ROWS {
-        return;
-    }
     let mean = grad_affine[c];
     let scale = grad_affine[C + c];
     let shift = grad_affine[2u * C + c];

@@ -4,22 +4,14 @@
 // Who          one workgroup per channel; invocation t adds the chunks t, t + WORKGROUP, ... in order, then a fixed tree
 // Numerics     f32; chunks in order within an invocation, invocations in a fixed tree
 //
-// needs: ACCUMULATE, C, CHUNKS, WORKGROUP, grid_index, reduce_sum
+// needs: ACCUMULATE, C, CHUNKS, WORKGROUP, reduce_sum
+// gives: run(c: u32, local: u32)
 
-@group(0) @binding(0) var<storage, read> workspace: array<f32>;
-@group(0) @binding(1) var<storage, read_write> grad_gamma: array<f32>;
-@group(0) @binding(2) var<storage, read_write> grad_beta: array<f32>;
+var<storage, read> workspace: array<f32>;
+var<storage, read_write> grad_gamma: array<f32>;
+var<storage, read_write> grad_beta: array<f32>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let c = grid_index(workgroup, workgroups);
-    if c >= C {
-        return;
-    }
+fn run(c: u32, local: u32) {
     var plain = 0.0;
     var weighted = 0.0;
     for (var chunk = local; chunk < CHUNKS; chunk += WORKGROUP) {

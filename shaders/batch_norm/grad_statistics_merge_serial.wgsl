@@ -5,22 +5,14 @@
 // Numerics     f32; the chunks are added in order
 // Where        few chunks, and software adapters, where barriers cost more than a longer loop
 //
-// needs: ACCUMULATE, C, CHUNKS, WORKGROUP, elem, grid_index
+// needs: ACCUMULATE, C, CHUNKS, elem
+// gives: each(c: u32)
 
-@group(0) @binding(0) var<storage, read> workspace: array<elem>;
-@group(0) @binding(1) var<storage, read_write> grad_gamma: array<elem>;
-@group(0) @binding(2) var<storage, read_write> grad_beta: array<elem>;
+var<storage, read> workspace: array<elem>;
+var<storage, read_write> grad_gamma: array<elem>;
+var<storage, read_write> grad_beta: array<elem>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let c = grid_index(workgroup, workgroups) * WORKGROUP + local;
-    if c >= C {
-        return;
-    }
+fn each(c: u32) {
     var plain = workspace[c];
     var weighted = workspace[C + c];
     for (var chunk = 1u; chunk < CHUNKS; chunk++) {

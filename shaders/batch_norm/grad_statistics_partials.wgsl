@@ -6,25 +6,17 @@
 // Who          one invocation per elem of channels and one chunk of CHUNK rows; lanes run along the channels
 // Numerics     f32; inv_std is factored out of the sum
 //
-// needs: C, CHUNK, CHUNKS, ROWS, WORKGROUP, activate_grad, elem, grid_index, stored
+// needs: C, CHUNK, ROWS, activate_grad, elem, stored
+// gives: each(i: u32)
 
-@group(0) @binding(0) var<storage, read> input: array<stored>;
-@group(0) @binding(1) var<storage, read> affine: array<elem>;
-@group(0) @binding(2) var<storage, read> grad_output: array<stored>;
-@group(0) @binding(3) var<storage, read_write> workspace: array<elem>;
+var<storage, read> input: array<stored>;
+var<storage, read> affine: array<elem>;
+var<storage, read> grad_output: array<stored>;
+var<storage, read_write> workspace: array<elem>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
+fn each(i: u32) {
     let c = i % C;
     let chunk = i / C;
-    if chunk >= CHUNKS {
-        return;
-    }
     let mean = affine[c];
     let scale = affine[C + c];
     let shift = affine[2u * C + c];

@@ -4,20 +4,15 @@
 // Who          one invocation per channel; the grid covers C
 // Numerics     VARIANCE_FACTOR is 1 (biased, the paper) or rows / (rows - 1) (unbiased, PyTorch)
 //
-// needs: MOMENTUM, VARIANCE_FACTOR, WORKGROUP, grid_index
+// needs: MOMENTUM, VARIANCE_FACTOR
+// gives: each(c: u32)
 
-@group(0) @binding(0) var<storage, read> batch_mean: array<f32>;
-@group(0) @binding(1) var<storage, read> batch_var: array<f32>;
-@group(0) @binding(2) var<storage, read_write> running_mean: array<f32>;
-@group(0) @binding(3) var<storage, read_write> running_var: array<f32>;
+var<storage, read> batch_mean: array<f32>;
+var<storage, read> batch_var: array<f32>;
+var<storage, read_write> running_mean: array<f32>;
+var<storage, read_write> running_var: array<f32>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let c = grid_index(workgroup, workgroups) * WORKGROUP + local;
+fn each(c: u32) {
     if c >= arrayLength(&running_mean) {
         return;
     }

@@ -5,22 +5,14 @@
 // Numerics     Chan's formula throughout
 // Where        few chunks, and software adapters, where barriers cost more than a longer loop
 //
-// needs: C, CHUNK, CHUNKS, ROWS, ROWS_BEFORE, WORKGROUP, elem, grid_index
+// needs: C, CHUNK, CHUNKS, ROWS, ROWS_BEFORE, elem
+// gives: each(c: u32)
 
-@group(0) @binding(0) var<storage, read> workspace: array<elem>;
-@group(0) @binding(1) var<storage, read_write> batch_mean: array<elem>;
-@group(0) @binding(2) var<storage, read_write> batch_var: array<elem>;
+var<storage, read> workspace: array<elem>;
+var<storage, read_write> batch_mean: array<elem>;
+var<storage, read_write> batch_var: array<elem>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let c = grid_index(workgroup, workgroups) * WORKGROUP + local;
-    if c >= C {
-        return;
-    }
+fn each(c: u32) {
     var count = 0.0;
     var mean = elem(0.0);
     var m2 = elem(0.0);

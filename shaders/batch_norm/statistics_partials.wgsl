@@ -6,25 +6,17 @@
 //              formula: E[x^2] - mean^2 would cancel
 // Source       Chan, Golub, LeVeque: "Updating formulae and a pairwise algorithm for computing sample variances" (1979)
 //
-// needs: C, CHUNK, CHUNKS, ROWS, WORKGROUP, elem, grid_index, stored
+// needs: C, CHUNK, ROWS, elem, stored
+// gives: each(i: u32)
 
-@group(0) @binding(0) var<storage, read> input: array<stored>;
-@group(0) @binding(1) var<storage, read_write> workspace: array<elem>;
+var<storage, read> input: array<stored>;
+var<storage, read_write> workspace: array<elem>;
 
 const BLOCK: u32 = 8u;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
+fn each(i: u32) {
     let c = i % C;
     let chunk = i / C;
-    if chunk >= CHUNKS {
-        return;
-    }
     let end = min(chunk * CHUNK + CHUNK, ROWS);
     var count = 0.0;
     var mean = elem(0.0);

@@ -7,19 +7,12 @@
 //              become infinite
 // Where        memory-bound: 6 bytes per element
 //
-// needs: LEN, WORKGROUP, grid_index, source, stored
+// needs: source, stored
+// gives: each(i: u32)
 
-@group(0) @binding(0) var<storage, read> input: array<source>;
-@group(0) @binding(1) var<storage, read_write> output: array<stored>;
+var<storage, read> input: array<source>;
+var<storage, read_write> output: array<stored>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
-    if i < LEN {
-        output[i] = stored(input[i]);
-    }
+fn each(i: u32) {
+    output[i] = stored(input[i]);
 }

@@ -6,18 +6,13 @@
 // Source       Pascanu et al. (2013), as PyTorch's clip_grad_norm_
 // Where        memory-bound: 8 bytes per element; nothing is written if the factor is 1
 //
-// needs: EPS, MAX_NORM, WORKGROUP, elem, grid_index, unscale
+// needs: EPS, MAX_NORM, elem, unscale
+// gives: each(i: u32)
 
-@group(0) @binding(0) var<storage, read> squares: array<f32>;
-@group(0) @binding(1) var<storage, read_write> gradient: array<elem>;
+var<storage, read> squares: array<f32>;
+var<storage, read_write> gradient: array<elem>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
+fn each(i: u32) {
     let factor = MAX_NORM / (sqrt(squares[0]) * unscale() + EPS);
     if i >= arrayLength(&gradient) || factor >= 1.0 {
         return;

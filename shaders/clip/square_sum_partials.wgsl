@@ -6,21 +6,13 @@
 // Numerics     f32; squares above 3e38 are infinite, and then all gradients are clipped to 0
 // Where        memory-bound: 4 bytes per element
 //
-// needs: CHUNKS, WORKGROUP, grid_index, reduce_sum
+// needs: CHUNKS, WORKGROUP, reduce_sum
+// gives: run(chunk: u32, local: u32)
 
-@group(0) @binding(0) var<storage, read> gradient: array<f32>;
-@group(0) @binding(1) var<storage, read_write> workspace: array<f32>;
+var<storage, read> gradient: array<f32>;
+var<storage, read_write> workspace: array<f32>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let chunk = grid_index(workgroup, workgroups);
-    if chunk >= CHUNKS {
-        return;
-    }
+fn run(chunk: u32, local: u32) {
     var sum = 0.0;
     for (var i = chunk * WORKGROUP + local; i < arrayLength(&gradient); i += CHUNKS * WORKGROUP) {
         sum += gradient[i] * gradient[i];

@@ -8,12 +8,13 @@
 // Where        software adapters: a load is a loop over the lanes whatever its width, so 12 loads serve 128
 //              multiply-adds
 //
-// needs: H, IMAGES, IN, OUT, W, WORKGROUP, grid_index
+// needs: H, IMAGES, IN, OUT, W
+// gives: each(i: u32)
 
-@group(0) @binding(0) var<storage, read> input: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read> weight: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> bias: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read_write> output: array<vec4<f32>>;
+var<storage, read> input: array<vec4<f32>>;
+var<storage, read> weight: array<vec4<f32>>;
+var<storage, read> bias: array<vec4<f32>>;
+var<storage, read_write> output: array<vec4<f32>>;
 
 const PIXELS: u32 = IMAGES * H * W;
 const IN4: u32 = IN / 4u;
@@ -34,18 +35,9 @@ fn tap_of(at: u32, r: u32, s: u32) -> Tap {
     return Tap(select(0u, (at + r * W + s - W - 1u) * IN4, inside), inside);
 }
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
+fn each(i: u32) {
     let pixel = i / GROUPS * 4u;
     let k = i % GROUPS * 2u;
-    if pixel >= PIXELS {
-        return;
-    }
     let zero = vec4(0.0);
     var a0 = bias[k];
     var a1 = bias[k + 1u];

@@ -13,25 +13,16 @@
 //              without a second pass for the statistics. On llvmpipe 13.5 GFLOP/s at 16x28x28x1 -> 64 (lanes 4.0, tiled
 //              1.9); 6.8 at 2x224x224x1 -> 64 (3.8, 1.6)
 //
-// needs: ALL_LINES, CHUNKS, COLUMNS, IN, LINES, W, WORKGROUP, Window, advance, elem, grid_index, observe
-// needs: report, stored
+// needs: ALL_LINES, COLUMNS, IN, LINES, W, Window, advance, elem, observe, report, stored
+// gives: each(i: u32)
 
-@group(0) @binding(1) var<storage, read> weight: array<stored>;
-@group(0) @binding(2) var<storage, read> bias: array<elem>;
-@group(0) @binding(3) var<storage, read_write> output: array<stored>;
+var<storage, read> weight: array<stored>;
+var<storage, read> bias: array<elem>;
+var<storage, read_write> output: array<stored>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
+fn each(i: u32) {
     let column = i % COLUMNS;
     let chunk = i / COLUMNS;
-    if chunk >= CHUNKS {
-        return;
-    }
     var weights: array<array<array<elem, IN>, 3>, 3>;
     for (var r = 0u; r < 3u; r++) {
         for (var s = 0u; s < 3u; s++) {

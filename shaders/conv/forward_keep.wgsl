@@ -6,8 +6,8 @@
 // gives: bias, output
 // gives: keep(i: u32, sum: elem) -> elem
 
-@group(0) @binding(2) var<storage, read> bias: array<elem>;
-@group(0) @binding(3) var<storage, read_write> output: array<stored>;
+var<storage, read> bias: array<elem>;
+var<storage, read_write> output: array<stored>;
 
 fn keep(i: u32, sum: elem) -> elem {
     let y = stored(sum + bias[i % COLUMNS]);

@@ -10,30 +10,22 @@
 // Where        software adapters with subgroups of a known size: 32 pixels and 64 channels need 12 loads for 8192
 //              multiply-adds. On llvmpipe three to ten times as fast as the blocked kernel
 //
-// needs: BLOCKED, H, IMAGES, IN, LANES, OUT, PART, ROWS, Rows, Sums, V, W, WIDTH, Weights, columns
-// needs: grid_index, keep_rows, multiply_add, stored_columns, stored_part, widen
+// needs: BLOCKED, H, IMAGES, IN, LANES, OUT, PART, ROWS, Rows, Sums, V, W, WIDTH, Weights, columns, keep_rows
+// needs: multiply_add, stored_columns, stored_part, widen
 // gives: PIXELS
+// gives: run(unit: u32, lane: u32)
 
-@group(0) @binding(0) var<storage, read> input: array<stored_part>;
-@group(0) @binding(1) var<storage, read> weight: array<stored_columns>;
+var<storage, read> input: array<stored_part>;
+var<storage, read> weight: array<stored_columns>;
 
 const PIXELS: u32 = IMAGES * H * W;
 const PARTS: u32 = IN / PART;
 const STRIDE: u32 = OUT / WIDTH;
 const BLOCKS: u32 = (PIXELS + ROWS - 1u) / ROWS;
 
-@compute @workgroup_size(LANES)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(subgroup_invocation_id) lane: u32,
-) {
-    let unit = grid_index(workgroup, workgroups);
+fn run(unit: u32, lane: u32) {
     let pixel = unit % BLOCKS * ROWS;
     let k = (unit / BLOCKS * LANES + lane) * V;
-    if unit >= BLOCKS * (STRIDE / (LANES * V)) {
-        return;
-    }
     var sums: Sums;
     for (var r = 0u; r < 3u; r++) {
         for (var s = 0u; s < 3u; s++) {

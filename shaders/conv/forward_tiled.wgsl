@@ -8,13 +8,13 @@
 // Who          see shared/matmul_tiled.wgsl
 // Where        any number of channels
 //
-// needs: IN, INPUT_LANES, K, M, N, OUTSIDE, WEIGHT_LANES, input_at, input_elem, input_vectors, neighbour, weight_elem
-// needs: weight_stored
+// needs: IN, INPUT_LANES, K, M, N, OUTSIDE, WEIGHT_LANES, input_at, input_elem, input_vectors, neighbour
+// needs: weight_elem, weight_stored
 // gives: weight
 // gives: a(row: u32, k: u32) -> input_elem
 // gives: b(k: u32, column: u32) -> weight_elem
 
-@group(0) @binding(1) var<storage, read> weight: array<weight_stored>;
+var<storage, read> weight: array<weight_stored>;
 
 fn a(row: u32, k: u32) -> input_elem {
     let tap = k / IN;

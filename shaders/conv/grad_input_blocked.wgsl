@@ -8,11 +8,12 @@
 // Numerics     each result is summed by one invocation, tap by tap
 // Where        software adapters, as conv/forward_blocked.wgsl
 //
-// needs: H, IMAGES, IN, OUT, W, WORKGROUP, grid_index
+// needs: H, IMAGES, IN, OUT, W
+// gives: each(i: u32)
 
-@group(0) @binding(0) var<storage, read> grad_output: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read> weight: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> grad_input: array<vec4<f32>>;
+var<storage, read> grad_output: array<vec4<f32>>;
+var<storage, read> weight: array<vec4<f32>>;
+var<storage, read_write> grad_input: array<vec4<f32>>;
 
 const PIXELS: u32 = IMAGES * H * W;
 const IN4: u32 = IN / 4u;
@@ -33,18 +34,9 @@ fn tap_of(at: u32, r: u32, s: u32) -> Tap {
     return Tap(select(0u, (at + W + 1u - r * W - s) * OUT4, inside), inside);
 }
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
+fn each(i: u32) {
     let pixel = i / GROUPS * 4u;
     let c = i % GROUPS * 8u;
-    if pixel >= PIXELS {
-        return;
-    }
     let zero = vec4(0.0);
     var a0 = zero;
     var a1 = zero;

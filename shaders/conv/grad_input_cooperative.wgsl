@@ -15,7 +15,7 @@
 // gives: load_a(row: u32, k: u32, vectors: VectorsA) -> stored
 // gives: load_b(k: u32, column: u32, vectors: VectorsB) -> stored
 
-@group(0) @binding(1) var<storage, read> weight: array<stored>;
+var<storage, read> weight: array<stored>;
 
 alias VectorsA = GradVectors;
 

@@ -6,7 +6,7 @@
 // gives: grad_input
 // gives: keep(i: u32, sum: elem) -> elem
 
-@group(0) @binding(3) var<storage, read_write> grad_input: array<stored>;
+var<storage, read_write> grad_input: array<stored>;
 
 fn keep(i: u32, sum: elem) -> elem {
     let gradient = stored(sum);

@@ -9,30 +9,21 @@
 // Numerics     each result is summed tap by tap in a fixed order
 // Where        as conv/forward_lanes.wgsl
 //
-// needs: BLOCKED, H, IMAGES, IN, LANES, OUT, PART, ROWS, Rows, Sums, V, W, WIDTH, Weights, grid_index
-// needs: keep_rows, multiply_add, stored_part, widen
+// needs: BLOCKED, H, IMAGES, IN, LANES, OUT, PART, ROWS, Rows, Sums, V, W, WIDTH, Weights, keep_rows
+// needs: multiply_add, stored_part, widen
 // gives: PIXELS
+// gives: run(unit: u32, lane: u32)
 
-@group(0) @binding(1) var<storage, read> weight: array<stored_part>;
-@group(0) @binding(5) var<storage, read> grad_output: array<stored_part>;
+var<storage, read> weight: array<stored_part>;
+var<storage, read> grad_output: array<stored_part>;
 
 const PIXELS: u32 = IMAGES * H * W;
 const PARTS: u32 = OUT / PART;
-const STRIDE: u32 = IN / WIDTH;
 const BLOCKS: u32 = (PIXELS + ROWS - 1u) / ROWS;
 
-@compute @workgroup_size(LANES)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(subgroup_invocation_id) lane: u32,
-) {
-    let unit = grid_index(workgroup, workgroups);
+fn run(unit: u32, lane: u32) {
     let pixel = unit % BLOCKS * ROWS;
     let c = (unit / BLOCKS * LANES + lane) * V;
-    if unit >= BLOCKS * (STRIDE / (LANES * V)) {
-        return;
-    }
     var sums: Sums;
     for (var r = 0u; r < 3u; r++) {
         for (var s = 0u; s < 3u; s++) {

@@ -7,13 +7,13 @@
 //              conv/grad_input_keep.wgsl declares the result
 // Who          see shared/matmul_tiled.wgsl
 //
-// needs: GRAD_LANES, K, M, N, OUT, OUTSIDE, WEIGHT_LANES, grad_at, grad_elem, grad_vectors, neighbour, weight_elem
-// needs: weight_stored
+// needs: GRAD_LANES, K, M, N, OUT, OUTSIDE, WEIGHT_LANES, grad_at, grad_elem, grad_vectors, neighbour
+// needs: weight_elem, weight_stored
 // gives: weight
 // gives: a(row: u32, k: u32) -> grad_elem
 // gives: b(k: u32, column: u32) -> weight_elem
 
-@group(0) @binding(1) var<storage, read> weight: array<weight_stored>;
+var<storage, read> weight: array<weight_stored>;
 
 fn a(row: u32, k: u32) -> grad_elem {
     let tap = k / OUT;

@@ -9,11 +9,12 @@
 // Numerics     pixels in order within a split; shared/merge_splits.wgsl adds the splits in order
 // Where        software adapters; the loop visits only pixels inside the image, so no load is masked
 //
-// needs: H, IMAGES, IN, OUT, SPLITS, W, WORKGROUP, grid_index
+// needs: H, IMAGES, IN, OUT, SPLITS, W
+// gives: each(i: u32)
 
-@group(0) @binding(0) var<storage, read> input: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read> grad_output: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> workspace: array<vec4<f32>>;
+var<storage, read> input: array<vec4<f32>>;
+var<storage, read> grad_output: array<vec4<f32>>;
+var<storage, read_write> workspace: array<vec4<f32>>;
 
 const ROWS: u32 = IMAGES * H;
 const PART: u32 = (ROWS + SPLITS - 1u) / SPLITS;
@@ -22,20 +23,11 @@ const OUT4: u32 = OUT / 4u;
 const IN_GROUPS: u32 = IN / 8u;
 const OUT_GROUPS: u32 = OUT / 8u;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
+fn each(i: u32) {
     let k = i % OUT_GROUPS * 2u;
     let c = i / OUT_GROUPS % IN_GROUPS * 2u;
     let tap = i / (OUT_GROUPS * IN_GROUPS) % 9u;
     let split = i / (OUT_GROUPS * IN_GROUPS * 9u);
-    if split >= SPLITS {
-        return;
-    }
     let r = tap / 3u;
     let s = tap % 3u;
     // Output columns whose input column is inside the image.

@@ -10,8 +10,8 @@
 // Numerics     the output of batch norm and activation, forward and backward, is rounded to f16 when staged into the slab
 // Where        as conv/forward_cooperative.wgsl
 //
-// needs: GradVectors, IN, InputVectors, M, N, OUTSIDE, grad_at, grad_vectors, input_at, input_vectors, neighbour
-// needs: stored
+// needs: GradVectors, IN, InputVectors, M, N, OUTSIDE, grad_at, grad_vectors, input_at, input_vectors
+// needs: neighbour, stored
 // gives: VectorsA, VectorsB
 // gives: vectors_a(row: u32) -> VectorsA
 // gives: vectors_b(column: u32) -> VectorsB

@@ -12,24 +12,16 @@
 //              all traffic is the gradient and the output for its prologue. On llvmpipe (one team) 8.4 GFLOP/s at
 //              16x28x28x1 -> 64 (lanes 3.2, tiled 0.6); 6.3 at 2x224x224x1 -> 64 (2.7, 0.6)
 //
-// needs: ALL_LINES, COLUMNS, COLUMN_LANES, IN, LINES, SPLITS, TEAMS, W, Window, advance, grad_at, grad_elem
-// needs: grad_vectors, grid_index, keep
+// needs: ALL_LINES, COLUMNS, COLUMN_LANES, IN, LINES, TEAMS, W, Window, advance, grad_at, grad_elem
+// needs: grad_vectors, keep
+// gives: run(unit: u32, local: u32)
 
 const BLOCKS: u32 = (COLUMNS + COLUMN_LANES - 1u) / COLUMN_LANES;
 
 var<workgroup> scratch: array<grad_elem, TEAMS * COLUMN_LANES>;
 
-@compute @workgroup_size(TEAMS * COLUMN_LANES)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let unit = grid_index(workgroup, workgroups);
+fn run(unit: u32, local: u32) {
     let split = unit / BLOCKS;
-    if split >= SPLITS {
-        return;
-    }
     let lane = local % COLUMN_LANES;
     let team = local / COLUMN_LANES;
     let column = unit % BLOCKS * COLUMN_LANES + lane;

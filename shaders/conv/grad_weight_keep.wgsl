@@ -6,7 +6,7 @@
 // gives: grad_weight
 // gives: keep(i: u32, sum: elem)
 
-@group(0) @binding(2) var<storage, read_write> grad_weight: array<elem>;
+var<storage, read_write> grad_weight: array<elem>;
 
 fn keep(i: u32, sum: elem) {
     if ACCUMULATE {

@@ -12,11 +12,12 @@
 // Where        as conv/forward_lanes.wgsl: 12 loads for 8192 multiply-adds
 //
 // needs: H, IMAGES, IN, LANES, Left, OUT, PART, ROW_LANES, Right, SPLITS, STEP, Sums, V, W, WIDTH, columns
-// needs: grid_index, keep, multiply_add, stored_columns, stored_part, widen
+// needs: keep, multiply_add, stored_columns, stored_part, widen
 // gives: PARTS
+// gives: run(unit: u32, lane: u32)
 
-@group(0) @binding(0) var<storage, read> input: array<stored_part>;
-@group(0) @binding(1) var<storage, read> grad_output: array<stored_columns>;
+var<storage, read> input: array<stored_part>;
+var<storage, read> grad_output: array<stored_columns>;
 
 const PIXELS: u32 = IMAGES * H * W;
 const SPLIT: u32 = (PIXELS + SPLITS - 1u) / SPLITS;
@@ -25,20 +26,11 @@ const STRIDE: u32 = OUT / WIDTH;
 const IN_BLOCKS: u32 = (PARTS + ROW_LANES - 1u) / ROW_LANES;
 const OUT_BLOCKS: u32 = STRIDE / (LANES * V);
 
-@compute @workgroup_size(LANES)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(subgroup_invocation_id) lane: u32,
-) {
-    let unit = grid_index(workgroup, workgroups);
+fn run(unit: u32, lane: u32) {
     let k = (unit % OUT_BLOCKS * LANES + lane) * V;
     let c = unit / OUT_BLOCKS % IN_BLOCKS * ROW_LANES;
     let tap = unit / (OUT_BLOCKS * IN_BLOCKS) % 9u;
     let split = unit / (OUT_BLOCKS * IN_BLOCKS * 9u);
-    if split >= SPLITS {
-        return;
-    }
     let r = tap / 3u;
     let s = tap % 3u;
     let mine = c + lane < PARTS && lane < ROW_LANES;

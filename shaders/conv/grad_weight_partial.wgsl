@@ -6,7 +6,7 @@
 // gives: workspace
 // gives: keep(i: u32, sum: elem)
 
-@group(0) @binding(2) var<storage, read_write> workspace: array<elem>;
+var<storage, read_write> workspace: array<elem>;
 
 fn keep(i: u32, sum: elem) {
     workspace[i] = sum;

@@ -5,23 +5,15 @@
 // Who          one workgroup per image; its invocations stride over the classes and reduce in a fixed tree
 // Numerics     f32, the maximum subtracted first; a label beyond the classes has the loss NaN
 //
-// needs: CLASSES, LABEL_SMOOTHING, N, WORKGROUP, grid_index, reduce_max, reduce_sum
+// needs: CLASSES, LABEL_SMOOTHING, WORKGROUP, reduce_max, reduce_sum
+// gives: run(n: u32, local: u32)
 
-@group(0) @binding(0) var<storage, read> logits: array<f32>;
-@group(0) @binding(1) var<storage, read> labels: array<u32>;
-@group(0) @binding(2) var<storage, read_write> loss: array<f32>;
-@group(0) @binding(3) var<storage, read_write> probs: array<f32>;
+var<storage, read> logits: array<f32>;
+var<storage, read> labels: array<u32>;
+var<storage, read_write> loss: array<f32>;
+var<storage, read_write> probs: array<f32>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let n = grid_index(workgroup, workgroups);
-    if n >= N {
-        return;
-    }
+fn run(n: u32, local: u32) {
     let row = n * CLASSES;
     var largest = logits[row];
     for (var c = local; c < CLASSES; c += WORKGROUP) {

@@ -7,23 +7,14 @@
 // Numerics     one rounding; the mask is exact and the same on every device, and is never stored: the backward pass
 //              runs this kernel on the gradient
 //
-// needs: Control, FIRST_BLOCK, LAYER, LEN, SCALE, STREAM, THRESHOLD, WORKGROUP, grid_index, philox4x32
-// needs: stored
+// needs: Control, FIRST_BLOCK, LAYER, LEN, SCALE, STREAM, THRESHOLD, philox4x32, stored
+// gives: each(block: u32)
 
-@group(0) @binding(0) var<storage, read> control: Control;
-@group(0) @binding(1) var<storage, read> input: array<stored>;
-@group(0) @binding(2) var<storage, read_write> output: array<stored>;
+var<storage, read> control: Control;
+var<storage, read> input: array<stored>;
+var<storage, read_write> output: array<stored>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let block = grid_index(workgroup, workgroups) * WORKGROUP + local;
-    if block * 4u >= LEN {
-        return;
-    }
+fn each(block: u32) {
     let counter = vec4(FIRST_BLOCK + block, control.step, STREAM, LAYER);
     let words = philox4x32(counter, vec2(control.seed_low, control.seed_high));
     for (var lane = 0u; lane < 4u; lane++) {

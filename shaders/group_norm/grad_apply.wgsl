@@ -5,26 +5,18 @@
 // Who          as the third dispatch of group_norm.forward, chunked
 // Numerics     f32
 //
-// needs: C, CHUNK, ROWS, WORKGROUP, activate_grad, elem, grid_index, of_set, stored
+// needs: C, CHUNK, ROWS, activate_grad, elem, of_set, stored
+// gives: each(i: u32)
 
-@group(0) @binding(0) var<storage, read> input: array<stored>;
-@group(0) @binding(1) var<storage, read> gamma: array<elem>;
-@group(0) @binding(2) var<storage, read> beta: array<elem>;
-@group(0) @binding(4) var<storage, read> grad_output: array<stored>;
-@group(0) @binding(5) var<storage, read_write> grad_input: array<stored>;
+var<storage, read> input: array<stored>;
+var<storage, read> gamma: array<elem>;
+var<storage, read> beta: array<elem>;
+var<storage, read> grad_output: array<stored>;
+var<storage, read_write> grad_input: array<stored>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
+fn each(i: u32) {
     let c = i % C;
     let first = i / C * CHUNK;
-    if first >= ROWS {
-        return;
-    }
     let factor = gamma[c];
     let shift = beta[c];
     for (var row = first; row < min(first + CHUNK, ROWS); row++) {

@@ -6,26 +6,18 @@
 //              lanes run along the channels
 // Numerics     f32; the pixels of a chunk are added in order
 //
-// needs: C, CHUNK, CHUNKS, PARTS, ROWS, WORKGROUP, activate_grad, elem, grid_index, of_set, stored
+// needs: C, CHUNK, CHUNKS, ROWS, activate_grad, elem, of_set, stored
+// gives: each(i: u32)
 
-@group(0) @binding(0) var<storage, read> input: array<stored>;
-@group(0) @binding(1) var<storage, read> gamma: array<elem>;
-@group(0) @binding(2) var<storage, read> beta: array<elem>;
-@group(0) @binding(4) var<storage, read> grad_output: array<stored>;
-@group(0) @binding(5) var<storage, read_write> workspace: array<elem>;
+var<storage, read> input: array<stored>;
+var<storage, read> gamma: array<elem>;
+var<storage, read> beta: array<elem>;
+var<storage, read> grad_output: array<stored>;
+var<storage, read_write> workspace: array<elem>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
+fn each(i: u32) {
     let c = i % C;
     let chunk = i / C;
-    if chunk >= PARTS * CHUNKS {
-        return;
-    }
     let part = chunk / CHUNKS * ROWS;
     let first = part + chunk % CHUNKS * CHUNK;
     let factor = gamma[c];

@@ -1,27 +1,19 @@
 // group_norm.forward, chunked, second dispatch: merges the (mean, M2) of a group's channels and of an image's chunks
 //
 // Buffers      workspace [IMAGES, CHUNKS, 2, C]; moments [SETS, 2] (mean, inv_std)
-// Who          one workgroup per set; invocation t merges the pairs t, t + MERGERS, ... in order, then the invocations merge in a
+// Who          one workgroup per set; invocation t merges the pairs t, t + WORKGROUP, ... in order, then the invocations merge in a
 //              fixed tree (shared/moments.wgsl)
 // Numerics     Chan's formula throughout
 //
-// needs: C, CHUNK, CHUNKS, EPS, GROUP, GROUPS, MERGERS, Moments, PIXELS, SETS, grid_index, merge, merge_all
+// needs: C, CHUNK, CHUNKS, EPS, GROUP, GROUPS, Moments, PIXELS, WORKGROUP, merge, merge_all
+// gives: run(group: u32, local: u32)
 
-@group(0) @binding(0) var<storage, read> workspace: array<f32>;
-@group(0) @binding(1) var<storage, read_write> moments: array<f32>;
+var<storage, read> workspace: array<f32>;
+var<storage, read_write> moments: array<f32>;
 
-@compute @workgroup_size(MERGERS)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let group = grid_index(workgroup, workgroups);
-    if group >= SETS {
-        return;
-    }
+fn run(group: u32, local: u32) {
     var mine = Moments(0.0, 0.0, 0.0);
-    for (var i = local; i < CHUNKS * GROUP; i += MERGERS) {
+    for (var i = local; i < CHUNKS * GROUP; i += WORKGROUP) {
         let chunk = i / GROUP;
         let pixels = min(CHUNK, PIXELS - chunk * CHUNK);
         let at = (group / GROUPS * CHUNKS + chunk) * 2u * C + group % GROUPS * GROUP + i % GROUP;

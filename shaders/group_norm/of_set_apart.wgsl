@@ -7,7 +7,7 @@
 // gives: position_of(row: u32, channel: u32) -> u32
 // gives: of_set(row: u32, c: u32, field: u32) -> elem
 
-@group(0) @binding(3) var<storage, read> moments: array<f32>;
+var<storage, read> moments: array<f32>;
 
 // The position of the set of a channel at a pixel of the batch.
 fn position_of(row: u32, channel: u32) -> u32 {

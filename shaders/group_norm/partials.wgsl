@@ -4,25 +4,17 @@
 // Who          one invocation per elem of channels and one chunk of CHUNK pixels; lanes run along the channels
 // Numerics     blocks of BLOCK pixels are reduced in registers about their own mean and merged into the chunk by Chan's formula
 //
-// needs: C, CHUNK, CHUNKS, IMAGES, PIXELS, WORKGROUP, elem, grid_index, stored
+// needs: C, CHUNK, CHUNKS, PIXELS, elem, stored
+// gives: each(i: u32)
 
-@group(0) @binding(0) var<storage, read> input: array<stored>;
-@group(0) @binding(1) var<storage, read_write> workspace: array<elem>;
+var<storage, read> input: array<stored>;
+var<storage, read_write> workspace: array<elem>;
 
 const BLOCK: u32 = 8u;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
+fn each(i: u32) {
     let c = i % C;
     let chunk = i / C;
-    if chunk >= IMAGES * CHUNKS {
-        return;
-    }
     let image = chunk / CHUNKS * PIXELS;
     let first = image + chunk % CHUNKS * CHUNK;
     let end = min(first + CHUNK, image + PIXELS);

@@ -7,28 +7,20 @@
 // Numerics     each result is summed by one invocation, in order
 // Where        software adapters
 //
-// needs: FIRST, IMAGES, IN, OUT, TOTAL, WORKGROUP, grid_index
+// needs: FIRST, IMAGES, IN, OUT, TOTAL
+// gives: each(index: u32)
 
-@group(0) @binding(0) var<storage, read> input: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read> weight: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> bias: array<f32>;
-@group(0) @binding(3) var<storage, read_write> output: array<f32>;
+var<storage, read> input: array<vec4<f32>>;
+var<storage, read> weight: array<vec4<f32>>;
+var<storage, read> bias: array<f32>;
+var<storage, read_write> output: array<f32>;
 
 const IN4: u32 = IN / 4u;
 const GROUPS: u32 = (OUT + 3u) / 4u;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let index = grid_index(workgroup, workgroups) * WORKGROUP + local;
+fn each(index: u32) {
     let o = index % GROUPS * 4u;
     let n = index / GROUPS * 8u;
-    if n >= IMAGES {
-        return;
-    }
     // Rows beyond the last repeat it and are not stored.
     let f0 = o * IN4;
     let f1 = min(o + 1u, OUT - 1u) * IN4;

@@ -9,29 +9,21 @@
 // Numerics     each result is summed in order by one subgroup
 // Where        software adapters with subgroups of a known size
 //
-// needs: BLOCKED, FIRST, IMAGES, IN, LANES, OUT, PART, ROWS, Rows, Sums, TOTAL, V, WIDTH, Weights, columns
-// needs: grid_index, multiply_add, stored_columns, stored_part, widen
+// needs: BLOCKED, FIRST, IMAGES, IN, LANES, PART, ROWS, Rows, Sums, TOTAL, V, WIDTH, Weights, columns
+// needs: multiply_add, stored_columns, stored_part, widen
+// gives: run(unit: u32, lane: u32)
 
-@group(0) @binding(0) var<storage, read> input: array<stored_part>;
-@group(0) @binding(1) var<storage, read> weight: array<stored_part>;
-@group(0) @binding(2) var<storage, read> bias: array<columns>;
-@group(0) @binding(3) var<storage, read_write> output: array<stored_columns>;
+var<storage, read> input: array<stored_part>;
+var<storage, read> weight: array<stored_part>;
+var<storage, read> bias: array<columns>;
+var<storage, read_write> output: array<stored_columns>;
 
 const PARTS: u32 = IN / PART;
 const BLOCKS: u32 = (IMAGES + ROWS - 1u) / ROWS;
 
-@compute @workgroup_size(LANES)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(subgroup_invocation_id) lane: u32,
-) {
-    let unit = grid_index(workgroup, workgroups);
+fn run(unit: u32, lane: u32) {
     let image = unit % BLOCKS * ROWS;
     let o = (unit / BLOCKS * LANES + lane) * V;
-    if unit >= BLOCKS * (OUT / (WIDTH * LANES * V)) {
-        return;
-    }
     var sums: Sums;
     for (var row = 0u; row < ROWS; row++) {
         for (var v = 0u; v < V; v++) {

@@ -8,8 +8,8 @@
 // gives: a(row: u32, k: u32) -> input_elem
 // gives: b(k: u32, column: u32) -> weight_elem
 
-@group(0) @binding(0) var<storage, read> input: array<input_stored>;
-@group(0) @binding(1) var<storage, read> weight: array<weight_stored>;
+var<storage, read> input: array<input_stored>;
+var<storage, read> weight: array<weight_stored>;
 
 fn a(row: u32, k: u32) -> input_elem {
     if row >= M || k >= K {

@@ -7,27 +7,19 @@
 // Numerics     each result is summed by one invocation, in order
 // Where        software adapters
 //
-// needs: ACCUMULATE, FIRST, IMAGES, IN, OUT, TOTAL, WORKGROUP, grid_index
+// needs: ACCUMULATE, FIRST, IMAGES, IN, OUT, TOTAL
+// gives: each(index: u32)
 
-@group(0) @binding(0) var<storage, read> grad_output: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read> weight: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> grad_input: array<vec4<f32>>;
+var<storage, read> grad_output: array<vec4<f32>>;
+var<storage, read> weight: array<vec4<f32>>;
+var<storage, read_write> grad_input: array<vec4<f32>>;
 
 const IN4: u32 = IN / 4u;
 const OUT4: u32 = OUT / 4u;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let index = grid_index(workgroup, workgroups) * WORKGROUP + local;
+fn each(index: u32) {
     let i = index % IN4;
     let n = index / IN4 * 8u;
-    if n >= IMAGES {
-        return;
-    }
     var sums: array<vec4<f32>, 8>;
     for (var o = 0u; o < OUT4; o++) {
         let w0 = weight[(o * 4u) * IN4 + i];

@@ -10,8 +10,8 @@
 // gives: load_a(row: u32, k: u32, vectors: VectorsA) -> stored
 // gives: load_b(k: u32, column: u32, vectors: VectorsB) -> stored
 
-@group(0) @binding(0) var<storage, read> grad_output: array<stored>;
-@group(0) @binding(1) var<storage, read> weight: array<stored>;
+var<storage, read> grad_output: array<stored>;
+var<storage, read> weight: array<stored>;
 
 fn load_a(row: u32, k: u32, vectors: VectorsA) -> stored {
     if row >= M {

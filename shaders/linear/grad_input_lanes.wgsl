@@ -9,27 +9,19 @@
 // Where        software adapters with subgroups of a known size
 //
 // needs: ACCUMULATE, BLOCKED, FIRST, IMAGES, IN, LANES, OUT, PART, ROWS, Rows, Sums, TOTAL, V, WIDTH, Weights
-// needs: columns, grid_index, multiply_add, stored_columns, stored_part, widen
+// needs: columns, multiply_add, stored_columns, stored_part, widen
+// gives: run(unit: u32, lane: u32)
 
-@group(0) @binding(0) var<storage, read> grad_output: array<stored_part>;
-@group(0) @binding(1) var<storage, read> weight: array<stored_columns>;
-@group(0) @binding(2) var<storage, read_write> grad_input: array<stored_columns>;
+var<storage, read> grad_output: array<stored_part>;
+var<storage, read> weight: array<stored_columns>;
+var<storage, read_write> grad_input: array<stored_columns>;
 
 const STRIDE: u32 = IN / WIDTH;
 const BLOCKS: u32 = (IMAGES + ROWS - 1u) / ROWS;
 
-@compute @workgroup_size(LANES)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(subgroup_invocation_id) lane: u32,
-) {
-    let unit = grid_index(workgroup, workgroups);
+fn run(unit: u32, lane: u32) {
     let image = unit % BLOCKS * ROWS;
     let i = (unit / BLOCKS * LANES + lane) * V;
-    if unit >= BLOCKS * (STRIDE / (LANES * V)) {
-        return;
-    }
     var sums: Sums;
     for (var o = 0u; o < OUT / PART; o++) {
         var x: Rows;

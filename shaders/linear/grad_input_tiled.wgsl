@@ -9,8 +9,8 @@
 // gives: a(row: u32, k: u32) -> grad_elem
 // gives: b(k: u32, column: u32) -> weight_elem
 
-@group(0) @binding(0) var<storage, read> grad_output: array<grad_stored>;
-@group(0) @binding(1) var<storage, read> weight: array<weight_stored>;
+var<storage, read> grad_output: array<grad_stored>;
+var<storage, read> weight: array<weight_stored>;
 
 fn a(row: u32, k: u32) -> grad_elem {
     if row >= M || k >= K {

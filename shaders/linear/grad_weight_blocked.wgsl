@@ -7,26 +7,18 @@
 // Numerics     images in order
 // Where        software adapters; with few images the stores dominate
 //
-// needs: FIRST, IMAGES, IN, OUT, TOTAL, WORKGROUP, grid_index
+// needs: FIRST, IMAGES, IN, TOTAL
+// gives: each(index: u32)
 
-@group(0) @binding(0) var<storage, read> input: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read> grad_output: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> grad_weight: array<vec4<f32>>;
+var<storage, read> input: array<vec4<f32>>;
+var<storage, read> grad_output: array<vec4<f32>>;
+var<storage, read_write> grad_weight: array<vec4<f32>>;
 
 const IN4: u32 = IN / 4u;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let index = grid_index(workgroup, workgroups) * WORKGROUP + local;
+fn each(index: u32) {
     let i = index % IN4;
     let o = index / IN4 * 8u;
-    if o >= OUT {
-        return;
-    }
     var sums: array<vec4<f32>, 8>;
     for (var n = 0u; n < IMAGES; n++) {
         let x = input[n * IN4 + i];

@@ -7,7 +7,7 @@
 // gives: keep(i: u32, sum: elem)
 // gives: ready()
 
-@group(0) @binding(3) var<storage, read_write> grad_weight: array<elem>;
+var<storage, read_write> grad_weight: array<elem>;
 
 fn keep(i: u32, sum: elem) {
     grad_weight[i] = sum;

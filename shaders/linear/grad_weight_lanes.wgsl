@@ -10,30 +10,21 @@
 // Where        software adapters with subgroups of a known size; with few images the stores dominate
 //
 // needs: FIRST, IMAGES, IN, LANES, Left, OUT, PART, ROW_LANES, Right, STEP, Sums, TOTAL, V, WIDTH, columns
-// needs: grid_index, keep, multiply_add, ready, stored_columns, stored_part, widen
+// needs: keep, multiply_add, ready, stored_columns, stored_part, widen
 // gives: PARTS
+// gives: run(unit: u32, lane: u32)
 
-@group(0) @binding(0) var<storage, read> input: array<stored_columns>;
-@group(0) @binding(1) var<storage, read> grad_output: array<stored_part>;
+var<storage, read> input: array<stored_columns>;
+var<storage, read> grad_output: array<stored_part>;
 
 const PARTS: u32 = OUT / PART;
 const STRIDE: u32 = IN / WIDTH;
 const IN_BLOCKS: u32 = STRIDE / (LANES * V);
-const OUT_BLOCKS: u32 = (PARTS + ROW_LANES - 1u) / ROW_LANES;
 
-@compute @workgroup_size(LANES)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(subgroup_invocation_id) lane: u32,
-) {
+fn run(unit: u32, lane: u32) {
     ready();
-    let unit = grid_index(workgroup, workgroups);
     let i = (unit % IN_BLOCKS * LANES + lane) * V;
     let o = unit / IN_BLOCKS * ROW_LANES;
-    if unit >= IN_BLOCKS * OUT_BLOCKS {
-        return;
-    }
     let mine = o + lane < PARTS && lane < ROW_LANES;
     var sums: Sums;
     for (var n = 0u; n < IMAGES; n += STEP) {

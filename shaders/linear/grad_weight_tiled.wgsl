@@ -9,8 +9,8 @@
 // gives: a(row: u32, k: u32) -> grad_elem
 // gives: b(k: u32, column: u32) -> input_elem
 
-@group(0) @binding(0) var<storage, read> input: array<input_stored>;
-@group(0) @binding(1) var<storage, read> grad_output: array<grad_stored>;
+var<storage, read> input: array<input_stored>;
+var<storage, read> grad_output: array<grad_stored>;
 
 fn a(row: u32, k: u32) -> grad_elem {
     if row >= M || k >= K {

@@ -7,20 +7,15 @@
 // Source       Chen et al. (2023), algorithm 2
 // Where        memory-bound: 20 bytes per element
 //
-// needs: BETA1, BETA2, Control, ONE_MINUS_BETA1, ONE_MINUS_BETA2, WEIGHT_DECAY, WORKGROUP, elem, grid_index, skipped, unscale
+// needs: BETA1, BETA2, Control, ONE_MINUS_BETA1, ONE_MINUS_BETA2, WEIGHT_DECAY, elem, skipped, unscale
+// gives: each(i: u32)
 
-@group(0) @binding(0) var<storage, read> control: Control;
-@group(0) @binding(1) var<storage, read> gradient: array<elem>;
-@group(0) @binding(2) var<storage, read_write> parameter: array<elem>;
-@group(0) @binding(3) var<storage, read_write> m: array<elem>;
+var<storage, read> control: Control;
+var<storage, read> gradient: array<elem>;
+var<storage, read_write> parameter: array<elem>;
+var<storage, read_write> m: array<elem>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
+fn each(i: u32) {
     if i >= arrayLength(&parameter) || skipped() {
         return;
     }

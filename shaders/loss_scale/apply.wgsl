@@ -5,18 +5,13 @@
 // Numerics     exact, as the scale is a power of two
 // Where        only the gradient of the logits: a few kilobytes
 //
-// needs: LossScale, WORKGROUP, grid_index
+// needs: LossScale
+// gives: each(i: u32)
 
-@group(0) @binding(0) var<storage, read> loss_scale: LossScale;
-@group(0) @binding(1) var<storage, read_write> gradient: array<f32>;
+var<storage, read> loss_scale: LossScale;
+var<storage, read_write> gradient: array<f32>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
+fn each(i: u32) {
     if i < arrayLength(&gradient) {
         gradient[i] *= loss_scale.scale;
     }

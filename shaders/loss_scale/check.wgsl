@@ -6,20 +6,15 @@
 //              does not matter
 // Where        memory-bound: 4 bytes per element
 //
-// needs: WORKGROUP, grid_index, index
+// needs: index
+// gives: each(i: u32)
 
-@group(0) @binding(0) var<storage, read> gradient: array<index>;
-@group(0) @binding(1) var<storage, read_write> overflow: array<atomic<u32>>;
+var<storage, read> gradient: array<index>;
+var<storage, read_write> overflow: array<atomic<u32>>;
 
 const EXPONENT: u32 = 0x7f800000u;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
+fn each(i: u32) {
     if i >= arrayLength(&gradient) {
         return;
     }

@@ -8,15 +8,12 @@
 // Numerics     1 - beta^t by the recurrence (1 - beta) + beta c, which does not cancel; scales are powers of two
 //
 // needs: BETA1, BETA2, GROWTH_INTERVAL, LEAST, LossScale, MOST, ONE_MINUS_BETA1, ONE_MINUS_BETA2
+// gives: each(only: u32)
 
-@group(0) @binding(0) var<storage, read_write> overflow: array<u32>;
-@group(0) @binding(1) var<storage, read_write> loss_scale: LossScale;
+var<storage, read_write> overflow: array<u32>;
+var<storage, read_write> loss_scale: LossScale;
 
-@compute @workgroup_size(1)
-fn main(@builtin(workgroup_id) workgroup: vec3<u32>) {
-    if any(workgroup != vec3(0u)) {
-        return;
-    }
+fn each(only: u32) {
     let scale = loss_scale.scale;
     loss_scale.unscale = 1.0 / scale;
     if overflow[0] != 0u {

@@ -4,20 +4,12 @@
 // Who          one invocation per elem of the output; the grid covers N P Q C
 // Numerics     exact; a NaN in the window is its maximum, as in PyTorch
 //
-// needs: C, N, P, Q, WORKGROUP, choose, grid_index, stored
+// needs: C, P, Q, choose, stored
+// gives: each(i: u32)
 
-@group(0) @binding(1) var<storage, read_write> output: array<stored>;
+var<storage, read_write> output: array<stored>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
-    if i >= N * P * Q * C {
-        return;
-    }
+fn each(i: u32) {
     let c = i % C;
     let q = i / C % Q;
     let p = i / (C * Q) % P;

@@ -6,26 +6,18 @@
 //              covers N H W C; the choice of a window is recomputed
 // Numerics     at most (KERNEL / STRIDE)^2 terms, added in row-major order of the windows
 //
-// needs: C, H, KERNEL, N, P, Q, STRIDE_H, STRIDE_W, W, WORKGROUP, choose, elem, grid_index, index, stored
+// needs: C, H, KERNEL, P, Q, STRIDE_H, STRIDE_W, W, choose, elem, index, stored
+// gives: each(i: u32)
 
-@group(0) @binding(1) var<storage, read> grad_output: array<stored>;
-@group(0) @binding(2) var<storage, read_write> grad_input: array<stored>;
+var<storage, read> grad_output: array<stored>;
+var<storage, read_write> grad_input: array<stored>;
 
 // The first window along an axis that covers a position.
 fn first_window(at: u32, stride: u32) -> u32 {
     return select(0u, (at - min(at, KERNEL) + stride) / stride, at >= KERNEL);
 }
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
-    if i >= N * H * W * C {
-        return;
-    }
+fn each(i: u32) {
     let c = i % C;
     let w = i / C % W;
     let h = i / (C * W) % H;

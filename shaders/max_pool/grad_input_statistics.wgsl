@@ -11,25 +11,17 @@
 // Source       terms of the sums over all pixels are nonzero only at the pixels that windows chose, so neither the gradient nor
 //              the pooled values are read again
 //
-// needs: ACROSS, C, CHUNK, CHUNKS, DOWN, H, KERNEL, P, Q, TILES, W, WORKGROUP, activate_grad, affine, choose, elem
-// needs: grid_index, index, input_vectors, stored
+// needs: ACROSS, C, CHUNK, DOWN, H, KERNEL, P, Q, TILES, W, activate_grad, affine, choose, elem, index
+// needs: input_vectors, stored
+// gives: each(i: u32)
 
-@group(0) @binding(1) var<storage, read> grad_output: array<stored>;
-@group(0) @binding(2) var<storage, read_write> grad_input: array<stored>;
-@group(0) @binding(3) var<storage, read_write> workspace: array<elem>;
+var<storage, read> grad_output: array<stored>;
+var<storage, read_write> grad_input: array<stored>;
+var<storage, read_write> workspace: array<elem>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
+fn each(i: u32) {
     let c = i % C;
     let chunk = i / C;
-    if chunk >= CHUNKS {
-        return;
-    }
     let vectors = input_vectors(c);
     var plain = elem(0.0);
     var weighted = elem(0.0);

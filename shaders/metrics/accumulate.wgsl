@@ -4,23 +4,16 @@
 // Who          a single workgroup, whose invocations stride over the images and reduce in a fixed tree
 // Numerics     f32; counts are exact to 2^24; the answer is the first maximum of the probabilities
 //
-// needs: CLASSES, Control, N, WORKGROUP, grid_index, reduce_sum
+// needs: CLASSES, Control, N, WORKGROUP, reduce_sum
+// gives: run(group: u32, local: u32)
 
-@group(0) @binding(0) var<storage, read> control: Control;
-@group(0) @binding(1) var<storage, read> loss: array<f32>;
-@group(0) @binding(2) var<storage, read> probs: array<f32>;
-@group(0) @binding(3) var<storage, read> labels: array<u32>;
-@group(0) @binding(4) var<storage, read_write> metrics: array<f32, 4>;
+var<storage, read> control: Control;
+var<storage, read> loss: array<f32>;
+var<storage, read> probs: array<f32>;
+var<storage, read> labels: array<u32>;
+var<storage, read_write> metrics: array<f32, 4>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    if grid_index(workgroup, workgroups) > 0u {
-        return;
-    }
+fn run(group: u32, local: u32) {
     let valid = min(control.valid, N);
     var loss_sum = 0.0;
     var correct = 0.0;

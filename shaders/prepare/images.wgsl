@@ -8,11 +8,12 @@
 // Who          one invocation per output pixel, all its channels; the grid covers N OH OW
 // Numerics     f32; with the identity transform this is PyTorch's interpolate(bilinear, align_corners = false)
 //
-// needs: C, H, MEAN, N, OH, OW, STD, W, WORKGROUP, grid_index, stored
+// needs: C, H, MEAN, OH, OW, STD, W, stored
+// gives: each(i: u32)
 
-@group(0) @binding(0) var<storage, read> images: array<u32>;
-@group(0) @binding(1) var<storage, read> transforms: array<f32>;
-@group(0) @binding(2) var<storage, read_write> output: array<stored>;
+var<storage, read> images: array<u32>;
+var<storage, read> transforms: array<f32>;
+var<storage, read_write> output: array<stored>;
 
 // A source pixel in units of 0 to 1; 0 outside the image.
 fn pixel(n: u32, y: i32, x: i32, c: u32) -> f32 {
@@ -23,16 +24,7 @@ fn pixel(n: u32, y: i32, x: i32, c: u32) -> f32 {
     return f32((images[i / 4u] >> (i % 4u * 8u)) & 255u) / 255.0;
 }
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
-    if i >= N * OH * OW {
-        return;
-    }
+fn each(i: u32) {
     let ox = f32(i % OW);
     let oy = f32(i / OW % OH);
     let n = i / (OW * OH);

@@ -9,9 +9,9 @@
 // gives: grad_vectors(c: u32) -> GradVectors
 // gives: grad_at(i: u32, vectors: GradVectors) -> grad_elem
 
-@group(0) @binding(5) var<storage, read> grad_output: array<grad_stored>;
-@group(0) @binding(8) var<storage, read> output: array<grad_stored>;
-@group(0) @binding(9) var<storage, read> grad_affine: array<grad_elem>;
+var<storage, read> grad_output: array<grad_stored>;
+var<storage, read> output: array<grad_stored>;
+var<storage, read> grad_affine: array<grad_elem>;
 
 struct GradVectors {
     mean: grad_elem,

@@ -7,7 +7,7 @@
 // gives: grad_vectors(c: u32) -> GradVectors
 // gives: grad_at(i: u32, vectors: GradVectors) -> grad_elem
 
-@group(0) @binding(5) var<storage, read> grad_output: array<grad_stored>;
+var<storage, read> grad_output: array<grad_stored>;
 
 // Channels have no values here; WGSL has no empty structs.
 struct GradVectors {

@@ -9,8 +9,8 @@
 // gives: input_through(x: input_elem, vectors: InputVectors) -> input_elem
 // gives: input_at(i: u32, vectors: InputVectors) -> input_elem
 
-@group(0) @binding(0) var<storage, read> input: array<input_stored>;
-@group(0) @binding(7) var<storage, read> affine: array<input_elem>;
+var<storage, read> input: array<input_stored>;
+var<storage, read> affine: array<input_elem>;
 
 struct InputVectors {
     mean: input_elem,

@@ -8,7 +8,7 @@
 // gives: input_through(x: input_elem, vectors: InputVectors) -> input_elem
 // gives: input_at(i: u32, vectors: InputVectors) -> input_elem
 
-@group(0) @binding(0) var<storage, read> input: array<input_stored>;
+var<storage, read> input: array<input_stored>;
 
 // Channels have no values here; WGSL has no empty structs.
 struct InputVectors {

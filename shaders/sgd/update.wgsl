@@ -6,19 +6,14 @@
 // Numerics     f32; unscaling is exact, as the scale is a power of two
 // Where        memory-bound: 12 bytes per element
 //
-// needs: Control, WEIGHT_DECAY, WORKGROUP, elem, grid_index, skipped, unscale
+// needs: Control, WEIGHT_DECAY, elem, skipped, unscale
+// gives: each(i: u32)
 
-@group(0) @binding(0) var<storage, read> control: Control;
-@group(0) @binding(1) var<storage, read> gradient: array<elem>;
-@group(0) @binding(2) var<storage, read_write> parameter: array<elem>;
+var<storage, read> control: Control;
+var<storage, read> gradient: array<elem>;
+var<storage, read_write> parameter: array<elem>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
+fn each(i: u32) {
     if i >= arrayLength(&parameter) || skipped() {
         return;
     }

@@ -8,20 +8,15 @@
 // Source       Sutskever et al. (2013), in PyTorch's form
 // Where        memory-bound: 20 bytes per element
 //
-// needs: Control, MOMENTUM, NESTEROV, WEIGHT_DECAY, WORKGROUP, elem, grid_index, skipped, unscale
+// needs: Control, MOMENTUM, NESTEROV, WEIGHT_DECAY, elem, skipped, unscale
+// gives: each(i: u32)
 
-@group(0) @binding(0) var<storage, read> control: Control;
-@group(0) @binding(1) var<storage, read> gradient: array<elem>;
-@group(0) @binding(2) var<storage, read_write> parameter: array<elem>;
-@group(0) @binding(3) var<storage, read_write> velocity: array<elem>;
+var<storage, read> control: Control;
+var<storage, read> gradient: array<elem>;
+var<storage, read_write> parameter: array<elem>;
+var<storage, read_write> velocity: array<elem>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
+fn each(i: u32) {
     if i >= arrayLength(&parameter) || skipped() {
         return;
     }

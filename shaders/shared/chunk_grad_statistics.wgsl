@@ -12,9 +12,9 @@
 // gives: give(chunk: u32, column: u32, plain: elem, weighted: elem)
 // gives: report(chunk: u32, column: u32, count: f32)
 
-@group(0) @binding(0) var<storage, read> input: array<stored>;
-@group(0) @binding(4) var<storage, read_write> workspace: array<elem>;
-@group(0) @binding(7) var<storage, read> affine: array<elem>;
+var<storage, read> input: array<stored>;
+var<storage, read_write> workspace: array<elem>;
+var<storage, read> affine: array<elem>;
 
 var<private> sum_g: elem = elem(0.0);
 var<private> sum_gx: elem = elem(0.0);

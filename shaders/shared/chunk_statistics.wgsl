@@ -16,7 +16,7 @@
 // gives: give(chunk: u32, column: u32, mean: elem, m2: elem)
 // gives: report(chunk: u32, column: u32, count: f32)
 
-@group(0) @binding(4) var<storage, read_write> workspace: array<elem>;
+var<storage, read_write> workspace: array<elem>;
 
 var<private> begun: bool = false;
 var<private> first: elem = elem(0.0);

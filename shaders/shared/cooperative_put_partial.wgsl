@@ -6,7 +6,7 @@
 // gives: put(row: u32, column: u32, split: u32, values: vec4<f32>)
 // gives: finish(row0: u32, column: u32, subgroup: u32, lane: u32)
 
-@group(0) @binding(4) var<storage, read_write> workspace: array<vec4<f32>>;
+var<storage, read_write> workspace: array<vec4<f32>>;
 
 fn put(row: u32, column: u32, split: u32, values: vec4<f32>) {
     workspace[((split * M + row) * N + column) / 4u] = values;

@@ -112,7 +112,7 @@ fn main(
     @builtin(subgroup_id) subgroup: u32,
     @builtin(subgroup_invocation_id) lane: u32,
 ) {
-    // As shared/grid.wgsl: the validator accepts only this as uniform, and matrices need uniform control flow.
+    // The validator accepts only this as uniform, not a parameter, and matrices need uniform control flow: hence no entry/.
     let group = workgroup.y * workgroups.x + workgroup.x;
     if group >= TILES_M * TILES_N * SPLITS {
         return;

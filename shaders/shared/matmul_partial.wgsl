@@ -5,7 +5,7 @@
 // gives: workspace
 // gives: keep(i: u32, sum: elem)
 
-@group(0) @binding(4) var<storage, read_write> workspace: array<elem>;
+var<storage, read_write> workspace: array<elem>;
 
 fn keep(i: u32, sum: elem) {
     workspace[i] = sum;

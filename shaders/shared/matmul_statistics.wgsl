@@ -12,7 +12,7 @@
 // gives: column_squares(quad: mat4x4<f32>, mean: vec4<f32>, row: u32) -> vec4<f32>
 // gives: column_statistics(row0: u32, column: u32, mine_m: u32, mine_n: u32, upper: mat4x4<f32>, lower: mat4x4<f32>)
 
-@group(0) @binding(4) var<storage, read_write> workspace: array<vec4<f32>>;
+var<storage, read_write> workspace: array<vec4<f32>>;
 
 fn column_sum(quad: mat4x4<f32>) -> vec4<f32> {
     return (quad[0] + quad[1]) + (quad[2] + quad[3]);

@@ -1,18 +1,18 @@
 // Stores the results of shared/matmul_tiled.wgsl one by one, with keep(i, value).
 //
 // needs: M, N, keep
-// gives: store_one(row: u32, column: u32, split: u32, value: f32)
-// gives: store(row: u32, column: u32, split: u32, values: vec4<f32>)
+// gives: store_one(row: u32, column: u32, slice: u32, value: f32)
+// gives: store(row: u32, column: u32, slice: u32, values: vec4<f32>)
 
-fn store_one(row: u32, column: u32, split: u32, value: f32) {
+fn store_one(row: u32, column: u32, slice: u32, value: f32) {
     if row < M && column < N {
-        keep((split * M + row) * N + column, value);
+        keep((slice * M + row) * N + column, value);
     }
 }
 
-fn store(row: u32, column: u32, split: u32, values: vec4<f32>) {
-    store_one(row, column, split, values.x);
-    store_one(row, column + 1u, split, values.y);
-    store_one(row, column + 2u, split, values.z);
-    store_one(row, column + 3u, split, values.w);
+fn store(row: u32, column: u32, slice: u32, values: vec4<f32>) {
+    store_one(row, column, slice, values.x);
+    store_one(row, column + 1u, slice, values.y);
+    store_one(row, column + 2u, slice, values.z);
+    store_one(row, column + 3u, slice, values.w);
 }

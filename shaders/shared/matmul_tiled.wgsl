@@ -1,9 +1,10 @@
-// A matrix product, tile by tile through workgroup memory: result(row, column) = sum over k of a(row, k) * b(k, column)
+// Matrix products, tile by tile through workgroup memory: result(row, column) = sum over k of a(row, k) * b(k, column)
 //
 // The preceding files declare the buffers and the matrices: load_a(row, k) and load_b(k, column) load four neighbours as a
 // vec4, along k if A_ALONG_K (B_ALONG_K) is set, else along the rows (columns), and 0 beyond the edges; store(row, column,
-// split, values) takes four columns of a result. M, N, K are the extents; SPLITS parts of K are computed by different
-// workgroups. statistics(...) gets the finished tile.
+// slice, values) takes four columns of a result. M, N, K are the extents; there are BATCHES products, of which `batch` is the one that
+// loads are for; SPLITS parts of K are computed by different workgroups. Results are slices [SPLITS, BATCHES] of M x N. finish(...)
+// gets the finished tile.
 //
 // Buffers      those that the fragments before this one declare
 // Who          one workgroup per TILE_M x TILE_N tile of the result. An invocation has QUADS_M x QUADS_N quads of 4x4
@@ -11,7 +12,7 @@
 //              loads from workgroup memory serve 64 multiply-adds, 16 bytes per 16 multiply-adds, with 64 registers for
 //              the sums, 16 for a step's operands and 4 to 12 for the next slab. Slabs of SLAB along k are double-buffered
 //              in workgroup memory: while one is multiplied, the next is loaded into registers and stored to the other, so
-//              that a slab costs one barrier. The grid covers the tiles times SPLITS
+//              that a slab costs one barrier. The grid covers the tiles (those of a row of tiles fastest), BATCHES and SPLITS
 // Traffic      a slab loads (TILE_M + TILE_N) SLAB values for TILE_M TILE_N SLAB multiply-adds: at 128 x 128 one byte from
 //              the caches per 16 multiply-adds, at 64 x 64 per 8
 // Numerics     each result is summed in order of k by one invocation
@@ -19,13 +20,13 @@
 //              registers
 // Where        hardware GPUs, any extents; software adapters prefer kernels without workgroup memory
 //
-// needs: A_ALONG_K, B_ALONG_K, K, M, N, QUADS_M, QUADS_N, SLAB, SPLITS, TILE_M, TILE_N, finish, grid_index
-// needs: load_a, load_b, store
-// gives: INVOCATIONS_M, INVOCATIONS_N, slab_a
+// needs: A_ALONG_K, BATCHES, B_ALONG_K, K, M, N, QUADS_M, QUADS_N, SLAB, SPLITS, TILE_M, TILE_N, WORKGROUP
+// needs: finish, load_a, load_b, store
+// gives: INVOCATIONS_M, INVOCATIONS_N, batch, slab_a
+// gives: run(group: u32, local: u32)
 
 const INVOCATIONS_M: u32 = TILE_M / (4u * QUADS_M);
 const INVOCATIONS_N: u32 = TILE_N / (4u * QUADS_N);
-const INVOCATIONS: u32 = INVOCATIONS_M * INVOCATIONS_N;
 const TILES_M: u32 = (M + TILE_M - 1u) / TILE_M;
 const TILES_N: u32 = (N + TILE_N - 1u) / TILE_N;
 // Each part of K is a whole number of slabs.
@@ -37,8 +38,10 @@ const PITCH_B: u32 = TILE_N / 4u + 1u;
 // vec4 of a slab, and how many of them an invocation loads.
 const COUNT_A: u32 = TILE_M * SLAB / 4u;
 const COUNT_B: u32 = TILE_N * SLAB / 4u;
-const LOADS_A: u32 = (COUNT_A + INVOCATIONS - 1u) / INVOCATIONS;
-const LOADS_B: u32 = (COUNT_B + INVOCATIONS - 1u) / INVOCATIONS;
+const LOADS_A: u32 = (COUNT_A + WORKGROUP - 1u) / WORKGROUP;
+const LOADS_B: u32 = (COUNT_B + WORKGROUP - 1u) / WORKGROUP;
+
+var<private> batch: u32;
 
 var<workgroup> slab_a: array<vec4<f32>, 2u * SLAB * PITCH_A>;
 var<workgroup> slab_b: array<vec4<f32>, 2u * SLAB * PITCH_B>;
@@ -110,51 +113,44 @@ fn multiply(quads: ptr<function, Quads>, at_a: u32, at_b: u32) {
     }
 }
 
-fn store_quad(row: u32, column: u32, split: u32, quad: mat4x4<f32>) {
-    store(row, column, split, quad[0]);
-    store(row + 1u, column, split, quad[1]);
-    store(row + 2u, column, split, quad[2]);
-    store(row + 3u, column, split, quad[3]);
+fn store_quad(row: u32, column: u32, slice: u32, quad: mat4x4<f32>) {
+    store(row, column, slice, quad[0]);
+    store(row + 1u, column, slice, quad[1]);
+    store(row + 2u, column, slice, quad[2]);
+    store(row + 3u, column, slice, quad[3]);
 }
 
-@compute @workgroup_size(INVOCATIONS)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let group = grid_index(workgroup, workgroups);
-    if group >= TILES_M * TILES_N * SPLITS {
-        return;
-    }
+fn run(group: u32, local: u32) {
     let row0 = group / TILES_N % TILES_M * TILE_M;
     let column0 = group % TILES_N * TILE_N;
-    let split = group / (TILES_M * TILES_N);
+    let slice = group / (TILES_M * TILES_N);
+    batch = slice % BATCHES;
+    let begin = slice / BATCHES * PART;
     let mine_m = local / INVOCATIONS_N;
     let mine_n = local % INVOCATIONS_N;
-    let end = min(split * PART + PART, K);
+    let end = min(begin + PART, K);
     var next_a: array<vec4<f32>, LOADS_A>;
     var next_b: array<vec4<f32>, LOADS_B>;
     var quads: Quads;
     // One iteration more than slabs: the first only loads.
     var half = 0u;
-    for (var k0 = split * PART; k0 < end + SLAB; k0 += SLAB) {
+    for (var k0 = begin; k0 < end + SLAB; k0 += SLAB) {
         let more = k0 < end;
         if more {
             for (var i = 0u; i < LOADS_A; i++) {
-                let at = place(local + i * INVOCATIONS, TILE_M, A_ALONG_K);
-                if local + i * INVOCATIONS < COUNT_A {
+                let at = place(local + i * WORKGROUP, TILE_M, A_ALONG_K);
+                if local + i * WORKGROUP < COUNT_A {
                     next_a[i] = load_a(row0 + at.x, k0 + at.y);
                 }
             }
             for (var i = 0u; i < LOADS_B; i++) {
-                let at = place(local + i * INVOCATIONS, TILE_N, B_ALONG_K);
-                if local + i * INVOCATIONS < COUNT_B {
+                let at = place(local + i * WORKGROUP, TILE_N, B_ALONG_K);
+                if local + i * WORKGROUP < COUNT_B {
                     next_b[i] = load_b(k0 + at.y, column0 + at.x);
                 }
             }
         }
-        if k0 > split * PART {
+        if k0 > begin {
             for (var k = 0u; k < SLAB; k += 4u) {
                 let a = ((1u - half) * SLAB + k) * PITCH_A + mine_m;
                 let b = ((1u - half) * SLAB + k) * PITCH_B + mine_n;
@@ -166,13 +162,13 @@ fn main(
         }
         if more {
             for (var i = 0u; i < LOADS_A; i++) {
-                if local + i * INVOCATIONS < COUNT_A {
-                    put_a(local + i * INVOCATIONS, half, next_a[i]);
+                if local + i * WORKGROUP < COUNT_A {
+                    put_a(local + i * WORKGROUP, half, next_a[i]);
                 }
             }
             for (var i = 0u; i < LOADS_B; i++) {
-                if local + i * INVOCATIONS < COUNT_B {
-                    put_b(local + i * INVOCATIONS, half, next_b[i]);
+                if local + i * WORKGROUP < COUNT_B {
+                    put_b(local + i * WORKGROUP, half, next_b[i]);
                 }
             }
         }
@@ -183,14 +179,14 @@ fn main(
     let column = column0 + mine_n * 4u;
     let down = TILE_M / 2u;
     let right = TILE_N / 2u;
-    store_quad(row, column, split, quads.q00);
+    store_quad(row, column, slice, quads.q00);
     if QUADS_N == 2u {
-        store_quad(row, column + right, split, quads.q01);
+        store_quad(row, column + right, slice, quads.q01);
     }
     if QUADS_M == 2u {
-        store_quad(row + down, column, split, quads.q10);
+        store_quad(row + down, column, slice, quads.q10);
         if QUADS_N == 2u {
-            store_quad(row + down, column + right, split, quads.q11);
+            store_quad(row + down, column + right, slice, quads.q11);
         }
     }
     finish(row0, column0, mine_m, mine_n, quads.q00, quads.q01, quads.q10, quads.q11);

@@ -1,27 +1,19 @@
 // The second dispatch of a split-K product: result[i] = sum over the splits of workspace[split, i]
 //
-// Buffers      workspace [SPLITS, LEN] as `elem`; `result` [LEN] is declared by the preceding file with
+// Buffers      workspace [SPLITS, COUNT] as `elem`; `result` [COUNT] is declared by the preceding file with
 //              fn keep(i, sum)
-// Who          one invocation per element; the grid covers LEN
+// Who          one invocation per element; the grid covers COUNT
 // Numerics     the splits are added in order
 //
-// needs: LEN, SPLITS, WORKGROUP, elem, grid_index, keep
+// needs: COUNT, SPLITS, elem, keep
+// gives: each(i: u32)
 
-@group(0) @binding(0) var<storage, read> workspace: array<elem>;
+var<storage, read> workspace: array<elem>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = grid_index(workgroup, workgroups) * WORKGROUP + local;
-    if i >= LEN {
-        return;
-    }
+fn each(i: u32) {
     var sum = elem(0.0);
     for (var split = 0u; split < SPLITS; split++) {
-        sum += workspace[split * LEN + i];
+        sum += workspace[split * COUNT + i];
     }
     keep(i, sum);
 }

@@ -6,22 +6,14 @@
 // Who          one invocation per elem of a row and a chunk of CHUNK rows; lanes run along the row
 // Numerics     the splits are added in order
 //
-// needs: CHUNK, CHUNKS, COLUMNS, ROWS, SPLITS, WORKGROUP, elem, grid_index, keep, observe, report
+// needs: CHUNK, COLUMNS, ROWS, SPLITS, elem, keep, observe, report
+// gives: each(invocation: u32)
 
-@group(0) @binding(1) var<storage, read> parts: array<elem>;
+var<storage, read> parts: array<elem>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let invocation = grid_index(workgroup, workgroups) * WORKGROUP + local;
+fn each(invocation: u32) {
     let column = invocation % COLUMNS;
     let chunk = invocation / COLUMNS;
-    if chunk >= CHUNKS {
-        return;
-    }
     let end = min(chunk * CHUNK + CHUNK, ROWS);
     for (var row = chunk * CHUNK; row < end; row++) {
         let i = row * COLUMNS + column;

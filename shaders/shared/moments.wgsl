@@ -3,13 +3,10 @@
 // Numerics     Chan's formula throughout
 // Source       Chan, Golub, LeVeque: "Updating formulae and a pairwise algorithm for computing sample variances" (1979)
 //
-// needs: nothing
-// gives: MERGERS, Moments, moments_scratch
+// needs: WORKGROUP
+// gives: Moments, moments_scratch
 // gives: merge(a: Moments, b: Moments) -> Moments
 // gives: merge_all(local: u32, mine: Moments) -> Moments
-
-// Invocations of the workgroup.
-const MERGERS: u32 = 256u;
 
 // A set of values: count, mean, sum of squared deviations.
 struct Moments {
@@ -18,7 +15,7 @@ struct Moments {
     m2: f32,
 }
 
-var<workgroup> moments_scratch: array<Moments, MERGERS>;
+var<workgroup> moments_scratch: array<Moments, WORKGROUP>;
 
 fn merge(a: Moments, b: Moments) -> Moments {
     let total = a.count + b.count;
@@ -34,7 +31,7 @@ fn merge(a: Moments, b: Moments) -> Moments {
 fn merge_all(local: u32, mine: Moments) -> Moments {
     moments_scratch[local] = mine;
     workgroupBarrier();
-    for (var half = MERGERS / 2u; half > 0u; half /= 2u) {
+    for (var half = WORKGROUP / 2u; half > 0u; half /= 2u) {
         if local < half {
             moments_scratch[local] = merge(moments_scratch[local], moments_scratch[local + half]);
         }

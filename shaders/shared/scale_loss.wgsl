@@ -8,7 +8,7 @@
 // gives: skipped() -> bool
 // gives: corrections(host: vec2<f32>) -> vec2<f32>
 
-@group(0) @binding(5) var<storage, read> loss_scale: LossScale;
+var<storage, read> loss_scale: LossScale;
 
 fn unscale() -> f32 {
     return loss_scale.unscale;

@@ -6,7 +6,7 @@
 // gives: biases
 // gives: bias(c: u32) -> elem
 
-@group(0) @binding(2) var<storage, read> biases: array<elem>;
+var<storage, read> biases: array<elem>;
 
 fn bias(c: u32) -> elem {
     return biases[c];

@@ -7,17 +7,12 @@
 // Who          one invocation per row and an elem of columns; the grid covers ROWS COLUMNS, or the blocks of `place`
 // Numerics     those of the transform, winograd/f2.wgsl or winograd/f4.wgsl
 //
-// needs: COLUMNS, POINTS, Points, ROWS, WORKGROUP, elem, filter_at_points, grid_index, place, tap
+// needs: COLUMNS, POINTS, Points, ROWS, elem, filter_at_points, place, tap
+// gives: each(index: u32)
 
-@group(0) @binding(1) var<storage, read_write> points: array<elem>;
+var<storage, read_write> points: array<elem>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let index = grid_index(workgroup, workgroups) * WORKGROUP + local;
+fn each(index: u32) {
     let at = place(index);
     let row = at.x;
     let column = at.y;

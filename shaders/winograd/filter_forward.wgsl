@@ -7,7 +7,7 @@
 // gives: place(index: u32) -> vec2<u32>
 // gives: tap(t: u32, row: u32, column: u32) -> elem
 
-@group(0) @binding(0) var<storage, read> weight: array<elem>;
+var<storage, read> weight: array<elem>;
 
 fn place(index: u32) -> vec2<u32> {
     return vec2(index / COLUMNS, index % COLUMNS);

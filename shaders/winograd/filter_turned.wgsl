@@ -10,7 +10,7 @@
 // gives: place(index: u32) -> vec2<u32>
 // gives: tap(t: u32, row: u32, column: u32) -> vec4<f32>
 
-@group(0) @binding(0) var<storage, read> weight: array<f32>;
+var<storage, read> weight: array<f32>;
 
 fn place(index: u32) -> vec2<u32> {
     let block = index / WORKGROUP;

@@ -6,23 +6,14 @@
 // Who          one invocation per input channel and an elem of output channels, which vary fastest; the grid covers IN OUT
 // Numerics     the splits are added in order, then transformed
 //
-// needs: COLUMNS, IN, OUT, POINTS, Points, ROWS, SPLITS, WORKGROUP, elem, filter_of_points
-// needs: grid_index, keep
+// needs: COLUMNS, IN, OUT, POINTS, Points, ROWS, SPLITS, elem, filter_of_points, keep
+// gives: each(index: u32)
 
-@group(0) @binding(0) var<storage, read> points: array<elem>;
+var<storage, read> points: array<elem>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let index = grid_index(workgroup, workgroups) * WORKGROUP + local;
+fn each(index: u32) {
     let k = index % OUT;
     let c = index / OUT;
-    if c >= IN {
-        return;
-    }
     var rows: array<array<elem, 3>, POINTS>;
     for (var i = 0u; i < POINTS; i++) {
         var m: Points;

@@ -11,9 +11,9 @@
 // gives: observe(moments: ptr<function, Moments>, values: ptr<function, array<Outputs, OUTPUTS>>, rows: u32, columns: u32, base: u32, c: u32)
 // gives: report(segment: u32, c: u32, moments: Moments)
 
-@group(0) @binding(3) var<storage, read_write> partials: array<elem>;
-@group(0) @binding(4) var<storage, read> input: array<elem>;
-@group(0) @binding(7) var<storage, read> affine: array<elem>;
+var<storage, read_write> partials: array<elem>;
+var<storage, read> input: array<elem>;
+var<storage, read> affine: array<elem>;
 
 struct Moments {
     plain: elem,

@@ -10,12 +10,13 @@
 // Where        software adapters with subgroups of a known size: 12 loads for 8192 multiply-adds
 //
 // needs: ACCUMULATE, K, LANES, Left, M, N, PART, PRODUCTS, ROW_LANES, Right, SPLITS, STEP, Sums, V, WIDTH
-// needs: columns, grid_index, multiply_add, part
+// needs: columns, multiply_add, part
 // gives: PARTS
+// gives: run(unit: u32, lane: u32)
 
-@group(0) @binding(0) var<storage, read> left: array<part>;
-@group(0) @binding(1) var<storage, read> right: array<columns>;
-@group(0) @binding(2) var<storage, read_write> product: array<columns>;
+var<storage, read> left: array<part>;
+var<storage, read> right: array<columns>;
+var<storage, read_write> product: array<columns>;
 
 const SPLIT: u32 = (K + SPLITS - 1u) / SPLITS;
 const PARTS: u32 = M / PART;
@@ -23,20 +24,11 @@ const STRIDE: u32 = N / WIDTH;
 const ROW_BLOCKS: u32 = (PARTS + ROW_LANES - 1u) / ROW_LANES;
 const COLUMN_BLOCKS: u32 = STRIDE / (LANES * V);
 
-@compute @workgroup_size(LANES)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(subgroup_invocation_id) lane: u32,
-) {
-    let unit = grid_index(workgroup, workgroups);
+fn run(unit: u32, lane: u32) {
     let column = (unit % COLUMN_BLOCKS * LANES + lane) * V;
     let row0 = unit / COLUMN_BLOCKS % ROW_BLOCKS * ROW_LANES;
     let p = unit / (COLUMN_BLOCKS * ROW_BLOCKS) % PRODUCTS;
     let split = unit / (COLUMN_BLOCKS * ROW_BLOCKS * PRODUCTS);
-    if split >= SPLITS {
-        return;
-    }
     let mine = row0 + lane < PARTS && lane < ROW_LANES;
     let end = min(split * SPLIT + SPLIT, K);
     var sums: Sums;

@@ -3,28 +3,20 @@
 // The preceding files add the rest of the epilogue: `bias(c)` is added, `observe` and `report` compute the statistics.
 //
 // Buffers      points [POINTS, POINTS, TILES, PADDED] as `elem`; output [IMAGES, H, W, C] as `elem`
-// Who          one invocation per SEGMENT of tiles and an elem of channels, which vary fastest; the grid covers SEGMENTS C;
+// Who          one invocation per SEGMENT of tiles and an elem of channels, which vary fastest; the grid covers the segments and C;
 //              segments beyond the tiles report empty sums
 // Numerics     those of the transform, winograd/f2.wgsl or winograd/f4.wgsl
 //
-// needs: C, H, Moments, OUTPUTS, Outputs, PADDED, POINTS, Points, SEGMENT, SEGMENTS, TILES, TILES_H, TILES_W
-// needs: W, WORKGROUP, bias, elem, grid_index, observe, outputs_of_points, report
+// needs: C, H, Moments, OUTPUTS, Outputs, PADDED, POINTS, Points, SEGMENT, TILES, TILES_H, TILES_W, W, bias
+// needs: elem, observe, outputs_of_points, report
+// gives: each(index: u32)
 
-@group(0) @binding(0) var<storage, read> points: array<elem>;
-@group(0) @binding(1) var<storage, read_write> output: array<elem>;
+var<storage, read> points: array<elem>;
+var<storage, read_write> output: array<elem>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let index = grid_index(workgroup, workgroups) * WORKGROUP + local;
+fn each(index: u32) {
     let c = index % C;
     let segment = index / C;
-    if segment >= SEGMENTS {
-        return;
-    }
     let added = bias(c);
     var moments: Moments;
     let end = min(segment * SEGMENT + SEGMENT, TILES);

@@ -8,31 +8,22 @@
 // Numerics     each result is summed in a fixed order
 // Where        software adapters with subgroups of a known size
 //
-// needs: BLOCKED, K, LANES, M, N, PART, PRODUCTS, ROWS, Rows, Sums, V, WIDTH, Weights, columns, grid_index
-// needs: multiply_add, part
+// needs: BLOCKED, K, LANES, M, N, PART, ROWS, Rows, Sums, V, WIDTH, Weights, columns, multiply_add, part
+// gives: run(unit: u32, lane: u32)
 
-@group(0) @binding(0) var<storage, read> left: array<part>;
-@group(0) @binding(1) var<storage, read> right: array<columns>;
-@group(0) @binding(2) var<storage, read_write> product: array<columns>;
+var<storage, read> left: array<part>;
+var<storage, read> right: array<columns>;
+var<storage, read_write> product: array<columns>;
 
 const PARTS: u32 = K / PART;
 const STRIDE: u32 = N / WIDTH;
 const BLOCKS: u32 = (M + ROWS - 1u) / ROWS;
 const COLUMN_BLOCKS: u32 = STRIDE / (LANES * V);
 
-@compute @workgroup_size(LANES)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(subgroup_invocation_id) lane: u32,
-) {
-    let unit = grid_index(workgroup, workgroups);
+fn run(unit: u32, lane: u32) {
     let row0 = unit % BLOCKS * ROWS;
     let column = (unit / BLOCKS % COLUMN_BLOCKS * LANES + lane) * V;
     let p = unit / (BLOCKS * COLUMN_BLOCKS);
-    if p >= PRODUCTS {
-        return;
-    }
     var base: array<u32, BLOCKED>;
     for (var b = 0u; b < BLOCKED; b++) {
         // Rows beyond the last repeat it; their sums are dropped.

@@ -8,7 +8,7 @@
 // gives: observe(moments: ptr<function, Moments>, values: ptr<function, array<Outputs, OUTPUTS>>, rows: u32, columns: u32, base: u32, c: u32)
 // gives: report(segment: u32, c: u32, moments: Moments)
 
-@group(0) @binding(3) var<storage, read_write> partials: array<elem>;
+var<storage, read_write> partials: array<elem>;
 
 struct Moments {
     count: f32,

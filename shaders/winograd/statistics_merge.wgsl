@@ -2,28 +2,20 @@
 //
 // Buffers      partials: of each chunk of images, which begin every STRIDE words, [SEGMENTS, 3, C]; ALL in all;
 //              batch_mean, batch_var [C]
-// Who          one workgroup per channel; invocation t merges the segments t, t + MERGERS, ... in order, then the
+// Who          one workgroup per channel; invocation t merges the segments t, t + WORKGROUP, ... in order, then the
 //              invocations merge in a fixed tree (shared/moments.wgsl)
 // Numerics     Chan's formula throughout
 //
-// needs: ALL, C, MERGERS, Moments, SEGMENTS, STRIDE, grid_index, merge, merge_all
+// needs: ALL, C, Moments, SEGMENTS, STRIDE, WORKGROUP, merge, merge_all
+// gives: run(c: u32, local: u32)
 
-@group(0) @binding(0) var<storage, read> partials: array<f32>;
-@group(0) @binding(1) var<storage, read_write> batch_mean: array<f32>;
-@group(0) @binding(2) var<storage, read_write> batch_var: array<f32>;
+var<storage, read> partials: array<f32>;
+var<storage, read_write> batch_mean: array<f32>;
+var<storage, read_write> batch_var: array<f32>;
 
-@compute @workgroup_size(MERGERS)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let c = grid_index(workgroup, workgroups);
-    if c >= C {
-        return;
-    }
+fn run(c: u32, local: u32) {
     var mine = Moments(0.0, 0.0, 0.0);
-    for (var segment = local; segment < ALL; segment += MERGERS) {
+    for (var segment = local; segment < ALL; segment += WORKGROUP) {
         let at = segment / SEGMENTS * STRIDE + segment % SEGMENTS * 3u * C + c;
         mine = merge(mine, Moments(partials[at], partials[at + C], partials[at + 2u * C]));
     }

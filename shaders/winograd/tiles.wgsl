@@ -8,23 +8,15 @@
 // Who          one invocation per tile and an elem of channels, which vary fastest; the grid covers TILES PADDED
 // Numerics     those of the transform, winograd/f2.wgsl or winograd/f4.wgsl
 //
-// needs: C, H, OUTPUTS, PADDED, PADDING, POINTS, Points, SIDE, TILES, TILES_H, TILES_W, Tile, W, WORKGROUP
-// needs: at_points, elem, grid_index, value, vectors_of
+// needs: C, H, OUTPUTS, PADDED, PADDING, POINTS, Points, SIDE, TILES, TILES_H, TILES_W, Tile, W, at_points
+// needs: elem, value, vectors_of
+// gives: each(index: u32)
 
-@group(0) @binding(1) var<storage, read_write> points: array<elem>;
+var<storage, read_write> points: array<elem>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let index = grid_index(workgroup, workgroups) * WORKGROUP + local;
+fn each(index: u32) {
     let c = index % PADDED;
     let tile = index / PADDED;
-    if tile >= TILES {
-        return;
-    }
     var rows: array<Points, SIDE>;
     if c < C {
         let vectors = vectors_of(c);

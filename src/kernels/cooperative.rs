@@ -3,7 +3,7 @@
 use super::{
     Caps, Dispatch, Kernel,
     matmul::{Matmul, Split},
-    parts::{Chunks, Elem, GRID, Merge},
+    parts::{Chunks, Elem, Merge},
     statistics::Statistics,
 };
 use crate::{
@@ -88,7 +88,7 @@ pub(crate) fn kernel(
         Statistics::Moments => [&[keep], &*statistics.files(), &[COLUMNS, MOMENTS]].concat(),
         Statistics::Sums(_) => [&[keep], &*statistics.files(), &[COLUMNS, SUMS]].concat(),
     };
-    let files = [&[GRID], loads, &put, &[matrices, COOPERATIVE]].concat();
+    let files = [loads, &put, &[matrices, COOPERATIVE]].concat();
     let source = Elem::Vec4
         .over(DType::F16, Source::new(files))
         .enable("wgpu_cooperative_matrix")

@@ -2,7 +2,7 @@
 
 use super::{
     Caps, Dispatch,
-    parts::{Chunks, GRID},
+    parts::{Chunks, subgroups},
 };
 use crate::{
     dtype::DType,
@@ -79,7 +79,7 @@ impl Lanes {
         };
         let scalar = if storage == DType::F16 { "f16" } else { "f32" };
         let columns = name("f32", self.width);
-        let mut all = vec![GRID, if self.part == 4 { PART } else { PART_SINGLE }];
+        let mut all = vec![if self.part == 4 { PART } else { PART_SINGLE }];
         all.extend(files);
         let source = Source::new(all)
             .constant("LANES", SIZE)
@@ -121,9 +121,9 @@ impl Lanes {
         self.source(storage, &[&[OUTER], files].concat()).constant("MOST_ROW_LANES", self.row_lanes)
     }
 
-    /// A dispatch over blocks of rows and columns.
-    pub(crate) fn rows(self, label: &'static str, source: Source) -> Dispatch {
-        Dispatch::new(label, source, (self.chunks().count * self.column_blocks()) as u64)
+    /// A dispatch over blocks of rows and columns of `products` products.
+    pub(crate) fn rows(self, label: &'static str, source: Source, products: usize) -> Dispatch {
+        subgroups(label, source, self.chunks().count * self.column_blocks() * products)
     }
 
     /// Blocks of an outer product of the inner dimension and the columns.

@@ -2,7 +2,7 @@
 
 use super::{
     Caps, DeviceClass, Dispatch, Kernel,
-    parts::{Chunks, Elem, GRID, Merge, WORKSPACE, dispatch, source},
+    parts::{Chunks, Elem, Merge, WORKSPACE, each, workgroups},
     statistics::Statistics,
 };
 use crate::{
@@ -67,7 +67,7 @@ impl Tile {
     }
 
     /// Tiles of an `m` x `n` result.
-    fn count(self, m: usize, n: usize) -> usize {
+    pub(crate) fn count(self, m: usize, n: usize) -> usize {
         m.div_ceil(self.m) * n.div_ceil(self.n)
     }
 
@@ -134,10 +134,12 @@ pub(crate) struct Side {
     pub(crate) along_k: bool,
 }
 
-/// A product `m` x `n` x `k` and the orientation of its matrices.
+/// Products `m` x `n` x `k` and the orientation of their matrices.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Matmul {
     pub(crate) extents: [usize; 3],
+    /// The number of products.
+    pub(crate) batches: usize,
     pub(crate) tile: Tile,
     /// The number of splits of `k` (split-K).
     pub(crate) splits: usize,
@@ -202,15 +204,24 @@ impl Matmul {
         statistics.merged(kernel, [m, n], chunks, Merge::Tree)
     }
 
+    /// The dispatch of products whose file `loads` also stores the results.
+    pub(crate) fn batched(
+        &self,
+        label: &'static str,
+        loads: Fragment,
+        finish: impl Fn(Source) -> Source,
+    ) -> Dispatch {
+        self.dispatch(label, finish(self.source(&[loads], &[], &[PLAIN], self.elem)))
+    }
+
     fn dispatch(&self, label: &'static str, source: Source) -> Dispatch {
         let [m, n, _] = self.extents;
-        Dispatch::new(label, source, (self.tile.count(m, n) * self.splits) as u64)
+        workgroups(label, source, self.tile.invocations(), self.tile.count(m, n) * self.batches * self.splits)
     }
 
     fn source(&self, loads: &[Fragment], keep: &[Fragment], epilogue: &[Fragment], elem: Elem) -> Source {
         let pick = |files: [Fragment; 2], elem: Elem| files[usize::from(elem == Elem::Scalar)];
-        let mut files = vec![GRID];
-        files.extend(loads);
+        let mut files = loads.to_vec();
         files.extend([pick(A, self.a.elem), pick(B, self.b.elem)]);
         files.extend(keep);
         files.push(pick(STORE, elem));
@@ -221,6 +232,7 @@ impl Matmul {
             .constant("M", m)
             .constant("N", n)
             .constant("K", k)
+            .constant("BATCHES", self.batches)
             .constant("SPLITS", self.splits)
             .constant("TILE_M", tile.m)
             .constant("TILE_N", tile.n)
@@ -267,13 +279,13 @@ impl Split {
         };
         if statistics == Statistics::None {
             let len = rows * columns / elem.lanes();
-            let source = whole(source(&[keep, MERGE_SPLITS]).constant("LEN", len));
-            return Kernel::new(vec![partials, dispatch("merge", source, len)]).workspace(WORKSPACE, bytes);
+            let source = whole(Source::new([keep, MERGE_SPLITS]));
+            return Kernel::new(vec![partials, each("merge", source, len)]).workspace(WORKSPACE, bytes);
         }
         let chunks = Chunks::of_at_least(Self::LEAST_ROWS, rows);
         let files = [&[keep], &*statistics.files(), &[MERGE_SPLITS_ROWS]].concat();
-        let source = chunks.constants(statistics.constants(whole(source(&files).constant("ROWS", rows))));
-        let merge = dispatch("merge", source, columns / elem.lanes() * chunks.count);
+        let source = chunks.constants(statistics.constants(whole(Source::new(files).constant("ROWS", rows))));
+        let merge = each("merge", source, columns / elem.lanes() * chunks.count);
         let partials = Dispatch { rebind: &[(WORKSPACE, "parts")], ..partials };
         let kernel = Kernel::new(vec![partials, merge]).workspace("parts", bytes);
         statistics.merged(kernel, extents, chunks, Merge::Tree)

@@ -32,8 +32,8 @@ pub struct Dispatch {
     /// The WGSL; its entry point is `main`. Each binding is named like an operand of the operation or a
     /// workspace of the kernel.
     pub source: Source,
-    /// The number of workgroups. The executor folds counts above 65,535 into two dimensions, so kernels compute their linear
-    /// index as `shaders/shared/grid.wgsl` does and guard against workgroups beyond the last.
+    /// The number of workgroups. The executor folds counts above 65,535 into two dimensions, so entry points compute a linear
+    /// index and guard against workgroups beyond the last (`shaders/entry/`).
     pub workgroups: u64,
     /// Bindings whose name differs from the operand or workspace: (binding, operand or workspace).
     pub rebind: &'static [(&'static str, &'static str)],

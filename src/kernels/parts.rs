@@ -17,7 +17,10 @@ pub(crate) const WORKGROUP: usize = 64;
 /// The name of the scratch buffer of kernels that need only one.
 pub(crate) const WORKSPACE: &str = "workspace";
 
-pub(crate) const GRID: Fragment = fragment!("shared/grid.wgsl");
+const EACH: Fragment = fragment!("entry/each.wgsl");
+const ANY_LENGTH: Fragment = fragment!("entry/any_length.wgsl");
+const WORKGROUPS: Fragment = fragment!("entry/workgroups.wgsl");
+const SUBGROUPS: Fragment = fragment!("entry/subgroups.wgsl");
 pub(crate) const CONTROL: Fragment = fragment!("shared/control.wgsl");
 pub(crate) const LOSS_SCALE: Fragment = fragment!("shared/loss_scale.wgsl");
 const SCALE_NONE: Fragment = fragment!("shared/scale_none.wgsl");
@@ -29,13 +32,6 @@ pub(crate) const REDUCE: Fragment = fragment!("shared/reduce.wgsl");
 /// `1 - decay`, computed in f64: in f32 it would lose the last digits of a decay near 1.
 pub(crate) fn complement(decay: f32) -> f32 {
     (1.0 - f64::from(decay)) as f32
-}
-
-/// A source with the constants common to all kernels.
-pub(crate) fn source(files: &[Fragment]) -> Source {
-    let mut all = vec![GRID];
-    all.extend(files);
-    Source::new(all).constant("WORKGROUP", WORKGROUP)
 }
 
 /// The element of an elementwise kernel's invocation.
@@ -102,14 +98,42 @@ impl Elem {
     }
 }
 
-/// A dispatch with an invocation for each of `invocations` pieces of work.
-pub(crate) fn dispatch(label: &'static str, source: Source, invocations: usize) -> Dispatch {
-    Dispatch::new(label, source, invocations.div_ceil(WORKGROUP) as u64)
+/// A dispatch that calls `each(i)` for every i below `count`.
+pub(crate) fn each(label: &'static str, source: Source, count: usize) -> Dispatch {
+    each_in(label, source, WORKGROUP, count)
+}
+
+/// As [`each`], in workgroups of `size` invocations.
+pub(crate) fn each_in(label: &'static str, source: Source, size: usize, count: usize) -> Dispatch {
+    let source = source.constant("COUNT", count).constant("WORKGROUP", size).with(EACH);
+    Dispatch::new(label, source, count.div_ceil(size) as u64)
+}
+
+/// As [`each`] for a kernel that takes the count from the length of a buffer, so that one pipeline serves all sizes.
+pub(crate) fn any_length(label: &'static str, source: Source, count: usize) -> Dispatch {
+    let source = source.constant("WORKGROUP", WORKGROUP).with(ANY_LENGTH);
+    Dispatch::new(label, source, count.div_ceil(WORKGROUP) as u64)
+}
+
+/// A dispatch of `count` workgroups of `size` invocations that call `run(group, local)`.
+pub(crate) fn workgroups(label: &'static str, source: Source, size: usize, count: usize) -> Dispatch {
+    let source = source.constant("WORKGROUP", size).constant("WORKGROUPS", count).with(WORKGROUPS);
+    Dispatch::new(label, source, count as u64)
+}
+
+/// A dispatch of `count` subgroups of `LANES` invocations that call `run(group, lane)`.
+pub(crate) fn subgroups(label: &'static str, source: Source, count: usize) -> Dispatch {
+    Dispatch::new(label, source.constant("WORKGROUPS", count).with(SUBGROUPS), count as u64)
 }
 
 /// A kernel of one dispatch without a workspace.
-pub(crate) fn single(source: Source, invocations: usize) -> Kernel {
-    Kernel::new(vec![dispatch("", source, invocations)])
+pub(crate) fn only(dispatch: Dispatch) -> Kernel {
+    Kernel::new(vec![dispatch])
+}
+
+/// A kernel that only calls `each(i)` for every i below `count`.
+pub(crate) fn single(source: Source, count: usize) -> Kernel {
+    only(each("", source, count))
 }
 
 /// How the chunks of a column are merged.
@@ -119,6 +143,15 @@ pub(crate) enum Merge {
     Tree,
     /// One invocation per elem of channels, in order.
     Serial,
+}
+
+/// The files that merge the chunks of a column in the two ways.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MergeFiles {
+    pub(crate) tree: [Fragment; 2],
+    /// Invocations of a workgroup that merges in a tree.
+    pub(crate) workgroup: usize,
+    pub(crate) serial: Fragment,
 }
 
 /// Rows of `[rows, channels]` in chunks that are reduced separately and then merged.
@@ -149,23 +182,22 @@ impl Chunks {
     /// Up to this many chunks are merged in order by any row.
     const FEW: usize = 16;
 
-    /// The dispatch that merges the chunks of `channels` columns; `tree` and `serial` are the files of the two ways. `finish`
-    /// adds the constants common to both, except `C`.
+    /// The dispatch that merges the chunks of `channels` columns. `finish` adds the constants common to both ways, except `C`.
     pub(crate) fn merge(
         self,
         how: Merge,
         elem: Elem,
         channels: usize,
-        (tree, serial): ([Fragment; 2], Fragment),
+        files: &MergeFiles,
         finish: impl Fn(Source) -> Source,
     ) -> Dispatch {
         if how == Merge::Serial || self.count <= Self::FEW {
             let columns = channels / elem.lanes();
-            let source = elem.alias(source(&[serial])).constant("C", columns);
-            dispatch("merge", self.constants(finish(source)), columns)
+            let source = elem.alias(Source::new([files.serial])).constant("C", columns);
+            each("merge", self.constants(finish(source)), columns)
         } else {
-            let source = source(&tree).constant("C", channels);
-            Dispatch::new("merge", self.constants(finish(source)), channels as u64)
+            let source = Source::new(files.tree).constant("C", channels);
+            workgroups("merge", self.constants(finish(source)), files.workgroup, channels)
         }
     }
 

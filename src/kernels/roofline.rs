@@ -1,6 +1,9 @@
 //! Probes for an adapter's peak rates: one shader that only computes, some that only move data.
 
-use super::Dispatch;
+use super::{
+    Dispatch,
+    parts::{each_in, workgroups},
+};
 use crate::shader::{Source, fragment};
 
 const WORKGROUP: usize = 256;
@@ -18,14 +21,11 @@ pub struct Probe {
 
 /// A million invocations that only multiply and add: 12.9 GFLOP.
 pub fn arithmetic() -> Probe {
-    const WORKGROUPS: usize = 4096;
     const ROUNDS: usize = 32;
-    let invocations = WORKGROUPS * WORKGROUP;
-    let source = Source::new([fragment!("roofline/fma.wgsl")])
-        .constant("WORKGROUP", WORKGROUP)
-        .constant("ROUNDS", ROUNDS);
+    let invocations = 4096 * WORKGROUP;
+    let source = Source::new([fragment!("roofline/fma.wgsl")]).constant("ROUNDS", ROUNDS);
     Probe {
-        dispatch: Dispatch::new("fma", source, WORKGROUPS as u64),
+        dispatch: each_in("fma", source, WORKGROUP, invocations),
         buffer_bytes: 4 * invocations as u64,
         // Three vectors of four, two operations each, sixteen times a round.
         work: (invocations * ROUNDS * 16 * 3 * 4 * 2) as f64,
@@ -37,23 +37,19 @@ pub fn arithmetic() -> Probe {
 pub fn memory(bytes: u64) -> Vec<Probe> {
     const PARTS: usize = 4;
     let vectors = (bytes / 16) as usize / (PARTS * WORKGROUP) * (PARTS * WORKGROUP);
-    let copy = fragment!("roofline/copy.wgsl");
-    let probe = |label, file, parts: usize, stride: usize| {
-        let source = Source::new([fragment!("shared/grid.wgsl"), file])
-            .constant("WORKGROUP", WORKGROUP)
-            .constant("LEN", vectors)
+    let copy = |label, parts: usize, stride: usize| {
+        let source = Source::new([fragment!("roofline/copy.wgsl")])
             .constant("PARTS", parts)
             .constant("STRIDE", stride);
-        Probe {
-            dispatch: Dispatch::new(label, source, (vectors / (parts * WORKGROUP)) as u64),
-            buffer_bytes: 16 * vectors as u64,
-            work: 32.0 * vectors as f64,
-        }
+        workgroups(label, source, WORKGROUP, vectors / (parts * WORKGROUP))
     };
-    vec![
-        probe("copy", copy, 1, 1),
-        probe("copy_strided", copy, PARTS, WORKGROUP),
-        probe("copy_blocks", copy, PARTS, 1),
-        probe("update", fragment!("roofline/update.wgsl"), 1, 1),
-    ]
+    let update = Source::new([fragment!("roofline/update.wgsl")]);
+    let dispatches = [
+        copy("copy", 1, 1),
+        copy("copy_strided", PARTS, WORKGROUP),
+        copy("copy_blocks", PARTS, 1),
+        each_in("update", update, WORKGROUP, vectors),
+    ];
+    let probe = |dispatch| Probe { dispatch, buffer_bytes: 16 * vectors as u64, work: 32.0 * vectors as f64 };
+    dispatches.map(probe).into()
 }

@@ -96,7 +96,7 @@ fn half(x: elem) -> elem { return x / DIVISOR; }\n",
     const MAIN: Fragment = Fragment::file(
         "half/forward.wgsl",
         "// needs: half, elem\n
-@group(0) @binding(0) var<storage, read_write> output: array<elem>;
+var<storage, read_write> output: array<elem>;
 @compute @workgroup_size(1)
 fn main() { output[0] = half(output[0]); }\n",
     );

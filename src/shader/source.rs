@@ -78,7 +78,7 @@ pub(crate) use fragment;
 /// A kernel's source: a generated `const` prelude, then files in order.
 ///
 /// A variant differs by constants, by an element alias, or by another file, in this order of preference. There is no
-/// preprocessor. The header of a file lists the names that it needs and defines; [`Source::check`] checks that they match.
+/// preprocessor; only the bindings are numbered, in the order of their declarations. The header of a file lists the names that it needs and defines; [`Source::check`] checks that they match.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Source {
     prelude: String,
@@ -89,6 +89,12 @@ impl Source {
     /// A source of the given files, without constants.
     pub fn new(files: impl Into<Vec<Fragment>>) -> Self {
         Self { prelude: String::new(), files: files.into() }
+    }
+
+    /// Adds a file after the others.
+    pub fn with(mut self, file: Fragment) -> Self {
+        self.files.push(file);
+        self
     }
 
     /// Adds `enable extension;`, which comes before everything else.
@@ -131,8 +137,8 @@ impl Source {
     /// The whole WGSL text for a reader: each part after a line with the name of its file.
     pub fn annotated(&self) -> String {
         let mut text = format!("// ---- generated\n{}", self.prelude);
-        for file in &self.files {
-            text += &format!("\n// ---- shaders/{}\n{}", file.path, file.code());
+        for (file, code) in self.codes() {
+            text += &format!("\n// ---- shaders/{}\n{code}", file.path);
         }
         text
     }
@@ -140,11 +146,27 @@ impl Source {
     /// The whole WGSL text.
     pub fn assemble(&self) -> String {
         let mut text = self.prelude.clone();
-        for file in &self.files {
+        for (_, code) in self.codes() {
             text += "\n";
-            text += &file.code();
+            text += &code;
         }
         text
+    }
+
+    /// The files with their texts, in which the bindings are numbered: each `var<storage` at the start of a line is one.
+    fn codes(&self) -> impl Iterator<Item = (&Fragment, String)> {
+        let mut next = 0;
+        self.files.iter().map(move |file| {
+            let mut code = String::new();
+            for line in file.code().split_inclusive('\n') {
+                if line.starts_with("var<storage") {
+                    code += &format!("@group(0) @binding({next}) ");
+                    next += 1;
+                }
+                code += line;
+            }
+            (file, code)
+        })
     }
 
     /// Checks that every name that a file needs is defined exactly once, by the prelude or by a file.
@@ -216,7 +238,7 @@ mod tests {
         assert!(invalid.starts_with("shaders/broken/forward.wgsl:4: "), "{invalid}");
         let invalid = message(
             "// needs: nothing
-@group(0) @binding(0) var<storage, read> a: array<f32>;
+var<storage, read> a: array<f32>;
 @compute @workgroup_size(1)
 fn main() {
     a[0] = 1.0;
@@ -224,6 +246,25 @@ fn main() {
 ",
         );
         assert!(invalid.starts_with("shaders/broken/forward.wgsl:5: "), "{invalid}");
+    }
+
+    #[test]
+    fn bindings_are_numbered_over_all_files() {
+        let reads =
+            Fragment::file("a.wgsl", "var<storage, read> first: array<f32>;\nvar<workgroup> tile: f32;\n");
+        let writes = Fragment::file(
+            "b.wgsl",
+            "var<storage, read_write> second: array<f32>;
+fn at(i: u32) -> f32 { return first[i]; }
+var<storage, read> third: array<f32>;
+@compute @workgroup_size(1) fn main() { second[0] = at(0u) + third[0]; }
+",
+        );
+        let source = Source::new([reads, writes]);
+        let bindings = source.reflect().unwrap().bindings;
+        let bindings: Vec<_> = bindings.iter().map(|b| (b.group, b.binding, b.name.as_str())).collect();
+        assert_eq!(bindings, [(0, 0, "first"), (0, 1, "second"), (0, 2, "third")]);
+        assert!(source.annotated().contains("b.wgsl\n@group(0) @binding(1) var<storage, read_write>"));
     }
 
     #[test]

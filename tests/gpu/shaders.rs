@@ -254,6 +254,27 @@ fn every_case_has_a_row_on_the_smallest_device() {
     }
 }
 
+/// A row's requirements cover the workgroup memory and the invocations of its kernels: Winograd's products choose their tile by
+/// the device.
+#[test]
+fn rows_fit_the_smallest_device_if_they_support_it() {
+    let mut seen = BTreeSet::new();
+    for variant in variants() {
+        for op in cases(variant.op).iter().filter(|op| variant.supports(op, &SMALLEST)) {
+            for dispatch in variant.build(op, &SMALLEST).dispatches {
+                if !seen.insert(dispatch.source.assemble()) {
+                    continue;
+                }
+                let interface = dispatch.source.reflect().unwrap();
+                let invocations: u32 = interface.workgroup_size.iter().product();
+                let (most, bytes) = (SMALLEST.workgroup_invocations, interface.workgroup_bytes);
+                let fits = invocations <= most && bytes <= SMALLEST.workgroup_bytes;
+                assert!(fits, "{variant:?} {op:?}: {invocations} invocations, {bytes} bytes");
+            }
+        }
+    }
+}
+
 /// Each binding is an operand of the operation or a workspace of the kernel, and is written only where the operand is.
 #[test]
 fn bindings_are_the_operands() {

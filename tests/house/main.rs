@@ -314,10 +314,18 @@ fn header_breaches(text: &str, needed: &BTreeSet<String>) -> Vec<String> {
         let list = if needs_of_text.is_empty() { "nothing".to_owned() } else { needs_of_text.join(", ") };
         breaches.push(format!("the header should have `// needs: {list}`"));
     }
+    if text.contains("@group") {
+        breaches
+            .push("bindings are numbered when a kernel is assembled: no `@group` and `@binding`".to_owned());
+    }
     let mut gives = header(text, "gives").unwrap_or_default();
-    if text.contains("@compute") {
-        // A kernel gives what the fragments next to it need of it, and the rest is its own.
-        let stale = |item: &&&str| !names.defined.iter().any(|d| d == **item) || !needed.contains(**item);
+    let defines = |name: &str| names.defined.iter().any(|d| d.split('(').next() == Some(name));
+    let entry = names.needed.contains("each") || names.needed.contains("run");
+    if ["each", "run", "main"].into_iter().any(defines) && !entry {
+        // A kernel gives what the entry point and the fragments next to it need of it, and the rest is its own.
+        let stale = |item: &&&str| {
+            !names.defined.iter().any(|d| d == **item) || !needed.contains(item.split('(').next().unwrap())
+        };
         if let Some(item) = gives.iter().find(stale) {
             breaches.push(format!(
                 "the header gives {item}, which the file does not define or no other file needs"
@@ -327,6 +335,7 @@ fn header_breaches(text: &str, needed: &BTreeSet<String>) -> Vec<String> {
         breaches.extend(KEYS.iter().filter(lacks).map(|key| format!("the header lacks {key}")));
     } else {
         let mut defined: Vec<&str> = names.defined.iter().map(String::as_str).collect();
+        defined.retain(|name| !name.starts_with("main("));
         gives.sort_unstable();
         defined.sort_unstable();
         if gives != defined {
@@ -356,7 +365,7 @@ fn headers_of_shaders_say_what_the_files_need_and_give() {
 
 #[test]
 fn a_stale_header_is_found() {
-    let needed = BTreeSet::from(["TILE".to_owned()]);
+    let needed = BTreeSet::from(["TILE".to_owned(), "each".to_owned()]);
     let good = "// Half.\n//\n// needs: elem\n// gives: half(x: elem) -> elem\n\nfn half(x: elem) -> elem { return 0.5 * x; }\n";
     assert_eq!(header_breaches(good, &needed), [""; 0]);
     for (from, to) in [
@@ -368,11 +377,16 @@ fn a_stale_header_is_found() {
     ] {
         assert_eq!(header_breaches(&good.replace(from, to), &needed).len(), 1, "{from} -> {to}");
     }
-    let kernel = "// op.pass\n// Buffers      none\n// Who          one\n// Numerics     exact\n// needs: nothing\n// gives: TILE\n
-const TILE: u32 = 8u;\nconst OWN: u32 = 8u;\n@compute @workgroup_size(TILE)\nfn main() {}\n";
+    let kernel = "// op.pass\n// Buffers      none\n// Who          one\n// Numerics     exact\n// needs: nothing\n// gives: TILE\n// gives: each(i: u32)\n
+const TILE: u32 = 8u;\nconst OWN: u32 = 8u;\nvar<storage, read> input: array<f32>;\nfn each(i: u32) {}\n";
     assert_eq!(header_breaches(kernel, &needed), [""; 0]);
     assert_eq!(header_breaches(&kernel.replace("// Who          one\n", ""), &needed).len(), 1);
     assert_eq!(header_breaches(&kernel.replace("gives: TILE", "gives: OWN"), &needed).len(), 1);
+    assert_eq!(header_breaches(&kernel.replace("each(i: u32)\n\n", "each(c: u32)\n\n"), &needed).len(), 1);
+    assert_eq!(header_breaches(&kernel.replace("var<", "@group(0) @binding(0) var<"), &needed).len(), 1);
+    let entry =
+        "// Calls each(i).\n//\n// needs: each\n\n@compute @workgroup_size(1)\nfn main() { each(0u); }\n";
+    assert_eq!(header_breaches(entry, &needed), [""; 0]);
 }
 
 /// The checks above can fail.

@@ -6,7 +6,7 @@ use crate::{
     dtype::DType,
     kernels::{
         Kernel, Row, Rows, elementwise_rows,
-        parts::{Elem, single, source},
+        parts::{Elem, single},
     },
     shader::{Fragment, Source, fragment},
 };
@@ -56,6 +56,6 @@ fn grad_input(op: &ActivateGrad, storage: DType, elem: Elem) -> Kernel {
 }
 
 fn elementwise(kernel: Fragment, activation: Activation, len: usize, storage: DType, elem: Elem) -> Kernel {
-    let source = elem.over(storage, source(&[file(Some(activation)), kernel])).constant("LEN", len);
+    let source = elem.over(storage, Source::new([file(Some(activation)), kernel]));
     single(slope(Some(activation), "SLOPE", source), len)
 }

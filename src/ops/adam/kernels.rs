@@ -5,7 +5,7 @@ use crate::{
     dtype::DType,
     kernels::{
         Kernel, Row, Rows, elementwise_rows,
-        parts::{CONTROL, Elem, complement, scaling, single, source},
+        parts::{CONTROL, Elem, any_length, complement, only, scaling},
     },
     shader::{Fragment, Source, fragment},
 };
@@ -37,5 +37,5 @@ pub(crate) fn constants(adam: &Adam, source: Source) -> Source {
 
 fn update(adam: &Adam, _: DType, elem: Elem) -> Kernel {
     let files = [step(adam), vec![UPDATE]].concat();
-    single(constants(adam, elem.alias(source(&files))), adam.len / elem.lanes())
+    only(any_length("", constants(adam, elem.alias(Source::new(files))), adam.len / elem.lanes()))
 }

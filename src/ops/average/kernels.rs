@@ -5,9 +5,9 @@ use crate::{
     dtype::DType,
     kernels::{
         Kernel, Row, Rows, elementwise_rows,
-        parts::{CONTROL, Elem, complement, single, source},
+        parts::{CONTROL, Elem, any_length, complement, only},
     },
-    shader::{Fragment, fragment},
+    shader::{Fragment, Source, fragment},
 };
 
 const UPDATE: Fragment = fragment!("average/update.wgsl");
@@ -18,8 +18,8 @@ impl Rows for Average {
 
 fn update(average: &Average, _: DType, elem: Elem) -> Kernel {
     let source = elem
-        .alias(source(&[CONTROL, UPDATE]))
+        .alias(Source::new([CONTROL, UPDATE]))
         .float("DECAY", average.decay)
         .float("ONE_MINUS_DECAY", complement(average.decay));
-    single(source, average.len / elem.lanes())
+    only(any_length("", source, average.len / elem.lanes()))
 }

@@ -5,7 +5,7 @@ use crate::{
     dtype::DType,
     kernels::{
         Kernel, Row, Rows, elementwise_rows,
-        parts::{Elem, single, source},
+        parts::{Elem, single},
     },
     shader::{Fragment, Source, fragment},
 };
@@ -24,8 +24,7 @@ impl Rows for AvgPoolGrad {
 
 fn pooling(pool: &AvgPool, file: Fragment, elem: Elem, storage: DType) -> Source {
     let [p, q] = pool.output;
-    elem.over(storage, source(&[WINDOW, file]))
-        .constant("N", pool.n)
+    elem.over(storage, Source::new([WINDOW, file]))
         .constant("H", pool.h)
         .constant("W", pool.w)
         .constant("C", pool.c / elem.lanes())

@@ -8,7 +8,10 @@ use crate::{
     dtype::DType,
     kernels::{
         Dispatch, Kernel, Row, Rows, Stores, elementwise_rows,
-        parts::{Chunks, Elem, MOMENTS, Merge, REDUCE, WORKSPACE, dispatch, single, source},
+        parts::{
+            Chunks, Elem, MOMENTS, Merge, MergeFiles, REDUCE, WORKGROUP, WORKSPACE, any_length, each, only,
+            single,
+        },
         reduction_rows, speed,
     },
     ops::{Activation, activation_kernels as activation},
@@ -16,18 +19,20 @@ use crate::{
 };
 
 const STATISTICS_PARTIALS: Fragment = fragment!("batch_norm/statistics_partials.wgsl");
-const STATISTICS_MERGE: ([Fragment; 2], Fragment) = (
-    [MOMENTS, fragment!("batch_norm/statistics_merge.wgsl")],
-    fragment!("batch_norm/statistics_merge_serial.wgsl"),
-);
+const STATISTICS_MERGE: MergeFiles = MergeFiles {
+    tree: [MOMENTS, fragment!("batch_norm/statistics_merge.wgsl")],
+    workgroup: 256,
+    serial: fragment!("batch_norm/statistics_merge_serial.wgsl"),
+};
 const RUNNING: Fragment = fragment!("batch_norm/running.wgsl");
 const AFFINE: Fragment = fragment!("batch_norm/affine.wgsl");
 const NORMALIZE: Fragment = fragment!("batch_norm/normalize.wgsl");
 const GRAD_PARTIALS: Fragment = fragment!("batch_norm/grad_statistics_partials.wgsl");
-const GRAD_MERGE: ([Fragment; 2], Fragment) = (
-    [REDUCE, fragment!("batch_norm/grad_statistics_merge.wgsl")],
-    fragment!("batch_norm/grad_statistics_merge_serial.wgsl"),
-);
+const GRAD_MERGE: MergeFiles = MergeFiles {
+    tree: [REDUCE, fragment!("batch_norm/grad_statistics_merge.wgsl")],
+    workgroup: WORKGROUP,
+    serial: fragment!("batch_norm/grad_statistics_merge_serial.wgsl"),
+};
 const GRAD_AFFINE: Fragment = fragment!("batch_norm/grad_affine.wgsl");
 const GRAD_BIAS: Fragment = fragment!("batch_norm/grad_bias.wgsl");
 const GRAD_INPUT: Fragment = fragment!("batch_norm/grad_input.wgsl");
@@ -55,7 +60,7 @@ impl Rows for BatchNormAffine {
         stores: Stores::F32,
         requires: &[],
         speed: speed::general,
-        build: |norm, _, _| single(source(&[AFFINE]).float("EPS", norm.eps), norm.channels),
+        build: |norm, _, _| only(any_length("", Source::new([AFFINE]).float("EPS", norm.eps), norm.channels)),
     }]];
 }
 
@@ -83,19 +88,19 @@ impl Rows for BatchNormGradInput {
 }
 
 fn running(norm: &BatchNormRunning) -> Kernel {
-    let source = source(&[RUNNING])
+    let source = Source::new([RUNNING])
         .float("MOMENTUM", norm.momentum)
         .float("VARIANCE_FACTOR", norm.variance_factor() as f32);
-    single(source, norm.channels)
+    only(any_length("", source, norm.channels))
 }
 
 fn grad_affine(norm: &BatchNormGradAffine) -> Kernel {
-    let vectors = source(&[GRAD_AFFINE]).float("TOTAL_ROWS", norm.total_rows as f32);
-    let kernel = single(vectors, norm.channels);
+    let vectors = Source::new([GRAD_AFFINE]).float("TOTAL_ROWS", norm.total_rows as f32);
+    let kernel = only(any_length("", vectors, norm.channels));
     if !norm.bias {
         return kernel;
     }
-    let zero = dispatch("bias", source(&[GRAD_BIAS]), norm.channels);
+    let zero = any_length("bias", Source::new([GRAD_BIAS]), norm.channels);
     kernel.then(Kernel::new(vec![zero]))
 }
 
@@ -103,10 +108,12 @@ fn grad_affine(norm: &BatchNormGradAffine) -> Kernel {
 pub(crate) fn statistics(norm: &BatchNormStatistics, storage: DType, elem: Elem, how: Merge) -> Kernel {
     let chunks = Chunks::of(norm.rows);
     let vectors = norm.channels / elem.lanes();
-    let partials =
-        elem.over(storage, source(&[STATISTICS_PARTIALS])).constant("C", vectors).constant("ROWS", norm.rows);
+    let partials = elem
+        .over(storage, Source::new([STATISTICS_PARTIALS]))
+        .constant("C", vectors)
+        .constant("ROWS", norm.rows);
     let merge = statistics_merge(norm, chunks, elem, how);
-    Kernel::new(vec![dispatch("partials", chunks.constants(partials), vectors * chunks.count), merge])
+    Kernel::new(vec![each("partials", chunks.constants(partials), vectors * chunks.count), merge])
         .workspace(WORKSPACE, 4 * 2 * chunks.count * norm.channels)
 }
 
@@ -117,14 +124,14 @@ pub(crate) fn statistics_merge(
     elem: Elem,
     how: Merge,
 ) -> Dispatch {
-    chunks.merge(how, elem, norm.channels, STATISTICS_MERGE, |source| {
+    chunks.merge(how, elem, norm.channels, &STATISTICS_MERGE, |source| {
         source.constant("ROWS", norm.rows).constant("ROWS_BEFORE", norm.rows_before)
     })
 }
 
 /// The source of a file that applies the activation after the normalisation.
 fn with_activation(activation: Option<Activation>, file: Fragment) -> Source {
-    activation::slope(activation, "SLOPE", source(&[activation::file(activation), file]))
+    activation::slope(activation, "SLOPE", Source::new([activation::file(activation), file]))
 }
 
 /// The kernel for the normalisation, also used within other kernels.
@@ -152,7 +159,7 @@ pub(crate) fn grad_statistics(
         .constant("C", vectors)
         .constant("ROWS", norm.rows);
     let merge = grad_statistics_merge(norm.channels, norm.accumulate, chunks, elem, how);
-    Kernel::new(vec![dispatch("partials", chunks.constants(partials), vectors * chunks.count), merge])
+    Kernel::new(vec![each("partials", chunks.constants(partials), vectors * chunks.count), merge])
         .workspace(WORKSPACE, 4 * 2 * chunks.count * norm.channels)
 }
 
@@ -164,7 +171,7 @@ pub(crate) fn grad_statistics_merge(
     elem: Elem,
     how: Merge,
 ) -> Dispatch {
-    chunks.merge(how, elem, channels, GRAD_MERGE, |source| source.flag("ACCUMULATE", accumulate))
+    chunks.merge(how, elem, channels, &GRAD_MERGE, |source| source.flag("ACCUMULATE", accumulate))
 }
 
 /// The kernel for the gradient of the input, also used within other kernels.

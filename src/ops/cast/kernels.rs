@@ -5,10 +5,10 @@ use crate::{
     dtype::DType,
     kernels::{
         Kernel, Requirement, Row, Rows, Stores, needs,
-        parts::{Elem, single, source},
+        parts::{Elem, single},
         speed,
     },
-    shader::{Fragment, fragment},
+    shader::{Fragment, Source, fragment},
 };
 
 const CONVERT: Fragment = fragment!("cast/convert.wgsl");
@@ -41,11 +41,7 @@ fn convert(cast: &Cast, elem: Elem) -> Kernel {
         (false, Elem::Scalar) => "f32",
         (false, Elem::Vec4) => "vec4<f32>",
     };
-    let len = cast.len / elem.lanes();
-    let source = source(&[CONVERT])
-        .enable("f16")
-        .alias("source", name(cast.from))
-        .alias("stored", name(cast.to))
-        .constant("LEN", len);
-    single(source, len)
+    let source =
+        Source::new([CONVERT]).enable("f16").alias("source", name(cast.from)).alias("stored", name(cast.to));
+    single(source, cast.len / elem.lanes())
 }

@@ -5,11 +5,11 @@ use crate::{
     dtype::DType,
     kernels::{
         Dispatch, Kernel, Row, Rows, Stores, elementwise_rows,
-        parts::{Chunks, Elem, Merge, REDUCE, WORKGROUP, WORKSPACE, scaling, single, source},
+        parts::{Chunks, Elem, Merge, REDUCE, WORKGROUP, WORKSPACE, any_length, only, scaling, workgroups},
         speed,
     },
     ops::bias::kernels as bias,
-    shader::{Fragment, fragment},
+    shader::{Fragment, Source, fragment},
 };
 
 const SQUARE_SUM: Fragment = fragment!("clip/square_sum_partials.wgsl");
@@ -36,18 +36,20 @@ impl Rows for ClipGradient {
 
 fn square_sum(sum: &SquareSum) -> Kernel {
     let count = sum.len.div_ceil(LEAST * WORKGROUP).min(MOST);
-    let partials = source(&[REDUCE, SQUARE_SUM]).constant("CHUNKS", count);
+    let partials = Source::new([REDUCE, SQUARE_SUM]).constant("CHUNKS", count);
     let chunks = Chunks { rows: sum.len.div_ceil(count), count };
     let merge =
-        chunks.merge(Merge::Tree, Elem::Scalar, 1, bias::MERGE, |s| s.flag("ACCUMULATE", sum.accumulate));
+        chunks.merge(Merge::Tree, Elem::Scalar, 1, &bias::MERGE, |s| s.flag("ACCUMULATE", sum.accumulate));
     let merge = Dispatch { rebind: &[("grad_bias", "squares")], ..merge };
-    Kernel::new(vec![Dispatch::new("partials", partials, count as u64), merge])
+    Kernel::new(vec![workgroups("partials", partials, WORKGROUP, count), merge])
         .workspace(WORKSPACE, 4 * count)
 }
 
 fn apply(clip: &ClipGradient, _: DType, elem: Elem) -> Kernel {
     let files = [scaling(clip.scaled), &[APPLY]].concat();
-    let source =
-        elem.alias(source(&files)).float("MAX_NORM", clip.max_norm).float("EPS", ClipGradient::EPS as f32);
-    single(source, clip.len / elem.lanes())
+    let source = elem
+        .alias(Source::new(files))
+        .float("MAX_NORM", clip.max_norm)
+        .float("EPS", ClipGradient::EPS as f32);
+    only(any_length("", source, clip.len / elem.lanes()))
 }

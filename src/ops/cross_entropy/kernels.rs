@@ -3,11 +3,11 @@
 use super::{CrossEntropy, CrossEntropyGrad};
 use crate::{
     kernels::{
-        Dispatch, Kernel, Row, Rows, Stores,
-        parts::{CONTROL, REDUCE, single, source},
+        Kernel, Row, Rows, Stores,
+        parts::{CONTROL, REDUCE, WORKGROUP, only, single, workgroups},
         speed,
     },
-    shader::{Fragment, fragment},
+    shader::{Fragment, Source, fragment},
 };
 
 const FORWARD: Fragment = fragment!("cross_entropy/forward.wgsl");
@@ -34,18 +34,16 @@ impl Rows for CrossEntropyGrad {
 }
 
 fn forward(loss: &CrossEntropy) -> Kernel {
-    let source = source(&[REDUCE, FORWARD])
-        .constant("N", loss.n)
+    let source = Source::new([REDUCE, FORWARD])
         .constant("CLASSES", loss.classes)
         .float("LABEL_SMOOTHING", loss.label_smoothing);
-    Kernel::new(vec![Dispatch::new("", source, loss.n as u64)])
+    only(workgroups("", source, WORKGROUP, loss.n))
 }
 
 fn grad_input(loss: &CrossEntropyGrad) -> Kernel {
     let smoothing = f64::from(loss.label_smoothing);
     let others = smoothing / loss.classes as f64;
-    let source = source(&[CONTROL, GRAD_INPUT])
-        .constant("N", loss.n)
+    let source = Source::new([CONTROL, GRAD_INPUT])
         .constant("CLASSES", loss.classes)
         .float("TARGET", (1.0 - smoothing + others) as f32)
         .float("TARGET_OTHERS", others as f32);

@@ -5,11 +5,11 @@ use crate::{
     dtype::DType,
     kernels::{
         Caps, Kernel, Row, Rows, Stores, needs,
-        parts::{CONTROL, Elem, PHILOX, single, source},
+        parts::{CONTROL, Elem, PHILOX, single},
         speed,
     },
     rng,
-    shader::{Fragment, fragment},
+    shader::{Fragment, Source, fragment},
 };
 
 const APPLY: Fragment = fragment!("dropout/apply.wgsl");
@@ -26,7 +26,7 @@ impl Rows for Dropout {
 
 fn apply(dropout: &Dropout, storage: DType, _: &Caps) -> Kernel {
     let source = Elem::Scalar
-        .over(storage, source(&[CONTROL, PHILOX, APPLY]))
+        .over(storage, Source::new([CONTROL, PHILOX, APPLY]))
         .constant("LEN", dropout.len)
         .constant("FIRST_BLOCK", dropout.offset / 4)
         .constant("STREAM", rng::stream::DROPOUT as usize)

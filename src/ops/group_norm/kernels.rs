@@ -5,7 +5,7 @@ use crate::{
     dtype::DType,
     kernels::{
         Caps, Dispatch, Kernel, Requirement, Row, Rows, Stores, needs,
-        parts::{Chunks, Elem, MOMENTS, Merge, REDUCE, WORKGROUP, WORKSPACE, dispatch, source},
+        parts::{Chunks, Elem, MOMENTS, Merge, REDUCE, WORKGROUP, WORKSPACE, each, workgroups},
         speed,
     },
     ops::{activation_kernels as activation, batch_norm::kernels::grad_statistics_merge},
@@ -17,6 +17,8 @@ const ACROSS_SCALAR: Fragment = fragment!("group_norm/across_scalar.wgsl");
 const ACROSS_VEC4: Fragment = fragment!("group_norm/across_vec4.wgsl");
 const OF_SET_SHARED: Fragment = fragment!("group_norm/of_set_shared.wgsl");
 const OF_SET_APART: Fragment = fragment!("group_norm/of_set_apart.wgsl");
+const TEAM_WORKGROUP: Fragment = fragment!("group_norm/team_workgroup.wgsl");
+const TEAM_SINGLE: Fragment = fragment!("group_norm/team_single.wgsl");
 const FORWARD: Fragment = fragment!("group_norm/forward.wgsl");
 const PARTIALS: Fragment = fragment!("group_norm/partials.wgsl");
 const SET_MOMENTS: Fragment = fragment!("group_norm/moments.wgsl");
@@ -30,6 +32,8 @@ const GRAD_APPLY: Fragment = fragment!("group_norm/grad_apply.wgsl");
 const CHUNK: usize = 8;
 /// The name of the workspace with the moments and two more means of each set.
 const SETS: &str = "sets";
+/// Invocations that merge the moments of a set.
+const MERGERS: usize = 256;
 /// Values of a set from which on a single workgroup takes longer than two more dispatches.
 const LARGE: usize = 16 * 1024;
 
@@ -113,15 +117,22 @@ fn constants(norm: &GroupNorm, elem: Elem, source: Source) -> Source {
 }
 
 /// One dispatch for whole sets.
-fn by_sets(norm: &GroupNorm, storage: DType, elem: Elem, serial: bool, file: Fragment) -> Dispatch {
+fn by_sets(
+    label: &'static str,
+    norm: &GroupNorm,
+    storage: DType,
+    elem: Elem,
+    serial: bool,
+    file: Fragment,
+) -> Dispatch {
     let across = if elem == Elem::Vec4 { ACROSS_VEC4 } else { ACROSS_SCALAR };
-    let team = if serial { 1 } else { WORKGROUP };
-    let files = [activation::file(norm.activation), SET, across, REDUCE, file];
-    let source = constants(norm, elem, elem.over(storage, source(&files)))
-        .constant("TEAM", team)
-        .constant("SETS", norm.sets())
-        .float("COUNT", norm.count() as f32);
-    dispatch("", activation::slope(norm.activation, "SLOPE", source), norm.sets() * team)
+    let team: &[Fragment] = if serial { &[TEAM_SINGLE] } else { &[REDUCE, TEAM_WORKGROUP] };
+    let files = [&[activation::file(norm.activation), SET, across, file], team].concat();
+    let source = constants(norm, elem, elem.over(storage, Source::new(files)))
+        .float("VALUES", norm.count() as f32)
+        .float("EPS", norm.eps);
+    let source = activation::slope(norm.activation, "SLOPE", source);
+    if serial { each(label, source, norm.sets()) } else { workgroups(label, source, WORKGROUP, norm.sets()) }
 }
 
 /// The source of a file that reads `fields` values of the set of each elem of channels.
@@ -129,7 +140,7 @@ fn by_channels(norm: &GroupNorm, storage: DType, elem: Elem, fields: usize, file
     let of_set = if norm.group().is_multiple_of(elem.lanes()) { OF_SET_SHARED } else { OF_SET_APART };
     let files = [activation::file(norm.activation), of_set, file];
     let source = elem
-        .over(storage, source(&files))
+        .over(storage, Source::new(files))
         .constant("C", norm.channels / elem.lanes())
         .constant("LANES", elem.lanes())
         .constant("GROUP", norm.group())
@@ -143,7 +154,7 @@ fn by_channels(norm: &GroupNorm, storage: DType, elem: Elem, fields: usize, file
 fn elementwise(label: &'static str, norm: &GroupNorm, elem: Elem, source: Source) -> Dispatch {
     let rows = norm.images * norm.pixels;
     let source = source.constant("ROWS", rows).constant("CHUNK", CHUNK);
-    dispatch(label, source, norm.channels / elem.lanes() * rows.div_ceil(CHUNK))
+    each(label, source, norm.channels / elem.lanes() * rows.div_ceil(CHUNK))
 }
 
 /// The chunks of an image: enough for a large GPU over the batch.
@@ -153,23 +164,19 @@ fn chunks(norm: &GroupNorm) -> Chunks {
 }
 
 fn forward(norm: &GroupNorm, storage: DType, elem: Elem, team: Team) -> Kernel {
-    let whole = |serial| {
-        let dispatch = by_sets(norm, storage, elem, serial, FORWARD);
-        Kernel::new(vec![Dispatch { source: dispatch.source.clone().float("EPS", norm.eps), ..dispatch }])
-    };
+    let whole = |serial| Kernel::new(vec![by_sets("", norm, storage, elem, serial, FORWARD)]);
     match team {
         Team::Workgroup => whole(false),
         Team::Single => whole(true),
         Team::Chunked => {
             let (chunks, vectors) = (chunks(norm), norm.channels / elem.lanes());
-            let partials = elem.over(storage, source(&[PARTIALS])).constant("IMAGES", norm.images);
+            let partials = elem.over(storage, Source::new([PARTIALS]));
             let partials = chunks.constants(partials).constant("C", vectors).constant("PIXELS", norm.pixels);
-            let moments = constants(norm, Elem::Scalar, source(&[MOMENTS, SET_MOMENTS]))
-                .constant("SETS", norm.sets())
-                .float("EPS", norm.eps);
+            let moments =
+                constants(norm, Elem::Scalar, Source::new([MOMENTS, SET_MOMENTS])).float("EPS", norm.eps);
             Kernel::new(vec![
-                dispatch("partials", partials, vectors * norm.images * chunks.count),
-                Dispatch::new("moments", chunks.constants(moments), norm.sets() as u64),
+                each("partials", partials, vectors * norm.images * chunks.count),
+                workgroups("moments", chunks.constants(moments), MERGERS, norm.sets()),
                 elementwise("normalize", norm, elem, by_channels(norm, storage, elem, 2, NORMALIZE)),
             ])
             .workspace(WORKSPACE, 4 * 2 * norm.images * chunks.count * norm.channels)
@@ -180,9 +187,8 @@ fn forward(norm: &GroupNorm, storage: DType, elem: Elem, team: Team) -> Kernel {
 /// The sums of each channel over chunks of the pixels of `parts` parts of the batch.
 fn sums(norm: &GroupNorm, storage: DType, elem: Elem, parts: usize, chunks: Chunks) -> Dispatch {
     let source = by_channels(norm, storage, elem, 2, GRAD_PARTIALS)
-        .constant("PARTS", parts)
         .constant("ROWS", norm.images * norm.pixels / parts);
-    dispatch("partials", chunks.constants(source), norm.channels / elem.lanes() * parts * chunks.count)
+    each("partials", chunks.constants(source), norm.channels / elem.lanes() * parts * chunks.count)
 }
 
 fn grad(op: &GroupNormGrad, storage: DType, elem: Elem, team: Team) -> Kernel {
@@ -208,18 +214,16 @@ fn grad(op: &GroupNormGrad, storage: DType, elem: Elem, team: Team) -> Kernel {
         ));
     }
     if chunked {
-        let means = constants(norm, Elem::Scalar, source(&[REDUCE, GRAD_MEANS]))
-            .constant("SETS", norm.sets())
+        let means = constants(norm, Elem::Scalar, Source::new([REDUCE, GRAD_MEANS]))
             .constant("CHUNKS", chunks.count)
-            .float("COUNT", norm.count() as f32);
-        dispatches.push(Dispatch::new("means", means, norm.sets() as u64));
+            .float("VALUES", norm.count() as f32);
+        dispatches.push(workgroups("means", means, WORKGROUP, norm.sets()));
         let source = by_channels(norm, storage, elem, 4, GRAD_APPLY);
         let apply = elementwise("grad_input", norm, elem, source);
         dispatches.push(Dispatch { rebind: &[("moments", SETS)], ..apply });
     } else {
         let label = if op.parameters { "grad_input" } else { "" };
-        let whole = by_sets(norm, storage, elem, matches!(team, Team::Single), GRAD_INPUT);
-        dispatches.push(Dispatch { label, ..whole });
+        dispatches.push(by_sets(label, norm, storage, elem, matches!(team, Team::Single), GRAD_INPUT));
     }
     let kernel = Kernel::new(dispatches);
     let kernel = if chunked { kernel.workspace(SETS, 4 * 4 * norm.sets()) } else { kernel };

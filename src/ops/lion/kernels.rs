@@ -5,9 +5,9 @@ use crate::{
     dtype::DType,
     kernels::{
         Kernel, Row, Rows, elementwise_rows,
-        parts::{CONTROL, Elem, complement, scaling, single, source},
+        parts::{CONTROL, Elem, any_length, complement, only, scaling},
     },
-    shader::{Fragment, fragment},
+    shader::{Fragment, Source, fragment},
 };
 
 const UPDATE: Fragment = fragment!("lion/update.wgsl");
@@ -19,11 +19,11 @@ impl Rows for Lion {
 fn update(lion: &Lion, _: DType, elem: Elem) -> Kernel {
     let files = [&[CONTROL], scaling(lion.scaled), &[UPDATE]].concat();
     let source = elem
-        .alias(source(&files))
+        .alias(Source::new(files))
         .float("BETA1", lion.beta1)
         .float("BETA2", lion.beta2)
         .float("ONE_MINUS_BETA1", complement(lion.beta1))
         .float("ONE_MINUS_BETA2", complement(lion.beta2))
         .float("WEIGHT_DECAY", lion.weight_decay);
-    single(source, lion.len / elem.lanes())
+    only(any_length("", source, lion.len / elem.lanes()))
 }

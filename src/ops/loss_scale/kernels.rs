@@ -5,8 +5,8 @@ use super::{FiniteCheck, LossScale, LossScaleUpdate, ScaleGradient};
 use crate::{
     dtype::DType,
     kernels::{
-        Dispatch, Kernel, Row, Rows, Stores, elementwise_rows,
-        parts::{Elem, LOSS_SCALE, complement, single, source},
+        Kernel, Row, Rows, Stores, elementwise_rows,
+        parts::{Elem, LOSS_SCALE, any_length, complement, only, single},
         speed,
     },
     shader::{Fragment, Source, fragment},
@@ -22,7 +22,7 @@ impl Rows for ScaleGradient {
         stores: Stores::F32,
         requires: &[],
         speed: speed::general,
-        build: |scale, _, _| single(source(&[LOSS_SCALE, APPLY]), scale.len),
+        build: |scale, _, _| only(any_length("", Source::new([LOSS_SCALE, APPLY]), scale.len)),
     }]];
 }
 
@@ -50,9 +50,9 @@ fn update(op: &LossScaleUpdate) -> Kernel {
         .float("GROWTH_INTERVAL", op.growth_interval as f32)
         .float("LEAST", least)
         .float("MOST", most);
-    Kernel::new(vec![Dispatch::new("", source, 1)])
+    single(source, 1)
 }
 
 fn check(check: &FiniteCheck, _: DType, elem: Elem) -> Kernel {
-    single(elem.alias(source(&[CHECK])), check.len / elem.lanes())
+    only(any_length("", elem.alias(Source::new([CHECK])), check.len / elem.lanes()))
 }

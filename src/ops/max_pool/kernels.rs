@@ -5,7 +5,7 @@ use crate::{
     dtype::DType,
     kernels::{
         Kernel, Requirement, Row, Rows, Stores, elementwise_rows, needs,
-        parts::{Chunks, Elem, Merge, WORKSPACE, dispatch, single, source},
+        parts::{Chunks, Elem, Merge, WORKSPACE, each, single},
         prologue::Prologue,
         speed,
     },
@@ -74,10 +74,9 @@ fn pooling(
 ) -> Source {
     let [p, q] = pool.output_size();
     let input = Prologue::input(pool.c, normalized).read_as(elem);
-    let source = source(&[&*input.files(), &[CHOOSE], files].concat());
+    let source = Source::new([&*input.files(), &[CHOOSE], files].concat());
     input
         .constants(storage, elem.over(storage, source))
-        .constant("N", pool.n)
         .constant("H", pool.h)
         .constant("W", pool.w)
         .constant("C", pool.c / elem.lanes())
@@ -122,6 +121,6 @@ fn grad_input_statistics(
         .constant("ACROSS", across)
         .constant("TILES", tiles);
     let merge = grad_statistics_merge(c, statistics.accumulate, chunks, elem, how);
-    Kernel::new(vec![dispatch("partials", chunks.constants(partials), vectors * chunks.count), merge])
+    Kernel::new(vec![each("partials", chunks.constants(partials), vectors * chunks.count), merge])
         .workspace(WORKSPACE, 4 * 2 * chunks.count * c)
 }

@@ -3,11 +3,11 @@
 use super::Metrics;
 use crate::{
     kernels::{
-        Dispatch, Kernel, Row, Rows, Stores,
-        parts::{CONTROL, REDUCE, source},
+        Kernel, Row, Rows, Stores,
+        parts::{CONTROL, REDUCE, WORKGROUP, only, workgroups},
         speed,
     },
-    shader::{Fragment, fragment},
+    shader::{Fragment, Source, fragment},
 };
 
 const ACCUMULATE: Fragment = fragment!("metrics/accumulate.wgsl");
@@ -23,7 +23,8 @@ impl Rows for Metrics {
 }
 
 fn accumulate(metrics: &Metrics) -> Kernel {
-    let source =
-        source(&[CONTROL, REDUCE, ACCUMULATE]).constant("N", metrics.n).constant("CLASSES", metrics.classes);
-    Kernel::new(vec![Dispatch::new("", source, 1)])
+    let source = Source::new([CONTROL, REDUCE, ACCUMULATE])
+        .constant("N", metrics.n)
+        .constant("CLASSES", metrics.classes);
+    only(workgroups("", source, WORKGROUP, 1))
 }

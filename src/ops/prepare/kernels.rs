@@ -5,10 +5,10 @@ use crate::{
     dtype::DType,
     kernels::{
         Caps, Kernel, Row, Rows, Stores,
-        parts::{Elem, single, source},
+        parts::{Elem, single},
         speed,
     },
-    shader::{Fragment, fragment},
+    shader::{Fragment, Source, fragment},
 };
 
 const IMAGES: Fragment = fragment!("prepare/images.wgsl");
@@ -25,8 +25,7 @@ impl Rows for PrepareImages {
 
 fn images(prepare: &PrepareImages, storage: DType, _: &Caps) -> Kernel {
     let source = Elem::Scalar
-        .over(storage, source(&[IMAGES]))
-        .constant("N", prepare.n)
+        .over(storage, Source::new([IMAGES]))
         .constant("H", prepare.source[0])
         .constant("W", prepare.source[1])
         .constant("C", prepare.channels())

@@ -5,9 +5,9 @@ use crate::{
     dtype::DType,
     kernels::{
         Kernel, Row, Rows, elementwise_rows,
-        parts::{CONTROL, Elem, scaling, single, source},
+        parts::{CONTROL, Elem, any_length, only, scaling},
     },
-    shader::{Fragment, fragment},
+    shader::{Fragment, Source, fragment},
 };
 
 const UPDATE: Fragment = fragment!("sgd/update.wgsl");
@@ -21,9 +21,9 @@ fn update(sgd: &Sgd, _: DType, elem: Elem) -> Kernel {
     let file = if sgd.has_velocity() { UPDATE_MOMENTUM } else { UPDATE };
     let files = [&[CONTROL], scaling(sgd.scaled), &[file]].concat();
     let source = elem
-        .alias(source(&files))
+        .alias(Source::new(files))
         .float("MOMENTUM", sgd.momentum)
         .flag("NESTEROV", sgd.nesterov)
         .float("WEIGHT_DECAY", sgd.weight_decay);
-    single(source, sgd.len / elem.lanes())
+    only(any_length("", source, sgd.len / elem.lanes()))
 }

@@ -2,15 +2,15 @@
 //! channels, whose window stays in registers. The gradient of that layer's input is never needed.
 
 use super::{
-    Conv, ConvForward, ConvGradWeight, GRAD_WEIGHT_KEEP, GRAD_WEIGHT_PARTIAL, only, shape, split_grad_weight,
+    Conv, ConvForward, ConvGradWeight, GRAD_WEIGHT_KEEP, GRAD_WEIGHT_PARTIAL, shape, split_grad_weight,
 };
 use crate::{
     dtype::DType,
     kernels::{
-        Caps, Dispatch, Kernel, Row, Stores,
+        Caps, Kernel, Row, Stores,
         matmul::Matmul,
         needs,
-        parts::{Chunks, Elem, GRID, Merge, dispatch, source},
+        parts::{Chunks, Elem, Merge, each, only, workgroups},
         prologue::Prologue,
         statistics::Statistics,
     },
@@ -73,10 +73,10 @@ fn forward(op: &ConvForward, storage: DType, caps: &Caps) -> Kernel {
     let statistics = Statistics::from(op);
     let input = Prologue::input(conv.c, None).read_as(Elem::Scalar);
     let files = [&*input.files(), &[WINDOW], &*statistics.files(), &[FORWARD_PIXELS]].concat();
-    let source = source(&files).constant("LINES", lines).constant("CHUNKS", chunks.count);
+    let source = Source::new(files).constant("LINES", lines);
     let source = elem.columns(conv.k, elem.over(storage, source));
     let source = input.constants(storage, shape(conv, source));
-    let kernel = only(dispatch("", source, columns * chunks.count));
+    let kernel = only(each("", source, columns * chunks.count));
     let how = if caps.software() { Merge::Serial } else { Merge::Tree };
     statistics.merged(kernel, [conv.pixels(), conv.k], chunks, how)
 }
@@ -94,16 +94,15 @@ fn grad_weight(op: &ConvGradWeight, storage: DType, caps: &Caps) -> Kernel {
     let keep = if splits > 1 { GRAD_WEIGHT_PARTIAL } else { GRAD_WEIGHT_KEEP };
     let input = Prologue::input(conv.c, None).read_as(Elem::Scalar);
     let grad = Prologue::grad(conv.k, op.through);
-    let files = [&[GRID, WINDOW], &*input.files(), &*grad.files(), &[keep, GRAD_WEIGHT_PIXELS]].concat();
+    let files = [&[WINDOW], &*input.files(), &*grad.files(), &[keep, GRAD_WEIGHT_PIXELS]].concat();
     let source = elem
         .columns(conv.k, elem.over(storage, Source::new(files)))
         .constant("COLUMN_LANES", COLUMN_LANES)
         .constant("TEAMS", teams)
         .constant("LINES", lines)
-        .constant("SPLITS", splits)
         .flag("ACCUMULATE", op.accumulate);
     let source = grad.constants(storage, input.constants(storage, shape(conv, source)));
     let label = if splits > 1 { "partials" } else { "" };
-    let first = Dispatch::new(label, source, (blocks * splits) as u64);
+    let first = workgroups(label, source, teams * COLUMN_LANES, blocks * splits);
     if splits > 1 { split_grad_weight(op, splits, first) } else { only(first) }
 }

@@ -12,7 +12,7 @@ use crate::{
         lanes::Lanes,
         matmul::{Matmul, Split},
         needs,
-        parts::{Elem, Merge, dispatch, single, source},
+        parts::{Elem, Merge, each, only, single, subgroups},
         product_rows,
         prologue::Prologue,
         statistics::Statistics,
@@ -104,7 +104,7 @@ fn forward_lanes(op: &ConvForward, storage: DType) -> Kernel {
 
 fn forward_blocked(op: &ConvForward) -> Kernel {
     let conv = &op.conv;
-    let source = shape(conv, source(&[FORWARD_BLOCKED]));
+    let source = shape(conv, Source::new([FORWARD_BLOCKED]));
     let kernel = single(source, conv.k / 8 * conv.pixels().div_ceil(4));
     let kernel = activated(op.normalized, conv, DType::F32, kernel);
     Statistics::from(op).after(kernel, [conv.pixels(), conv.k], Merge::Serial, DType::F32)
@@ -120,7 +120,7 @@ fn grad_input_lanes(op: &ConvGradInput, storage: DType) -> Kernel {
 
 fn grad_input_blocked(op: &ConvGradInput) -> Kernel {
     let conv = &op.conv;
-    let source = shape(conv, source(&[GRAD_INPUT_BLOCKED]));
+    let source = shape(conv, Source::new([GRAD_INPUT_BLOCKED]));
     let kernel = single(source, conv.c / 8 * conv.pixels().div_ceil(4));
     let kernel = read_back((None, op.through), conv, DType::F32, kernel);
     Statistics::from(op).after(kernel, [conv.pixels(), conv.c], Merge::Serial, DType::F32)
@@ -131,8 +131,8 @@ fn grad_weight_blocked(op: &ConvGradWeight, caps: &Caps) -> Kernel {
     let blocks = 9 * (conv.c / 8) * (conv.k / 8);
     // The split is over rows of pixels; the pieces of work are invocations, not workgroups.
     let splits = Matmul::splits(caps, blocks.div_ceil(8), 4 * 9 * conv.c * conv.k, conv.n * conv.h, 1);
-    let source = shape(conv, source(&[GRAD_WEIGHT_BLOCKED])).constant("SPLITS", splits);
-    let kernel = split_grad_weight(op, splits, dispatch("partials", source, blocks * splits));
+    let source = shape(conv, Source::new([GRAD_WEIGHT_BLOCKED])).constant("SPLITS", splits);
+    let kernel = split_grad_weight(op, splits, each("partials", source, blocks * splits));
     read_back((op.normalized, op.through), conv, DType::F32, kernel)
 }
 
@@ -199,11 +199,7 @@ fn lanes_rows(
     let files = [&[keep], &*statistics.files(), &[LANES_KEEP, file]].concat();
     let source = lanes.rows_source(storage, &files);
     let source = source.constant("COLUMNS", lanes.row_vectors());
-    only(lanes.rows("", statistics.constants(shape(conv, source))))
-}
-
-pub(super) fn only(dispatch: Dispatch) -> Kernel {
-    Kernel::new(vec![dispatch])
+    only(lanes.rows("", statistics.constants(shape(conv, source)), 1))
 }
 
 /// The first dispatch writes each split's weights to the workspace; the second adds them in order.
@@ -227,7 +223,7 @@ fn grad_weight_lanes(op: &ConvGradWeight, storage: DType, caps: &Caps) -> Kernel
     let source = shape(conv, lanes.outer_source(storage, &[keep, GRAD_WEIGHT_LANES]))
         .constant("SPLITS", splits)
         .flag("ACCUMULATE", op.accumulate);
-    let dispatch = Dispatch::new("partials", source, (blocks * splits) as u64);
+    let dispatch = subgroups("partials", source, blocks * splits);
     let kernel = if splits > 1 {
         split_grad_weight(op, splits, dispatch)
     } else {

@@ -39,7 +39,7 @@ fn grad_weight_extents(ConvGradWeight { conv, .. }: &ConvGradWeight) -> [usize; 
 
 fn product(extents: [usize; 3], storage: DType, tile: Tile, caps: &Caps, [a, b]: [Side; 2]) -> Matmul {
     let (splits, elem) = (tile.splits(caps, extents), Elem::of(extents[1]));
-    Matmul { extents, tile, splits, a, b, elem, storage }
+    Matmul { extents, batches: 1, tile, splits, a, b, elem, storage }
 }
 
 fn forward(op: &ConvForward, storage: DType, tile: Tile, caps: &Caps) -> Kernel {

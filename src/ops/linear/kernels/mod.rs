@@ -6,10 +6,10 @@ use super::{Linear, LinearGradInput, LinearGradWeight, LinearUpdate};
 use crate::{
     dtype::DType,
     kernels::{
-        Caps, Dispatch, Kernel, Row, Rows, Stores, cooperative,
+        Caps, Kernel, Row, Rows, Stores, cooperative,
         lanes::Lanes,
         needs,
-        parts::{single, source},
+        parts::{only, single, subgroups},
         product_rows, speed,
         statistics::Statistics,
     },
@@ -107,12 +107,12 @@ impl Rows for LinearUpdate {
 
 fn forward_lanes(linear: &Linear, storage: DType) -> Kernel {
     let lanes = Lanes::of(linear.n, linear.outputs, linear.inputs, &[]);
-    only(lanes.rows("", shape(linear, lanes.rows_source(storage, &[FORWARD_LANES]))))
+    only(lanes.rows("", shape(linear, lanes.rows_source(storage, &[FORWARD_LANES])), 1))
 }
 
 fn forward_blocked(linear: &Linear) -> Kernel {
     let blocks = linear.outputs.div_ceil(4) * linear.n.div_ceil(8);
-    single(shape(linear, source(&[FORWARD_BLOCKED])), blocks)
+    single(shape(linear, Source::new([FORWARD_BLOCKED])), blocks)
 }
 
 fn grad_input_lanes(op: &LinearGradInput, storage: DType) -> Kernel {
@@ -120,12 +120,12 @@ fn grad_input_lanes(op: &LinearGradInput, storage: DType) -> Kernel {
     let lanes = Lanes::of(linear.n, linear.inputs, linear.outputs, &[linear.first, linear.total]);
     let source =
         shape(linear, lanes.rows_source(storage, &[GRAD_INPUT_LANES])).flag("ACCUMULATE", op.accumulate());
-    only(lanes.rows("", source))
+    only(lanes.rows("", source, 1))
 }
 
 fn grad_input_blocked(op: &LinearGradInput) -> Kernel {
     let LinearGradInput(linear) = op;
-    let source = shape(linear, source(&[GRAD_INPUT_BLOCKED])).flag("ACCUMULATE", op.accumulate());
+    let source = shape(linear, Source::new([GRAD_INPUT_BLOCKED])).flag("ACCUMULATE", op.accumulate());
     single(source, linear.inputs / 4 * linear.n.div_ceil(8))
 }
 
@@ -135,7 +135,7 @@ fn grad_weight_lanes(LinearGradWeight(linear): &LinearGradWeight, storage: DType
 }
 
 fn grad_weight_blocked(LinearGradWeight(linear): &LinearGradWeight) -> Kernel {
-    single(shape(linear, source(&[GRAD_WEIGHT_BLOCKED])), linear.inputs / 4 * (linear.outputs / 8))
+    single(shape(linear, Source::new([GRAD_WEIGHT_BLOCKED])), linear.inputs / 4 * (linear.outputs / 8))
 }
 
 fn update_lanes(LinearUpdate { linear, adam }: &LinearUpdate, storage: DType) -> Kernel {
@@ -156,17 +156,13 @@ fn outer_lanes(
     finish: impl Fn(Source) -> Source,
 ) -> Kernel {
     let source = finish(shape(linear, lanes.outer_source(storage, files)));
-    only(Dispatch::new("", source, lanes.outer_blocks() as u64))
+    only(subgroups("", source, lanes.outer_blocks()))
 }
 
 fn shape(linear: &Linear, source: Source) -> Source {
     let source =
         source.constant("IMAGES", linear.n).constant("IN", linear.inputs).constant("OUT", linear.outputs);
     slice(linear, source)
-}
-
-fn only(dispatch: Dispatch) -> Kernel {
-    Kernel::new(vec![dispatch])
 }
 
 pub(super) fn slice(linear: &Linear, source: Source) -> Source {

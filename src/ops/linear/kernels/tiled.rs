@@ -48,7 +48,8 @@ fn forward(linear: &Linear, storage: DType, tile: Tile, caps: &Caps) -> Kernel {
     let side = Side { elem: Elem::of(linear.inputs), along_k: true };
     let extents = extents(linear);
     let splits = tile.splits(caps, extents);
-    let product = Matmul { extents, tile, splits, a: side, b: side, elem: features(linear), storage };
+    let product =
+        Matmul { extents, batches: 1, tile, splits, a: side, b: side, elem: features(linear), storage };
     product.kernel(&[FORWARD_LOADS], FORWARD_KEEP, |source| {
         side.elem.named(storage, "weight", side.elem.named(storage, "input", slice(linear, source)))
     })
@@ -60,7 +61,7 @@ fn grad_input(op: &LinearGradInput, storage: DType, tile: Tile, caps: &Caps) -> 
     let b = Side { elem: Elem::of(linear.inputs), along_k: false };
     let extents = grad_input_extents(op);
     let splits = tile.splits(caps, extents);
-    let product = Matmul { extents, tile, splits, a, b, elem: b.elem, storage };
+    let product = Matmul { extents, batches: 1, tile, splits, a, b, elem: b.elem, storage };
     product.kernel(&[GRAD_INPUT_LOADS], GRAD_INPUT_KEEP, |source| {
         b.elem
             .named(storage, "weight", a.elem.named(storage, "grad", slice(linear, source)))
@@ -84,7 +85,7 @@ fn outer(linear: &Linear, storage: DType, tile: Tile) -> Matmul {
     let a = Side { elem: features(linear), along_k: false };
     let b = Side { elem: Elem::of(linear.inputs), along_k: false };
     let extents = outer_extents(linear);
-    Matmul { extents, tile, splits: 1, a, b, elem: b.elem, storage }
+    Matmul { extents, batches: 1, tile, splits: 1, a, b, elem: b.elem, storage }
 }
 
 fn outer_constants(linear: &Linear, storage: DType, source: Source) -> Source {

@@ -57,7 +57,7 @@ pub(super) const GRAD_WEIGHT: &[Row<ConvGradWeight>] = rows!(grad_weight, Pass::
 impl Winograd {
     fn fits(self, conv: &Conv, caps: &Caps) -> bool {
         let able = match self.family {
-            Family::Tiled => products::Tile::fits(caps),
+            Family::Tiled => products::tiles_fit(caps),
             Family::Lanes => Lanes::fit(caps, self.padded(conv.k)),
         };
         able && self.chunks(conv, caps).is_some()
@@ -84,9 +84,8 @@ impl Winograd {
             let tiles = self.tiles(conv, images.count);
             dispatches.push(self.inputs(conv, caps, images, op.normalized));
             dispatches.push(self.product(
-                tiles,
-                conv.k,
-                conv.c,
+                caps,
+                [tiles, conv.k, conv.c],
                 &[("left", INPUTS), ("right", FILTERS), ("product", OUTPUTS)],
             ));
             dispatches.push(self.outputs(op, caps, images, segments, chunk));
@@ -110,9 +109,8 @@ impl Winograd {
             let tiles = self.tiles(conv, images.count);
             dispatches.push(self.grad_outputs(conv, caps, images, op.through, false));
             dispatches.push(self.product(
-                tiles,
-                conv.c,
-                conv.k,
+                caps,
+                [tiles, conv.c, conv.k],
                 &[("left", OUTPUTS), ("right", FILTERS), ("product", INPUTS)],
             ));
             dispatches.push(self.grad_inputs(op, caps, images, segments, chunk));
@@ -132,7 +130,13 @@ impl Winograd {
         for (chunk, &images) in ranges.iter().enumerate() {
             dispatches.push(self.inputs(conv, caps, images, op.normalized));
             dispatches.push(self.grad_outputs(conv, caps, images, op.through, true));
-            dispatches.push(self.outer_product(conv, self.tiles(conv, images.count), splits, chunk > 0));
+            dispatches.push(self.outer_product(
+                caps,
+                conv,
+                self.tiles(conv, images.count),
+                splits,
+                chunk > 0,
+            ));
         }
         dispatches.push(self.grad_filters(op, splits));
         self.kernel(conv, largest.count, dispatches).workspace(FILTERS, 4 * splits * self.filter_words(conv))

@@ -6,50 +6,31 @@ use super::{
 };
 use crate::{
     dtype::DType,
-    kernels::{Caps, Dispatch, lanes::Lanes, matmul::Matmul, parts::GRID},
+    kernels::{
+        Caps, Dispatch,
+        lanes::Lanes,
+        matmul::{Matmul, Side, TILE_64X64, TILE_128X64, TILE_128X128, Tile},
+        parts::{Elem, subgroups},
+    },
     ops::Conv,
-    shader::{Fragment, Source, fragment},
+    shader::{Fragment, fragment},
 };
 
 const LANES: Fragment = fragment!("winograd/product_lanes.wgsl");
 const OUTER_LANES: Fragment = fragment!("winograd/outer_product_lanes.wgsl");
 const TILED: Fragment = fragment!("winograd/product_tiled.wgsl");
 
-/// A tile of a product through workgroup memory.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Tile {
-    m: usize,
-    n: usize,
-    slab: usize,
+/// Whether a device has a tile for every product.
+pub(super) fn tiles_fit(caps: &Caps) -> bool {
+    TILE_128X64.fits(caps) && TILE_64X64.fits(caps)
 }
 
-impl Tile {
-    /// The largest tile that is not mostly empty: a workgroup has one invocation per 8x8 results.
-    fn of(m: usize, n: usize) -> Self {
-        match (m > 64, n > 64) {
-            (true, true) => Self { m: 128, n: 128, slab: 8 },
-            (true, false) => Self { m: 128, n: 64, slab: 8 },
-            _ => Self { m: 64, n: 64, slab: 16 },
-        }
-    }
-
-    /// Whether every tile fits a device: 256 invocations, and at most 16 x 34 vec4 of slabs.
-    pub(super) fn fits(caps: &Caps) -> bool {
-        caps.workgroup_invocations >= 256 && caps.workgroup_bytes >= 16 * 34 * 16
-    }
-
-    fn count(self, m: usize, n: usize) -> usize {
-        m.div_ceil(self.m) * n.div_ceil(self.n)
-    }
-
-    fn source(self, m: usize, n: usize, k: usize) -> Source {
-        Source::new([GRID, TILED])
-            .constant("TILE_M", self.m)
-            .constant("TILE_N", self.n)
-            .constant("SLAB", self.slab)
-            .constant("M", m)
-            .constant("N", n)
-            .constant("K", k)
+/// The largest tile that is not mostly empty and fits the device.
+fn tile(caps: &Caps, m: usize, n: usize) -> Tile {
+    match (m > 64, n > 64) {
+        (true, true) if TILE_128X128.fits(caps) => TILE_128X128,
+        (true, _) => TILE_128X64,
+        _ => TILE_64X64,
     }
 }
 
@@ -57,35 +38,24 @@ impl Winograd {
     /// `tiles` x `columns` results of sums over `inner` channels, for each point.
     pub(super) fn product(
         self,
-        tiles: usize,
-        columns: usize,
-        inner: usize,
+        caps: &Caps,
+        [tiles, columns, inner]: [usize; 3],
         rebind: &'static [(&'static str, &'static str)],
     ) -> Dispatch {
         let (n, k) = (self.padded(columns), self.padded(inner));
         let dispatch = match self.family {
-            Family::Tiled => {
-                let tile = Tile::of(tiles, n);
-                let source = tile
-                    .source(tiles, n, k)
-                    .constant("PRODUCTS", self.products())
-                    .constant("SPLITS", 1)
-                    .flag("LEFT_ALONG_K", true)
-                    .flag("ACCUMULATE", false);
-                Dispatch::new("products", source, tile.count(tiles, n) as u64)
-            }
+            Family::Tiled => self.tiled(caps, [tiles, n, k], 1, true, false),
             Family::Lanes => {
                 let lanes = Lanes::of(tiles, n, k, &[]);
                 let source = lanes
                     .rows_source(DType::F32, &[LANES])
-                    .constant("PRODUCTS", self.products())
                     .constant("M", tiles)
                     .constant("N", n)
                     .constant("K", k);
-                lanes.rows("products", source)
+                lanes.rows("products", source, self.products())
             }
         };
-        Dispatch { workgroups: dispatch.workgroups * self.products() as u64, rebind, ..dispatch }
+        Dispatch { rebind, ..dispatch }
     }
 
     /// The number of splits of the sums over `tiles`.
@@ -94,7 +64,7 @@ impl Winograd {
         let bytes = 4 * self.filter_words(conv);
         match self.family {
             Family::Tiled => {
-                let pieces = self.products() * Tile::of(m, n).count(m, n);
+                let pieces = self.products() * tile(caps, m, n).count(m, n);
                 Matmul::splits(caps, pieces, bytes, tiles, 64)
             }
             Family::Lanes => {
@@ -107,32 +77,51 @@ impl Winograd {
     /// Input channels x output channels of sums over the tiles, for each point and split.
     pub(super) fn outer_product(
         self,
+        caps: &Caps,
         conv: &Conv,
         tiles: usize,
         splits: usize,
         accumulate: bool,
     ) -> Dispatch {
         let (m, n) = (self.padded(conv.c), self.padded(conv.k));
-        let finish = |source: Source| {
-            source
-                .constant("PRODUCTS", self.products())
-                .constant("SPLITS", splits)
-                .flag("ACCUMULATE", accumulate)
-        };
-        let (source, blocks) = match self.family {
-            Family::Tiled => {
-                let tile = Tile::of(m, n);
-                (tile.source(m, n, tiles).flag("LEFT_ALONG_K", false), tile.count(m, n))
-            }
+        let dispatch = match self.family {
+            Family::Tiled => self.tiled(caps, [m, n, tiles], splits, false, accumulate),
             Family::Lanes => {
                 let lanes = Lanes::of(1, n, m, &[]);
-                let source = lanes.outer_source(DType::F32, &[OUTER_LANES]);
-                let source = source.constant("M", m).constant("N", n).constant("K", tiles);
-                (source, lanes.outer_blocks())
+                let source = lanes
+                    .outer_source(DType::F32, &[OUTER_LANES])
+                    .constant("PRODUCTS", self.products())
+                    .constant("SPLITS", splits)
+                    .constant("M", m)
+                    .constant("N", n)
+                    .constant("K", tiles)
+                    .flag("ACCUMULATE", accumulate);
+                subgroups("products", source, lanes.outer_blocks() * self.products() * splits)
             }
         };
-        let workgroups = blocks * self.products() * splits;
-        let dispatch = Dispatch::new("products", finish(source), workgroups as u64);
         Dispatch { rebind: &[("left", INPUTS), ("right", OUTPUTS), ("product", FILTERS)], ..dispatch }
+    }
+
+    /// Products through workgroup memory.
+    fn tiled(
+        self,
+        caps: &Caps,
+        extents: [usize; 3],
+        splits: usize,
+        a_along_k: bool,
+        accumulate: bool,
+    ) -> Dispatch {
+        let side = |along_k| Side { elem: Elem::Vec4, along_k };
+        let products = Matmul {
+            extents,
+            batches: self.products(),
+            tile: tile(caps, extents[0], extents[1]),
+            splits,
+            a: side(a_along_k),
+            b: side(false),
+            elem: Elem::Vec4,
+            storage: DType::F32,
+        };
+        products.batched("products", TILED, |source| source.flag("ACCUMULATE", accumulate))
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     dtype::DType,
     kernels::{
         Caps, Dispatch, Kernel, Part,
-        parts::{Chunks, Elem, MOMENTS, Merge, WORKGROUP, WORKSPACE, dispatch, source},
+        parts::{Chunks, Elem, MOMENTS, Merge, WORKGROUP, WORKSPACE, each, workgroups},
         prologue::Prologue,
     },
     ops::{
@@ -123,15 +123,16 @@ impl Segments {
         let files: &[Fragment] =
             if caps.software() { &[STATISTICS_MERGE_SERIAL] } else { &[MOMENTS, STATISTICS_MERGE] };
         let source = elem
-            .alias(source(files))
+            .alias(Source::new(files))
             .constant("C", vectors)
             .constant("SEGMENTS", self.count)
             .constant("STRIDE", stride / elem.lanes())
             .constant("ALL", all);
-        let mut merge = dispatch("statistics", source, vectors);
-        if !caps.software() {
-            merge.workgroups = channels as u64;
-        }
+        let mut merge = if caps.software() {
+            each("statistics", source, vectors)
+        } else {
+            workgroups("statistics", source, 256, channels)
+        };
         merge.rebind = &[("partials", WORKSPACE)];
         kernel.dispatches.push(merge);
         kernel.workspace(WORKSPACE, 4 * stride * chunks)
@@ -153,7 +154,7 @@ impl Winograd {
     fn source(self, elem: Elem, files: &[Fragment]) -> Source {
         let mut all = vec![if self.outputs == 4 { F4 } else { F2 }];
         all.extend(files);
-        elem.alias(source(&all))
+        elem.alias(Source::new(all))
     }
 
     /// A source that iterates over the tiles of some images, with their channels.
@@ -188,7 +189,7 @@ impl Winograd {
         let elem = self.elem(caps, channels);
         let source = self.over_tiles(conv, images.count, channels, elem, files);
         let invocations = self.tiles(conv, images.count) * self.padded(channels) / elem.lanes();
-        let mut dispatch = dispatch(label, source, invocations);
+        let mut dispatch = each(label, source, invocations);
         dispatch.parts.push(images.part(name, conv, channels));
         dispatch
     }
@@ -262,7 +263,7 @@ impl Winograd {
             .constant("ROWS", rows)
             .constant("COLUMNS", columns);
         let invocations = rows.next_multiple_of(block[0]) * columns.next_multiple_of(block[1]);
-        Dispatch { rebind: &[("points", FILTERS)], ..dispatch("filters", source, invocations) }
+        Dispatch { rebind: &[("points", FILTERS)], ..each("filters", source, invocations) }
     }
 
     fn of_points(
@@ -277,9 +278,8 @@ impl Winograd {
         let elem = self.elem(caps, channels);
         let source = self
             .over_tiles(conv, images.count, channels, elem, &[finish, &[OUTPUT]].concat())
-            .constant("SEGMENT", segments.size)
-            .constant("SEGMENTS", count);
-        let mut dispatch = dispatch("outputs", source, channels / elem.lanes() * count);
+            .constant("SEGMENT", segments.size);
+        let mut dispatch = each("outputs", source, channels / elem.lanes() * count);
         dispatch.parts.push(images.part(name, conv, channels));
         dispatch
     }
@@ -347,6 +347,6 @@ impl Winograd {
             .constant("COLUMNS", self.padded(conv.k) / elem.lanes())
             .constant("SPLITS", splits)
             .flag("ACCUMULATE", op.accumulate);
-        Dispatch { rebind: &[("points", FILTERS)], ..dispatch("filters", source, conv.c * columns) }
+        Dispatch { rebind: &[("points", FILTERS)], ..each("filters", source, conv.c * columns) }
     }
 }
