@@ -7,7 +7,7 @@ use std::{error::Error, path::Path};
 use vgg_wgpu::{
     data::picture::{self, Wanted},
     device::Device,
-    train::Weights,
+    weights::Weights,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -3,8 +3,9 @@
 //! Every layer's forward and backward pass, the loss and the optimiser are hand-written WGSL kernels.
 //! A model ([`model`]) lowers to a static [`program::Program`] of [`ops`]; an [`program::Executor`]
 //! runs it, either on a GPU ([`gpu`], through [`kernels`] and [`shader`]) or on the CPU ([`cpu`]).
-//! [`device`] finds a device and opens programs on it; [`data`] feeds it and [`train`] drives it; [`verify`] checks its
-//! kernels against the CPU, and [`tune`] finds the fastest. The commands of `vgg` and what they need are the cargo feature
+//! [`device`] finds a device and opens programs on it; [`data`] feeds it and [`train`] drives it; [`weights`] are its files,
+//! [`export`] writes those of other programs and [`pictures`] draws its charts; [`verify`] checks its kernels against the CPU, and
+//! [`tune`] finds the fastest. The commands of `vgg` and what they need are the cargo feature
 //! `cli`, which is on by default. ARCHITECTURE.md describes how the parts depend on each other.
 //!
 //! # Examples
@@ -73,10 +74,13 @@ pub mod cpu;
 pub mod data;
 pub mod device;
 pub mod dtype;
+pub mod export;
+pub mod files;
 pub mod gpu;
 pub mod kernels;
 pub mod model;
 pub mod ops;
+pub mod pictures;
 pub mod program;
 pub mod rng;
 pub mod shader;
@@ -84,3 +88,4 @@ pub mod shape;
 pub mod train;
 pub mod tune;
 pub mod verify;
+pub mod weights;

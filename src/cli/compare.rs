@@ -23,11 +23,14 @@ use super::{
 use crate::{
     data::DataSets,
     device::Device,
+    files::write_text,
     model::{ActivationKind, Freeze, Network, PoolStride, Semantics},
+    pictures::curves_svg,
     train::{
-        Checkpoint, Measure, Outcome, Row, RunDirectory, TrainConfig, Trainer, Weights, best,
-        comparison_directory, comparison_svg, loaders, write_text,
+        Checkpoint, Measure, Outcome, Row, RunDirectory, TrainConfig, Trainer, best, comparison_directory,
+        curves, loaders,
     },
+    weights::Weights,
 };
 
 /// The smallest image of which five pooling layers of stride 2 leave a pixel.
@@ -150,10 +153,10 @@ pub(super) fn run(flags: &Flags, quiet: bool) -> Result<u8> {
     let columns = [("", Align::Left), (results[0].0.name, Align::Right), (results[1].0.name, Align::Right)];
     let config = &results[0].0.config;
     let title = format!("{} px, {}, seed {}", config.image_size, config.data, config.seed);
-    let histories = [0, 1].map(|i| (results[i].0.name, results[i].2.history.as_slice()));
+    let histories = [0, 1].map(|i| (results[i].0.name, curves(&results[i].2.history)));
     let files = [
         ("compare.md", markdown(&title, &rows, &results, &device)?),
-        ("compare.svg", comparison_svg(&format!("Custom and standard VGG: {title}"), histories)),
+        ("compare.svg", curves_svg(&format!("Custom and standard VGG: {title}"), &histories)),
     ];
     for (name, text) in &files {
         write_text(&directory.join(name), text)?;

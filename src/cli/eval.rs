@@ -1,19 +1,20 @@
 //! `vgg eval`: a trained network on a data set's test images.
 
-use std::{fs, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use indicatif::ProgressBar;
 
 use super::{
     Usage, args, confusion, data,
     device::{choose_and_say, opened},
-    output::{note, print},
+    output::{note, print, write_file},
 };
 use crate::{
     data::{DataError, DataSource, Dataset, Loader, Options},
+    pictures::confusion_svg,
     program::Mode,
-    train::{ModelInfo, Weights},
+    weights::{ModelInfo, Weights},
 };
 
 /// Reads the weights that the flags name, or those inside the program with a note.
@@ -90,10 +91,8 @@ pub(super) fn run(flags: &args::Eval, quiet: bool) -> Result<()> {
     let picture = flags.confusion.clone().or_else(|| (!flags.json).then(|| default_picture(flags)));
     if let Some(path) = &picture {
         let title = format!("{}: {:.2} % of {} test images", test.name(), 100.0 * accuracy, test.len());
-        let svg = confusion::svg(&evaluation.confusion, names, &title)?;
-        fs::write(path, svg).with_context(|| {
-            format!("cannot write {}; choose another path with --confusion FILE", path.display())
-        })?;
+        let svg = confusion_svg(&title, &evaluation.confusion, names);
+        write_file(path, svg.as_bytes(), "--confusion FILE")?;
         note(quiet, &format!("confusion matrix as a picture: {}", path.display()));
     }
     Ok(())

@@ -2,33 +2,27 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
-use image::{
-    GrayImage, ImageFormat, Luma, Rgb, RgbImage,
-    imageops::{FilterType, overlay, resize},
-};
 
 use super::{
     Usage, args,
     device::{choose_and_say, opened},
     eval,
-    output::print,
+    output::{print, write_file},
     predict::wanted,
     table::{Align, table},
 };
 use crate::{
     data::picture,
+    pictures::{Pixels, explanation_png},
     program::Mode,
-    train::{Channel, Explanation, ModelInfo, explainable},
+    train::{Channel, Explanation, explainable},
+    weights::ModelInfo,
 };
 
-/// The sides of the pictures on the sheet, and the gap between them.
-const LARGE: u32 = 336;
-const SMALL: u32 = 160;
-const GAP: u32 = 16;
-/// The number of channels shown.
-const SHOWN: usize = 4;
+/// The number of channels in the table.
+const SHOWN: usize = 8;
 /// The smallest map that can localise anything.
 const PLACES: usize = 7;
 
@@ -82,10 +76,10 @@ pub(super) fn run(flags: &Flags, quiet: bool) -> Result<()> {
     let explanation = session.explain(&pixels, class)?;
     print(&render(&explanation, layer, info))?;
     let path = flags.output.clone().unwrap_or_else(|| default_output(&flags.image));
-    let sheet = sheet(&picture_of(&pixels, source, info.channels), &explanation);
-    sheet.save_with_format(&path, ImageFormat::Png).with_context(|| {
-        format!("cannot write {}; choose another path with --output FILE", path.display())
-    })?;
+    let picture = Pixels { bytes: &pixels, size: source, channels: info.channels };
+    let maps: Vec<&[f32]> = explanation.channels.iter().map(|channel| channel.map.as_slice()).collect();
+    let sheet = explanation_png(picture, &explanation.map, &maps, explanation.size);
+    write_file(&path, &sheet, "--output FILE")?;
     print(&format!("picture    {}\n", path.display()))
 }
 
@@ -120,7 +114,7 @@ fn render(explanation: &Explanation, layer: &str, info: &ModelInfo) -> String {
     let total: f32 = channels.iter().map(evidence).filter(|&share| share > 0.0).sum();
     let rows: Vec<Vec<String>> = channels
         .iter()
-        .take(2 * SHOWN)
+        .take(SHOWN)
         .map(|channel| {
             let largest = channel.map.iter().copied().fold(0.0, f32::max);
             let share = 100.0 * evidence(channel).max(0.0) / total.max(f32::MIN_POSITIVE);
@@ -146,46 +140,4 @@ fn render(explanation: &Explanation, layer: &str, info: &ModelInfo) -> String {
 
 fn evidence(channel: &Channel) -> f32 {
     channel.weight * channel.map.iter().sum::<f32>()
-}
-
-fn picture_of(pixels: &[u8], [height, width]: [usize; 2], channels: usize) -> RgbImage {
-    RgbImage::from_fn(width as u32, height as u32, |x, y| {
-        let at = (y as usize * width + x as usize) * channels;
-        Rgb([0, 1, 2].map(|c: usize| pixels[at + c.min(channels - 1)]))
-    })
-}
-
-/// A map `[height, width]`, from 0 in black to its maximum in white, scaled to another size.
-fn scaled(map: &[f32], [height, width]: [usize; 2], to: (u32, u32)) -> GrayImage {
-    let largest = map.iter().copied().fold(0.0, f32::max);
-    let grey = |v: f32| (255.0 * v / largest.max(f32::MIN_POSITIVE)).round() as u8;
-    let at = |x: u32, y: u32| Luma([grey(map[y as usize * width + x as usize])]);
-    resize(&GrayImage::from_fn(width as u32, height as u32, at), to.0, to.1, FilterType::Triangle)
-}
-
-/// The picture, the picture with the map over it in red and yellow, and below them the maps of the first channels.
-fn sheet(picture: &RgbImage, explanation: &Explanation) -> RgbImage {
-    let size = (2 * LARGE + 3 * GAP, LARGE + SMALL + 3 * GAP);
-    let mut sheet = RgbImage::from_pixel(size.0, size.1, Rgb([255; 3]));
-    // Small pictures keep sharp pixels.
-    let filter = if picture.width() < LARGE { FilterType::Nearest } else { FilterType::Triangle };
-    let large = resize(picture, LARGE, LARGE, filter);
-    let heat = scaled(&explanation.map, explanation.size, (LARGE, LARGE));
-    let warm = RgbImage::from_fn(LARGE, LARGE, |x, y| {
-        let heat = f32::from(heat.get_pixel(x, y)[0]) / 255.0;
-        let color = [255.0, 255.0 * heat, 0.0];
-        let below = large.get_pixel(x, y).0;
-        Rgb([0, 1, 2].map(|c: usize| {
-            let depth = 0.75 * heat.sqrt();
-            (f32::from(below[c]) * (1.0 - depth) + color[c] * depth).round() as u8
-        }))
-    });
-    overlay(&mut sheet, &large, GAP.into(), GAP.into());
-    overlay(&mut sheet, &warm, (LARGE + 2 * GAP).into(), GAP.into());
-    for (index, channel) in explanation.channels.iter().take(SHOWN).enumerate() {
-        let map = scaled(&channel.map, explanation.size, (SMALL, SMALL));
-        let map = RgbImage::from_fn(SMALL, SMALL, |x, y| Rgb([map.get_pixel(x, y)[0]; 3]));
-        overlay(&mut sheet, &map, (GAP + index as u32 * (SMALL + GAP)).into(), (LARGE + 2 * GAP).into());
-    }
-    sheet
 }

@@ -6,10 +6,7 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
 use super::{Usage, args, eval, output::note};
-use crate::{
-    dtype::DType,
-    train::{write_onnx, write_weights},
-};
+use crate::{dtype::DType, export::write_onnx, weights::write_weights};
 
 /// `vgg export`.
 #[derive(Debug, Args)]

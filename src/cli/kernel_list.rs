@@ -3,11 +3,12 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result, bail};
-use clap::ValueEnum;
 
 use super::{
-    Usage, args, data, device, kernels,
-    output::{note, print},
+    Usage,
+    args::{self, Format},
+    data, device, kernels,
+    output::{note, print, write_file},
     table::{Align, table},
     train,
 };
@@ -18,30 +19,6 @@ use crate::{
     program::{DeviceLimits, Program, lower},
     shader::{self, Language},
 };
-
-/// The format of `--print`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
-    /// The assembled WGSL, with the file of each fragment.
-    Wgsl,
-    /// SPIR-V for Vulkan drivers: binary, so only with --output.
-    Spirv,
-    /// The Metal Shading Language.
-    Msl,
-    /// HLSL for Direct3D 12.
-    Hlsl,
-}
-
-impl Format {
-    fn extension(self) -> &'static str {
-        match self {
-            Self::Wgsl => "wgsl",
-            Self::Spirv => "spv",
-            Self::Msl => "metal",
-            Self::Hlsl => "hlsl",
-        }
-    }
-}
 
 /// Runs `vgg kernels`.
 pub(super) fn run(flags: &args::Kernels, quiet: bool) -> Result<()> {
@@ -179,7 +156,7 @@ fn write(shaders: &[Written], folder: Option<&Path>, format: Format) -> Result<(
     fs::create_dir_all(folder).with_context(|| format!("cannot create the folder {}", folder.display()))?;
     for (name, text) in shaders {
         let path = folder.join(name);
-        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        write_file(&path, text, "--output FOLDER")?;
         print(&format!("{}\n", path.display()))?;
     }
     Ok(())

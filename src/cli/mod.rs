@@ -18,7 +18,6 @@ mod output;
 mod plan;
 mod predict;
 mod profile;
-mod profile_picture;
 mod profile_table;
 mod profile_trace;
 mod progress;
@@ -32,30 +31,68 @@ mod verify;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Parser;
-use thiserror::Error;
+use clap::{Parser, Subcommand};
 
-use self::{
-    args::{Cli, Command},
-    output::note,
-};
-use crate::{
-    cpu,
-    model::NetworkError,
-    train::{ConfigError, WeightsError},
-};
+use self::output::{DONE, FAILED, USAGE, Usage, note};
+use crate::{cpu, model::NetworkError, train::ConfigError, weights::WeightsError};
 
-/// Success.
-const DONE: u8 = 0;
-/// Failure.
-const FAILED: u8 = 1;
-/// The command line or a recipe is invalid; the same code as clap's.
-const USAGE: u8 = 2;
+/// Train and run VGG image classifiers from first principles on any GPU.
+///
+/// Every layer, the loss and the optimiser are hand-written WGSL kernels that run on Vulkan, Metal and DX12;
+/// without a GPU the same program runs on the CPU. `vgg train` alone trains VGG16 on MNIST.
+#[derive(Debug, Parser)]
+#[command(name = "vgg", version, max_term_width = 100)]
+struct Cli {
+    /// Print results only: no progress, no notes.
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    #[command(subcommand)]
+    command: Command,
+}
 
-/// A flag that is invalid here.
-#[derive(Debug, Error)]
-#[error("{0}")]
-struct Usage(String);
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Train a network.
+    Train(args::Train),
+    /// Compare the paper's VGG with torchvision's on the same data and seed: one table, one picture.
+    ///
+    /// The first has batch norm and pooling with adaptive stride, the second neither, but adaptive average pooling to
+    /// 7x7 in front of the classifier. Both are trained with the flags of `vgg train`, or loaded; the second needs at
+    /// least 32 px, and then both have them.
+    Compare(compare::Flags),
+    /// Measure a trained network on a data set's test images: loss, accuracy, confusion matrix.
+    Eval(args::Eval),
+    /// Classify pictures: PNG or JPEG of any size and colour.
+    Predict(args::Predict),
+    /// Write a trained network for other programs: ONNX, or safetensors under torchvision's names.
+    Export(export::Flags),
+    /// Show where a picture's evidence for a class is: Grad-CAM over the picture, and the channels that speak for it.
+    Explain(explain::Flags),
+    /// Show a network layer by layer: output shape, parameters, FLOP.
+    Summary(args::Summary),
+    /// Show the memory and the limits that a training needs against those that the device has.
+    Plan(args::Plan),
+    /// Choose kernels: time the variants of a training's operations on this GPU and keep the fastest in a file.
+    Tune(args::Tune),
+    /// Check every kernel variant on this GPU against the CPU in f64.
+    Verify(args::Verify),
+    /// List what can run here.
+    Devices,
+    /// List the kernel variants: what each requires and which of them a training takes; print the shaders that run.
+    ///
+    /// The training is that of `vgg train` with the same flags, on the GPU of --device.
+    Kernels(args::Kernels),
+    /// Measure training steps: time, images a second, forward, backward and update, start to first step.
+    ///
+    /// The steps are those of `vgg train` with the same flags; nothing is written. --steps says how many are
+    /// measured (20).
+    Bench(args::Bench),
+    /// Measure each layer and pass of a training step against what the device reaches at best.
+    ///
+    /// Takes the steps of `vgg train` with the same flags; --steps says how many (5): the median of each dispatch
+    /// counts.
+    Profile(args::Profile),
+}
 
 /// Runs the command of this process.
 pub fn main() -> ExitCode {

@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{
     data::picture::{self, Picture, Polarity, Wanted},
-    train::{ModelInfo, TrainError},
+    train::TrainError,
+    weights::ModelInfo,
 };
 
 /// The maximum number of pictures in one step.

@@ -1,20 +1,23 @@
 //! `vgg profile`: the time of a training step by layer.
 
-use std::{fs, path::Path, time::Instant};
+use std::{path::Path, time::Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::json;
 
 use super::{
     args,
     device::{self, without_matrix_units},
     measured::{Measured, median},
-    output::{note, print},
-    profile_picture, profile_table, profile_trace,
+    output::{note, print, write_file},
+    profile_table::{self, Row, phase_name},
+    profile_trace,
 };
 use crate::{
     gpu::Options,
-    program::{Clock, Phase, Program, Roofline, Timed},
+    pictures::{Pass, profile_svg},
+    program::{Clock, Program, Roofline, Timed},
+    train::PHASES,
 };
 
 /// The version of the JSON output; it changes with the meaning of any field.
@@ -22,48 +25,6 @@ const SCHEMA: &str = "vgg-profile/1";
 
 /// The default number of measured steps.
 const STEPS: u64 = 5;
-
-/// A pass of a layer: one operation with all its slices and dispatches.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Row {
-    /// As `conv3_2.forward`.
-    pub(super) label: String,
-    pub(super) phase: Phase,
-    /// Its kernel, as `conv.forward/tiled_64x64`.
-    pub(super) kernel: String,
-    /// The label and the nanoseconds of each dispatch.
-    pub(super) dispatches: Vec<(String, f64)>,
-    pub(super) ns: f64,
-    pub(super) flops: f64,
-    pub(super) bytes: f64,
-    /// The time at the device's peak rates.
-    pub(super) best_ns: f64,
-}
-
-impl Row {
-    /// As `conv3_2`.
-    pub(super) fn layer(&self) -> &str {
-        self.label.rsplit_once('.').map_or(self.label.as_str(), |(layer, _)| layer)
-    }
-
-    /// As `forward`.
-    pub(super) fn pass(&self) -> &str {
-        self.label.rsplit_once('.').map_or("", |(_, pass)| pass)
-    }
-
-    pub(super) fn flops_per_second(&self) -> f64 {
-        1e9 * self.flops / self.ns
-    }
-
-    pub(super) fn bytes_per_second(&self) -> f64 {
-        1e9 * self.bytes / self.ns
-    }
-
-    /// The percentage of the device's peak.
-    pub(super) fn percent(&self) -> f64 {
-        100.0 * self.best_ns / self.ns
-    }
-}
 
 /// Runs `vgg profile`.
 pub(super) fn run(flags: &args::Profile, quiet: bool) -> Result<()> {
@@ -118,21 +79,33 @@ pub(super) fn run(flags: &args::Profile, quiet: bool) -> Result<()> {
     }
     // Print the figures first, in case a file cannot be written.
     let last = runs.last().map_or(&[][..], Vec::as_slice);
-    let trace = |path: &Path| write(path, &profile_trace::json(&name, program, last), "--trace", quiet);
+    let trace = |path: &Path| write(path, &profile_trace::json(&name, program, last), "--trace FILE", quiet);
     flags.trace.as_deref().map(trace).transpose()?;
-    let picture = |path: &Path| {
+    let draw = |path: &Path| {
         let title = format!("A training step on {name}");
-        write(path, &profile_picture::svg(&title, &rows, &roofline)?, "--picture", quiet)
+        write(path, &picture(&title, &rows, &roofline), "--picture FILE", quiet)
     };
-    flags.picture.as_deref().map(picture).transpose()?;
+    flags.picture.as_deref().map(draw).transpose()?;
     Ok(())
 }
 
 fn write(path: &Path, text: &str, flag: &str, quiet: bool) -> Result<()> {
-    fs::write(path, text)
-        .with_context(|| format!("cannot write {}; choose another path with {flag} FILE", path.display()))?;
+    write_file(path, text.as_bytes(), flag)?;
     note(quiet, &format!("written   {}", path.display()));
     Ok(())
+}
+
+fn picture(title: &str, rows: &[Row], roofline: &Roofline) -> String {
+    let phase = |row: &Row| PHASES.iter().position(|&phase| phase == row.phase).unwrap_or(0);
+    let passes = rows.iter().map(|row| Pass {
+        layer: row.layer(),
+        phase: phase(row),
+        ns: row.ns,
+        flops: row.flops,
+        bytes: row.bytes,
+    });
+    let passes: Vec<Pass<'_>> = passes.collect();
+    profile_svg(title, &passes, [roofline.flops_per_second, roofline.bytes_per_second])
 }
 
 /// The median of each dispatch over some runs of the same steps.
@@ -179,16 +152,6 @@ fn rows(
         row.dispatches.extend(group.iter().map(|timed| (timed.kernel.clone(), timed.ns)));
     }
     rows
-}
-
-/// The name of a phase.
-pub(super) fn phase_name(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Forward => "forward",
-        Phase::Backward => "backward",
-        Phase::Update => "update",
-        Phase::Evaluate => "evaluate",
-    }
 }
 
 fn as_json(row: &Row) -> serde_json::Value {

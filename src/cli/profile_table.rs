@@ -1,13 +1,65 @@
-//! The table of `vgg profile`.
+//! The rows of `vgg profile`, and their table.
 
-use super::{
-    profile::{Row, phase_name},
-    table::{Align, flops, table},
+use super::table::{Align, flops, table};
+use crate::{
+    program::{Phase, Roofline},
+    train::PHASES,
 };
-use crate::{program::Roofline, train::PHASES};
 
 /// Rows below this share of the step are combined into one.
 const SMALL: f64 = 0.005;
+
+/// A pass of a layer: one operation with all its slices and dispatches.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Row {
+    /// As `conv3_2.forward`.
+    pub(super) label: String,
+    pub(super) phase: Phase,
+    /// Its kernel, as `conv.forward/tiled_64x64`.
+    pub(super) kernel: String,
+    /// The label and the nanoseconds of each dispatch.
+    pub(super) dispatches: Vec<(String, f64)>,
+    pub(super) ns: f64,
+    pub(super) flops: f64,
+    pub(super) bytes: f64,
+    /// The time at the device's peak rates.
+    pub(super) best_ns: f64,
+}
+
+impl Row {
+    /// As `conv3_2`.
+    pub(super) fn layer(&self) -> &str {
+        self.label.rsplit_once('.').map_or(self.label.as_str(), |(layer, _)| layer)
+    }
+
+    /// As `forward`.
+    pub(super) fn pass(&self) -> &str {
+        self.label.rsplit_once('.').map_or("", |(_, pass)| pass)
+    }
+
+    pub(super) fn flops_per_second(&self) -> f64 {
+        1e9 * self.flops / self.ns
+    }
+
+    pub(super) fn bytes_per_second(&self) -> f64 {
+        1e9 * self.bytes / self.ns
+    }
+
+    /// The percentage of the device's peak.
+    pub(super) fn percent(&self) -> f64 {
+        100.0 * self.best_ns / self.ns
+    }
+}
+
+/// The name of a phase.
+pub(super) fn phase_name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Forward => "forward",
+        Phase::Backward => "backward",
+        Phase::Update => "update",
+        Phase::Evaluate => "evaluate",
+    }
+}
 
 /// One line for each layer and pass; with `all` also the small ones, and the dispatches of rows with several.
 pub(super) fn render(rows: &[Row], roofline: &Roofline, batch: usize, all: bool) -> String {

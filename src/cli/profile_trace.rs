@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::profile::phase_name;
+use super::profile_table::phase_name;
 use crate::{
     program::{Program, Timed},
     train::PHASES,

@@ -23,11 +23,10 @@ use super::{
 use crate::{
     data::{DataSets, Normalization},
     device::Planned,
+    export::TensorBoard,
     model::{ActivationKind, Architecture, Network, Norm, PoolStride},
-    train::{
-        Checkpoint, Event, Observer, Outcome, Pretrained, RunDirectory, Summary, TensorBoard, TrainConfig,
-        Trainer, loaders,
-    },
+    train::{Checkpoint, Event, Observer, Outcome, RunDirectory, Summary, TrainConfig, Trainer, loaders},
+    weights::Pretrained,
 };
 
 /// The paper's results after its tenth epoch.

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Crop, DataKind, DataSets, Dataset, Normalization, picture::PictureError};
+use super::{Crop, DataSets, Dataset, Normalization, picture::PictureError};
 
 const SIDE: usize = 32;
 const PLANE: usize = SIDE * SIDE;
@@ -140,8 +140,12 @@ struct CifarDataset {
 ///
 /// # Errors
 /// [`CifarError`] if a file is missing or damaged, or has labels or names of another set.
-pub(super) fn open(set: &Cifar, kind: &DataKind, dir: &Path) -> Result<DataSets, CifarError> {
-    let normalization = kind.normalization().expect("the row has it");
+pub(super) fn open(
+    set: &Cifar,
+    normalization: Option<Normalization>,
+    dir: &Path,
+) -> Result<DataSets, CifarError> {
+    let normalization = normalization.expect("the row has it");
     let inner = dir.join(set.published[0]);
     let dir = if inner.is_dir() { &inner } else { dir };
     let names = class_names(set, dir)?;

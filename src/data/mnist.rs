@@ -9,7 +9,10 @@ use std::path::Path;
 use md5::{Digest, Md5};
 
 use super::idx::{self, IdxDataset, IdxFile, Part};
-use super::{DataError, DataKind, DataSets};
+use super::{DataError, DataSets, Normalization};
+
+/// The names of its classes.
+pub(super) const CLASSES: &str = "0, 1, 2, 3, 4, 5, 6, 7, 8, 9";
 
 /// Each built-in file, gzipped, and the MD5 of its uncompressed content.
 fn published(part: Part) -> (&'static [u8], &'static str) {
@@ -69,8 +72,8 @@ fn checked(file: IdxFile, part: Part) -> Result<IdxFile, DataError> {
 }
 
 fn data_sets(files: [IdxFile; 4]) -> Result<DataSets, DataError> {
-    let kind = DataKind::mnist();
-    Ok(IdxDataset::pair(kind.word, files, kind.class_names(), kind.normalization())?)
+    let names = CLASSES.split(", ").map(str::to_owned).collect();
+    Ok(IdxDataset::pair("mnist", files, names, Some(Normalization::of(Normalization::MNIST)))?)
 }
 
 #[cfg(test)]

@@ -4,9 +4,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::cifar::{self, CifarError};
-use super::folder::{self, FolderError};
-use super::{DataSets, IdxDataset, IdxError, Normalization, emnist, idx, mnist};
+use super::idx::{self, IdxDataset};
+use super::{DataError, DataSets, Normalization, Options, cifar, emnist, folder, mnist};
 
 /// A data set: a row of [`KINDS`](DataKind::KINDS).
 #[derive(Debug)]
@@ -51,8 +50,8 @@ impl DataKind {
             word: "mnist",
             reads: "the four IDX files of MNIST, gzipped or not, which must be the originals",
             characters: true,
-            classes: "0, 1, 2, 3, 4, 5, 6, 7, 8, 9",
-            mean_std: Some([&[0.1307], &[0.3081]]),
+            classes: mnist::CLASSES,
+            mean_std: Some(Normalization::MNIST),
             built_in: Some(mnist::builtin),
             dir: |_, dir, _| mnist::from_dir(dir),
             ..Self::USUAL
@@ -82,14 +81,14 @@ impl DataKind {
             word: "cifar10",
             reads: "the extracted binary version of CIFAR-10",
             mean_std: Some([&[0.4914, 0.4822, 0.4465], &[0.2470, 0.2435, 0.2616]]),
-            dir: |kind, dir, _| Ok(cifar::open(&cifar::TEN, kind, dir)?),
+            dir: |kind, dir, _| Ok(cifar::open(&cifar::TEN, kind.normalization(), dir)?),
             ..Self::USUAL
         },
         Self {
             word: "cifar100",
             reads: "the extracted binary version of CIFAR-100",
             mean_std: Some([&[0.5071, 0.4865, 0.4409], &[0.2673, 0.2564, 0.2762]]),
-            dir: |kind, dir, _| Ok(cifar::open(&cifar::HUNDRED, kind, dir)?),
+            dir: |kind, dir, _| Ok(cifar::open(&cifar::HUNDRED, kind.normalization(), dir)?),
             ..Self::USUAL
         },
         Self {
@@ -102,13 +101,8 @@ impl DataKind {
     ];
 
     /// The data set of a word.
-    pub(super) fn of(word: &str) -> Option<&'static Self> {
+    fn of(word: &str) -> Option<&'static Self> {
         Self::KINDS.iter().find(|kind| kind.word == word)
-    }
-
-    /// MNIST, whose normalisation is also that of grey images elsewhere.
-    pub(super) fn mnist() -> &'static Self {
-        &Self::KINDS[0]
     }
 
     /// The forms of `--data` that name it, in the form of Markdown.
@@ -118,13 +112,13 @@ impl DataKind {
     }
 
     /// The names of its classes.
-    pub(super) fn class_names(&self) -> Vec<String> {
+    fn class_names(&self) -> Vec<String> {
         self.classes.split(", ").map(str::to_owned).collect()
     }
 
     /// How its images are normalised, unless that is measured.
-    pub(super) fn normalization(&self) -> Option<Normalization> {
-        self.mean_std.map(|[mean, std]| Normalization { mean: mean.to_vec(), std: std.to_vec() })
+    fn normalization(&self) -> Option<Normalization> {
+        self.mean_std.map(Normalization::of)
     }
 }
 
@@ -136,27 +130,6 @@ impl DataKind {
 pub struct DataSource {
     kind: &'static DataKind,
     dir: Option<PathBuf>,
-}
-
-/// How a set is to be opened. Only folders of pictures need it.
-pub struct Options<'a> {
-    /// The side that images are seen at, in pixels.
-    pub size: usize,
-    /// What the shorter side is resized to before `size` is cut from the centre; `None` cuts nothing off it.
-    pub resize: Option<usize>,
-    /// Whether damaged images are left out; if not, they are an error.
-    pub skip_corrupt: bool,
-    /// The folder in which what was found out about a folder's files is kept; `None` keeps nothing.
-    pub cache: Option<PathBuf>,
-    /// Called before every image is looked at once, with their number: it may take minutes.
-    pub scanning: &'a dyn Fn(usize),
-}
-
-impl Options<'_> {
-    /// Images of `size` pixels, nothing cut off, skipped or kept.
-    pub fn new(size: usize) -> Self {
-        Self { size, resize: None, skip_corrupt: false, cache: None, scanning: &|_| {} }
-    }
 }
 
 impl DataSource {
@@ -184,7 +157,7 @@ impl DataSource {
 
 impl Default for DataSource {
     fn default() -> Self {
-        Self { kind: DataKind::mnist(), dir: None }
+        Self { kind: &DataKind::KINDS[0], dir: None }
     }
 }
 
@@ -193,10 +166,13 @@ impl FromStr for DataSource {
 
     fn from_str(text: &str) -> Result<Self, DataError> {
         let (word, dir) = text.split_once(':').map_or((text, None), |(word, dir)| (word, Some(dir)));
-        let kind = DataKind::of(word).ok_or_else(|| DataError::UnknownSource { text: text.to_owned() })?;
+        let unknown = || DataError::UnknownSource { text: text.to_owned(), known: Self::forms() };
+        let kind = DataKind::of(word).ok_or_else(|| unknown())?;
         match dir {
-            Some("") => Err(DataError::NoDirectory { kind }),
-            None if kind.built_in.is_none() => Err(DataError::NoDirectory { kind }),
+            Some("") => Err(DataError::NoDirectory { word: kind.word, forms: kind.forms() }),
+            None if kind.built_in.is_none() => {
+                Err(DataError::NoDirectory { word: kind.word, forms: kind.forms() })
+            }
             dir => Ok(Self { kind, dir: dir.map(PathBuf::from) }),
         }
     }
@@ -209,93 +185,6 @@ impl fmt::Display for DataSource {
             Some(dir) => write!(f, "{}:{}", self.kind.word, dir.display()),
         }
     }
-}
-
-/// Why a data set cannot be named or opened.
-#[derive(Debug, thiserror::Error)]
-pub enum DataError {
-    /// The text is not the name of a data set this program reads.
-    #[error("--data {text:?}: no such data set; there are {}", DataSource::forms())]
-    UnknownSource {
-        /// The text.
-        text: String,
-    },
-    /// The data set came without a directory.
-    #[error("--data {word}: names no directory after a colon; write {}", .kind.forms().replace(", ", " or "), word = .kind.word)]
-    NoDirectory {
-        /// Which.
-        kind: &'static DataKind,
-    },
-    /// A directory or a text file cannot be read.
-    #[error("{dir}: {error}; check that it is there and that you may read it")]
-    Directory {
-        /// The directory or file.
-        dir: String,
-        /// What the system said.
-        error: std::io::Error,
-    },
-    /// There is not just one split of EMNIST.
-    #[error(
-        "{dir}: no single set of files {wanted}-train-images-idx3-ubyte and so on; the splits there: {}. {}",
-        if .splits.is_empty() { "none" } else { .splits },
-        if .splits.is_empty() { "Give the folder of the extracted archive" }
-        else { "Name one, as --data emnist:DIR/emnist-letters" }
-    )]
-    Splits {
-        /// The directory.
-        dir: String,
-        /// The split that was wanted.
-        wanted: String,
-        /// The splits that are there.
-        splits: String,
-    },
-    /// A line of EMNIST's mapping cannot be read.
-    #[error(
-        "{file}, line {line}, {text:?}: each line must be a label, one more than on the line before, and the codes of \
-         its characters; extract the archive again"
-    )]
-    Mapping {
-        /// The file.
-        file: String,
-        /// The line, counted from 1.
-        line: usize,
-        /// What stands there.
-        text: String,
-    },
-    /// A label comes before the mapping's first.
-    #[error("{file}: label {index} is {label}, but the mapping begins with {first}; is this another split?")]
-    BelowMapping {
-        /// The file of labels.
-        file: String,
-        /// Which label.
-        index: usize,
-        /// Its value.
-        label: u8,
-        /// The first label of the mapping.
-        first: u8,
-    },
-    /// A CIFAR file is missing or damaged.
-    #[error(transparent)]
-    Cifar(#[from] CifarError),
-    /// A folder of pictures cannot be used.
-    #[error(transparent)]
-    Folder(#[from] FolderError),
-    /// A file of IDX images or labels is missing or damaged.
-    #[error(transparent)]
-    Idx(#[from] IdxError),
-    /// A file is sound but is not the published one.
-    #[error(
-        "{file}: the MD5 of the uncompressed content is {found}, but the original MNIST file's is {expected}; \
-         this file is not the original: fetch it again, or use `--data mnist` for the built-in set"
-    )]
-    Checksum {
-        /// The file.
-        file: String,
-        /// The checksum it has, in hexadecimal.
-        found: String,
-        /// The checksum it should have, in hexadecimal.
-        expected: &'static str,
-    },
 }
 
 #[cfg(test)]

@@ -4,23 +4,20 @@
 //! The command line and users of the library make the same calls and get the same checks: limits and memory are checked
 //! before anything is allocated, and a GPU's matrix units are tested before f16 relies on them.
 
+mod error;
 mod memory;
 mod planned;
 
 use std::sync::OnceLock;
 
-use thiserror::Error;
-
+pub use error::{DeviceError, bytes};
 pub use memory::system_memory;
 pub use planned::Planned;
 
 use crate::{
     cpu::{self, CpuExecutor},
-    data::{DataError, DataSets, DataSource},
-    gpu::{self, Adapter, DeviceChoice, DeviceRequest, OpenError, Options, Requirements, Selection},
-    model::{Network, NetworkError},
-    program::{DeviceLimits, Executor, LowerError, Mode, Precision, Program, Roofline, Settings},
-    train::{ConfigError, RunDirectory, RunError, Session, TrainConfig, TrainError, Trainer, Weights},
+    gpu::{self, Adapter, DeviceChoice, DeviceRequest, Options, Requirements, Selection},
+    program::{DeviceLimits, Executor, Program, Roofline},
     verify,
 };
 
@@ -30,58 +27,6 @@ pub struct Device {
     options: Options,
     /// Why the matrix units are not used; set when a program with f16 is opened on a device where they fail.
     matrix_units_failure: OnceLock<String>,
-}
-
-/// Any error between a request and a running program.
-#[derive(Debug, Error)]
-#[allow(missing_docs, reason = "each is another room's error or self-explanatory")]
-pub enum DeviceError {
-    #[error(transparent)]
-    Select(#[from] gpu::SelectError),
-    #[error("no Vulkan, Metal or DX12 adapter was found")]
-    NoAdapter,
-    #[error(transparent)]
-    Network(#[from] NetworkError),
-    #[error(transparent)]
-    Lower(#[from] LowerError),
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    #[error(transparent)]
-    Data(#[from] DataError),
-    #[error(transparent)]
-    Train(#[from] TrainError),
-    #[error(transparent)]
-    Run(#[from] RunError),
-    /// A program needs more memory than is available.
-    #[error(
-        "batch size {batch} needs {}, but only {} are available; the largest batch that fits: {}. \
-         Try a smaller --batch-size, --image-size or --width",
-        bytes(*needs), bytes(*has), largest.map_or_else(|| "none".into(), |batch| batch.to_string())
-    )]
-    Memory {
-        /// The batch size.
-        batch: usize,
-        /// The bytes that the program needs.
-        needs: u64,
-        /// The bytes that are available.
-        has: u64,
-        /// The largest batch that fits.
-        largest: Option<usize>,
-    },
-}
-
-/// Bytes in the largest binary unit that leaves at least 1: `392.0 MiB`.
-pub fn bytes(value: u64) -> String {
-    let mut scaled = value as f64;
-    let units = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let mut unit = 0;
-    while scaled >= 1024.0 && unit + 1 < units.len() {
-        scaled /= 1024.0;
-        unit += 1;
-    }
-    if unit == 0 { format!("{value} B") } else { format!("{scaled:.1} {}", units[unit]) }
 }
 
 impl Device {
@@ -203,85 +148,6 @@ impl Device {
     pub fn matrix_units_failure(&self) -> Option<&str> {
         self.matrix_units_failure.get().map(String::as_str)
     }
-
-    /// Plans a network, and refuses what does not fit before anything is allocated.
-    ///
-    /// # Errors
-    /// [`DeviceError::Lower`], [`DeviceError::Open`], [`DeviceError::Memory`].
-    pub fn plan(&self, network: Network, settings: Settings) -> Result<Planned<'_>, DeviceError> {
-        Planned::new(self, network, settings)
-    }
-
-    /// A session that evaluates weights on `batch` images at a time.
-    ///
-    /// # Errors
-    /// As [`Device::plan`], and [`DeviceError::Train`] if the weights do not belong to a network.
-    pub fn evaluation(&self, weights: &Weights, batch: usize) -> Result<Session, DeviceError> {
-        self.inference(weights, batch, weights.info.source_size(), Mode::Evaluate)
-    }
-
-    /// As [`Device::evaluation`], for images of another size, or to explain a layer.
-    ///
-    /// # Errors
-    /// As [`Device::evaluation`].
-    pub fn inference(
-        &self,
-        weights: &Weights,
-        batch: usize,
-        source: [usize; 2],
-        mode: Mode,
-    ) -> Result<Session, DeviceError> {
-        let normalization = weights.info.normalization();
-        let settings = Settings {
-            batch,
-            source,
-            mean: normalization.mean,
-            std: normalization.std,
-            mode,
-            precision: Precision::F32,
-            limits: self.limits(),
-        };
-        let mut session = self.plan(weights.network.clone(), settings)?.open()?;
-        session.load(weights)?;
-        Ok(session)
-    }
-
-    /// A new run of a configuration: opens its data set, creates its directory and its network.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// use std::sync::atomic::AtomicBool;
-    /// use vgg_wgpu::{device::Device, train::{Event, TrainConfig}};
-    ///
-    /// let mut trainer = Device::find("auto")?.trainer(TrainConfig::builtin("quick")?)?;
-    /// trainer.run(&AtomicBool::new(false), &mut |_: &Event<'_>| {})?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    /// As [`Device::plan`], and the errors of the configuration, its data and its directory.
-    pub fn trainer(&self, config: TrainConfig) -> Result<Trainer, DeviceError> {
-        let source: DataSource = config.data.parse()?;
-        let data = source.open(&crate::data::Options::new(config.image_size))?;
-        let network = config.vgg(data.train.channels(), data.train.classes()).network()?;
-        let session = self.training(&config, &data, network)?;
-        let directory = RunDirectory::create(&config)?;
-        Ok(Trainer::new(session, config, &data, directory)?)
-    }
-
-    /// A session for training a network on data.
-    ///
-    /// # Errors
-    /// As [`Device::plan`].
-    pub fn training(
-        &self,
-        config: &TrainConfig,
-        data: &DataSets,
-        network: Network,
-    ) -> Result<Session, DeviceError> {
-        self.plan(network, config.settings(&*data.train, self.limits()))?.open()
-    }
 }
 
 impl From<Selection> for Device {
@@ -293,6 +159,10 @@ impl From<Selection> for Device {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        program::{Mode, Precision, Settings},
+        train::TrainConfig,
+    };
 
     #[test]
     fn a_device_remembers_that_its_matrix_units_fail() {

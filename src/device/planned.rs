@@ -1,10 +1,12 @@
-//! A network planned on a device.
+//! A network planned on a device, and the sessions and runs that are opened on one.
 
-use super::{Device, DeviceError};
+use super::{Device, error::DeviceError};
 use crate::{
+    data::{self, DataSets, DataSource},
     model::Network,
-    program::{Lowered, MemoryPlan, Settings, lower},
-    train::Session,
+    program::{Lowered, MemoryPlan, Mode, Precision, Settings, lower},
+    train::{RunDirectory, Session, TrainConfig, Trainer},
+    weights::Weights,
 };
 
 /// The upper end of the search for the largest batch.
@@ -20,12 +22,6 @@ pub struct Planned<'a> {
 }
 
 impl<'a> Planned<'a> {
-    pub(super) fn new(device: &'a Device, network: Network, settings: Settings) -> Result<Self, DeviceError> {
-        let planned = Self::unlimited(device, network, settings)?;
-        planned.refuse_beyond(device.memory())?;
-        Ok(planned)
-    }
-
     /// Plans a network without checking its memory.
     ///
     /// # Errors
@@ -95,5 +91,88 @@ impl<'a> Planned<'a> {
     pub fn open(self) -> Result<Session, DeviceError> {
         let executor = self.device.executor(self.lowered.program.clone())?;
         Ok(Session::new(executor, &self.lowered, self.network))
+    }
+}
+
+impl Device {
+    /// Plans a network, and refuses what does not fit before anything is allocated.
+    ///
+    /// # Errors
+    /// [`DeviceError::Lower`], [`DeviceError::Open`], [`DeviceError::Memory`].
+    pub fn plan(&self, network: Network, settings: Settings) -> Result<Planned<'_>, DeviceError> {
+        let planned = Planned::unlimited(self, network, settings)?;
+        planned.refuse_beyond(self.memory())?;
+        Ok(planned)
+    }
+
+    /// A session that evaluates weights on `batch` images at a time.
+    ///
+    /// # Errors
+    /// As [`Device::plan`], and [`DeviceError::Train`] if the weights do not belong to a network.
+    pub fn evaluation(&self, weights: &Weights, batch: usize) -> Result<Session, DeviceError> {
+        self.inference(weights, batch, weights.info.source_size(), Mode::Evaluate)
+    }
+
+    /// As [`Device::evaluation`], for images of another size, or to explain a layer.
+    ///
+    /// # Errors
+    /// As [`Device::evaluation`].
+    pub fn inference(
+        &self,
+        weights: &Weights,
+        batch: usize,
+        source: [usize; 2],
+        mode: Mode,
+    ) -> Result<Session, DeviceError> {
+        let normalization = weights.info.normalization();
+        let settings = Settings {
+            batch,
+            source,
+            mean: normalization.mean,
+            std: normalization.std,
+            mode,
+            precision: Precision::F32,
+            limits: self.limits(),
+        };
+        let mut session = self.plan(weights.network.clone(), settings)?.open()?;
+        session.load(weights)?;
+        Ok(session)
+    }
+
+    /// A new run of a configuration: opens its data set, creates its directory and its network.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use std::sync::atomic::AtomicBool;
+    /// use vgg_wgpu::{device::Device, train::{Event, TrainConfig}};
+    ///
+    /// let mut trainer = Device::find("auto")?.trainer(TrainConfig::builtin("quick")?)?;
+    /// trainer.run(&AtomicBool::new(false), &mut |_: &Event<'_>| {})?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Device::plan`], and the errors of the configuration, its data and its directory.
+    pub fn trainer(&self, config: TrainConfig) -> Result<Trainer, DeviceError> {
+        let source: DataSource = config.data.parse()?;
+        let data = source.open(&data::Options::new(config.image_size))?;
+        let network = config.vgg(data.train.channels(), data.train.classes()).network()?;
+        let session = self.training(&config, &data, network)?;
+        let directory = RunDirectory::create(&config)?;
+        Ok(Trainer::new(session, config, &data, directory)?)
+    }
+
+    /// A session for training a network on data.
+    ///
+    /// # Errors
+    /// As [`Device::plan`].
+    pub fn training(
+        &self,
+        config: &TrainConfig,
+        data: &DataSets,
+        network: Network,
+    ) -> Result<Session, DeviceError> {
+        self.plan(network, config.settings(&*data.train, self.limits()))?.open()
     }
 }

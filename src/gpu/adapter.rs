@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::capture::debugger_attached;
+use super::capture::renderdoc_is_loaded;
 use crate::{
     kernels::{Caps, DeviceClass},
     program::DeviceLimits,
@@ -341,6 +341,15 @@ fn memory_bytes(adapter: &wgpu::Adapter) -> Option<u64> {
 #[cfg(not(any(windows, target_os = "linux", target_os = "android", target_os = "freebsd")))]
 fn memory_bytes(_: &wgpu::Adapter) -> Option<u64> {
     None
+}
+
+/// Whether a debugger that can capture work of this API is attached to the process. Metal cannot tell, so the answer there
+/// is always yes.
+pub fn debugger_attached(backend: Backend) -> bool {
+    match backend {
+        Backend::Metal => true,
+        Backend::Vulkan | Backend::Dx12 => renderdoc_is_loaded(),
+    }
 }
 
 #[cfg(test)]

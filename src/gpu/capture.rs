@@ -2,26 +2,15 @@
 //!
 //! wgpu-hal talks to RenderDoc only if it was built with debug assertions, which `Cargo.toml` turns on for it.
 
-use super::{adapter::Backend, device::Device};
-
-/// Whether a debugger that can capture work of this API is attached to the process. Metal cannot tell, so the answer there
-/// is always yes.
-pub fn debugger_attached(backend: Backend) -> bool {
-    match backend {
-        Backend::Metal => true,
-        Backend::Vulkan | Backend::Dx12 => renderdoc_is_loaded(),
-    }
-}
-
 /// RenderDoc puts its library into a process that it starts.
 #[cfg(windows)]
-fn renderdoc_is_loaded() -> bool {
+pub(super) fn renderdoc_is_loaded() -> bool {
     libloading::os::windows::Library::open_already_loaded("renderdoc.dll").is_ok()
 }
 
 /// RenderDoc puts its library into a process that it starts.
 #[cfg(all(unix, not(target_vendor = "apple")))]
-fn renderdoc_is_loaded() -> bool {
+pub(super) fn renderdoc_is_loaded() -> bool {
     use libloading::os::unix::{Library, RTLD_NOW};
     /// Opens the library only if it is already loaded. The value on Linux and the BSDs; Apple's differs.
     const RTLD_NOLOAD: std::ffi::c_int = 4;
@@ -31,18 +20,18 @@ fn renderdoc_is_loaded() -> bool {
 
 /// RenderDoc does not exist for this system.
 #[cfg(target_vendor = "apple")]
-fn renderdoc_is_loaded() -> bool {
+pub(super) fn renderdoc_is_loaded() -> bool {
     false
 }
 
 /// Starts a capture in the debugger.
-pub(super) fn start(device: &Device) {
+pub(super) fn start(device: &wgpu::Device) {
     // SAFETY: the debugger's own interface, in a process that was started for it.
-    unsafe { device.raw.start_graphics_debugger_capture() };
+    unsafe { device.start_graphics_debugger_capture() };
 }
 
 /// Ends the capture. All submitted work must have finished.
-pub(super) fn stop(device: &Device) {
+pub(super) fn stop(device: &wgpu::Device) {
     // SAFETY: as in `start`, which was called first.
-    unsafe { device.raw.stop_graphics_debugger_capture() };
+    unsafe { device.stop_graphics_debugger_capture() };
 }

@@ -324,9 +324,9 @@ impl Executor for GpuExecutor {
         }
         // Keeps the preceding and following steps out of the capture.
         self.wait()?;
-        capture::start(&self.device);
+        capture::start(&self.device.raw);
         let done = self.queue(steps).and_then(|()| self.wait());
-        capture::stop(&self.device);
+        capture::stop(&self.device.raw);
         done
     }
 

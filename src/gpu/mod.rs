@@ -23,10 +23,10 @@ mod timing;
 mod upload;
 
 pub use adapter::{
-    Adapter, AdapterFeatures, AdapterLimits, Backend, DeviceInfo, DeviceKind, adapters, devices,
+    Adapter, AdapterFeatures, AdapterLimits, Backend, DeviceInfo, DeviceKind, adapters, debugger_attached,
+    devices,
 };
 pub use blueprint::Choose;
-pub use capture::debugger_attached;
 pub use error::OpenError;
 pub use executor::{GpuExecutor, Options};
 pub use requirements::{Requirements, workspaces};

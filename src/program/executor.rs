@@ -143,6 +143,11 @@ pub fn time_by_the_host<E: Executor + ?Sized>(
     Ok(times)
 }
 
+/// The values of an f32 tensor that was read; copied, because the bytes may be unaligned.
+pub fn floats(bytes: &[u8]) -> Vec<f32> {
+    bytes.as_chunks::<4>().0.iter().map(|word| f32::from_ne_bytes(*word)).collect()
+}
+
 /// Errors while a program runs.
 #[derive(Debug, Error)]
 pub enum ExecutorError {

@@ -12,7 +12,7 @@ mod slices;
 
 use std::ops::Range;
 
-pub use executor::{Clock, Executor, ExecutorError, Timed, time_by_the_host};
+pub use executor::{Clock, Executor, ExecutorError, Timed, floats, time_by_the_host};
 pub use lower::{
     Explained, Inputs, LowerError, Lowered, Mode, ParameterTensors, Precision, Settings, Training, lower,
 };

@@ -1,15 +1,16 @@
 //! The errors that end a run.
 
+use std::path::PathBuf;
+
 use thiserror::Error;
 
-use super::{
-    config::ConfigError, files::FileError, report::RunError, store::StoreError, weights::WeightsError,
-};
+use super::config::ConfigError;
 use crate::{
     data::{AugmentationError, LoaderError},
+    files::FileError,
     model::NetworkError,
     program::ExecutorError,
-    shape::Shape,
+    weights::{StoreError, WeightsError},
 };
 
 /// A run, an evaluation or a prediction that failed.
@@ -39,37 +40,6 @@ pub enum TrainError {
     /// The run directory cannot be used.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// Weights of another network of the family.
-    #[error("{path} holds a {found}, not a {expected}; give the --model and --norm that it was trained with")]
-    OtherModel {
-        /// The file.
-        path: String,
-        /// The file's network.
-        found: String,
-        /// The requested network.
-        expected: String,
-    },
-    /// Weights of another network.
-    #[error(
-        "{path} holds another network: {tensor} is {found}, not {expected}; \
-         give the --image-size, --width and data set that it was trained with"
-    )]
-    OtherNetwork {
-        /// The file.
-        path: String,
-        /// The first tensor that differs.
-        tensor: String,
-        /// Its shape in the file.
-        found: Shape,
-        /// The network's shape.
-        expected: Shape,
-    },
-    /// The network is too large for an ONNX file.
-    #[error("the ONNX file would have {bytes} bytes, but protobuf allows 2147483647; export safetensors")]
-    TooLargeForOnnx {
-        /// Its size.
-        bytes: usize,
-    },
     /// The augmentation is out of range.
     #[error(transparent)]
     Augmentation(#[from] AugmentationError),
@@ -163,4 +133,67 @@ pub enum TrainError {
     /// The executor lost an answer: a bug in it.
     #[error("the device never answered a request; please report this bug")]
     NoAnswer,
+}
+
+/// A run directory that cannot be used.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// The system refuses.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The path is a file.
+    #[error("output directory {path} is a file; give another --output-dir")]
+    IsAFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The directory contains another run.
+    #[error(
+        "{path} holds another run ({file}); go on with it by --resume {path}, or give another --output-dir"
+    )]
+    Taken {
+        /// The directory.
+        path: PathBuf,
+        /// A file of that run.
+        file: &'static str,
+    },
+    /// The directory contains the best weights of a run, but not its checkpoint.
+    #[error(
+        "{path} holds the best weights of a run (best.safetensors) without its checkpoint; give another --output-dir, or move them away"
+    )]
+    Results {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// Another run has locked the directory.
+    #[error(
+        "another run{} is writing to {path}; wait for it to end or stop it, or give another --output-dir",
+        .process.map_or(String::new(), |process| format!(" (process {process})"))
+    )]
+    Locked {
+        /// The directory.
+        path: PathBuf,
+        /// The other run's process, if known.
+        process: Option<u32>,
+    },
+    /// The directory contains another comparison.
+    #[error("{path} holds another comparison (compare.md); give another --output-dir")]
+    Compared {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The directory contains a `config.toml` that no run has written.
+    #[error("{path} holds a config.toml that vgg train did not write; give another --output-dir")]
+    Foreign {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// No checkpoint to resume.
+    #[error("there is no checkpoint to resume in {path}: {why}")]
+    NoCheckpoint {
+        /// The directory.
+        path: PathBuf,
+        /// What the directory contains, and what to do with it.
+        why: String,
+    },
 }

@@ -4,12 +4,12 @@
 //! Selvaraju et al.: "Grad-CAM: Visual explanations from deep networks via gradient-based localization" (2017).
 
 use super::{
-    TrainError,
-    session::{Session, argmax, finite, floats},
+    error::TrainError,
+    session::{Session, argmax, finite},
 };
 use crate::{
     model::{LayerKind, Network},
-    program::Pass,
+    program::{Pass, floats},
 };
 
 /// A network's evidence for a class in an image.

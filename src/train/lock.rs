@@ -6,10 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{
-    files::{FileError, change},
-    report::RunError,
-};
+use super::error::RunError;
+use crate::files::{FileError, change};
 
 /// The locked file; it contains the process ID.
 const NAME: &str = ".lock";

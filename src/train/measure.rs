@@ -6,8 +6,8 @@ use std::{
 };
 
 use super::{
-    TrainError,
     config::TrainConfig,
+    error::TrainError,
     schedule::Schedule,
     session::Session,
     trainer::{control, loaders},

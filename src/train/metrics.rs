@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::pictures::Curve;
+
 /// Sums over images.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Sums {
@@ -77,6 +79,15 @@ pub fn to_csv(rows: &[Row]) -> String {
         );
     }
     text
+}
+
+/// The curves of training and of testing.
+pub fn curves(rows: &[Row]) -> [Curve; 2] {
+    let points = |value: fn(&Row) -> f64| rows.iter().map(|row| (row.epoch, value(row))).collect();
+    [
+        Curve { loss: points(|row| row.train_loss), accuracy: points(|row| row.train_accuracy) },
+        Curve { loss: points(|row| row.test_loss), accuracy: points(|row| row.test_accuracy) },
+    ]
 }
 
 /// The row with the highest test accuracy, the first of equals.

@@ -3,12 +3,11 @@
 use half::f16;
 use serde::{Deserialize, Serialize};
 
-use super::session::floats;
 use crate::{
     dtype::DType,
     model::ActivationKind,
     ops::Op,
-    program::{Executor, ExecutorError, Pass, Program, TensorId},
+    program::{Executor, ExecutorError, Pass, Program, TensorId, floats},
 };
 
 /// Statistics of a convolution, its batch norm and its activation at the end of an epoch, measured in evaluation on the first

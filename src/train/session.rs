@@ -3,18 +3,19 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{
-    TrainError,
-    checkpoint::{Checkpoint, Part},
+    checkpoint::Checkpoint,
+    error::TrainError,
     metrics::Sums,
-    pretrained::Pretrained,
     probe::{self, LayerRow},
-    weights::Weights,
 };
 use crate::{
     data::{Batch, Loader},
     model::{Network, Parameter},
     ops::{Control, LossScale, Metrics},
-    program::{Executor, ExecutorError, Explained, Inputs, Lowered, ParameterTensors, Pass, TensorId},
+    program::{
+        Executor, ExecutorError, Explained, Inputs, Lowered, ParameterTensors, Pass, TensorId, floats,
+    },
+    weights::{Part, Pretrained, Weights},
 };
 
 /// Steps between two readings of the device's sums.
@@ -135,7 +136,7 @@ impl Session {
     pub fn load(&mut self, weights: &Weights) -> Result<(), TrainError> {
         weights.fits(&self.network)?;
         self.begin(|index, _| weights.values(index))?;
-        self.file = Some(weights.file.path().to_owned());
+        self.file = Some(weights.path().to_owned());
         Ok(())
     }
 
@@ -157,18 +158,9 @@ impl Session {
 
     /// Restores a checkpoint's weights and optimiser state.
     pub(super) fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), TrainError> {
-        self.load(&checkpoint.weights)?;
-        // Training changes the weights.
+        checkpoint.weights.fits(&self.network)?;
         self.file = None;
-        for index in 0..self.tensors.len() {
-            for (place, values) in checkpoint.state(index).iter().enumerate() {
-                self.put(Part::State(index, place), values)?;
-            }
-            if let Some(values) = checkpoint.average(index) {
-                self.put(Part::Average(index), &values)?;
-            }
-        }
-        checkpoint.loss_scale().map_or(Ok(()), |state| self.set_loss_scale(state))
+        checkpoint.parts().try_for_each(|(part, values)| self.put(part, &values))
     }
 
     /// The device's current values of a parameter, in disk order.
@@ -469,11 +461,6 @@ pub(super) fn argmax(values: &[f32]) -> usize {
 fn rank(probs: &[f32], class: usize) -> usize {
     let own = probs[class];
     probs.iter().enumerate().filter(|&(index, &p)| p > own || (p == own && index < class)).count()
-}
-
-/// Copies, because the bytes may be unaligned.
-pub(super) fn floats(bytes: &[u8]) -> Vec<f32> {
-    bytes.as_chunks::<4>().0.iter().map(|word| f32::from_ne_bytes(*word)).collect()
 }
 
 fn four(bytes: &[u8]) -> [f32; 4] {

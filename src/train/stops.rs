@@ -13,11 +13,12 @@ use std::{
 use support::runs::{self, Patterns, assert_same_run, names};
 use tempfile::tempdir;
 
-use super::{
-    Checkpoint, Event, LrScheduler, RunDirectory, RunError, TrainConfig, TrainError, Trainer,
+use super::{Checkpoint, Event, LrScheduler, RunDirectory, RunError, TrainConfig, TrainError, Trainer};
+use crate::{
+    data::DataSets,
     files::faults::{Fault, made, plan},
+    model::Architecture,
 };
-use crate::{data::DataSets, model::Architecture};
 
 const FILES: [&str; 5] =
     ["best.safetensors", "checkpoint.safetensors", "config.toml", "curves.svg", "metrics.csv"];

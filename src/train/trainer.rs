@@ -7,13 +7,12 @@ use std::{
 };
 
 use super::{
-    Event, Observer, StepEvent, Summary, TrainError,
-    checkpoint::{self, Checkpoint, Part, Progress},
+    checkpoint::{Checkpoint, Progress, Run},
     config::{LrScheduler, TrainConfig},
-    info::ModelInfo,
+    directory::RunDirectory,
+    error::TrainError,
+    event::{Event, Observer, StepEvent, Summary},
     metrics::{Row, Sums, best, stale_epochs},
-    pretrained::Pretrained,
-    report::RunDirectory,
     schedule::Schedule,
     session::{Readings, STEPS_PER_READING, Session},
 };
@@ -22,6 +21,7 @@ use crate::{
     ops::{Control, Rule},
     program::Pass,
     rng,
+    weights::{Contents, ModelInfo, Pretrained, write_file},
 };
 
 /// How a run ended.
@@ -126,7 +126,7 @@ impl Trainer {
     ///
     /// # Errors
     /// [`TrainError::Over`] if nothing is left to do, [`TrainError::OtherData`] if the training set has another size,
-    /// [`TrainError::OtherImages`], [`TrainError::OtherNetwork`], [`TrainError::OtherOptimizer`],
+    /// [`TrainError::OtherImages`], [`TrainError::OtherOptimizer`], [`TrainError::Weights`] of another network,
     /// [`TrainError::OutOfPatience`] if the run was stopped early, [`TrainError::Executor`].
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), TrainError> {
         let progress = &checkpoint.progress;
@@ -164,7 +164,7 @@ impl Trainer {
             return format!("to go on, give a larger --epochs{steps} with --resume");
         }
         let file =
-            |name: &str| Path::new(checkpoint.weights.file.path()).with_file_name(name).display().to_string();
+            |name: &str| Path::new(checkpoint.weights.path()).with_file_name(name).display().to_string();
         format!(
             "its cosine schedule ends there and cannot be extended. To continue, start a new run from its weights: vgg train \
              --recipe {} --weights {} --epochs N{} --output-dir DIR",
@@ -382,12 +382,16 @@ impl Trainer {
 
     /// Writes a checkpoint, or only the weights.
     fn write(&mut self, path: &Path, whole: bool) -> Result<(), TrainError> {
-        let run = whole.then_some((&self.config, &self.progress));
+        let run = || Run { config: self.config.clone(), progress: self.progress.clone() };
         let network = self.session.network().clone();
-        let (step, averaged) = (self.progress.step, self.config.model_ema);
-        checkpoint::write(path, &network, &self.info, step, averaged, run, |part: Part| {
-            self.session.get(part)
-        })
+        let contents = Contents {
+            network: &network,
+            info: &self.info,
+            step: self.progress.step,
+            state: self.config.state(),
+            run: whole.then(run),
+        };
+        write_file(path, &contents, |part| self.session.get(part))
     }
 
     fn write_history(&self) -> Result<(), TrainError> {

@@ -1,16 +1,12 @@
 //! A tuning file: the fastest variants of one adapter with one driver, as text.
 
-use std::{
-    collections::BTreeMap,
-    fs::{self, File},
-    io::{self, Write},
-    path::Path,
-};
+use std::{collections::BTreeMap, fs, io, path::Path};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
+    files::write_text,
     gpu::DeviceInfo,
     kernels::{TABLE, Tuned, variants},
 };
@@ -186,8 +182,7 @@ impl TuningFile {
         }
     }
 
-    /// Writes a temporary file next to `path`, syncs it and renames it, so that the file is never incomplete.
-    /// Creates the folder if it is missing.
+    /// Writes the file atomically; creates the folder if it is missing.
     ///
     /// # Errors
     /// The system's error.
@@ -196,19 +191,7 @@ impl TuningFile {
             fs::create_dir_all(folder)?;
         }
         let body = toml::to_string(self).map_err(io::Error::other)?;
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let temporary = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
-        let written = File::create(&temporary).and_then(|mut file| {
-            file.write_all(HEAD.as_bytes())?;
-            file.write_all(body.as_bytes())?;
-            file.sync_all()?;
-            fs::rename(&temporary, path)
-        });
-        if written.is_err() {
-            // The first error explains the failure.
-            let _ = fs::remove_file(&temporary);
-        }
-        written
+        write_text(path, &(HEAD.to_owned() + &body)).map_err(|failure| failure.error)
     }
 }
 

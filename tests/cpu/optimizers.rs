@@ -14,9 +14,9 @@ use vgg_wgpu::{
     program::{Executor, Pass, Precision, Training},
     shape::Shape,
     train::{
-        Checkpoint, Event, LrScheduler, Optimizer, Pretrained, RunDirectory, Schedule, TrainConfig,
-        TrainError, Trainer, Weights,
+        Checkpoint, Event, LrScheduler, Optimizer, RunDirectory, Schedule, TrainConfig, TrainError, Trainer,
     },
+    weights::{Pretrained, Weights},
 };
 
 use crate::support::{

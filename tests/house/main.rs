@@ -1,5 +1,6 @@
 //! The rules of the house: which part may know which, as ARCHITECTURE.md draws it.
 
+mod circles;
 mod wgsl;
 
 use std::{
@@ -17,6 +18,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("dtype", &[]),
     ("rng", &[]),
     ("cache", &[]),
+    ("files", &[]),
+    ("pictures", &[]),
     // What the roles of an operation may import says ROLES.
     ("ops", &["dtype", "shape", "rng"]),
     ("model", &["ops", "dtype", "shape", "rng"]),
@@ -26,13 +29,18 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("kernels", &["shader", "ops", "dtype", "shape", "rng"]),
     ("gpu", &["program", "kernels", "shader", "ops", "dtype", "shape"]),
     ("verify", &["gpu", "cpu", "kernels", "shader", "program", "ops", "dtype", "shape", "rng"]),
-    ("tune", &["verify", "gpu", "kernels", "program", "ops", "dtype", "rng", "cache"]),
-    ("data", &["rng", "cache"]),
+    ("tune", &["verify", "gpu", "kernels", "program", "ops", "dtype", "rng", "cache", "files"]),
+    ("data", &["rng", "cache", "files"]),
     (
         "device",
-        &["train", "verify", "gpu", "cpu", "data", "program", "model", "ops", "dtype", "shape", "rng"],
+        &[
+            "train", "weights", "verify", "gpu", "cpu", "data", "program", "model", "ops", "dtype", "shape",
+            "rng",
+        ],
     ),
-    ("train", &["data", "program", "model", "ops", "dtype", "shape", "rng"]),
+    ("weights", &["data", "model", "ops", "dtype", "shape", "files"]),
+    ("train", &["weights", "pictures", "data", "program", "model", "ops", "dtype", "rng", "files"]),
+    ("export", &["train", "weights", "model", "ops", "files"]),
 ];
 
 /// The files of an operation by role, and the rooms that each may import. `mod.rs` describes the operation.
@@ -51,6 +59,10 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("anyhow", &["cli"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),
+    ("base64", &["cli"]),
+    ("plotters", &["pictures"]),
+    ("prost", &["export"]),
+    ("safetensors", &["weights"]),
     ("gemm_common", &["cpu"]),
     ("gemm_f32", &["cpu"]),
     ("gemm_f64", &["cpu"]),

@@ -14,7 +14,8 @@ use vgg_wgpu::{
     data::Loader,
     model::{ActivationKind, Norm, PoolStride, Semantics, VggConfig},
     ops::Activation,
-    train::{Checkpoint, Event, Pretrained, RunDirectory, RunError, TrainConfig, TrainError, Weights},
+    train::{Checkpoint, Event, RunDirectory, RunError, TrainConfig, TrainError},
+    weights::{Part, Pretrained, Weights},
 };
 
 use crate::support::runs::{self, config, finish, names, resume, start, tensors};
@@ -113,7 +114,8 @@ fn a_checkpoint_holds_the_optimisers_memory_and_the_progress() {
     let progress = &checkpoint.progress;
     assert_eq!((progress.epoch, progress.batch, progress.step, progress.history.len()), (0, 2, 2, 1));
     assert_eq!(progress.device[2], 16.0, "what the device had summed before the evaluation");
-    let [m, v] = checkpoint.state(0).try_into().unwrap();
+    let state = |place| checkpoint.parts().find(|(part, _)| *part == Part::State(0, place)).unwrap().1;
+    let [m, v] = [0, 1].map(state);
     assert!(m.iter().any(|&m| m != 0.0) && v.iter().all(|&v| v >= 0.0) && m.len() == v.len());
     let names: Vec<String> = tensors(&run().join("checkpoint.safetensors")).into_keys().collect();
     assert!(names.contains(&"optimizer.m.features.0.weight".to_owned()));

@@ -12,7 +12,8 @@ use tempfile::tempdir;
 use vgg_wgpu::{
     data::Normalization,
     model::{Architecture, Freeze, Network, PoolStride, VggConfig},
-    train::{NormalizeBy, Pretrained, RunDirectory, TrainConfig, Trainer, Weights},
+    train::{NormalizeBy, RunDirectory, TrainConfig, Trainer},
+    weights::{Pretrained, Weights},
 };
 
 use crate::support::{

@@ -4,7 +4,7 @@ use std::{fs, path::Path, process::Output};
 
 use image::GrayImage;
 use tempfile::tempdir;
-use vgg_wgpu::{data::mnist, train::Weights};
+use vgg_wgpu::{data::mnist, weights::Weights};
 
 use crate::support::{
     command::{self, text, words},

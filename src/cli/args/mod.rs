@@ -4,69 +4,11 @@ mod settings;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum, builder::PossibleValuesParser};
+use clap::{Args, ValueEnum, builder::PossibleValuesParser};
 
 pub(super) use settings::SettingFlags;
 
 use crate::{ops::Op, tune::Source};
-
-/// Train and run VGG image classifiers from first principles on any GPU.
-///
-/// Every layer, the loss and the optimiser are hand-written WGSL kernels that run on Vulkan, Metal and DX12;
-/// without a GPU the same program runs on the CPU. `vgg train` alone trains VGG16 on MNIST.
-#[derive(Debug, Parser)]
-#[command(name = "vgg", version, max_term_width = 100)]
-pub(super) struct Cli {
-    /// Print results only: no progress, no notes.
-    #[arg(short, long, global = true)]
-    pub(super) quiet: bool,
-    #[command(subcommand)]
-    pub(super) command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum Command {
-    /// Train a network.
-    Train(Train),
-    /// Compare the paper's VGG with torchvision's on the same data and seed: one table, one picture.
-    ///
-    /// The first has batch norm and pooling with adaptive stride, the second neither, but adaptive average pooling to
-    /// 7x7 in front of the classifier. Both are trained with the flags of `vgg train`, or loaded; the second needs at
-    /// least 32 px, and then both have them.
-    Compare(super::compare::Flags),
-    /// Measure a trained network on a data set's test images: loss, accuracy, confusion matrix.
-    Eval(Eval),
-    /// Classify pictures: PNG or JPEG of any size and colour.
-    Predict(Predict),
-    /// Write a trained network for other programs: ONNX, or safetensors under torchvision's names.
-    Export(super::export::Flags),
-    /// Show where a picture's evidence for a class is: Grad-CAM over the picture, and the channels that speak for it.
-    Explain(super::explain::Flags),
-    /// Show a network layer by layer: output shape, parameters, FLOP.
-    Summary(Summary),
-    /// Show the memory and the limits that a training needs against those that the device has.
-    Plan(Plan),
-    /// Choose kernels: time the variants of a training's operations on this GPU and keep the fastest in a file.
-    Tune(Tune),
-    /// Check every kernel variant on this GPU against the CPU in f64.
-    Verify(Verify),
-    /// List what can run here.
-    Devices,
-    /// List the kernel variants: what each requires and which of them a training takes; print the shaders that run.
-    ///
-    /// The training is that of `vgg train` with the same flags, on the GPU of --device.
-    Kernels(Kernels),
-    /// Measure training steps: time, images a second, forward, backward and update, start to first step.
-    ///
-    /// The steps are those of `vgg train` with the same flags; nothing is written. --steps says how many are
-    /// measured (20).
-    Bench(Bench),
-    /// Measure each layer and pass of a training step against what the device reaches at best.
-    ///
-    /// Takes the steps of `vgg train` with the same flags; --steps says how many (5): the median of each dispatch
-    /// counts.
-    Profile(Profile),
-}
 
 /// `vgg train`.
 #[derive(Debug, Args)]
@@ -299,11 +241,35 @@ pub(super) struct Kernels {
     #[arg(long, value_name = "OP=NAME")]
     pub(super) print: Option<String>,
     /// What --print writes.
-    #[arg(long, value_enum, default_value_t = super::kernel_list::Format::Wgsl, requires = "print")]
-    pub(super) format: super::kernel_list::Format,
+    #[arg(long, value_enum, default_value_t = Format::Wgsl, requires = "print")]
+    pub(super) format: Format,
     /// Write a file for each shader into this folder instead of printing.
     #[arg(short, long, value_name = "FOLDER", requires = "print")]
     pub(super) output: Option<PathBuf>,
+}
+
+/// The format of `--print`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// The assembled WGSL, with the file of each fragment.
+    Wgsl,
+    /// SPIR-V for Vulkan drivers: binary, so only with --output.
+    Spirv,
+    /// The Metal Shading Language.
+    Msl,
+    /// HLSL for Direct3D 12.
+    Hlsl,
+}
+
+impl Format {
+    pub(super) fn extension(self) -> &'static str {
+        match self {
+            Self::Wgsl => "wgsl",
+            Self::Spirv => "spv",
+            Self::Msl => "metal",
+            Self::Hlsl => "hlsl",
+        }
+    }
 }
 
 #[derive(Debug, Args)]

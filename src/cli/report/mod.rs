@@ -1,17 +1,16 @@
 //! `report.html`: a run on one self-contained page.
 
-mod layers;
-mod pictures;
-
-use std::fmt::Write;
+use std::{collections::BTreeMap, fmt::Write};
 
 use anyhow::Result;
+use base64::{Engine, prelude::BASE64_STANDARD};
 
-use super::{confusion, table::thousands};
+use super::table::thousands;
 use crate::{
     data::Dataset,
     model::Network,
-    train::{Evaluation, LayerRow, Row, TrainConfig, best, curves_svg},
+    pictures::{Pixels, confusion_svg, curves_svg, filters, lines_svg},
+    train::{Evaluation, LayerRow, Row, TrainConfig, best, curves},
 };
 
 /// The contents of a report.
@@ -28,6 +27,23 @@ pub(super) struct Report<'a> {
     pub(super) test: &'a dyn Dataset,
     /// The first convolution's weights, `[K, C, 3, 3]`.
     pub(super) filters: &'a [f32],
+}
+
+/// The value of a layer in a picture; `None` if the layer has no such value.
+type Value = fn(&LayerRow) -> Option<f64>;
+
+/// The pictures of the layers: caption and value.
+const PANELS: [(&str, Value); 4] = [
+    ("dead channels, %", |row| Some(100.0 * row.dead)),
+    ("values that the activation sets to 0, %", |row| Some(100.0 * row.zero)),
+    ("running mean, root mean square", |row| row.running_mean),
+    ("running variance, mean", |row| row.running_var),
+];
+
+/// An image `[height, width, channels]` as an address that contains it.
+fn data_url(bytes: &[u8], size: [usize; 2], channels: usize) -> String {
+    let png = Pixels { bytes, size, channels }.png();
+    format!("data:image/png;base64,{}", BASE64_STANDARD.encode(png))
 }
 
 /// Escapes text for HTML.
@@ -60,11 +76,11 @@ impl Report<'_> {
         );
         self.summary(&mut page);
         page += "<h2>Curves</h2>\n";
-        page += &curves_svg(self.title, self.history);
-        self.classes(&mut page)?;
+        page += &curves_svg(self.title, &[("", curves(self.history))]);
+        self.classes(&mut page);
         self.hardest(&mut page)?;
-        self.first_layer(&mut page)?;
-        self.over_time(&mut page)?;
+        self.first_layer(&mut page);
+        self.over_time(&mut page);
         self.parameters(&mut page);
         write!(page, "<h2>Configuration</h2>\n<pre>{}</pre>\n</html>\n", escape(&self.config.to_toml()))?;
         Ok(page)
@@ -98,11 +114,11 @@ impl Report<'_> {
         *page += "</dl>\n";
     }
 
-    fn classes(&self, page: &mut String) -> Result<()> {
+    fn classes(&self, page: &mut String) {
         let (confusion, names) = (&self.evaluation.confusion, self.test.class_names());
         let title = format!("Test images, epoch {}", self.history.last().map_or(0, |row| row.epoch));
         *page += "<h2>Confusion matrix</h2>\n";
-        *page += &confusion::svg(confusion, names, &title)?;
+        *page += &confusion_svg(&title, confusion, names);
         *page += "<h2>Classes</h2>\n<p class=\"note\">Precision: the fraction of the images predicted as this class that belong to it. Recall: the fraction of this class's images that are predicted as it.</p>\n";
         let rows = names.iter().enumerate().map(|(class, name)| {
             let right = confusion[class][class] as f64;
@@ -114,7 +130,6 @@ impl Report<'_> {
             vec![name.clone(), thousands(images as usize), percent(precision), percent(recall), percent(f1)]
         });
         table(page, &["class", "images", "precision", "recall", "F1"], rows);
-        Ok(())
     }
 
     fn hardest(&self, page: &mut String) -> Result<()> {
@@ -126,7 +141,7 @@ impl Report<'_> {
         let (test, names) = (self.test, self.test.class_names());
         for hard in hardest {
             let size = [test.height(), test.width()];
-            let url = pictures::data_url(&test.image(hard.image)?, size, test.channels())?;
+            let url = data_url(&test.image(hard.image)?, size, test.channels());
             let (label, answer) = (escape(&names[hard.label]), escape(&names[hard.answer]));
             *page += &format!(
                 "<figure><img src=\"{url}\" alt=\"test image {}\"><figcaption>{label}, seen as {answer}<br>{:.1} %, loss {:.2}<br>image {}</figcaption></figure>\n",
@@ -140,21 +155,29 @@ impl Report<'_> {
         Ok(())
     }
 
-    fn first_layer(&self, page: &mut String) -> Result<()> {
+    fn first_layer(&self, page: &mut String) {
         let channels = self.network.config.channels;
         let count = self.filters.len() / (9 * channels);
         *page += "<h2>Filters of the first layer</h2>\n<p class=\"note\">Each filter is scaled from its smallest value (black) to its largest (white).</p>\n<div class=\"filters\">\n";
-        for filter in pictures::filters(self.filters, [count, channels, 3, 3]) {
-            *page += &format!("<img src=\"{}\" alt=\"\">\n", pictures::data_url(&filter, [3, 3], channels)?);
+        for filter in filters(self.filters, [count, channels, 3, 3]) {
+            *page += &format!("<img src=\"{}\" alt=\"\">\n", data_url(&filter, [3, 3], channels));
         }
         *page += "</div>\n";
-        Ok(())
     }
 
-    fn over_time(&self, page: &mut String) -> Result<()> {
+    fn over_time(&self, page: &mut String) {
         *page += "<h2>Layers over time</h2>\n<p class=\"note\">After each epoch, in evaluation, on the first batch of test images. A channel is dead if its activation is 0 at every pixel of every image. Lines run from the first layer in blue to the last in red.</p>\n";
-        for picture in layers::svgs(self.layers)? {
-            *page += &picture;
+        for (caption, value) in PANELS {
+            let mut lines: BTreeMap<usize, Vec<(u32, f64)>> = BTreeMap::new();
+            for row in self.layers {
+                let layer = self.layers.iter().position(|first| first.layer == row.layer).unwrap_or_default();
+                if let Some(value) = value(row).filter(|value| value.is_finite()) {
+                    lines.entry(layer).or_default().push((row.epoch, value));
+                }
+            }
+            if !lines.is_empty() {
+                *page += &lines_svg(caption, &lines.into_values().collect::<Vec<_>>());
+            }
         }
         let last = self.layers.last().map_or(0, |row| row.epoch);
         let number = |value: Option<f64>| value.map_or("-".into(), |value| format!("{value:.4}"));
@@ -168,7 +191,6 @@ impl Report<'_> {
             &["layer", "dead channels", "values at 0", "running mean (rms)", "running variance (mean)"],
             rows,
         );
-        Ok(())
     }
 
     fn parameters(&self, page: &mut String) {

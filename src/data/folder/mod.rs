@@ -14,6 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use self::scan::Image;
 use super::{Crop, DataSets, Dataset, Normalization, Options, Rectangle, picture};
 
 /// The folders of the halves: for training, and for testing (the first that exists).
@@ -25,13 +26,6 @@ const ENDINGS: [&str; 3] = ["png", "jpg", "jpeg"];
 
 /// The number of foreign or damaged files that an error lists.
 const NAMED: usize = 10;
-
-/// An image's file and its class.
-#[derive(Clone, Debug)]
-struct Image {
-    path: PathBuf,
-    label: u32,
-}
 
 /// One half of the set: its files and how they are resized.
 struct FolderDataset {

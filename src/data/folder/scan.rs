@@ -8,7 +8,15 @@ use md5::{Digest, Md5};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Image, Normalization, Options, picture};
+use crate::data::{Normalization, Options, picture};
+use crate::files::write_text;
+
+/// An image's file and its class.
+#[derive(Clone, Debug)]
+pub(super) struct Image {
+    pub path: PathBuf,
+    pub label: u32,
+}
 
 /// The result of scanning a folder.
 pub(super) struct Scanned {
@@ -142,17 +150,13 @@ fn recall(path: &Path) -> Option<Scanned> {
         .then_some(Scanned { normalization, damaged: [kept.damaged_train, kept.damaged_test] })
 }
 
-/// Writes under a name unique to this process and renames, so that the file is never incomplete.
 fn keep(path: &Path, scanned: &Scanned) -> std::io::Result<()> {
     let [damaged_train, damaged_test] = scanned.damaged.clone();
     let Normalization { mean, std } = scanned.normalization.clone();
     let text = toml::to_string(&Kept { mean, std, damaged_train, damaged_test });
     let text = text.map_err(std::io::Error::other)?;
     fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
-    let temporary: PathBuf = path.with_extension(format!("{}.tmp", std::process::id()));
-    fs::write(&temporary, text).and_then(|()| fs::rename(&temporary, path)).inspect_err(|_| {
-        let _ = fs::remove_file(&temporary);
-    })
+    write_text(path, &text).map_err(|failure| failure.error)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::file::{IdxKind, MAX_SIDE};
+use super::kind::{IdxKind, MAX_SIDE};
 
 /// A file of IDX images or labels that cannot be used, or two that do not belong together.
 #[derive(Debug, thiserror::Error)]

@@ -7,65 +7,13 @@ use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::IdxError;
-
-/// The largest accepted side of an image in pixels: a guard against damaged headers.
-pub(super) const MAX_SIDE: u32 = 4096;
+use super::error::IdxError;
+use super::kind::{IdxKind, MAX_SIDE};
 
 /// The most memory reserved on the basis of the header alone; beyond it the buffer grows only as content arrives.
 const MAX_RESERVE_BYTES: u64 = 64 << 20;
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
-
-/// The content of an IDX file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IdxKind {
-    /// Grey images: u8, three dimensions `[N, H, W]`.
-    Images,
-    /// Labels: u8, one dimension `[N]`.
-    Labels,
-}
-
-impl IdxKind {
-    /// The first four bytes: two zeros, 8 for u8, and the number of dimensions.
-    pub const fn magic(self) -> u32 {
-        match self {
-            Self::Images => 0x0000_0803,
-            Self::Labels => 0x0000_0801,
-        }
-    }
-
-    /// The header's length in bytes: the magic number and the dimensions.
-    pub const fn header_bytes(self) -> usize {
-        match self {
-            Self::Images => 16,
-            Self::Labels => 8,
-        }
-    }
-
-    pub(super) const fn other(self) -> Self {
-        match self {
-            Self::Images => Self::Labels,
-            Self::Labels => Self::Images,
-        }
-    }
-
-    pub(super) const fn values(self) -> &'static str {
-        match self {
-            Self::Images => "pixels",
-            Self::Labels => "labels",
-        }
-    }
-}
-
-impl fmt::Display for IdxKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Images => "images",
-            Self::Labels => "labels",
-        })
-    }
-}
 
 /// The uncompressed content of one IDX file, with the length that its header says.
 #[derive(Clone)]

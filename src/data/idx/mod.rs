@@ -5,9 +5,11 @@
 
 mod error;
 mod file;
+mod kind;
 
 pub use error::IdxError;
-pub use file::{IdxFile, IdxKind};
+pub use file::IdxFile;
+pub use kind::IdxKind;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -11,7 +11,7 @@ use std::fmt;
 use image::imageops::{self, FilterType};
 use image::{GrayImage, Luma};
 
-use super::{PictureError, Wanted};
+use super::PictureError;
 
 /// The smallest contrast between background and ink that counts as a digit, in grey levels of 255.
 const MIN_CONTRAST: u8 = 32;
@@ -54,13 +54,17 @@ fn border(grey: &GrayImage) -> Vec<u8> {
     pixels.map(|(_, _, pixel)| pixel.0[0]).collect()
 }
 
-/// Places light ink on a dark background as MNIST does, in the wanted size.
-pub(super) fn frame(name: &str, grey: &GrayImage, wanted: &Wanted) -> Result<GrayImage, PictureError> {
+/// Places light ink on a dark background as MNIST does, in the wanted size `[height, width]`.
+pub(super) fn frame(
+    name: &str,
+    grey: &GrayImage,
+    [height, width]: [u32; 2],
+) -> Result<GrayImage, PictureError> {
     let levelled = level(name, grey)?;
     let cut = cut_out_ink(&levelled);
 
     // 20 of 28 pixels, and the same share of other frames.
-    let side = (wanted.width.min(wanted.height) * 20 / 28).max(1);
+    let side = (width.min(height) * 20 / 28).max(1);
     let longer = cut.width().max(cut.height());
     let scaled = |length: u32| {
         let rounded = (u64::from(length) * u64::from(side) + u64::from(longer) / 2) / u64::from(longer);
@@ -78,9 +82,9 @@ pub(super) fn frame(name: &str, grey: &GrayImage, wanted: &Wanted) -> Result<Gra
         let offset = f64::from(frame / 2) - mass;
         offset.round().clamp(0.0, f64::from(frame - length)) as i64
     };
-    let x = place(wanted.width, mass_x, digit.width());
-    let y = place(wanted.height, mass_y, digit.height());
-    let mut framed = GrayImage::new(wanted.width, wanted.height);
+    let x = place(width, mass_x, digit.width());
+    let y = place(height, mass_y, digit.height());
+    let mut framed = GrayImage::new(width, height);
     imageops::replace(&mut framed, &digit, x, y);
     Ok(framed)
 }

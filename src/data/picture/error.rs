@@ -4,7 +4,14 @@ use std::io;
 
 use image::{ImageError, ImageFormat};
 
-use super::{MAX_DECODED_BYTES, MAX_FILE_BYTES, MAX_SIDE, Wanted};
+/// The longest accepted side of a picture, in pixels.
+pub(super) const MAX_SIDE: u32 = 16_384;
+
+/// The largest accepted picture, in bytes of its pixels; also the decoder's memory limit.
+pub(super) const MAX_DECODED_BYTES: u64 = 512 << 20;
+
+/// The largest accepted file, in bytes.
+pub(super) const MAX_FILE_BYTES: u64 = 256 << 20;
 
 /// A picture that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -99,10 +106,14 @@ pub enum PictureError {
     /// No network takes such images.
     #[error(
         "images of {} x {} pixels and {} channels are wanted; they need an area, and 1 or 3 channels",
-        .wanted.height, .wanted.width, .wanted.channels
+        .height, .width, .channels
     )]
     Wanted {
-        /// The requested form.
-        wanted: Wanted,
+        /// The requested height.
+        height: u32,
+        /// The requested width.
+        width: u32,
+        /// The requested channels.
+        channels: usize,
     },
 }

@@ -23,16 +23,8 @@ use image::imageops::{self, FilterType};
 use image::metadata::Orientation;
 use image::{DynamicImage, GrayImage, ImageDecoder, ImageError, ImageFormat, ImageReader, RgbImage};
 
+use self::error::{MAX_DECODED_BYTES, MAX_FILE_BYTES, MAX_SIDE};
 use super::Rectangle;
-
-/// The longest accepted side of a picture, in pixels.
-const MAX_SIDE: u32 = 16_384;
-
-/// The largest accepted picture, in bytes of its pixels; also the decoder's memory limit.
-const MAX_DECODED_BYTES: u64 = 512 << 20;
-
-/// The largest accepted file, in bytes.
-const MAX_FILE_BYTES: u64 = 256 << 20;
 
 /// The form of a network's input images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,14 +88,15 @@ fn read(path: &Path) -> Result<(String, Vec<u8>), PictureError> {
 /// [`PictureError`] if the content is not a PNG or JPEG picture, is damaged or too large, or if a digit is wanted and
 /// there is none.
 pub fn decode(name: &str, bytes: &[u8], wanted: &Wanted) -> Result<Picture, PictureError> {
-    if wanted.height == 0 || wanted.width == 0 || ![1, 3].contains(&wanted.channels) {
-        return Err(PictureError::Wanted { wanted: *wanted });
+    let Wanted { height, width, channels, .. } = *wanted;
+    if height == 0 || width == 0 || ![1, 3].contains(&channels) {
+        return Err(PictureError::Wanted { height, width, channels });
     }
     let picture = over_white(upright(name, bytes)?);
     let source_size = (picture.width(), picture.height());
-    if wanted.channels == 3 {
+    if channels == 3 {
         let picture = picture.into_rgb8();
-        let size = [wanted.height, wanted.width].map(|side| side as usize);
+        let size = [height, width].map(|side| side as usize);
         let source = [picture.height(), picture.width()].map(|side| side as usize);
         let pixels = cut(&picture, Rectangle::centred(source, size, wanted.resize), size).into_raw();
         return Ok(Picture { pixels, source_size, polarity: None, framed: false });
@@ -113,9 +106,9 @@ pub fn decode(name: &str, bytes: &[u8], wanted: &Wanted) -> Result<Picture, Pict
     if polarity == Polarity::DarkOnLight {
         imageops::invert(&mut grey);
     }
-    let framed = grey.dimensions() != (wanted.width, wanted.height);
+    let framed = grey.dimensions() != (width, height);
     if framed {
-        grey = digit::frame(name, &grey, wanted)?;
+        grey = digit::frame(name, &grey, [height, width])?;
     }
     Ok(Picture { pixels: GrayImage::into_raw(grey), source_size, polarity: Some(polarity), framed })
 }

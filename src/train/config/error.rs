@@ -4,7 +4,6 @@ use std::{io, path::PathBuf};
 
 use thiserror::Error;
 
-use super::SETTINGS;
 use crate::{data::DataError, model::NetworkError};
 
 /// A configuration that cannot be used.
@@ -101,27 +100,6 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    pub(super) fn unknown_key(origin: &str, key: &str) -> Self {
-        let written = key.to_lowercase().replace('-', "_");
-        let names = SETTINGS.iter().flat_map(|setting| {
-            let also = setting.also.iter().map(|also| (*also, setting.key));
-            also.chain([(setting.key, setting.key)])
-        });
-        let best = names
-            .map(|(name, meant)| (strsim::jaro_winkler(&written, name), meant))
-            .max_by(|a, b| a.0.total_cmp(&b.0))
-            .filter(|(likeness, _)| *likeness > 0.75);
-        let hint = match best {
-            Some((_, name)) => format!("did you mean {name:?}?"),
-            None => {
-                let mut keys: Vec<&str> = SETTINGS.iter().map(|setting| setting.key).collect();
-                keys.sort_unstable();
-                format!("the keys are {}", keys.join(", "))
-            }
-        };
-        Self::UnknownKey { origin: origin.into(), key: key.into(), hint }
-    }
-
     pub(super) fn parse(origin: &str, text: &str, error: &toml::de::Error) -> Self {
         let start = error.span().map_or(0, |span| span.start.min(text.len()));
         let line = text.as_bytes()[..start].iter().filter(|&&byte| byte == b'\n').count();

@@ -1,24 +1,26 @@
 //! The configuration of a training run: recipes, files, flags.
 
+mod choices;
 mod error;
 #[cfg_attr(not(feature = "cli"), allow(dead_code, reason = "flags, help and documents are made from it"))]
 mod setting;
 mod table;
 
+pub use choices::{LrScheduler, NormalizeBy, Optimizer};
 pub use error::ConfigError;
+pub use setting::Flags;
 pub(crate) use setting::Setting;
 pub(crate) use table::SETTINGS;
 pub use table::TrainConfig;
 
 use std::{fs, path::Path};
 
-use serde::{Deserialize, Serialize};
-
 use crate::{
     data::{DataSets, DataSource, Dataset, Normalization},
     model::VggConfig,
     ops::{Adam, Lion, Rule, Sgd},
-    program::{DeviceLimits, Mode, Settings, Training},
+    program::{DeviceLimits, Mode, Precision, Settings, Training},
+    weights::State,
 };
 
 /// The recipes inside the program: name and text.
@@ -29,50 +31,6 @@ const BUILTIN: [(&str, &str); 2] = [
 
 /// Strings, numbers and options of them can all be written as TOML.
 const FLAT: &str = "a configuration is a flat table of TOML values";
-
-/// Flags as the user gave them: only those that were given, under the names of [`TrainConfig`]'s fields.
-pub type Flags = toml::Table;
-
-/// The optimiser.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Optimizer {
-    /// Adam, with bias correction.
-    #[default]
-    Adam,
-    /// Adam with decoupled weight decay.
-    Adamw,
-    /// Stochastic gradient descent, with momentum.
-    Sgd,
-    /// Lion, with decoupled weight decay.
-    Lion,
-}
-
-/// How the learning rate changes over a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LrScheduler {
-    /// It does not.
-    #[default]
-    Constant,
-    /// It is multiplied by `lr_gamma` every `lr_step_size` epochs.
-    Step,
-    /// It is multiplied by `lr_gamma` at each of `lr_milestones`.
-    Multistep,
-    /// It falls to 0 along half a cosine, step by step.
-    Cosine,
-}
-
-/// Whose mean and standard deviation images are normalised with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum NormalizeBy {
-    /// Those that the weights a run begins with were trained with; the data set's without such weights.
-    #[default]
-    Weights,
-    /// The data set's.
-    Data,
-}
 
 impl TrainConfig {
     /// A recipe inside the program.
@@ -258,6 +216,12 @@ impl TrainConfig {
         }
     }
 
+    /// What the training has on the device next to the parameters.
+    pub fn state(&self) -> State {
+        let scaled = self.precision == Precision::Mixed;
+        State { rule: self.rule().state(), averaged: self.model_ema, scaled }
+    }
+
     /// How a training step goes.
     pub fn training(&self) -> Training {
         Training {
@@ -299,7 +263,7 @@ impl TrainConfig {
 /// Refuses keys that do not exist.
 fn known(source: &str, table: &toml::Table) -> Result<(), ConfigError> {
     match table.keys().find(|key| SETTINGS.iter().all(|setting| setting.key != *key)) {
-        Some(key) => Err(ConfigError::unknown_key(source, key)),
+        Some(key) => Err(setting::unknown_key(source, key)),
         None => Ok(()),
     }
 }

@@ -2,7 +2,13 @@
 
 use toml::Value;
 
-use super::{ConfigError, Flags, TrainConfig, table::SETTINGS};
+use super::{
+    error::ConfigError,
+    table::{SETTINGS, TrainConfig},
+};
+
+/// Flags as the user gave them: only those that were given, under the names of [`TrainConfig`]'s fields.
+pub type Flags = toml::Table;
 
 /// One field of [`TrainConfig`]: the key of a recipe and, with dashes, the flag of `vgg train`.
 pub(crate) struct Setting {
@@ -287,6 +293,28 @@ impl TrainConfig {
         let value = self.text(setting.key).unwrap_or_default();
         ConfigError::NoEffect { name: name.to_owned(), value, why, give: need.give.to_owned() }
     }
+}
+
+/// The error for a key that does not exist, with the nearest that does.
+pub(super) fn unknown_key(origin: &str, key: &str) -> ConfigError {
+    let written = key.to_lowercase().replace('-', "_");
+    let names = SETTINGS.iter().flat_map(|setting| {
+        let also = setting.also.iter().map(|also| (*also, setting.key));
+        also.chain([(setting.key, setting.key)])
+    });
+    let best = names
+        .map(|(name, meant)| (strsim::jaro_winkler(&written, name), meant))
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .filter(|(likeness, _)| *likeness > 0.75);
+    let hint = match best {
+        Some((_, name)) => format!("did you mean {name:?}?"),
+        None => {
+            let mut keys: Vec<&str> = SETTINGS.iter().map(|setting| setting.key).collect();
+            keys.sort_unstable();
+            format!("the keys are {}", keys.join(", "))
+        }
+    };
+    ConfigError::UnknownKey { origin: origin.into(), key: key.into(), hint }
 }
 
 /// A value as text, words without quotes.

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use toml::Value;
 
 use super::{
-    LrScheduler, NormalizeBy, Optimizer,
+    choices::{LrScheduler, NormalizeBy, Optimizer},
     setting::{Limit, Need, Setting, optional, settings, within},
 };
 use crate::{

@@ -15,10 +15,12 @@ use tempfile::tempdir;
 use vgg_wgpu::{
     cpu::CpuExecutor,
     data::{Normalization, mnist},
+    export::write_onnx,
     model::{ActivationKind, Architecture, Layout, Norm, VggConfig},
     program::{DeviceLimits, Mode, Precision, Settings, lower},
     rng,
-    train::{ModelInfo, Session, Weights, write_onnx},
+    train::Session,
+    weights::{ModelInfo, Weights},
 };
 
 use crate::support::command::{run, succeed};

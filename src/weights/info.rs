@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{WeightsError, store::TensorFile};
+use super::{error::WeightsError, store::TensorFile};
 use crate::{
     data::{Dataset, Normalization},
     model::{ActivationKind, Architecture, Freeze, Layout, Network, Norm, PoolStride, Semantics, VggConfig},

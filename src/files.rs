@@ -23,18 +23,18 @@ pub struct FileError {
 }
 
 impl FileError {
-    pub(super) fn new(action: &'static str, path: &Path, error: io::Error) -> Self {
+    pub(crate) fn new(action: &'static str, path: &Path, error: io::Error) -> Self {
         let writing = action != "read";
         let hint = match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                "; free some space there, or give another --output-dir"
+                "; free some space there, or write elsewhere (--output-dir or --output)"
             }
             io::ErrorKind::PermissionDenied
             | io::ErrorKind::ReadOnlyFilesystem
             | io::ErrorKind::NotADirectory
                 if writing =>
             {
-                "; give an --output-dir that can be written to"
+                "; write where that is allowed (--output-dir or --output)"
             }
             _ if action == "lock" => "; give another --output-dir",
             _ => "",
@@ -43,9 +43,9 @@ impl FileError {
     }
 }
 
-/// Makes one change to the file system. All of a run's changes go through here, so that the tests can stop a run at each of
-/// them.
-pub(super) fn change<T>(action: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+/// Makes one change to the file system. All changes of a run and of the writers here go through this function, so that the tests
+/// can stop a run at each of them.
+pub(crate) fn change<T>(action: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     #[cfg(test)]
     faults::strike()?;
     action()
@@ -116,7 +116,7 @@ fn is_temporary(name: &str, target: &str) -> bool {
 }
 
 /// Removes the temporary files of `targets` left by dead processes. Nobody else may be writing them in this directory.
-pub(super) fn remove_temporaries(directory: &Path, targets: &[&str]) {
+pub(crate) fn remove_temporaries(directory: &Path, targets: &[&str]) {
     let Ok(entries) = fs::read_dir(directory) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
@@ -134,7 +134,7 @@ pub(super) fn remove_temporaries(directory: &Path, targets: &[&str]) {
 ///
 /// # Errors
 /// The errors of `fill`, and [`FileError`] from the system.
-pub(super) fn write_whole<E: From<FileError>>(
+pub(crate) fn write_whole<E: From<FileError>>(
     path: &Path,
     fill: impl FnOnce(&mut dyn Write) -> Result<(), E>,
 ) -> Result<(), E> {
@@ -152,13 +152,19 @@ pub(super) fn write_whole<E: From<FileError>>(
 /// # Errors
 /// [`FileError`] if the file cannot be written.
 pub fn write_text(path: &Path, text: &str) -> Result<(), FileError> {
-    write_whole(path, |writer| {
-        writer.write_all(text.as_bytes()).map_err(|error| FileError::new("write", path, error))
-    })
+    write_bytes(path, text.as_bytes())
+}
+
+/// As [`write_text`], with any bytes.
+///
+/// # Errors
+/// [`FileError`] if the file cannot be written.
+pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    write_whole(path, |writer| writer.write_all(bytes).map_err(|error| FileError::new("write", path, error)))
 }
 
 /// As [`write_whole`], with the bytes of another file.
-pub(super) fn copy(from: &Path, to: &Path) -> Result<(), FileError> {
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<(), FileError> {
     let mut source = File::open(from).map_err(|error| FileError::new("read", from, error))?;
     write_whole(to, |writer| {
         let copied = io::copy(&mut source, writer);
@@ -184,7 +190,7 @@ fn sync_directory(path: &Path) -> io::Result<()> {
 
 /// Injects a fault into one of this thread's changes.
 #[cfg(test)]
-pub(super) mod faults {
+pub(crate) mod faults {
     use std::{cell::Cell, io};
 
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use super::{
-    checkpoint,
+    entries::{counters, use_torchvisions_names},
+    error::WeightsError,
+    metadata::{Description, Kind, metadata, prefix},
     store::{Entry, TensorFile},
-    weights::{self, Description, Kind, WeightsError},
 };
 use crate::{
     data::Normalization,
@@ -33,7 +34,7 @@ pub struct Pretrained {
     fits: Vec<Fit>,
     /// The normalisation that the file's network was trained with: from its metadata, else the usual one for its number of
     /// channels. If the first convolution is summed over three channels, this is averaged over them.
-    /// [`TrainConfig::normalized`](super::TrainConfig::normalized) applies it to the data.
+    /// [`TrainConfig::normalized`](crate::train::TrainConfig::normalized) applies it to the data.
     pub normalization: Normalization,
     /// A sentence for each parameter that differs from the file's.
     pub notes: Vec<String>,
@@ -52,10 +53,10 @@ impl Pretrained {
     /// The sum over channels is timm's rule for `in_chans=1`.
     pub fn read(path: &Path, network: &Network) -> Result<Self, WeightsError> {
         let mut file = TensorFile::read(path)?;
-        let description = weights::metadata::<Description>(&file)?;
-        weights::use_torchvisions_names(&mut file);
+        let description = metadata::<Description>(&file)?;
+        use_torchvisions_names(&mut file);
         let kind = description.as_ref().map_or(Kind::Weights, |d| d.kind);
-        let prefix = checkpoint::prefix(kind, &file);
+        let prefix = prefix(kind, &file);
         let named = |p: &Parameter| format!("{prefix}{}", p.name);
         // The last two parameters are the last layer's weight and bias.
         let head = network.parameters.len() - 2;
@@ -98,7 +99,7 @@ impl Pretrained {
                 return Err(WeightsError::OtherNorm { path: file.path().to_owned(), found, wanted });
             }
         }
-        file.check(&what, &expected, &weights::counters(network), ignored)?;
+        file.check(&what, &expected, &counters(network), ignored)?;
         let (channels, summed) = (network.config.channels, fits.contains(&Fit::Summed));
         if let Some(description) = &description {
             let (found, wanted) = (description.model.vgg().activation(), network.activation());
@@ -119,7 +120,7 @@ impl Pretrained {
     }
 
     /// The initial values of a parameter of the network in disk order: the file's, else the seed's.
-    pub(super) fn values(&self, index: usize, parameter: &Parameter, seed: u64) -> Vec<f32> {
+    pub(crate) fn values(&self, index: usize, parameter: &Parameter, seed: u64) -> Vec<f32> {
         let name = format!("{}{}", self.prefix, parameter.name);
         match self.fits[index] {
             Fit::Same => self.file.f32s(&name),

@@ -14,7 +14,39 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use super::{Event, Observer, StepEvent, files::FileError, metrics::Row, proto::Message};
+use prost::Message as _;
+
+use crate::{
+    files::FileError,
+    train::{Event, Observer, Row, StepEvent},
+};
+
+/// An `Event`.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Record {
+    #[prost(double, tag = "1")]
+    wall_time: f64,
+    #[prost(int64, tag = "2")]
+    step: i64,
+    #[prost(string, optional, tag = "3")]
+    file_version: Option<String>,
+    #[prost(message, optional, tag = "5")]
+    summary: Option<Summary>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Summary {
+    #[prost(message, repeated, tag = "1")]
+    value: Vec<Value>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Value {
+    #[prost(string, tag = "1")]
+    tag: String,
+    #[prost(float, optional, tag = "2")]
+    simple_value: Option<f32>,
+}
 
 /// Optimiser steps between two points of the curves.
 const STEPS_PER_POINT: u64 = 10;
@@ -59,16 +91,15 @@ impl TensorBoard {
         if self.failed.is_some() {
             return;
         }
-        let mut event = Message::new().double(1, now()).int(2, step);
-        if let Some(version) = file_version {
-            event = event.text(3, version);
-        }
-        let value = |&(tag, value): &(&str, f64)| Message::new().text(1, tag).float(2, value as f32);
-        if !scalars.is_empty() {
-            let summary = scalars.iter().fold(Message::new(), |summary, s| summary.message(1, &value(s)));
-            event = event.message(5, &summary);
-        }
-        let written = self.file.write_all(&framed(event.encoded()));
+        let value =
+            |&(tag, value): &(&str, f64)| Value { tag: tag.to_owned(), simple_value: Some(value as f32) };
+        let record = Record {
+            wall_time: now(),
+            step: step as i64,
+            file_version: file_version.map(str::to_owned),
+            summary: (!scalars.is_empty()).then(|| Summary { value: scalars.iter().map(value).collect() }),
+        };
+        let written = self.file.write_all(&framed(&record.encode_to_vec()));
         self.failed = written.err();
     }
 
@@ -122,35 +153,7 @@ fn framed(data: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use prost::Message as _;
-
     use super::*;
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    struct Record {
-        #[prost(double, tag = "1")]
-        wall_time: f64,
-        #[prost(int64, tag = "2")]
-        step: i64,
-        #[prost(string, optional, tag = "3")]
-        file_version: Option<String>,
-        #[prost(message, optional, tag = "5")]
-        summary: Option<Summary>,
-    }
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    struct Summary {
-        #[prost(message, repeated, tag = "1")]
-        value: Vec<Value>,
-    }
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    struct Value {
-        #[prost(string, tag = "1")]
-        tag: String,
-        #[prost(float, optional, tag = "2")]
-        simple_value: Option<f32>,
-    }
 
     /// The records of a file; panics if a length or a checksum is wrong.
     fn records(mut bytes: &[u8]) -> Vec<Record> {
@@ -173,6 +176,35 @@ mod tests {
         assert_eq!(record[..8], [9, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(record[12..21], *b"123456789");
         assert_eq!(record[21..], masked.to_le_bytes());
+    }
+
+    /// Field by field: number and wire type, then the value, as protobuf.dev and TensorFlow's `.proto` files have them.
+    #[test]
+    fn events_are_encoded_as_documented() {
+        let value = Value { tag: "loss".to_owned(), simple_value: Some(0.5) };
+        let summary = Some(Summary { value: vec![value] });
+        let record = Record { wall_time: 2.0, step: 300, file_version: Some("v".to_owned()), summary };
+        let bytes = [
+            &[1 << 3 | 1, 0, 0, 0, 0, 0, 0, 0, 0x40, 2 << 3, 0xac, 2, 3 << 3 | 2, 1, b'v'][..],
+            &[
+                5 << 3 | 2,
+                13,
+                1 << 3 | 2,
+                11,
+                1 << 3 | 2,
+                4,
+                b'l',
+                b'o',
+                b's',
+                b's',
+                2 << 3 | 5,
+                0,
+                0,
+                0,
+                0x3f,
+            ],
+        ];
+        assert_eq!(record.encode_to_vec(), bytes.concat());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use half::{bf16, f16};
 use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorInfo};
 use thiserror::Error;
 
-use super::files::{FileError, write_whole};
+use crate::files::{FileError, write_whole};
 
 /// The metadata entry for all of this project's metadata. It is a single entry so that equal contents are equal bytes.
 const ENTRY: &str = "vgg_wgpu";

@@ -5,14 +5,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use thiserror::Error;
-
 use super::{
     config::TrainConfig,
-    curves,
-    files::{FileError, change, copy, remove_temporaries, write_text},
+    error::RunError,
     lock::Lock,
-    metrics::{Row, to_csv},
+    metrics::{Row, curves, to_csv},
+};
+use crate::{
+    files::{FileError, change, copy, remove_temporaries, write_text},
+    pictures::curves_svg,
 };
 
 /// The first line of every `config.toml` that a run writes.
@@ -24,69 +25,6 @@ const CURVES: &str = "curves.svg";
 const REPORT: &str = "report.html";
 const CHECKPOINT: &str = "checkpoint.safetensors";
 const BEST: &str = "best.safetensors";
-
-/// A run directory that cannot be used.
-#[derive(Debug, Error)]
-pub enum RunError {
-    /// The system refuses.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// The path is a file.
-    #[error("output directory {path} is a file; give another --output-dir")]
-    IsAFile {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The directory contains another run.
-    #[error(
-        "{path} holds another run ({file}); go on with it by --resume {path}, or give another --output-dir"
-    )]
-    Taken {
-        /// The directory.
-        path: PathBuf,
-        /// A file of that run.
-        file: &'static str,
-    },
-    /// The directory contains the best weights of a run, but not its checkpoint.
-    #[error(
-        "{path} holds the best weights of a run ({BEST}) without its checkpoint; give another --output-dir, or move them away"
-    )]
-    Results {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// Another run has locked the directory.
-    #[error(
-        "another run{} is writing to {path}; wait for it to end or stop it, or give another --output-dir",
-        .process.map_or(String::new(), |process| format!(" (process {process})"))
-    )]
-    Locked {
-        /// The directory.
-        path: PathBuf,
-        /// The other run's process, if known.
-        process: Option<u32>,
-    },
-    /// The directory contains another comparison.
-    #[error("{path} holds another comparison (compare.md); give another --output-dir")]
-    Compared {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// The directory contains a `config.toml` that no run has written.
-    #[error("{path} holds a config.toml that vgg train did not write; give another --output-dir")]
-    Foreign {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// No checkpoint to resume.
-    #[error("there is no checkpoint to resume in {path}: {why}")]
-    NoCheckpoint {
-        /// The directory.
-        path: PathBuf,
-        /// What the directory contains, and what to do with it.
-        why: String,
-    },
-}
 
 /// The directory of a run: `config.toml`, `metrics.csv`, `curves.svg`, `report.html`, `checkpoint.safetensors`,
 /// `best.safetensors`. Every file in it is complete at all times, and only one run at a time writes there.
@@ -213,7 +151,7 @@ impl RunDirectory {
     /// Writes `metrics.csv` and `curves.svg`.
     pub(super) fn write_history(&self, title: &str, rows: &[Row]) -> Result<(), FileError> {
         write_text(&self.path.join(METRICS), &to_csv(rows))?;
-        write_text(&self.path.join(CURVES), &curves::svg(title, rows))
+        write_text(&self.path.join(CURVES), &curves_svg(title, &[("", curves(rows))]))
     }
 }
 

@@ -1,19 +1,19 @@
 //! The graph of an ONNX file: one node per layer.
 
-use super::super::{Weights, proto::Message};
+use prost::Message;
+
+use super::messages::{
+    AttributeProto, Dimension, GraphProto, NodeProto, TensorProto, TensorShapeProto, TensorTypeProto,
+    TypeProto, ValueInfoProto,
+};
 use crate::{
     model::{GroupNormLayer, Layer, LayerKind, NormParameters, WeightBias},
     ops::{Activation, AvgPool},
+    weights::Weights,
 };
 
-/// `AttributeProto.type`.
-const FLOAT: u64 = 1;
-const INT: u64 = 2;
-const INTS: u64 = 7;
-/// `TensorProto.data_type` of f32.
-const F32: u64 = 1;
-
-/// A GraphProto, encoded incrementally: it has the only copy of the tensors' values.
+/// A [`GraphProto`], encoded part by part, so that this is the only copy of the tensors' values: the encodings of parts of a
+/// message, one after another, are the encoding of the whole.
 pub(super) struct Graph {
     pub encoded: Vec<u8>,
 }
@@ -23,8 +23,9 @@ impl Graph {
         let network = &weights.network;
         let [h, w] = network.config.image_size;
         let mut graph = Self { encoded: Vec::new() };
-        graph.add(&Message::new().text(2, network.config.model.name()));
-        graph.add(&Message::new().message(11, &value("input", &[network.config.channels, h, w])));
+        let input = vec![value("input", &[network.config.channels, h, w])];
+        let name = network.config.model.name().to_owned();
+        graph.add(&GraphProto { name, input, ..GraphProto::default() });
         let mut current = "input".to_owned();
         let mut flat = false;
         for (index, layer) in network.layers.iter().enumerate() {
@@ -43,45 +44,59 @@ impl Graph {
                 LayerKind::GroupNorm(norm) => graph.group_norm(weights, layer, norm, &current, &output),
                 LayerKind::Activation(activation) => graph.activation(activation, layer, &current, &output),
                 LayerKind::MaxPool { stride } => {
-                    let attributes = [ints("kernel_shape", &[2, 2]), ints("strides", &stride)];
-                    graph.node("MaxPool", layer, &[&current], &output, &attributes);
+                    let attributes = vec![ints("kernel_shape", &[2, 2]), ints("strides", &stride)];
+                    graph.node("MaxPool", layer, &[&current], &output, attributes);
                 }
                 LayerKind::AvgPool if layer.input == layer.output => continue,
                 LayerKind::AvgPool => graph.avg_pool(layer, &current, &output),
                 LayerKind::Dropout { .. } => continue,
                 LayerKind::Linear(WeightBias { weight, bias }) => {
                     if !flat {
-                        graph.node("Flatten", layer, &[&current], "flat", &[int("axis", 1)]);
+                        graph.node("Flatten", layer, &[&current], "flat", vec![int("axis", 1)]);
                         (current, flat) = ("flat".to_owned(), true);
                     }
                     let names = graph.parameters(weights, &[weight, bias]);
                     let inputs = [current.as_str(), &names[0], &names[1]];
-                    graph.node("Gemm", layer, &inputs, &output, &[int("transB", 1)]);
+                    graph.node("Gemm", layer, &inputs, &output, vec![int("transB", 1)]);
                 }
             }
             current = output;
         }
-        graph.add(&Message::new().message(12, &value("logits", &[network.config.classes])));
+        let output = vec![value("logits", &[network.config.classes])];
+        graph.add(&GraphProto { output, ..GraphProto::default() });
         graph
     }
 
-    fn add(&mut self, fields: &Message) {
-        self.encoded.extend(fields.encoded());
+    fn add(&mut self, part: &GraphProto) {
+        part.encode(&mut self.encoded).expect("a vector grows");
     }
 
-    fn node(&mut self, op: &str, layer: &Layer, inputs: &[&str], output: &str, attributes: &[Message]) {
-        let mut node = inputs.iter().fold(Message::new(), |node, input| node.text(1, input));
-        node = node.text(2, output).text(3, &format!("{}.{op}", layer.name)).text(4, op);
-        node = attributes.iter().fold(node, |node, attribute| node.message(5, attribute));
-        self.add(&Message::new().message(1, &node));
+    fn node(
+        &mut self,
+        op: &str,
+        layer: &Layer,
+        inputs: &[&str],
+        output: &str,
+        attribute: Vec<AttributeProto>,
+    ) {
+        let node = NodeProto {
+            input: inputs.iter().map(|&input| input.to_owned()).collect(),
+            output: vec![output.to_owned()],
+            name: format!("{}.{op}", layer.name),
+            op_type: op.to_owned(),
+            attribute,
+        };
+        self.add(&GraphProto { node: vec![node], ..GraphProto::default() });
     }
 
     fn tensor(&mut self, name: &str, dims: &[usize], values: &[f32]) {
-        let bytes = 4 * values.len();
-        let tensor = Message::new().ints(1, dims).int(2, F32).text(8, name).announce(9, bytes);
-        self.add(&Message::new().announce(5, tensor.encoded().len() + bytes));
-        self.add(&tensor);
-        self.encoded.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+        let tensor = TensorProto {
+            dims: numbers(dims),
+            data_type: TensorProto::F32,
+            name: name.to_owned(),
+            raw_data: values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+        };
+        self.add(&GraphProto { initializer: vec![tensor], ..GraphProto::default() });
     }
 
     /// Adds parameters unchanged; returns their names.
@@ -116,15 +131,15 @@ impl Graph {
                 vec![weight.name.clone(), bias_of.name.clone()]
             }
         };
-        let attributes = [ints("kernel_shape", &[3, 3]), ints("pads", &[1, 1, 1, 1])];
-        self.node("Conv", layer, &[input, &names[0], &names[1]], output, &attributes);
+        let attributes = vec![ints("kernel_shape", &[3, 3]), ints("pads", &[1, 1, 1, 1])];
+        self.node("Conv", layer, &[input, &names[0], &names[1]], output, attributes);
     }
 
     fn batch_norm(&mut self, weights: &Weights, layer: &Layer, input: &str, output: &str) {
         let names = self.parameters(weights, &layer.kind.parameters());
         let inputs: Vec<&str> = [input].into_iter().chain(names.iter().map(String::as_str)).collect();
-        let epsilon = attribute("epsilon", FLOAT).float(2, weights.network.config.batch_norm_eps);
-        self.node("BatchNormalization", layer, &inputs, output, &[epsilon]);
+        let epsilon = float("epsilon", weights.network.config.batch_norm_eps);
+        self.node("BatchNormalization", layer, &inputs, output, vec![epsilon]);
     }
 
     /// The groups of images, or the channels of pixels, which come last for ONNX's layer norm.
@@ -137,28 +152,28 @@ impl Graph {
         output: &str,
     ) {
         let names = self.parameters(weights, &[norm.gamma, norm.beta]);
-        let epsilon = attribute("epsilon", FLOAT).float(2, norm.eps);
+        let epsilon = float("epsilon", norm.eps);
         if !norm.by_pixel {
-            let attributes = [epsilon, int("num_groups", norm.groups as u64)];
-            self.node("GroupNormalization", layer, &[input, &names[0], &names[1]], output, &attributes);
+            let attributes = vec![epsilon, int("num_groups", norm.groups as i64)];
+            self.node("GroupNormalization", layer, &[input, &names[0], &names[1]], output, attributes);
             return;
         }
         let [last, normalized] = ["last", "normalized"].map(|part| format!("{}.{part}", layer.name));
         let part = |name: &str| Layer { name: name.to_owned(), ..layer.clone() };
-        self.node("Transpose", &part(&last), &[input], &last, &[ints("perm", &[0, 2, 3, 1])]);
+        self.node("Transpose", &part(&last), &[input], &last, vec![ints("perm", &[0, 2, 3, 1])]);
         let inputs = [last.as_str(), &names[0], &names[1]];
-        self.node("LayerNormalization", layer, &inputs, &normalized, &[epsilon]);
-        self.node("Transpose", layer, &[&normalized], output, &[ints("perm", &[0, 3, 1, 2])]);
+        self.node("LayerNormalization", layer, &inputs, &normalized, vec![epsilon]);
+        self.node("Transpose", layer, &[&normalized], output, vec![ints("perm", &[0, 3, 1, 2])]);
     }
 
     /// GELU and SiLU composed of basic operators: ONNX has them as operators only since opsets 20 and 24.
     fn activation(&mut self, activation: Activation, layer: &Layer, input: &str, output: &str) {
         let part = |name: &str| format!("{}.{name}", layer.name);
         match activation {
-            Activation::Relu { .. } => self.node("Relu", layer, &[input], output, &[]),
+            Activation::Relu { .. } => self.node("Relu", layer, &[input], output, vec![]),
             Activation::LeakyRelu { negative_slope } => {
-                let alpha = attribute("alpha", FLOAT).float(2, negative_slope);
-                self.node("LeakyRelu", layer, &[input], output, &[alpha]);
+                let alpha = float("alpha", negative_slope);
+                self.node("LeakyRelu", layer, &[input], output, vec![alpha]);
             }
             // x / 2 (1 + erf(x / sqrt(2))).
             Activation::Gelu => {
@@ -167,17 +182,17 @@ impl Graph {
                 for (name, value) in [(&root, std::f32::consts::FRAC_1_SQRT_2), (&one, 1.0), (&half, 0.5)] {
                     self.tensor(name, &[], &[value]);
                 }
-                self.node("Mul", layer, &[input, &root], &scaled, &[]);
-                self.node("Erf", layer, &[&scaled], &erf, &[]);
-                self.node("Add", layer, &[&erf, &one], &more, &[]);
+                self.node("Mul", layer, &[input, &root], &scaled, vec![]);
+                self.node("Erf", layer, &[&scaled], &erf, vec![]);
+                self.node("Add", layer, &[&erf, &one], &more, vec![]);
                 let times = |name: &str| Layer { name: name.to_owned(), ..layer.clone() };
-                self.node("Mul", &times(&product), &[input, &more], &product, &[]);
-                self.node("Mul", &times(&half), &[&product, &half], output, &[]);
+                self.node("Mul", &times(&product), &[input, &more], &product, vec![]);
+                self.node("Mul", &times(&half), &[&product, &half], output, vec![]);
             }
             Activation::Silu => {
                 let sigmoid = part("sigmoid");
-                self.node("Sigmoid", layer, &[input], &sigmoid, &[]);
-                self.node("Mul", layer, &[input, &sigmoid], output, &[]);
+                self.node("Sigmoid", layer, &[input], &sigmoid, vec![]);
+                self.node("Mul", layer, &[input, &sigmoid], output, vec![]);
             }
         }
     }
@@ -196,9 +211,9 @@ impl Graph {
         let names = ["rows", "columns", "by_rows"].map(|part| format!("{}.{part}", layer.name));
         self.tensor(&names[0], &[p, h], &rows);
         self.tensor(&names[1], &[w, q], &columns);
-        self.node("MatMul", layer, &[&names[0], input], &names[2], &[]);
+        self.node("MatMul", layer, &[&names[0], input], &names[2], vec![]);
         let second = Layer { name: names[2].clone(), ..layer.clone() };
-        self.node("MatMul", &second, &[&names[2], &names[1]], output, &[]);
+        self.node("MatMul", &second, &[&names[2], &names[1]], output, vec![]);
     }
 }
 
@@ -223,22 +238,31 @@ fn folded(weights: &Weights, parameters: WeightBias, norm: NormParameters) -> (V
     (kernels, bias.collect())
 }
 
-fn attribute(name: &str, kind: u64) -> Message {
-    Message::new().text(1, name).int(20, kind)
+fn numbers(values: &[usize]) -> Vec<i64> {
+    values.iter().map(|&value| value as i64).collect()
 }
 
-fn int(name: &str, value: u64) -> Message {
-    attribute(name, INT).int(3, value)
+fn float(name: &str, value: f32) -> AttributeProto {
+    let r#type = AttributeProto::FLOAT;
+    AttributeProto { name: name.to_owned(), r#type, f: Some(value), ..AttributeProto::default() }
 }
 
-fn ints(name: &str, values: &[usize]) -> Message {
-    attribute(name, INTS).ints(8, values)
+fn int(name: &str, value: i64) -> AttributeProto {
+    let r#type = AttributeProto::INT;
+    AttributeProto { name: name.to_owned(), r#type, i: Some(value), ..AttributeProto::default() }
 }
 
-/// A ValueInfoProto: f32 with any batch size.
-fn value(name: &str, dims: &[usize]) -> Message {
-    let batch = Message::new().message(1, &Message::new().text(2, "N"));
-    let shape = dims.iter().fold(batch, |shape, &d| shape.message(1, &Message::new().int(1, d as u64)));
-    let tensor = Message::new().int(1, F32).message(2, &shape);
-    Message::new().text(1, name).message(2, &Message::new().message(1, &tensor))
+fn ints(name: &str, values: &[usize]) -> AttributeProto {
+    let r#type = AttributeProto::INTS;
+    AttributeProto { name: name.to_owned(), r#type, ints: numbers(values), ..AttributeProto::default() }
+}
+
+/// f32 with any batch size.
+fn value(name: &str, dims: &[usize]) -> ValueInfoProto {
+    let batch = Dimension { dim_param: Some("N".to_owned()), dim_value: None };
+    let fixed = |value| Dimension { dim_value: Some(value), dim_param: None };
+    let dim = std::iter::once(batch).chain(numbers(dims).into_iter().map(fixed)).collect();
+    let shape = Some(TensorShapeProto { dim });
+    let tensor_type = Some(TensorTypeProto { elem_type: TensorProto::F32, shape });
+    ValueInfoProto { name: name.to_owned(), r#type: Some(TypeProto { tensor_type }) }
 }

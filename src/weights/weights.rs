@@ -3,155 +3,18 @@
 use std::path::Path;
 
 use safetensors::tensor::Dtype;
-use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 use super::{
-    TrainError,
-    checkpoint::{self, AVERAGE},
+    entries::{AVERAGE, averages, counters, use_torchvisions_names, values},
+    error::WeightsError,
     info::ModelInfo,
+    metadata::{Description, Kind, metadata, prefix},
     store::{self, Entry, StoreError, TensorFile},
 };
-use crate::{
-    dtype::DType,
-    model::{Network, NetworkError, Norm},
-    ops::Activation,
-};
-
-/// The version of the metadata: the only one that this program reads.
-pub const FORMAT_VERSION: u32 = 1;
+use crate::{dtype::DType, model::Network};
 
 /// The largest side of a data set's images, which is IDX's.
 const MAX_SOURCE: usize = 4096;
-
-/// The value of `--activation`, with the other flag that it needs.
-fn flags(activation: Activation) -> String {
-    match activation {
-        Activation::LeakyRelu { negative_slope } => {
-            format!("{} --negative-slope {negative_slope}", activation.word())
-        }
-        _ => activation.word().to_owned(),
-    }
-}
-
-/// Weights that cannot be used.
-#[derive(Debug, Error)]
-pub enum WeightsError {
-    /// The file cannot be read, or its tensors do not fit.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The metadata are of another version.
-    #[error(
-        "{path} has format version {found}, but this program reads version {FORMAT_VERSION}; use the program that wrote it, or train again"
-    )]
-    Version {
-        /// The file.
-        path: String,
-        /// Its version.
-        found: u32,
-    },
-    /// The metadata cannot be read.
-    #[error("{path}: its metadata cannot be read: {message}. The file is damaged; take another checkpoint")]
-    Metadata {
-        /// The file.
-        path: String,
-        /// The parser's error.
-        message: String,
-    },
-    /// A file without metadata whose names or shapes do not match a VGG.
-    #[error("{path} has no metadata, and its tensors do not identify the network: {message}")]
-    Unknown {
-        /// The file.
-        path: String,
-        /// What does not match.
-        message: String,
-    },
-    /// The network that the file describes cannot be built.
-    #[error("{path}: {error}")]
-    Network {
-        /// The file.
-        path: String,
-        /// Why not.
-        error: NetworkError,
-    },
-    /// The requested image size is not the file's.
-    #[error(
-        "the network in {path} takes {}x{} px, not {}x{} px; leave --image-size out, or give other weights",
-        .found[0], .found[1], .wanted[0], .wanted[1]
-    )]
-    OtherSize {
-        /// The file.
-        path: String,
-        /// Its height and width.
-        found: [usize; 2],
-        /// The requested height and width.
-        wanted: [usize; 2],
-    },
-    /// The network of the file has another activation.
-    #[error("{path} was trained with {found}, but this run has {wanted}; give --activation {}", flags(*.found))]
-    OtherActivation {
-        /// The file.
-        path: String,
-        /// The activation of its network.
-        found: Activation,
-        /// The activation of the run.
-        wanted: Activation,
-    },
-    /// The network of the file has another normalisation.
-    #[error("{path} was trained with norm {found}, but this run has {wanted}; give --norm {found}")]
-    OtherNorm {
-        /// The file.
-        path: String,
-        /// The normalisation of its network.
-        found: Norm,
-        /// The normalisation of the run.
-        wanted: Norm,
-    },
-    /// Weights where a checkpoint is needed.
-    #[error(
-        "{path} holds weights only, nothing of a run to resume; give its checkpoint.safetensors, or start from it with --weights"
-    )]
-    NotACheckpoint {
-        /// The file.
-        path: String,
-    },
-}
-
-/// What a file is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Kind {
-    /// Only weights.
-    Weights,
-    /// Weights and everything needed to resume the run.
-    Checkpoint,
-}
-
-/// The metadata common to both kinds of file.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Description {
-    pub version: u32,
-    pub kind: Kind,
-    pub model: ModelInfo,
-}
-
-/// Reads one table of the metadata, after checking the version.
-pub(super) fn metadata<T: for<'de> Deserialize<'de>>(file: &TensorFile) -> Result<Option<T>, WeightsError> {
-    #[derive(Deserialize)]
-    struct Version {
-        version: u32,
-    }
-    let Some(text) = &file.metadata else { return Ok(None) };
-    let damaged = |error: toml::de::Error| {
-        let message = error.message().trim().replace('\n', ", ");
-        WeightsError::Metadata { path: file.path().to_owned(), message }
-    };
-    let Version { version: found } = toml::from_str(text).map_err(damaged)?;
-    if found != FORMAT_VERSION {
-        return Err(WeightsError::Version { path: file.path().to_owned(), found });
-    }
-    toml::from_str(text).map(Some).map_err(damaged)
-}
 
 /// Checked weights of a network, as stored in a file.
 #[derive(Debug)]
@@ -207,7 +70,7 @@ impl Weights {
             None => (ModelInfo::inferred(&file, image_size)?, Kind::Weights),
         };
         let ignored = |name: &str| kind == Kind::Checkpoint && name.starts_with("optimizer.");
-        let prefix = checkpoint::prefix(kind, &file);
+        let prefix = prefix(kind, &file);
         let averaged = prefix == AVERAGE;
         // A network that cannot be built is Weights::check's error.
         let more = info
@@ -262,23 +125,28 @@ impl Weights {
     /// Checks that these are weights of `network`.
     ///
     /// # Errors
-    /// [`TrainError::OtherModel`] or [`TrainError::OtherNetwork`].
-    pub fn fits(&self, network: &Network) -> Result<(), TrainError> {
+    /// [`WeightsError::OtherModel`] or [`WeightsError::OtherNetwork`].
+    pub fn fits(&self, network: &Network) -> Result<(), WeightsError> {
         let path = || self.file.path().to_owned();
         let [found, expected] = [&self.network, network].map(|network| network.config.to_string());
         if found != expected {
-            return Err(TrainError::OtherModel { path: path(), found, expected });
+            return Err(WeightsError::OtherModel { path: path(), found, expected });
         }
         let mut pairs = network.parameters.iter().zip(&self.network.parameters);
         match pairs.find(|(own, other)| (&own.name, &own.shape) != (&other.name, &other.shape)) {
             None => Ok(()),
-            Some((own, other)) => Err(TrainError::OtherNetwork {
+            Some((own, other)) => Err(WeightsError::OtherNetwork {
                 path: path(),
                 tensor: own.name.clone(),
                 found: other.shape.clone(),
                 expected: own.shape.clone(),
             }),
         }
+    }
+
+    /// The file, for errors.
+    pub fn path(&self) -> &str {
+        self.file.path()
     }
 
     /// Whether the file describes its network and training; if not, `info` is inferred from its shapes.
@@ -292,26 +160,12 @@ impl Weights {
     }
 }
 
-/// timm's names of the classifier's layers (it stores two of them as convolutions) and torchvision's.
-const TIMM: [(&str, &str); 3] =
-    [("pre_logits.fc1", "classifier.0"), ("pre_logits.fc2", "classifier.3"), ("head.fc", "classifier.6")];
-
-/// Renames timm's tensors to torchvision's names.
-pub(super) fn use_torchvisions_names(file: &mut TensorFile) {
-    for (timm, torchvision) in TIMM {
-        file.rename_flat(&format!("{timm}.weight"), &format!("{torchvision}.weight"));
-        file.rename_flat(&format!("{timm}.bias"), &format!("{torchvision}.bias"));
-    }
-}
-
 /// Writes weights alone, as `load_state_dict` takes them, stored as `dtype`: f32 or f16.
 ///
 /// # Errors
 /// [`StoreError`] if the file cannot be written or a value is out of f16's range. An existing file is then unchanged.
 pub fn write_weights(path: &Path, weights: &Weights, dtype: DType) -> Result<(), StoreError> {
-    let description =
-        Description { version: FORMAT_VERSION, kind: Kind::Weights, model: weights.info.clone() };
-    let metadata = toml::to_string(&description).expect("metadata are tables of TOML values");
+    let metadata = Description::new(Kind::Weights, &weights.info).to_toml();
     let half = dtype == DType::F16;
     let mut entries = counters(&weights.network);
     let counters = entries.len();
@@ -327,20 +181,4 @@ pub fn write_weights(path: &Path, weights: &Weights, dtype: DType) -> Result<(),
             Some(index) => store::to_le(&weights.values(index)),
         })
     })
-}
-
-/// The entries of all parameters, in the network's order.
-pub(super) fn values(network: &Network) -> Vec<Entry> {
-    network.parameters.iter().map(|p| Entry::f32(p.name.clone(), p.shape.dims())).collect()
-}
-
-/// The entries of the averages of all parameters.
-pub(super) fn averages(network: &Network) -> impl Iterator<Item = Entry> {
-    values(network).into_iter().map(|entry| Entry { name: format!("{AVERAGE}{}", entry.name), ..entry })
-}
-
-/// The entries of batch normalisation's `num_batches_tracked`, which PyTorch counts and nothing here reads.
-pub(super) fn counters(network: &Network) -> Vec<Entry> {
-    let layers = network.parameters.iter().filter_map(|p| p.name.strip_suffix(".running_mean"));
-    layers.map(|layer| Entry::i64(format!("{layer}.num_batches_tracked"))).collect()
 }

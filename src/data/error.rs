@@ -1,0 +1,94 @@
+//! Why a data set cannot be named or opened.
+
+use super::{cifar::CifarError, folder::FolderError, idx::IdxError};
+
+/// Why a data set cannot be named or opened.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// The text is not the name of a data set this program reads.
+    #[error("--data {text:?}: no such data set; there are {known}")]
+    UnknownSource {
+        /// The text.
+        text: String,
+        /// The data sets that there are.
+        known: String,
+    },
+    /// The data set came without a directory.
+    #[error("--data {word}: names no directory after a colon; write {}", .forms.replace(", ", " or "))]
+    NoDirectory {
+        /// Which.
+        word: &'static str,
+        /// The forms that name it.
+        forms: String,
+    },
+    /// A directory or a text file cannot be read.
+    #[error("{dir}: {error}; check that it is there and that you may read it")]
+    Directory {
+        /// The directory or file.
+        dir: String,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// There is not just one split of EMNIST.
+    #[error(
+        "{dir}: no single set of files {wanted}-train-images-idx3-ubyte and so on; the splits there: {}. {}",
+        if .splits.is_empty() { "none" } else { .splits },
+        if .splits.is_empty() { "Give the folder of the extracted archive" }
+        else { "Name one, as --data emnist:DIR/emnist-letters" }
+    )]
+    Splits {
+        /// The directory.
+        dir: String,
+        /// The split that was wanted.
+        wanted: String,
+        /// The splits that are there.
+        splits: String,
+    },
+    /// A line of EMNIST's mapping cannot be read.
+    #[error(
+        "{file}, line {line}, {text:?}: each line must be a label, one more than on the line before, and the codes of \
+         its characters; extract the archive again"
+    )]
+    Mapping {
+        /// The file.
+        file: String,
+        /// The line, counted from 1.
+        line: usize,
+        /// What stands there.
+        text: String,
+    },
+    /// A label comes before the mapping's first.
+    #[error("{file}: label {index} is {label}, but the mapping begins with {first}; is this another split?")]
+    BelowMapping {
+        /// The file of labels.
+        file: String,
+        /// Which label.
+        index: usize,
+        /// Its value.
+        label: u8,
+        /// The first label of the mapping.
+        first: u8,
+    },
+    /// A CIFAR file is missing or damaged.
+    #[error(transparent)]
+    Cifar(#[from] CifarError),
+    /// A folder of pictures cannot be used.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// A file of IDX images or labels is missing or damaged.
+    #[error(transparent)]
+    Idx(#[from] IdxError),
+    /// A file is sound but is not the published one.
+    #[error(
+        "{file}: the MD5 of the uncompressed content is {found}, but the original MNIST file's is {expected}; \
+         this file is not the original: fetch it again, or use `--data mnist` for the built-in set"
+    )]
+    Checksum {
+        /// The file.
+        file: String,
+        /// The checksum it has, in hexadecimal.
+        found: String,
+        /// The checksum it should have, in hexadecimal.
+        expected: &'static str,
+    },
+}

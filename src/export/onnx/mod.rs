@@ -1,0 +1,91 @@
+//! ONNX export of trained networks.
+
+mod graph;
+mod messages;
+
+use std::{
+    io::{self, Write},
+    path::Path,
+};
+
+use prost::{
+    Message,
+    encoding::{WireType, encode_key, encode_varint},
+};
+use thiserror::Error;
+
+use self::{
+    graph::Graph,
+    messages::{GRAPH, ModelProto, OperatorSetIdProto, StringStringEntryProto},
+};
+use crate::{
+    files::{FileError, write_whole},
+    model::{Layer, LayerKind, Network},
+    weights::Weights,
+};
+
+/// The operator set and the file format version that it came with: 17, or 21 for the GroupNormalization with a scale for each
+/// channel.
+fn versions(network: &Network) -> [i64; 2] {
+    let group = |layer: &Layer| matches!(layer.kind, LayerKind::GroupNorm(norm) if !norm.by_pixel);
+    if network.layers.iter().any(group) { [21, 10] } else { [17, 8] }
+}
+
+/// protobuf refuses longer messages.
+const LARGEST: usize = i32::MAX as usize;
+
+/// A network that cannot be exported.
+#[derive(Debug, Error)]
+pub enum ExportError {
+    /// The file cannot be written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The network is too large for an ONNX file.
+    #[error("the ONNX file would have {bytes} bytes, but protobuf allows 2147483647; export safetensors")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+    },
+}
+
+/// Writes a network for evaluation: input `input` `[N, C, H, W]` f32, normalised by the `mean` and `std` of the file's
+/// metadata, output `logits` `[N, classes]`. The batch size `N` is dynamic. With `fold` each batch norm is folded into the
+/// convolution before it.
+///
+/// # Errors
+/// [`ExportError`]; an existing file is then unchanged.
+///
+/// # Source
+/// onnx.ai: the operators of opsets 17 and 21.
+pub fn write_onnx(path: &Path, weights: &Weights, fold: bool) -> Result<(), ExportError> {
+    let Graph { encoded: graph } = Graph::of(weights, fold);
+    let info = &weights.info;
+    let [opset, ir_version] = versions(&weights.network);
+    let property = |key: &str, value: serde_json::Value| StringStringEntryProto {
+        key: key.to_owned(),
+        value: value.to_string(),
+    };
+    let head = ModelProto {
+        ir_version,
+        producer_name: env!("CARGO_PKG_NAME").to_owned(),
+        producer_version: env!("CARGO_PKG_VERSION").to_owned(),
+        opset_import: vec![OperatorSetIdProto { domain: Some(String::new()), version: opset }],
+        metadata_props: vec![
+            property("mean", info.mean.as_slice().into()),
+            property("std", info.std.as_slice().into()),
+            property("class_names", info.class_names.as_slice().into()),
+        ],
+    };
+    let mut head = head.encode_to_vec();
+    encode_key(GRAPH, WireType::LengthDelimited, &mut head);
+    encode_varint(graph.len() as u64, &mut head);
+    let bytes = head.len() + graph.len();
+    if bytes > LARGEST {
+        return Err(ExportError::TooLarge { bytes });
+    }
+    let io = |error: io::Error| FileError::new("write", path, error);
+    write_whole(path, |writer: &mut dyn Write| {
+        writer.write_all(&head).map_err(io)?;
+        Ok(writer.write_all(&graph).map_err(io)?)
+    })
+}

@@ -1,0 +1,101 @@
+//! The look of all charts: colours, fonts, axes, texts, curves.
+
+use plotters::{
+    chart::MeshStyle,
+    coord::{
+        Shift,
+        ranged1d::{AsRangedCoord, Ranged, ValueFormatter},
+    },
+    prelude::*,
+    style::text_anchor::{HPos, Pos, VPos},
+};
+
+pub(super) const BLUE: RGBColor = RGBColor(0x1f, 0x77, 0xb4);
+pub(super) const RED: RGBColor = RGBColor(0xd6, 0x27, 0x28);
+pub(super) const GREEN: RGBColor = RGBColor(0x2c, 0xa0, 0x2c);
+pub(super) const PALE_BLUE: RGBColor = RGBColor(0x9e, 0xc9, 0xe9);
+pub(super) const PALE_RED: RGBColor = RGBColor(0xf4, 0xa9, 0xa8);
+/// Of axes and their labels.
+pub(super) const GREY: RGBColor = RGBColor(0x55, 0x55, 0x55);
+
+/// The sizes of texts.
+pub(super) const TITLE: i32 = 20;
+pub(super) const CAPTION: i32 = 17;
+pub(super) const LEGEND: i32 = 15;
+pub(super) const LABEL: i32 = 14;
+
+pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+pub(super) type Chart<'a, X, Y> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<X, Y>>;
+type Outcome<T> = Result<T, DrawingAreaErrorKind<std::io::Error>>;
+pub(super) type Drawn = Outcome<()>;
+
+/// A white picture in memory, which cannot fail.
+pub(super) fn picture(size: (u32, u32), draw: impl FnOnce(&Area<'_>) -> Drawn) -> String {
+    let mut text = String::new();
+    {
+        let area = SVGBackend::with_string(&mut text, size).into_drawing_area();
+        let drawn = area.fill(&WHITE).and_then(|()| draw(&area)).and_then(|()| area.present());
+        drawn.expect("drawing into memory cannot fail");
+    }
+    text
+}
+
+fn font(size: i32) -> FontDesc<'static> {
+    ("sans-serif", size).into_font()
+}
+
+pub(super) fn style(size: i32, color: &RGBColor) -> TextStyle<'static> {
+    font(size).color(color)
+}
+
+/// A text, vertically centred at a point, of which it is to the right or the left, or the middle.
+pub(super) fn text(area: &Area<'_>, text: &str, at: (i32, i32), side: HPos, style: TextStyle<'_>) -> Drawn {
+    area.draw(&Text::new(text.to_owned(), at, style.pos(Pos::new(side, VPos::Center))))
+}
+
+/// A coordinate system in an area, with room for a caption above, for labels of this many pixels at the left, and below.
+pub(super) fn chart<'a, X: AsRangedCoord, Y: AsRangedCoord>(
+    area: &Area<'a>,
+    caption: &str,
+    left: u32,
+    x: X,
+    y: Y,
+) -> Outcome<Chart<'a, X::CoordDescType, Y::CoordDescType>> {
+    ChartBuilder::on(area)
+        .caption(caption, style(CAPTION, &BLACK))
+        .margin(12)
+        .margin_right(20)
+        .x_label_area_size(46)
+        .y_label_area_size(left)
+        .build_cartesian_2d(x, y)
+}
+
+/// The axes and the grid of a chart, to be labelled and drawn.
+pub(super) fn mesh<'a, 'b, X, Y>(chart: &'b mut Chart<'a, X, Y>) -> MeshStyle<'a, 'b, X, Y, SVGBackend<'a>>
+where
+    X: Ranged + ValueFormatter<X::ValueType>,
+    Y: Ranged + ValueFormatter<Y::ValueType>,
+{
+    let mut mesh = chart.configure_mesh();
+    mesh.label_style(style(LABEL, &GREY))
+        .axis_desc_style(style(LABEL, &GREY))
+        .axis_style(GREY)
+        .bold_line_style(grid())
+        .light_line_style(TRANSPARENT);
+    mesh
+}
+
+/// The color of lines behind the data.
+pub(super) fn grid() -> RGBAColor {
+    BLACK.mix(0.12)
+}
+
+/// The place of a point of a chart in the area that the chart is in.
+pub(super) fn place<X: Ranged, Y: Ranged>(
+    area: &Area<'_>,
+    chart: &Chart<'_, X, Y>,
+    point: (X::ValueType, Y::ValueType),
+) -> (i32, i32) {
+    let (at, origin) = (chart.backend_coord(&point), area.get_base_pixel());
+    (at.0 - origin.0, at.1 - origin.1)
+}

@@ -1,0 +1,44 @@
+//! The words that settings may have.
+
+use serde::{Deserialize, Serialize};
+
+/// The optimiser.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Optimizer {
+    /// Adam, with bias correction.
+    #[default]
+    Adam,
+    /// Adam with decoupled weight decay.
+    Adamw,
+    /// Stochastic gradient descent, with momentum.
+    Sgd,
+    /// Lion, with decoupled weight decay.
+    Lion,
+}
+
+/// How the learning rate changes over a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LrScheduler {
+    /// It does not.
+    #[default]
+    Constant,
+    /// It is multiplied by `lr_gamma` every `lr_step_size` epochs.
+    Step,
+    /// It is multiplied by `lr_gamma` at each of `lr_milestones`.
+    Multistep,
+    /// It falls to 0 along half a cosine, step by step.
+    Cosine,
+}
+
+/// Whose mean and standard deviation images are normalised with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NormalizeBy {
+    /// Those that the weights a run begins with were trained with; the data set's without such weights.
+    #[default]
+    Weights,
+    /// The data set's.
+    Data,
+}

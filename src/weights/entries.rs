@@ -1,0 +1,35 @@
+//! The tensors of a network in a file: their names, shapes and order.
+
+use super::store::{Entry, TensorFile};
+use crate::model::Network;
+
+/// The name prefix of a parameter's average.
+pub(super) const AVERAGE: &str = "ema.";
+
+/// The entries of all parameters, in the network's order.
+pub(super) fn values(network: &Network) -> Vec<Entry> {
+    network.parameters.iter().map(|p| Entry::f32(p.name.clone(), p.shape.dims())).collect()
+}
+
+/// The entries of the averages of all parameters.
+pub(super) fn averages(network: &Network) -> impl Iterator<Item = Entry> {
+    values(network).into_iter().map(|entry| Entry { name: format!("{AVERAGE}{}", entry.name), ..entry })
+}
+
+/// The entries of batch normalisation's `num_batches_tracked`, which PyTorch counts and nothing here reads.
+pub(super) fn counters(network: &Network) -> Vec<Entry> {
+    let layers = network.parameters.iter().filter_map(|p| p.name.strip_suffix(".running_mean"));
+    layers.map(|layer| Entry::i64(format!("{layer}.num_batches_tracked"))).collect()
+}
+
+/// timm's names of the classifier's layers (it stores two of them as convolutions) and torchvision's.
+const TIMM: [(&str, &str); 3] =
+    [("pre_logits.fc1", "classifier.0"), ("pre_logits.fc2", "classifier.3"), ("head.fc", "classifier.6")];
+
+/// Renames timm's tensors to torchvision's names.
+pub(super) fn use_torchvisions_names(file: &mut TensorFile) {
+    for (timm, torchvision) in TIMM {
+        file.rename_flat(&format!("{timm}.weight"), &format!("{torchvision}.weight"));
+        file.rename_flat(&format!("{timm}.bias"), &format!("{torchvision}.bias"));
+    }
+}

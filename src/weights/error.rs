@@ -1,0 +1,128 @@
+//! What can be wrong with weights on disk.
+
+use thiserror::Error;
+
+use super::{FORMAT_VERSION, store::StoreError};
+use crate::{
+    model::{NetworkError, Norm},
+    ops::Activation,
+    shape::Shape,
+};
+
+/// The value of `--activation`, with the other flag that it needs.
+fn flags(activation: Activation) -> String {
+    match activation {
+        Activation::LeakyRelu { negative_slope } => {
+            format!("{} --negative-slope {negative_slope}", activation.word())
+        }
+        _ => activation.word().to_owned(),
+    }
+}
+
+/// Weights that cannot be used.
+#[derive(Debug, Error)]
+pub enum WeightsError {
+    /// The file cannot be read, or its tensors do not fit.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The metadata are of another version.
+    #[error(
+        "{path} has format version {found}, but this program reads version {FORMAT_VERSION}; use the program that wrote it, or train again"
+    )]
+    Version {
+        /// The file.
+        path: String,
+        /// Its version.
+        found: u32,
+    },
+    /// The metadata cannot be read.
+    #[error("{path}: its metadata cannot be read: {message}. The file is damaged; take another checkpoint")]
+    Metadata {
+        /// The file.
+        path: String,
+        /// The parser's error.
+        message: String,
+    },
+    /// A file without metadata whose names or shapes do not match a VGG.
+    #[error("{path} has no metadata, and its tensors do not identify the network: {message}")]
+    Unknown {
+        /// The file.
+        path: String,
+        /// What does not match.
+        message: String,
+    },
+    /// The network that the file describes cannot be built.
+    #[error("{path}: {error}")]
+    Network {
+        /// The file.
+        path: String,
+        /// Why not.
+        error: NetworkError,
+    },
+    /// The requested image size is not the file's.
+    #[error(
+        "the network in {path} takes {}x{} px, not {}x{} px; leave --image-size out, or give other weights",
+        .found[0], .found[1], .wanted[0], .wanted[1]
+    )]
+    OtherSize {
+        /// The file.
+        path: String,
+        /// Its height and width.
+        found: [usize; 2],
+        /// The requested height and width.
+        wanted: [usize; 2],
+    },
+    /// The network of the file has another activation.
+    #[error("{path} was trained with {found}, but this run has {wanted}; give --activation {}", flags(*.found))]
+    OtherActivation {
+        /// The file.
+        path: String,
+        /// The activation of its network.
+        found: Activation,
+        /// The activation of the run.
+        wanted: Activation,
+    },
+    /// The network of the file has another normalisation.
+    #[error("{path} was trained with norm {found}, but this run has {wanted}; give --norm {found}")]
+    OtherNorm {
+        /// The file.
+        path: String,
+        /// The normalisation of its network.
+        found: Norm,
+        /// The normalisation of the run.
+        wanted: Norm,
+    },
+    /// Weights where a checkpoint is needed.
+    #[error(
+        "{path} holds weights only, nothing of a run to resume; give its checkpoint.safetensors, or start from it with --weights"
+    )]
+    NotACheckpoint {
+        /// The file.
+        path: String,
+    },
+    /// Weights of another network of the family.
+    #[error("{path} holds a {found}, not a {expected}; give the --model and --norm that it was trained with")]
+    OtherModel {
+        /// The file.
+        path: String,
+        /// The file's network.
+        found: String,
+        /// The requested network.
+        expected: String,
+    },
+    /// Weights of another network.
+    #[error(
+        "{path} holds another network: {tensor} is {found}, not {expected}; \
+         give the --image-size, --width and data set that it was trained with"
+    )]
+    OtherNetwork {
+        /// The file.
+        path: String,
+        /// The first tensor that differs.
+        tensor: String,
+        /// Its shape in the file.
+        found: Shape,
+        /// The network's shape.
+        expected: Shape,
+    },
+}

@@ -1,0 +1,25 @@
+//! Weights on disk: safetensors files under torchvision's names and shapes, with a description of their network.
+//!
+//! [`Weights`] are a network's, checked tensor by tensor; [`Pretrained`] adapts a file to another network; a checkpoint has
+//! the tensors of [`State`] next to the weights, and what describes its run ([`crate::train::Checkpoint`]).
+
+mod checkpoint;
+mod entries;
+mod error;
+mod info;
+mod metadata;
+mod pretrained;
+mod store;
+#[allow(clippy::module_inception, reason = "the room's main type has the room's name")]
+mod weights;
+
+pub(crate) use checkpoint::{Contents, read_checkpoint, write_file};
+pub use checkpoint::{Part, State};
+pub use error::WeightsError;
+pub use info::ModelInfo;
+pub use pretrained::Pretrained;
+pub use store::StoreError;
+pub use weights::{Weights, write_weights};
+
+/// The version of the metadata: the only one that this program reads.
+pub const FORMAT_VERSION: u32 = 1;
