@@ -106,9 +106,12 @@ fn op(shape: &str, pass: &str) -> Op {
     let relu = Activation::Relu { at_zero: 0.5 };
     let normalized = (c > 4).then_some(relu);
     match pass {
-        "forward" => ConvForward { conv, normalized, statistics: true }.into(),
+        "forward" => ConvForward { conv, normalized, by_image: false, statistics: true }.into(),
         "grad_input" => ConvGradInput { conv, through: Some(relu), statistics: None }.into(),
-        "grad_weight" => ConvGradWeight { conv, normalized, through: Some(relu), accumulate: false }.into(),
+        "grad_weight" => {
+            ConvGradWeight { conv, normalized, by_image: false, through: Some(relu), accumulate: false }
+                .into()
+        }
         other => panic!("no pass {other}"),
     }
 }

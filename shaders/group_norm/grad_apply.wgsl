@@ -2,7 +2,8 @@
 //
 // Buffers      input, grad_output, grad_input [ROWS, C]; gamma, beta [C]; as `elem` along C; moments [SETS, 4] (mean,
 //              inv_std, and the means of gamma g and of gamma g x)
-// Who          as the third dispatch of group_norm.forward, chunked
+// Who          one invocation per elem of channels and CHUNK pixels of the batch, so that gamma and beta are loaded once; lanes run along
+//              the channels
 // Numerics     f32
 //
 // needs: C, CHUNK, ROWS, activate_grad, elem, of_set, stored

@@ -1,4 +1,4 @@
-// group_norm.forward, chunked, second dispatch: merges the (mean, M2) of a group's channels and of an image's chunks
+// group_norm.affine, second dispatch: merges the (mean, M2) of a group's channels and of an image's chunks
 //
 // Buffers      workspace [IMAGES, CHUNKS, 2, C]; moments [SETS, 2] (mean, inv_std)
 // Who          one workgroup per set; invocation t merges the pairs t, t + WORKGROUP, ... in order, then the invocations merge in a

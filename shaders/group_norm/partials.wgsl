@@ -1,4 +1,4 @@
-// group_norm.forward, chunked, first dispatch: mean and M2 (the sum of squared deviations) of each channel in each chunk of an image
+// group_norm.affine, first dispatch: mean and M2 (the sum of squared deviations) of each channel in each chunk of an image
 //
 // Buffers      input [IMAGES, PIXELS, C] and workspace [IMAGES, CHUNKS, 2, C], as `elem` along C
 // Who          one invocation per elem of channels and one chunk of CHUNK pixels; lanes run along the channels

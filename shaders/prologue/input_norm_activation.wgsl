@@ -6,7 +6,7 @@
 // needs: INPUT_C, input_activate, input_elem, input_stored
 // gives: input, affine, InputVectors
 // gives: input_vectors(c: u32) -> InputVectors
-// gives: input_through(x: input_elem, vectors: InputVectors) -> input_elem
+// gives: input_through(i: u32, x: input_elem, vectors: InputVectors) -> input_elem
 // gives: input_at(i: u32, vectors: InputVectors) -> input_elem
 
 var<storage, read> input: array<input_stored>;
@@ -22,10 +22,10 @@ fn input_vectors(c: u32) -> InputVectors {
     return InputVectors(affine[c], affine[INPUT_C + c], affine[2u * INPUT_C + c]);
 }
 
-fn input_through(x: input_elem, vectors: InputVectors) -> input_elem {
+fn input_through(i: u32, x: input_elem, vectors: InputVectors) -> input_elem {
     return input_activate((x - vectors.mean) * vectors.scale + vectors.shift);
 }
 
 fn input_at(i: u32, vectors: InputVectors) -> input_elem {
-    return input_through(input_elem(input[i]), vectors);
+    return input_through(i, input_elem(input[i]), vectors);
 }

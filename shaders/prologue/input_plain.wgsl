@@ -5,7 +5,7 @@
 // needs: input_elem, input_stored
 // gives: input, InputVectors
 // gives: input_vectors(c: u32) -> InputVectors
-// gives: input_through(x: input_elem, vectors: InputVectors) -> input_elem
+// gives: input_through(i: u32, x: input_elem, vectors: InputVectors) -> input_elem
 // gives: input_at(i: u32, vectors: InputVectors) -> input_elem
 
 var<storage, read> input: array<input_stored>;
@@ -19,7 +19,7 @@ fn input_vectors(c: u32) -> InputVectors {
     return InputVectors();
 }
 
-fn input_through(x: input_elem, vectors: InputVectors) -> input_elem {
+fn input_through(i: u32, x: input_elem, vectors: InputVectors) -> input_elem {
     return x;
 }
 

@@ -54,7 +54,7 @@ pub(crate) fn grad_through<V: Simd, S: Scalar>(
 pub(crate) enum Prologue<'a, S> {
     /// No transform.
     Plain(&'a [S]),
-    /// Batch norm by the vectors of `affine[4, channels]`, and the activation.
+    /// A norm by the vectors of `affine[images, 4, channels]` or those of the batch, `[4, channels]`, and the activation.
     Normalized { input: &'a [S], affine: &'a [S], activation: Activation },
     /// Back through the activation and batch norm.
     Through { grad_output: &'a [S], through: Through<'a, S> },
@@ -95,7 +95,7 @@ impl<'a, S: Scalar> Prologue<'a, S> {
         through.map_or(Self::Plain(grad_output), |through| Self::Through { grad_output, through })
     }
 
-    /// Fills `to[pixels, stride]` with the pixels from `first` on; after the channels of each come zeros.
+    /// Fills `to[pixels, stride]` with the pixels from `first` on, which are of one image; after the channels of each come zeros.
     #[inline(always)]
     pub fn read<V: Simd>(self, simd: V, channels: usize, first: usize, stride: usize, to: &mut [S]) {
         let first = first * channels;
@@ -110,6 +110,7 @@ impl<'a, S: Scalar> Prologue<'a, S> {
                 }
             }
             Self::Normalized { input, affine, activation } => {
+                let affine = &affine[first / (4 * input.len() / affine.len() * channels) * 4 * channels..];
                 for c in (0..channels).step_by(S::lanes::<V>()) {
                     let lanes = S::lanes::<V>().min(channels - c);
                     let fields = vectors(simd, affine, channels, c);

@@ -3,12 +3,13 @@
 use super::parts::Elem;
 use crate::{
     dtype::DType,
-    ops::{Activation, activation_kernels as activation},
+    ops::{Activation, BatchNormNormalize, activation_kernels as activation},
     shader::{Fragment, Source, fragment},
 };
 
 const INPUT_PLAIN: Fragment = fragment!("prologue/input_plain.wgsl");
 const INPUT_NORM_ACTIVATION: Fragment = fragment!("prologue/input_norm_activation.wgsl");
+const INPUT_IMAGE_NORM_ACTIVATION: Fragment = fragment!("prologue/input_image_norm_activation.wgsl");
 const GRAD_PLAIN: Fragment = fragment!("prologue/grad_plain.wgsl");
 const GRAD_NORM_ACTIVATION: Fragment = fragment!("prologue/grad_norm_activation.wgsl");
 
@@ -16,25 +17,50 @@ const GRAD_NORM_ACTIVATION: Fragment = fragment!("prologue/grad_norm_activation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Prologue {
     operand: &'static str,
-    /// Without batch norm and an activation, and with them.
-    files: [Fragment; 2],
+    norm: Norm,
     channels: usize,
     elem: Elem,
     activation: Option<Activation>,
 }
 
+/// The norm of a prologue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Norm {
+    /// None, and no activation.
+    Plain,
+    /// By the same vectors for the batch.
+    Batch,
+    /// By vectors for each image of so many pixels, of which so many images come before the operand's first.
+    Image { pixels: usize, before: usize },
+}
+
 impl Prologue {
-    /// Of an input: none, or batch norm and this activation. The files define `input_vectors`, `input_through` and `input_at`.
-    pub(crate) fn input(channels: usize, activation: Option<Activation>) -> Self {
-        let files = [INPUT_PLAIN, INPUT_NORM_ACTIVATION];
-        Self { operand: "input", files, channels, elem: Elem::of(channels), activation }
+    /// Of an input: none, or what a norm makes of it. The files define `input_vectors`, `input_through` and `input_at`.
+    pub(crate) fn input(channels: usize, normalize: Option<BatchNormNormalize>) -> Self {
+        let norm = match normalize {
+            None => Norm::Plain,
+            Some(BatchNormNormalize { images: None, .. }) => Norm::Batch,
+            Some(BatchNormNormalize { images: Some(images), rows, .. }) => {
+                Norm::Image { pixels: rows / images, before: 0 }
+            }
+        };
+        let activation = normalize.and_then(|normalize| normalize.activation);
+        Self { operand: "input", norm, channels, elem: Elem::of(channels), activation }
+    }
+
+    /// The same for an operand that begins so many images after the first of `affine`.
+    pub(crate) fn after(self, images: usize) -> Self {
+        match self.norm {
+            Norm::Image { pixels, .. } => Self { norm: Norm::Image { pixels, before: images }, ..self },
+            _ => self,
+        }
     }
 
     /// Of the gradient of an output: none, or the backward pass of this activation and batch norm. The files define
     /// `grad_vectors` and `grad_at`.
     pub(crate) fn grad(channels: usize, activation: Option<Activation>) -> Self {
-        let files = [GRAD_PLAIN, GRAD_NORM_ACTIVATION];
-        Self { operand: "grad", files, channels, elem: Elem::of(channels), activation }
+        let norm = if activation.is_some() { Norm::Batch } else { Norm::Plain };
+        Self { operand: "grad", norm, channels, elem: Elem::of(channels), activation }
     }
 
     /// The same, loaded as `elem` instead of the widest that fits.
@@ -44,18 +70,28 @@ impl Prologue {
 
     /// Its files.
     pub(crate) fn files(self) -> Vec<Fragment> {
-        let [plain, norm_activation] = self.files;
-        match self.activation {
-            None => vec![plain],
-            activation => vec![activation::file(activation).of(self.operand), norm_activation],
-        }
+        let file = match (self.operand, self.norm) {
+            ("input", Norm::Plain) => return vec![INPUT_PLAIN],
+            ("input", Norm::Batch) => INPUT_NORM_ACTIVATION,
+            ("input", Norm::Image { .. }) => INPUT_IMAGE_NORM_ACTIVATION,
+            (_, Norm::Plain) => return vec![GRAD_PLAIN],
+            _ => GRAD_NORM_ACTIVATION,
+        };
+        vec![activation::file(self.activation).of(self.operand), file]
     }
 
     /// The constants and aliases of those files.
     pub(crate) fn constants(self, storage: DType, source: Source) -> Source {
         let upper = self.operand.to_uppercase();
         let source = self.elem.named(storage, self.operand, source);
-        let source = source.constant(&format!("{upper}_C"), self.channels / self.elem.lanes());
+        let channels = self.channels / self.elem.lanes();
+        let source = source.constant(&format!("{upper}_C"), channels);
+        let source = match self.norm {
+            Norm::Image { pixels, before } => source
+                .constant(&format!("{upper}_IMAGE"), pixels * channels)
+                .constant(&format!("{upper}_IMAGES_BEFORE"), before),
+            _ => source,
+        };
         activation::slope(self.activation, &format!("{upper}_SLOPE"), source)
     }
 }

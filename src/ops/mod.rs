@@ -54,7 +54,10 @@ pub use conv::{
 };
 pub use cross_entropy::{CrossEntropy, CrossEntropyGrad, CrossEntropyGradOperands, CrossEntropyOperands};
 pub use dropout::{Dropout, DropoutOperands};
-pub use group_norm::{GroupNorm, GroupNormGrad, GroupNormGradOperands, GroupNormOperands};
+pub use group_norm::{
+    GroupNorm, GroupNormAffine, GroupNormAffineOperands, GroupNormGrad, GroupNormGradOperands,
+    GroupNormOperands,
+};
 pub use half::Half;
 pub use linear::{
     Linear, LinearGradInput, LinearGradInputOperands, LinearGradWeight, LinearGradWeightOperands,
@@ -108,6 +111,7 @@ macro_rules! for_each_op {
             BatchNormGradAffine,
             BatchNormGradInput,
             GroupNorm,
+            GroupNormAffine,
             GroupNormGrad,
             Activate,
             ActivateGrad,

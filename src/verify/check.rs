@@ -120,6 +120,12 @@ pub(crate) fn affine(name: &str, [fields, channels]: [usize; 2], large: f32) -> 
     values
 }
 
+/// The vectors of a norm of a batch, or of each of so many images.
+pub(crate) fn affine_of(name: &str, images: Option<usize>, channels: usize, large: f32) -> Vec<f32> {
+    let image = |image: usize| affine(&format!("{name}{image}"), [4, channels], large);
+    images.map_or_else(|| affine(name, [4, channels], large), |images| (0..images).flat_map(image).collect())
+}
+
 /// A label for each of `n` images.
 pub(crate) fn labels(n: usize, classes: usize) -> Vec<u32> {
     (0..n).map(|n| (n * 7 % classes) as u32).collect()

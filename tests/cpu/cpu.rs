@@ -4,7 +4,10 @@
 use vgg_wgpu::{
     cpu::{CpuExecutor, Scalar},
     model::VggConfig,
-    ops::{Activation, Conv, ConvForward, ConvGradInput, ConvGradWeight, Op},
+    ops::{
+        Activation, Conv, ConvForward, ConvGradInput, ConvGradWeight, MaxPool, MaxPoolForward, MaxPoolGrad,
+        Op,
+    },
     program::{DeviceLimits, Executor, ExecutorError, Mode, Pass, Program, Role, TensorId, Training},
     rng,
     verify::{Tolerance, check},
@@ -132,6 +135,27 @@ fn alone<S: Scalar>(op: &Op) -> Vec<Vec<f64>> {
     (0..tensors.len()).map(values).collect()
 }
 
+/// Pooling that reads through a norm of each image: exact for ReLU, where both devices round alike.
+#[test]
+fn pooling_reads_through_the_norms_of_images() {
+    let pool = MaxPool { n: 3, h: 6, w: 5, c: 19, kernel: 2, stride: [2, 1] };
+    let normalized = Some(Activation::Relu { at_zero: 0.5 });
+    let forward = MaxPoolForward { pool, normalized, by_image: true };
+    let grad = MaxPoolGrad { pool, normalized, by_image: true, statistics: None };
+    for op in [Op::from(forward), grad.into()] {
+        let (found, expected) = (alone::<f32>(&op), alone::<f64>(&op));
+        for ((operand, found), expected) in op.operands().iter().zip(&found).zip(&expected) {
+            check(operand.name, &operand.shape, found, expected, Tolerance::EXACT).unwrap();
+        }
+        // The vectors of the first image alone would be another result.
+        let batch = match op.clone() {
+            Op::MaxPoolForward(op) => MaxPoolForward { by_image: false, ..op }.into(),
+            _ => Op::from(MaxPoolGrad { by_image: false, ..grad }),
+        };
+        assert_ne!(alone::<f32>(&batch).last(), found.last());
+    }
+}
+
 /// The device takes Winograd's algorithm, the reference the definition.
 ///
 /// Every one of `t * t` products is a sum of `terms` values and carries the rounding of about 12 operations before and
@@ -165,8 +189,8 @@ fn fast_convolutions_stay_close_to_the_reference() {
             _ => 9.84f64,
         };
         let [normalized, through] = [Some(activation); 2];
-        let forward = ConvForward { conv, normalized, statistics: true };
-        let grad_weight = ConvGradWeight { conv, normalized, through, accumulate: true };
+        let forward = ConvForward { conv, normalized, by_image: false, statistics: true };
+        let grad_weight = ConvGradWeight { conv, normalized, by_image: false, through, accumulate: true };
         for (op, terms) in [
             (Op::from(ConvForward::plain(conv)), c),
             (forward.into(), c),
@@ -174,6 +198,8 @@ fn fast_convolutions_stay_close_to_the_reference() {
             (ConvGradInput { conv, through, statistics: None }.into(), k),
             (ConvGradWeight::plain(conv).into(), n * h * w),
             (grad_weight.into(), n * h * w),
+            (ConvForward { by_image: true, statistics: false, ..forward }.into(), c),
+            (ConvGradWeight { by_image: true, ..grad_weight }.into(), n * h * w),
         ] {
             let (found, expected) = (alone::<f32>(&op), alone::<f64>(&op));
             let terms = terms as f64;

@@ -17,7 +17,7 @@ const STAY: &[(&str, usize)] = &[
     ("ops::conv::kernels", 3),
     ("ops::conv::kernels::winograd", 3),
     ("ops::linear::kernels", 2),
-    ("kernels::row", 6),
+    ("kernels::row", 7),
     ("shader::contract", 3),
     // The parts of the lowering are methods of one type.
     ("program::lower", 4),

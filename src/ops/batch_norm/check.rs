@@ -8,7 +8,10 @@ use crate::{
     ops::{Activation, activations},
     verify::{
         Tolerance,
-        check::{Check, EPSILON, Inputs, Tolerances, affine, few_digits, halve, normal, positive, roundings},
+        check::{
+            Check, EPSILON, Inputs, Tolerances, affine, affine_of, few_digits, halve, normal, positive,
+            roundings,
+        },
         shapes::COLUMNS,
     },
 };
@@ -92,13 +95,22 @@ impl Check for BatchNormAffine {
 
 impl Check for BatchNormNormalize {
     fn cases() -> Vec<Self> {
-        let cases = |activation| of_columns(move |rows, channels| Self { rows, channels, activation });
-        [None].into_iter().chain(Activation::EACH.map(Some)).flat_map(cases).collect()
+        let cases =
+            |activation| of_columns(move |rows, channels| Self { rows, channels, activation, images: None });
+        let batches = [None].into_iter().chain(Activation::EACH.map(Some)).flat_map(cases);
+        let by_image = [[1, 7, 3], [3, 49, 8], [5, 1, 12], [2, 785, 64]].into_iter().zip(Activation::EACH);
+        let by_image = by_image.map(|([images, pixels, channels], activation)| Self {
+            rows: images * pixels,
+            channels,
+            activation: Some(activation),
+            images: Some(images),
+        });
+        batches.chain(by_image).collect()
     }
 
     fn inputs(&self, data: &mut Inputs<Self>) {
         data.input = hard_columns("input", self.rows, self.channels);
-        data.affine = affine("affine", [4, self.channels], LARGE_MEAN);
+        data.affine = affine_of("affine", self.images, self.channels, LARGE_MEAN);
     }
 
     /// `x - mean` is exact to eps * 1000, the scale at most 3 / sqrt(0.05), the outlier 500 times that.
@@ -107,6 +119,9 @@ impl Check for BatchNormNormalize {
     }
 
     fn halved(&self) -> Option<Self> {
+        if self.images.is_some() {
+            return None;
+        }
         Some(Self { rows: halve(self.rows)?, ..*self })
     }
 }

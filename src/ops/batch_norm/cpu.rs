@@ -45,7 +45,7 @@ impl Twin for BatchNormAffine {
 
 impl Twin for BatchNormNormalize {
     fn scratch<S: Scalar>(&self) -> Sizes {
-        factor_sizes(self.channels, 3)
+        factor_sizes(self.channels, 3 * self.images.unwrap_or(1))
     }
 
     fn run<S: Scalar>(&self, operands: Self::Operands<Slices<'_, S>>, scratch: &mut Scratch<S>) {
@@ -195,20 +195,25 @@ pub(crate) fn normalize<S: Scalar>(
 ) {
     let BatchNormNormalizeOperands { input, affine, output } = operands;
     let (channels, activation) = (op.channels, op.activation);
-    let vectors = long_vectors(factors, channels, [0, 1, 2], affine);
-    let piece = reduce::piece(channels);
-    output.par_chunks_mut(piece).zip(input.par_chunks(piece)).for_each(|(output, input)| {
-        wide(Normalized { activation, input, vectors, output });
-    });
+    let (image, piece) = (input.len() / op.images.unwrap_or(1), reduce::piece(channels));
+    let vectors = affine.par_chunks(4 * channels).zip(factors.par_chunks_mut(3 * reduce::width(channels)));
+    output.par_chunks_mut(image).zip(input.par_chunks(image)).zip(vectors).for_each(
+        |((output, input), (affine, factors))| {
+            let vectors = long_vectors(factors, channels, [0, 1, 2], affine);
+            output.par_chunks_mut(piece).zip(input.par_chunks(piece)).for_each(|(output, input)| {
+                wide(Normalized { activation, input, vectors, output });
+            });
+        },
+    );
 }
 
 /// Long rows through batch norm and the activation.
-pub(crate) struct Normalized<'a, S> {
-    pub activation: Option<Activation>,
-    pub input: &'a [S],
+struct Normalized<'a, S> {
+    activation: Option<Activation>,
+    input: &'a [S],
     /// Mean, scale and shift along a long row.
-    pub vectors: [&'a [S]; 3],
-    pub output: &'a mut [S],
+    vectors: [&'a [S]; 3],
+    output: &'a mut [S],
 }
 
 impl<S: Scalar> WithSimd for Normalized<'_, S> {

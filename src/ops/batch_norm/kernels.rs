@@ -12,6 +12,7 @@ use crate::{
             Chunks, Elem, MOMENTS, Merge, MergeFiles, REDUCE, WORKGROUP, WORKSPACE, any_length, each, only,
             single,
         },
+        prologue::Prologue,
         reduction_rows, speed,
     },
     ops::{Activation, activation_kernels as activation},
@@ -136,13 +137,11 @@ fn with_activation(activation: Option<Activation>, file: Fragment) -> Source {
 
 /// The kernel for the normalisation, also used within other kernels.
 pub(crate) fn normalize(norm: &BatchNormNormalize, storage: DType, elem: Elem) -> Kernel {
-    let vectors = norm.channels / elem.lanes();
-    let source = elem
-        .over(storage, with_activation(norm.activation, NORMALIZE))
-        .constant("ROWS", norm.rows)
-        .constant("C", vectors)
-        .constant("CHUNK", CHUNK);
-    single(source, vectors * norm.rows.div_ceil(CHUNK))
+    let input = Prologue::input(norm.channels, Some(*norm)).read_as(elem);
+    let source = Source::new([&*input.files(), &[NORMALIZE]].concat());
+    let source = if storage == DType::F16 { source.enable("f16") } else { source };
+    let source = input.constants(storage, source).constant("ROWS", norm.rows).constant("CHUNK", CHUNK);
+    single(source, norm.channels / elem.lanes() * norm.rows.div_ceil(CHUNK))
 }
 
 /// The kernel for the gradients of gamma and beta, also used within other kernels.

@@ -128,6 +128,11 @@ impl BatchNormAffine {
     pub(super) fn extent(channels: usize) -> Extent {
         [4, channels].into()
     }
+
+    /// The extents of such vectors, of a batch or of each image.
+    pub(super) fn of(images: Option<usize>, channels: usize) -> Extent {
+        images.map_or_else(|| Self::extent(channels), |images| [images, 4, channels].into())
+    }
 }
 
 impl Operation for BatchNormAffine {
@@ -162,6 +167,8 @@ pub struct BatchNormNormalize {
     pub channels: usize,
     /// The activation, if there is one.
     pub activation: Option<Activation>,
+    /// The images among the rows, if each has vectors of its own: `affine[images, 4, channels]`.
+    pub images: Option<usize>,
 }
 
 operands! {
@@ -177,7 +184,7 @@ impl Operation for BatchNormNormalize {
         let rows: Extent = [self.rows, self.channels].into();
         BatchNormNormalizeOperands {
             input: rows.clone(),
-            affine: BatchNormAffine::extent(self.channels),
+            affine: BatchNormAffine::of(self.images, self.channels),
             output: rows,
         }
     }

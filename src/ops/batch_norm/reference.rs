@@ -36,10 +36,17 @@ fn normalized<S: Scalar>(affine: &[S], channels: usize, channel: usize, x: S) ->
     [(x - mean) * scale + shift, x - mean]
 }
 
-/// A tensor `[rows, channels]` through batch norm and an activation, by the vectors of `affine`.
-pub(crate) fn activated<S: Scalar>(activation: Option<Activation>, input: &[S], affine: &[S]) -> Vec<S> {
-    let channels = affine.len() / 4;
+/// A tensor `[rows, channels]` through batch norm and an activation, by the vectors of `affine`: `[4, channels]`, or
+/// `[images, 4, channels]`.
+pub(crate) fn activated<S: Scalar>(
+    channels: usize,
+    activation: Option<Activation>,
+    input: &[S],
+    affine: &[S],
+) -> Vec<S> {
+    let image = input.len() / (affine.len() / (4 * channels));
     let value = |(at, &x): (usize, &S)| {
+        let affine = &affine[at / image * 4 * channels..];
         let [y, _] = normalized(affine, channels, at % channels, x);
         activate(activation, y)
     };
@@ -114,10 +121,7 @@ pub(crate) fn normalize<S: Scalar>(
     operands: BatchNormNormalizeOperands<Slices<'_, S>>,
 ) {
     let BatchNormNormalizeOperands { input, affine, output } = operands;
-    for (at, (y, &x)) in output.iter_mut().zip(input).enumerate() {
-        [*y, _] = normalized(affine, op.channels, at % op.channels, x);
-        *y = activate(op.activation, *y);
-    }
+    output.copy_from_slice(&activated(op.channels, op.activation, input, affine));
 }
 
 pub(crate) fn grad_statistics<S: Scalar>(

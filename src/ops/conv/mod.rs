@@ -6,8 +6,8 @@ mod kernels;
 pub(crate) mod reference;
 
 use super::{
-    Activation, BatchNormAffine, BatchNormGradAffine, Each, Extent, F32, Family, GradStatistics, Operation,
-    Read, Stored, Write, operand::operands,
+    Activation, BatchNormAffine, BatchNormGradAffine, BatchNormNormalize, Each, Extent, F32, Family,
+    GradStatistics, Operation, Read, Stored, Write, operand::operands,
 };
 
 /// `output[n, h, w, k] = bias[k] + sum over r, s, c of input[n, h + r - 1, w + s - 1, c] * weight[r, s, c, k]`.
@@ -45,6 +45,12 @@ impl Conv {
         [3, 3, self.c, self.k]
     }
 
+    /// The operation that applies the input's prologue by itself.
+    fn normalize(&self, normalized: Option<Activation>, by_image: bool) -> Option<BatchNormNormalize> {
+        let (rows, images) = (self.pixels(), by_image.then_some(self.n));
+        normalized.map(|_| BatchNormNormalize { rows, channels: self.c, activation: normalized, images })
+    }
+
     /// Floating-point operations of each of the three passes.
     fn flops(&self) -> u64 {
         2 * 9 * self.pixels() as u64 * self.c as u64 * self.k as u64
@@ -59,6 +65,8 @@ pub struct ConvForward {
     /// Reads `activation((input - mean) * scale + shift)` by the vectors of `affine` in place of `input`; the padding is 0
     /// after that.
     pub normalized: Option<Activation>,
+    /// Whether the vectors of `affine` are those of each image, `[N, 4, C]`, and not of the batch.
+    pub by_image: bool,
     /// Also computes the mean and the biased variance of each channel of `output`, as [`super::BatchNormStatistics`].
     pub statistics: bool,
 }
@@ -79,7 +87,12 @@ operands! {
 impl ConvForward {
     /// Only the convolution.
     pub fn plain(conv: Conv) -> Self {
-        Self { conv, normalized: None, statistics: false }
+        Self { conv, normalized: None, by_image: false, statistics: false }
+    }
+
+    /// The operation that applies the input's prologue by itself.
+    pub(super) fn normalize(&self) -> Option<BatchNormNormalize> {
+        self.conv.normalize(self.normalized, self.by_image)
     }
 }
 
@@ -92,7 +105,7 @@ impl Operation for ConvForward {
         let moments: Option<Extent> = self.statistics.then(|| [conv.k].into());
         ConvForwardOperands {
             input: conv.input().into(),
-            affine: self.normalized.map(|_| BatchNormAffine::extent(conv.c)),
+            affine: self.normalized.map(|_| BatchNormAffine::of(self.by_image.then_some(conv.n), conv.c)),
             weight: conv.weight().into(),
             bias: [conv.k].into(),
             output: conv.output().into(),
@@ -175,6 +188,8 @@ pub struct ConvGradWeight {
     pub conv: Conv,
     /// Reads the input as [`ConvForward::normalized`] does.
     pub normalized: Option<Activation>,
+    /// As [`ConvForward::by_image`].
+    pub by_image: bool,
     /// Reads `grad_output` as [`ConvGradInput::through`] does.
     pub through: Option<Activation>,
     /// Adds to `grad_weight` instead of overwriting it (a batch in slices).
@@ -196,7 +211,12 @@ operands! {
 impl ConvGradWeight {
     /// Only the gradient.
     pub fn plain(conv: Conv) -> Self {
-        Self { conv, normalized: None, through: None, accumulate: false }
+        Self { conv, normalized: None, by_image: false, through: None, accumulate: false }
+    }
+
+    /// The operation that applies the input's prologue by itself.
+    pub(super) fn normalize(&self) -> Option<BatchNormNormalize> {
+        self.conv.normalize(self.normalized, self.by_image)
     }
 }
 
@@ -208,7 +228,7 @@ impl Operation for ConvGradWeight {
         let conv = &self.conv;
         ConvGradWeightOperands {
             input: conv.input().into(),
-            affine: self.normalized.map(|_| BatchNormAffine::extent(conv.c)),
+            affine: self.normalized.map(|_| BatchNormAffine::of(self.by_image.then_some(conv.n), conv.c)),
             grad_output: conv.output().into(),
             output: self.through.map(|_| conv.output().into()),
             grad_affine: self.through.map(|_| BatchNormGradAffine::extent(conv.k)),

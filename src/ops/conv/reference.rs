@@ -28,7 +28,7 @@ fn taps() -> impl Iterator<Item = (usize, [usize; 2])> {
 pub(crate) fn forward<S: Scalar>(op: &ConvForward, operands: ConvForwardOperands<Slices<'_, S>>) {
     let ConvForwardOperands { input, affine, weight, bias, output, batch_mean, batch_var } = operands;
     let conv @ Conv { c, k, .. } = &op.conv;
-    let through_norm = affine.map(|affine| activated(op.normalized, input, affine));
+    let through_norm = affine.map(|affine| activated(op.conv.c, op.normalized, input, affine));
     let input = through_norm.as_deref().unwrap_or(input);
     output.par_chunks_mut(*k).enumerate().for_each(|(pixel, output)| {
         output.copy_from_slice(bias);
@@ -92,7 +92,7 @@ pub(crate) fn grad_input<S: Scalar>(op: &ConvGradInput, operands: ConvGradInputO
 pub(crate) fn grad_weight<S: Scalar>(op: &ConvGradWeight, operands: ConvGradWeightOperands<Slices<'_, S>>) {
     let ConvGradWeightOperands { input, affine, grad_output, output, grad_affine, grad_weight } = operands;
     let conv @ Conv { c, k, .. } = &op.conv;
-    let activated = affine.map(|affine| activated(op.normalized, input, affine));
+    let activated = affine.map(|affine| activated(op.conv.c, op.normalized, input, affine));
     let input = activated.as_deref().unwrap_or(input);
     let through_norm =
         output.zip(grad_affine).map(|(y, affine)| passed_back(op.through, y, affine, grad_output));

@@ -1,6 +1,6 @@
 //! How group normalisation is checked.
 
-use super::{GroupNorm, GroupNormGrad};
+use super::{GroupNorm, GroupNormAffine, GroupNormGrad};
 use crate::{
     ops::{Activation, activations},
     verify::{
@@ -56,6 +56,16 @@ impl GroupNorm {
         Some(Self { images: halve(self.images)?, ..*self })
     }
 
+    /// Of the moments: the mean is rounded to f32, and the sum of squares has the error of a sum.
+    fn tolerance(&self) -> Tolerance {
+        let large = f64::from(LARGE_MEAN);
+        let sum = Tolerance::sum(EPSILON, self.count().min(512), 1.0);
+        Tolerance {
+            absolute: roundings(4.0, large).absolute + sum.absolute,
+            relative: sum.relative + 16.0 * EPSILON * self.steepest() * large,
+        }
+    }
+
     /// The largest `inv_std`: a set of one value has no variance.
     fn steepest(&self) -> f64 {
         if self.count() == 1 { 1.0 / f64::from(self.eps).sqrt() } else { 10.0 }
@@ -74,19 +84,36 @@ impl Check for GroupNorm {
     /// The mean is rounded to f32, which is off by `EPSILON * LARGE_MEAN`, and that error is multiplied by `inv_std` and gamma
     /// (up to 50, the outlier). The sum of squares has the error of a sum.
     fn tolerances(&self, results: &mut Tolerances<Self>) {
-        let large = f64::from(LARGE_MEAN);
         let sum = Tolerance::sum(EPSILON, self.count().min(512), 1.0);
-        let mean = roundings(4.0, large);
-        results.moments = Tolerance {
-            absolute: mean.absolute + sum.absolute,
-            relative: sum.relative + 16.0 * EPSILON * self.steepest() * large,
-        };
+        let mean = roundings(4.0, f64::from(LARGE_MEAN));
+        results.moments = self.tolerance();
         let steep = f64::from(OUTLIER) * self.steepest();
         results.output = Tolerance { absolute: mean.absolute * steep + sum.absolute * 50.0, relative: 1e-5 };
     }
 
     fn halved(&self) -> Option<Self> {
         self.halved()
+    }
+}
+
+impl Check for GroupNormAffine {
+    fn cases() -> Vec<Self> {
+        shapes(None).map(Self).collect()
+    }
+
+    fn inputs(&self, data: &mut Inputs<Self>) {
+        data.input = self.0.input();
+    }
+
+    /// As for the moments of [`GroupNorm`]; gamma is at most 50, the outlier.
+    fn tolerances(&self, results: &mut Tolerances<Self>) {
+        let moments = self.0.tolerance();
+        results.moments = moments;
+        results.affine = Tolerance { relative: moments.relative + 2.0 * EPSILON, ..moments };
+    }
+
+    fn halved(&self) -> Option<Self> {
+        self.0.halved().map(Self)
     }
 }
 

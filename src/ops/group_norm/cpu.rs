@@ -2,7 +2,10 @@
 
 use rayon::prelude::*;
 
-use super::{GroupNorm, GroupNormGrad, GroupNormGradOperands, GroupNormOperands, reference};
+use super::{
+    GroupNorm, GroupNormAffine, GroupNormAffineOperands, GroupNormGrad, GroupNormGradOperands,
+    GroupNormOperands, reference,
+};
 use crate::{
     cpu::{
         Scalar, Scratch, Sizes, Twin,
@@ -12,21 +15,26 @@ use crate::{
     },
     ops::{
         Activation, Slices,
-        batch_norm::cpu::{GradSums, Gradients, Normalized, moments_of_piece},
+        batch_norm::cpu::{GradSums, Gradients, moments_of_piece},
     },
 };
 
 impl Twin for GroupNorm {
+    fn run<S: Scalar>(&self, operands: Self::Operands<Slices<'_, S>>, _: &mut Scratch<S>) {
+        if S::FAST && self.by_pixel() { by_pixel(self, operands) } else { reference::forward(self, operands) }
+    }
+}
+
+impl Twin for GroupNormAffine {
     fn scratch<S: Scalar>(&self) -> Sizes {
-        let width = reduce::width(self.channels);
-        Sizes { lane: 3 * width, sums: 3 * width * self.pieces(), ..Sizes::default() }
+        Sizes { sums: 3 * reduce::width(self.0.channels) * self.0.pieces(), ..Sizes::default() }
     }
 
     fn run<S: Scalar>(&self, operands: Self::Operands<Slices<'_, S>>, scratch: &mut Scratch<S>) {
-        match (S::FAST, self.by_pixel()) {
-            (false, _) => reference::forward(self, operands),
-            (true, true) => by_pixel(self, operands),
-            (true, false) => by_image(self, operands, scratch),
+        if S::FAST && !self.0.by_pixel() {
+            affine(&self.0, operands, &mut scratch.sums)
+        } else {
+            reference::affine(self, operands)
         }
     }
 }
@@ -109,12 +117,8 @@ fn fields<S, const N: usize>(room: &[S]) -> [&[S]; N] {
 /// # Numerics
 /// As batch norm's: the moments of each channel within a piece by the corrected two-pass algorithm in `S`, then merged in f64
 /// over the channels of a group and the pieces of an image.
-fn by_image<S: Scalar>(
-    op: &GroupNorm,
-    operands: GroupNormOperands<Slices<'_, S>>,
-    Scratch { lanes, sums, .. }: &mut Scratch<S>,
-) {
-    let GroupNormOperands { input, gamma, beta, output, moments } = operands;
+fn affine<S: Scalar>(op: &GroupNorm, operands: GroupNormAffineOperands<Slices<'_, S>>, sums: &mut [S]) {
+    let GroupNormAffineOperands { input, gamma, beta, affine, moments } = operands;
     let (width, pieces) = (reduce::width(op.channels), op.pieces_of_image());
     let sums = &mut sums[..3 * width * op.pieces()];
     sums.par_chunks_mut(3 * width).enumerate().for_each(|(piece, sums)| {
@@ -140,18 +144,7 @@ fn by_image<S: Scalar>(
         }
         moments.copy_from_slice(&[S::of(mean), S::of(1.0 / (m2 / count + f64::from(op.eps)).sqrt())]);
     });
-    let moments = &*moments;
-    output.par_chunks_mut(op.image()).enumerate().for_each(|(image, output)| {
-        output.par_chunks_mut(op.piece()).enumerate().for_each(|(piece, output)| {
-            let (_, input) = op.part(input, image * pieces + piece);
-            lanes.with(3 * width, |room| {
-                op.vectors(room, image, |c, set| {
-                    [moments[2 * set], moments[2 * set + 1] * gamma[c], beta[c]]
-                });
-                wide(Normalized { activation: op.activation, input, vectors: fields(room), output });
-            });
-        });
-    });
+    reference::fill_affine(op, [gamma, beta], moments, affine);
 }
 
 /// # Numerics

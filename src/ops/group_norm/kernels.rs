@@ -1,10 +1,10 @@
-//! Rows for [`crate::ops::GroupNorm`] and [`crate::ops::GroupNormGrad`].
+//! Rows for the operations of group normalisation.
 
-use super::{GroupNorm, GroupNormGrad};
+use super::{GroupNorm, GroupNormAffine, GroupNormGrad};
 use crate::{
     dtype::DType,
     kernels::{
-        Caps, Dispatch, Kernel, Requirement, Row, Rows, Stores, needs,
+        Caps, Dispatch, Kernel, Requirement, Row, Rows, Stores, elementwise_rows, needs,
         parts::{Chunks, Elem, MOMENTS, Merge, REDUCE, WORKGROUP, WORKSPACE, each, workgroups},
         speed,
     },
@@ -22,7 +22,7 @@ const TEAM_SINGLE: Fragment = fragment!("group_norm/team_single.wgsl");
 const FORWARD: Fragment = fragment!("group_norm/forward.wgsl");
 const PARTIALS: Fragment = fragment!("group_norm/partials.wgsl");
 const SET_MOMENTS: Fragment = fragment!("group_norm/moments.wgsl");
-const NORMALIZE: Fragment = fragment!("group_norm/normalize.wgsl");
+const AFFINE: Fragment = fragment!("group_norm/affine.wgsl");
 const GRAD_INPUT: Fragment = fragment!("group_norm/grad_input.wgsl");
 const GRAD_PARTIALS: Fragment = fragment!("group_norm/grad_partials.wgsl");
 const GRAD_MEANS: Fragment = fragment!("group_norm/grad_means.wgsl");
@@ -52,13 +52,10 @@ enum Team {
 }
 
 macro_rules! rows {
-    ($op:ty, $norm:expr, $build:expr) => {{
+    ($op:ty, $norm:expr, $build:expr, [$($chunked:tt)*]) => {{
         const NORM: fn(&$op) -> &GroupNorm = $norm;
         const FOURS: Requirement<$op> =
             needs("channels of a group divisible by 4", |op, _| NORM(op).group().is_multiple_of(4));
-        const QUADS: Requirement<$op> =
-            needs("channels divisible by 4", |op, _| NORM(op).channels.is_multiple_of(4));
-        const PIXELS: Requirement<$op> = needs("several pixels in an image", |op, _| NORM(op).pixels > 1);
         const SHARED: Requirement<$op> =
             needs("at most 16384 values of a set for each invocation of a workgroup", |op, _| {
                 NORM(op).count() <= LONGEST * WORKGROUP
@@ -66,15 +63,17 @@ macro_rules! rows {
         const ALONE: Requirement<$op> =
             needs("at most 16384 values in a set", |op, _| NORM(op).count() <= LONGEST);
         &[&[
-            rows!(@row "vec4", &[SHARED, FOURS], speed::general, $build, Vec4, Workgroup),
-            rows!(@row "scalar", &[SHARED], speed::general, $build, Scalar, Workgroup),
-            rows!(@row "vec4_chunked", &[PIXELS, QUADS], |op, caps| chunked(NORM(op), caps), $build, Vec4, Chunked),
-            rows!(@row "scalar_chunked", &[PIXELS], |op, caps| chunked(NORM(op), caps), $build, Scalar, Chunked),
-            rows!(@row "vec4_serial", &[ALONE, FOURS], |op, caps| serial(NORM(op), caps), $build, Vec4, Single),
-            rows!(@row "scalar_serial", &[ALONE], |op, caps| serial(NORM(op), caps), $build, Scalar, Single),
+            row!("vec4", &[SHARED, FOURS], speed::general, $build, Vec4, Workgroup),
+            row!("scalar", &[SHARED], speed::general, $build, Scalar, Workgroup),
+            $($chunked)*
+            row!("vec4_serial", &[ALONE, FOURS], |op, caps| serial(NORM(op), caps), $build, Vec4, Single),
+            row!("scalar_serial", &[ALONE], |op, caps| serial(NORM(op), caps), $build, Scalar, Single),
         ]]
     }};
-    (@row $name:literal, $requires:expr, $speed:expr, $build:expr, $elem:ident, $team:ident) => {
+}
+
+macro_rules! row {
+    ($name:literal, $requires:expr, $speed:expr, $build:expr, $elem:ident, $team:ident) => {
         Row {
             name: $name,
             stores: Stores::Both,
@@ -86,11 +85,27 @@ macro_rules! rows {
 }
 
 impl Rows for GroupNorm {
-    const ROWS: &[&[Row<Self>]] = rows!(GroupNorm, |op| op, forward);
+    const ROWS: &[&[Row<Self>]] = rows!(GroupNorm, |op| op, forward, []);
 }
 
+impl Rows for GroupNormAffine {
+    const ROWS: &[&[Row<Self>]] = &[elementwise_rows!(Both, |op| op.0.channels, affine)];
+}
+
+const PIXELS: Requirement<GroupNormGrad> = needs("several pixels in an image", |op, _| op.norm.pixels > 1);
+const QUADS: Requirement<GroupNormGrad> =
+    needs("channels divisible by 4", |op, _| op.norm.channels.is_multiple_of(4));
+
 impl Rows for GroupNormGrad {
-    const ROWS: &[&[Row<Self>]] = rows!(GroupNormGrad, |op| &op.norm, grad);
+    const ROWS: &[&[Row<Self>]] = rows!(
+        GroupNormGrad,
+        |op| &op.norm,
+        grad,
+        [
+            row!("vec4_chunked", &[PIXELS, QUADS], |op, caps| chunked(&op.norm, caps), grad, Vec4, Chunked),
+            row!("scalar_chunked", &[PIXELS], |op, caps| chunked(&op.norm, caps), grad, Scalar, Chunked),
+        ]
+    );
 }
 
 /// Large sets, and on a software adapter all that are not a single pixel: only the merge has barriers.
@@ -164,24 +179,21 @@ fn chunks(norm: &GroupNorm) -> Chunks {
 }
 
 fn forward(norm: &GroupNorm, storage: DType, elem: Elem, team: Team) -> Kernel {
-    let whole = |serial| Kernel::new(vec![by_sets("", norm, storage, elem, serial, FORWARD)]);
-    match team {
-        Team::Workgroup => whole(false),
-        Team::Single => whole(true),
-        Team::Chunked => {
-            let (chunks, vectors) = (chunks(norm), norm.channels / elem.lanes());
-            let partials = elem.over(storage, Source::new([PARTIALS]));
-            let partials = chunks.constants(partials).constant("C", vectors).constant("PIXELS", norm.pixels);
-            let moments =
-                constants(norm, Elem::Scalar, Source::new([MOMENTS, SET_MOMENTS])).float("EPS", norm.eps);
-            Kernel::new(vec![
-                each("partials", partials, vectors * norm.images * chunks.count),
-                workgroups("moments", chunks.constants(moments), MERGERS, norm.sets()),
-                elementwise("normalize", norm, elem, by_channels(norm, storage, elem, 2, NORMALIZE)),
-            ])
-            .workspace(WORKSPACE, 4 * 2 * norm.images * chunks.count * norm.channels)
-        }
-    }
+    Kernel::new(vec![by_sets("", norm, storage, elem, matches!(team, Team::Single), FORWARD)])
+}
+
+fn affine(GroupNormAffine(norm): &GroupNormAffine, storage: DType, elem: Elem) -> Kernel {
+    let (chunks, vectors) = (chunks(norm), norm.channels / elem.lanes());
+    let partials = elem.over(storage, Source::new([PARTIALS]));
+    let partials = chunks.constants(partials).constant("C", vectors).constant("PIXELS", norm.pixels);
+    let moments = constants(norm, Elem::Scalar, Source::new([MOMENTS, SET_MOMENTS])).float("EPS", norm.eps);
+    let affine = by_channels(norm, DType::F32, elem, 2, AFFINE);
+    Kernel::new(vec![
+        each("partials", partials, vectors * norm.images * chunks.count),
+        workgroups("moments", chunks.constants(moments), MERGERS, norm.sets()),
+        each("affine", affine, vectors * norm.images),
+    ])
+    .workspace(WORKSPACE, 4 * 2 * norm.images * chunks.count * norm.channels)
 }
 
 /// The sums of each channel over chunks of the pixels of `parts` parts of the batch.

@@ -92,6 +92,40 @@ impl Operation for GroupNorm {
     }
 }
 
+/// The vectors by which the next operation reads `input` normalised: `affine = [mean, inv_std * gamma, beta, inv_std]` of each image
+/// and channel ([`super::ConvForward::by_image`]), and `moments = [mean, inv_std]` of each set.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GroupNormAffine(
+    /// The norm, without an activation.
+    pub GroupNorm,
+);
+
+operands! {
+    /// The operands of [`GroupNormAffine`].
+    GroupNormAffineOperands {
+        input: Read<Stored>,
+        gamma: Read<F32>,
+        beta: Read<F32>,
+        affine: Write<F32>,
+        moments: Write<F32>,
+    }
+}
+
+impl Operation for GroupNormAffine {
+    const NAME: &'static str = "group_norm.affine";
+    type Operands<F: Family> = GroupNormAffineOperands<F>;
+
+    fn operands(&self) -> GroupNormAffineOperands<Each<Extent>> {
+        let GroupNormOperands { input, gamma, beta, moments, .. } = self.0.operands();
+        let affine = [self.0.images, 4, self.0.channels].into();
+        GroupNormAffineOperands { input, gamma, beta, affine, moments }
+    }
+
+    fn flops(&self) -> u64 {
+        4 * self.0.len() as u64
+    }
+}
+
 /// `grad_input = inv_std * (gamma * g - mean of (gamma * g) - x * mean of (gamma * g * x))`, where `x = (input - mean) * inv_std`,
 /// `g` is `grad_output` times the slope of the activation at `x * gamma + beta`, and the means are those of the set.
 ///

@@ -1,6 +1,9 @@
 //! Group normalisation by definition: the reference for the CPU device and the GPU.
 
-use super::{GroupNorm, GroupNormGrad, GroupNormGradOperands, GroupNormOperands};
+use super::{
+    GroupNorm, GroupNormAffine, GroupNormAffineOperands, GroupNormGrad, GroupNormGradOperands,
+    GroupNormOperands,
+};
 use crate::{cpu::Scalar, ops::Slices};
 
 impl GroupNorm {
@@ -12,16 +15,52 @@ impl GroupNorm {
     }
 }
 
+/// The mean and the inverse standard deviation of a set.
+///
 /// # Numerics
 /// In f64: the mean, then the squared distances from it.
+fn moments_of<S: Scalar>(op: &GroupNorm, input: &[S], set: usize) -> [f64; 2] {
+    let positions = op.set(set / op.groups, set % op.groups);
+    let count = op.count() as f64;
+    let mean = positions.clone().map(|at| input[at].f64()).sum::<f64>() / count;
+    let variance = positions.map(|at| (input[at].f64() - mean).powi(2)).sum::<f64>() / count;
+    [mean, 1.0 / (variance + f64::from(op.eps)).sqrt()]
+}
+
+pub(super) fn affine<S: Scalar>(
+    GroupNormAffine(op): &GroupNormAffine,
+    operands: GroupNormAffineOperands<Slices<'_, S>>,
+) {
+    let GroupNormAffineOperands { input, gamma, beta, affine, moments } = operands;
+    for (set, moments) in moments.chunks_exact_mut(2).enumerate() {
+        moments.copy_from_slice(&moments_of(op, input, set).map(S::of));
+    }
+    fill_affine(op, [gamma, beta], moments, affine);
+}
+
+/// `affine[images, 4, channels]` from gamma, beta and the moments of the sets.
+pub(super) fn fill_affine<S: Scalar>(
+    op: &GroupNorm,
+    [gamma, beta]: [&[S]; 2],
+    moments: &[S],
+    affine: &mut [S],
+) {
+    for (image, affine) in affine.chunks_exact_mut(4 * op.channels).enumerate() {
+        for c in 0..op.channels {
+            let set = image * op.groups + c / op.group();
+            let (mean, inv_std) = (moments[2 * set], moments[2 * set + 1]);
+            for (field, value) in [mean, inv_std * gamma[c], beta[c], inv_std].into_iter().enumerate() {
+                affine[field * op.channels + c] = value;
+            }
+        }
+    }
+}
+
 pub(super) fn forward<S: Scalar>(op: &GroupNorm, operands: GroupNormOperands<Slices<'_, S>>) {
     let GroupNormOperands { input, gamma, beta, output, moments } = operands;
     for (set, moments) in moments.chunks_exact_mut(2).enumerate() {
         let positions = op.set(set / op.groups, set % op.groups);
-        let count = op.count() as f64;
-        let mean = positions.clone().map(|at| input[at].f64()).sum::<f64>() / count;
-        let variance = positions.clone().map(|at| (input[at].f64() - mean).powi(2)).sum::<f64>() / count;
-        let inv_std = 1.0 / (variance + f64::from(op.eps)).sqrt();
+        let [mean, inv_std] = moments_of(op, input, set);
         for at in positions {
             let c = at % op.channels;
             let y = (input[at].f64() - mean) * inv_std * gamma[c].f64() + beta[c].f64();

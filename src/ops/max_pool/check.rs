@@ -6,7 +6,7 @@ use crate::{
     verify::{
         Tolerance,
         check::{
-            Check, EPSILON, Inputs, Tolerances, affine, halve, normal, roundings, special, whole_numbers,
+            Check, EPSILON, Inputs, Tolerances, affine_of, halve, normal, roundings, special, whole_numbers,
         },
     },
 };
@@ -36,9 +36,16 @@ fn input(pool: &MaxPool) -> Vec<f32> {
 
 impl Check for MaxPoolForward {
     fn cases() -> Vec<Self> {
-        let cases = |pool| [None, Some(RELU)].map(|normalized| Self { pool, normalized });
+        let cases = |pool| {
+            [(None, false), (Some(RELU), false), (Some(RELU), true)].map(|(normalized, by_image)| Self {
+                pool,
+                normalized,
+                by_image,
+            })
+        };
         let others = POOLS.into_iter().zip(other_activations().cycle());
-        let others = others.map(|(pool, activation)| Self { pool, normalized: Some(activation) });
+        let others =
+            others.map(|(pool, activation)| Self { pool, normalized: Some(activation), by_image: false });
         POOLS.into_iter().flat_map(cases).chain(others).collect()
     }
 
@@ -47,7 +54,8 @@ impl Check for MaxPoolForward {
         if self.normalized.is_none_or(Activation::straight) {
             special(&mut data.input);
         }
-        data.affine = self.normalized.map(|_| affine("affine", [4, self.pool.c], LARGE_MEAN));
+        let images = self.by_image.then_some(self.pool.n);
+        data.affine = self.normalized.map(|_| affine_of("affine", images, self.pool.c, LARGE_MEAN));
     }
 
     /// Inputs and the vectors of `affine` have few digits, so that batch norm is exact.
@@ -62,9 +70,15 @@ impl Check for MaxPoolForward {
 
 impl Check for MaxPoolGrad {
     fn cases() -> Vec<Self> {
-        let (relu, grad) = (Some(RELU), |pool, normalized, statistics| Self { pool, normalized, statistics });
+        let (relu, grad) = (Some(RELU), |pool, normalized, statistics| Self {
+            pool,
+            normalized,
+            by_image: false,
+            statistics,
+        });
         let mut cases: Vec<_> =
             POOLS.into_iter().flat_map(|pool| [grad(pool, None, None), grad(pool, relu, None)]).collect();
+        cases.extend(POOLS.map(|pool| Self { by_image: true, ..grad(pool, relu, None) }));
         // More channels, and more chunks than a workgroup adds at once.
         let more = [[3, 10, 14, 67], [2, 9, 4, 256], [5, 119, 121, 8]];
         let more = more.map(|[n, h, w, c]| MaxPool { n, h, w, c, kernel: 2, stride: [2, 2] });
@@ -86,7 +100,8 @@ impl Check for MaxPoolGrad {
         if self.statistics.is_none() && self.normalized.is_none_or(Activation::straight) {
             special(&mut data.input);
         }
-        data.affine = self.normalized.map(|_| affine("affine", [4, self.pool.c], LARGE_MEAN));
+        let images = self.by_image.then_some(self.pool.n);
+        data.affine = self.normalized.map(|_| affine_of("affine", images, self.pool.c, LARGE_MEAN));
     }
 
     /// The sum of at most four gradients. Each term of the sums is the product of a gradient, a distance of about 3 from the mean

@@ -38,8 +38,13 @@ impl Twin for MaxPoolGrad {
     }
 }
 
-/// The vectors `affine[4, c]` of a batch norm, and the activation after it.
+/// The vectors `affine[4, c]` of a norm, and the activation after it.
 type Affine<'a, S> = (&'a [S], Activation);
+
+/// Those of image `n`; `affine` may be those of the batch.
+fn of_image<'a, S>(op: &MaxPool, (affine, activation): Affine<'a, S>, n: usize) -> Affine<'a, S> {
+    (&affine[n % (affine.len() / (4 * op.c)) * 4 * op.c..][..4 * op.c], activation)
+}
 
 /// `input[n, h, w, c]`, perhaps through batch norm and an activation, to `output[n, p, q, c]`.
 ///
@@ -49,6 +54,7 @@ fn forward<S: Scalar>(op: &MaxPool, input: &[S], prologue: Option<Affine<'_, S>>
     let (image, row) = (op.h * op.w * op.c, q * op.c);
     output.par_chunks_mut(row).enumerate().for_each(|(index, output)| {
         let (n, y) = (index / p, index % p);
+        let prologue = prologue.map(|all| of_image(op, all, n));
         wide(Row { op, input: &input[n * image..][..image], prologue, y, output });
     });
 }
@@ -121,14 +127,15 @@ fn choose<V: Simd, S: Scalar>(
 /// the unit roundoff `u` of `S`, the error of an image's sum is at most `(p + q) u` times the sum of its terms' magnitudes.
 fn grad_input<S: Scalar>(op: &MaxPoolGrad, operands: MaxPoolGradOperands<Slices<'_, S>>, sums: &mut [S]) {
     let MaxPoolGradOperands { input, affine, grad_output, grad_input, grad_gamma, grad_beta } = operands;
-    let MaxPoolGrad { pool, normalized, statistics } = op;
+    let MaxPoolGrad { pool, normalized, statistics, .. } = op;
     let [p, q] = pool.output_size();
     let (image, pooled) = (pool.h * pool.w * pool.c, p * q * pool.c);
     let (prologue, activation) = (affine.zip(*normalized), statistics.map(|s| s.activation));
     let sums = &mut sums[..2 * pool.n * pool.c];
     let images = input.par_chunks(image).zip(grad_output.par_chunks(pooled));
     let written = grad_input.par_chunks_mut(image).zip(sums.par_chunks_mut(2 * pool.c));
-    written.zip(images).for_each(|((grad_input, sums), (input, grad_output))| {
+    written.zip(images).enumerate().for_each(|(n, ((grad_input, sums), (input, grad_output)))| {
+        let prologue = prologue.map(|all| of_image(pool, all, n));
         wide(Image { op: pool, input, prologue, grad_output, grad_input, activation, sums });
     });
     if let (Some(affine), Some(GradStatistics { accumulate, .. }), Some(gamma), Some(beta)) =
@@ -204,7 +211,7 @@ mod tests {
         let pooled = |input: &[f32]| {
             let (mut output, mut gradient) = ([0.0; 2], [9.0; 8]);
             forward(&op, input, None, &mut output);
-            let grad = MaxPoolGrad { pool: op, normalized: None, statistics: None };
+            let grad = MaxPoolGrad { pool: op, normalized: None, by_image: false, statistics: None };
             let operands = MaxPoolGradOperands::<Slices<'_, f32>> {
                 input,
                 affine: None,

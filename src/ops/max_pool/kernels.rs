@@ -10,7 +10,7 @@ use crate::{
         speed,
     },
     ops::{
-        Activation, GradStatistics, activation_kernels as activation,
+        BatchNormNormalize, GradStatistics, activation_kernels as activation,
         batch_norm::kernels::grad_statistics_merge,
     },
     shader::{Fragment, Source, fragment},
@@ -60,20 +60,20 @@ impl Rows for MaxPoolGrad {
 
 /// Any gradient, except one with sums over overlapping windows.
 const CAN: Requirement<MaxPoolGrad> = needs("disjoint windows, if there are sums", |op, _| {
-    op.statistics.is_none() || op.normalized.is_some() && op.pool.disjoint()
+    op.statistics.is_none() || op.normalized.is_some() && !op.by_image && op.pool.disjoint()
 });
 const SUMS: Requirement<MaxPoolGrad> = needs("sums for a batch norm", |op, _| op.statistics.is_some());
 const FOURS: Requirement<MaxPoolGrad> = needs("channels divisible by 4", |op, _| op.pool.c.is_multiple_of(4));
 
 fn pooling(
     pool: &MaxPool,
-    normalized: Option<Activation>,
+    normalize: Option<BatchNormNormalize>,
     files: &[Fragment],
     elem: Elem,
     storage: DType,
 ) -> Source {
     let [p, q] = pool.output_size();
-    let input = Prologue::input(pool.c, normalized).read_as(elem);
+    let input = Prologue::input(pool.c, normalize).read_as(elem);
     let source = Source::new([&*input.files(), &[CHOOSE], files].concat());
     input
         .constants(storage, elem.over(storage, source))
@@ -89,7 +89,7 @@ fn pooling(
 
 fn forward(op: &MaxPoolForward, storage: DType, elem: Elem) -> Kernel {
     let [p, q] = op.pool.output_size();
-    let source = pooling(&op.pool, op.normalized, &[FORWARD], elem, storage);
+    let source = pooling(&op.pool, op.pool.normalize(op.normalized, op.by_image), &[FORWARD], elem, storage);
     single(source, op.pool.n * p * q * op.pool.c / elem.lanes())
 }
 
@@ -98,7 +98,8 @@ fn grad_input(op: &MaxPoolGrad, storage: DType, elem: Elem, how: Merge) -> Kerne
         return grad_input_statistics(op, statistics, storage, elem, how);
     }
     let MaxPool { n, h, w, c, .. } = op.pool;
-    let source = pooling(&op.pool, op.normalized, &[GRAD_INPUT], elem, storage);
+    let source =
+        pooling(&op.pool, op.pool.normalize(op.normalized, op.by_image), &[GRAD_INPUT], elem, storage);
     single(source, n * h * w * c / elem.lanes())
 }
 
@@ -115,7 +116,7 @@ fn grad_input_statistics(
     let chunks = Chunks::of(tiles);
     let activation = Some(statistics.activation);
     let files = [activation::file(activation), GRAD_INPUT_STATISTICS];
-    let source = pooling(&op.pool, op.normalized, &files, elem, storage);
+    let source = pooling(&op.pool, op.pool.normalize(op.normalized, op.by_image), &files, elem, storage);
     let partials = activation::slope(activation, "SLOPE", source)
         .constant("DOWN", down)
         .constant("ACROSS", across)

@@ -6,8 +6,8 @@ mod kernels;
 mod reference;
 
 use super::{
-    Activation, BatchNormAffine, Each, Extent, F32, Family, GradStatistics, Operation, Read, Stored, Write,
-    operand::operands,
+    Activation, BatchNormAffine, BatchNormNormalize, Each, Extent, F32, Family, GradStatistics, Operation,
+    Read, Stored, Write, operand::operands,
 };
 
 /// `output[n, p, q, c]` is the maximum of the window at `(p * stride, q * stride)`. The first maximum in row-major
@@ -48,6 +48,12 @@ impl MaxPool {
         [self.n, p, q, self.c]
     }
 
+    /// The operation that applies the input's prologue by itself.
+    fn normalize(&self, normalized: Option<Activation>, by_image: bool) -> Option<BatchNormNormalize> {
+        let (rows, images) = (self.n * self.h * self.w, by_image.then_some(self.n));
+        normalized.map(|_| BatchNormNormalize { rows, channels: self.c, activation: normalized, images })
+    }
+
     fn flops(&self) -> u64 {
         (self.output().iter().product::<usize>() * self.kernel * self.kernel) as u64
     }
@@ -60,6 +66,8 @@ pub struct MaxPoolForward {
     pub pool: MaxPool,
     /// Reads the input as [`super::ConvForward::normalized`] does.
     pub normalized: Option<Activation>,
+    /// As [`super::ConvForward::by_image`].
+    pub by_image: bool,
 }
 
 operands! {
@@ -74,7 +82,9 @@ impl Operation for MaxPoolForward {
     fn operands(&self) -> MaxPoolForwardOperands<Each<Extent>> {
         MaxPoolForwardOperands {
             input: self.pool.input().into(),
-            affine: self.normalized.map(|_| BatchNormAffine::extent(self.pool.c)),
+            affine: self
+                .normalized
+                .map(|_| BatchNormAffine::of(self.by_image.then_some(self.pool.n), self.pool.c)),
             output: self.pool.output().into(),
         }
     }
@@ -94,6 +104,8 @@ pub struct MaxPoolGrad {
     pub pool: MaxPool,
     /// Reads the input as [`super::ConvForward::normalized`] does.
     pub normalized: Option<Activation>,
+    /// As [`super::ConvForward::by_image`]. Excludes `statistics`.
+    pub by_image: bool,
     /// Also computes the gradients of gamma and beta of the preceding batch norm. Needs `normalized` and windows that are
     /// [`MaxPool::disjoint`].
     pub statistics: Option<GradStatistics>,
@@ -119,7 +131,9 @@ impl Operation for MaxPoolGrad {
         let sums = self.statistics.map(|statistics| statistics.extent(self.pool.c));
         MaxPoolGradOperands {
             input: self.pool.input().into(),
-            affine: self.normalized.map(|_| BatchNormAffine::extent(self.pool.c)),
+            affine: self
+                .normalized
+                .map(|_| BatchNormAffine::of(self.by_image.then_some(self.pool.n), self.pool.c)),
             grad_output: self.pool.output().into(),
             grad_input: self.pool.input().into(),
             grad_gamma: sums.clone(),

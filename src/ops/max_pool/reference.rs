@@ -10,8 +10,13 @@ use crate::{
 };
 
 /// The input `[n, h, w, c]` as pooling reads it.
-fn read<S: Scalar>(normalized: Option<Activation>, input: &[S], affine: Option<&[S]>) -> Vec<S> {
-    affine.map_or_else(|| input.to_vec(), |affine| activated(normalized, input, affine))
+fn read<S: Scalar>(
+    channels: usize,
+    normalized: Option<Activation>,
+    input: &[S],
+    affine: Option<&[S]>,
+) -> Vec<S> {
+    affine.map_or_else(|| input.to_vec(), |affine| activated(channels, normalized, input, affine))
 }
 
 /// Calls `f` with the index of each output and the index of the input that its window chose.
@@ -35,14 +40,14 @@ fn for_each_window<S: Scalar>(pool: &MaxPool, input: &[S], mut f: impl FnMut(usi
 
 pub(super) fn forward<S: Scalar>(op: &MaxPoolForward, operands: MaxPoolForwardOperands<Slices<'_, S>>) {
     let MaxPoolForwardOperands { input, affine, output } = operands;
-    let input = read(op.normalized, input, affine);
+    let input = read(op.pool.c, op.normalized, input, affine);
     for_each_window(&op.pool, &input, |to, from| output[to] = input[from]);
 }
 
 pub(super) fn grad_input<S: Scalar>(op: &MaxPoolGrad, operands: MaxPoolGradOperands<Slices<'_, S>>) {
     let MaxPoolGradOperands { input, affine, grad_output, grad_input, grad_gamma, grad_beta } = operands;
     grad_input.fill(S::ZERO);
-    for_each_window(&op.pool, &read(op.normalized, input, affine), |to, from| {
+    for_each_window(&op.pool, &read(op.pool.c, op.normalized, input, affine), |to, from| {
         grad_input[from] += grad_output[to]
     });
     if let (Some(statistics), Some(affine), Some(grad_gamma), Some(grad_beta)) =

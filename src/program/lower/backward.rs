@@ -267,10 +267,12 @@ impl<'a> Lowering<'a> {
         let grad_input = self.grad_input(layer, input.tensor);
         for range in self.split_images(&layer.name, &[input.tensor, grad_output, grad_input])? {
             let statistics = norm.and_then(|_| Self::grad_statistics(input, &range));
-            let op = MaxPoolGrad { pool: MaxPool { n: range.len(), ..whole }, normalized, statistics };
+            let by_image = self.by_image(input);
+            let op =
+                MaxPoolGrad { pool: MaxPool { n: range.len(), ..whole }, normalized, by_image, statistics };
             let operands = MaxPoolGradOperands {
                 input: self.images(input.tensor, &range),
-                affine: input.affine().map(|affine| self.whole(affine)),
+                affine: self.affine(input, &range),
                 grad_output: self.images(grad_output, &range),
                 grad_input: self.images(grad_input, &range),
                 grad_gamma: norm.map(|norm| self.gradient(norm.gamma)),
@@ -307,11 +309,11 @@ impl<'a> Lowering<'a> {
         for range in self.split_images(name, &tensors)? {
             let accumulate = range.start > 0;
             let conv = conv(layer, range.len());
-            let normalized = input.normalized();
-            let op = ConvGradWeight { conv, normalized, through, accumulate };
+            let (normalized, by_image) = (input.normalized(), self.by_image(input));
+            let op = ConvGradWeight { conv, normalized, by_image, through, accumulate };
             let operands = ConvGradWeightOperands {
                 input: self.images(input.tensor, &range),
-                affine: input.affine().map(|affine| self.whole(affine)),
+                affine: self.affine(input, &range),
                 grad_output: self.images(grad.tensor, &range),
                 output: grad.through.map(|through| self.images(through.output, &range)),
                 grad_affine: grad.through.map(|through| self.whole(through.grad_affine)),

@@ -13,9 +13,9 @@ use crate::{
         Activate, ActivateOperands, AvgPoolOperands, BatchNormAffine, BatchNormAffineOperands,
         BatchNormNormalize, BatchNormNormalizeOperands, BatchNormRunning, BatchNormRunningOperands,
         BatchNormStatistics, BatchNormStatisticsOperands, ConvForward, ConvForwardOperands, CrossEntropy,
-        CrossEntropyOperands, Dropout, DropoutOperands, GroupNormOperands, Linear, LinearOperands,
-        MaxPoolForward, MaxPoolForwardOperands, Metrics, MetricsOperands, PrepareImages,
-        PrepareImagesOperands,
+        CrossEntropyOperands, Dropout, DropoutOperands, GroupNormAffine, GroupNormAffineOperands,
+        GroupNormOperands, Linear, LinearOperands, MaxPoolForward, MaxPoolForwardOperands, Metrics,
+        MetricsOperands, PrepareImages, PrepareImagesOperands,
     },
     shape::Shape,
 };
@@ -55,9 +55,9 @@ impl<'a> Lowering<'a> {
                     let (output, left) =
                         self.group_norm(phase, &name, [layer, &layers[index + 1]], norm, input.tensor)?;
                     group = Some(left);
-                    Value::plain(output)
+                    output
                 }
-                // The group norm has applied it.
+                // A norm of each pixel has applied it.
                 (LayerKind::Activation(_), None)
                     if tape.last().is_some_and(|before: &Record<'_>| before.group.is_some()) =>
                 {
@@ -108,12 +108,15 @@ impl<'a> Lowering<'a> {
         let n = self.settings.batch;
         let output = self.batched(name.clone(), shape, self.dtype(value.tensor));
         let elements = shape.elements();
-        let channels = self.program.tensor(affine).shape.elements() / 4;
+        let channels = self.program.tensor(affine).shape.dims()[usize::from(self.by_image(value)) + 1];
         for range in self.split_images(&name, &[value.tensor, output])? {
-            let op = BatchNormNormalize { rows: range.len() * elements / channels, channels, activation };
+            let by_image = self.by_image(value);
+            let images = by_image.then_some(range.len());
+            let rows = range.len() * elements / channels;
+            let op = BatchNormNormalize { rows, channels, activation, images };
             let operands = BatchNormNormalizeOperands {
                 input: self.images(value.tensor, &range),
-                affine: self.whole(affine),
+                affine: if by_image { self.images(affine, &range) } else { self.whole(affine) },
                 output: self.images(output, &range),
             };
             self.step(phase, label(&name, "normalize", &range, n), op, operands);
@@ -160,11 +163,12 @@ impl<'a> Lowering<'a> {
             let op = ConvForward {
                 conv: conv(layer, range.len()),
                 normalized: input.normalized(),
+                by_image: self.by_image(input),
                 statistics: statistics.is_some(),
             };
             let operands = ConvForwardOperands {
                 input: self.images(input.tensor, &range),
-                affine: input.affine().map(|affine| self.whole(affine)),
+                affine: self.affine(input, &range),
                 weight: self.whole(self.weight(weight)),
                 bias: self.parameter(bias),
                 output: self.images(output, &range),
@@ -202,11 +206,11 @@ impl<'a> Lowering<'a> {
             }
             LayerKind::MaxPool { stride } => {
                 for range in self.split_images(&name, &[input.tensor, output])? {
-                    let normalized = input.normalized();
-                    let op = MaxPoolForward { pool: pool(layer, range.len(), stride), normalized };
+                    let (normalized, by_image) = (input.normalized(), self.by_image(input));
+                    let op = MaxPoolForward { pool: pool(layer, range.len(), stride), normalized, by_image };
                     let operands = MaxPoolForwardOperands {
                         input: self.images(input.tensor, &range),
-                        affine: input.affine().map(|affine| self.whole(affine)),
+                        affine: self.affine(input, &range),
                         output: self.images(output, &range),
                     };
                     self.step(phase, label(&name, "forward", &range, n), op, operands);
@@ -290,7 +294,7 @@ impl<'a> Lowering<'a> {
         Ok(Value { tensor: input, pending: Some((affine, None)) })
     }
 
-    /// A group norm with the activation after it.
+    /// A norm of each image tells the next layer how to read `input`; one of each pixel is computed, with the activation after it.
     fn group_norm(
         &mut self,
         phase: Phase,
@@ -298,27 +302,35 @@ impl<'a> Lowering<'a> {
         [layer, next]: [&Layer; 2],
         norm: GroupNormLayer,
         input: TensorId,
-    ) -> Result<(TensorId, Group), LowerError> {
-        let n = self.settings.batch;
+    ) -> Result<(Value, Group), LowerError> {
+        let (n, channels) = (self.settings.batch, pixels_channels(layer).1);
         let activation = match next.kind {
             LayerKind::Activation(activation) => Some(activation),
             _ => None,
         };
-        let output = self.batched(format!("{name}.output"), &layer.output, self.dtype(input));
         let sets = group_norm(layer, norm, activation, n).sets();
         let moments = self.transient(format!("{name}.moments"), [n, sets / n, 2].into(), DType::F32);
-        for range in self.split_images(name, &[input, output])? {
-            let operands = GroupNormOperands {
-                input: self.images(input, &range),
-                gamma: self.parameter(norm.gamma),
-                beta: self.parameter(norm.beta),
-                output: self.images(output, &range),
-                moments: self.images(moments, &range),
-            };
-            let op = group_norm(layer, norm, activation, range.len());
-            self.step(phase, label(name, "forward", &range, n), op, operands);
+        let written = if norm.by_pixel {
+            self.batched(format!("{name}.output"), &layer.output, self.dtype(input))
+        } else {
+            self.transient(format!("{name}.affine"), [n, 4, channels].into(), DType::F32)
+        };
+        for range in self.split_images(name, &[input, written])? {
+            let [gamma, beta] = [norm.gamma, norm.beta].map(|index| self.parameter(index));
+            let [input, written, moments] = [input, written, moments].map(|t| self.images(t, &range));
+            if norm.by_pixel {
+                let op = group_norm(layer, norm, activation, range.len());
+                let operands = GroupNormOperands { input, gamma, beta, output: written, moments };
+                self.step(phase, label(name, "forward", &range, n), op, operands);
+            } else {
+                let op = GroupNormAffine(group_norm(layer, norm, None, range.len()));
+                let operands = GroupNormAffineOperands { input, gamma, beta, affine: written, moments };
+                self.step(phase, label(name, "affine", &range, n), op, operands);
+            }
         }
-        Ok((output, Group { moments, activation }))
+        let pending = Value { tensor: input, pending: Some((written, None)) };
+        let value = if norm.by_pixel { Value::plain(written) } else { pending };
+        Ok((value, Group { moments, activation }))
     }
 
     /// Whether a pass is a training step's.

@@ -394,6 +394,18 @@ impl<'a> Lowering<'a> {
         self.items(tensor, self.settings.batch, range)
     }
 
+    /// Whether the pending norm of a value has vectors for each image.
+    fn by_image(&self, value: Value) -> bool {
+        value.pending.is_some_and(|(affine, _)| self.program.tensor(affine).shape.dims().len() == 3)
+    }
+
+    /// The vectors for images `range` of an operation that reads a value through its pending norm and activation.
+    fn affine(&self, value: Value, range: &Range<usize>) -> Option<View> {
+        let view =
+            |affine| if self.by_image(value) { self.images(affine, range) } else { self.whole(affine) };
+        value.affine().map(view)
+    }
+
     fn parameter(&self, index: usize) -> View {
         self.whole(self.reads[index])
     }

@@ -11,8 +11,8 @@ use vgg_wgpu::{
         Activate, ActivateGrad, Activation, Adam, AvgPool, AvgPoolGrad, BatchNormAffine, BatchNormGradAffine,
         BatchNormGradInput, BatchNormGradStatistics, BatchNormNormalize, BatchNormRunning,
         BatchNormStatistics, Control, Conv, ConvForward, ConvGradInput, ConvGradWeight, CrossEntropy,
-        CrossEntropyGrad, Dropout, GradBias, GroupNorm, GroupNormGrad, Linear, LinearGradInput,
-        LinearGradWeight, MaxPool, MaxPoolForward, MaxPoolGrad, Metrics, PrepareImages,
+        CrossEntropyGrad, Dropout, GradBias, GroupNorm, GroupNormAffine, GroupNormGrad, Linear,
+        LinearGradInput, LinearGradWeight, MaxPool, MaxPoolForward, MaxPoolGrad, Metrics, PrepareImages,
     },
     program::{Executor, Pass, Precision},
 };
@@ -106,7 +106,7 @@ fn batch_norm<S: Scalar>() {
         };
         let of_batch = affine("mean", "variance");
         let of_batch = ("affine", of_batch.as_slice());
-        let op = BatchNormNormalize { rows, channels, activation: None };
+        let op = BatchNormNormalize { rows, channels, activation: None, images: None };
         let out = run(op.into(), &[get("input"), of_batch]);
         golden.compare(&case, "output", &out["output"], tolerance);
         let out = run(op.into(), &[get("input"), ("affine", &affine("running_mean", "running_var"))]);
@@ -146,6 +146,14 @@ fn group_norm<S: Scalar>() {
         let out = run_op::<S>(norm, Control::default(), &[get("input"), get("gamma"), get("beta")]);
         golden.compare(&case, "output", &out["output"], tolerance);
         golden.compare(&case, "moments", &out["moments"], tolerance);
+        // The same in two steps, as the lowering has it for norms of images.
+        let given = [get("input"), get("gamma"), get("beta")];
+        let out = run_op::<S>(GroupNormAffine(norm), Control::default(), &given);
+        golden.compare(&case, "moments", &out["moments"], tolerance);
+        let (rows, images) = (n * h * w, Some(norm.images));
+        let op = BatchNormNormalize { rows, channels, activation: None, images };
+        let out = run_op::<S>(op, Control::default(), &[get("input"), ("affine", out["affine"].as_slice())]);
+        golden.compare(&case, "output", &out["output"], tolerance);
         let op = GroupNormGrad { norm, parameters: true, accumulate: false };
         let given = ["input", "gamma", "beta", "moments", "grad_output"].map(get);
         let out = run_op::<S>(op, Control::default(), &given);
@@ -205,10 +213,10 @@ fn max_pool<S: Scalar>() {
         let stride = [0, 1].map(|axis| golden.get(&case, "stride")[axis] as usize);
         let pool = MaxPool { n, h, w, c, kernel: 2, stride };
         let get = |name| (name, golden.get(&case, name));
-        let op = MaxPoolForward { pool, normalized: None };
+        let op = MaxPoolForward { pool, normalized: None, by_image: false };
         let out = run_op::<S>(op, Control::default(), &[get("input")]);
         golden.compare(&case, "output", &out["output"], Tolerance::EXACT);
-        let op = MaxPoolGrad { pool, normalized: None, statistics: None };
+        let op = MaxPoolGrad { pool, normalized: None, by_image: false, statistics: None };
         let out = run_op::<S>(op, Control::default(), &[get("input"), get("grad_output")]);
         // At most four windows cover a pixel.
         golden.compare(&case, "grad_input", &out["grad_input"], Tolerance::sum(epsilon::<S>(), 4, 4.0));

@@ -215,7 +215,7 @@ impl Middle for Pool {
     }
 
     fn forward(&self, shape: [usize; 4], input: &[f64], _: &[Vec<f64>]) -> Vec<f64> {
-        let op = MaxPoolForward { pool: self.op(shape), normalized: None };
+        let op = MaxPoolForward { pool: self.op(shape), normalized: None, by_image: false };
         let [y] = run(op, &[("input", input)], ["output"]);
         y
     }
@@ -227,7 +227,7 @@ impl Middle for Pool {
         _: &[Vec<f64>],
         grad: &[f64],
     ) -> (Vec<f64>, Vec<Vec<f64>>) {
-        let op = MaxPoolGrad { pool: self.op(shape), normalized: None, statistics: None };
+        let op = MaxPoolGrad { pool: self.op(shape), normalized: None, by_image: false, statistics: None };
         let [dx] = run(op, &[("input", input), ("grad_output", grad)], ["grad_input"]);
         (dx, Vec::new())
     }

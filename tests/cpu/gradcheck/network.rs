@@ -97,7 +97,8 @@ fn slices_change_nothing() {
     let config = VggConfig { image_size: [32, 32], avgpool: 12, classes: 10, hidden: Some(8), ..standard() };
     slicing(config, 6, 74_000, &labels);
     for norm in [Norm::Group(4), Norm::Layer2d] {
-        let labels = ["norm1_1.forward[", "norm1_1.grad_input["];
+        let forward = if norm == Norm::Layer2d { "norm1_1.forward[" } else { "norm1_1.affine[" };
+        let labels = [forward, "norm1_1.grad_input["];
         let config = VggConfig { norm: Some(norm), hidden: Some(512), ..small() };
         slicing(config, 4, 50_000, &labels);
     }

@@ -73,7 +73,7 @@ impl Middle for BatchNorm {
     fn forward(&self, shape: [usize; 4], input: &[f64], p: &[Vec<f64>]) -> Vec<f64> {
         let affine = Self::affine(shape, input, p);
         let (rows, channels) = (len(shape) / shape[3], shape[3]);
-        let op = BatchNormNormalize { rows, channels, activation: self.0 };
+        let op = BatchNormNormalize { rows, channels, activation: self.0, images: None };
         let [y] = run(op, &[("input", input), ("affine", &affine)], ["output"]);
         y
     }
@@ -165,7 +165,12 @@ impl Middle for NormalizedConvolution {
     fn forward(&self, shape: [usize; 4], input: &[f64], p: &[Vec<f64>]) -> Vec<f64> {
         let affine = BatchNorm::affine(shape, input, p);
         let bias = vec![0.25; self.channels];
-        let op = ConvForward { conv: self.op(shape), normalized: Some(self.activation), statistics: false };
+        let op = ConvForward {
+            conv: self.op(shape),
+            normalized: Some(self.activation),
+            by_image: false,
+            statistics: false,
+        };
         let given: [(&str, &[f64]); 4] =
             [("input", input), ("affine", &affine), ("weight", &p[2]), ("bias", &bias)];
         let [y] = run(op, &given, ["output"]);
@@ -206,7 +211,7 @@ pub struct NormalizedPool {
 impl NormalizedPool {
     fn conv(&self, [n, h, w, c]: [usize; 4], input: &[f64], p: &[Vec<f64>]) -> [Vec<f64>; 2] {
         let conv = Conv { n, h, w, c, k: self.channels };
-        let op = ConvForward { conv, normalized: None, statistics: true };
+        let op = ConvForward { conv, normalized: None, by_image: false, statistics: true };
         let bias = vec![-0.5; self.channels];
         let given: [(&str, &[f64]); 3] = [("input", input), ("weight", &p[2]), ("bias", &bias)];
         let [output, mean, variance] = run(op, &given, ["output", "batch_mean", "batch_var"]);
@@ -230,7 +235,11 @@ impl Middle for NormalizedPool {
 
     fn forward(&self, shape: [usize; 4], input: &[f64], p: &[Vec<f64>]) -> Vec<f64> {
         let [x, affine] = self.conv(shape, input, p);
-        let op = MaxPoolForward { pool: self.pool.op(self.inside(shape)), normalized: Some(self.activation) };
+        let op = MaxPoolForward {
+            pool: self.pool.op(self.inside(shape)),
+            normalized: Some(self.activation),
+            by_image: false,
+        };
         let [y] = run(op, &[("input", &x), ("affine", &affine)], ["output"]);
         y
     }
@@ -246,7 +255,7 @@ impl Middle for NormalizedPool {
         let pool = self.pool.op(inside);
         let sums = GradStatistics { activation: self.activation, accumulate: false };
         let statistics = pool.disjoint().then_some(sums);
-        let op = MaxPoolGrad { pool, normalized: Some(self.activation), statistics };
+        let op = MaxPoolGrad { pool, normalized: Some(self.activation), by_image: false, statistics };
         let given: [(&str, &[f64]); 3] = [("input", &x), ("affine", &affine), ("grad_output", grad)];
         let (pooled, [back, gamma, beta]) = if statistics.is_some() {
             let [pooled, gamma, beta] = run(op, &given, ["grad_input", "grad_gamma", "grad_beta"]);

@@ -86,7 +86,7 @@ parity! {
     bias: "bias.grad";
     batch_norm_forward: "batch_norm.statistics", "batch_norm.running", "batch_norm.affine", "batch_norm.normalize";
     batch_norm_backward: "batch_norm.grad_statistics", "batch_norm.grad_affine", "batch_norm.grad_input";
-    group_norm: "group_norm.forward", "group_norm.grad_input";
+    group_norm: "group_norm.forward", "group_norm.affine", "group_norm.grad_input";
     activation: "activation.forward", "activation.grad_input";
     max_pool: "max_pool.forward", "max_pool.grad_input";
     avg_pool: "avg_pool.forward", "avg_pool.grad_input";

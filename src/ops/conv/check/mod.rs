@@ -8,8 +8,8 @@ use crate::{
     verify::{
         Tolerance,
         check::{
-            Check, EPSILON, HALF_EPSILON, Inputs, OUTLIER, Results, Tolerances, affine, few_digits, halve,
-            roundings,
+            Check, EPSILON, HALF_EPSILON, Inputs, OUTLIER, Results, Tolerances, affine, affine_of,
+            few_digits, halve, roundings,
         },
     },
 };
@@ -90,6 +90,12 @@ fn others() -> impl Iterator<Item = (Activation, Conv)> {
     other_activations().flat_map(move |activation| shapes.map(|conv| (activation, conv)))
 }
 
+/// For vectors of each image: channels that only the tiled rows support, and more images than a chunk of Winograd's.
+fn images() -> impl Iterator<Item = Conv> {
+    let shapes = [[2, 7, 4, 3, 5], [3, 7, 7, 32, 64], [13, 28, 28, 4, 64]];
+    shapes.into_iter().map(|[n, h, w, c, k]| Conv { n, h, w, c, k })
+}
+
 impl ConvForward {
     /// The largest result except the one with both outliers: an outlier's term plus five times the square root of the number
     /// of terms.
@@ -100,16 +106,21 @@ impl ConvForward {
 
 impl Check for ConvForward {
     fn cases() -> Vec<Self> {
-        let cases = |(normalized, statistics)| shapes(move |conv| Self { conv, normalized, statistics });
+        let cases = |(normalized, statistics)| {
+            shapes(move |conv| Self { conv, normalized, by_image: false, statistics })
+        };
         let relu = Some(RELU);
         let cases = [(None, false), (relu, true), (relu, false), (None, true)].into_iter().flat_map(cases);
         let others =
             others().map(|(activation, conv)| Self { normalized: Some(activation), ..Self::plain(conv) });
-        cases.chain(others).collect()
+        let by_image = images().map(|conv| Self { normalized: relu, by_image: true, ..Self::plain(conv) });
+        cases.chain(others).chain(by_image).collect()
     }
 
     fn inputs(&self, data: &mut Inputs<Self>) {
-        data.affine = self.normalized.map(|_| affine("affine", [4, self.conv.c], 0.0));
+        data.affine = self
+            .normalized
+            .map(|_| affine_of("affine", self.by_image.then_some(self.conv.n), self.conv.c, 0.0));
     }
 
     /// Terms are products of normal values, one of them with the outlier of 50. Moments are checked against those of the
@@ -263,7 +274,7 @@ impl ConvGradWeight {
 impl Check for ConvGradWeight {
     fn cases() -> Vec<Self> {
         let cases = |(accumulate, normalized, through)| {
-            shapes(move |conv| Self { conv, normalized, through, accumulate })
+            shapes(move |conv| Self { conv, normalized, by_image: false, through, accumulate })
         };
         let cases = [
             (true, None, None),
@@ -278,14 +289,18 @@ impl Check for ConvGradWeight {
         .flat_map(cases);
         let others = others().enumerate().map(|(at, (activation, conv))| {
             let through = Some(Activation::EACH[at % Activation::EACH.len()]);
-            Self { conv, normalized: Some(activation), through, accumulate: false }
+            Self { conv, normalized: Some(activation), by_image: at % 2 == 1, through, accumulate: false }
         });
-        cases.chain(others).collect()
+        let relu = Some(RELU);
+        let by_image = images().map(|conv| Self { normalized: relu, by_image: true, ..Self::plain(conv) });
+        cases.chain(others).chain(by_image).collect()
     }
 
     fn inputs(&self, data: &mut Inputs<Self>) {
         data.output.iter_mut().for_each(|values| exact(values));
-        data.affine = self.normalized.map(|_| affine("affine", [4, self.conv.c], 0.0));
+        data.affine = self
+            .normalized
+            .map(|_| affine_of("affine", self.by_image.then_some(self.conv.n), self.conv.c, 0.0));
         data.grad_affine = self.through.map(|_| affine("grad_affine", [5, self.conv.k], 0.0));
     }
 

@@ -34,7 +34,7 @@ impl Twin for ConvForward {
         let moments = if self.statistics { statistics(conv).scratch::<S>() } else { Sizes::default() };
         let convolution = match Plan::new(conv) {
             Some(plan) => plan.sizes(),
-            None if self.normalized.is_some() => sizes(conv).max(activation_sizes(conv)),
+            None if self.normalized.is_some() => sizes(conv).max(activation_sizes(conv, self.by_image)),
             None => sizes(conv),
         };
         moments.max(convolution)
@@ -78,8 +78,9 @@ impl Twin for ConvGradWeight {
     }
 }
 
-fn activation_sizes(conv: &Conv) -> Sizes {
-    Sizes { activated: conv.pixels() * conv.c, ..batch_norm::cpu::factor_sizes(conv.c, 3) }
+fn activation_sizes(conv: &Conv, by_image: bool) -> Sizes {
+    let vectors = if by_image { 3 * conv.n } else { 3 };
+    Sizes { activated: conv.pixels() * conv.c, ..batch_norm::cpu::factor_sizes(conv.c, vectors) }
 }
 
 fn statistics(conv: &Conv) -> BatchNormStatistics {
@@ -88,16 +89,14 @@ fn statistics(conv: &Conv) -> BatchNormStatistics {
 
 /// The input after its prologue: batch norm by the vectors of `affine` and the activation, if there are any.
 fn activated<'a, S: Scalar>(
-    activation: Option<Activation>,
-    conv: &Conv,
+    normalize: Option<BatchNormNormalize>,
     input: &'a [S],
     affine: Option<&[S]>,
     room: &'a mut [S],
     factors: &mut [S],
 ) -> &'a [S] {
-    let Some(affine) = affine else { return input };
+    let (Some(affine), Some(op)) = (affine, normalize) else { return input };
     let room = &mut room[..input.len()];
-    let op = BatchNormNormalize { rows: conv.pixels(), channels: conv.c, activation };
     let operands = BatchNormNormalizeOperands { input, affine, output: &mut *room };
     batch_norm::cpu::normalize(&op, operands, factors);
     room
@@ -139,7 +138,8 @@ fn grad_weight_sizes(op: &ConvGradWeight, plan: Option<Plan>) -> Sizes {
     if let Some(plan) = plan {
         return plan.grad_weight_sizes();
     }
-    let activation = if op.normalized.is_some() { activation_sizes(&op.conv) } else { Sizes::default() };
+    let activation =
+        if op.normalized.is_some() { activation_sizes(&op.conv, op.by_image) } else { Sizes::default() };
     let sizes = columns::grad_weight_sizes(&op.conv);
     sizes.max(activation).max(through_sizes(&op.conv, op.through))
 }
@@ -155,7 +155,7 @@ fn forward<S: Scalar>(
         let (input, weight) = (Prologue::input(input, affine, op.normalized), Weights::Plain(weight));
         winograd::convolve(&plan, input, weight, bias, output, lanes, shared);
     } else {
-        let input = activated(op.normalized, &op.conv, input, affine, room, weights);
+        let input = activated(op.normalize(), input, affine, room, weights);
         convolve(&op.conv, input, weight, Some(bias), output, lanes, shared);
     }
     if let (Some(batch_mean), Some(batch_var)) = (batch_mean, batch_var) {
@@ -213,7 +213,7 @@ fn grad_weight<S: Scalar>(
         let prologues = [Prologue::input(input, affine, op.normalized), prologue];
         return winograd::grad_weight(&plan, prologues, op.accumulate, grad_weight, lanes, shared);
     }
-    let input = activated(op.normalized, &op.conv, input, affine, room, weights);
+    let input = activated(op.normalize(), input, affine, room, weights);
     if by_pixels(&op.conv) {
         grad_weight_by_pixels(op, input, prologue, grad_weight, lanes, shared);
     } else {

@@ -98,7 +98,7 @@ fn forward_lanes(op: &ConvForward, storage: DType) -> Kernel {
     let conv = &op.conv;
     let (lanes, statistics) = (Lanes::of(conv.pixels(), conv.k, conv.c, &[]), Statistics::from(op));
     let kernel = lanes_rows(conv, lanes, statistics, storage, [FORWARD_KEEP, FORWARD_LANES]);
-    let kernel = activated(op.normalized, conv, storage, kernel);
+    let kernel = activated(op.normalize(), storage, kernel);
     statistics.merged(kernel, [conv.pixels(), conv.k], lanes.chunks(), Merge::Serial)
 }
 
@@ -106,7 +106,7 @@ fn forward_blocked(op: &ConvForward) -> Kernel {
     let conv = &op.conv;
     let source = shape(conv, Source::new([FORWARD_BLOCKED]));
     let kernel = single(source, conv.k / 8 * conv.pixels().div_ceil(4));
-    let kernel = activated(op.normalized, conv, DType::F32, kernel);
+    let kernel = activated(op.normalize(), DType::F32, kernel);
     Statistics::from(op).after(kernel, [conv.pixels(), conv.k], Merge::Serial, DType::F32)
 }
 
@@ -133,7 +133,7 @@ fn grad_weight_blocked(op: &ConvGradWeight, caps: &Caps) -> Kernel {
     let splits = Matmul::splits(caps, blocks.div_ceil(8), 4 * 9 * conv.c * conv.k, conv.n * conv.h, 1);
     let source = shape(conv, Source::new([GRAD_WEIGHT_BLOCKED])).constant("SPLITS", splits);
     let kernel = split_grad_weight(op, splits, each("partials", source, blocks * splits));
-    read_back((op.normalized, op.through), conv, DType::F32, kernel)
+    read_back((op.normalize(), op.through), conv, DType::F32, kernel)
 }
 
 pub(super) fn shape(conv: &Conv, source: Source) -> Source {
@@ -146,12 +146,9 @@ pub(super) fn shape(conv: &Conv, source: Source) -> Source {
 }
 
 /// A kernel that reads a plain `input`, after a dispatch that applies batch norm and the activation.
-fn activated(normalized: Option<Activation>, conv: &Conv, storage: DType, mut kernel: Kernel) -> Kernel {
-    if normalized.is_none() {
-        return kernel;
-    }
-    let op = BatchNormNormalize { rows: conv.pixels(), channels: conv.c, activation: normalized };
-    let mut first = batch_norm::normalize(&op, storage, Elem::of(conv.c))
+fn activated(normalize: Option<BatchNormNormalize>, storage: DType, mut kernel: Kernel) -> Kernel {
+    let Some(op) = normalize else { return kernel };
+    let mut first = batch_norm::normalize(&op, storage, Elem::of(op.channels))
         .workspace("activated", storage.bytes() * op.rows * op.channels);
     first.dispatches[0].label = "activate";
     first.dispatches[0].rebind = &[("output", "activated")];
@@ -164,12 +161,12 @@ fn activated(normalized: Option<Activation>, conv: &Conv, storage: DType, mut ke
 /// A kernel that reads a plain `input` and a plain `grad_output`, after dispatches that compute them: batch norm and the
 /// activation of the input, and their backward pass for the gradient.
 fn read_back(
-    (normalized, through): (Option<Activation>, Option<Activation>),
+    (normalize, through): (Option<BatchNormNormalize>, Option<Activation>),
     conv: &Conv,
     storage: DType,
     kernel: Kernel,
 ) -> Kernel {
-    let mut kernel = activated(normalized, conv, storage, kernel);
+    let mut kernel = activated(normalize, storage, kernel);
     if through.is_none() {
         return kernel;
     }
@@ -179,8 +176,8 @@ fn read_back(
     first.dispatches[0].label = "gradient";
     first.dispatches[0].rebind = &[("input", "output"), ("grad_input", "gradient")];
     // The dispatch of `activated` comes first.
-    for dispatch in &mut kernel.dispatches[usize::from(normalized.is_some())..] {
-        dispatch.rebind = match normalized {
+    for dispatch in &mut kernel.dispatches[usize::from(normalize.is_some())..] {
+        dispatch.rebind = match normalize {
             Some(_) => &[("input", "activated"), ("grad_output", "gradient")],
             None => &[("grad_output", "gradient")],
         };
@@ -229,7 +226,7 @@ fn grad_weight_lanes(op: &ConvGradWeight, storage: DType, caps: &Caps) -> Kernel
     } else {
         only(Dispatch { label: "", ..dispatch })
     };
-    read_back((op.normalized, op.through), conv, storage, kernel)
+    read_back((op.normalize(), op.through), conv, storage, kernel)
 }
 
 /// Whether all channels are multiples of 4.
@@ -242,7 +239,7 @@ fn forward_cooperative(op: &ConvForward, caps: &Caps) -> Kernel {
     let (m, n, k) = (conv.pixels(), conv.k, 9 * conv.c);
     let splits = cooperative::splits(caps, m, n, k);
     let product = cooperative::Product { m, n, k, splits, a_along_k: true, b_along_k: false };
-    let input = Prologue::input(conv.c, op.normalized);
+    let input = Prologue::input(conv.c, op.normalize());
     let loads = [&[NEIGHBOUR], &*input.files(), &[cooperative::B_ALONE, FORWARD_COOPERATIVE]].concat();
     let finish = |source| input.constants(DType::F16, shape(conv, source));
     cooperative::kernel(caps, product, op.into(), &loads, FORWARD_KEEP, finish)
@@ -264,7 +261,7 @@ fn grad_weight_cooperative(op: &ConvGradWeight, caps: &Caps) -> Kernel {
     let (m, n, k) = (9 * conv.c, conv.k, conv.pixels());
     let splits = cooperative::splits(caps, m, n, k);
     let product = cooperative::Product { m, n, k, splits, a_along_k: false, b_along_k: false };
-    let (input, grad) = (Prologue::input(conv.c, op.normalized), Prologue::grad(conv.k, op.through));
+    let (input, grad) = (Prologue::input(conv.c, op.normalize()), Prologue::grad(conv.k, op.through));
     let loads = [&[NEIGHBOUR], &*input.files(), &*grad.files(), &[GRAD_WEIGHT_COOPERATIVE]].concat();
     let finish = |source: Source| {
         let source = shape(conv, source).flag("ACCUMULATE", op.accumulate);

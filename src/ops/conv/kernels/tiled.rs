@@ -43,7 +43,7 @@ fn product(extents: [usize; 3], storage: DType, tile: Tile, caps: &Caps, [a, b]:
 }
 
 fn forward(op: &ConvForward, storage: DType, tile: Tile, caps: &Caps) -> Kernel {
-    let (conv, input) = (&op.conv, Prologue::input(op.conv.c, op.normalized));
+    let (conv, input) = (&op.conv, Prologue::input(op.conv.c, op.normalize()));
     let a = Side { elem: Elem::of(conv.c), along_k: true };
     let b = Side { elem: Elem::of(conv.k), along_k: false };
     let product = product(forward_extents(op), storage, tile, caps, [a, b]);
@@ -63,7 +63,7 @@ fn grad_input(op: &ConvGradInput, storage: DType, tile: Tile, caps: &Caps) -> Ke
 
 fn grad_weight(op: &ConvGradWeight, storage: DType, tile: Tile, caps: &Caps) -> Kernel {
     let conv = &op.conv;
-    let (input, grad) = (Prologue::input(conv.c, op.normalized), Prologue::grad(conv.k, op.through));
+    let (input, grad) = (Prologue::input(conv.c, op.normalize()), Prologue::grad(conv.k, op.through));
     let a = Side { elem: Elem::of(conv.c), along_k: false };
     let b = Side { elem: Elem::of(conv.k), along_k: false };
     let loads = [&[NEIGHBOUR], &*input.files(), &*grad.files(), &[GRAD_WEIGHT_LOADS]].concat();

@@ -313,10 +313,15 @@ mod tests {
             let (x, wt) = (values(1, n * h * w * c), values(2, 9 * c * k));
             let (bias, dy) = (values(3, k), values(4, n * h * w * k));
             let (output, grad_affine) = (values(8, dy.len()), values(9, 5 * k));
-            let forward = ConvForward { conv, normalized: Some(RELU), statistics: false };
+            let forward = ConvForward { conv, normalized: Some(RELU), by_image: false, statistics: false };
             let grad_input = ConvGradInput { conv, through: Some(RELU), statistics: None };
-            let grad_weight =
-                ConvGradWeight { conv, normalized: Some(RELU), through: Some(RELU), accumulate: false };
+            let grad_weight = ConvGradWeight {
+                conv,
+                normalized: Some(RELU),
+                by_image: false,
+                through: Some(RELU),
+                accumulate: false,
+            };
             let (plan, reversed) =
                 (Plan::new(&conv).unwrap(), Plan::new(&Conv { c: k, k: c, ..conv }).unwrap());
             let needs = plan.sizes().max(reversed.sizes()).max(plan.grad_weight_sizes());

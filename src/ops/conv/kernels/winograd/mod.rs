@@ -82,7 +82,7 @@ impl Winograd {
         let mut dispatches = vec![self.filters(conv)];
         for (chunk, &images) in ranges.iter().enumerate() {
             let tiles = self.tiles(conv, images.count);
-            dispatches.push(self.inputs(conv, caps, images, op.normalized));
+            dispatches.push(self.inputs(conv, caps, images, op.normalize()));
             dispatches.push(self.product(
                 caps,
                 [tiles, conv.k, conv.c],
@@ -128,7 +128,7 @@ impl Winograd {
         let splits = self.splits(caps, conv, self.tiles(conv, largest.count));
         let mut dispatches = Vec::new();
         for (chunk, &images) in ranges.iter().enumerate() {
-            dispatches.push(self.inputs(conv, caps, images, op.normalized));
+            dispatches.push(self.inputs(conv, caps, images, op.normalize()));
             dispatches.push(self.grad_outputs(conv, caps, images, op.through, true));
             dispatches.push(self.outer_product(
                 caps,

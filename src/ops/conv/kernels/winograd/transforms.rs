@@ -9,7 +9,7 @@ use crate::{
         prologue::Prologue,
     },
     ops::{
-        Activation, Conv, ConvForward, ConvGradInput, ConvGradWeight, GradStatistics,
+        Activation, BatchNormNormalize, Conv, ConvForward, ConvGradInput, ConvGradWeight, GradStatistics,
         activation_kernels as activation, batch_norm::kernels as batch_norm,
     },
     shader::{Fragment, Source, fragment},
@@ -200,9 +200,10 @@ impl Winograd {
         conv: &Conv,
         caps: &Caps,
         images: ImageRange,
-        normalized: Option<Activation>,
+        normalize: Option<BatchNormNormalize>,
     ) -> Dispatch {
-        let prologue = Prologue::input(conv.c, normalized).read_as(self.elem(caps, conv.c));
+        let prologue =
+            Prologue::input(conv.c, normalize).read_as(self.elem(caps, conv.c)).after(images.first);
         let files = [&*prologue.files(), &[READ_INPUT, TILE_INPUTS, TILES]].concat();
         let mut dispatch = self.to_points("inputs", conv, caps, images, ("input", conv.c), &files);
         dispatch.source = prologue.constants(DType::F32, dispatch.source);
