@@ -167,14 +167,12 @@ impl FromStr for DataSource {
     fn from_str(text: &str) -> Result<Self, DataError> {
         let (word, dir) = text.split_once(':').map_or((text, None), |(word, dir)| (word, Some(dir)));
         let unknown = || DataError::UnknownSource { text: text.to_owned(), known: Self::forms() };
-        let kind = DataKind::of(word).ok_or_else(|| unknown())?;
-        match dir {
-            Some("") => Err(DataError::NoDirectory { word: kind.word, forms: kind.forms() }),
-            None if kind.built_in.is_none() => {
-                Err(DataError::NoDirectory { word: kind.word, forms: kind.forms() })
-            }
-            dir => Ok(Self { kind, dir: dir.map(PathBuf::from) }),
+        let kind = DataKind::of(word).ok_or_else(unknown)?;
+        let nowhere = dir.map_or(kind.built_in.is_none(), str::is_empty);
+        if nowhere {
+            return Err(DataError::NoDirectory { word: kind.word, forms: kind.forms() });
         }
+        Ok(Self { kind, dir: dir.map(PathBuf::from) })
     }
 }
 

@@ -86,7 +86,7 @@ fn module(text: &str) -> Module {
 /// The module that defines what a path in the module `here` leads to; that of names from outside is `here`.
 fn home(modules: &Modules, here: &[String], path: &[String]) -> Option<Names> {
     let (head, rest) = path.split_first()?;
-    let child = [here, &[head.clone()]].concat();
+    let child = [here, std::slice::from_ref(head)].concat();
     match (head.as_str(), modules[here].imported.get(head)) {
         ("crate", _) => home(modules, &[], rest),
         ("self", _) => home(modules, here, rest),

@@ -89,13 +89,12 @@ impl Graph {
         self.add(&GraphProto { node: vec![node], ..GraphProto::default() });
     }
 
-    fn tensor(&mut self, name: &str, dims: &[usize], values: &[f32]) {
-        let tensor = TensorProto {
-            dims: numbers(dims),
-            data_type: TensorProto::F32,
-            name: name.to_owned(),
-            raw_data: values.iter().flat_map(|value| value.to_le_bytes()).collect(),
-        };
+    fn tensor(&mut self, name: &str, dims: &[usize], values: Vec<f32>) {
+        let raw_data = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        // Hundreds of MiB at 224 px.
+        drop(values);
+        let name = name.to_owned();
+        let tensor = TensorProto { dims: numbers(dims), data_type: TensorProto::F32, name, raw_data };
         self.add(&GraphProto { initializer: vec![tensor], ..GraphProto::default() });
     }
 
@@ -104,7 +103,7 @@ impl Graph {
         let parameters = indices.iter().map(|&index| (index, &weights.network.parameters[index]));
         parameters
             .map(|(index, p)| {
-                self.tensor(&p.name, p.shape.dims(), &weights.values(index));
+                self.tensor(&p.name, p.shape.dims(), weights.values(index));
                 p.name.clone()
             })
             .collect()
@@ -126,8 +125,8 @@ impl Graph {
             Some(norm) => {
                 let (kernels, bias) = folded(weights, parameters, norm);
                 let [weight, bias_of] = indices.map(|index| &weights.network.parameters[index]);
-                self.tensor(&weight.name, weight.shape.dims(), &kernels);
-                self.tensor(&bias_of.name, bias_of.shape.dims(), &bias);
+                self.tensor(&weight.name, weight.shape.dims(), kernels);
+                self.tensor(&bias_of.name, bias_of.shape.dims(), bias);
                 vec![weight.name.clone(), bias_of.name.clone()]
             }
         };
@@ -180,7 +179,7 @@ impl Graph {
                 let [root, scaled, erf, one, more, half, product] =
                     ["root", "scaled", "erf", "one", "more", "half", "product"].map(part);
                 for (name, value) in [(&root, std::f32::consts::FRAC_1_SQRT_2), (&one, 1.0), (&half, 0.5)] {
-                    self.tensor(name, &[], &[value]);
+                    self.tensor(name, &[], vec![value]);
                 }
                 self.node("Mul", layer, &[input, &root], &scaled, vec![]);
                 self.node("Erf", layer, &[&scaled], &erf, vec![]);
@@ -209,8 +208,8 @@ impl Graph {
         let rows: Vec<f32> = (0..p * h).map(|i| share(i % h, h, i / h, p)).collect();
         let columns: Vec<f32> = (0..w * q).map(|i| share(i / q, w, i % q, q)).collect();
         let names = ["rows", "columns", "by_rows"].map(|part| format!("{}.{part}", layer.name));
-        self.tensor(&names[0], &[p, h], &rows);
-        self.tensor(&names[1], &[w, q], &columns);
+        self.tensor(&names[0], &[p, h], rows);
+        self.tensor(&names[1], &[w, q], columns);
         self.node("MatMul", layer, &[&names[0], input], &names[2], vec![]);
         let second = Layer { name: names[2].clone(), ..layer.clone() };
         self.node("MatMul", &second, &[&names[2], &names[1]], output, vec![]);
