@@ -1,4 +1,5 @@
-//! Numbers the kernel table (shaders, kernels and the operations that they compute), and puts the tuning files of `assets/tuning/` into the program.
+//! Hashes the kernel table (shaders, kernels and the operations that they compute), and embeds the tuning files of
+//! `assets/tuning/` in the program.
 
 use std::{
     env, fs, io,
@@ -43,14 +44,14 @@ fn files(folder: &str, extension: &str) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Whether a file of an operation says nothing of its kernels: its CPU twin and its checks.
+/// Whether a file of an operation is no part of its kernels: its CPU twin and its checks.
 fn is_elsewhere(file: &Path) -> bool {
     const ROLES: [&str; 3] = ["cpu", "reference", "check"];
     file.components()
         .any(|part| Path::new(&part).file_stem().is_some_and(|stem| ROLES.iter().any(|r| stem == *r)))
 }
 
-/// What computes: neither comments nor blank lines nor tests.
+/// The code without comments, blank lines and tests.
 fn code(text: &str) -> String {
     let text = text.split("#[cfg(test)]").next().unwrap_or_default();
     let lines = text.lines().map(|line| line.split("//").next().unwrap_or_default().trim());

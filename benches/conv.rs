@@ -21,7 +21,7 @@ use vgg_wgpu::{
 /// A turn takes about this long.
 const TURN_MS: f64 = 150.0;
 
-/// Milliseconds since some beginning.
+/// Milliseconds since an arbitrary start.
 type Clock = fn() -> f64;
 
 fn wall_ms() -> f64 {
@@ -50,7 +50,7 @@ struct Runner {
 }
 
 impl Runner {
-    /// Milliseconds of some runs.
+    /// The milliseconds of several runs.
     fn time(&mut self, runs: usize) -> f64 {
         let start = (self.clock)();
         for _ in 0..runs {

@@ -1,4 +1,4 @@
-//! Classifies pictures with trained weights, on the best device there is.
+//! Classifies pictures with trained weights, on the best available device.
 //!
 //! `cargo run --release --example classify -- runs/quick/best.safetensors digit.png scan.jpg`
 

@@ -1,4 +1,4 @@
-//! One 3x3 convolution with bias on the first GPU there is, held against the CPU in f64.
+//! One 3x3 convolution with bias on the first GPU, checked against the CPU in f64.
 //!
 //! `cargo run --release --example convolution`
 

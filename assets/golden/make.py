@@ -5,11 +5,11 @@
     python3 assets/golden/make.py
 
 Everything is in the layout of the operations: activations [N, H, W, C], convolution weights [R, S, C, K],
-linear weights [out, in]. Tensors are named <case>.<operand>; the shapes of the operands say what the case is.
+linear weights [out, in]. Tensors are named <case>.<operand>; the operands' shapes define the case.
 `network.safetensors` has one training step of a small VGG16 under torchvision's names and in torchvision's
 layout instead; it is rounded to float32 to stay small, and its inputs are exact in float32. `training.safetensors`
 has twenty steps from there with all that a step can have, and `optimizers.safetensors` twenty of a softmax
-regression for each optimiser and each thing beside it; `schedules.safetensors` has learning rates.
+regression for each optimiser and each option next to it; `schedules.safetensors` has learning rates.
 `standard.safetensors` has the gradients of a small VGG11 without batch norm and with adaptive average pooling likewise.
 """
 
@@ -213,7 +213,7 @@ def prepare():
         mean, std = [f32(0.1307), f32(0.456), f32(0.406)][:c], [f32(0.3081), f32(0.224), f32(0.225)][:c]
         normalise = lambda t: (t - torch.tensor(mean).view(1, -1, 1, 1)) / torch.tensor(std).view(1, -1, 1, 1)
         resized = F.interpolate(images.double() / 255, (oh, ow), mode="bilinear", align_corners=False)
-        # Rotation about the centre, and a shift; some of it leads outside.
+        # Rotation about the centre, and a shift; some positions are outside the image.
         transforms = torch.stack([
             torch.tensor([np.cos(a), -np.sin(a), 1.7 * i + 0.4, np.sin(a), np.cos(a), -0.9 - i])
             for i, a in enumerate([0.17, -0.4][:n])]).float().double()
@@ -315,8 +315,8 @@ def network():
 
 
 def margin(layers, x):
-    """How near the activations of x come to a kink, where the gradient jumps: a ReLU's 0, or two pixels of a pooling
-    window that are as large; as a fraction of the layer's standard deviation."""
+    """The distance of the activations of x from the nearest kink, where the gradient jumps: a ReLU's 0, or two equal maxima
+    in a pooling window; as a fraction of the layer's standard deviation."""
     nearest = float("inf")
     for layer in layers:
         if isinstance(layer, torch.nn.ReLU):
@@ -347,7 +347,7 @@ def standard():
         for tensor in model.state_dict().values():
             # Large enough that the signal comes through.
             tensor.copy_((tensor * 2.2).float().double())
-        # Nearer to a kink than float32 can tell, one activation would change a gradient by half a percent.
+        # Closer to a kink than float32 resolves, one activation would change a gradient by half a percent.
         while True:
             images = torch.randint(0, 256, (4, 3, 64, 64), dtype=torch.uint8)
             x = (images.double() / 255 - f32(0.1307)) / f32(0.3081)
@@ -386,35 +386,35 @@ def optimizers():
         "clipping": (torch.optim.SGD, sgd, dict(norm=f32(0.4))),
         "average": (torch.optim.AdamW, adam | dict(weight_decay=f32(0.1)), dict(decay=f32(0.6))),
     }
-    for case, (optimizer, constants, beside) in cases.items():
+    for case, (optimizer, constants, options) in cases.items():
         lr = f32(0.05)
         model = torch.nn.Linear(5, 3)
         with torch.no_grad():
             model.weight.copy_(start[0])
             model.bias.copy_(start[1])
         optimizer = optimizer(model.parameters(), lr=lr, **(dict(weight_decay=0.0) | constants))
-        decay = beside.get("decay", 0.0)
+        decay = options.get("decay", 0.0)
         average = average_of(model, decay)
         rows = {"loss": [], "norm": [], "weight": [], "bias": [], "average": []}
         for _ in range(STEPS):
             optimizer.zero_grad()
-            loss = F.cross_entropy(model(inputs), labels, label_smoothing=beside.get("smoothing", 0.0))
+            loss = F.cross_entropy(model(inputs), labels, label_smoothing=options.get("smoothing", 0.0))
             loss.backward()
-            limit = beside.get("norm", float("inf"))
+            limit = options.get("norm", float("inf"))
             norm = torch.nn.utils.clip_grad_norm_(model.parameters(), limit)
             optimizer.step()
             average.update_parameters(model)
             values = loss, norm, model.weight, model.bias, average.module.weight
             for row, value in zip(rows.values(), values):
                 row.append(value.detach().clone())
-        if "norm" in beside:
-            assert min(rows["norm"]) < beside["norm"] < max(rows["norm"]), rows["norm"]
-        elif "decay" not in beside:
+        if "norm" in options:
+            assert min(rows["norm"]) < options["norm"] < max(rows["norm"]), rows["norm"]
+        elif "decay" not in options:
             del rows["norm"], rows["average"]
         out |= {f"{case}.{name}": torch.stack(row) for name, row in rows.items()}
         out[f"{case}.attributes"] = np.array([
             lr, constants.get("momentum", 0.0), float(constants.get("nesterov", False)),
-            constants.get("weight_decay", 0.0), beside.get("smoothing", 0.0), beside.get("norm", 0.0), decay])
+            constants.get("weight_decay", 0.0), options.get("smoothing", 0.0), options.get("norm", 0.0), decay])
     save("optimizers", out)
 
 

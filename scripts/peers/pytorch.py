@@ -1,4 +1,4 @@
-"""VGG16 with batch norm in PyTorch, step by step at the word of `scripts/compare`.
+"""VGG16 with batch norm in PyTorch, for `scripts/compare`, which says when to take how many steps.
 
 The network, the batch and the optimiser are those of `vgg train`. The data file holds batch * 28 * 28 bytes of images,
 then `batch` labels; each step sends them as bytes, resizes and normalises on the device. Prints a JSON object once the

@@ -15,14 +15,14 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 TORCH = "torch==2.15.0"
 
-# Uncounted steps of a peer's turn: they bring threads, caches and clocks back. As many as `vgg bench` has, or as fit a time.
+# Warm-up steps of a peer's turn, for threads, caches and clocks: as many as `vgg bench` has, or as fit a time.
 WARMUP, WARMUP_SECONDS = 5, 0.5
 
 FACTS = ("device", "driver", "parameters", "memory_bytes", "matrix_units_failure")
 
 
 class Failure(Exception):
-    """A side that cannot go on, and why."""
+    """A side that cannot continue, and why."""
 
 
 class Skip(Exception):
@@ -34,7 +34,7 @@ def say(text):
 
 
 def tail(file):
-    """The last line that says something, of a process's standard error."""
+    """The last line of a process's standard error that is not empty."""
     file.seek(0)
     lines = [line.strip() for line in file.read().splitlines() if line.strip()]
     return lines[-1][:300] if lines else "no message"
@@ -48,7 +48,7 @@ def read_json(text, whose):
 
 
 class Ours:
-    """This program: a process a turn, `vgg bench`. It restarts its training each time; what it learns is checked apart."""
+    """This program: one process per turn, `vgg bench`. Each restarts the training; learning is checked separately."""
 
     def __init__(self, name, binary, flags, batch, limit):
         self.name, self.batch, self.limit = name, batch, limit
@@ -56,7 +56,7 @@ class Ours:
         self.facts, self.losses, self.starts, self.phases, self.last = {}, [], [], [], {}
 
     def start(self):
-        """Each turn starts anew."""
+        """Each turn starts a new process."""
 
     def run(self, steps):
         with tempfile.TemporaryFile("w+") as errors:
@@ -86,8 +86,8 @@ class Ours:
 
 
 class Peer:
-    """A process that stays: it prints a JSON line after its first step, then one for each turn asked for. Between its
-    turns it is stopped, so that threads that wait by spinning cost the others nothing."""
+    """A process that stays alive: it prints a JSON line after its first step, then one for each requested turn. Between its
+    turns it is stopped, so that spinning threads cost the others nothing."""
 
     def __init__(self, name, command, batch, limit, cpu_time=False):
         self.name, self.batch, self.limit, self.cpu_time = name, batch, limit, cpu_time
@@ -113,7 +113,7 @@ class Peer:
             line = self.process.stdout.readline()
             waited = not late.is_alive()
         finally:
-            late.cancel()  # also where a signal ends the wait: a timer keeps the whole script alive
+            late.cancel()  # even if a signal ends the wait: a timer keeps the whole script alive
         if line:
             return read_json(line, self.name)
         code = self.process.wait()
@@ -167,7 +167,7 @@ def our_binary(given):
 
 
 def our_device(binary, flags):
-    """What `vgg` says of a device, which compiles nothing yet."""
+    """The device as `vgg plan` describes it, which compiles nothing."""
     done = subprocess.run([str(binary), "plan", *flags], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                           stderr=subprocess.PIPE, text=True)
     lines = [line for line in done.stderr.splitlines() if line.strip()]
@@ -189,14 +189,14 @@ def cpu_step():
 
 
 def torch_python(install):
-    """A Python that has PyTorch: this one, or that of an environment under target/, which is made where needed."""
+    """A Python that has PyTorch: this one, or that of an environment under target/, which is created if needed."""
     if has_torch(sys.executable):
         return sys.executable
     folder = TARGET / "peers" / "venv"
     python = folder / "bin" / "python"
     if not (python.exists() and has_torch(python)):
         if not install:
-            raise Skip(f"{sys.executable} has no PyTorch, and --no-install forbids to install it")
+            raise Skip(f"{sys.executable} has no PyTorch, and --no-install forbids installing it")
         say(f"pip install {TORCH} into {folder}")
         made = subprocess.run([sys.executable, "-m", "venv", folder]).returncode == 0
         if not made or subprocess.run([python, "-m", "pip", "install", "--quiet", TORCH, "numpy"]).returncode:

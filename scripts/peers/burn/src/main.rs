@@ -1,4 +1,4 @@
-//! VGG16 with batch norm in Burn, step by step at the word of `scripts/compare`.
+//! VGG16 with batch norm in Burn, for `scripts/compare`, which says when to take how many steps.
 //!
 //! The network, the batch and the optimiser are those of `vgg train`: 3x3 convolutions with bias, batch norm, ReLU,
 //! pooling whose stride is 1 where the input is at most 3 high, dropout 0.5, Adam. The data file holds
@@ -121,7 +121,7 @@ impl Training {
 
     /// Seconds and last loss of `steps` steps.
     fn turn(&mut self, steps: usize) -> (f64, f32) {
-        self.device.sync().expect("a device at rest");
+        self.device.sync().expect("an idle device");
         let start = Instant::now();
         let mut loss = self.step();
         for _ in 1..steps {
