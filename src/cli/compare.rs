@@ -118,7 +118,7 @@ pub(super) fn run(flags: &Flags, quiet: bool) -> Result<u8> {
     }
     let named = sides[0].config.output_dir.clone();
     let directory = comparison_directory(named.as_deref().map(Path::new))?;
-    // Directories with another run are refused before anything is trained.
+    // Directories that contain another run are refused before anything is trained.
     let mut places = Vec::new();
     for side in &mut sides {
         side.config.output_dir = Some(directory.join(side.name).display().to_string());
@@ -139,7 +139,7 @@ pub(super) fn run(flags: &Flags, quiet: bool) -> Result<u8> {
                 let Some(quality) = trained(&side, run, &data, &device, &stop, quiet)? else {
                     let run = checkpoint.display();
                     let text = format!(
-                        "go on with: vgg train --resume {run}, then vgg compare{finished} and the same flags"
+                        "continue with: vgg train --resume {run}, then vgg compare{finished} and the same flags"
                     );
                     note(quiet, &text);
                     return Ok(FAILED);

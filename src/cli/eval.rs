@@ -116,7 +116,7 @@ fn check(info: &ModelInfo, test: &dyn Dataset, data: &str) -> Result<()> {
     }
     if info.class_names.len() != test.classes() {
         let (network, set) = (info.class_names.len(), test.classes());
-        bail!("the weights know {network} classes, but {data} has {set}. Try other --data");
+        bail!("the weights have {network} classes, but {data} has {set}. Try other --data");
     }
     Ok(())
 }

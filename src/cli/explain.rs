@@ -106,7 +106,7 @@ fn default_output(image: &Path) -> PathBuf {
 fn render(explanation: &Explanation, layer: &str, info: &ModelInfo) -> String {
     let Explanation { probabilities, class, size: [height, width], channels, .. } = explanation;
     let mut text = format!(
-        "class      {} ({:.2} %)\nlayer      {layer}, {height} x {width} places, {} channels\n\n",
+        "class      {} ({:.2} %)\nlayer      {layer}, {height} x {width} pixels, {} channels\n\n",
         info.class_names[*class],
         100.0 * probabilities[*class],
         channels.len(),

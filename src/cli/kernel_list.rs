@@ -32,7 +32,7 @@ pub(super) fn run(flags: &args::Kernels, quiet: bool) -> Result<()> {
     match wanted {
         Some(pairs) => {
             let (op, name) = &pairs[0];
-            let row = variants().find(|row| row.op == op && row.name == name).expect("`pairs` asked for it");
+            let row = variants().find(|row| row.op == op && row.name == name).expect("`pairs` checked it");
             write(&shaders(row, &program, &caps, flags.format)?, flags.output.as_deref(), flags.format)
         }
         None => print(&list(&program, &caps, &flags.op)),

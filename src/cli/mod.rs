@@ -57,7 +57,7 @@ enum Command {
     /// Compare the paper's VGG with torchvision's on the same data and seed: one table, one picture.
     ///
     /// The first has batch norm and pooling with adaptive stride, the second neither, but adaptive average pooling to
-    /// 7x7 in front of the classifier. Both are trained with the flags of `vgg train`, or loaded; the second needs at
+    /// 7x7 before the classifier. Both are trained with the flags of `vgg train`, or loaded; the second needs at
     /// least 32 px, and then both have them.
     Compare(compare::Flags),
     /// Measure a trained network on a data set's test images: loss, accuracy, confusion matrix.
@@ -66,17 +66,17 @@ enum Command {
     Predict(args::Predict),
     /// Write a trained network for other programs: ONNX, or safetensors under torchvision's names.
     Export(export::Flags),
-    /// Show where a picture's evidence for a class is: Grad-CAM over the picture, and the channels that speak for it.
+    /// Show where a picture's evidence for a class is: Grad-CAM over the picture, and the channels that contribute to it.
     Explain(explain::Flags),
     /// Show a network layer by layer: output shape, parameters, FLOP.
     Summary(args::Summary),
-    /// Show the memory and the limits that a training needs against those that the device has.
+    /// Show the memory and the limits that a training needs, next to the device's.
     Plan(args::Plan),
-    /// Choose kernels: time the variants of a training's operations on this GPU and keep the fastest in a file.
+    /// Choose kernels: time the variants of a training's operations on this GPU and store the fastest in a file.
     Tune(args::Tune),
     /// Check every kernel variant on this GPU against the CPU in f64.
     Verify(args::Verify),
-    /// List what can run here.
+    /// List the devices that can run here.
     Devices,
     /// List the kernel variants: what each requires and which of them a training takes; print the shaders that run.
     ///
@@ -87,7 +87,7 @@ enum Command {
     /// The steps are those of `vgg train` with the same flags; nothing is written. --steps says how many are
     /// measured (20).
     Bench(args::Bench),
-    /// Measure each layer and pass of a training step against what the device reaches at best.
+    /// Measure each layer and pass of a training step, compared with the device's peak rates.
     ///
     /// Takes the steps of `vgg train` with the same flags; --steps says how many (5): the median of each dispatch
     /// counts.

@@ -80,8 +80,8 @@ fn line(path: &Path, picture: &Picture, probs: &[f32], info: &ModelInfo, flags: 
         (None, _) => "",
         (Some(Polarity::DarkOnLight), InkFlag::Auto) => "; seen as dark ink on light paper",
         (Some(Polarity::LightOnDark), InkFlag::Auto) => "; seen as light ink on dark paper",
-        (Some(Polarity::DarkOnLight), _) => "; dark ink, as told",
-        (Some(Polarity::LightOnDark), _) => "; light ink, as told",
+        (Some(Polarity::DarkOnLight), _) => "; dark ink, by --ink",
+        (Some(Polarity::LightOnDark), _) => "; light ink, by --ink",
     };
     format!("{}: {}{ink}\n", path.display(), top.join(", "))
 }

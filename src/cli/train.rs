@@ -123,7 +123,7 @@ fn describe_augmentation(config: &TrainConfig, hint: bool) -> Result<Option<Stri
         .into_iter()
         .filter_map(|(value, flag)| (hint && !digits && value > 0.0).then_some(flag))
         .collect();
-    let off = if off.is_empty() { String::new() } else { format!(" ({} to leave out)", off.join(" ")) };
+    let off = if off.is_empty() { String::new() } else { format!(" (to turn off: {})", off.join(" ")) };
     Ok(Some(format!("augment   training images are {}{off}", parts.join(", "))))
 }
 
@@ -224,7 +224,7 @@ pub(super) fn run(flags: &args::Train, quiet: bool) -> Result<u8> {
     let outcome = observe(&mut trainer, &stop, quiet, board)?;
     match outcome {
         Outcome::Interrupted { checkpoint } => {
-            note(quiet, &format!("go on with: vgg train --resume {}", checkpoint.display()));
+            note(quiet, &format!("continue with: vgg train --resume {}", checkpoint.display()));
             Ok(FAILED)
         }
         Outcome::Finished(summary) => {

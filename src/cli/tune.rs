@@ -140,7 +140,7 @@ fn render(done: &[Done]) -> String {
     }
     text + &format!(
         "shapes with a faster variant than the built-in choice: {} of {}; these operations of a step and an \
-         evaluation take {:.1} ms, were {:.1} ms\n",
+         evaluation take {:.1} ms instead of {:.1} ms\n",
         rows.len(),
         done.len(),
         after / 1e3,

@@ -130,7 +130,7 @@ mod tests {
         shader::{Fragment, Source},
     };
 
-    /// activation.forward that forgets the last element.
+    /// activation.forward that skips the last element.
     static WRONG: Variant = Variant::custom(
         "activation.forward",
         "wrong",

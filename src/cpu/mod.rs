@@ -63,7 +63,7 @@ impl<S: Scalar> CpuExecutor<S> {
     pub fn new(program: Program) -> Self {
         let plan = MemoryPlan::new(&program);
         if let Err(fault) = program.validate() {
-            panic!("not a program: {fault}");
+            panic!("invalid program: {fault}");
         }
         let bindings = program.steps.iter().map(|step| Bindings::of(step, &plan.slot_of)).collect();
         let elements = |bytes: u64, dtype: DType| {

@@ -85,7 +85,7 @@ pub enum TrainError {
     },
     /// The run was stopped early.
     #[error(
-        "the run ended after epoch {epoch}: no higher test accuracy for {stale} epochs; to go on, give a \
+        "the run ended after epoch {epoch}: no higher test accuracy for {stale} epochs; to continue, give a \
          --patience above {stale} with --resume"
     )]
     OutOfPatience {
@@ -149,7 +149,7 @@ pub enum RunError {
     },
     /// The directory contains another run.
     #[error(
-        "{path} holds another run ({file}); go on with it by --resume {path}, or give another --output-dir"
+        "{path} contains another run ({file}); continue it with --resume {path}, or give another --output-dir"
     )]
     Taken {
         /// The directory.
@@ -159,7 +159,7 @@ pub enum RunError {
     },
     /// The directory contains the best weights of a run, but not its checkpoint.
     #[error(
-        "{path} holds the best weights of a run (best.safetensors) without its checkpoint; give another --output-dir, or move them away"
+        "{path} contains the best weights of a run (best.safetensors) without its checkpoint; give another --output-dir, or move them away"
     )]
     Results {
         /// The directory.
@@ -177,13 +177,13 @@ pub enum RunError {
         process: Option<u32>,
     },
     /// The directory contains another comparison.
-    #[error("{path} holds another comparison (compare.md); give another --output-dir")]
+    #[error("{path} contains another comparison (compare.md); give another --output-dir")]
     Compared {
         /// The directory.
         path: PathBuf,
     },
     /// The directory contains a `config.toml` that no run has written.
-    #[error("{path} holds a config.toml that vgg train did not write; give another --output-dir")]
+    #[error("{path} contains a config.toml that vgg train did not write; give another --output-dir")]
     Foreign {
         /// The directory.
         path: PathBuf,

@@ -137,11 +137,11 @@ impl Trainer {
         if checkpoint.weights.info != self.info {
             return Err(TrainError::OtherImages);
         }
-        let [before, now] = [&checkpoint.config, &self.config].map(remembers);
+        let [before, now] = [&checkpoint.config, &self.config].map(optimizer_state);
         if before != now {
             return Err(TrainError::OtherOptimizer { before, now });
         }
-        self.refuse_what_is_over(progress, checkpoint)?;
+        self.refuse_if_over(progress, checkpoint)?;
         self.session.restore(checkpoint)?;
         self.progress = progress.clone();
         self.fresh = false;
@@ -157,11 +157,11 @@ impl Trainer {
         let all = u64::from(self.config.epochs) * self.train.batches_per_epoch() as u64;
         let limited = self.config.steps.is_some_and(|steps| steps <= all);
         if self.total < all {
-            return "to go on, give a larger --steps with --resume".to_owned();
+            return "to continue, give a larger --steps with --resume".to_owned();
         }
         if self.config.lr_scheduler != LrScheduler::Cosine {
             let steps = if limited { " and a larger --steps" } else { "" };
-            return format!("to go on, give a larger --epochs{steps} with --resume");
+            return format!("to continue, give a larger --epochs{steps} with --resume");
         }
         let file =
             |name: &str| Path::new(checkpoint.weights.path()).with_file_name(name).display().to_string();
@@ -176,7 +176,7 @@ impl Trainer {
 
     /// Refuses a run with nothing left to train. First writes any files still missing because the run was stopped after its
     /// last checkpoint.
-    fn refuse_what_is_over(&self, progress: &Progress, checkpoint: &Checkpoint) -> Result<(), TrainError> {
+    fn refuse_if_over(&self, progress: &Progress, checkpoint: &Checkpoint) -> Result<(), TrainError> {
         let (step, of) = (progress.step, self.total);
         let evaluated = progress.history.last().is_some_and(|row| row.step == step);
         let stale = stale_epochs(&progress.history);
@@ -428,7 +428,7 @@ impl Trainer {
 }
 
 /// A description of the optimiser state in a run's checkpoint.
-fn remembers(config: &TrainConfig) -> String {
+fn optimizer_state(config: &TrainConfig) -> String {
     let momentum = match config.rule() {
         Rule::Sgd(sgd) if !sgd.has_velocity() => " without momentum",
         _ => "",

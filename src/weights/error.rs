@@ -94,14 +94,14 @@ pub enum WeightsError {
     },
     /// Weights where a checkpoint is needed.
     #[error(
-        "{path} holds weights only, nothing of a run to resume; give its checkpoint.safetensors, or start from it with --weights"
+        "{path} contains only weights, not a run to resume; give its checkpoint.safetensors, or start from it with --weights"
     )]
     NotACheckpoint {
         /// The file.
         path: String,
     },
     /// Weights of another network of the family.
-    #[error("{path} holds a {found}, not a {expected}; give the --model and --norm that it was trained with")]
+    #[error("{path} contains a {found}, not a {expected}; give the --model and --norm that it was trained with")]
     OtherModel {
         /// The file.
         path: String,
@@ -112,7 +112,7 @@ pub enum WeightsError {
     },
     /// Weights of another network.
     #[error(
-        "{path} holds another network: {tensor} is {found}, not {expected}; \
+        "{path} contains another network: {tensor} is {found}, not {expected}; \
          give the --image-size, --width and data set that it was trained with"
     )]
     OtherNetwork {

@@ -39,7 +39,7 @@ pub enum StoreError {
     },
     /// A value is NaN or infinite.
     #[error(
-        "{path}: tensor {tensor} holds {value} at element {element}; a network with such values cannot be used"
+        "{path}: tensor {tensor} is {value} at element {element}; a network with such values cannot be used"
     )]
     NotFinite {
         /// The file.

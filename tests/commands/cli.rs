@@ -153,7 +153,7 @@ fn predictions(folder: &Path, weights: &str) {
     assert!(lines[1].starts_with("page.jpg: ") && lines[1].contains("dark ink"), "{shown}");
     assert_eq!(lines[0].matches('%').count(), 3, "top 3: {shown}");
     let forced = text(&succeed(folder, &with(&["--ink", "dark", "--top", "1", "digit.png"])).stdout);
-    assert!(forced.contains("dark ink, as told") && forced.matches('%').count() == 1, "{forced}");
+    assert!(forced.contains("dark ink, by --ink") && forced.matches('%').count() == 1, "{forced}");
 
     // What is no picture is named; the others are answered all the same.
     fs::write(folder.join("text.png"), "not a picture").unwrap();

@@ -162,9 +162,9 @@ fn values_that_are_no_numbers_are_refused_by_name() {
             }
         };
         let error = weights_error(poison("features.4.running_var"));
-        assert!(error.contains(&format!("features.4.running_var holds {shown} at element 2")), "{error}");
+        assert!(error.contains(&format!("features.4.running_var is {shown} at element 2")), "{error}");
         let error = checkpoint_error(poison("optimizer.v.classifier.3.weight"));
-        assert!(error.contains("optimizer.v.classifier.3.weight holds"), "{error}");
+        assert!(error.contains("optimizer.v.classifier.3.weight is "), "{error}");
     }
 }
 
@@ -177,7 +177,7 @@ fn halves_that_are_no_numbers_are_refused_by_name() {
         *data = vec![0; 32];
         data[10..12].copy_from_slice(&0xfc00u16.to_le_bytes());
     });
-    assert!(error.contains("tensor classifier.3.bias holds -inf at element 5"), "{error}");
+    assert!(error.contains("tensor classifier.3.bias is -inf at element 5"), "{error}");
 }
 
 #[test]
@@ -319,7 +319,7 @@ fn metadata_that_contradict_are_refused() {
 #[test]
 fn weights_are_no_checkpoint() {
     let error = Checkpoint::read(&run().join("best.safetensors")).unwrap_err().to_string();
-    assert!(error.contains("holds weights only") && error.contains("--weights"), "{error}");
+    assert!(error.contains("contains only weights") && error.contains("--weights"), "{error}");
 }
 
 /// A file that PyTorch wrote: no metadata, everything from the shapes.

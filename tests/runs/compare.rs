@@ -77,7 +77,7 @@ fn both_networks_are_trained_or_loaded_and_compared() {
     );
     assert!(config("standard").contains("model = \"vgg16\"") && config("standard").contains("avgpool = 7"));
     assert!(config("custom").contains("seed = 3") && config("standard").contains("seed = 3"));
-    fail(here, &format!("compare {tiny} --output-dir out"), 1, "holds another comparison");
+    fail(here, &format!("compare {tiny} --output-dir out"), 1, "contains another comparison");
 
     let loaded = "--custom out/custom/best.safetensors --standard out/standard/best.safetensors";
     let [again, _] = succeed(here, &format!("compare {tiny} {loaded} --output-dir again"));
@@ -91,7 +91,7 @@ fn both_networks_are_trained_or_loaded_and_compared() {
         here,
         &format!("compare {tiny} {crossed} --output-dir crossed"),
         1,
-        "holds a VGG16 without batch norm, not a VGG16 with batch norm",
+        "contains a VGG16 without batch norm, not a VGG16 with batch norm",
     );
     assert!(!here.join("crossed").exists());
     // So are those of another training whose shapes are the same.
@@ -132,7 +132,7 @@ fn another_run_in_a_sides_place_is_found_before_anything_is_trained() {
         here,
         &format!("compare {TINY} --output-dir out"),
         1,
-        "out/standard holds the best weights of a run",
+        "out/standard contains the best weights of a run",
     );
     assert!(!here.join("out/custom/checkpoint.safetensors").exists(), "nothing was trained");
     assert_eq!(fs::read_to_string(here.join("out/standard/best.safetensors")).unwrap(), "precious");
@@ -155,7 +155,7 @@ fn an_interrupted_comparison_keeps_the_network_that_is_finished() {
     assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
     let rest: Vec<String> = lines.collect();
     assert_eq!(child.wait().unwrap().code(), Some(1), "{rest:?}");
-    let advice = rest.iter().find_map(|line| line.strip_prefix("go on with: vgg ")).unwrap();
+    let advice = rest.iter().find_map(|line| line.strip_prefix("continue with: vgg ")).unwrap();
     let (train, compare) = advice.split_once(", then vgg ").unwrap();
     assert_eq!(train, "train --resume out/standard/checkpoint.safetensors");
     let flags = "--custom out/custom/best.safetensors --standard out/standard/best.safetensors";

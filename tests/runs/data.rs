@@ -128,7 +128,7 @@ fn damaged_and_swapped_files_are_told_apart() {
 
     fs::copy(asset(Part::TrainLabels), &images).unwrap();
     assert!(
-        refused(dir.path()).contains("holds labels, but images are expected; are the two files swapped?")
+        refused(dir.path()).contains("contains labels, but images are expected; are the two files swapped?")
     );
     fs::write(&images, "<html>404</html>").unwrap();
     assert!(refused(dir.path()).contains("not an IDX file"));
@@ -136,7 +136,7 @@ fn damaged_and_swapped_files_are_told_apart() {
     assert!(refused(dir.path()).contains("0 bytes, but the header alone"));
     fs::remove_file(&images).unwrap();
 
-    // The test images with the training labels: both sound, not of one set.
+    // The test images with the training labels: both sound, but of different sets.
     fs::copy(asset(Part::TestImages), &images).unwrap();
     let error = IdxDataset::open(dir.path()).unwrap_err();
     assert!(matches!(error, IdxError::Counts { images: 10_000, labels: 60_000, .. }), "{error}");

@@ -84,7 +84,7 @@ fn a_finished_run_on_a_folder_leads_on() {
     let [shown, said] = succeed(dir.path(), &with(&train, &["--output-dir", "run"]));
     assert!(shown.contains("best (epoch 1)") && !shown.contains("paper"), "{shown}");
     let line = "augment   training images are rotated by up to 8 degrees, shifted by up to 4 % of their side \
-                (--rotate 0 --translate 0 to leave out)";
+                (to turn off: --rotate 0 --translate 0)";
     assert!(said.contains(line), "{said}");
     let plain = ["--rotate", "0", "--translate", "0", "--hflip", "--output-dir", "plain"];
     let [_, said] = succeed(dir.path(), &with(&train, &plain));

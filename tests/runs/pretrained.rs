@@ -138,7 +138,7 @@ fn smaller_floats_are_widened() {
 
         tensors.0.get_mut("features.0.weight").unwrap().2[..2].copy_from_slice(&narrow(f32::INFINITY).0);
         let error = Weights::read(&tensors.write(folder.path()), None).unwrap_err().to_string();
-        assert!(error.contains("features.0.weight holds inf at element 0"), "{error}");
+        assert!(error.contains("features.0.weight is inf at element 0"), "{error}");
     }
 }
 

@@ -67,7 +67,7 @@ fn an_explanation_is_a_picture_and_a_table() {
 
     let told = succeed(here, "explain --device cpu digit.png");
     assert!(told.starts_with(&format!("class      {} (", test.label(0))), "{told}");
-    assert!(told.contains("layer      conv3_3, 7 x 7 places, 64 channels"), "{told}");
+    assert!(told.contains("layer      conv3_3, 7 x 7 pixels, 64 channels"), "{told}");
     assert!(told.contains("of the evidence") && told.ends_with("picture    digit.explain.png\n"), "{told}");
     let sheet = image::open(here.join("digit.explain.png")).unwrap().into_rgb8();
     let colored = sheet.pixels().filter(|pixel| pixel[0] > pixel[2].saturating_add(60)).count();

@@ -176,7 +176,7 @@ fn a_run_that_is_over_advises_what_works() {
         let folder = tempdir().unwrap();
         finish(&mut start(&TrainConfig { lr_scheduler, steps, epochs: 1, ..config(folder.path()) }));
         let error = resume(folder.path(), "").err().unwrap().to_string();
-        assert!(error.contains(&format!("to go on, give a {advice} --resume")), "{error}");
+        assert!(error.contains(&format!("to continue, give a {advice} --resume")), "{error}");
         finish(&mut resume(folder.path(), flags).unwrap());
     }
     // A cosine has no longer version of itself; tests/runs/dataset_runs.rs types what is advised instead.
@@ -357,7 +357,7 @@ fn an_output_directory_that_cannot_be_used_is_an_error_before_training() {
     let run = folder.path().join("run");
     finish(&mut start(&TrainConfig { steps: Some(1), ..config(&run) }));
     let text = error(&run);
-    assert!(text.contains("holds another run") && text.contains("--resume"), "{text}");
+    assert!(text.contains("contains another run") && text.contains("--resume"), "{text}");
     // A run that never came to a checkpoint has nothing to lose.
     fs::remove_file(run.join("checkpoint.safetensors")).unwrap();
     fs::remove_file(run.join("best.safetensors")).unwrap();

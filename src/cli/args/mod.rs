@@ -25,8 +25,8 @@ pub(super) struct Train {
     /// Write event files for TensorBoard into the run directory.
     #[arg(long)]
     pub(super) tensorboard: bool,
-    /// Hand this one training step to the graphics debugger that the program was started by: RenderDoc, or Xcode
-    /// on macOS. docs/profiling.md shows how.
+    /// Capture this training step in the graphics debugger that started the program: RenderDoc, or Xcode on macOS.
+    /// docs/profiling.md shows how.
     #[arg(long, value_name = "STEP")]
     pub(super) capture: Option<u64>,
     #[command(flatten)]
@@ -41,7 +41,7 @@ pub(super) struct RecipeFlag {
     pub(super) recipe: Option<String>,
 }
 
-/// As [`RecipeFlag`], for what asks no device.
+/// As [`RecipeFlag`], for commands that need no device.
 #[derive(Debug, Args)]
 pub(super) struct SummaryRecipeFlag {
     /// The settings to start from: report (the paper's: 224 px, full width, 10 epochs; default), quick (28 px, quarter
@@ -63,14 +63,14 @@ pub(super) struct DeviceFlag {
 #[command(next_help_heading = "Kernels")]
 pub(super) struct KernelFlags {
     /// Force a kernel variant, as conv.forward=tiled_64x64; `vgg verify` lists them. May be given again; of several for one
-    /// operation the first that can compute a shape is taken.
+    /// operation, the first that can compute a shape is taken.
     #[arg(long, value_name = "OP=NAME")]
     pub(super) variant: Vec<String>,
-    /// Measured choices: auto (what `vgg tune` wrote for this device, where it did), off, or a file of its kind.
+    /// Measured choices: auto (the file that `vgg tune` wrote for this device, if there is one), off, or a tuning file.
     #[arg(long, default_value = "auto", value_name = "auto|off|FILE")]
     pub(super) tuning: Source,
-    /// Hand a step to a GPU in pieces that take less than this many milliseconds each, so that no watchdog of
-    /// the system ends it. The results are the same.
+    /// Split a step into GPU submissions of less than this many milliseconds each, so that no system's watchdog
+    /// stops it. The results are the same.
     #[arg(long, default_value_t = 500.0, value_name = "MS", value_parser = milliseconds)]
     pub(super) submit_budget_ms: f64,
 }
@@ -95,8 +95,8 @@ pub(super) struct Eval {
     /// Images a step.
     #[arg(short, long, default_value_t = 64, value_name = "IMAGES", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) batch_size: u32,
-    /// Where the picture of the confusion matrix goes; unset, confusion.svg beside the weights; in
-    /// this folder for those inside the program.
+    /// The picture of the confusion matrix. Unset, confusion.svg next to the weights, or in the current folder
+    /// for those inside the program.
     #[arg(long, value_name = "FILE")]
     pub(super) confusion: Option<PathBuf>,
     /// Print one JSON object instead of text, and write no picture unless --confusion names one.
@@ -112,7 +112,7 @@ pub(super) struct WeightsFlag {
     /// safetensors. Unset, those inside the program, trained by the quick recipe.
     #[arg(long, value_name = "FILE")]
     pub(super) weights: Option<PathBuf>,
-    /// Side of the network's input, for weights that do not say it; from those that do it must be theirs.
+    /// Side of the network's input, for weights that do not record it; if they do, it must be the same.
     #[arg(long, value_name = "PIXELS")]
     pub(super) image_size: Option<usize>,
 }
@@ -140,7 +140,7 @@ pub(super) struct Predict {
 /// Whether a picture's digit is darker or lighter than its paper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum InkFlag {
-    /// Judge by the picture.
+    /// Detect it from the picture.
     Auto,
     /// Dark ink on light paper, as scans and photographs are.
     Dark,
@@ -172,7 +172,7 @@ pub(super) struct Plan {
     pub(super) device: DeviceFlag,
     #[command(flatten)]
     pub(super) settings: SettingFlags,
-    /// Memory that the training may use, in GiB; unset, what the device or the machine has, where that is known.
+    /// Memory that the training may use, in GiB; unset, that of the device or the machine, if known.
     #[arg(long, value_name = "GIB")]
     pub(super) memory: Option<f64>,
     /// List every tensor, not only the largest.
@@ -197,7 +197,7 @@ pub(super) struct Tune {
     /// Seconds of timing for each operation and shape; checking and compiling come on top.
     #[arg(long, default_value_t = 1.0, value_name = "SECONDS", value_parser = seconds)]
     pub(super) seconds: f64,
-    /// Where the result goes: auto (the device's file in the user's cache folder), or a file.
+    /// Where to write the result: auto (the device's file in the user's cache folder), or a file.
     #[arg(long, default_value = "auto", value_name = "auto|FILE")]
     pub(super) tuning: Source,
 }
@@ -275,14 +275,14 @@ impl Format {
 #[derive(Debug, Args)]
 pub(super) struct PlannedGpuFlag {
     /// Which GPU: auto (the first that `vgg devices` lists), vulkan, metal, dx12, a number or part of a name; or discrete:
-    /// a discrete GPU as they are today, which need not be there.
+    /// a typical discrete GPU, which need not be present.
     #[arg(long, default_value = "auto", value_name = "DEVICE")]
     pub(super) device: String,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct GpuFlag {
-    /// Which GPU: auto (the first that `vgg devices` lists, a software adapter where there is nothing else), vulkan,
+    /// Which GPU: auto (the first that `vgg devices` lists, a software adapter if there is no other), vulkan,
     /// metal, dx12, a number or part of a name.
     #[arg(long, default_value = "auto", value_name = "DEVICE")]
     pub(super) device: String,
@@ -297,7 +297,7 @@ pub(super) struct Bench {
     pub(super) device: DeviceFlag,
     #[command(flatten)]
     pub(super) settings: SettingFlags,
-    /// Steps before those that are measured; at least 3.
+    /// Warm-up steps before the measured ones; at least 3.
     #[arg(long, default_value_t = 5, value_name = "STEPS")]
     pub(super) warmup: u32,
     /// Compare with an earlier result: what `vgg bench --json` printed.
@@ -319,10 +319,10 @@ pub(super) struct Profile {
     pub(super) device: DeviceFlag,
     #[command(flatten)]
     pub(super) settings: SettingFlags,
-    /// Steps before those that are measured.
+    /// Warm-up steps before the measured ones.
     #[arg(long, default_value_t = 2, value_name = "STEPS")]
     pub(super) warmup: u32,
-    /// List every dispatch, not only what takes at least half a percent of the step.
+    /// List every dispatch, not only those that take at least half a percent of the step.
     #[arg(long)]
     pub(super) all: bool,
     /// Write the last step as a trace for ui.perfetto.dev or chrome://tracing.

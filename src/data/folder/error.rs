@@ -5,7 +5,7 @@
 pub enum FolderError {
     /// A half is missing.
     #[error(
-        "{dir}: no folder {missing}; an image folder holds train/<class>/ and val/<class>/ (or test/<class>/) with \
+        "{dir}: no folder {missing}; an image folder contains train/<class>/ and val/<class>/ (or test/<class>/) with \
          PNG or JPEG files. The folders there: {found}"
     )]
     Half {

@@ -64,7 +64,7 @@ pub enum IdxError {
         kind: IdxKind,
     },
     /// The file contains labels where images are expected, or the reverse.
-    #[error("{file}: holds {}, but {kind} are expected; are the two files swapped?", .kind.other())]
+    #[error("{file}: contains {}, but {kind} are expected; are the two files swapped?", .kind.other())]
     Swapped {
         /// The file.
         file: String,
@@ -109,7 +109,7 @@ pub enum IdxError {
     },
     /// The file is longer than its header says.
     #[error(
-        "{file}: goes on after the {expected} bytes of {} that the header promises; \
+        "{file}: continues after the {expected} bytes of {} that the header promises; \
          the file is damaged or something is appended to it, fetch it again",
         .kind.values()
     )]
@@ -123,7 +123,7 @@ pub enum IdxError {
     },
     /// The numbers of images and labels differ.
     #[error(
-        "{images_file} has {images} images, but {labels_file} has {labels} labels; they are not of one set"
+        "{images_file} has {images} images, but {labels_file} has {labels} labels; they do not belong together"
     )]
     Counts {
         /// The file of images.
@@ -151,7 +151,7 @@ pub enum IdxError {
     },
     /// Training and test images have different sizes.
     #[error(
-        "{train_file} has images of {} x {} pixels, but {test_file} of {} x {}; they are not of one set",
+        "{train_file} has images of {} x {} pixels, but {test_file} of {} x {}; they do not belong together",
         .train.0, .train.1, .test.0, .test.1
     )]
     Sizes {

@@ -58,9 +58,9 @@ fn a_gzip_stream_may_have_several_members() {
 #[test]
 fn swapped_files_are_called_swapped() {
     let error = refused(&images(1, 2, 2), IdxKind::Labels);
-    assert!(error.contains("holds images, but labels are expected") && error.contains("swapped?"), "{error}");
+    assert!(error.contains("contains images, but labels are expected") && error.contains("swapped?"), "{error}");
     let error = refused(&idx(0x801, &[1], &[0]), IdxKind::Images);
-    assert!(error.contains("holds labels, but images are expected"), "{error}");
+    assert!(error.contains("contains labels, but images are expected"), "{error}");
 }
 
 #[test]
@@ -91,18 +91,18 @@ fn a_file_that_ends_early_is_called_truncated() {
 }
 
 #[test]
-fn a_file_that_goes_on_is_refused() {
+fn a_file_with_trailing_bytes_is_refused() {
     let mut bytes = images(3, 2, 5);
     bytes.push(0);
     let error = refused(&bytes, IdxKind::Images);
-    assert!(error.contains("goes on after the 30 bytes of pixels"), "{error}");
+    assert!(error.contains("continues after the 30 bytes of pixels"), "{error}");
     // Something appended to the gzip stream rather than to its content.
     let appended = [gzip(&images(3, 2, 5)), b"rubbish".to_vec()].concat();
     assert!(matches!(read(&appended, IdxKind::Images), Err(IdxError::Gzip { bytes: 46, .. })));
 }
 
 #[test]
-fn headers_that_cannot_be_are_refused() {
+fn impossible_headers_are_refused() {
     let error = refused(&images(0, 28, 28), IdxKind::Images);
     assert!(error.contains("promises 0 images"), "{error}");
     assert!(refused(&idx(0x801, &[0], &[]), IdxKind::Labels).contains("promises 0 labels"));

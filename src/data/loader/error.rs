@@ -51,7 +51,7 @@ pub enum LoaderError {
     },
     /// Files that could be read when the set was opened cannot be read now.
     #[error(
-        "{name}: files have changed since the set was opened; put them back (a training then goes on from its last \
+        "{name}: files have changed since the set was opened; put them back (a training then continues from its last \
          checkpoint with --resume):\n  {}",
         .files.join("\n  ")
     )]

@@ -105,7 +105,7 @@ pub enum PictureError {
     },
     /// No network takes such images.
     #[error(
-        "images of {} x {} pixels and {} channels are wanted; they need an area, and 1 or 3 channels",
+        "images of {} x {} pixels and {} channels were requested; they need an area, and 1 or 3 channels",
         .height, .width, .channels
     )]
     Wanted {

@@ -83,7 +83,7 @@ pub enum ConfigError {
     Data(#[from] DataError),
     /// Flags that contradict the run to be resumed.
     #[error(
-        "the run to be resumed was started otherwise: {conflicts}. Leave these flags out, or start a new run without --resume{}",
+        "the run to be resumed was started with other settings: {conflicts}. Leave these flags out, or start a new run without --resume{}",
         if *.cosine {
             "; a cosine schedule is spread over all epochs, so for more of them start from this run's weights: \
              --weights best.safetensors --epochs N"
