@@ -52,7 +52,7 @@ fn walk(adapter: &Adapter, rows: &[&'static Variant], quick: bool, quiet: bool) 
                 absent.push(format!("{}={}", row.op, row.name));
                 continue;
             }
-            let verdict = reference.hold(adapter, row, false, |op| picked.contains(op));
+            let verdict = reference.check(adapter, row, false, |op| picked.contains(op));
             note(quiet, &format!("{:<32} {}", format!("{}={}", row.op, row.name), outcome(&verdict)));
             verdicts.push((row, verdict));
         }
@@ -158,7 +158,7 @@ mod tests {
         assert_eq!(walk(&adapter, &[right], true, true).unwrap(), DONE);
         assert_eq!(walk(&adapter, &[right, &WRONG], true, true).unwrap(), FAILED);
         let reference = Reference::of(&[Activate::relu(5).into()]);
-        let verdicts = [right, &WRONG].map(|row| (row, reference.hold(&adapter, row, false, |_| true)));
+        let verdicts = [right, &WRONG].map(|row| (row, reference.check(&adapter, row, false, |_| true)));
         let text = render(&verdicts);
         assert!(text.contains("1 of 2 variants FAILED"), "{text}");
         assert!(

@@ -46,7 +46,7 @@ impl Activation {
 const MOST_LANES: usize = 16;
 
 impl<V: Simd, S: Scalar> Vector<V, S> {
-    /// Each value through a function. It is inlined, so that the compiler makes vector instructions of the loop.
+    /// Each value through a function. It is inlined, so that the compiler vectorises the loop.
     #[inline(always)]
     fn map<F: Pointwise>(self, simd: V) -> Self {
         let mut values = [S::ZERO; MOST_LANES];
@@ -59,7 +59,7 @@ impl<V: Simd, S: Scalar> Vector<V, S> {
     }
 }
 
-/// A function without branches. A closure would be compiled for the oldest machine.
+/// A function without branches. A closure would be compiled for the baseline instruction set.
 trait Pointwise {
     fn of<S: Scalar>(x: S) -> S;
 }
@@ -170,7 +170,7 @@ mod tests {
 
     /// Against the definitions in f64: the value and the slope of each activation, to a few roundings of 1 and of `x`.
     #[test]
-    fn activations_of_registers_are_as_they_are_defined() {
+    fn register_activations_match_their_definitions() {
         struct Values<'a>(Activation, &'a [f32], &'a mut [f32], bool);
         impl WithSimd for Values<'_> {
             type Output = ();

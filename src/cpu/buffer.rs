@@ -34,7 +34,7 @@ impl<S: Scalar> Buffer<S> {
     }
 
     /// Fills the buffer from the host's bytes.
-    pub fn take(&mut self, data: &[u8]) {
+    pub fn write(&mut self, data: &[u8]) {
         match self {
             Self::Scalars(values) => {
                 for (value, bytes) in values.iter_mut().zip(data.as_chunks::<4>().0) {
@@ -65,7 +65,7 @@ impl<S: Scalar> Buffer<S> {
     }
 
     /// The first `elements` elements as the host's bytes.
-    pub fn give(&self, elements: usize) -> Vec<u8> {
+    pub fn read(&self, elements: usize) -> Vec<u8> {
         match self {
             Self::Scalars(values) => {
                 values[..elements].iter().flat_map(|v| (v.f64() as f32).to_ne_bytes()).collect()

@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_set_can_be_asked_for_and_no_other() {
+    fn each_set_of_the_machine_can_be_chosen_and_no_other() {
         let sets = available();
         assert_eq!(choose(None).unwrap().0, sets[0].0);
         for (name, _) in &sets {

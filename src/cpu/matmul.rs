@@ -119,7 +119,7 @@ macro_rules! products {
     ($gemm:ident $t:ident, [$avx512:literal, $avx2:literal, $neon:literal]) => {
         impl Product for $t {
             unsafe fn product(arch: Arch, output: &mut [$t], store: Store, lhs: Matrix<$t>, rhs: Matrix<$t>) {
-                // SAFETY: as the caller promises; an `Arch` says that the machine has its instructions; `output` is
+                // SAFETY: as the caller promises; an `Arch` proves that the machine has its instructions; `output` is
                 // borrowed exclusively, so it overlaps neither operand.
                 unsafe {
                     match arch {

@@ -127,7 +127,7 @@ impl<S: Scalar> Executor for CpuExecutor<S> {
 
     fn upload(&mut self, tensor: TensorId, data: &[u8]) -> Result<(), ExecutorError> {
         self.uploadable(tensor, data.len())?;
-        self.buffers[self.plan.slot_of[tensor.0]].take(data);
+        self.buffers[self.plan.slot_of[tensor.0]].write(data);
         Ok(())
     }
 
@@ -153,7 +153,7 @@ impl<S: Scalar> Executor for CpuExecutor<S> {
 
     fn read(&mut self, tensor: TensorId) -> Result<Vec<u8>, ExecutorError> {
         let elements = self.program.tensor(tensor).shape.elements();
-        Ok(self.buffers[self.plan.slot_of[tensor.0]].give(elements))
+        Ok(self.buffers[self.plan.slot_of[tensor.0]].read(elements))
     }
 
     fn request(&mut self, tensor: TensorId) -> Result<(), ExecutorError> {

@@ -316,7 +316,7 @@ mod tests {
     }
 
     proptest! {
-        /// A transform depends on nothing but its arguments, is rigid, and differs between samples and epochs.
+        /// A transform depends only on its arguments, is rigid, and differs between samples and epochs.
         #[test]
         fn a_transform_is_a_pure_function(seed: u64, epoch: u32, sample: u32, degrees in 0.1f32..180.0) {
             let augmentation = Augmentation::new(degrees, 0.1).unwrap();

@@ -200,22 +200,22 @@ impl Dataset for Normalized {
     }
 }
 
-/// How a set is to be opened. Only folders of pictures need it.
+/// How to open a set. Only folders of pictures need it.
 pub struct Options<'a> {
-    /// The side that images are seen at, in pixels.
+    /// The side of the network's input, in pixels.
     pub size: usize,
-    /// What the shorter side is resized to before `size` is cut from the centre; `None` cuts nothing off it.
+    /// The length to which the shorter side is resized before the centre crop of `size`; `None` keeps the full shorter side.
     pub resize: Option<usize>,
     /// Whether damaged images are left out; if not, they are an error.
     pub skip_corrupt: bool,
-    /// The folder in which what was found out about a folder's files is kept; `None` keeps nothing.
+    /// The folder for cached scans; `None` caches nothing.
     pub cache: Option<PathBuf>,
-    /// Called before every image is looked at once, with their number: it may take minutes.
+    /// Called with the number of images before a scan, which may take minutes.
     pub scanning: &'a dyn Fn(usize),
 }
 
 impl Options<'_> {
-    /// Images of `size` pixels, nothing cut off, skipped or kept.
+    /// Images of `size` pixels, with nothing cropped, skipped or cached.
     pub fn new(size: usize) -> Self {
         Self { size, resize: None, skip_corrupt: false, cache: None, scanning: &|_| {} }
     }

@@ -10,13 +10,13 @@ pub enum DataError {
     UnknownSource {
         /// The text.
         text: String,
-        /// The data sets that there are.
+        /// The known data sets.
         known: String,
     },
     /// The data set came without a directory.
     #[error("--data {word}: names no directory after a colon; write {}", .forms.replace(", ", " or "))]
     NoDirectory {
-        /// Which.
+        /// The data set's word.
         word: &'static str,
         /// The forms that name it.
         forms: String,
@@ -26,7 +26,7 @@ pub enum DataError {
     Directory {
         /// The directory or file.
         dir: String,
-        /// What the system said.
+        /// The system's error.
         error: std::io::Error,
     },
     /// There is not just one split of EMNIST.
@@ -39,9 +39,9 @@ pub enum DataError {
     Splits {
         /// The directory.
         dir: String,
-        /// The split that was wanted.
+        /// The requested split.
         wanted: String,
-        /// The splits that are there.
+        /// The existing splits.
         splits: String,
     },
     /// A line of EMNIST's mapping cannot be read.
@@ -54,7 +54,7 @@ pub enum DataError {
         file: String,
         /// The line, counted from 1.
         line: usize,
-        /// What stands there.
+        /// The line's text.
         text: String,
     },
     /// A label comes before the mapping's first.
@@ -62,7 +62,7 @@ pub enum DataError {
     BelowMapping {
         /// The file of labels.
         file: String,
-        /// Which label.
+        /// The label's index.
         index: usize,
         /// Its value.
         label: u8,
@@ -86,9 +86,9 @@ pub enum DataError {
     Checksum {
         /// The file.
         file: String,
-        /// The checksum it has, in hexadecimal.
+        /// Its checksum, in hexadecimal.
         found: String,
-        /// The checksum it should have, in hexadecimal.
+        /// The expected checksum, in hexadecimal.
         expected: &'static str,
     },
 }

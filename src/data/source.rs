@@ -12,24 +12,24 @@ use super::{DataError, DataSets, Normalization, Options, cifar, emnist, folder, 
 pub struct DataKind {
     /// The word of `--data`.
     pub word: &'static str,
-    /// What its directory has, in the form of Markdown.
+    /// The content of its directory, in Markdown.
     pub reads: &'static str,
     /// Whether its images are letters or digits, which a recipe's rotation and translation suit.
     pub characters: bool,
-    /// Whether its images are pictures, each of a size of its own.
+    /// Whether its images are pictures of various sizes.
     pub pictures: bool,
-    /// The names of its classes with commas between; empty where the files or their labels name them.
+    /// The names of its classes, separated by commas; empty if the files or their labels name them.
     pub classes: &'static str,
-    /// The mean and deviation of each channel; `None`: they are measured on the training images.
+    /// The mean and deviation of each channel; `None` measures them on the training images.
     pub mean_std: Option<[&'static [f32]; 2]>,
-    /// Opens what is inside the program, for `WORD` alone.
+    /// Opens the set inside the program, for `WORD` alone.
     built_in: Option<fn() -> Result<DataSets, DataError>>,
     /// Opens a directory, for `WORD:DIR`.
     dir: fn(&DataKind, &Path, &Options<'_>) -> Result<DataSets, DataError>,
 }
 
 impl DataKind {
-    /// What most data sets have.
+    /// The defaults of a row.
     const USUAL: Self = Self {
         word: "",
         reads: "",
@@ -105,7 +105,7 @@ impl DataKind {
         Self::KINDS.iter().find(|kind| kind.word == word)
     }
 
-    /// The forms of `--data` that name it, in the form of Markdown.
+    /// The forms of `--data` that name it, in Markdown.
     pub(crate) fn forms(&self) -> String {
         let alone = self.built_in.map_or(String::new(), |_| format!("`{}` (built in), ", self.word));
         format!("{alone}`{}:DIR`", self.word)
@@ -116,7 +116,7 @@ impl DataKind {
         self.classes.split(", ").map(str::to_owned).collect()
     }
 
-    /// How its images are normalised, unless that is measured.
+    /// The normalisation of its images, unless it is measured.
     fn normalization(&self) -> Option<Normalization> {
         self.mean_std.map(Normalization::of)
     }
@@ -133,20 +133,20 @@ pub struct DataSource {
 }
 
 impl DataSource {
-    /// Which data set.
+    /// The data set.
     pub fn kind(&self) -> &'static DataKind {
         self.kind
     }
 
-    /// The values of `--data` that there are, in the form of Markdown.
+    /// All forms of `--data`, in Markdown.
     pub(crate) fn forms() -> String {
         DataKind::KINDS.iter().map(DataKind::forms).collect::<Vec<_>>().join(", ")
     }
 
-    /// Reads, checks and, but for folders, decodes the data set.
+    /// Reads, checks and, except for folders, decodes the data set.
     ///
     /// # Errors
-    /// [`DataError`], where a file is missing, damaged or not what it claims to be.
+    /// [`DataError`] if a file is missing, damaged or not what it claims to be.
     pub fn open(&self, options: &Options<'_>) -> Result<DataSets, DataError> {
         match (&self.dir, self.kind.built_in) {
             (None, Some(built_in)) => built_in(),
@@ -190,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_and_value_are_the_same_thing() {
+    fn sources_print_as_they_are_typed() {
         for text in
             ["mnist", "mnist:/a/b", r"mnist:C:\mnist", "emnist:e/emnist-letters", "cifar100:c", "folder:pets"]
         {

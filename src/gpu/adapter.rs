@@ -260,7 +260,7 @@ fn raw_adapters(backend: Backend) -> Vec<(Backend, wgpu::Adapter)> {
 }
 
 /// Vulkan drivers get labels only with `DEBUG`; Metal and DX12 always get them. On DX12 the flag embeds the source in the
-/// shaders and turns optimisation off, which only a debugger wants.
+/// shaders and turns optimisation off, which only a debugger needs.
 fn instance_flags(backend: Backend, debugger: bool) -> wgpu::InstanceFlags {
     match backend {
         Backend::Vulkan => wgpu::InstanceFlags::DEBUG,
@@ -343,7 +343,7 @@ fn memory_bytes(_: &wgpu::Adapter) -> Option<u64> {
     None
 }
 
-/// Whether a debugger that can capture work of this API is attached to the process. Metal cannot tell, so the answer there
+/// Whether a debugger that can capture work of this API is attached to the process. Metal does not report it, so the answer there
 /// is always yes.
 pub fn debugger_attached(backend: Backend) -> bool {
     match backend {

@@ -1,4 +1,4 @@
-//! Handing a run to a graphics debugger: RenderDoc on Vulkan and DX12, Xcode on Metal.
+//! Captures a run in a graphics debugger: RenderDoc on Vulkan and DX12, Xcode on Metal.
 //!
 //! wgpu-hal talks to RenderDoc only if it was built with debug assertions, which `Cargo.toml` turns on for it.
 

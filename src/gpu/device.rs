@@ -50,7 +50,7 @@ pub(super) struct Wanted {
 }
 
 impl Device {
-    /// Opens a device with just these limits (WebGPU's defaults where the program asks for less) and the wanted features.
+    /// Opens a device with just these limits (WebGPU's defaults where the program needs less) and the requested features.
     pub fn open(adapter: &Adapter, needs: &AdapterLimits, wanted: Wanted) -> Result<Self, OpenError> {
         let name = adapter.info().to_string();
         let mut features = wgpu::Features::SUBGROUP & adapter.raw.features();

@@ -198,7 +198,7 @@ impl GpuExecutor {
         Ok(submission)
     }
 
-    /// Submits steps in as many pieces as the budget asks for, without waiting.
+    /// Submits steps in as many pieces as the budget requires, without waiting.
     fn submit_steps(&mut self, steps: Range<usize>, timed: bool) -> Result<(), ExecutorError> {
         let label = self.label(&steps);
         let work = self.dispatches.of(&steps);
@@ -382,10 +382,10 @@ impl Executor for GpuExecutor {
                 encoder.copy_buffer_to_buffer(&this.slots[slot], at, to, 0, padded(piece));
             })?;
             let staging = &self.reader.staging;
-            staging.ask_back();
-            staging.fetch(&self.device, submission, &name)?;
+            staging.request_map();
+            staging.wait_until_mapped(&self.device, submission, &name)?;
             staging.read(piece, &mut data, &name)?;
-            staging.hand_over();
+            staging.unmap();
             at += piece;
         }
         Ok(data)

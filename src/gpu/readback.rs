@@ -84,7 +84,7 @@ impl Answers {
 
     /// Queues an answer that a submission will produce.
     pub fn expect(&mut self, ring: usize, bytes: u64, after: wgpu::SubmissionIndex) {
-        self.ring[ring].ask_back();
+        self.ring[ring].request_map();
         self.queue.push_back(Answer::Coming { ring, bytes, after });
     }
 
@@ -99,7 +99,7 @@ impl Answers {
             && !wait
         {
             device.advance("an answer")?;
-            if !self.ring[*ring].is_here() {
+            if !self.ring[*ring].is_mapped() {
                 return Ok(None);
             }
         }
@@ -115,10 +115,10 @@ impl Answers {
             Answer::Here(data) => Ok(data),
             Answer::Coming { ring, bytes, after } => {
                 let staging = &self.ring[ring];
-                staging.fetch(device, after, "an answer")?;
+                staging.wait_until_mapped(device, after, "an answer")?;
                 let mut data = Vec::with_capacity(bytes as usize);
                 staging.read(bytes, &mut data, "an answer")?;
-                staging.hand_over();
+                staging.unmap();
                 self.free.push(ring);
                 Ok(data)
             }

@@ -49,13 +49,13 @@ impl Staging {
     }
 
     /// Unmaps it, so that the device owns it.
-    pub fn hand_over(&self) {
+    pub fn unmap(&self) {
         self.buffer.unmap();
         self.owner.store(WITH_DEVICE, Ordering::Release);
     }
 
     /// Requests the mapping; the device keeps the buffer until all submissions so far are done.
-    pub fn ask_back(&self) {
+    pub fn request_map(&self) {
         let mode = if self.way == Way::ToDevice { wgpu::MapMode::Write } else { wgpu::MapMode::Read };
         let owner = Arc::clone(&self.owner);
         self.buffer.map_async(mode, .., move |result| {
@@ -64,22 +64,22 @@ impl Staging {
     }
 
     /// Whether the host owns it.
-    pub fn is_here(&self) -> bool {
+    pub fn is_mapped(&self) -> bool {
         self.owner.load(Ordering::Acquire) == WITH_HOST
     }
 
     /// Waits until the host owns it.
-    pub fn fetch(
+    pub fn wait_until_mapped(
         &self,
         device: &Device,
         after: wgpu::SubmissionIndex,
         what: &str,
     ) -> Result<(), ExecutorError> {
-        if self.is_here() {
+        if self.is_mapped() {
             return Ok(());
         }
         device.wait(after, what)?;
-        if self.is_here() { Ok(()) } else { Err(lost(what)) }
+        if self.is_mapped() { Ok(()) } else { Err(lost(what)) }
     }
 
     /// Writes bytes at an aligned offset, zero-padded to the next word.

@@ -87,10 +87,10 @@ impl Timestamps {
         dispatches: usize,
     ) -> Result<Vec<(f64, f64)>, ExecutorError> {
         let mut data = Vec::with_capacity(self.bytes(dispatches) as usize);
-        self.staging.ask_back();
-        self.staging.fetch(device, after, "timestamps")?;
+        self.staging.request_map();
+        self.staging.wait_until_mapped(device, after, "timestamps")?;
         self.staging.read(self.bytes(dispatches), &mut data, "timestamps")?;
-        self.staging.hand_over();
+        self.staging.unmap();
         let ticks: Vec<u64> = data.as_chunks().0.iter().map(|&word| u64::from_ne_bytes(word)).collect();
         let first = ticks.first().copied().unwrap_or(0);
         // Some drivers have been seen to report times out of order.

@@ -65,7 +65,7 @@ impl Uploads {
     ) -> Result<(), ExecutorError> {
         let (chunk, submission) = &self.chunks[self.current];
         if let Some(submission) = submission {
-            chunk.fetch(device, submission.clone(), what)?;
+            chunk.wait_until_mapped(device, submission.clone(), what)?;
         }
         chunk.write(self.used, data, what)?;
         let bytes = padded(data.len() as u64);
@@ -82,7 +82,7 @@ impl Uploads {
     /// Records the copies. [`Uploads::submitted`] must follow.
     pub fn record(&mut self, encoder: &mut wgpu::CommandEncoder, slots: &[wgpu::Buffer]) {
         let (chunk, _) = &self.chunks[self.current];
-        chunk.hand_over();
+        chunk.unmap();
         for copy in self.copies.drain(..) {
             let Copy { from, slot, at, bytes } = copy;
             encoder.copy_buffer_to_buffer(&chunk.buffer, from, &slots[slot], at, bytes);
@@ -92,7 +92,7 @@ impl Uploads {
     /// Advances to the next buffer of the ring.
     pub fn submitted(&mut self, submission: wgpu::SubmissionIndex) {
         let (chunk, last) = &mut self.chunks[self.current];
-        chunk.ask_back();
+        chunk.request_map();
         *last = Some(submission);
         self.current = (self.current + 1) % CHUNKS;
         self.used = 0;

@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn flag_before_measurement_before_expectation() {
+    fn flags_precede_measurements_and_those_expectations() {
         let conv = Op::from(ConvForward::plain(Conv { n: 1, h: 4, w: 4, c: 8, k: 8 }));
         let odd = Op::from(ConvForward::plain(Conv { n: 1, h: 4, w: 4, c: 5, k: 8 }));
         let caps = Caps::WEBGPU;

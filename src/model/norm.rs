@@ -21,7 +21,7 @@ pub enum Norm {
 }
 
 impl Norm {
-    /// The words, in words.
+    /// The words, as a list for messages.
     pub(crate) const WORDS: &str = "batch, layer, group:G (in G groups of channels), layer2d or none";
 
     /// The eps of its framework: PyTorch's for group norm, ConvNeXt's for layer norm at each pixel.

@@ -271,7 +271,8 @@ impl VggConfig {
         self.norm.unwrap_or(if self.model.batch_norm() { Norm::Batch } else { Norm::None })
     }
 
-    /// The same network with `model` and `norm` in agreement: `_bn` exactly with batch norm, a `norm` only beyond that.
+    /// The same network with `model` and `norm` in agreement: the model has `_bn` if and only if the norm is batch norm, and
+    /// `norm` is set only for the other normalisations.
     pub(crate) fn agreed(self) -> Self {
         let norm = self.norm();
         let model = self.model.with_batch_norm(norm == Norm::Batch);

@@ -12,13 +12,13 @@ const SIZE: (u32, u32) = (1000, 440);
 /// The size of one panel alone.
 const SMALL: (u32, u32) = (500, 320);
 
-/// Up to this many points are marked, while they are few enough to tell apart: a line of one point would be invisible.
+/// Up to this many points are marked, while they are few enough to distinguish: a line of one point would be invisible.
 const MARKED: usize = 40;
 
 /// An epoch, counted from 1, and a value after it.
 type Point = (u32, f64);
 
-/// How a network does on a set of images: the loss, and the accuracy as a fraction.
+/// A network's results on a set of images: the loss, and the accuracy as a fraction.
 #[derive(Clone, Debug, Default)]
 pub struct Curve {
     /// The mean loss over the epochs.

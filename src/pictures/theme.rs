@@ -48,7 +48,7 @@ pub(super) fn style(size: i32, color: &RGBColor) -> TextStyle<'static> {
     font(size).color(color)
 }
 
-/// A text, vertically centred at a point, of which it is to the right or the left, or the middle.
+/// A text, vertically centred at a point: to its right, to its left, or centred on it.
 pub(super) fn text(area: &Area<'_>, text: &str, at: (i32, i32), side: HPos, style: TextStyle<'_>) -> Drawn {
     area.draw(&Text::new(text.to_owned(), at, style.pos(Pos::new(side, VPos::Center))))
 }
@@ -85,12 +85,12 @@ where
     mesh
 }
 
-/// The color of lines behind the data.
+/// The colour of the grid under the data.
 pub(super) fn grid() -> RGBAColor {
     BLACK.mix(0.12)
 }
 
-/// The place of a point of a chart in the area that the chart is in.
+/// The position of a chart's point in the chart's area.
 pub(super) fn place<X: Ranged, Y: Ranged>(
     area: &Area<'_>,
     chart: &Chart<'_, X, Y>,

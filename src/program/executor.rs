@@ -152,7 +152,7 @@ pub fn floats(bytes: &[u8]) -> Vec<f32> {
 #[derive(Debug, Error)]
 pub enum ExecutorError {
     /// Data of the wrong size.
-    #[error("tensor {tensor} holds {expected} bytes, but {found} were given")]
+    #[error("tensor {tensor} has {expected} bytes, but {found} were given")]
     Size {
         /// The tensor's name.
         tensor: String,

@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn normal_has_the_moments_asked_for() {
+    fn normal_has_the_requested_moments() {
         let values = normal(7, 3, 100_001, 0.5);
         assert_eq!(values.len(), 100_001);
         let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / values.len() as f64;

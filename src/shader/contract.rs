@@ -62,21 +62,21 @@ pub(super) fn check<'a>(
     let Some(needs) = codes.iter().map(|code| header(code, "needs")).collect::<Option<Vec<_>>>() else {
         return Ok(());
     };
-    let mut givers: HashMap<&str, String> = HashMap::new();
-    let mut give = |name, second: String| match givers.insert(name, second.clone()) {
+    let mut definitions: HashMap<&str, String> = HashMap::new();
+    let mut define = |name, second: String| match definitions.insert(name, second.clone()) {
         Some(first) => Err(ContractError::Twice { first, second, name: name.to_owned() }),
         None => Ok(()),
     };
     for name in prelude {
-        give(name, "the generated constants".to_owned())?;
+        define(name, "the generated constants".to_owned())?;
     }
     for (fragment, code) in fragments.iter().zip(&codes) {
         for item in header(code, "gives").unwrap_or_default() {
-            give(name(item), fragment.name())?;
+            define(name(item), fragment.name())?;
         }
     }
     for (fragment, needs) in fragments.iter().zip(needs) {
-        if let Some(name) = needs.into_iter().find(|name| !givers.contains_key(name)) {
+        if let Some(name) = needs.into_iter().find(|name| !definitions.contains_key(name)) {
             return Err(ContractError::Missing { fragment: fragment.name(), name: name.to_owned() });
         }
     }
@@ -121,7 +121,7 @@ fn main() { output[0] = half(output[0]); }\n",
     }
 
     #[test]
-    fn what_no_part_gives_is_an_error() {
+    fn a_name_that_no_part_defines_is_an_error() {
         let error = whole(&[MAIN]).check().unwrap_err();
         assert!(
             error
@@ -136,7 +136,7 @@ fn main() { output[0] = half(output[0]); }\n",
     }
 
     #[test]
-    fn what_two_parts_give_is_an_error() {
+    fn a_name_that_two_parts_define_is_an_error() {
         let other = Fragment::file("shared/other.wgsl", HALF.text);
         let error = whole(&[HALF, other, MAIN]).check().unwrap_err();
         assert!(

@@ -144,7 +144,7 @@ impl RunDirectory {
     }
 
     /// Whether the directory contains a run.
-    pub(super) fn holds_run(&self) -> bool {
+    pub(super) fn contains_run(&self) -> bool {
         self.from.is_none() && matches!(owner(&self.path), Owner::Run)
     }
 

@@ -38,7 +38,7 @@ pub enum Event<'a> {
     },
     /// A checkpoint was written.
     Saved(&'a Path),
-    /// The run was told to stop and has written this checkpoint.
+    /// The run was interrupted and has written this checkpoint.
     Interrupted(&'a Path),
     /// The run is over.
     Finished(&'a Summary),

@@ -148,9 +148,9 @@ impl Session {
                 self.executor.clear(tensor)?;
             }
             let values = values(index, &self.network.parameters[index]);
-            self.put(Part::Value(index), &values)?;
+            self.upload_values(Part::Value(index), &values)?;
             if self.tensors[index].average.is_some() {
-                self.put(Part::Average(index), &values)?;
+                self.upload_values(Part::Average(index), &values)?;
             }
         }
         self.set_loss_scale(LossScale::initial())
@@ -160,7 +160,7 @@ impl Session {
     pub(super) fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), TrainError> {
         checkpoint.weights.fits(&self.network)?;
         self.file = None;
-        checkpoint.parts().try_for_each(|(part, values)| self.put(part, &values))
+        checkpoint.parts().try_for_each(|(part, values)| self.upload_values(part, &values))
     }
 
     /// The device's current values of a parameter, in disk order.
@@ -390,7 +390,7 @@ impl Session {
     /// [`TrainError::Executor`].
     pub fn set_loss_scale(&mut self, state: LossScale) -> Result<(), TrainError> {
         let values: [f32; LossScale::LEN] = bytemuck::cast(state);
-        if self.loss_scale.is_some() { self.put(Part::LossScale, &values) } else { Ok(()) }
+        if self.loss_scale.is_some() { self.upload_values(Part::LossScale, &values) } else { Ok(()) }
     }
 
     /// The tensor, and the parameter that determines its disk order.
@@ -407,7 +407,7 @@ impl Session {
     }
 
     /// Uploads values in disk order.
-    fn put(&mut self, part: Part, values: &[f32]) -> Result<(), TrainError> {
+    fn upload_values(&mut self, part: Part, values: &[f32]) -> Result<(), TrainError> {
         let (tensor, parameter) = self.tensor(part);
         let device = match parameter {
             Some(parameter) => &parameter.layout.to_device(&parameter.shape, values),

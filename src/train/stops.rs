@@ -133,8 +133,8 @@ fn at_each_change(
     changes
 }
 
-/// Resumes the directory; the error must say that the run is over, or that there is nothing to resume.
-fn go_on(directory: &Path, case: &str) -> bool {
+/// Resumes the directory; `false` if it has no checkpoint, and then the error says how to start the run again.
+fn resumes(directory: &Path, case: &str) -> bool {
     match resume(directory, None) {
         Ok(()) | Err(TrainError::Over { .. }) => true,
         Err(TrainError::Run(error @ RunError::NoCheckpoint { .. })) => {
@@ -157,7 +157,7 @@ fn a_new_run_that_is_stopped_anywhere_can_be_resumed_or_started_again() {
     let (whole, seed) = whole(folder.path());
     let recover = |directory: &Path, case: &str| {
         let checkpoint = directory.join("checkpoint.safetensors").exists();
-        if directory.exists() && go_on(directory, case) {
+        if directory.exists() && resumes(directory, case) {
             assert!(checkpoint, "{case}");
             let taken = train(directory, seed, None).unwrap_err();
             assert!(matches!(taken, TrainError::Run(RunError::Taken { .. })), "{case}: {taken}");
@@ -173,7 +173,7 @@ fn a_new_run_that_is_stopped_anywhere_can_be_resumed_or_started_again() {
 
 /// The directory of a run whose checkpoint and best weights have been removed.
 #[test]
-fn a_run_in_the_place_of_another_is_like_any() {
+fn a_run_in_place_of_another_is_like_any_other() {
     let folder = tempdir().unwrap();
     let (whole, seed) = whole(folder.path());
     let other = folder.path().join(format!("seed-{}", if seed == 0 { 1 } else { 0 }));
@@ -187,7 +187,7 @@ fn a_run_in_the_place_of_another_is_like_any() {
         }
     };
     let recover = |directory: &Path, case: &str| {
-        if !go_on(directory, case) {
+        if !resumes(directory, case) {
             train(directory, seed, None).unwrap_or_else(|error| panic!("{case}: {error}"));
         }
     };
@@ -199,12 +199,12 @@ fn a_resumed_run_that_is_stopped_anywhere_can_be_resumed() {
     let folder = tempdir().unwrap();
     let (whole, seed) = whole(folder.path());
     let prepare = |directory: &Path| train(directory, seed, Some(3)).unwrap();
-    let recover = |directory: &Path, case: &str| assert!(go_on(directory, case), "{case}");
+    let recover = |directory: &Path, case: &str| assert!(resumes(directory, case), "{case}");
     at_each_change(&whole, prepare, |directory| resume(directory, None), recover);
 }
 
 #[test]
-fn a_run_that_goes_on_elsewhere_and_is_stopped_anywhere_can_be_resumed() {
+fn a_run_that_continues_elsewhere_and_is_stopped_anywhere_can_be_resumed() {
     let folder = tempdir().unwrap();
     let (whole, seed) = whole(folder.path());
     let source = folder.path().join("source");
@@ -215,7 +215,7 @@ fn a_run_that_goes_on_elsewhere_and_is_stopped_anywhere_can_be_resumed() {
     let before = contents();
     let recover = |directory: &Path, case: &str| match resume(&source, Some(directory)) {
         Ok(()) => {}
-        Err(TrainError::Run(RunError::Taken { .. })) => assert!(go_on(directory, case), "{case}"),
+        Err(TrainError::Run(RunError::Taken { .. })) => assert!(resumes(directory, case), "{case}"),
         Err(error) => panic!("{case}: {error}"),
     };
     at_each_change(&whole, |_| {}, |directory| resume(&source, Some(directory)), recover);

@@ -187,7 +187,7 @@ impl Trainer {
         } else {
             return Ok(());
         };
-        if self.directory.holds_run() {
+        if self.directory.contains_run() {
             self.directory.write_history(&self.title(), &progress.history)?;
         }
         Err(error)

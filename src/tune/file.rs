@@ -176,7 +176,7 @@ impl TuningFile {
     }
 
     /// Adds the file's choices to `tuned`.
-    pub fn tell(&self, tuned: &mut Tuned) {
+    pub fn add_to(&self, tuned: &mut Tuned) {
         for Choice { op, shape, variant, .. } in &self.choice {
             tuned.set(op, shape, variant);
         }

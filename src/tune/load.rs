@@ -77,7 +77,7 @@ fn load_from(
     for (name, text) in shipped {
         match TuningFile::parse(text, info) {
             Ok(file) => {
-                file.tell(&mut loaded.tuned);
+                file.add_to(&mut loaded.tuned);
                 loaded.used = Some(name.into());
             }
             Err(Ignored::Foreign { .. }) => {}
@@ -89,7 +89,7 @@ fn load_from(
     if let Some(path) = path {
         match TuningFile::read(&path, info) {
             Ok(file) => {
-                file.tell(&mut loaded.tuned);
+                file.add_to(&mut loaded.tuned);
                 loaded.used = Some(path);
             }
             Err(why) => loaded.notes.push(note(&path, why)),
@@ -251,7 +251,7 @@ mod tests {
             file.set(choice(len, variant));
         }
         let mut tuned = Tuned::default();
-        file.tell(&mut tuned);
+        file.add_to(&mut tuned);
         assert_eq!((file.len(), tuned.row(&relu(8), &Caps::WEBGPU).unwrap().name), (2, "vec4"));
     }
 }

@@ -56,7 +56,7 @@ pub(crate) trait Check: Operation {
 
 /// f16 rounds by half a unit in the last of its 11 digits.
 pub(crate) const HALF_EPSILON: f64 = 1.0 / 2048.0;
-/// A device may take numbers below the smallest normal f16 for 0.
+/// A device may flush numbers below the smallest normal f16 to 0.
 const HALF_TINY: f64 = 1.0 / 16_384.0;
 /// The machine epsilon of f32.
 pub(crate) const EPSILON: f64 = f32::EPSILON as f64;

@@ -46,7 +46,7 @@ pub fn matrix_units(adapter: &Adapter) -> Result<(), String> {
         ops.retain(|op| row.supports(op, &caps));
         ops.sort_by_key(|op| std::cmp::Reverse(op.flops()));
         ops.truncate(CASES);
-        let verdict = Reference::of(&ops).hold(adapter, row, false, |_| true);
+        let verdict = Reference::of(&ops).check(adapter, row, false, |_| true);
         if let Some(failure) = verdict.failures.first() {
             return Err(describe(row, &ops, failure));
         }
@@ -103,7 +103,7 @@ mod tests {
         let adapter =
             adapters().into_iter().next().expect("no adapter: run scripts/test, or set VGG_SKIP_GPU=1");
         let ops = [Linear::whole(2, 8, 4).into()];
-        let verdict = Reference::of(&ops).hold(&adapter, &IDLE, false, |_| true);
+        let verdict = Reference::of(&ops).check(&adapter, &IDLE, false, |_| true);
         let text = describe(&IDLE, &ops, &verdict.failures[0]);
         let begin = "linear.forward=idle of input f32 [2, 8], weight f32 [4, 8], bias f32 [4]: output [2, 4] at [0, 0]: NaN";
         assert!(text.starts_with(begin), "{text}");

@@ -45,18 +45,18 @@ impl Reference {
         Self { cases: ops.iter().map(|op| (op.clone(), on_cpu(op))).collect() }
     }
 
-    /// Runs a row on the cases that `wanted` picks, and compares every operand that it writes. `checked` keeps naga's
+    /// Runs a row on the cases that `picked` selects, and compares every operand that it writes. `checked` keeps naga's
     /// bounds checks.
     ///
     /// The operands are views into larger tensors: inputs are surrounded by NaN, outputs by sentinels that must not change.
-    pub fn hold(
+    pub fn check(
         &self,
         adapter: &Adapter,
         row: &'static Variant,
         checked: bool,
-        wanted: impl Fn(&Op) -> bool,
+        picked: impl Fn(&Op) -> bool,
     ) -> Verdict {
-        let cases: Vec<&(Op, Results)> = self.cases.iter().filter(|(op, _)| wanted(op)).collect();
+        let cases: Vec<&(Op, Results)> = self.cases.iter().filter(|(op, _)| picked(op)).collect();
         let mut verdict = Verdict { cases: cases.len(), ..Verdict::default() };
         if cases.is_empty() {
             return verdict;

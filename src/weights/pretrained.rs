@@ -103,7 +103,7 @@ impl Pretrained {
         let (channels, summed) = (network.config.channels, fits.contains(&Fit::Summed));
         if let Some(description) = &description {
             let (found, wanted) = (description.model.vgg().activation(), network.activation());
-            // By name: where ReLU's slope at 0 differs, the semantics do, which are the run's own.
+            // Compared by name: ReLU's slope at 0 follows the semantics, which are the run's own.
             if found.to_string() != wanted.to_string() {
                 return Err(WeightsError::OtherActivation { path: file.path().to_owned(), found, wanted });
             }

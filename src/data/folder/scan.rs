@@ -28,7 +28,7 @@ pub(super) struct Scanned {
 
 /// The cached form, in the user's cache folder: one small file per data set.
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct Cached {
     mean: Vec<f32>,
     std: Vec<f32>,
     damaged_train: Vec<(usize, String)>,
@@ -49,24 +49,24 @@ struct Sums {
 /// Files are the same if path, names, sizes and modification times are. If the result cannot be cached, the next run scans
 /// again.
 pub(super) fn scan(dir: &Path, halves: [&[Image]; 2], options: &Options<'_>) -> Scanned {
-    let kept = options.cache.as_ref().map(|cache| cache.join("data").join(key(dir, halves) + ".toml"));
-    if let Some(scanned) = kept.as_deref().and_then(recall) {
+    let path = options.cache.as_ref().map(|cache| cache.join("data").join(key(dir, halves) + ".toml"));
+    if let Some(scanned) = path.as_deref().and_then(load) {
         return scanned;
     }
     (options.scanning)(halves[0].len() + halves[1].len());
-    let [train, test] = halves.map(look);
+    let [train, test] = halves.map(sums_of);
     let (sums, damaged_train) = train;
     let scanned = Scanned { normalization: sums.normalization(), damaged: [damaged_train, test.1] };
-    if let Some(path) = kept {
+    if let Some(path) = path {
         // A failure only costs the next run another scan.
-        let _ = keep(&path, &scanned);
+        let _ = store(&path, &scanned);
     }
     scanned
 }
 
 /// The sums over the undamaged images, and the damaged ones.
-fn look(images: &[Image]) -> (Sums, Vec<(usize, String)>) {
-    let looked: Vec<Result<Sums, String>> = images
+fn sums_of(images: &[Image]) -> (Sums, Vec<(usize, String)>) {
+    let results: Vec<Result<Sums, String>> = images
         .par_iter()
         .map(|image| match picture::open_rgb(&image.path) {
             Ok(picture) => Ok(Sums::of(&picture)),
@@ -74,8 +74,8 @@ fn look(images: &[Image]) -> (Sums, Vec<(usize, String)>) {
         })
         .collect();
     let (mut sums, mut damaged) = (Sums::default(), Vec::new());
-    for (index, looked) in looked.into_iter().enumerate() {
-        match looked {
+    for (index, result) in results.into_iter().enumerate() {
+        match result {
             Ok(more) => sums = sums.and(more),
             Err(why) => damaged.push((index, why)),
         }
@@ -142,18 +142,18 @@ fn key(dir: &Path, halves: [&[Image]; 2]) -> String {
 }
 
 /// An earlier result; `None` if there is no readable one.
-fn recall(path: &Path) -> Option<Scanned> {
-    let kept: Kept = toml::from_str(&fs::read_to_string(path).ok()?).ok()?;
-    let normalization = Normalization { mean: kept.mean, std: kept.std };
+fn load(path: &Path) -> Option<Scanned> {
+    let cached: Cached = toml::from_str(&fs::read_to_string(path).ok()?).ok()?;
+    let normalization = Normalization { mean: cached.mean, std: cached.std };
     let complete = [&normalization.mean, &normalization.std].map(Vec::len) == [3; 2];
     (complete && normalization.check().is_ok())
-        .then_some(Scanned { normalization, damaged: [kept.damaged_train, kept.damaged_test] })
+        .then_some(Scanned { normalization, damaged: [cached.damaged_train, cached.damaged_test] })
 }
 
-fn keep(path: &Path, scanned: &Scanned) -> std::io::Result<()> {
+fn store(path: &Path, scanned: &Scanned) -> std::io::Result<()> {
     let [damaged_train, damaged_test] = scanned.damaged.clone();
     let Normalization { mean, std } = scanned.normalization.clone();
-    let text = toml::to_string(&Kept { mean, std, damaged_train, damaged_test });
+    let text = toml::to_string(&Cached { mean, std, damaged_train, damaged_test });
     let text = text.map_err(std::io::Error::other)?;
     fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
     write_text(path, &text).map_err(|failure| failure.error)

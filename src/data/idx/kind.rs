@@ -1,4 +1,4 @@
-//! What an IDX file has.
+//! The kinds of IDX files.
 
 use std::fmt;
 

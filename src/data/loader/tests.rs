@@ -77,7 +77,7 @@ fn augmentation() -> Augmentation {
 }
 
 #[test]
-fn an_epoch_of_training_holds_each_image_once_but_for_the_last_ones() {
+fn a_training_epoch_has_each_image_once_except_the_last_ones() {
     let loader = Loader::train(numbers(23), 5, 7, augmentation()).unwrap();
     assert_eq!(loader.batches_per_epoch(), 4);
     let order = permutation(23, 7, 2);
@@ -95,7 +95,7 @@ fn an_epoch_of_training_holds_each_image_once_but_for_the_last_ones() {
 }
 
 #[test]
-fn an_evaluation_holds_every_image_in_order_and_says_how_many_are_real() {
+fn an_evaluation_has_every_image_in_order_and_the_number_of_real_ones() {
     let loader = Loader::evaluate(numbers(7), 4).unwrap();
     assert_eq!(loader.batches_per_epoch(), 2);
     let batches: Vec<Batch> = loader.epoch(0, 0).unwrap().map(Result::unwrap).collect();
@@ -110,7 +110,7 @@ fn an_evaluation_holds_every_image_in_order_and_says_how_many_are_real() {
     assert_eq!((one.len(), one[0].valid, one[0].images.len()), (1, 3, 48));
 }
 
-/// Recycled memory leaves no old values behind, and is reused: a batch comes back at an address seen before.
+/// Recycled memory has no old values, and is reused: a batch comes back at an address seen before.
 #[test]
 fn recycled_batches_are_like_new_ones() {
     let loader = Loader::evaluate(numbers(101), 4).unwrap();
@@ -129,7 +129,7 @@ fn recycled_batches_are_like_new_ones() {
 }
 
 #[test]
-fn an_epoch_resumes_at_its_end_and_not_behind_it() {
+fn an_epoch_resumes_at_its_end_and_not_after_it() {
     let loader = Loader::train(numbers(23), 5, 7, Augmentation::NONE).unwrap();
     assert_eq!(loader.epoch(0, 4).unwrap().count(), 0);
     assert_eq!(loader.epoch(0, 1).unwrap().len(), 3);
@@ -138,7 +138,7 @@ fn an_epoch_resumes_at_its_end_and_not_behind_it() {
 }
 
 #[test]
-fn batches_that_cannot_be_are_refused() {
+fn impossible_batches_are_refused() {
     let train =
         |len, batch| Loader::train(numbers(len), batch, 0, Augmentation::NONE).err().unwrap().to_string();
     let error = train(3, 4);

@@ -352,7 +352,7 @@ impl<S: Scalar> WithSimd for Gradients<'_, S> {
     }
 }
 
-/// A register of each slice, from `c` on. A closure would be compiled for the oldest machine.
+/// A register of each slice, from `c` on. A closure would be compiled for the baseline instruction set.
 #[inline(always)]
 fn loaded<V: Simd, S: Scalar, const N: usize>(simd: V, slices: [&[S]; N], c: usize) -> [Vector<V, S>; N] {
     let mut vectors = [Vector::splat(simd, S::ZERO); N];

@@ -240,8 +240,8 @@ impl Operation for BatchNormGradStatistics {
     }
 }
 
-/// The sums of [`BatchNormGradStatistics`], taken by the operation that computes the gradient they are the sums of: the
-/// gradient of the activation after a batch norm.
+/// The sums of [`BatchNormGradStatistics`], reduced by the operation that computes the gradient after a batch norm and its
+/// activation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GradStatistics {
     /// The activation.

@@ -32,11 +32,11 @@ pub enum LrScheduler {
     Cosine,
 }
 
-/// Whose mean and standard deviation images are normalised with.
+/// The source of the mean and standard deviation that normalise images.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NormalizeBy {
-    /// Those that the weights a run begins with were trained with; the data set's without such weights.
+    /// Those that the initial weights were trained with; without a file of weights, the data set's.
     #[default]
     Weights,
     /// The data set's.

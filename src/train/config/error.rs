@@ -14,7 +14,7 @@ pub enum ConfigError {
     UnknownRecipe {
         /// The name given.
         name: String,
-        /// The names there are.
+        /// The known names.
         known: String,
     },
     /// A recipe file cannot be read.
@@ -22,7 +22,7 @@ pub enum ConfigError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
     /// A key that does not exist.
@@ -35,14 +35,14 @@ pub enum ConfigError {
         /// The nearest key, or all of them.
         hint: String,
     },
-    /// Text that is no TOML, or a value of the wrong type.
+    /// Text that is not TOML, or a value of the wrong type.
     #[error("{origin}, line {line}, `{text}`: {message}")]
     Parse {
         /// The recipe.
         origin: String,
         /// The line, counted from 1.
         line: usize,
-        /// What stands there.
+        /// The line's text.
         text: String,
         /// What is wrong with it.
         message: String,
@@ -72,7 +72,7 @@ pub enum ConfigError {
         value: String,
         /// Why it has none.
         why: String,
-        /// What would give it one.
+        /// The flag that would give it one.
         give: String,
     },
     /// The network cannot be built.

@@ -36,7 +36,7 @@ impl TrainConfig {
     /// A recipe inside the program.
     ///
     /// # Errors
-    /// [`ConfigError::UnknownRecipe`] with the names there are.
+    /// [`ConfigError::UnknownRecipe`] with the known names.
     pub fn builtin(name: &str) -> Result<Self, ConfigError> {
         match BUILTIN.iter().find(|(builtin, _)| *builtin == name) {
             Some((name, text)) => Self::parse(&format!("recipe {name}"), text),
@@ -129,7 +129,7 @@ impl TrainConfig {
             .map(|key| format!("{} is {}, not {}", Setting::of(key).flag(), show(&old, key), show(&new, key)))
             .collect();
         if conflicts.is_empty() {
-            // The run directory may have been moved since: without the flag, the run goes on in the directory of its checkpoint.
+            // The run directory may have been moved since: without the flag, the run continues in its checkpoint's directory.
             let output_dir = config.output_dir.filter(|_| flags.contains_key("output_dir"));
             return Ok(Self { output_dir, ..config });
         }
@@ -137,7 +137,7 @@ impl TrainConfig {
         Err(ConfigError::Resume { conflicts: conflicts.join("; "), cosine })
     }
 
-    /// The configuration as TOML, one line a key.
+    /// The configuration as TOML, one line per key.
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect(FLAT)
     }
@@ -146,7 +146,7 @@ impl TrainConfig {
         toml::Table::try_from(self).expect(FLAT)
     }
 
-    /// Where the data come from.
+    /// The source of the data.
     ///
     /// # Errors
     /// [`ConfigError::Data`] if the text does not name a data set.
@@ -154,7 +154,7 @@ impl TrainConfig {
         Ok(self.data.parse()?)
     }
 
-    /// Whether the data are a folder of pictures, each of a size of its own.
+    /// Whether the data are a folder of pictures.
     fn has_pictures(&self) -> bool {
         self.data_source().is_ok_and(|source| source.kind().pictures)
     }
@@ -181,12 +181,12 @@ impl TrainConfig {
         .agreed()
     }
 
-    /// The decay of the second moment, or of Lion's momentum, where its authors' average is over a tenth as many steps.
+    /// The decay of the second moment, or of Lion's momentum, whose default averages over a tenth as many steps.
     pub fn beta2(&self) -> f64 {
         self.beta2.unwrap_or(if self.opt == Optimizer::Lion { 0.99 } else { 0.999 })
     }
 
-    /// The rule by which parameters follow their gradients.
+    /// The optimiser's rule.
     pub fn rule(&self) -> Rule {
         let weight_decay = self.weight_decay as f32;
         match self.opt {
@@ -216,13 +216,13 @@ impl TrainConfig {
         }
     }
 
-    /// What the training has on the device next to the parameters.
+    /// The training's state on the device besides the parameters.
     pub fn state(&self) -> State {
         let scaled = self.precision == Precision::Mixed;
         State { rule: self.rule().state(), averaged: self.model_ema, scaled }
     }
 
-    /// How a training step goes.
+    /// The parts of a training step.
     pub fn training(&self) -> Training {
         Training {
             rule: self.rule(),
@@ -239,7 +239,7 @@ impl TrainConfig {
         self.steps.unwrap_or(all).min(all)
     }
 
-    /// The data as this run normalises them, given what the weights that it begins with, or its checkpoint, were trained with.
+    /// The data, normalised for this run. `trained_with` is the normalisation of its initial weights or its checkpoint.
     pub fn normalized(&self, data: DataSets, trained_with: &Normalization) -> DataSets {
         let theirs = self.weights.is_some() && self.normalize_by == NormalizeBy::Weights;
         if theirs { data.normalized_by(trained_with) } else { data }

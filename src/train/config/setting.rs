@@ -1,4 +1,4 @@
-//! A setting as one value: the row of [`SETTINGS`], and what is done with every row alike.
+//! A setting as one value: the row of [`SETTINGS`], and the code common to all rows.
 
 use toml::Value;
 
@@ -7,21 +7,21 @@ use super::{
     table::{SETTINGS, TrainConfig},
 };
 
-/// Flags as the user gave them: only those that were given, under the names of [`TrainConfig`]'s fields.
+/// The flags that the user gave, under the names of [`TrainConfig`]'s fields.
 pub type Flags = toml::Table;
 
 /// One field of [`TrainConfig`]: the key of a recipe and, with dashes, the flag of `vgg train`.
 pub(crate) struct Setting {
     pub(crate) key: &'static str,
-    /// The heading that it stands under.
+    /// Its heading.
     pub(crate) group: &'static str,
     /// What it does; settings, flags and words in backticks.
     pub(super) doc: &'static str,
-    /// What it comes to when it is not set, for settings that may be unset.
+    /// Its meaning when unset, for settings that may be unset.
     pub(super) unset: Option<&'static str>,
     pub(super) value_name: Option<&'static str>,
     pub(crate) short: Option<char>,
-    /// Other names that people try.
+    /// Other names that users try.
     pub(super) also: &'static [&'static str],
     /// Its values in words, where something else checks them.
     pub(super) values: Option<fn() -> String>,
@@ -34,7 +34,7 @@ pub(crate) struct Setting {
     pub(super) reset: fn(&mut TrainConfig),
 }
 
-/// What a setting's value must be.
+/// A condition on a setting's value.
 pub(super) struct Limit {
     pub(super) text: &'static str,
     pub(super) holds: fn(&TrainConfig) -> bool,
@@ -51,7 +51,7 @@ impl Limit {
 pub(super) struct Need {
     /// The flag that gives it an effect, as `--opt sgd`.
     pub(super) give: &'static str,
-    /// Why there is no effect without it; `None`: because the other setting has the value that it has.
+    /// Why there is no effect without it; `None`: because of the other setting's value.
     pub(super) because: Option<&'static str>,
     pub(super) met: fn(&TrainConfig) -> bool,
     /// Whether a recipe without it is refused; if not, only a flag is.
@@ -74,7 +74,7 @@ macro_rules! settings {
             $(, idle_without $idle:literal $idle_met:expr $(, because $idle_because:literal)?)*
             $(, falls $falls:expr)?;
     )+ })+) => {
-        /// All that a training run needs to know besides the device.
+        /// The configuration of a training run, except for the device.
         ///
         /// The fields are the keys of a recipe and, with dashes, the flags of `vgg train`; docs/settings.md lists them with
         /// their ranges. A key that a recipe leaves out has the value of [`TrainConfig::default`], the `report` recipe.
@@ -150,7 +150,7 @@ impl Setting {
         format!("--{}", self.key.replace('_', "-"))
     }
 
-    /// What help and recipes call its value.
+    /// The placeholder of its value in help and recipes.
     pub(crate) fn value_name(&self) -> String {
         self.value_name.map_or(self.key.to_uppercase(), str::to_owned)
     }
@@ -172,7 +172,7 @@ impl Setting {
         error.split('`').skip(3).step_by(2).map(str::to_owned).collect()
     }
 
-    /// The value that a flag's text stands for; of a list, with this one element.
+    /// The value of a flag's text; for a list, with this one element.
     pub(crate) fn parse(&self, text: &str) -> Option<Value> {
         let numbers = [text.parse().ok().map(Value::Integer), text.parse().ok().map(Value::Float)];
         let others = [text.parse().ok().map(Value::Boolean), Some(Value::String(text.to_owned()))];
@@ -182,27 +182,27 @@ impl Setting {
         values.find(|value| (self.accepts)(value.clone()).is_ok())
     }
 
-    /// What it does, with facts in brackets, in the form of Markdown.
+    /// What it does, with facts in brackets, in Markdown.
     pub(crate) fn described(&self, facts: impl IntoIterator<Item = String>) -> String {
         let facts: Vec<String> = facts.into_iter().filter(|fact| !fact.is_empty()).collect();
         let doc = self.doc.trim().trim_end_matches('.');
         if facts.is_empty() { doc.to_owned() } else { format!("{doc} [{}]", facts.join("; ")) }
     }
 
-    /// The values that it may have, in the form of Markdown; empty: any of its type.
+    /// The values that it may have, in Markdown; empty: any of its type.
     pub(crate) fn values(&self) -> String {
         let words = self.words().into_iter().map(|word| format!("`{word}`"));
         let words = words.chain(self.values.map(|values| values()));
         words.chain(self.limits.iter().map(Limit::text)).collect::<Vec<_>>().join(", ")
     }
 
-    /// Its value in `config`, or what it comes to unset, in the form of Markdown.
+    /// Its value in `config`, or its meaning when unset, in Markdown.
     pub(crate) fn value(&self, config: &TrainConfig) -> String {
         let unset = || self.unset.unwrap_or_default().to_owned();
         config.text(self.key).map_or_else(unset, |text| format!("`{text}`"))
     }
 
-    /// What it has no effect without, in the form of Markdown.
+    /// The settings without which it has no effect, in Markdown.
     pub(crate) fn needs(&self) -> String {
         let needs: Vec<String> = self.needs.iter().map(|need| format!("`{}`", need.give)).collect();
         if needs.is_empty() { String::new() } else { format!("only with {}", needs.join(" and ")) }
@@ -248,7 +248,7 @@ impl TrainConfig {
         Ok(())
     }
 
-    /// Unsets what no flag asks for and other flags have left without effect, as a recipe's momentum after `--opt adam`.
+    /// Unsets values that no flag set and that other flags have left without effect, as a recipe's momentum after `--opt adam`.
     pub(super) fn unset_idle(&mut self, flags: &Flags) {
         for setting in SETTINGS.iter().filter(|setting| !flags.contains_key(setting.key)) {
             if self.unmet(setting).any(|need| need.always) {
@@ -279,7 +279,7 @@ impl TrainConfig {
         Ok(())
     }
 
-    /// What a setting lacks to have an effect.
+    /// The unmet conditions without which a setting has no effect.
     fn unmet<'a>(&'a self, setting: &'a Setting) -> impl Iterator<Item = &'static Need> + use<'a> {
         let needs = if setting.is_off(self) { &[] } else { setting.needs };
         needs.iter().filter(|need| !(need.met)(self))

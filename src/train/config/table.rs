@@ -1,16 +1,16 @@
-//! The settings: one entry each, from which everything else about a setting is made.
+//! The settings: one entry each, from which its flag, recipe key, help, errors and documents are made.
 //!
 //! An entry is `key: type = default`, with its documentation before it, and any of these in this order:
 //!
-//! - `unset "..."`: what an `Option` comes to when it is `None`;
-//! - `value "PIXELS"`: what help calls the value;
+//! - `unset "..."`: the meaning of `None`;
+//! - `value "PIXELS"`: the placeholder of the value in help;
 //! - `short 'b'`: a flag of one letter;
-//! - `also "..."`: other names that people try, which errors lead from;
+//! - `also "..."`: other names that users try, for which errors suggest the key;
 //! - `values ...`: the values in words, where other code checks them;
 //! - `in LOW to HIGH`: the range, both ends included;
 //! - `must "..." |c| ...`: another condition, after "must be";
-//! - `only_with "--flag VALUE" |c| ...`: what it has no effect without. Such a value is refused; where other flags left it without
-//!   effect it is unset;
+//! - `only_with "--flag VALUE" |c| ...`: the condition without which it has no effect. Such a value is refused; if other flags left
+//!   it without effect, it is unset;
 //! - `idle_without "--flag VALUE" |c| ...`: likewise, but only a flag is refused, and a recipe may have the value;
 //! - `because "..."` after one of these two: why, in place of "KEY is VALUE";
 //! - `falls |c| ...`: the epochs after which the learning rate first falls by it; a flag is refused if the run is over then.

@@ -9,7 +9,7 @@ fn fails(text: &str) -> String {
 }
 
 #[test]
-fn the_recipes_are_what_they_are_meant_to_be() {
+fn the_recipes_have_their_documented_values() {
     let report = TrainConfig::builtin("report").unwrap();
     assert_eq!(report, TrainConfig::default());
     let quick = TrainConfig {
@@ -271,7 +271,7 @@ fn values_out_of_range_are_refused_by_name() {
 }
 
 #[test]
-fn values_that_have_no_meaning_beside_each_other_are_refused() {
+fn contradictory_values_are_refused() {
     for (text, parts) in [
         ("momentum = 0.5", ["momentum is 0.5", "opt is adam", "--opt sgd"]),
         ("opt = \"adamw\"\nnesterov = true", ["nesterov is true", "opt is adamw", "--opt sgd"]),
@@ -353,7 +353,7 @@ fn flags_without_effect_are_refused_and_values_of_a_recipe_are_not() {
         ),
     ] {
         assert_eq!(report.with(&flags(&text)).unwrap_err().to_string(), message);
-        // As a recipe's own values they are none but idle.
+        // In a recipe they are only idle.
         TrainConfig::parse("recipe test.toml", &text).unwrap().validate().unwrap();
     }
     for text in [

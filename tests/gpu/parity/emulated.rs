@@ -159,7 +159,7 @@ fn matrix_units() {
             .collect();
         let reference = Reference::of(&cases);
         for row in rows {
-            let verdict = reference.hold(&adapter, row, false, |op| row.supports(op, &caps));
+            let verdict = reference.check(&adapter, row, false, |op| row.supports(op, &caps));
             let title = format!("{}/{}", row.op, row.name);
             assert_eq!(verdict.cases, cases.len(), "{title}");
             assert!(verdict.failures.is_empty(), "{title}: {}", verdict.failures.join("\n"));

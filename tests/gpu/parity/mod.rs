@@ -48,7 +48,7 @@ fn walk(name: &str) {
             continue;
         }
         for (checked, mode) in [(false, "release"), (true, "checked")] {
-            let verdict = reference.hold(&adapter, row, checked, |op| {
+            let verdict = reference.check(&adapter, row, checked, |op| {
                 let case = cases.iter().position(|case| case == op).expect("one of the cases");
                 row.supports(op, &caps) && in_turn(row, checked, case, cases.len())
             });
