@@ -75,7 +75,7 @@ fn summary_counts_what_the_paper_miscounts() {
         summary.contains("134,308,810") && summary.contains("~9M") && summary.contains("[512, 14, 14]"),
         "{summary}"
     );
-    // It asks no device, so its default is none's.
+    // It needs no device, so its default depends on none.
     let help = text(&succeed(folder.path(), &["summary", "--help"]).stdout);
     assert!(help.contains("default") && !help.contains("default on a hardware"), "{help}");
     let small = succeed(folder.path(), &["summary", "--recipe", "quick"]);
@@ -85,7 +85,7 @@ fn summary_counts_what_the_paper_miscounts() {
 }
 
 #[test]
-fn a_run_leaves_its_files_and_its_weights_answer() {
+fn a_run_leaves_its_files_and_its_weights_classify() {
     let folder = tempdir().unwrap();
     succeed(folder.path(), &tiny(&["--steps", "25", "--output-dir", "run"]));
     let run_folder = folder.path().join("run");
@@ -155,7 +155,7 @@ fn predictions(folder: &Path, weights: &str) {
     let forced = text(&succeed(folder, &with(&["--ink", "dark", "--top", "1", "digit.png"])).stdout);
     assert!(forced.contains("dark ink, by --ink") && forced.matches('%').count() == 1, "{forced}");
 
-    // What is no picture is named; the others are answered all the same.
+    // Files that are not pictures are named; the others are still classified.
     fs::write(folder.join("text.png"), "not a picture").unwrap();
     let output = run(folder, &with(&["text.png", "digit.png", "missing.png"]));
     assert_eq!(output.status.code(), Some(1));
@@ -187,7 +187,7 @@ fn bad_settings_are_refused_before_anything_is_written() {
         (&["--resume", "nothing-here"], 1, &["nothing-here"]),
     ];
     for (flags, code, says) in cases {
-        // A flag that is given twice is an error of its own, so each case brings all that it needs.
+        // A flag that is given twice is an error, so each case has all the flags that it needs.
         let mut args = vec!["train"];
         if !flags[0].starts_with("--device") {
             args.extend(["--device", "cpu"]);
@@ -235,7 +235,7 @@ fn broken_weights_are_named() {
     fail(folder.path(), &[&eval[..], &["--batch-size", "0"]].concat(), 2, &["--batch-size"]);
     fail(folder.path(), &[&eval[..], &["--data", "bogus"]].concat(), 2, &["bogus", "mnist"]);
     fail(folder.path(), &[&eval[..], &["--data", "idx"]].concat(), 2, &["idx:DIR"]);
-    // The file says that it is for 28 px, and so do the weights inside the program.
+    // The file is for 28 px, and so are the weights inside the program.
     succeed(folder.path(), &[&eval[..], &DIGITS, &["--image-size", "28"]].concat());
     let says = ["28x28 px, not 32x32 px", "leave --image-size out"];
     fail(folder.path(), &[&eval[..], &["--image-size", "32"]].concat(), 2, &says);
@@ -281,7 +281,7 @@ fn plan_shows_what_a_training_needs_and_refuses_what_is_too_large() {
     }
 }
 
-/// A machine without any Vulkan driver still lists its CPU, trains on it, and says how to come by an adapter.
+/// A machine without any Vulkan driver still lists its CPU, trains on it, and says how to install an adapter.
 #[test]
 fn without_a_driver_everything_works_on_the_cpu() {
     let folder = digits();
@@ -312,10 +312,10 @@ fn without_a_driver_everything_works_on_the_cpu() {
     assert!(text(&forced.stderr).contains("vulkan"));
 }
 
-/// Ctrl-C's and SIGTERM's way out: a checkpoint, its name, and a resumed run that ends as if nothing had been.
+/// Ctrl-C and SIGTERM leave a checkpoint and print its name; the resumed run ends as if it had never been interrupted.
 #[cfg(unix)]
 #[test]
-fn a_terminated_run_goes_on_bit_for_bit() {
+fn a_terminated_run_resumes_bit_for_bit() {
     let folder = digits();
     let steps = [&DIGITS[..], &["--steps", "90"]].concat();
     succeed(folder.path(), &tiny(&[&steps[..], &["--output-dir", "whole"]].concat()));
@@ -355,10 +355,10 @@ fn a_terminated_run_goes_on_bit_for_bit() {
     assert_eq!(timeless("whole"), timeless("parts"));
 }
 
-/// A run that goes on keeps others out of its directory; one that was killed does not, wherever it was.
+/// A live run keeps others out of its directory; a killed one does not, at whatever point it was killed.
 #[cfg(unix)]
 #[test]
-fn a_directory_has_one_run_at_a_time_and_the_dead_have_none() {
+fn a_directory_has_one_run_at_a_time_and_killed_runs_release_it() {
     let folder = tempdir().unwrap();
     let flags = |directory| tiny(&["--steps", "40", "--output-dir", directory]);
     succeed(folder.path(), &flags("whole"));
@@ -373,7 +373,7 @@ fn a_directory_has_one_run_at_a_time_and_the_dead_have_none() {
     fail(folder.path(), &["train", "--device", "cpu", "--resume", "run"], 1, &[&says]);
     assert!(
         first.try_wait().unwrap().is_none(),
-        "the run was over before the others came; give it more steps"
+        "the run was over before the others started; give it more steps"
     );
     first.kill().unwrap();
     first.wait().unwrap();
@@ -391,9 +391,9 @@ fn a_directory_has_one_run_at_a_time_and_the_dead_have_none() {
     fail(folder.path(), &resume, 1, &["the run is over at step 40 of 40"]);
 }
 
-/// What cannot be a result is none: nothing on standard output, and the file is named.
+/// NaN and infinite results are errors: nothing on standard output, and the file is named.
 #[test]
-fn weights_that_give_no_numbers_are_named() {
+fn weights_with_outputs_that_are_not_finite_are_named() {
     let folder = tempdir().unwrap();
     succeed(folder.path(), &tiny(&["--steps", "1", "--output-dir", "run"]));
     let whole = fs::read(folder.path().join("run/best.safetensors")).unwrap();

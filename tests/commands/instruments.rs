@@ -27,7 +27,7 @@ fn tiny<'a>(command: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     [command, "--device", "cpu"].into_iter().chain(TINY).chain(more.iter().copied()).collect()
 }
 
-/// What the command prints.
+/// The command's output.
 #[track_caller]
 fn succeed(folder: &Path, args: &[&str]) -> String {
     text(&command::succeed(folder, args).stdout)
@@ -76,7 +76,7 @@ fn bench_measures_and_compares_with_an_earlier_result() {
     assert_eq!(parts.len(), 4);
     let all = number(&result["start_to_first_step_s"]);
     assert!(sum <= all * 1.001 && sum >= all * 0.5, "{result}");
-    assert!(files(folder.path()).is_empty(), "a measurement leaves nothing");
+    assert!(files(folder.path()).is_empty(), "a measurement writes no files");
 
     // The same flags again, against twice the time.
     let mut slower = result.clone();
@@ -156,7 +156,7 @@ fn check_trace(path: &Path) {
 }
 
 #[test]
-fn profile_on_the_cpu_shows_layers_and_writes_what_is_asked_for() {
+fn profile_on_the_cpu_shows_layers_and_writes_the_requested_files() {
     let folder = tempdir().unwrap();
     let args = ["--steps", "2", "--json", "--trace", "trace.json", "--picture", "layers.svg"];
     let shown = succeed(folder.path(), &tiny("profile", &args));
@@ -190,7 +190,7 @@ fn profile_on_an_adapter_reads_its_clock() {
 }
 
 #[test]
-fn what_cannot_be_captured_is_refused_before_anything_is_trained() {
+fn impossible_captures_are_refused_before_anything_is_trained() {
     let folder = tempdir().unwrap();
     let train = |device: &str, step: &str| {
         let args = ["train", "--device", device, "--steps", "3", "--capture", step];
@@ -220,7 +220,7 @@ fn a_captured_step_carries_the_labels() {
 
     let Some(adapter) = adapter::adapter() else { return };
     if std::env::var_os("VGG_SKIP_RENDERDOC").is_some_and(|v| v == "1") {
-        // Past the test harness, which keeps what the macros print.
+        // Past the test harness, which captures the macros' output.
         let _ = writeln!(std::io::stderr(), "skipped: VGG_SKIP_RENDERDOC=1");
         return;
     }
@@ -240,11 +240,11 @@ fn a_captured_step_carries_the_labels() {
     // In one submission, where a step of several dispatches is one pass.
     args.extend(["--submit-budget-ms", "1e7"]);
     let output = Command::new("renderdoccmd").args(&args).stdin(Stdio::null()).output().unwrap();
-    let told = text(&output.stdout) + &text(&output.stderr);
-    assert!(told.contains("captured  step 2"), "{told}");
+    let output_text = text(&output.stdout) + &text(&output.stderr);
+    assert!(output_text.contains("captured  step 2"), "{output_text}");
     let written: Vec<String> =
         files(folder.path()).into_iter().filter(|name| name.ends_with(".rdc")).collect();
-    assert_eq!(written.len(), 1, "one capture: {:?}\n{told}", files(folder.path()));
+    assert_eq!(written.len(), 1, "one capture: {:?}\n{output_text}", files(folder.path()));
     let (from, to) = (path(&written[0]), path("step.zip.xml"));
     let args = ["convert", "-f", &from, "-i", "rdc", "-o", &to, "-c", "zip.xml"];
     let output = Command::new("renderdoccmd").args(args).output().unwrap();

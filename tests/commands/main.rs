@@ -5,9 +5,9 @@ mod support;
 
 mod cli;
 mod instruments;
-// The commands are a POSIX shell's, and hiding GPUs is Vulkan's way.
+// The commands need a POSIX shell, and hiding GPUs works only with Vulkan.
 #[cfg(target_os = "linux")]
 mod readme;
-// A peer is stopped between its turns, and time limits are coreutils'.
+// Peers are stopped between their turns by signals, and time limits need coreutils.
 #[cfg(target_os = "linux")]
 mod scripts;

@@ -1,7 +1,7 @@
-//! The README's commands: each runs as it is written, in order, on a machine that has what the README says.
+//! The README's commands: each runs as it is written, in order, on a machine that has what the README requires.
 //!
-//! Trainings are made short by flags that a command does not have; all that it does have stays. The test writes what a reader
-//! brings: CIFAR-10's files, pictures in `pets/` and torchvision's weights, all small.
+//! Added flags shorten trainings; a command's own flags stay. The test writes the reader's files: CIFAR-10, pictures in `pets/` and
+//! torchvision's weights, all small.
 
 use std::{
     env, fs,
@@ -16,14 +16,14 @@ use vgg_wgpu::model::{Architecture, VggConfig};
 
 use crate::support::synthetic;
 
-/// What short trainings add, where a command does not say otherwise.
+/// Flags that shorten a training, added unless the command has them.
 const SHORT: [[&str; 2]; 4] =
     [["--width", "0.0625"], ["--hidden", "16"], ["--batch-size", "16"], ["--steps", "2"]];
 /// The commands that train.
 const TRAINS: [&str; 5] = ["train", "compare", "plan", "bench", "profile"];
-/// What needs a GPU; without one it ends by saying so.
+/// Parts of commands that need a GPU; without one they end with an error that says so.
 const GPU: [&str; 5] = ["vgg verify", "vgg tune", "--variant", "--precision mixed", "--capture"];
-/// What the test cannot run: another test's business, a GPU's, or the network's, whose results the test writes.
+/// Commands that this test does not run: another test runs them, or they need the network, and this test writes their results.
 const ELSEWHERE: [&str; 5] = [
     "scripts/test",
     "cargo run --release --example convolution",
@@ -60,7 +60,7 @@ fn commands() -> Vec<String> {
     lines.map(|line| line.split(" #").next().unwrap().trim_end().to_owned()).collect()
 }
 
-/// A folder that looks like the repository's root to the commands, with what a reader brings.
+/// A folder that looks like the repository's root to the commands, with the reader's files.
 fn place() -> TempDir {
     let dir = tempdir().unwrap();
     fs::create_dir_all(dir.path().join("assets")).unwrap();
@@ -86,7 +86,7 @@ fn place() -> TempDir {
     dir
 }
 
-/// Runs a line of shell where `vgg` and the examples are on the path and no GPU is there.
+/// Runs a line of shell with `vgg` and the examples on the path and without a GPU.
 fn shell(dir: &Path, line: &str) -> Output {
     let programs = cargo_bin("vgg").parent().unwrap().to_owned();
     let path = env::var("PATH").unwrap();
@@ -101,7 +101,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// The line with what the path has in place of cargo, and with the flags of a short training.
+/// The line with programs on the path in place of cargo, and with the flags of a short training.
 fn short(line: &str) -> String {
     let line = match line.strip_prefix("cargo run --release --example ") {
         Some(example) => example.replacen(" --", "", 1),
@@ -121,7 +121,7 @@ fn short(line: &str) -> String {
     format!("vgg {command} {}{rest}", more.join(" "))
 }
 
-/// The examples, as `cargo test` builds them beside the program when it runs all tests.
+/// The examples, as `cargo test` builds them next to the program when it runs all tests.
 fn build_examples() {
     let release = cargo_bin("vgg").components().any(|part| part.as_os_str() == "release");
     let mut cargo = Command::new(env::var_os("CARGO").map_or(PathBuf::from("cargo"), PathBuf::from));
@@ -148,7 +148,7 @@ fn every_command_runs_as_written() {
         let said = text(&output.stderr);
         assert!(!said.contains("panicked"), "{command}: {said}");
         if GPU.iter().any(|part| command.contains(part)) {
-            // It says what is missing; clap, of a flag or a value that is wrong, names --help.
+            // The error says what is missing; clap's errors about wrong flags and values name --help.
             let missing = ["GPU", "adapter"].iter().any(|word| said.contains(word));
             assert!(missing && !said.contains("try '--help'"), "{command}, run as {line}: {said}");
         } else {
@@ -165,7 +165,7 @@ fn every_command_runs_as_written() {
     python(dir.path());
 }
 
-/// Commands in running text have flags and values that exist.
+/// Commands in running text have existing flags and values.
 #[test]
 fn commands_in_the_text_can_be_typed() {
     let (dir, text) = (tempdir().unwrap(), readme());
@@ -181,7 +181,7 @@ fn commands_in_the_text_can_be_typed() {
     }
 }
 
-/// The README's Python reads what the commands before it wrote.
+/// The README's Python reads the files of the commands before it.
 fn python(dir: &Path) {
     if env::var_os("VGG_TEST_PYTHON").is_none() {
         eprintln!(

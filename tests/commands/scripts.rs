@@ -1,7 +1,7 @@
-//! The scripts: they run, say what they do, and measure what they say. No PyTorch, no Burn, no GPU.
+//! The scripts: they run, their help is complete, and they measure what they claim. No PyTorch, no Burn, no GPU.
 //!
-//! Most of these run a program in the place of `vgg` that records its arguments and answers at once. The scripts are for
-//! Linux: a peer is stopped between its turns, and time limits are coreutils'.
+//! Most of these run a program in place of `vgg` that records its arguments and answers at once. The scripts are for Linux:
+//! peers are stopped between their turns by signals, and time limits need coreutils.
 
 use std::{
     collections::BTreeSet,
@@ -46,7 +46,7 @@ fn refuse(name: &str, arguments: &[&str], says: &str) {
     assert!(err.contains(says) && !err.contains("Traceback"), "{name} {arguments:?}: {err}");
 }
 
-/// In the place of `vgg`, on a hardware GPU that passes and fails as the environment says.
+/// A fake `vgg` on a hardware GPU, which passes and fails as the environment says.
 const FAKE: &str = r#"#!/usr/bin/env bash
 printf '%s\t' "$@" >>"$FAKE_LOG"; echo >>"$FAKE_LOG"
 for word in "$@"; do case $word in -*) ;; *) break ;; esac; done
@@ -66,7 +66,7 @@ case $word in
 esac
 "#;
 
-/// In the place of Burn's side: a step takes 10 ms, and the loss falls.
+/// A fake Burn: a step takes 10 ms, and the loss falls.
 const FAKE_PEER: &str = r#"#!/usr/bin/env bash
 loss=9
 echo '{"device": "Fake", "seconds": 1, "loss": 9.5}'
@@ -81,10 +81,10 @@ const CARGO: &str = "#!/bin/sh\necho CARGO WAS CALLED >>\"$FAKE_LOG\"\nexit 1\n"
 /// A Python module that is missing.
 const NO_TORCH: &str = "raise ImportError('no such thing here')\n";
 
-/// A PyTorch that has a GPU and cannot do anything with it.
+/// A PyTorch that has a GPU but cannot use it.
 const USELESS_TORCH: &str = "class cuda:\n    is_available = staticmethod(lambda: True)\n";
 
-/// A folder with the fake, what it was asked, and a `cargo` that must not be called.
+/// A folder with the fakes, the log of their arguments, and a `cargo` that must not be called.
 struct Fake {
     folder: TempDir,
 }
@@ -109,7 +109,7 @@ impl Fake {
         self.folder.path().join(name)
     }
 
-    /// A script with the fake, from a folder that has nothing else.
+    /// A script with the fakes, from a folder that has nothing else.
     fn command(&self, script: impl AsRef<Path>, arguments: &[&str]) -> Command {
         let path = format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap());
         let mut command = Command::new(script.as_ref());
@@ -119,7 +119,7 @@ impl Fake {
         command
     }
 
-    /// What the fake was asked for, in order.
+    /// The arguments of the fake's calls, in order.
     fn asked(&self) -> Vec<Vec<String>> {
         let log = fs::read_to_string(self.path("log")).unwrap_or_default();
         log.lines().map(|line| line.split_terminator('\t').map(str::to_owned).collect()).collect()
@@ -235,7 +235,7 @@ fn a_side_runs_in_the_precision_of_its_name() {
     let sides = ["vgg f32", "vgg f32 short", "vgg mixed", "vgg mixed short"];
     let turns = fake.lines("turns", "turn");
     assert_eq!(turns.len(), 2 * sides.len());
-    // The first question finds out what the device is.
+    // The first call asks for the device.
     for (asked, turn) in fake.asked()[1..].iter().zip(&turns) {
         let side = turn["side"].as_str().unwrap();
         assert!(sides.contains(&side), "{side}");
@@ -257,13 +257,13 @@ fn a_side_runs_in_the_precision_of_its_name() {
     );
 }
 
-/// What was measured is kept, in the file and in the table, when a side is given up and when a signal ends the run.
+/// All measurements are in the file and in the table when a side is given up and when a signal ends the run.
 #[test]
 fn a_limit_or_a_signal_loses_no_turn() {
     let arguments =
         ["--peers", "none", "--cases", "tiny", "--precision", "f32", "--no-checks", "--turns", "turns"];
     let with = ["--with", "short=--submit-budget-ms 20"];
-    // A start and a first turn of each side; then it answers no more.
+    // A start and a first turn of each side; then no more answers.
     let run = |limit: &str| {
         let fake = Fake::new();
         let mut command =
@@ -297,7 +297,7 @@ fn a_limit_or_a_signal_loses_no_turn() {
     assert!(text(&output.stderr).contains("SIGTERM"), "{}", text(&output.stderr));
 }
 
-/// Uncounted steps before the counted ones: one before the pace is known, then as many as `vgg bench` has.
+/// Warm-up steps before the counted ones: one before the pace is known, then as many as `vgg bench` has.
 #[test]
 fn a_peer_takes_turns_and_warms_up() {
     let fake = Fake::new();
@@ -345,7 +345,7 @@ const PARTS: [&str; 11] = [
 ];
 
 #[test]
-fn the_plan_of_a_gpu_bench_is_in_the_order_of_its_worth() {
+fn a_gpu_bench_has_its_most_useful_parts_first() {
     let fake = Fake::new();
     let arguments = ["--print", "--seconds", "270", "--out", "results"];
     let output = fake.command(script("bench-gpu"), &arguments).output().unwrap();
@@ -372,7 +372,7 @@ fn the_plan_of_a_gpu_bench_is_in_the_order_of_its_worth() {
     assert_eq!(parts, ["profile-mixed", "report"]);
 }
 
-/// From a packed folder, with neither Rust nor PyTorch: every part runs, with flags that this program takes.
+/// From a packed folder, with neither Rust nor PyTorch: every part runs, with flags that this program has.
 #[test]
 fn a_packed_gpu_bench_runs_every_part() {
     let fake = Fake::new();
@@ -428,9 +428,9 @@ fn a_packed_gpu_bench_runs_every_part() {
     assert_eq!(wrong.status.code(), Some(2), "--help does not hide a flag that does not exist");
 }
 
-/// Wrong kernels and failing matrix units are named in the summary, and everything else runs all the same.
+/// Wrong kernels and failing matrix units are named in the summary, and everything else still runs.
 #[test]
-fn a_gpu_bench_says_what_is_wrong_and_goes_on() {
+fn a_gpu_bench_says_what_is_wrong_and_continues() {
     let fake = Fake::new();
     let mut command = fake.command(script("bench-gpu"), &["--out", "results", "--small"]);
     let output = command.env("FAKE_WRONG", "1").env("FAKE_UNITS_FAIL", "1").output().unwrap();
@@ -449,7 +449,7 @@ fn a_gpu_bench_says_what_is_wrong_and_goes_on() {
     assert!(tables.contains("vgg mixed: MATRIX UNITS NOT USED"), "{tables}");
 }
 
-/// A part that hangs is stopped, what it had printed stays, and all parts together keep to the time.
+/// A part that hangs is stopped, its output stays, and all parts together keep to the time limit.
 #[test]
 fn a_gpu_bench_keeps_to_its_time() {
     let fake = Fake::new();
@@ -470,7 +470,7 @@ fn a_gpu_bench_keeps_to_its_time() {
     let facts = fs::read_to_string(fake.path("results/facts.txt")).unwrap();
     assert!(facts.contains("a first line of devices"), "{facts}");
 
-    // A signal ends the part that runs, and everything.
+    // A signal ends the running part and the whole script.
     let arguments = ["--out", "results", "--parts", "verify,report"];
     let mut child = fake.command(script("bench-gpu"), &arguments).env("FAKE_HANG", "verify").spawn().unwrap();
     let begin = Instant::now();
@@ -486,7 +486,7 @@ fn a_gpu_bench_keeps_to_its_time() {
     assert!(begin.elapsed() < Duration::from_secs(60), "it did not wait for the part");
     fs::remove_file(fake.path("results/summary.txt")).unwrap();
 
-    // The recipe takes what is left, and its end by the clock is no failure.
+    // The recipe takes the remaining time, and reaching the limit is not a failure.
     let (code, summary) = run("report,verify-full", "14", "train");
     assert_eq!(code, Some(0), "{summary}");
     assert!(

@@ -1,5 +1,5 @@
-//! The CPU executor: nothing depends on threads, nothing is allocated on the way, and the device's fast convolutions (f32)
-//! stay close to the definitions (f64).
+//! The CPU executor: results do not depend on threads, steps allocate nothing, and the device's fast convolutions (f32) stay
+//! close to the definitions (f64).
 
 use vgg_wgpu::{
     cpu::{CpuExecutor, Scalar},
@@ -44,9 +44,9 @@ fn the_number_of_threads_changes_no_bit() {
     }
 }
 
-/// More threads than there were when the executor was made.
+/// More threads than when the executor was created.
 #[test]
-fn another_pool_does_as_well() {
+fn another_pool_computes_the_same() {
     let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     let mut net = pool(1).install(|| fixture::<f32>(config(), 5, DeviceLimits::NONE));
     pool(4).install(|| net.train(1, 1e-3));
@@ -67,7 +67,7 @@ fn nothing_is_allocated_after_the_start() {
 
 /// In one piece and in slices, against gradients that are stored first.
 #[test]
-fn a_fused_update_is_the_gradient_and_then_the_step() {
+fn a_fused_update_equals_the_gradient_followed_by_the_step() {
     let slices = DeviceLimits { binding_bytes: 200_000, ..DeviceLimits::NONE };
     for limits in [DeviceLimits::NONE, slices] {
         let [mut apart, mut fused] = [false, true].map(|fused_update| {
@@ -99,7 +99,7 @@ fn uploads_of_the_wrong_size_and_to_shared_memory_are_refused() {
     let transient = net.tensor("relu_fc1.output");
     let error = net.executor.upload(transient, &[0; 3 * 136 * 4]).unwrap_err();
     assert!(error.to_string().contains("relu_fc1.output"), "{error}");
-    assert!(net.executor.write_scalars(loss, &[0.0; 3]).is_err(), "labels are no scalars");
+    assert!(net.executor.write_scalars(loss, &[0.0; 3]).is_err(), "labels are not scalars");
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn answers_come_in_the_order_of_the_requests() {
     net.train(1, 1e-3);
     let labels = net.executor.collect(false).unwrap().unwrap();
     assert_eq!(bytemuck::pod_collect_to_vec::<u8, u32>(&labels), [0, 7, 4]);
-    // As they were when they were asked for.
+    // With the values at the time of the request.
     assert_eq!(net.executor.collect(true).unwrap().unwrap(), [0; 16]);
     assert_eq!(net.executor.collect(true).unwrap(), None);
     let metrics: Vec<f32> = bytemuck::pod_collect_to_vec(&net.executor.read(metrics).unwrap());
@@ -156,10 +156,10 @@ fn pooling_reads_through_the_norms_of_images() {
     }
 }
 
-/// The device takes Winograd's algorithm, the reference the definition.
+/// The device uses Winograd's algorithm, the reference the definition.
 ///
 /// Every one of `t * t` products is a sum of `terms` values and carries the rounding of about 12 operations before and
-/// `terms` within: `eps / 2 * sqrt(12 + terms)` of its size `sqrt(terms)`. On the way back the errors, taken as
+/// `terms` within: `eps / 2 * sqrt(12 + terms)` of its size `sqrt(terms)`. In the output transform the errors, assumed
 /// independent, grow along each axis by the largest row of `sqrt(sum (At[j] * |Bt| * |G|)^2)`: 2.24, 5.86 and 9.84 for
 /// tiles of 2, 3 and 4, the gradients' transposed maps included. Six deviations are allowed.
 #[test]
@@ -203,7 +203,7 @@ fn fast_convolutions_stay_close_to_the_reference() {
         ] {
             let (found, expected) = (alone::<f32>(&op), alone::<f64>(&op));
             let terms = terms as f64;
-            // Through batch norm values are up to 4 times as large, in each of the factors.
+            // Batch norm makes the values of each factor up to 4 times as large.
             let steep = if op.operands().iter().any(|o| o.name.ends_with("affine")) { 16.0 } else { 1.0 };
             let rounding = f64::from(f32::EPSILON) / 2.0 * ((12.0 + terms) * terms).sqrt();
             let sum = 6.0 * growth * growth * steep * rounding;

@@ -1,5 +1,5 @@
-//! What a network tells of itself: what a class asks of a layer, against central differences in f64; Grad-CAM's map of it; dead
-//! ReLUs and running statistics.
+//! Explanations and probes of a network: a layer's gradient for a class, against central differences in f64; Grad-CAM's map; dead ReLUs
+//! and running statistics.
 
 use vgg_wgpu::{
     cpu::CpuExecutor,
@@ -21,9 +21,9 @@ fn difference(net: &mut Fixture<f64>) -> Vec<f64> {
     probs.chunks_exact(10).map(|p| (p[CLASSES[0]] / p[CLASSES[1]]).ln()).collect()
 }
 
-/// What moves a channel in front of its ReLU, beta or the convolution's bias, moves the logits by the sum of the gradient over
-/// the places where the ReLU is open.
-fn held_against_differences(config: VggConfig, conv: &str) {
+/// A change of beta, or of the convolution's bias without batch norm, shifts a channel before its ReLU, and so the logits by the sum of
+/// the gradient over the pixels at which the ReLU is open.
+fn check_against_differences(config: VggConfig, conv: &str) {
     let network = config.network().unwrap();
     let (_, relu, _) = *explainable(&network).iter().find(|(name, ..)| *name == conv).unwrap();
     let at = network.layers.iter().position(|layer| layer.name == conv).unwrap();
@@ -48,7 +48,7 @@ fn held_against_differences(config: VggConfig, conv: &str) {
     let mut values = read(&mut net.executor, shift);
     let channels = values.len();
     let image = gradient.len() / 2;
-    let mut told = 0.0;
+    let mut sum = 0.0;
     for channel in 0..channels {
         let open = |n: usize| {
             let pixels = (n * image + channel..(n + 1) * image).step_by(channels);
@@ -65,12 +65,12 @@ fn held_against_differences(config: VggConfig, conv: &str) {
         let (after, before) = (moved(step), moved(-step));
         moved(0.0);
         let numeric: Vec<f64> = after.iter().zip(&before).map(|(a, b)| (a - b) / (2.0 * step)).collect();
-        told += numeric[0].abs();
+        sum += numeric[0].abs();
         // A ReLU or a maximum between the two ends of the step changes the slope there.
         let tolerance = Tolerance { absolute: 1e-7, relative: 1e-4 };
         compare(&format!("{conv}, channel {channel}"), &[2].into(), &analytic, &numeric, tolerance);
     }
-    assert!(told > 0.0, "{conv}: nothing that could be wrong");
+    assert!(sum > 0.0, "{conv}: the gradients are 0, so nothing is checked");
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn with_batch_norm() {
     for conv in ["conv5_3", "conv3_2", "conv1_1"] {
         let config =
             VggConfig { image_size: [28, 28], width: 0.0625, hidden: Some(24), ..VggConfig::default() };
-        held_against_differences(config, conv);
+        check_against_differences(config, conv);
     }
 }
 
@@ -87,12 +87,12 @@ fn with_norms_of_an_image_or_a_pixel() {
     for (norm, conv) in [(Norm::Group(2), "conv3_2"), (Norm::Layer2d, "conv1_1")] {
         let base =
             VggConfig { image_size: [28, 28], width: 0.0625, hidden: Some(24), ..VggConfig::default() };
-        held_against_differences(VggConfig { norm: Some(norm), ..base }, conv);
+        check_against_differences(VggConfig { norm: Some(norm), ..base }, conv);
     }
 }
 
 #[test]
-fn without_batch_norm_behind_average_pooling() {
+fn without_batch_norm_before_average_pooling() {
     for conv in ["conv5_2", "conv2_1"] {
         let config = VggConfig {
             image_size: [64, 64],
@@ -102,7 +102,7 @@ fn without_batch_norm_behind_average_pooling() {
             avgpool: 3,
             ..VggConfig::torchvision(Architecture::Vgg11)
         };
-        held_against_differences(config, conv);
+        check_against_differences(config, conv);
     }
 }
 
@@ -125,7 +125,7 @@ fn session(config: VggConfig, mode: Mode) -> Session {
     session
 }
 
-/// The map by hand: channels weighted by the means of their gradients, negative places at 0.
+/// The map by hand: channels weighted by the means of their gradients, negative sums at 0.
 #[test]
 fn the_map_is_grad_cams() {
     let config = VggConfig { image_size: [28, 28], width: 0.0625, hidden: Some(24), ..VggConfig::default() };
@@ -150,7 +150,7 @@ fn the_map_is_grad_cams() {
 }
 
 #[test]
-fn the_layers_of_a_batch_are_looked_at() {
+fn the_layers_of_a_batch_are_probed() {
     let config = VggConfig { image_size: [28, 28], width: 0.0625, hidden: Some(8), ..VggConfig::default() };
     let network = config.network().unwrap();
     let mut net = fixture_of::<f64>(config.clone(), 1, DeviceLimits::NONE, Mode::Evaluate);

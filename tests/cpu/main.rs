@@ -1,4 +1,4 @@
-//! The reference without a device: the CPU executor against PyTorch and against central differences, and what lowers to it.
+//! The reference without a device: the CPU executor against PyTorch and against central differences, and the lowering.
 
 #[path = "../support/mod.rs"]
 mod support;

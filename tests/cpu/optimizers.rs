@@ -1,5 +1,5 @@
-//! Optimisers, what goes with them and schedules against PyTorch's own numbers over twenty steps and more
-//! (`assets/golden/make.py`); runs with them, resumed bit for bit.
+//! Optimisers, their options and schedules against PyTorch's own numbers over twenty steps and more (`assets/golden/make.py`); runs
+//! with them, resumed bit for bit.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -28,7 +28,7 @@ const STEPS: usize = 20;
 
 both!(optimizers);
 
-/// A tensor that is trained, with what belongs to it.
+/// A trained tensor with its gradient, optimiser state and average.
 #[derive(Default)]
 struct Trained {
     value: Vec<f64>,
@@ -109,8 +109,8 @@ fn optimizers<S: Scalar>() {
                 part.average = run(op.into(), &given).remove("average").unwrap();
             }
 
-            // Each step rounds a few values of size 1 or so, and later steps carry the errors on: momentum up to ten times.
-            // Adam divides errors of small gradients by their size, and has its corrections in f32 even where all else is
+            // Each step rounds a few values of size 1 or so, and later steps accumulate the errors: momentum up to ten times.
+            // Adam divides errors of small gradients by their size, and has its corrections in f32 even if all else is
             // f64: its updates, of the size of the learning rate, are off by that.
             let (corrections, growth) = match rule {
                 Rule::Adam(_) => (f64::from(lr) * f64::from(f32::EPSILON), 10.0),
@@ -126,7 +126,7 @@ fn optimizers<S: Scalar>() {
                 vec![("loss", vec![loss]), ("weight", weight.value.clone()), ("bias", bias.value.clone())];
             if max_norm > 0.0 || decay > 0.0 {
                 found.push(("norm", vec![norm]));
-                // Without a decay there the average is the weight itself, as here.
+                // PyTorch's average without a decay is the weight itself, as here.
                 found.push(("average", weight.average.clone()));
             }
             for (name, actual) in found {
@@ -139,8 +139,8 @@ fn optimizers<S: Scalar>() {
     }
 }
 
-/// Twenty steps of a whole VGG16 with all that a step can have at once: it is lowered in the right order and place, running
-/// statistics are averaged, and the evaluation reads the average and has no label smoothing.
+/// Twenty steps of a whole VGG16 with every option of a step at once: its parts are lowered in the right order and place,
+/// running statistics are averaged, and the evaluation reads the average and has no label smoothing.
 #[test]
 fn a_whole_network_with_everything_at_once() {
     let before = Golden::load("network");
@@ -253,7 +253,7 @@ fn clipping_and_the_loss_scale() {
             net.state()
         });
         for (name, values) in &mixed {
-            // Without the biases in front of a batch norm, whose gradient is rounding errors and Adam's step so too.
+            // Without the biases before a batch norm, whose gradients and so Adam's steps consist of rounding errors.
             let noise = name.starts_with("features.") && name.contains(".bias");
             if name.contains(".grad") || (noise && matches!(rule, Rule::Adam(_))) {
                 continue;
@@ -313,12 +313,12 @@ fn the_best_weights_and_evaluations_are_those_of_the_average() {
     let [best_tensors, all] = [&best, &checkpoint].map(|path| runs::tensors(path));
     for (name, bytes) in best_tensors.iter().filter(|(name, _)| !name.ends_with("num_batches_tracked")) {
         assert!(bytes == &all[&format!("ema.{name}")], "{name} is not the average");
-        // Biases in front of a batch norm stay 0.
+        // Biases before a batch norm stay 0.
         assert!(bytes != &all[name] || name.ends_with(".bias"), "{name} is not averaged");
     }
     let names: Vec<&String> = all.keys().filter(|name| name.starts_with("optimizer.")).collect();
     assert!(names.iter().all(|name| name.starts_with("optimizer.velocity.")), "{names:?}");
-    // Of a checkpoint, too, evaluation takes the average.
+    // An evaluation of a checkpoint uses the average, too.
     let data = runs::data();
     let loader = vgg_wgpu::data::Loader::evaluate(data.test.clone(), 8).unwrap();
     for path in [&best, &checkpoint] {
@@ -326,7 +326,7 @@ fn the_best_weights_and_evaluations_are_those_of_the_average() {
         session.load(&Weights::read(path, None).unwrap()).unwrap();
         let evaluation = session.evaluate(&loader, |_, _| {}).unwrap();
         assert_eq!(evaluation.accuracy(), last.test_accuracy);
-        // And so does a training that begins with it.
+        // A training that starts from it does as well.
         let pretrained = Pretrained::read(path, session.network()).unwrap();
         let mut trainer =
             runs::start(&TrainConfig { epochs: 1, ..runs::config(&folder.path().join("next")) });
@@ -383,7 +383,7 @@ fn idle(output_dir: &Path, patience: u32) -> TrainConfig {
 }
 
 #[test]
-fn a_run_ends_when_patience_does_and_can_go_on_with_more() {
+fn a_run_ends_when_patience_does_and_can_continue_with_more() {
     let [whole, folder] = [tempdir().unwrap(), tempdir().unwrap()];
     let summary = runs::finish(&mut runs::start(&idle(whole.path(), 4)));
     assert_eq!((summary.best.epoch, summary.last.epoch, summary.early), (1, 5, Some(4)));

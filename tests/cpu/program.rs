@@ -54,7 +54,7 @@ fn the_full_network_is_sliced_for_a_small_binding_and_whole_without_a_limit() {
 
 /// Mean and std become constants of the kernels, where they must be numbers.
 #[test]
-fn a_normalisation_that_gives_no_numbers_is_refused() {
+fn a_normalisation_that_is_not_finite_is_refused() {
     let network = VggConfig { image_size: [28, 28], ..VggConfig::default() }.network().unwrap();
     let lower = |mean: &[f32], std: &[f32]| {
         let (mean, std, limits) = (mean.to_vec(), std.to_vec(), DeviceLimits::NONE);
@@ -132,7 +132,7 @@ fn tensors_that_share_a_slot_never_live_at_the_same_time() {
 }
 
 #[test]
-fn lasting_tensors_have_a_buffer_each() {
+fn persistent_tensors_have_a_buffer_each() {
     let program = lowered(28, 2, Mode::Train(ADAM.into()), DeviceLimits::NONE).program;
     for slot in MemoryPlan::new(&program).slots {
         let lasting = slot.tensors.iter().any(|&t| program.tensor(t).role != Role::Transient);
@@ -140,7 +140,7 @@ fn lasting_tensors_have_a_buffer_each() {
     }
 }
 
-/// Neither what a batch norm gives nor the gradient in front of it is stored: its neighbours read through it.
+/// Neither a batch norm's output nor the gradient of its input is stored: its neighbours compute them in their prologues.
 #[test]
 fn batch_norm_writes_nothing_of_the_size_of_an_activation() {
     for limits in [SMALL, DeviceLimits::NONE] {
@@ -155,9 +155,9 @@ fn batch_norm_writes_nothing_of_the_size_of_an_activation() {
     }
 }
 
-/// They come with the gradient that they are the sums of; where windows of pooling overlap, they are taken apart.
+/// They are reduced by the kernel that computes the summed gradient, or separately if pooling windows overlap.
 #[test]
-fn the_sums_that_batch_norm_goes_back_through_cost_no_pass() {
+fn the_sums_for_batch_norms_backward_pass_cost_no_pass() {
     let apart = |side| -> Vec<String> {
         let program = lowered(side, 2, Mode::Train(ADAM.into()), DeviceLimits::NONE).program;
         let steps = program.steps.into_iter().filter(|s| s.op.name() == "batch_norm.grad_statistics");
@@ -176,7 +176,7 @@ fn evaluation_alone_needs_no_gradients() {
 }
 
 #[test]
-fn mixed_precision_halves_what_lives_between_the_steps_and_needs_f16() {
+fn mixed_precision_halves_transient_memory_and_needs_f16() {
     let network = VggConfig { image_size: [28, 28], ..VggConfig::default() }.network().unwrap();
     let settings = |precision, limits| Settings {
         batch: 64,
@@ -204,7 +204,7 @@ fn mixed_precision_halves_what_lives_between_the_steps_and_needs_f16() {
     );
 }
 
-/// The `report` recipe fits a GPU of 8 GiB: all tensors, and the scratch buffers of the kernels that it would take.
+/// The `report` recipe fits a GPU of 8 GiB: all tensors, and the scratch buffers of the kernels that it would use.
 #[test]
 fn the_full_network_at_batch_64_takes_at_most_8_gib_with_all_workspaces() {
     let unlimited = DeviceLimits { binding_bytes: Caps::DISCRETE.binding_bytes, ..SMALL };

@@ -1,4 +1,4 @@
-//! The CPU executor against PyTorch: `assets/golden/make.py` wrote the inputs and what is expected, in float64.
+//! The CPU executor against PyTorch: `assets/golden/make.py` wrote the inputs and the expected results, in float64.
 //!
 //! Every case runs in f64, where it must agree to a few rounding errors of f64, and in f32 with the tolerance
 //! that the type and the length of the sums allow.
@@ -166,7 +166,7 @@ fn group_norm<S: Scalar>() {
 fn relu<S: Scalar>() {
     let golden = Golden::load("relu");
     for (case, at_zero) in [("pytorch", 0.0), ("paper", 0.5)] {
-        // In f32 the smallest inputs are 0, which is another case; they are left out.
+        // In f32 the smallest inputs are 0, which is a different case; they are left out.
         let kept = |values: &[f64]| -> Vec<f64> {
             let exact = |index: usize| {
                 S::of(golden.get(case, "input")[index]).f64() == golden.get(case, "input")[index]
@@ -360,7 +360,7 @@ fn dropout() {
         let out = run_op::<f32>(op, control, &[("input", &vec![1.0; len])]);
         let dropped = out["output"].iter().filter(|&&v| v == 0.0).count() as f64 / len as f64;
         let deviation = (f64::from(rate) * (1.0 - f64::from(rate)) / len as f64).sqrt();
-        assert!((dropped - f64::from(rate)).abs() <= 4.0 * deviation, "{dropped} dropped, {rate} wanted");
+        assert!((dropped - f64::from(rate)).abs() <= 4.0 * deviation, "{dropped} dropped, {rate} expected");
     }
 }
 
@@ -395,7 +395,7 @@ fn network<S: Scalar>(gradient: f64, check_update: bool) {
         let name = &parameter.name;
         if let Some(grad) = tensors.gradient {
             let expected = golden.get("grad", name);
-            // The bias in front of a batch norm has the gradient 0, of which only rounding errors are left; they
+            // The gradient of the bias before a batch norm is 0, of which only rounding errors are left; they
             // are those of sums of gradients of the size of its weights' gradients.
             let absolute = gradient * largest(expected).max(1.0);
             let tolerance = Tolerance { absolute, relative: rounded };
@@ -440,7 +440,7 @@ fn network_in_f64() {
 
 #[test]
 fn network_in_f32() {
-    // Thirteen batch norms amplify rounding errors. The updated weights are not compared: where the gradient is
-    // nothing but rounding errors, so is Adam's step.
+    // Thirteen batch norms amplify rounding errors. The updated weights are not compared: if a gradient consists
+    // only of rounding errors, so does Adam's step.
     network::<f32>(1e-4, false);
 }

@@ -1,7 +1,7 @@
 //! The CPU executor's backward pass against central differences of its forward pass, in f64.
 //!
-//! Each operation is checked between two others, so that neither its input nor its gradient is anything special;
-//! then the whole network is, whole and in slices.
+//! Each operation is checked between two others, so that neither its input nor its gradient is special; then the whole
+//! network is checked, whole and in slices.
 
 mod network;
 mod normalized;
@@ -19,8 +19,8 @@ use vgg_wgpu::{
 
 use crate::support::{Tolerance, compare, largest, on_narrower_instruction_sets, run_op};
 
-/// Half the distance of a central difference. The third derivatives leave about its square, 1e-10; the rounding
-/// of the two values leaves about 1e-15 / 1e-5, as much.
+/// Half the distance of a central difference. Third derivatives cause an error of about its square, 1e-10, and the rounding
+/// of the two values one of about 1e-15 / 1e-5, as much.
 const STEP: f64 = 1e-5;
 const TOLERANCE: Tolerance = Tolerance { absolute: 1e-8, relative: 1e-7 };
 const CONTROL: Control = Control {
@@ -63,7 +63,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// What sits between two convolutions.
+/// An operation between two convolutions.
 trait Middle {
     /// Output extents for the input extents `[n, h, w, c]`.
     fn output(&self, input: [usize; 4]) -> [usize; 4] {
@@ -286,7 +286,7 @@ impl Middle for Drop {
 
 /// A linear layer from each image to one pixel, in slices of its outputs.
 struct FullyConnected {
-    /// Where each slice begins and ends.
+    /// The bounds of the slices.
     slices: &'static [[usize; 2]],
     total: usize,
 }
@@ -428,7 +428,7 @@ fn linear() {
 
 #[test]
 fn cross_entropy() {
-    // Three valid rows of four; the mean is over those alone.
+    // Three valid rows of four; the mean is over those three.
     let (n, classes) = (4, 5);
     let logits = normal(1, n * classes);
     let labels = [4.0, 0.0, 2.0, 1.0];

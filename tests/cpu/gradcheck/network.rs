@@ -61,7 +61,7 @@ fn the_whole_network() {
             let most =
                 (0..gradient.len()).max_by(|&a, &b| gradient[a].abs().total_cmp(&gradient[b].abs())).unwrap();
             let (mut analytic, mut numeric) = (Vec::new(), Vec::new());
-            // Closer together than elsewhere: there are tens of thousands of kinks to meet.
+            // Smaller steps than elsewhere, because there are tens of thousands of kinks.
             let apart = 1e-6;
             for at in [most, 0, gradient.len() - 1] {
                 let middle = values[at];
@@ -82,7 +82,7 @@ fn the_whole_network() {
     }
 }
 
-/// The same gradients and the same training where images and linear layers are worked in slices.
+/// The same gradients and the same training if images and linear layers are processed in slices.
 #[test]
 fn slices_change_nothing() {
     let labels = [
@@ -131,14 +131,14 @@ fn slicing(config: VggConfig, batch: usize, binding_bytes: u64, labels: &[&str])
     let expected = whole.state();
     for (name, actual) in sliced.state() {
         let expected = &expected[&name];
-        // The gradient of a bias in front of a batch norm is rounding errors of 1e-16 or so, which Adam divides by
+        // The gradient of a bias before a batch norm consists of rounding errors of about 1e-16, which Adam divides by
         // eps = 1e-8 and multiplies by 1e-3.
         let tolerance = Tolerance { absolute: 1e-11 * largest(expected) + 1e-10, relative: 1e-9 };
         compare(&name, &[expected.len()].into(), &actual, expected, tolerance);
     }
 }
 
-/// With frozen features, the classifier learns as it would behind a network that evaluates, and nothing else changes.
+/// With frozen features, the classifier learns as if it came after a network in evaluation, and nothing else changes.
 #[test]
 fn frozen_features_stay_and_cost_nothing() {
     let config = VggConfig { freeze: Freeze::Features, ..small() };
@@ -153,7 +153,7 @@ fn frozen_features_stay_and_cost_nothing() {
         let changed = before[&name] != after;
         assert_eq!(changed, !name.starts_with("features"), "{name}");
     }
-    // Against central differences: forwards, too, the frozen batch norms normalise by the running statistics.
+    // Against central differences: the frozen batch norms use the running statistics in the forward pass, too.
     step(&mut net);
     let bias = net.network.parameters.iter().position(|p| p.name == "classifier.0.bias").unwrap();
     let tensors = net.lowered.parameters[bias].clone();

@@ -14,7 +14,7 @@ impl BatchNorm {
         affine(mean, variance, p)
     }
 
-    /// What the gradient of the input is read through, and the gradients of gamma and beta.
+    /// The vectors for the gradient of the input, and the gradients of gamma and beta.
     fn grad_affine(
         &self,
         [n, h, w, c]: [usize; 4],
@@ -49,7 +49,7 @@ impl BatchNorm {
     }
 }
 
-/// What the gradient of the input is read through, by the gradients of gamma and beta.
+/// The vectors for the gradient of the input, from the gradients of gamma and beta.
 fn through([n, h, w, channels]: [usize; 4], affine: &[f64], gamma: &[f64], beta: &[f64]) -> Vec<f64> {
     let op = BatchNormGradAffine { channels, total_rows: n * h * w, bias: false };
     let given: [(&str, &[f64]); 3] = [("affine", affine), ("grad_gamma", gamma), ("grad_beta", beta)];
