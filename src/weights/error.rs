@@ -101,7 +101,9 @@ pub enum WeightsError {
         path: String,
     },
     /// Weights of another network of the family.
-    #[error("{path} contains a {found}, not a {expected}; give the --model and --norm that it was trained with")]
+    #[error(
+        "{path} contains a {found}, not a {expected}; give the --model and --norm that it was trained with"
+    )]
     OtherModel {
         /// The file.
         path: String,

@@ -30,7 +30,7 @@ fn with<'a>(command: &'a str, more: &[&'a str]) -> Vec<&'a str> {
 }
 
 #[test]
-fn a_forced_variant_that_cannot_be_is_refused() {
+fn an_impossible_forced_variant_is_refused() {
     let folder = tempdir().unwrap();
     for (args, code, says) in [
         (
@@ -68,7 +68,7 @@ fn a_forced_variant_that_cannot_be_is_refused() {
 }
 
 #[test]
-fn verify_tells_what_it_checked() {
+fn verify_lists_what_it_checked() {
     let Some(adapter) = adapter() else { return };
     let index = adapter.info().index.to_string();
     let folder = tempdir().unwrap();
@@ -88,7 +88,7 @@ fn verify_tells_what_it_checked() {
     let one = ["verify", "--device", &index, "--variant", "activation.forward=vec4"];
     let (_, stdout, _) = vgg(folder.path(), &one);
     assert!(stdout.contains("all 1 variants") && !stdout.contains("scalar"), "{stdout}");
-    // Nothing checked is no success.
+    // Checking nothing is not a success.
     let nothing =
         ["verify", "--device", &index, "--op", "activation.forward", "--variant", "conv.forward=direct"];
     let (code, _, stderr) = vgg(folder.path(), &nothing);
@@ -100,7 +100,7 @@ fn verify_tells_what_it_checked() {
     }
 }
 
-/// Needs no adapter: a discrete GPU is planned for.
+/// Needs no adapter: the plan is for a discrete GPU.
 #[test]
 fn kernels_lists_the_rows_and_prints_what_runs() {
     let folder = tempdir().unwrap();
@@ -152,7 +152,7 @@ fn kernels_lists_the_rows_and_prints_what_runs() {
 }
 
 #[test]
-fn tune_writes_what_the_next_run_takes() {
+fn tune_writes_what_the_next_run_uses() {
     let Some(adapter) = adapter() else { return };
     let index = adapter.info().index.to_string();
     let folder = tempdir().unwrap();
@@ -165,7 +165,7 @@ fn tune_writes_what_the_next_run_takes() {
     let names: Vec<_> = fs::read_dir(&tuning).unwrap().map(|e| e.unwrap().path()).collect();
     let [path] = names.as_slice() else { panic!("{names:?}") };
 
-    // A choice by hand that is not the built-in one, so that it shows.
+    // A choice by hand that differs from the built-in one.
     let op = Op::from(ConvForward::plain(Conv { n: 4, h: 14, w: 14, c: 8, k: 8 }));
     let other = if adapter.info().software() { "tiled_64x64" } else { "blocked" };
     let more = format!(
@@ -200,7 +200,7 @@ fn tune_writes_what_the_next_run_takes() {
     assert!(code == Some(2) && stderr.contains("config.toml is not a tuning file"), "{stderr}");
     assert_eq!(fs::read_to_string(&other).unwrap(), "epochs = 3\n");
 
-    // A file that does not hold is said once, and the run goes on.
+    // A file that does not apply is reported once, and the run continues.
     let text = fs::read_to_string(path).unwrap();
     fs::write(path, text.replace(TABLE, "0123456789abcdef")).unwrap();
     let (code, _, stderr) = vgg(folder, &with("plan", &device));

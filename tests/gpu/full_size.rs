@@ -14,7 +14,7 @@ use crate::support::adapter::adapter;
 
 const ADAM: Adam = Adam::DEFAULT;
 const BATCH: usize = 2;
-/// What a device binds at most here: less than two images of 64 channels, so that images are sliced like FC1.
+/// The largest binding of the device here: less than two images of 64 channels, so that images are sliced like FC1.
 const BINDING: u64 = 16 << 20;
 
 /// The first values of every parameter, in the device's order.
@@ -50,7 +50,7 @@ fn floats(executor: &mut dyn Executor, tensor: TensorId) -> Vec<f32> {
     bytemuck::pod_collect_to_vec(&executor.read(tensor).unwrap())
 }
 
-/// The length of the difference over the length of what is expected; not-a-number if anything is.
+/// The norm of the difference over the norm of the expected values; NaN if any value is.
 fn relative_error(actual: &[f32], expected: &[f32]) -> f64 {
     assert_eq!(actual.len(), expected.len());
     let square = |v: f64| v * v;
@@ -84,8 +84,8 @@ fn the_papers_network_trains_a_step_in_slices() {
     let looked_at = [
         // Sixteen layers of sums of up to 25,088 terms, each off by about sqrt(terms) eps / 2: some 1e-5 each.
         ("loss", lowered.inputs.loss, 1e-4),
-        // Behind ReLUs and pools a rounding flips a mask now and then: a share f of flipped gradients is an error of
-        // sqrt(f), so 1e-3 and 5e-2 stand for one in a million behind two layers, one in 400 behind forty.
+        // After ReLUs and pools a rounding occasionally flips a mask. A fraction f of flipped gradients is an error of
+        // sqrt(f), so 1e-3 and 5e-2 allow one in a million after two layers, and one in 400 after forty.
         ("fc1's gradient", gradient(fc1), 1e-3),
         ("conv1_1's gradient", gradient(0), 5e-2),
     ];
@@ -103,7 +103,7 @@ fn the_papers_network_trains_a_step_in_slices() {
         let actual = floats(&mut gpu, tensor);
         let error = relative_error(&actual, &expected);
         println!("{name}: relative error {error:.2e}");
-        assert!(error <= tolerance, "{name}: relative error {error:e}, {tolerance:e} is allowed");
+        assert!(error <= tolerance, "{name}: relative error {error:e} is above {tolerance:e}");
     }
     let before = &initial[fc1];
     let after = floats(&mut gpu, lowered.parameters[fc1].value);

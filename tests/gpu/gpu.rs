@@ -1,4 +1,4 @@
-//! The GPU executor: devices, staging, limits, refusals; with small kernels of its own, so that nothing else is tested.
+//! The GPU executor: devices, staging, limits, refusals; with small kernels of the tests' own, so that nothing else is tested.
 //!
 //! Needs an adapter; a software one will do (`scripts/test` installs one). `VGG_SKIP_GPU=1` skips, visibly.
 
@@ -15,7 +15,7 @@ const GRID: &str = "
     fn grid_index(wid: vec3<u32>, nwg: vec3<u32>) -> u32 { return wid.y * nwg.x + wid.x; }
 ";
 
-/// One invocation an element, `SIZE` of them a workgroup.
+/// One invocation per element, `SIZE` of them in a workgroup.
 const RELU: &str = "
     @group(0) @binding(0) var<storage, read> input: array<f32>;
     @group(0) @binding(1) var<storage, read_write> output: array<f32>;
@@ -162,7 +162,7 @@ fn odd_sizes_and_types_come_back_as_they_were() {
 }
 
 #[test]
-fn a_tensor_larger_than_the_staging_buffers_travels_in_pieces() {
+fn a_tensor_larger_than_the_staging_buffers_is_transferred_in_pieces() {
     let adapter = adapter!();
     let len = (65 << 20) + 3;
     let mut executor = open(&adapter, storage(len, DType::U8));
@@ -174,7 +174,7 @@ fn a_tensor_larger_than_the_staging_buffers_travels_in_pieces() {
 }
 
 #[test]
-fn answers_come_in_the_order_of_the_requests_and_as_of_their_time() {
+fn answers_come_in_the_order_of_the_requests_with_the_values_at_that_time() {
     let adapter = adapter!();
     let mut executor = open(&adapter, relu(3));
     let allocations = executor.allocations();
@@ -201,7 +201,7 @@ fn answers_come_in_the_order_of_the_requests_and_as_of_their_time() {
 }
 
 #[test]
-fn an_answer_too_large_for_the_ring_comes_all_the_same() {
+fn an_answer_too_large_for_the_ring_still_comes() {
     let adapter = adapter!();
     let len = (1 << 20) + 1;
     let mut executor = open(&adapter, storage(len, DType::F32));
@@ -243,7 +243,7 @@ fn a_workspace_carries_data_between_the_dispatches_of_a_step() {
     assert_eq!(run(&mut executor, &input), rectified(&input));
     assert_eq!(executor.allocated_bytes(), 3 * 777 * 4);
     executor.clear(TensorId(1)).unwrap();
-    assert_eq!(executor.read(TensorId(1)).unwrap(), [0; 777 * 4], "cleared behind what was queued");
+    assert_eq!(executor.read(TensorId(1)).unwrap(), [0; 777 * 4], "cleared after the queued steps");
 }
 
 #[test]
@@ -273,7 +273,7 @@ fn two_executors_work_side_by_side() {
 }
 
 #[test]
-fn an_executor_may_go_with_work_and_answers_under_way() {
+fn an_executor_can_be_dropped_with_work_and_answers_in_flight() {
     let adapter = adapter!();
     let mut executor = open(&adapter, relu(1 << 20));
     for round in 0..5 {
@@ -285,7 +285,7 @@ fn an_executor_may_go_with_work_and_answers_under_way() {
 }
 
 #[test]
-fn views_begin_where_they_say() {
+fn views_begin_at_their_offsets() {
     let adapter = adapter!();
     let quantum = adapter.info().limits.offset_alignment as usize / 4;
     let (part, parts) = (2 * quantum, 3);
@@ -416,7 +416,7 @@ fn kernels_that_break_the_contract_are_refused_by_name() {
     assert_eq!(error.to_string(), "activation.forward: no row for it");
 }
 
-/// Binds the output as an array of vec4, which four bytes are too few for.
+/// Binds the output as an array of vec4, for which four bytes are too few.
 static TOO_WIDE: Variant = row("too_wide", |op, _| {
     single(
         op,
@@ -465,7 +465,7 @@ fn requests_find_the_devices_of_this_machine() {
     assert!(text.contains(&adapter.info().name), "{text}");
 }
 
-/// Vulkan's loader takes the drivers to look at from the environment, so this asks a process of its own.
+/// Vulkan's loader reads the list of drivers from the environment, so this runs in a separate process.
 #[test]
 fn without_a_driver_there_are_no_devices_and_no_panic() {
     if std::env::var_os("VGG_TEST_NO_DRIVER").is_some() {

@@ -5,7 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-/// The adapter; where there is none to test, the test ends here.
+/// The adapter; without one, the test ends here.
 macro_rules! adapter {
     () => {
         match crate::support::adapter::adapter() {

@@ -92,8 +92,8 @@ fn rms(values: impl Iterator<Item = f64>) -> f64 {
     f64::sqrt(sum / count)
 }
 
-/// The reference as an ideal device would run it in mixed precision: sums in f64, and every f16 tensor rounded once, when
-/// it is written. Keeps f16 tensors apart from others, so that the host may write to them.
+/// The reference as an ideal device would run it in mixed precision: sums in f64, and every f16 tensor rounded once, when it
+/// is written. F16 tensors share no memory with others, so that the host may write to them.
 struct Ideal {
     executor: CpuExecutor<f64>,
     program: Program,
@@ -122,20 +122,20 @@ impl Ideal {
     }
 }
 
-/// How much further from f64 than the ideal device a real one may be. It rounds at most twice as often: what it stores, and
-/// what it reads through batch norm or casts on the way. The errors, of random signs and of ReLUs and maxima that fall the
-/// other way, add up by their squares: the root of 2. Another root of 2 is for the spread from one sample to another.
+/// The factor by which a real device may be further from f64 than the ideal one. It rounds at most twice as often: when it stores,
+/// and when it normalises in a prologue or casts. The errors, from rounding and from ReLUs and maxima that decide the other way,
+/// have random signs, so their squares add up: the root of 2. Another root of 2 allows for the spread among samples.
 const BEYOND_IDEAL: f64 = 2.0;
 
 #[test]
-fn a_step_is_as_near_to_f64_as_an_ideal_one() {
+fn a_step_is_as_close_to_f64_as_on_an_ideal_device() {
     compare_with_ideal(&network());
 }
 
-/// ReLU is an operation of its own there, from f16 to f16.
+/// There ReLU is a separate operation, from f16 to f16.
 #[test]
-fn so_is_one_without_batch_norm_and_with_average_pooling() {
-    // The last pooling leaves 2x2 pixels, of which the average pooling makes 3x3 of one, two or four each.
+fn a_step_without_batch_norm_is_as_close_to_f64_as_on_an_ideal_device() {
+    // The last pooling has 2x2 output pixels; average pooling turns them into 3x3, each the mean of one, two or four.
     let config =
         VggConfig { model: Architecture::Vgg11, image_size: [48, 48], avgpool: 3, ..network().config };
     compare_with_ideal(&config.network().unwrap());
@@ -145,34 +145,34 @@ fn compare_with_ideal(network: &Network) {
     let Some(adapter) = adapter::adapter() else { return };
     let lowered = lowered(network, adapter.limits());
     let scale = LossScale::initial().scale;
-    let mut truth = CpuExecutor::<f64>::new(lowered.program.clone());
+    let mut reference = CpuExecutor::<f64>::new(lowered.program.clone());
     let mut ideal = Ideal::new(lowered.program.clone());
     let mut gpu = open(&adapter, &lowered);
-    for executor in [&mut truth as &mut dyn Executor, &mut ideal.executor, &mut gpu] {
+    for executor in [&mut reference as &mut dyn Executor, &mut ideal.executor, &mut gpu] {
         begin(executor, network, &lowered, scale);
         prepare(executor, &lowered, 1);
     }
-    truth.run(Pass::Train).unwrap();
+    reference.run(Pass::Train).unwrap();
     ideal.run();
     gpu.run(Pass::Train).unwrap();
     let mut read = |tensor| {
-        [&mut truth as &mut dyn Executor, &mut ideal.executor, &mut gpu].map(|executor| {
+        [&mut reference as &mut dyn Executor, &mut ideal.executor, &mut gpu].map(|executor| {
             let values: Vec<f32> = bytemuck::pod_collect_to_vec(&executor.read(tensor).unwrap());
             values.into_iter().map(f64::from).collect::<Vec<_>>()
         })
     };
     // Errors of the ideal device and of the real one, as fractions of each tensor's size.
     let mut compare = |name: &str, tensor| {
-        let [truth, ideal, found] = read(tensor);
+        let [reference, ideal, found] = read(tensor);
         assert!(found.iter().all(|value| value.is_finite()), "{name}");
-        let size = rms(truth.iter().copied());
-        // The bias in front of a batch norm.
+        let size = rms(reference.iter().copied());
+        // The bias before a batch norm.
         if size == 0.0 {
-            assert!(found.iter().all(|&value| value == 0.0), "{name}: a gradient that is 0");
+            assert!(found.iter().all(|&value| value == 0.0), "{name}: the gradient is not 0");
             return None;
         }
-        let off = |values: &[f64]| rms(truth.iter().zip(values).map(|(a, b)| a - b)) / size;
-        // A few roundings of f32 come on top, which count where nothing much is lost to f16.
+        let off = |values: &[f64]| rms(reference.iter().zip(values).map(|(a, b)| a - b)) / size;
+        // A few roundings of f32 are added, which matter if f16 loses little.
         Some((name.to_owned(), off(&ideal) + 16.0 * f64::from(f32::EPSILON), off(&found)))
     };
     let (_, allowed, error) = compare("loss", lowered.inputs.loss).unwrap();
@@ -186,15 +186,15 @@ fn compare_with_ideal(network: &Network) {
     let ideal = rms(gradients.iter().map(|gradient| gradient.1));
     let found = rms(gradients.iter().map(|gradient| gradient.2));
     println!("gradients: off by {found:.2e}, an ideal device by {ideal:.2e}");
-    assert!(ideal < 0.5, "an ideal device is off by {ideal:.1e}: nothing is held");
+    assert!(ideal < 0.5, "an ideal device is off by {ideal:.1e}: nothing is checked");
     assert!(found <= BEYOND_IDEAL * ideal, "gradients: off by {found:.1e}, an ideal device by {ideal:.1e}");
     for (name, own, found) in gradients {
-        // Where few values fall the other way, on one device some do and on another none: such a tensor may be off by what the
-        // others are.
+        // If few values decide the other way, some do on one device and none on another: such a tensor may be off by as much as
+        // the others.
         let allowed = BEYOND_IDEAL * own.max(ideal);
         assert!(found <= allowed, "{name}: off by {found:.1e}, allowed {allowed:.1e}");
     }
-    assert_eq!(state(&mut gpu, &lowered), state(&mut truth, &lowered));
+    assert_eq!(state(&mut gpu, &lowered), state(&mut reference, &lowered));
 }
 
 #[test]
@@ -209,11 +209,11 @@ fn an_overflow_is_survived() {
     step(&mut gpu, &lowered, 1);
     let after = state(&mut gpu, &lowered);
     assert_eq!((after.scale, after.skip, after.skipped, after.good), (huge / 2.0, 1.0, 1.0, 0.0));
-    assert!(weights(&mut gpu, &lowered) == before, "a step that is not taken changes nothing");
+    assert!(weights(&mut gpu, &lowered) == before, "a skipped step changes nothing");
     let mut losses: Vec<f64> = (2..40).map(|s| step(&mut gpu, &lowered, s)).collect();
     let end = state(&mut gpu, &lowered);
     assert!(end.skip == 0.0 && end.good > 5.0 && end.skipped > 3.0, "{end:?}");
-    assert_eq!(end.scale, huge / end.skipped.exp2(), "every step that is not taken halves the scale");
+    assert_eq!(end.scale, huge / end.skipped.exp2(), "every skipped step halves the scale");
     assert!(weights(&mut gpu, &lowered) != before);
     let last = losses.pop().unwrap();
     assert!(last < 0.9 * losses[0], "it learns its batch: {} to {last}", losses[0]);

@@ -1,6 +1,6 @@
 //! Every assembled shader through naga: validation and the three back ends, without any device.
 //!
-//! `VGG_TEST_DUMP=DIR` keeps the HLSL, to be compiled by DXC as wgpu does: `dxc -T cs_6_2 -E main -HV 2018 -Ges
+//! `VGG_TEST_DUMP=DIR` writes the HLSL, which DXC compiles as wgpu does: `dxc -T cs_6_2 -E main -HV 2018 -Ges
 //! -enable-16bit-types`. The tests themselves do not run DXC.
 
 use std::{collections::BTreeSet, fs, io::Write, path::PathBuf, process::Command, sync::LazyLock};
@@ -15,10 +15,10 @@ use vgg_wgpu::{
     verify::cases,
 };
 
-/// The smallest device there may be, with 16-bit floats.
+/// The smallest possible device, with 16-bit floats.
 const SMALLEST: Caps = Caps { f16: true, ..Caps::WEBGPU };
 
-/// Devices that between them run every row: the smallest, a software adapter with subgroups, and those with matrix units of
+/// Devices that together run every row: the smallest, a software adapter with subgroups, and those with matrix units of
 /// either side: an NVIDIA GPU on Vulkan, which has room for the largest tiles, and an Apple GPU on Metal.
 static DEVICES: [Caps; 4] = [
     SMALLEST,
@@ -39,7 +39,7 @@ static DEVICES: [Caps; 4] = [
     },
 ];
 
-/// The matrices that kernels know, as WGSL names them.
+/// The matrices of the kernels, by their names in WGSL.
 const MATRICES: [&str; 2] = ["coop_mat16x16", "coop_mat8x8"];
 
 /// The cases that a row supports, each with a device.
@@ -85,7 +85,7 @@ fn texts() -> Vec<(String, String)> {
                 }
             }
         }
-        assert!(of_row > 0, "{}/{}: no case and device fit it", variant.op, variant.name);
+        assert!(of_row > 0, "{}/{}: it supports no case on any device", variant.op, variant.name);
     }
     for probe in [vec![roofline::arithmetic()], roofline::memory(1 << 20)].concat() {
         all.push((format!("roofline/{}", probe.dispatch.label), probe.dispatch.source.assemble()));
@@ -111,7 +111,7 @@ fn hlsl(name: &str, module: &naga::Module, info: &ModuleInfo, checked: bool) -> 
         // 16-bit floats need shader model 6.2, which is below what wgpu uses.
         shader_model: hlsl::ShaderModel::V6_2,
         fake_missing_bindings: true,
-        // Where the number of workgroups is found.
+        // The buffer with the number of workgroups.
         special_constants_binding: Some(hlsl::BindTarget::default()),
         zero_initialize_workgroup_memory: checked,
         restrict_indexing: checked,
@@ -136,7 +136,7 @@ fn defined_twice(hlsl: &str) -> Option<&str> {
 #[test]
 fn every_shader_translates_to_every_api() {
     let dump = std::env::var_os("VGG_TEST_DUMP").map(PathBuf::from);
-    let keep = |file: String, text: &str| {
+    let dump = |file: String, text: &str| {
         let Some(folder) = &dump else { return };
         fs::create_dir_all(folder).unwrap();
         fs::write(folder.join(file), text).unwrap();
@@ -157,7 +157,7 @@ fn every_shader_translates_to_every_api() {
         }
         for (mode, checked) in [("release", false), ("checked", true)] {
             let text = hlsl(name, module, info, checked);
-            keep(format!("{index:05}.{mode}.hlsl"), &format!("// {name}\n{text}"));
+            dump(format!("{index:05}.{mode}.hlsl"), &format!("// {name}\n{text}"));
             twice.extend(defined_twice(&text).map(|line| format!("{name} ({mode}): {line}")));
         }
     }
@@ -206,7 +206,7 @@ fn matrices_of_either_side_are_translated() {
     }
 }
 
-/// spirv-val is in Debian's spirv-tools; where it is missing, only naga's own checks hold the SPIR-V.
+/// spirv-val is in Debian's spirv-tools; without it, the SPIR-V has only naga's own checks.
 #[test]
 fn every_shader_is_valid_spirv() {
     let validator = Command::new("spirv-val").arg("--version").output().is_ok();
@@ -218,7 +218,7 @@ fn every_shader_is_valid_spirv() {
         let options = spv::Options { lang_version: (1, 3), ..spv::Options::default() };
         let words =
             spv::write_vec(module, info, &options, None).unwrap_or_else(|e| panic!("{name}: SPIR-V: {e}"));
-        // Checking each shape of a kernel again would say nothing new: one in four covers every kernel.
+        // Every shape of a kernel is much the same: one in four covers every kernel.
         if validator && index % 4 == 0 {
             let path = folder.path().join("shader.spv");
             fs::File::create(&path).unwrap().write_all(bytemuck::cast_slice(&words)).unwrap();
@@ -235,7 +235,7 @@ fn every_shader_is_valid_spirv() {
     }
 }
 
-/// A device with WebGPU's least limits runs every case.
+/// A device with WebGPU's minimum limits runs every case.
 #[test]
 fn every_case_has_a_row_on_the_smallest_device() {
     for op in Op::NAMES.iter().flat_map(|name| cases(name)) {
@@ -303,7 +303,7 @@ fn bindings_are_the_operands() {
                     variant.name
                 );
             }
-            assert!(bound.is_empty(), "{}/{}: {bound:?} are no operands", variant.op, variant.name);
+            assert!(bound.is_empty(), "{}/{}: {bound:?} are not operands", variant.op, variant.name);
         }
     }
 }

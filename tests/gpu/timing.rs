@@ -13,7 +13,7 @@ use vgg_wgpu::{
 
 const CONV: Conv = Conv { n: 4, h: 14, w: 14, c: 32, k: 32 };
 
-/// A convolution and its gradient for the weights, one after the other, each with tensors of its own.
+/// A convolution and its gradient for the weights, one after the other, each with its own tensors.
 fn program() -> Program {
     let mut program = Program::single(ConvForward::plain(CONV).into());
     let second = Program::single(ConvGradWeight::plain(CONV).into());
@@ -124,11 +124,11 @@ fn split_steps_compute_the_same_bits() {
     assert_eq!(outputs(&mut split), expected);
 }
 
-/// Rates that something computed and something was copied at, and the time that an operation takes at them.
+/// Measured rates of arithmetic and of copies, and the time that an operation takes at these rates.
 #[test]
 fn rates_are_measured() {
     let roofline = cpu::roofline();
-    // A processor of this century, and less than any there is.
+    // Less than any processor of this century reaches.
     assert!((1e8..1e15).contains(&roofline.flops_per_second), "{roofline:?}");
     assert!((1e8..1e14).contains(&roofline.bytes_per_second), "{roofline:?}");
     let op = Op::from(ConvForward::plain(CONV));

@@ -1,7 +1,7 @@
 //! Ten training steps of a small network: the GPU against the CPU twin, in f32 and in f64, and against itself.
 //!
-//! The single kernels are checked elsewhere (`tests/gpu/parity/`); this checks what they make together: the lowering,
-//! the memory plan, the order of the steps and the state that passes from one to the next.
+//! The single kernels are checked elsewhere (`tests/gpu/parity/`); this checks them together: the lowering, the
+//! memory plan, the order of the steps and the state that passes from one to the next.
 //!
 //! Needs an adapter; a software one will do (`scripts/test` installs one). `VGG_SKIP_GPU=1` skips, visibly.
 
@@ -20,14 +20,14 @@ use vgg_wgpu::{
 use crate::support::adapter;
 
 const BATCH: usize = 8;
-/// Fewer than [`BATCH`] in the last step, so that padding is on trial too.
+/// Fewer than [`BATCH`] in the last step, so that padding is tested too.
 const VALID_LAST: usize = 5;
 const STEPS: u32 = 10;
 const SIDE: usize = 28;
 const CLASSES: usize = 10;
 const LEARNING_RATE: f32 = 1e-3;
-/// So narrow a classifier would begin with logits near 0 and hide every error in front of it. Much more, and the path
-/// becomes chaotic.
+/// A factor for the weights of so narrow a classifier: without it the logits would begin near 0 and hide every error before it;
+/// with a much larger one, training becomes chaotic.
 const CLASSIFIER_GAIN: f32 = 6.0;
 const SEED: u64 = 0x005e_ed0f;
 const ADAM: Adam = Adam { weight_decay: 1e-4, ..Adam::DEFAULT };
@@ -49,14 +49,14 @@ fn lowered(network: &Network, training: Training, limits: DeviceLimits) -> Lower
     .unwrap()
 }
 
-/// Words that look random, the same in every run.
+/// Pseudorandom words, the same in every run.
 fn noise(index: u32) -> u32 {
     let x = index.wrapping_mul(0x9E37_79B9) ^ 0x85EB_CA6B;
     let x = (x ^ (x >> 15)).wrapping_mul(0x2C1B_3C6D);
     (x ^ (x >> 12)).wrapping_mul(0x297A_2D39) >> 8
 }
 
-/// A bright bar at a height that tells the class, over noise.
+/// A bright bar at a height that depends on the class, over noise.
 fn batch(step: u32) -> (Vec<u8>, Vec<u32>) {
     let mut images = Vec::with_capacity(BATCH * SIDE * SIDE);
     let mut labels = Vec::with_capacity(BATCH);
@@ -89,10 +89,10 @@ fn control(step: u32, valid: usize) -> Control {
     }
 }
 
-/// Uploads the first weights and everything else that stays.
+/// Uploads the initial weights and everything else that is constant.
 fn begin(executor: &mut dyn Executor, network: &Network, lowered: &Lowered) {
-    // Where a convolution makes K channels of C, the mean square becomes C / K of what it was: 8 / 512 of it in all behind
-    // the last, an eighth of the size. Without batch norm the classifier's three layers make up for that.
+    // A convolution from C to K channels multiplies the mean square by C / K: by 8 / 512 in all after the last, an eighth of
+    // the size. Without batch norm the classifier's three layers compensate for that.
     let gain = CLASSIFIER_GAIN * if network.config.model.batch_norm() { 1.0 } else { 2.0 };
     for (index, (parameter, tensors)) in network.parameters.iter().zip(&lowered.parameters).enumerate() {
         let mut values = parameter.layout.to_device(&parameter.shape, &parameter.initial(SEED, index));
@@ -105,7 +105,7 @@ fn begin(executor: &mut dyn Executor, network: &Network, lowered: &Lowered) {
     executor.upload(lowered.inputs.transforms, bytemuck::cast_slice(&straight)).unwrap();
 }
 
-/// Runs a step, or the evaluation behind the last one, and returns the mean loss of the valid images.
+/// Runs a step, or the evaluation after the last one, and returns the mean loss of the valid images.
 fn run(executor: &mut dyn Executor, lowered: &Lowered, step: u32) -> f64 {
     let inputs = &lowered.inputs;
     let pass = if step <= STEPS { Pass::Train } else { Pass::Evaluate };
@@ -165,10 +165,10 @@ fn rms(values: impl ExactSizeIterator<Item = f64>) -> f64 {
 /// Rounding of f32 (6e-8) times the root of the longest sum (576 products) times the number of layers with sums (16).
 const LOSS_TOLERANCE: f64 = 6e-8 * 24.0 * 16.0;
 
-/// How far a tensor may be from the truth after one step, as a root mean square; `size` is that of the truth.
+/// The allowed root mean square of a tensor's error after one step; `size` is that of the reference.
 fn tolerance(network: &Network, parameter: &Parameter, what: &str, size: f64) -> f64 {
-    // Batch normalisation takes the convolution's bias away again, so its gradient is rounding alone, and Adam blows
-    // that up to whole steps of any sign.
+    // Batch normalisation cancels the convolution's bias, so its gradient consists of rounding errors, which Adam amplifies
+    // to whole steps of any sign.
     let noise = network.config.model.batch_norm()
         && network.layers.iter().any(|layer| match layer.kind {
             LayerKind::Conv(conv) => network.parameters[conv.bias].name == parameter.name,
@@ -176,48 +176,48 @@ fn tolerance(network: &Network, parameter: &Parameter, what: &str, size: f64) ->
         });
     let rate = f64::from(LEARNING_RATE);
     match what {
-        // A ReLU that flips at 0 because of a rounding is one of 512 in the last layers, 4 % of a gradient's size, and
-        // the layers in front of it get more. The kernels' own tolerances are tight; this is about the plumbing.
+        // A ReLU that flips at 0 because of a rounding is one of 512 in the last layers, 4 % of a gradient's size, and the
+        // layers before it have more. The kernels' own tolerances are tight; this test is about how they are connected.
         "state" if !noise => 0.25 * size + 1e-12,
         "state" => 1e-5,
-        // Adam moves a value by about the rate; those whose gradient is nearly 0 may go either way.
+        // Adam moves a value by about the learning rate; values whose gradient is nearly 0 may move either way.
         _ if noise => 2.5 * rate,
         _ if parameter.trained() => 0.6 * rate,
         _ => 1e-5 * size.max(1.0),
     }
 }
 
-/// The device updates linear layers where their gradient is found, the truth stores it first.
+/// The device fuses the update of linear layers with their gradient; the reference stores the gradient first.
 #[test]
-fn each_step_follows_from_the_state_before_as_in_f64() {
+fn each_step_matches_f64_from_the_same_state() {
     follow(&network(), Training { fused_update: true, ..ADAM.into() });
 }
 
-/// ReLU is an operation of its own there, forwards and backwards.
+/// There ReLU is a separate operation, forwards and backwards.
 #[test]
-fn so_does_each_step_without_batch_norm_and_with_average_pooling() {
-    // The last pooling leaves 2x2 pixels, of which the average pooling makes 3x3 of one, two or four each.
+fn each_step_without_batch_norm_and_with_average_pooling_matches_f64() {
+    // The last pooling has 2x2 output pixels; average pooling turns them into 3x3, each the mean of one, two or four.
     let config =
         VggConfig { model: Architecture::Vgg11, image_size: [48, 48], avgpool: 3, ..network().config };
     follow(&config.network().unwrap(), Training { fused_update: true, ..ADAM.into() });
 }
 
-/// Norms of each image or pixel by itself, with the activation fused.
+/// Norms of each image or pixel by itself.
 #[test]
-fn so_does_each_step_with_group_and_layer_norm() {
+fn each_step_with_group_and_layer_norm_matches_f64() {
     for norm in [Norm::Group(4), Norm::Layer, Norm::Layer2d] {
         let config = VggConfig { norm: Some(norm), ..network().config };
         follow(&config.network().unwrap(), Training { fused_update: true, ..ADAM.into() });
     }
 }
 
-/// Everything else that a training step can have.
+/// All other options of a training step.
 #[test]
-fn so_does_each_step_with_momentum_clipping_smoothing_and_an_average() {
+fn each_step_with_momentum_clipping_smoothing_and_an_average_matches_f64() {
     let sgd = Sgd { len: 0, momentum: 0.9, nesterov: true, weight_decay: 1e-4, scaled: false };
     let training = Training {
         label_smoothing: 0.1,
-        // A norm that most steps have more of.
+        // A norm that most steps exceed.
         clip_grad_norm: Some(2.0),
         average: Some(0.9),
         ..sgd.into()
@@ -230,23 +230,23 @@ fn follow(network: &Network, training: Training) {
     let plain = Training { fused_update: false, ..training };
     let whole = lowered(network, plain, DeviceLimits::NONE);
     let sliced = lowered(network, training, adapter.limits());
-    let mut truth = CpuExecutor::<f64>::new(whole.program.clone());
+    let mut reference = CpuExecutor::<f64>::new(whole.program.clone());
     let mut gpu = open(&adapter, sliced.program.clone());
-    begin(&mut truth, network, &whole);
+    begin(&mut reference, network, &whole);
     begin(&mut gpu, network, &sliced);
-    // Training is chaotic: two f64 runs that begin 1e-6 apart can be 0.1 apart after ten steps, where a ReLU or a
-    // maximum flips. So every step begins with the truth's state.
+    // Training is chaotic: two f64 runs that begin 1e-6 apart can be 0.1 apart after ten steps, if a ReLU or a
+    // maximum flips. So every step begins with the reference's state.
     for step in 1..=STEPS + 1 {
         for ((_, _, from), (_, _, to)) in state(network, &whole).zip(state(network, &sliced)) {
-            let data = truth.read(from).unwrap();
-            truth.upload(from, &data).unwrap();
+            let data = reference.read(from).unwrap();
+            reference.upload(from, &data).unwrap();
             gpu.upload(to, &data).unwrap();
         }
-        let [expected, found] = [run(&mut truth, &whole, step), run(&mut gpu, &sliced, step)];
+        let [expected, found] = [run(&mut reference, &whole, step), run(&mut gpu, &sliced, step)];
         let error = (found - expected).abs();
         assert!(error <= LOSS_TOLERANCE, "step {step}: loss {found}, f64 {expected}");
         for ((parameter, what, from), (_, _, to)) in state(network, &whole).zip(state(network, &sliced)) {
-            let [expected, found] = [read(&mut truth, from), read(&mut gpu, to)];
+            let [expected, found] = [read(&mut reference, from), read(&mut gpu, to)];
             let error = rms(expected.iter().zip(&found).map(|(a, b)| a - b));
             let tolerance = tolerance(network, parameter, what, rms(expected.iter().copied()));
             assert!(
@@ -258,23 +258,23 @@ fn follow(network: &Network, training: Training) {
     }
 }
 
-/// On its own path a run may bend away from the truth's, but not far.
+/// A run with its own state may diverge from the reference, but not far.
 #[test]
-fn ten_steps_on_their_own_stay_near_the_truth() {
+fn ten_steps_in_sequence_stay_near_the_reference() {
     let Some(adapter) = adapter::adapter() else { return };
     let network = network();
     let [whole, sliced] =
         [DeviceLimits::NONE, adapter.limits()].map(|limits| lowered(&network, ADAM.into(), limits));
-    let (truth, _) = train(&mut CpuExecutor::<f64>::new(whole.program.clone()), &network, &whole);
+    let (reference, _) = train(&mut CpuExecutor::<f64>::new(whole.program.clone()), &network, &whole);
     let (gpu, _) = train(&mut open(&adapter, sliced.program.clone()), &network, &sliced);
-    for (step, (truth, gpu)) in truth.iter().zip(&gpu).enumerate() {
+    for (step, (reference, gpu)) in reference.iter().zip(&gpu).enumerate() {
         let tolerance = if step == 0 { LOSS_TOLERANCE } else { 0.1 };
-        assert!((gpu - truth).abs() <= tolerance, "step {}: loss {gpu}, f64 {truth}", step + 1);
+        assert!((gpu - reference).abs() <= tolerance, "step {}: loss {gpu}, f64 {reference}", step + 1);
     }
 }
 
 #[test]
-fn the_same_seed_gives_the_same_bits_in_however_many_submissions() {
+fn the_same_seed_gives_the_same_bits_in_any_number_of_submissions() {
     let Some(adapter) = adapter::adapter() else { return };
     let network = network();
     let lowered = lowered(&network, ADAM.into(), adapter.limits());

@@ -1,11 +1,11 @@
-//! Circles among the files of `src/`: a file points to each file that defines something it names. A name that a `mod.rs` passes on leads
-//! to the file that defines it, so `mod` and `pub use` alone point nowhere. Tests are not seen.
+//! Circles among the files of `src/`: a file points to each file that defines something it names. A name that a `mod.rs` reexports leads
+//! to the file that defines it, so `mod` and `pub use` alone point nowhere. Tests are ignored.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{code, root, sources};
 
-/// The circles that stay, by one of their files, and the most files that they may have.
+/// The remaining circles, by one of their files, and the most files that they may have.
 const STAY: &[(&str, usize)] = &[
     // The list of operations has each operation, which is declared with the list's types.
     ("ops", usize::MAX),
@@ -21,7 +21,7 @@ const STAY: &[(&str, usize)] = &[
     ("shader::contract", 3),
     // The parts of the lowering are methods of one type.
     ("program::lower", 4),
-    // A configuration builds its network, which keeps it.
+    // A configuration builds its network, which contains it.
     ("model::network", 2),
     // A setting reads the configuration, whose fields are made from the settings.
     ("train::config::table", 2),
@@ -32,7 +32,7 @@ const STAY: &[(&str, usize)] = &[
 type Names = Vec<String>;
 type Modules = BTreeMap<Names, Module>;
 
-/// What the imported names of a file stand for, and the paths in its code.
+/// The paths that the imported names of a file stand for, and the paths in its code.
 #[derive(Default)]
 struct Module {
     imported: BTreeMap<String, Names>,
@@ -83,7 +83,7 @@ fn module(text: &str) -> Module {
     module
 }
 
-/// The module that defines what a path in the module `here` leads to; that of names from outside is `here`.
+/// The module that defines the target of a path in the module `here`; for names from outside it is `here`.
 fn home(modules: &Modules, here: &[String], path: &[String]) -> Option<Names> {
     let (head, rest) = path.split_first()?;
     let child = [here, std::slice::from_ref(head)].concat();
@@ -91,7 +91,7 @@ fn home(modules: &Modules, here: &[String], path: &[String]) -> Option<Names> {
         ("crate", _) => home(modules, &[], rest),
         ("self", _) => home(modules, here, rest),
         ("super", _) => home(modules, here.split_last()?.1, rest),
-        // `pub use lower::lower` is both a module and what is in it.
+        // `pub use lower::lower` is both a module and a function in it.
         (_, Some(import)) if import.len() > 1 && (import[0] != *head || rest.is_empty()) => {
             home(modules, here, &[import, rest].concat())
         }

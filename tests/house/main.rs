@@ -1,4 +1,4 @@
-//! The rules of the house: which part may know which, as ARCHITECTURE.md draws it.
+//! The rules of the house: which part may import which, as in ARCHITECTURE.md.
 
 mod circles;
 mod wgsl;
@@ -20,7 +20,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("cache", &[]),
     ("files", &[]),
     ("pictures", &[]),
-    // What the roles of an operation may import says ROLES.
+    // ROLES says what the roles of an operation may import.
     ("ops", &["dtype", "shape", "rng"]),
     ("model", &["ops", "dtype", "shape", "rng"]),
     ("program", &["model", "ops", "dtype", "shape", "rng"]),
@@ -111,7 +111,7 @@ fn role(file: &Path) -> Option<String> {
     Some(parts.next()?.trim_end_matches(".rs").to_owned())
 }
 
-/// The first path segments behind every `crate::` or `vgg_wgpu::`, groups in braces included.
+/// The first path segments after every `crate::` or `vgg_wgpu::`, groups in braces included.
 fn imported_rooms(code: &str) -> BTreeSet<String> {
     let mut rooms = BTreeSet::new();
     for (at, _) in code.match_indices("crate::") {
@@ -142,7 +142,7 @@ fn identifier(text: &str) -> String {
     text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
 }
 
-/// Whether the code names a crate: `name::` where no longer path or identifier ends.
+/// Whether the code names a crate: `name::` that does not end a longer path or identifier.
 fn names_crate(code: &str, name: &str) -> bool {
     let paths = code
         .match_indices(&format!("{name}::"))
@@ -178,7 +178,7 @@ fn each_room_imports_only_what_it_may() {
     assert_eq!(seen.len(), MAY_IMPORT.len(), "rooms without a file: the table is out of date");
 }
 
-/// The truth shares no code with what it checks: a CPU twin never names kernels, nor kernels a CPU twin.
+/// The reference shares no code with what it checks: a CPU twin never names kernels, nor kernels a CPU twin.
 #[test]
 fn the_roles_of_operations_stay_apart() {
     let mut breaches = Vec::new();
@@ -308,8 +308,8 @@ fn every_allow_has_a_reason() {
     assert!(breaches.is_empty(), "{}", breaches.join("\n"));
 }
 
-/// The keys that the header of a kernel has, as shaders/README.md says. `Source` and `Where` are for those that have something to
-/// say there.
+/// The keys that the header of a kernel has, as shaders/README.md says. `Source` and `Where` are for those to which they
+/// apply.
 const KEYS: &[&str] = &["Buffers", "Who", "Numerics"];
 
 /// What is wrong with a shader's header. `needed` are the names that other files need.
@@ -334,7 +334,7 @@ fn header_breaches(text: &str, needed: &BTreeSet<String>) -> Vec<String> {
     let defines = |name: &str| names.defined.iter().any(|d| d.split('(').next() == Some(name));
     let entry = names.needed.contains("each") || names.needed.contains("run");
     if ["each", "run", "main"].into_iter().any(defines) && !entry {
-        // A kernel gives what the entry point and the fragments next to it need of it, and the rest is its own.
+        // A kernel lists only the names that the entry point and other fragments need.
         let stale = |item: &&&str| {
             !names.defined.iter().any(|d| d == **item) || !needed.contains(item.split('(').next().unwrap())
         };

@@ -13,9 +13,9 @@ const WORDS: &str = "
 /// The names of a WGSL text.
 #[derive(Debug, Default)]
 pub struct Names {
-    /// What stands at the top level, in order; functions as `read(index: u32) -> elem`.
+    /// The definitions at the top level, in order; functions as `read(index: u32) -> elem`.
     pub defined: Vec<String>,
-    /// What is used and is neither defined in the text nor a word of WGSL.
+    /// The used names that are neither defined in the text nor words of WGSL.
     pub needed: BTreeSet<String>,
 }
 

@@ -3,7 +3,7 @@
     python3 tests/python/load_state_dict.py best.safetensors [images.bin probs.bin]
 
 The network is built like torchvision's VGGs, layer for layer, at the width of the file; at full width it is
-torchvision's own class. With two more files it holds the program's answers against PyTorch's: `images.bin` holds
+torchvision's own class. With two more files it checks the program's answers against PyTorch's: `images.bin` has
 normalised f32 images [N, C, H, W], `probs.bin` f32 probabilities [N, classes].
 """
 

@@ -58,7 +58,10 @@ fn a_gzip_stream_may_have_several_members() {
 #[test]
 fn swapped_files_are_called_swapped() {
     let error = refused(&images(1, 2, 2), IdxKind::Labels);
-    assert!(error.contains("contains images, but labels are expected") && error.contains("swapped?"), "{error}");
+    assert!(
+        error.contains("contains images, but labels are expected") && error.contains("swapped?"),
+        "{error}"
+    );
     let error = refused(&idx(0x801, &[1], &[0]), IdxKind::Images);
     assert!(error.contains("contains labels, but images are expected"), "{error}");
 }

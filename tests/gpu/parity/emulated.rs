@@ -1,6 +1,6 @@
-//! The rows on matrix units where there are none: their kernels as they are, but with matrices that the lanes of a subgroup
-//! work in plain WGSL. It holds the rows' own arithmetic of indices, edges, splits and slabs; what a driver makes of
-//! the real matrices is for `vgg verify` and the self-test on a device that has them.
+//! The rows on matrix units, on devices without any: the same kernels, but with matrices that the lanes of a subgroup compute in
+//! plain WGSL. This checks the rows' own arithmetic of indices, edges, splits and slabs; `vgg verify` and the self-test check the
+//! real matrices on a device that has them.
 
 use std::collections::BTreeMap;
 
@@ -13,12 +13,12 @@ use vgg_wgpu::{
 
 use crate::support::adapter::adapter;
 
-/// Cases of more FLOP take the emulation too long.
+/// The emulation takes too long on cases with more FLOP.
 const MOST_FLOPS: u64 = 6_000_000;
 
-/// A matrix operand is where it lies, and is read when it is multiplied: the kernels leave slabs as they are until then.
-/// A result is the values that belong to a lane. Loads without `T` are by columns, with `T` by rows, as WGSL has them.
-/// `past_lanes` is 0, which compilers do not know: a product written out takes them ten seconds.
+/// A matrix operand is a position in workgroup memory, which is read in the product: the kernels do not change slabs before. A
+/// result is the values of a lane. Loads without `T` are column-major, with `T` row-major, as in WGSL. `past_lanes` is 0, which
+/// compilers cannot know: an unrolled product takes them ten seconds.
 const MATRICES: &str = "
 struct Left { at: u32, pitch: u32, by_rows: bool }
 struct Right { at: u32, pitch: u32, by_rows: bool }
@@ -51,7 +51,7 @@ const VALUES: [&str; 2] = [
      fn value_b(i: u32) -> f32 { return f32(slab_b[i]); }",
 ];
 
-/// Every text that stands for another; each must be there.
+/// The replacements of texts, each of which must occur.
 const INSTEAD: [(&str, &str); 9] = [
     ("enable wgpu_cooperative_matrix;\n", ""),
     ("coopLoadT<Left>(&slab_a[", "left_at(true, "),
@@ -127,7 +127,7 @@ static ROWS: &[Variant] = rows!(
     "linear.grad_weight"
 );
 
-/// What stands before and behind a convolution: kernels differ by it.
+/// The prologue and the epilogue of a convolution, by which kernels differ.
 fn kind(op: &Op) -> [bool; 2] {
     match op.plain() {
         Op::ConvForward(op) => [op.normalized.is_some(), op.statistics],

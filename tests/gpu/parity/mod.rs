@@ -12,12 +12,12 @@ use vgg_wgpu::{
 
 use crate::support::adapter::adapter;
 
-/// Cases of an operation from which on each runs in one mode only.
+/// From this many cases of an operation, each runs in only one mode.
 const MANY: usize = 64;
 
 /// Whether a row runs a case in this mode; a driver that compiles on the CPU takes longer to compile than to run. Tiles of different
 /// sizes are the same code with other constants: each case runs on one of them in release mode and on another with checks.
-/// Where there are many cases (convolutions have hundreds), a row, or a tile, runs a case in one of the modes. `VGG_TEST_ALL=1` runs
+/// With many cases (convolutions have hundreds), a row, or a tile, runs a case in one of the modes. `VGG_TEST_ALL=1` runs
 /// every row on every case in both.
 fn in_turn(row: &Variant, checked: bool, case: usize, cases: usize) -> bool {
     if std::env::var_os("VGG_TEST_ALL").is_some_and(|v| v == "1") {
@@ -25,7 +25,7 @@ fn in_turn(row: &Variant, checked: bool, case: usize, cases: usize) -> bool {
     }
     let rows: Vec<_> = variants().filter(|v| v.op == row.op).map(|v| v.name).collect();
     let place = |rows: &[&str]| rows.iter().position(|&name| name == row.name);
-    // By Thue's and Morse's sequence, which is in step with no period of the list of cases.
+    // By the Thue-Morse sequence, which is aligned with no period of the list of cases.
     let odd = |index: usize| (case.count_ones() as usize + index) % 2 == 1;
     let tiles: Vec<_> = rows.iter().copied().filter(|name| name.starts_with("tiled_")).collect();
     match (place(&tiles), cases < MANY) {
@@ -36,7 +36,7 @@ fn in_turn(row: &Variant, checked: bool, case: usize, cases: usize) -> bool {
     }
 }
 
-/// Holds every variant of an operation against the CPU on every case that it supports.
+/// Checks every variant of an operation against the CPU on every case that it supports.
 fn walk(name: &str) {
     let Some(adapter) = adapter() else { return };
     let caps = adapter.caps();
@@ -44,7 +44,7 @@ fn walk(name: &str) {
     let reference = Reference::of(&cases);
     for row in variants().filter(|v| v.op == name) {
         if row.name == "cooperative" && caps.matrix_side.is_none() {
-            eprintln!("{}/{}: this device has no matrix units, so it is not run", row.op, row.name);
+            eprintln!("{}/{} is not run: this device has no matrix units", row.op, row.name);
             continue;
         }
         for (checked, mode) in [(false, "release"), (true, "checked")] {
@@ -53,7 +53,7 @@ fn walk(name: &str) {
                 row.supports(op, &caps) && in_turn(row, checked, case, cases.len())
             });
             let title = format!("{}/{} ({mode})", row.op, row.name);
-            assert!(verdict.cases > 0, "{title}: no case fits it");
+            assert!(verdict.cases > 0, "{title}: it supports no case");
             assert!(verdict.failures.is_empty(), "{title}: {}", verdict.failures.join("\n"));
         }
     }
