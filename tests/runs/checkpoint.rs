@@ -1,4 +1,4 @@
-//! Files of weights and checkpoints: what they hold, and what is refused.
+//! Files of weights and checkpoints: their content, and what is refused.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -20,7 +20,7 @@ use vgg_wgpu::{
 
 use crate::support::runs::{self, config, finish, names, resume, start, tensors};
 
-/// A finished run of two steps, made once.
+/// A finished run of two steps, shared by the tests.
 fn run() -> &'static Path {
     static RUN: OnceLock<TempDir> = OnceLock::new();
     let folder = RUN.get_or_init(|| {
@@ -92,7 +92,7 @@ fn weights_have_torchvisions_names_shapes_and_types() {
 }
 
 #[test]
-fn weights_tell_their_network() {
+fn weights_describe_their_network() {
     for name in ["best.safetensors", "checkpoint.safetensors"] {
         let weights = Weights::read(&run().join(name), None).unwrap();
         let expected = VggConfig { hidden: Some(16), ..config(run()).vgg(1, 4) };
@@ -108,12 +108,12 @@ fn weights_tell_their_network() {
 }
 
 #[test]
-fn a_checkpoint_holds_the_optimisers_memory_and_the_progress() {
+fn a_checkpoint_has_the_optimisers_state_and_the_progress() {
     let checkpoint = Checkpoint::read(&run().join("checkpoint.safetensors")).unwrap();
     assert_eq!(checkpoint.config, TrainConfig { steps: Some(2), ..config(run()) });
     let progress = &checkpoint.progress;
     assert_eq!((progress.epoch, progress.batch, progress.step, progress.history.len()), (0, 2, 2, 1));
-    assert_eq!(progress.device[2], 16.0, "what the device had summed before the evaluation");
+    assert_eq!(progress.device[2], 16.0, "the device's sums before the evaluation");
     let state = |place| checkpoint.parts().find(|(part, _)| *part == Part::State(0, place)).unwrap().1;
     let [m, v] = [0, 1].map(state);
     assert!(m.iter().any(|&m| m != 0.0) && v.iter().all(|&v| v >= 0.0) && m.len() == v.len());
@@ -154,7 +154,7 @@ fn batch_counters_may_be_absent() {
 }
 
 #[test]
-fn values_that_are_no_numbers_are_refused_by_name() {
+fn values_that_are_not_finite_are_refused_by_name() {
     for (value, shown) in [(f32::NAN, "NaN"), (f32::INFINITY, "inf"), (f32::NEG_INFINITY, "-inf")] {
         let poison = |name: &'static str| {
             move |parts: &mut Parts| {
@@ -170,7 +170,7 @@ fn values_that_are_no_numbers_are_refused_by_name() {
 
 /// Half-precision files likewise.
 #[test]
-fn halves_that_are_no_numbers_are_refused_by_name() {
+fn halves_that_are_not_finite_are_refused_by_name() {
     let error = weights_error(|parts| {
         let (dtype, _, data) = parts.tensors.get_mut("classifier.3.bias").unwrap();
         *dtype = Dtype::F16;
@@ -181,7 +181,7 @@ fn halves_that_are_no_numbers_are_refused_by_name() {
 }
 
 #[test]
-fn a_normalisation_that_gives_no_numbers_is_refused() {
+fn a_normalisation_that_is_not_finite_is_refused() {
     for (from, to) in [
         ("std = [0.25]", "std = [0.0]"),
         ("std = [0.25]", "std = [-0.25]"),
@@ -204,10 +204,10 @@ fn a_normalisation_that_gives_no_numbers_is_refused() {
     }
 }
 
-/// Weights that are numbers, but too large: what they answer is an error that names the file and the image, and the session
-/// can take others afterwards.
+/// Weights that are finite, but too large: their answers are an error that names the file and the image, and the session can
+/// load others afterwards.
 #[test]
-fn answers_that_are_no_numbers_are_an_error() {
+fn answers_that_are_not_finite_are_an_error() {
     let folder = tempdir().unwrap();
     let data = runs::data();
     let mut session = runs::session(&config(run()), &data, |executor, _| executor);
@@ -260,7 +260,7 @@ fn truncated_and_damaged_files_are_refused() {
             );
         }
     }
-    // More than was written, a header of another length, and noise.
+    // Trailing bytes, a header of another length, and noise.
     let longer = [whole.as_slice(), b"more"].concat();
     let mut misled = whole.clone();
     misled[0] ^= 0xff;
@@ -301,7 +301,7 @@ fn metadata_that_contradict_are_refused() {
             *text = text.replacen(from, to, 1);
         }
     };
-    // The first of two places that say it.
+    // The first of two places with this value.
     let error = checkpoint_error(change("hidden = 16", "hidden = 24"));
     assert!(error.contains("its model does not match its configuration"), "{error}");
     let error = checkpoint_error(change("lr = 0.002", "lr = nan"));
@@ -317,14 +317,14 @@ fn metadata_that_contradict_are_refused() {
 }
 
 #[test]
-fn weights_are_no_checkpoint() {
+fn weights_are_not_a_checkpoint() {
     let error = Checkpoint::read(&run().join("best.safetensors")).unwrap_err().to_string();
     assert!(error.contains("contains only weights") && error.contains("--weights"), "{error}");
 }
 
 /// A file that PyTorch wrote: no metadata, everything from the shapes.
 #[test]
-fn plain_files_tell_their_network_by_their_shapes() {
+fn the_network_of_plain_files_is_inferred_from_their_shapes() {
     let (folder, mut parts) = (tempdir().unwrap(), Parts::of("best.safetensors"));
     parts.metadata = None;
     let path = parts.write(folder.path());
@@ -347,9 +347,9 @@ fn plain_files_tell_their_network_by_their_shapes() {
     assert!(error.contains("there is no features.40.weight"), "{error}");
 }
 
-/// No parameter tells the activation: the metadata do, and files from before there was a choice have ReLU.
+/// No parameter reveals the activation: the metadata record it, and older files without it have ReLU.
 #[test]
-fn files_tell_their_activation() {
+fn files_record_their_activation() {
     let folder = tempdir().unwrap();
     let (activation, negative_slope) = (ActivationKind::LeakyRelu, 0.25);
     finish(&mut start(&TrainConfig { steps: Some(1), activation, negative_slope, ..config(folder.path()) }));
@@ -378,9 +378,9 @@ fn files_tell_their_activation() {
     assert!(matches!(weights.network.activation(), Activation::Relu { .. }));
 }
 
-/// Names and shapes are the same for all norms of an image or a pixel: the metadata tell which it was.
+/// Names and shapes are the same for all norms of an image or a pixel: the metadata record which it was.
 #[test]
-fn files_tell_their_norm() {
+fn files_record_their_norm() {
     let folder = tempdir().unwrap();
     let norm = Some(Norm::Group(2));
     finish(&mut start(&TrainConfig { steps: Some(1), norm, ..config(folder.path()) }));
@@ -400,7 +400,7 @@ fn files_tell_their_norm() {
     }
 }
 
-/// A file of the shapes of [`runs`] is loaded by PyTorch, strictly, and gives the same numbers there.
+/// A file of the shapes of [`runs`] is loaded by PyTorch, strictly, and has the same outputs there.
 #[test]
 fn pytorch_loads_the_weights() {
     if std::env::var_os("VGG_TEST_PYTHON").is_none() {
@@ -428,10 +428,10 @@ fn pytorch_loads_the_weights() {
     assert!(status.success());
 }
 
-/// Best weights without a checkpoint: what a stop leaves before the first checkpoint gives way to a new run, a result does
-/// not.
+/// Best weights without a checkpoint: a new run replaces the remains of one that was stopped before its first checkpoint, but not a
+/// result.
 #[test]
-fn best_weights_without_a_checkpoint_are_kept_where_they_are_a_result() {
+fn best_weights_without_a_checkpoint_are_kept_if_they_are_a_result() {
     let folder = tempdir().unwrap();
     let one = |folder: &Path| TrainConfig { steps: Some(1), ..config(folder) };
     finish(&mut start(&one(folder.path())));
@@ -450,9 +450,9 @@ fn best_weights_without_a_checkpoint_are_kept_where_they_are_a_result() {
         );
         assert!(fs::read(&best).unwrap() == weights, "{why}");
     };
-    kept("the metrics are there");
+    kept("with metrics");
     fs::rename(folder.path().join("config.toml"), folder.path().join("config")).unwrap();
-    kept("no run is known");
+    kept("without a configuration");
     fs::remove_file(&metrics).unwrap();
     kept("weights alone");
     fs::rename(folder.path().join("config"), folder.path().join("config.toml")).unwrap();
@@ -461,12 +461,12 @@ fn best_weights_without_a_checkpoint_are_kept_where_they_are_a_result() {
     let directory = RunDirectory::create(&one(folder.path())).unwrap();
     assert!(!best.exists(), "another run's weights");
     drop(directory);
-    // The command that the error names, in the library's words.
+    // The command in the error, as calls of the library.
     let recipe = TrainConfig::recipe(folder.path().join("config.toml").to_str().unwrap()).unwrap();
     assert_eq!(recipe, one(folder.path()));
 }
 
-/// The checkpoint's place is taken by a directory: the run ends with an error that names it, and leaves no rest.
+/// A directory has the checkpoint's name: the run ends with an error that names it, and leaves no temporary files.
 #[test]
 fn a_checkpoint_that_cannot_be_written_is_named() {
     let folder = tempdir().unwrap();

@@ -56,7 +56,7 @@ fn both_networks_are_trained_or_loaded_and_compared() {
     for line in ["FLOP per image, forward", "memory of the training"] {
         assert_ne!(cells(&table, line)[0], cells(&table, line)[1], "{line}");
     }
-    // Two times may be the same in print.
+    // Two times may be equal after rounding.
     for cell in cells(&table, "training step") {
         let step = cell.strip_suffix(" ms for 16 images").and_then(|time| time.parse::<f64>().ok());
         assert!(step.is_some_and(|time| time > 0.0), "{cell}");
@@ -123,7 +123,7 @@ fn replaced(file: &[u8], from: &str, to: &str) -> Vec<u8> {
 }
 
 #[test]
-fn another_run_in_a_sides_place_is_found_before_anything_is_trained() {
+fn another_run_in_a_sides_directory_is_found_before_anything_is_trained() {
     let folder = tempdir().unwrap();
     let here = folder.path();
     fs::create_dir_all(here.join("out/standard")).unwrap();
@@ -138,10 +138,10 @@ fn another_run_in_a_sides_place_is_found_before_anything_is_trained() {
     assert_eq!(fs::read_to_string(here.join("out/standard/best.safetensors")).unwrap(), "precious");
 }
 
-/// What has been trained is named, and the comparison that the advice leads to trains nothing again.
+/// The error names the trained network, and the suggested comparison does not train it again.
 #[cfg(unix)]
 #[test]
-fn an_interrupted_comparison_keeps_the_network_that_is_finished() {
+fn an_interrupted_comparison_keeps_the_finished_network() {
     let folder = tempdir().unwrap();
     let here = folder.path();
     let mut child = vgg(here, &words(&format!("compare {TINY} --output-dir out")))
@@ -150,7 +150,7 @@ fn an_interrupted_comparison_keeps_the_network_that_is_finished() {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
-    // The second network's turn has come, and a few steps of it are measured first.
+    // The second network has started; a few of its steps are measured first.
     lines.find(|line| line.starts_with("standard  ")).unwrap();
     assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
     let rest: Vec<String> = lines.collect();
@@ -169,7 +169,7 @@ fn an_interrupted_comparison_keeps_the_network_that_is_finished() {
 }
 
 #[test]
-fn what_cannot_be_compared_is_refused() {
+fn impossible_comparisons_are_refused() {
     let folder = tempdir().unwrap();
     let here = folder.path();
     fail(
@@ -183,9 +183,9 @@ fn what_cannot_be_compared_is_refused() {
     assert_eq!(fs::read_dir(here).unwrap().count(), 0, "nothing is written");
 }
 
-/// `vgg eval` and `vgg predict` work before anyone has trained, and say by what.
+/// `vgg eval` and `vgg predict` work without any training, and name their weights.
 #[test]
-fn the_weights_inside_the_program_are_a_trained_networks() {
+fn the_weights_inside_the_program_are_those_of_a_trained_network() {
     let folder = tempdir().unwrap();
     let here = folder.path();
     let [stdout, stderr] = succeed(here, "eval --device cpu --json");

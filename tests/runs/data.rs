@@ -60,13 +60,13 @@ fn the_built_in_set_is_mnist() {
 }
 
 #[test]
-fn a_directory_may_hold_each_file_in_any_spelling() {
+fn a_directory_may_have_each_file_in_any_spelling() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
     fs::copy(asset(Part::TrainImages), at("train-images-idx3-ubyte.gz")).unwrap();
     fs::write(at("train-labels.idx1-ubyte"), plain(Part::TrainLabels)).unwrap();
     fs::write(at("t10k-images-idx3-ubyte"), plain(Part::TestImages)).unwrap();
-    // Gzipped or not is told by the content, not by the name.
+    // The content shows whether a file is gzipped, not the name.
     fs::copy(asset(Part::TestLabels), at("t10k-labels.idx1-ubyte")).unwrap();
 
     let source: DataSource = format!("mnist:{}", dir.path().display()).parse().unwrap();
@@ -107,7 +107,7 @@ fn a_set_that_is_not_mnist_fails_its_checksum() {
     assert!(matches!(&error, DataError::Checksum { file, .. } if file.ends_with("train-labels-idx1-ubyte")));
     let text = error.to_string();
     assert!(text.contains("a25bea736e30d166cdddb491f175f624") && text.contains("not the original"), "{text}");
-    // The same directory opens where nobody claims that it is MNIST.
+    // The same directory opens as another set than MNIST.
     let sets = IdxDataset::open(dir.path()).unwrap();
     assert_eq!(sets.train.label(0), MNIST.train.label(0) ^ 1);
     let normalization = sets.test.normalization();
@@ -117,7 +117,7 @@ fn a_set_that_is_not_mnist_fails_its_checksum() {
 }
 
 #[test]
-fn damaged_and_swapped_files_are_told_apart() {
+fn damaged_and_swapped_files_are_distinguished() {
     let dir = copied();
     let images = dir.path().join("train-images-idx3-ubyte");
     fs::write(&images, &plain(Part::TrainImages)[..40_028]).unwrap();
@@ -143,7 +143,7 @@ fn damaged_and_swapped_files_are_told_apart() {
 }
 
 #[test]
-fn a_small_set_feeds_a_loader() {
+fn a_loader_reads_a_small_set() {
     let dir = tempfile::tempdir().unwrap();
     for (part, count) in Part::ALL.into_iter().zip([12u8, 12, 5, 5]) {
         let bytes = match part {

@@ -26,7 +26,7 @@ const TINY: [&str; 14] = [
     "--lr=0.002",
 ];
 
-/// What it prints, and what it says on the way.
+/// Its standard output and standard error.
 #[track_caller]
 fn succeed(folder: &Path, args: &[&str]) -> [String; 2] {
     let output = command::succeed(folder, args);
@@ -45,7 +45,7 @@ fn pets() -> TempDir {
 
 /// Random crops, flips and padded crops included: the whole run, and one in three parts on a single thread.
 #[test]
-fn a_run_on_a_folder_goes_on_bit_for_bit() {
+fn a_run_on_a_folder_resumes_bit_for_bit() {
     let dir = pets();
     let flags = ["--data", "folder:pets", "--random-resized-crop", "--hflip", "--random-crop", "2"];
     let base = with(&TINY, &with(&flags, &["--epochs", "3"]));
@@ -68,17 +68,17 @@ fn a_run_on_a_folder_goes_on_bit_for_bit() {
     assert_eq!(losses("whole"), losses("parts"));
     assert!(best("whole") == best("parts"), "the weights differ");
 
-    // Files that are not what they were end it before anything is trained.
+    // Changed files end it before anything is trained.
     synthetic::picture(30, 40, 0, 12345).save(dir.path().join("pets/train/cat/00000.jpg")).unwrap();
     let resume = ["train", "--device", "cpu", "--resume", "parts", "--epochs", "4", "--steps", "20"];
     fail(dir.path(), &resume, 2, &["--epochs"]);
     fail(dir.path(), &["train", "--device", "cpu", "--resume", "whole"], 1, &["mean and deviation"]);
 }
 
-/// What is said of a folder's run: a recipe's augmentation, nothing of the paper's digits, and once it is over a way to
-/// train on that works as it is printed.
+/// The output of a folder's run: the recipe's augmentation, no figures of the paper, and at its end a command for further training
+/// that works as printed.
 #[test]
-fn a_finished_run_on_a_folder_leads_on() {
+fn a_finished_run_on_a_folder_prints_how_to_continue() {
     let dir = pets();
     let train = with(&TINY, &["--data", "folder:pets", "--epochs", "1"]);
     let [shown, said] = succeed(dir.path(), &with(&train, &["--output-dir", "run"]));
@@ -131,13 +131,13 @@ fn weights_of_a_folder_name_its_classes() {
     // Colours are learnt in a few steps.
     assert!(json["accuracy"].as_f64().unwrap() > 0.6, "{json}");
 
-    // A picture is a picture: nobody looks for ink.
+    // Colour pictures have no ink.
     let predict = with(&["predict", "pets/val/dog/00001.jpg"], &weights);
     let [shown, _] = succeed(dir.path(), &predict);
     assert!(shown.contains("cat (") && shown.contains("dog (") && shown.contains("emu ("), "{shown}");
     assert!(!shown.contains("ink"), "{shown}");
 
-    // Other classes are said; other numbers of classes, and channels, are refused.
+    // Other class names cause a note; other numbers of classes or channels are refused.
     fs::create_dir(dir.path().join("other")).unwrap();
     synthetic::folder(&dir.path().join("other"), &["a", "b", "c"], [1, 1], [30, 30], "png");
     let [_, said] = succeed(dir.path(), &with(&["eval", "--data", "folder:other"], &weights));
@@ -148,7 +148,7 @@ fn weights_of_a_folder_name_its_classes() {
 }
 
 #[test]
-fn damaged_pictures_are_skipped_by_a_flag_and_said() {
+fn damaged_pictures_are_skipped_by_a_flag_and_listed() {
     let dir = pets();
     fs::write(dir.path().join("pets/train/dog/00003.jpg"), "no").unwrap();
     fs::write(dir.path().join("pets/val/emu/00000.jpg"), "no").unwrap();
@@ -197,7 +197,7 @@ fn cifar_runs_through_every_command() {
 }
 
 #[test]
-fn settings_that_cannot_mean_anything_are_refused() {
+fn settings_without_a_meaning_are_refused() {
     let dir = pets();
     let train = |more: &[&'static str]| with(&TINY, more);
     let folder = ["--data", "folder:pets"];

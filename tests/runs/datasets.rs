@@ -1,4 +1,4 @@
-//! Data sets in directories: IDX, EMNIST, CIFAR, folders of pictures; sound, and broken in every way that is named.
+//! Data sets in directories: IDX, EMNIST, CIFAR, folders of pictures; sound, and broken in every way that has an error.
 
 use std::{
     fs,
@@ -27,7 +27,7 @@ fn open_with(kind: &str, dir: &Path, options: Options<'_>) -> Result<DataSets, S
     source.open(&options).map_err(|error| error.to_string())
 }
 
-/// Opening fails and says all of `says`.
+/// Opening fails with all of `says` in the error.
 #[track_caller]
 fn refused(kind: &str, dir: &Path, says: &[&str]) {
     let error = open(kind, dir).expect_err("it must be refused");
@@ -196,7 +196,7 @@ fn pets() -> TempDir {
 #[test]
 fn a_folder_is_its_classes_and_files_in_order() {
     let dir = pets();
-    // What is no picture, or hidden, is left alone; a name's case is not looked at.
+    // Files that are hidden or not pictures are ignored, and so is the case of names.
     fs::write(dir.path().join("train/cat/notes.txt"), "mine").unwrap();
     fs::write(dir.path().join("train/cat/.hidden.png"), "no picture").unwrap();
     fs::rename(dir.path().join("train/cat/00000.png"), dir.path().join("train/cat/00000.PNG")).unwrap();
@@ -207,10 +207,10 @@ fn a_folder_is_its_classes_and_files_in_order() {
     );
     assert_eq!((train.height(), train.width(), train.channels(), train.crops()), (8, 8, 3, true));
     assert_eq!((train.label(5), train.label(6)), (0, 1));
-    // "cat" was the second of `pets`, its third image has the seed 5; 8 x 8 is seen as it is.
+    // "cat" was the second of `pets`, its third image has the seed 5; 8 x 8 is not resized.
     assert_eq!(train.image(2).unwrap(), synthetic::picture(8, 8, 1, 5).into_raw());
 
-    // The mean of the training pixels, by itself.
+    // The mean of the training pixels, computed separately.
     let all: Vec<u8> = (0..12).flat_map(|index| train.image(index).unwrap()).collect();
     for channel in 0..3 {
         let values: Vec<f64> = all[channel..].iter().step_by(3).map(|&v| f64::from(v) / 255.0).collect();
@@ -220,7 +220,7 @@ fn a_folder_is_its_classes_and_files_in_order() {
         assert!((f64::from(found.mean[channel]) - mean).abs() < 1e-6, "{found:?}");
         assert!((f64::from(found.std[channel]) - std).abs() < 1e-6, "{found:?}");
     }
-    // `test` serves where there is no `val`.
+    // `test` is used if there is no `val`.
     fs::rename(dir.path().join("val"), dir.path().join("test")).unwrap();
     assert_eq!(open("folder", dir.path()).unwrap().test.len(), 6);
 }
@@ -260,7 +260,7 @@ fn an_evaluation_sees_the_centre() {
     // 8 of 16 pixels are the bright square alone.
     let centre = see(Some(16)).image(0).unwrap();
     assert_eq!(centre, [250; 192]);
-    // And so does a prediction.
+    // A prediction does as well.
     let wanted = Wanted { height: 8, width: 8, channels: 3, polarity: None, resize: Some(10) };
     let seen = picture::open(&dir.path().join("val/cat/00000.png"), &wanted).unwrap().pixels;
     assert_eq!(seen, see(Some(10)).image(0).unwrap());
@@ -268,7 +268,7 @@ fn an_evaluation_sees_the_centre() {
 }
 
 #[test]
-fn folders_that_are_no_data_set_are_refused() {
+fn folders_that_are_not_data_sets_are_refused() {
     let dir = pets();
     refused("folder", &dir.path().join("train"), &["no folder train", "The folders there: cat, dog"]);
     refused("folder", &dir.path().join("nowhere"), &["nowhere", "no folder train"]);
@@ -307,7 +307,7 @@ fn damaged_files_are_named_or_left_out() {
     let DataSets { train, test } = open_with("folder", dir.path(), skip()).unwrap();
     assert_eq!((train.len(), test.len(), train.skipped().len(), test.skipped().len()), (10, 5, 2, 1));
     assert!(train.skipped()[1].starts_with(&damaged[1]), "{:?}", train.skipped());
-    // Normalised otherwise, a set is the same but for that.
+    // With another normalisation, a set is otherwise the same.
     let other = Normalization { mean: vec![0.5; 3], std: vec![0.25; 3] };
     let again = DataSets { train: train.clone(), test: test.clone() }.normalized_by(&other);
     for (set, own) in [(&again.train, &train), (&again.test, &test)] {
@@ -332,7 +332,7 @@ fn damaged_files_are_named_or_left_out() {
 }
 
 #[test]
-fn what_was_found_out_is_kept_while_the_files_stay() {
+fn a_scan_is_cached_until_the_files_change() {
     let (dir, cache) = (pets(), tempdir().unwrap());
     damage(dir.path());
     let before: Vec<PathBuf> = files(dir.path());
@@ -347,26 +347,26 @@ fn what_was_found_out_is_kept_while_the_files_stay() {
     assert_eq!(scans.load(Ordering::SeqCst), 1);
     assert_eq!((first.normalization(), first.skipped()), (again.normalization(), again.skipped()));
     assert_eq!(files(dir.path()), before, "nothing is written into the user's folder");
-    // Another content, another look.
+    // Changed content causes another scan.
     synthetic::picture(8, 8, 0, 999).save(dir.path().join("train/dog/00004.png")).unwrap();
     let healed = open();
     assert_eq!((scans.load(Ordering::SeqCst), healed.len()), (2, 11));
     assert_ne!(healed.normalization(), first.normalization());
-    // What cannot be read is made anew.
+    // An unreadable cache is rewritten.
     for file in files(cache.path()) {
         fs::write(file, "mean = [").unwrap();
     }
     assert_eq!(open().normalization(), healed.normalization());
     assert_eq!(scans.load(Ordering::SeqCst), 3);
     for file in files(cache.path()) {
-        // That of the other content is still damaged.
+        // The cache of the other content is still damaged.
         let Ok(mut kept) = fs::read_to_string(&file).unwrap().parse::<toml::Table>() else { continue };
         kept["std"] = vec![0.0; 3].into();
         fs::write(file, kept.to_string()).unwrap();
     }
     assert_eq!(open().normalization(), healed.normalization());
     assert_eq!(scans.load(Ordering::SeqCst), 4);
-    // A cache that cannot be written to costs the time only.
+    // A cache that cannot be written costs only time.
     let nowhere =
         Options { cache: Some(PathBuf::from("/proc/nowhere")), skip_corrupt: true, ..Options::new(8) };
     assert_eq!(
@@ -400,7 +400,7 @@ fn batches_of_files_are_the_same_again() {
     assert_eq!(resumed, whole[4..]);
     assert_ne!(batches(&loader(3), 2)[0].images, whole[0].images, "other crops in another epoch");
     assert_ne!(batches(&loader(4), 1)[0].images, whole[0].images, "and with another seed");
-    // The host crops, so the device does not: without the rest nothing is left for it to do.
+    // The host crops, so the device does not: without other augmentation it has the identity.
     let crop = Loader::train(open(), 4, 3, Augmentation::NONE.resized_crop(true)).unwrap();
     let evaluated = Loader::evaluate(open(), 27).unwrap();
     assert!(batches(&crop, 0).iter().all(|batch| batch.transforms == IDENTITY.repeat(4)));
@@ -408,7 +408,7 @@ fn batches_of_files_are_the_same_again() {
 }
 
 #[test]
-fn a_file_that_goes_missing_ends_the_epoch_by_name() {
+fn a_missing_file_ends_the_epoch_and_is_named() {
     let dir = pets();
     let train: Arc<dyn Dataset> = open("folder", dir.path()).unwrap().train;
     let gone = dir.path().join("train/dog/00002.png");
@@ -420,7 +420,7 @@ fn a_file_that_goes_missing_ends_the_epoch_by_name() {
 
 /// Sets in memory are cropped by the device, through their transforms.
 #[test]
-fn sets_in_memory_travel_whole() {
+fn sets_in_memory_are_uploaded_whole() {
     let dir = tempdir().unwrap();
     synthetic::cifar10(dir.path(), 4);
     let train = open("cifar10", dir.path()).unwrap().train;

@@ -79,7 +79,7 @@ fn fine_tuning(folder: &Path) -> TrainConfig {
 }
 
 #[test]
-fn the_names_tell_which_of_the_family_it_is() {
+fn the_names_identify_the_network_of_the_family() {
     let folder = tempdir().unwrap();
     for model in Architecture::all() {
         let network = torchvision(model).network().unwrap();
@@ -99,7 +99,7 @@ fn the_names_tell_which_of_the_family_it_is() {
 }
 
 #[test]
-fn a_file_with_gaps_is_held_against_the_nearest_of_the_family() {
+fn a_file_with_gaps_is_compared_with_the_nearest_of_the_family() {
     let folder = tempdir().unwrap();
     let mut tensors = Tensors::of(&torchvision(Architecture::Vgg13Bn).network().unwrap());
     for gone in ["features.3.bias", "features.8.running_mean", "classifier.3.bias"] {
@@ -142,7 +142,7 @@ fn smaller_floats_are_widened() {
     }
 }
 
-/// A trainer that begins with the weights of a file.
+/// A trainer that starts from the weights of a file.
 fn begin(config: &TrainConfig, pretrained: &Path) -> (Trainer, Vec<String>) {
     let data = runs::data();
     let session = runs::session(config, &data, |executor, _| executor);
@@ -154,7 +154,7 @@ fn begin(config: &TrainConfig, pretrained: &Path) -> (Trainer, Vec<String>) {
 }
 
 #[test]
-fn colours_are_summed_and_other_classes_begin_anew() {
+fn colours_are_summed_and_other_classes_are_reinitialised() {
     let folder = tempdir().unwrap();
     let network = torchvision(Architecture::Vgg11).network().unwrap();
     let path = Tensors::of(&network).timm().write(folder.path());
@@ -183,9 +183,9 @@ fn colours_are_summed_and_other_classes_begin_anew() {
     }
 }
 
-/// The file's own; ImageNet's where it names none, averaged like its first convolution for grey images.
+/// The file's own; ImageNet's if it has none, averaged like its first convolution for grey images.
 #[test]
-fn weights_bring_their_normalisation() {
+fn a_run_uses_the_normalisation_of_its_weights() {
     let folder = tempdir().unwrap();
     let path = Tensors::of(&torchvision(Architecture::Vgg11).network().unwrap()).write(folder.path());
     let [grey, colour] = [1, 3].map(|channels| {
@@ -217,8 +217,8 @@ fn weights_bring_their_normalisation() {
     }
 }
 
-/// A run that hardly trains finds the same test loss as `vgg eval` of the file that it began with: the backbone, frozen, gets the
-/// inputs that it was trained on; so do evaluations of its own weights, and a resumed run.
+/// A run that hardly trains has the same test loss as `vgg eval` of its initial weights: the frozen backbone gets inputs normalised
+/// as in its training, also in evaluations of the run's own weights and in a resumed run.
 #[test]
 fn fine_tuning_and_evaluation_normalise_alike() {
     let dir = tempdir().unwrap();
@@ -228,7 +228,7 @@ fn fine_tuning_and_evaluation_normalise_alike() {
     };
     let classes = ["a", "b", "c", "d", "e", "f", "g"];
     synthetic::folder(&dir.path().join("pets"), &classes, [4, 2], [40, 40], "png");
-    // Weights of a size with which the inputs make a difference to the answers.
+    // Weights large enough for the inputs to affect the answers.
     let network = torchvision(Architecture::Vgg11Bn).network().unwrap();
     let mut tensors = Tensors::of(&network);
     let (_, _, head) = tensors.0.get_mut("classifier.6.weight").unwrap();
@@ -259,7 +259,7 @@ fn fine_tuning_and_evaluation_normalise_alike() {
     assert!(alike(row("run"), file), "{} {file}", row("run"));
     assert_eq!(info("run").normalization(), Normalization::usual(3));
     assert!(alike(loss_of("--weights run/best.safetensors"), file));
-    // A resumed run needs no file and keeps to its checkpoint.
+    // A resumed run needs no file: its checkpoint has the normalisation.
     fs::rename(dir.path().join("foreign.safetensors"), dir.path().join("moved.safetensors")).unwrap();
     vgg("train --resume run --steps 4");
     assert!(alike(row("run"), file));
@@ -267,7 +267,7 @@ fn fine_tuning_and_evaluation_normalise_alike() {
 
     let (_, said) = vgg(&format!("{train} --steps 2 --output-dir own --normalize-by data"));
     assert!(!said.contains("deviation"), "{said}");
-    assert!((row("own") - file).abs() > 1e-3, "the inputs make no difference: {} {file}", row("own"));
+    assert!((row("own") - file).abs() > 1e-3, "the inputs do not affect the loss: {} {file}", row("own"));
     assert_ne!(info("own").normalization(), Normalization::usual(3));
     assert!(alike(loss_of("--weights own/best.safetensors"), row("own")));
     vgg("train --resume own --steps 4");
@@ -312,7 +312,7 @@ fn frozen_features_stay_through_a_run_and_its_resumption() {
     let network = whole.session().network().clone();
     let before: Vec<Vec<f32>> =
         (0..network.parameters.len()).map(|i| whole.session().values(i).unwrap()).collect();
-    // The test's weights have no signal to speak of: what counts is what changes.
+    // The test's weights are too small to learn much: only which of them change matters.
     runs::finish(&mut whole);
     for (index, parameter) in network.parameters.iter().enumerate() {
         let same = whole.session().values(index).unwrap() == before[index];
@@ -330,7 +330,7 @@ fn frozen_features_stay_through_a_run_and_its_resumption() {
     let names = runs::tensors(&at("whole").join("checkpoint.safetensors"));
     assert!(
         names.keys().all(|name| !name.starts_with("optimizer.m.features")),
-        "no memory for what is frozen"
+        "frozen parameters need no optimiser state"
     );
 }
 

@@ -1,4 +1,4 @@
-//! What a person looks at: `report.html`, TensorBoard's files, `vgg explain`.
+//! Output for people: `report.html`, TensorBoard's files, `vgg explain`.
 
 use std::{fs, path::Path, process::Output};
 
@@ -28,8 +28,8 @@ fn succeed(folder: &Path, line: &str) -> String {
 fn a_run_ends_with_a_page_that_needs_nothing_else() {
     let folder = digits();
     let line = "train --device cpu --recipe quick --width 0.0625 --hidden 16 --steps 6 --tensorboard --output-dir run";
-    let told = succeed(folder.path(), &format!("{line} {}", DIGITS.join(" ")));
-    assert!(told.contains("report     run/report.html"), "{told}");
+    let shown = succeed(folder.path(), &format!("{line} {}", DIGITS.join(" ")));
+    assert!(shown.contains("report     run/report.html"), "{shown}");
     let page = fs::read_to_string(folder.path().join("run/report.html")).unwrap();
     assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"));
     for heading in [
@@ -65,22 +65,22 @@ fn an_explanation_is_a_picture_and_a_table() {
     let test = mnist::builtin().unwrap().test;
     GrayImage::from_raw(28, 28, test.image(0).unwrap()).unwrap().save(here.join("digit.png")).unwrap();
 
-    let told = succeed(here, "explain --device cpu digit.png");
-    assert!(told.starts_with(&format!("class      {} (", test.label(0))), "{told}");
-    assert!(told.contains("layer      conv3_3, 7 x 7 pixels, 64 channels"), "{told}");
-    assert!(told.contains("of the evidence") && told.ends_with("picture    digit.explain.png\n"), "{told}");
+    let shown = succeed(here, "explain --device cpu digit.png");
+    assert!(shown.starts_with(&format!("class      {} (", test.label(0))), "{shown}");
+    assert!(shown.contains("layer      conv3_3, 7 x 7 pixels, 64 channels"), "{shown}");
+    assert!(shown.contains("of the evidence") && shown.ends_with("picture    digit.explain.png\n"), "{shown}");
     let sheet = image::open(here.join("digit.explain.png")).unwrap().into_rgb8();
     let colored = sheet.pixels().filter(|pixel| pixel[0] > pixel[2].saturating_add(60)).count();
     assert!(colored > 1000, "{colored} pixels of the map are warm");
 
-    let told = succeed(here, "explain --device cpu --class 3 --layer conv2_2 --output a.png digit.png");
-    assert!(told.starts_with("class      3 (") && told.contains("layer      conv2_2, 14 x 14"), "{told}");
+    let shown = succeed(here, "explain --device cpu --class 3 --layer conv2_2 --output a.png digit.png");
+    assert!(shown.starts_with("class      3 (") && shown.contains("layer      conv2_2, 14 x 14"), "{shown}");
     assert!(here.join("a.png").is_file());
 }
 
-/// Grey pictures are taken at the size of the training images, which are 28 x 28 only where the file names no other.
+/// Grey pictures are read at the size of the training images, which are 28 x 28 unless the file records another size.
 #[test]
-fn pictures_take_the_size_of_the_data_set() {
+fn pictures_are_read_at_the_size_of_the_data_set() {
     let folder = tempdir().unwrap();
     let here = folder.path();
     fs::create_dir(here.join("set")).unwrap();
@@ -94,7 +94,7 @@ fn pictures_take_the_size_of_the_data_set() {
     succeed(here, &format!("train --device cpu --recipe quick --data idx:set {flags}"));
     let best = here.join("run/best.safetensors");
     assert_eq!(Weights::read(&best, None).unwrap().info.source_size(), [40, 32]);
-    // A picture of that size is taken as it is; any other is framed, and one without ink cannot be.
+    // A picture of that size is used unchanged; any other is framed, which needs ink.
     GrayImage::new(32, 40).save(here.join("own.png")).unwrap();
     GrayImage::new(28, 28).save(here.join("digit.png")).unwrap();
     for command in ["predict", "explain"] {
@@ -110,13 +110,13 @@ fn pictures_take_the_size_of_the_data_set() {
         fs::write(here.join("edited.safetensors"), parts).unwrap();
         Weights::read(&here.join("edited.safetensors"), None)
     };
-    assert_eq!(edited("").unwrap().info.source_size(), [28, 28], "as files of before");
+    assert_eq!(edited("").unwrap().info.source_size(), [28, 28], "as in older files");
     let error = edited("source = [0, 1]").unwrap_err().to_string();
     assert!(error.contains("images of [0, 1] pixels"), "{error}");
 }
 
 #[test]
-fn what_cannot_be_explained_is_named() {
+fn impossible_explanations_are_refused() {
     let folder = tempdir().unwrap();
     let here = folder.path();
     GrayImage::new(28, 28).save(here.join("digit.png")).unwrap();
@@ -141,8 +141,8 @@ fn what_cannot_be_explained_is_named() {
     ] {
         let output = run(here, line);
         assert_eq!(output.status.code(), Some(code), "{line}");
-        let told = stderr(&output);
-        assert!(told.contains(says) && !told.contains("panicked"), "{line}: {told}");
+        let shown = stderr(&output);
+        assert!(shown.contains(says) && !shown.contains("panicked"), "{line}: {shown}");
     }
     assert_eq!(fs::read_dir(here).unwrap().count(), 1, "nothing is written");
 }

@@ -1,5 +1,4 @@
-//! Whole runs of a small network on the CPU device: what they learn, reruns and resumed runs bit for bit, one run in a
-//! directory.
+//! Whole runs of a small network on the CPU device: their accuracy, reruns and resumed runs bit for bit, one run in a directory.
 
 use std::{
     fs,
@@ -35,8 +34,8 @@ fn a_run_learns_on_narrower_instruction_sets() {
 /// The bounds hold for any order of summation, and so on any machine: by the seeds 0 to 47 on AVX-512, AVX2 and without
 /// vectors, all 144 runs end with every test image right and with a training loss of at most 0.22.
 ///
-/// That takes a wide hidden layer and a shallow network: of the same runs of VGG16 with 64 hidden units about half stay where
-/// two of the classes look alike, with an accuracy of 0.5, and which ones is up to rounding.
+/// That takes a wide hidden layer and a shallow network: about half of the same runs of VGG16 with 64 hidden units stay at an
+/// accuracy of 0.5, unable to separate two of the classes, and which ones depends on rounding.
 #[test]
 fn a_run_learns_and_leaves_all_its_files() {
     let folder = tempdir().unwrap();
@@ -81,7 +80,7 @@ fn the_same_seed_gives_the_same_run_and_another_does_not() {
     let other = finish(&mut start(&short(three.path(), 12)));
     assert_same_run(one.path(), two.path());
     let best = |folder: &Path| fs::read(folder.join("best.safetensors")).unwrap();
-    assert_eq!(best(one.path()), best(two.path()), "the file of weights is the same byte for byte");
+    assert_eq!(best(one.path()), best(two.path()), "the files of weights are the same byte for byte");
     assert_ne!(best(one.path()), best(three.path()));
     assert!(other.last.train_loss.is_finite());
 }
@@ -90,7 +89,7 @@ fn the_same_seed_gives_the_same_run_and_another_does_not() {
 fn a_resumed_run_equals_an_uninterrupted_one() {
     let whole = tempdir().unwrap();
     finish(&mut start(&config(whole.path())));
-    // In an epoch before, at and behind a reading of the sums; at the end of an epoch's steps; in the second epoch;
+    // In an epoch before, at and after a reading of the sums; at the end of an epoch's steps; in the second epoch;
     // in an evaluation.
     for step in [1, 7, 10, 20, 24, 33, 71] {
         let folder = tempdir().unwrap();
@@ -109,7 +108,7 @@ fn a_resumed_run_equals_an_uninterrupted_one() {
     assert_same_run(whole.path(), folder.path());
 }
 
-/// Interrupted before every tenth step, and started from a file each time.
+/// Interrupted before every tenth step, and resumed from a file each time.
 #[test]
 fn a_run_in_many_pieces_is_still_the_same() {
     let (whole, pieces) = (tempdir().unwrap(), tempdir().unwrap());
@@ -117,7 +116,7 @@ fn a_run_in_many_pieces_is_still_the_same() {
     let mut trainer = start(&config(pieces.path()));
     for step in [9, 18, 27, 36, 45, 54, 63] {
         interrupt(&mut trainer, |event| matches!(event, Event::Step(s) if s.step == step));
-        // A run holds its directory to its end.
+        // A run locks its directory until its end.
         drop(trainer);
         trainer = resume(pieces.path(), "").unwrap();
     }
@@ -125,7 +124,7 @@ fn a_run_in_many_pieces_is_still_the_same() {
     assert_same_run(whole.path(), pieces.path());
 }
 
-/// `--steps` ends a run early; a later run with more steps goes on from there.
+/// `--steps` ends a run early; a later run with more steps continues from there.
 #[test]
 fn steps_end_a_run_and_can_be_extended() {
     let (whole, folder) = (tempdir().unwrap(), tempdir().unwrap());
@@ -143,7 +142,7 @@ fn steps_end_a_run_and_can_be_extended() {
 }
 
 #[test]
-fn epochs_can_be_extended_where_the_schedule_does_not_depend_on_them() {
+fn epochs_can_be_extended_if_the_schedule_does_not_depend_on_them() {
     let (whole, folder) = (tempdir().unwrap(), tempdir().unwrap());
     let step = |folder: &Path, epochs| {
         let lr_scheduler = LrScheduler::Step;
@@ -153,7 +152,7 @@ fn epochs_can_be_extended_where_the_schedule_does_not_depend_on_them() {
     finish(&mut start(&step(folder.path(), 1)));
     let error = resume(folder.path(), "").err().unwrap().to_string();
     assert!(error.contains("step 24 of 24") && error.contains("--epochs"), "{error}");
-    // What is refused leaves no trace.
+    // A refused run leaves no files.
     let elsewhere = tempdir().unwrap();
     let there = format!("lr_warmup_epochs = 0\noutput_dir = {:?}", elsewhere.path().to_str().unwrap());
     assert!(resume(folder.path(), &there).is_err());
@@ -163,9 +162,9 @@ fn epochs_can_be_extended_where_the_schedule_does_not_depend_on_them() {
     assert_same_run(whole.path(), elsewhere.path());
 }
 
-/// What the error advises goes through, and nothing else is advised.
+/// The command in the error works, and the error suggests nothing else.
 #[test]
-fn a_run_that_is_over_advises_what_works() {
+fn a_finished_run_suggests_a_command_that_works() {
     let constant = LrScheduler::Constant;
     for (lr_scheduler, steps, advice, flags) in [
         (constant, None, "larger --epochs with", "epochs = 2"),
@@ -179,7 +178,7 @@ fn a_run_that_is_over_advises_what_works() {
         assert!(error.contains(&format!("to continue, give a {advice} --resume")), "{error}");
         finish(&mut resume(folder.path(), flags).unwrap());
     }
-    // A cosine has no longer version of itself; tests/runs/dataset_runs.rs types what is advised instead.
+    // A cosine schedule cannot be extended; tests/runs/dataset_runs.rs runs the command that the error suggests instead.
     for (steps, more) in [(None, " --output-dir"), (Some(24), " --steps N --output-dir")] {
         let folder = tempdir().unwrap();
         finish(&mut start(&TrainConfig { steps, epochs: 1, ..config(folder.path()) }));
@@ -210,7 +209,7 @@ fn a_resumed_run_refuses_other_data_and_other_settings() {
     assert!(error.contains("192 training images, but the data set has 184"), "{error}");
 }
 
-/// Passes everything on, but from the `poisoned`-th reading of the sums on the loss is NaN.
+/// Forwards all calls, but from the `poisoned`-th reading of the sums on the loss is NaN.
 struct Poison {
     inner: Box<dyn Executor>,
     metrics: TensorId,
@@ -258,7 +257,7 @@ impl Executor for Poison {
 }
 
 #[test]
-fn a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_checkpoint() {
+fn a_loss_that_is_nan_stops_the_run_and_keeps_the_last_checkpoint() {
     let folder = tempdir().unwrap();
     let (config, data) = (config(folder.path()), data());
     let directory = RunDirectory::create(&config).unwrap();
@@ -284,7 +283,7 @@ fn a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_checkpoint() {
 }
 
 #[test]
-fn nothing_is_allocated_once_it_runs() {
+fn nothing_is_allocated_after_the_first_step() {
     let folder = tempdir().unwrap();
     let mut trainer = start(&config(folder.path()));
     interrupt(&mut trainer, |event| matches!(event, Event::Step(s) if s.step == 2));
@@ -295,9 +294,9 @@ fn nothing_is_allocated_once_it_runs() {
     assert_eq!((executor.allocations(), executor.allocated_bytes()), before);
 }
 
-/// The same trainer may go on after an interruption, without a file.
+/// The same trainer can continue after an interruption, without a file.
 #[test]
-fn an_interrupted_trainer_can_go_on() {
+fn an_interrupted_trainer_can_continue() {
     let (whole, folder) = (tempdir().unwrap(), tempdir().unwrap());
     finish(&mut start(&config(whole.path())));
     let mut trainer = start(&config(folder.path()));
@@ -358,7 +357,7 @@ fn an_output_directory_that_cannot_be_used_is_an_error_before_training() {
     finish(&mut start(&TrainConfig { steps: Some(1), ..config(&run) }));
     let text = error(&run);
     assert!(text.contains("contains another run") && text.contains("--resume"), "{text}");
-    // A run that never came to a checkpoint has nothing to lose.
+    // A run without a checkpoint has nothing to lose.
     fs::remove_file(run.join("checkpoint.safetensors")).unwrap();
     fs::remove_file(run.join("best.safetensors")).unwrap();
     assert!(RunDirectory::create(&config(&run)).is_ok());
@@ -390,7 +389,7 @@ fn a_directory_has_one_run_at_a_time() {
         let before = files();
         locked(&RunDirectory::create(&short(folder.path())).unwrap_err().to_string());
         locked(&resume(folder.path(), "").err().unwrap().to_string());
-        assert!(before == files(), "it has touched something");
+        assert!(before == files(), "it has changed a file");
     };
     let source = tempdir().unwrap();
     interrupt(&mut start(&short(source.path())), |event| matches!(event, Event::Step(_)));
@@ -410,9 +409,9 @@ fn a_directory_has_one_run_at_a_time() {
     assert_eq!(names(folder.path()), FILES);
 }
 
-/// What a killed run leaves besides its files does not stop the next one; what others have left is not touched.
+/// The lock and temporary files of a killed run do not stop the next one; other programs' files are not touched.
 #[test]
-fn a_lock_is_taken_over_from_the_dead_and_from_nobody_else() {
+fn a_lock_is_taken_over_only_from_a_killed_run() {
     let folder = tempdir().unwrap();
     let lock = folder.path().join(".lock");
     fs::write(&lock, "4194304").unwrap();
@@ -448,7 +447,7 @@ fn a_lock_is_taken_over_from_the_dead_and_from_nobody_else() {
 }
 
 #[test]
-fn sizes_that_cannot_be_are_refused() {
+fn impossible_sizes_are_refused() {
     let folder = tempdir().unwrap();
     let data = data();
     let refuse = |config: TrainConfig, tiny: TrainConfig| {
@@ -463,7 +462,7 @@ fn sizes_that_cannot_be_are_refused() {
     assert!(error.contains("batch_size is 0"), "{error}");
 }
 
-/// An interruption asked for before the first step still writes a checkpoint, of the first weights.
+/// An interruption before the first step still writes a checkpoint, of the initial weights.
 #[test]
 fn a_run_stopped_before_it_begins_can_be_resumed() {
     let (whole, folder) = (tempdir().unwrap(), tempdir().unwrap());

@@ -4,10 +4,10 @@ use std::io::Write as _;
 
 use vgg_wgpu::gpu::{Adapter, adapters};
 
-/// The first adapter there is, hardware before software; `None` where the tests are to be skipped.
+/// The first adapter, hardware before software; `None` if the tests are to be skipped.
 pub fn adapter() -> Option<Adapter> {
     if std::env::var_os("VGG_SKIP_GPU").is_some_and(|v| v == "1") {
-        // Past the test harness, which keeps what the macros print.
+        // Past the test harness, which captures the macros' output.
         let _ = writeln!(std::io::stderr(), "skipped: VGG_SKIP_GPU=1");
         return None;
     }

@@ -7,7 +7,7 @@ use std::{
 
 use assert_cmd::cargo::cargo_bin;
 
-/// `vgg` with these arguments, in a folder that has its cache, too.
+/// `vgg` with these arguments, in a folder that is also its cache.
 pub fn vgg(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(cargo_bin("vgg"));
     command.current_dir(folder).args(args).stdin(Stdio::null()).env("XDG_CACHE_HOME", folder.join("cache"));
@@ -34,7 +34,7 @@ pub fn succeed(folder: &Path, args: &[&str]) -> Output {
     output
 }
 
-/// The command fails with this code, says all of `says` and does not panic. Its output.
+/// The command fails with this code and all of `says`, and does not panic. Its output.
 #[track_caller]
 pub fn fail(folder: &Path, args: &[&str], code: i32, says: &[&str]) -> Output {
     let output = run(folder, args);

@@ -1,4 +1,4 @@
-//! Golden vectors: what `assets/golden/make.py` wrote with PyTorch.
+//! Golden vectors, which `assets/golden/make.py` wrote with PyTorch.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -42,7 +42,7 @@ impl Golden {
         Self(tensors.collect())
     }
 
-    /// The names in front of the first dot.
+    /// The names before the first dot.
     pub fn cases(&self) -> Vec<String> {
         let mut cases: Vec<String> =
             self.0.keys().map(|name| name.split('.').next().unwrap().to_owned()).collect();

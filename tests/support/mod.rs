@@ -1,4 +1,4 @@
-//! What tests of several files share: comparing numbers, running one operation or a small network, whole runs, data sets, the
+//! Code shared by several tests: comparing numbers, running one operation or a small network, whole runs, data sets, the
 //! adapter.
 
 #![allow(dead_code, unused_macros, unused_imports, reason = "each test binary uses its own part")]
@@ -24,7 +24,7 @@ use vgg_wgpu::{
 pub(crate) use golden::{Golden, both, golden_network};
 pub use vgg_wgpu::verify::Tolerance;
 
-/// As [`check`], and panics with what differs.
+/// As [`check`], but panics with the difference.
 #[track_caller]
 pub fn compare(name: &str, shape: &Shape, actual: &[f64], expected: &[f64], tolerance: Tolerance) {
     if let Err(difference) = check(name, shape, actual, expected, tolerance) {
@@ -33,7 +33,7 @@ pub fn compare(name: &str, shape: &Shape, actual: &[f64], expected: &[f64], tole
 }
 
 /// Runs those tests of this binary whose names contain `filter` again, on each instruction set of this machine (AVX-512, AVX2,
-/// NEON, scalar) but the widest. Does nothing where `VGG_SIMD` has picked one.
+/// NEON, scalar) but the widest. Does nothing if `VGG_SIMD` has picked one.
 #[track_caller]
 pub fn on_narrower_instruction_sets(filter: &str) {
     if std::env::var_os("VGG_SIMD").is_some() {
@@ -88,7 +88,7 @@ pub fn read<S: Scalar>(executor: &mut CpuExecutor<S>, tensor: TensorId) -> Vec<f
 
 /// Runs one operation on named operands; the result holds every operand by name afterwards.
 ///
-/// Operands that are not given are not-a-number before, so that what the operation does not write shows.
+/// Other operands are initialised with NaN, which shows what the operation does not write.
 pub fn run_op<S: Scalar>(
     op: impl Into<Op>,
     control: Control,
@@ -199,7 +199,7 @@ impl<S: Scalar> Fixture<S> {
         self.lowered.program.find(name).unwrap_or_else(|| panic!("no tensor {name}"))
     }
 
-    /// The contents of every lasting tensor that training changes, by name.
+    /// The contents of every persistent tensor that training changes, by name.
     pub fn state(&mut self) -> BTreeMap<String, Vec<f64>> {
         let parameters = self.lowered.parameters.clone();
         let ids = parameters.iter().flat_map(|p| {

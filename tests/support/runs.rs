@@ -144,7 +144,7 @@ pub fn finish(trainer: &mut Trainer) -> vgg_wgpu::train::Summary {
     }
 }
 
-/// Runs until an event for which `at` holds, which sets the stop flag.
+/// Runs until an event for which `at` is true, which sets the stop flag.
 pub fn interrupt(trainer: &mut Trainer, at: impl Fn(&Event<'_>) -> bool) -> PathBuf {
     let stop = AtomicBool::new(false);
     let outcome = trainer.run(&stop, &mut |event: &Event<'_>| {

@@ -6,7 +6,7 @@ use image::{Rgb, RgbImage};
 use tempfile::{TempDir, tempdir};
 use vgg_wgpu::rng::philox4x32;
 
-/// A colour for each class, and noise: a picture that a network can tell.
+/// A colour for each class, and noise: a picture that a network can classify.
 pub fn picture(height: u32, width: u32, class: usize, seed: u32) -> RgbImage {
     let base = [class * 97 % 200, class * 41 % 200, class * 173 % 200];
     RgbImage::from_fn(width, height, |x, y| {
@@ -69,7 +69,7 @@ pub fn folder(dir: &Path, classes: &[&str], [train, val]: [usize; 2], size: [u32
     }
 }
 
-/// What short trainings take in place of MNIST, whose 10,000 test images each of them would be evaluated on.
+/// The data of short trainings in place of MNIST, whose 10,000 test images would take long to evaluate.
 pub const DIGITS: [&str; 2] = ["--data", "idx:digits"];
 
 /// A folder with the set of [`DIGITS`]: noise of MNIST's size, ten classes in turn.

@@ -15,7 +15,7 @@ impl Tensor {
         Self { dims: self.dims.clone(), values: self.values.iter().map(|&x| f(x)).collect() }
     }
 
-    /// With another of its shape, or with a scalar.
+    /// Elementwise with another of its shape, or with a scalar.
     fn zip(&self, other: &Self, f: impl Fn(f64, f64) -> f64) -> Self {
         assert!(other.dims == self.dims || other.dims.is_empty());
         let others = other.values.iter().cycle();

@@ -1,4 +1,4 @@
-//! Exported ONNX files: run by an interpreter of the tests' own, and on request by onnxruntime and beside PyTorch.
+//! Exported ONNX files: run by an interpreter of the tests' own, and on request by onnxruntime, compared with PyTorch.
 
 mod interpreter;
 
@@ -25,10 +25,10 @@ use vgg_wgpu::{
 
 use crate::support::command::{run, succeed};
 
-/// Weights that let a signal through and batch norms that are no identity, as a file of a network.
+/// Weights that preserve the signal's size and norms that are not the identity, as a file of a network.
 fn lively(config: &VggConfig, folder: &Path) -> Weights {
     let network = config.network().unwrap();
-    // One over the mean square of what the activation makes of normal values.
+    // One over the mean square of the activation of normal values.
     let gain = match config.activation {
         ActivationKind::Relu | ActivationKind::LeakyRelu => 2.0,
         ActivationKind::Gelu => 2.35,
@@ -64,7 +64,7 @@ fn lively(config: &VggConfig, folder: &Path) -> Weights {
     Weights::read(&path, None).unwrap()
 }
 
-/// What the CPU device answers to images `[N, H, W, C]` of the network's size.
+/// The CPU device's answers to images `[N, H, W, C]` of the network's size.
 fn answers(weights: &Weights, images: &[u8], count: usize) -> Vec<Vec<f32>> {
     let normalization = weights.info.normalization();
     let settings = Settings {
@@ -83,7 +83,7 @@ fn answers(weights: &Weights, images: &[u8], count: usize) -> Vec<Vec<f32>> {
     session.predict(images).unwrap()
 }
 
-/// The same images as the file wants them: `[N, C, H, W]`, normalised.
+/// The same images in the file's form: `[N, C, H, W]`, normalised.
 fn normalised(weights: &Weights, images: &[u8], count: usize) -> Tensor {
     let ([h, w], c) = (weights.info.image_size, weights.info.channels);
     let mut values = Vec::with_capacity(images.len());
@@ -158,7 +158,7 @@ fn files_answer_as_the_program_does() {
             let expected = answers(&weights, &images, count);
             let error = difference(&model.run(normalised(&weights, &images, count)), &expected);
             assert!(error <= 1e-4, "{config}, folded: {fold}: {error:e}");
-            // Answers that are all alike would agree by themselves.
+            // Uniform answers would agree in any case.
             let spread = expected[0].iter().copied().fold(0.0, f32::max) * expected[0].len() as f32;
             assert!(spread > 1.5, "{config}: the most likely class has {spread} times the mean");
         }
@@ -204,7 +204,7 @@ fn the_shipped_weights_are_exported() {
 }
 
 #[test]
-fn what_cannot_be_exported_is_refused() {
+fn impossible_exports_are_refused() {
     let folder = tempdir().unwrap();
     fs::write(folder.path().join("taken.onnx"), "mine").unwrap();
     for (args, code, says) in [
@@ -227,8 +227,7 @@ fn what_cannot_be_exported_is_refused() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is written");
 }
 
-/// The shipped weights have as many correct answers in PyTorch as in `vgg eval`, and so have their ONNX files in
-/// onnxruntime.
+/// The shipped weights have as many correct answers in PyTorch as in `vgg eval`, and so do their ONNX files in onnxruntime.
 #[test]
 fn pytorch_and_onnxruntime_answer_the_same() {
     if std::env::var_os("VGG_TEST_PYTHON").is_none() {
