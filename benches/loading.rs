@@ -3,7 +3,7 @@
 //!
 //!     cargo bench --bench loading [-- DIR]
 //!
-//! The sets are made up (the real ones are not part of this project) in a temporary folder, or in DIR, where they stay
+//! The sets are synthetic (the real ones are not part of this project), in a temporary folder, or in DIR, where they stay
 //! for `vgg bench --data cifar10:DIR/cifar10` or `folder:DIR/png32`. Prints images a second of one epoch of training.
 
 #[path = "../tests/support/mod.rs"]

@@ -185,7 +185,7 @@ fn sides<'a>(mut config: TrainConfig, flags: &'a Flags, quiet: bool) -> Result<[
         );
         config.image_size = SMALLEST;
     }
-    // The paper's network has batch norm unless another normalisation is asked for.
+    // The paper's network has batch norm unless another normalisation is requested.
     if config.norm.is_none() {
         config.model = config.model.with_batch_norm(true);
     }

@@ -173,8 +173,8 @@ fn find(set: &Cifar, dir: &Path, file: &'static str) -> Result<PathBuf, CifarErr
 /// The likely cause of a missing file.
 fn missing(set: &Cifar, dir: &Path, file: &'static str) -> CifarError {
     let [folder, archive] = set.published;
-    let beside = dir.parent().unwrap_or(dir);
-    let packed = [dir.join(archive), beside.join(archive)].into_iter().find(|path| path.is_file());
+    let parent = dir.parent().unwrap_or(dir);
+    let packed = [dir.join(archive), parent.join(archive)].into_iter().find(|path| path.is_file());
     let other = if set.classes == TEN.classes { &HUNDRED } else { &TEN };
     let hint = if let Some(packed) = packed {
         let into = packed.parent().unwrap_or(dir).display();

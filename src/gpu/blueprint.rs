@@ -379,7 +379,7 @@ pub(super) fn padded(bytes: u64) -> u64 {
     bytes.max(1).next_multiple_of(WORD)
 }
 
-/// Folds a number of workgroups into a two-dimensional grid with as few surplus workgroups as possible; `None` where they
+/// Folds a number of workgroups into a two-dimensional grid with as few surplus workgroups as possible; `None` if they
 /// do not fit.
 pub(super) fn fold(workgroups: u64, limit: u32) -> Option<[u32; 2]> {
     let limit = u64::from(limit.max(1));

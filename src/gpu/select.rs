@@ -108,7 +108,7 @@ pub enum SelectError {
 /// [`SelectError`], which lists the devices.
 pub fn select(request: &DeviceRequest) -> Result<Selection, SelectError> {
     if *request == DeviceRequest::Cpu {
-        return Ok(Selection { device: DeviceChoice::Cpu, reason: "asked for".to_owned() });
+        return Ok(Selection { device: DeviceChoice::Cpu, reason: "as requested".to_owned() });
     }
     let mut adapters = adapters();
     let devices: Vec<DeviceInfo> = adapters.iter().map(|a| a.info().clone()).collect();
@@ -119,7 +119,7 @@ pub fn select(request: &DeviceRequest) -> Result<Selection, SelectError> {
 
 /// The index of the device, `None` for the CPU device, and why.
 fn decide(request: &DeviceRequest, devices: &[DeviceInfo]) -> Result<(Option<usize>, String), SelectError> {
-    let asked = || "asked for".to_owned();
+    let asked = || "as requested".to_owned();
     let missing = || SelectError::Missing { request: request.to_string(), devices: devices.to_vec() };
     match request {
         DeviceRequest::Cpu => Ok((None, asked())),

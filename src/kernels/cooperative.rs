@@ -45,7 +45,7 @@ pub(crate) fn fits(caps: &Caps) -> bool {
 
 /// The fragment for a device's matrix size, and the side of a tile.
 fn matrices(caps: &Caps) -> (Fragment, usize) {
-    let side = caps.matrix_side.expect("`fits` asked for it");
+    let side = caps.matrix_side.expect("`fits` checked it");
     (if side == 16 { MATRICES_16 } else { MATRICES_8 }, ALONG * side)
 }
 

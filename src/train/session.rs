@@ -400,9 +400,9 @@ impl Session {
             Part::Value(index) => (self.tensors[index].value, of(index)),
             Part::State(index, place) => (self.tensors[index].state[place], of(index)),
             Part::Average(index) => {
-                (self.tensors[index].average.expect("asked for where there are averages only"), of(index))
+                (self.tensors[index].average.expect("only requested if there are averages"), of(index))
             }
-            Part::LossScale => (self.loss_scale.expect("asked for in mixed precision only"), None),
+            Part::LossScale => (self.loss_scale.expect("only requested in mixed precision"), None),
         }
     }
 

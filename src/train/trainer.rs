@@ -193,7 +193,7 @@ impl Trainer {
         Err(error)
     }
 
-    /// Starts from these weights, and from the seed where they have none.
+    /// Starts from these weights, and for parameters that they lack from the seed.
     ///
     /// # Errors
     /// As [`Session::begin_with`].

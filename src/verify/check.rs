@@ -257,7 +257,7 @@ macro_rules! walk {
         fn plain_cases(name: &str) -> Vec<Op> {
             match name {
                 $($op::NAME => $op::cases().into_iter().map(Op::from).collect(),)*
-                other => unreachable!("{other} is no operation"),
+                other => unreachable!("{other} is not an operation"),
             }
         }
 

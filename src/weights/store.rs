@@ -238,7 +238,7 @@ impl TensorFile {
         self.tensors.keys().map(String::as_str)
     }
 
-    /// Renames a tensor to an unused name and flattens all of its extents after the first; does nothing if there is no such
+    /// Renames a tensor to an unused name and flattens all of its extents after the first; does nothing without such a
     /// tensor.
     pub fn rename_flat(&mut self, from: &str, to: &str) {
         if self.tensors.contains_key(to) {

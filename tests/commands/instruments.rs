@@ -47,7 +47,7 @@ fn json(text: &str) -> Value {
 
 #[track_caller]
 fn number(value: &Value) -> f64 {
-    value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
+    value.as_f64().unwrap_or_else(|| panic!("{value} is not a number"))
 }
 
 fn files(folder: &Path) -> Vec<String> {

@@ -55,7 +55,7 @@ units='"matrix_units_failure": "linear.forward: NaN",'
 echo "a first line of $word" >&2
 [ "${FAKE_HANG:-}" = "$word" ] && exec sleep 60
 case $word in
-    plan) echo 'device    Fake [discrete GPU, Vulkan] (asked for)' >&2 ;;
+    plan) echo 'device    Fake [discrete GPU, Vulkan] (as requested)' >&2 ;;
     bench)
         [ "$(grep -c 'bench' "$FAKE_LOG")" -gt "${FAKE_ANSWERS:-1000}" ] && exec sleep 60
         echo '{"device": "Fake [discrete GPU, Vulkan]", "driver": "fake 1", "parameters": 1, "memory_bytes": 1,' "$units" \

@@ -68,7 +68,10 @@ fn an_explanation_is_a_picture_and_a_table() {
     let shown = succeed(here, "explain --device cpu digit.png");
     assert!(shown.starts_with(&format!("class      {} (", test.label(0))), "{shown}");
     assert!(shown.contains("layer      conv3_3, 7 x 7 pixels, 64 channels"), "{shown}");
-    assert!(shown.contains("of the evidence") && shown.ends_with("picture    digit.explain.png\n"), "{shown}");
+    assert!(
+        shown.contains("of the evidence") && shown.ends_with("picture    digit.explain.png\n"),
+        "{shown}"
+    );
     let sheet = image::open(here.join("digit.explain.png")).unwrap().into_rgb8();
     let colored = sheet.pixels().filter(|pixel| pixel[0] > pixel[2].saturating_add(60)).count();
     assert!(colored > 1000, "{colored} pixels of the map are warm");

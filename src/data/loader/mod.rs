@@ -290,7 +290,7 @@ impl Drop for Batches {
     fn drop(&mut self) {
         self.receiver = None;
         if let Some(thread) = self.thread.take() {
-            // A panic in prefetched batches that nobody asked for does not concern the consumer.
+            // A panic in prefetched batches that were never used does not concern the consumer.
             let _ = thread.join();
         }
     }

@@ -33,8 +33,8 @@ impl Activation {
         if self.straight() { ties("input", len) } else { normal("input", len) }
     }
 
-    /// A product with a power of two is exact. Exponentials of arguments of up to about 10 are off by up to 25 units in the last
-    /// place (WGSL's bound, 3 + 2 |x|) where they are small themselves; the rest is a few roundings.
+    /// A product with a power of two is exact. Exponentials of arguments up to about 10 are off by up to 25 units in the last
+    /// place (WGSL's bound, 3 + 2 |x|) if they are small themselves; the rest is a few roundings.
     pub(crate) fn tolerance(self) -> Tolerance {
         if self.straight() { Tolerance::EXACT } else { roundings(8.0, 4.0) }
     }

@@ -125,7 +125,7 @@ macro_rules! settings {
     };
 }
 
-/// The expression, or `None` where there is none.
+/// The expression, or `None` without one.
 #[rustfmt::skip]
 macro_rules! optional {
     () => { None };

@@ -148,7 +148,7 @@ fn every_setting_is_sound() {
     for (at, setting) in SETTINGS.iter().enumerate() {
         let key = setting.key;
         assert!(SETTINGS[..at].iter().all(|other| other.key != key), "{key} twice");
-        // A value that may be unset says what it comes to; the others have one.
+        // A setting that may be unset has a text for that; the others have a value.
         assert_eq!((setting.get)(&TrainConfig::default()).is_none(), setting.unset.is_some(), "{key}");
         let named =
             setting.needs.iter().map(|need| need.give.trim_start_matches("--").split(' ').next().unwrap());

@@ -175,7 +175,7 @@ impl Node {
             let whole = |number| all(attribute, number).iter().map(|v| v.int() as usize).collect::<Vec<_>>();
             match one(attribute, 20).int() {
                 1 => {
-                    let Field::Float(value) = one(attribute, 2) else { panic!("{name} is no float") };
+                    let Field::Float(value) = one(attribute, 2) else { panic!("{name} is not a float") };
                     floats.insert(name, value);
                 }
                 2 => {
