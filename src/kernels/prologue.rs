@@ -28,14 +28,14 @@ pub(crate) struct Prologue {
 enum Norm {
     /// None, and no activation.
     Plain,
-    /// By the same vectors for the batch.
+    /// With the same vectors for the whole batch.
     Batch,
-    /// By vectors for each image of so many pixels, of which so many images come before the operand's first.
+    /// With vectors for each image of `pixels` pixels; `affine` has `before` images before the operand's first.
     Image { pixels: usize, before: usize },
 }
 
 impl Prologue {
-    /// Of an input: none, or what a norm makes of it. The files define `input_vectors`, `input_through` and `input_at`.
+    /// Of an input: none, or a norm and an activation. The files define `input_vectors`, `input_through` and `input_at`.
     pub(crate) fn input(channels: usize, normalize: Option<BatchNormNormalize>) -> Self {
         let norm = match normalize {
             None => Norm::Plain,
@@ -48,7 +48,7 @@ impl Prologue {
         Self { operand: "input", norm, channels, elem: Elem::of(channels), activation }
     }
 
-    /// The same for an operand that begins so many images after the first of `affine`.
+    /// The same for an operand that begins `images` images after the first of `affine`.
     pub(crate) fn after(self, images: usize) -> Self {
         match self.norm {
             Norm::Image { pixels, .. } => Self { norm: Norm::Image { pixels, before: images }, ..self },
