@@ -4,9 +4,9 @@ use super::{GroupNorm, GroupNormAffine, GroupNormGrad};
 use crate::{
     dtype::DType,
     kernels::{
-        Caps, Dispatch, Kernel, Requirement, Row, Rows, Stores, elementwise_rows, needs,
-        parts::{Chunks, Elem, MOMENTS, Merge, REDUCE, WORKGROUP, WORKSPACE, each, workgroups},
-        speed,
+        Caps, Dispatch, Kernel, Requirement, Row, Rows, Stores, needs,
+        parts::{Chunks, Elem, Merge, REDUCE, WORKGROUP, WORKSPACE, each, only, workgroups},
+        reduction_rows, speed,
     },
     ops::{activation_kernels as activation, batch_norm::kernels::grad_statistics_merge},
     shader::{Fragment, Source, fragment},
@@ -21,7 +21,7 @@ const TEAM_WORKGROUP: Fragment = fragment!("group_norm/team_workgroup.wgsl");
 const TEAM_SINGLE: Fragment = fragment!("group_norm/team_single.wgsl");
 const FORWARD: Fragment = fragment!("group_norm/forward.wgsl");
 const PARTIALS: Fragment = fragment!("group_norm/partials.wgsl");
-const SET_MOMENTS: Fragment = fragment!("group_norm/moments.wgsl");
+const MOMENTS: Fragment = fragment!("group_norm/moments.wgsl");
 const AFFINE: Fragment = fragment!("group_norm/affine.wgsl");
 const GRAD_INPUT: Fragment = fragment!("group_norm/grad_input.wgsl");
 const GRAD_PARTIALS: Fragment = fragment!("group_norm/grad_partials.wgsl");
@@ -32,8 +32,6 @@ const GRAD_APPLY: Fragment = fragment!("group_norm/grad_apply.wgsl");
 const CHUNK: usize = 8;
 /// The name of the workspace with the moments and two more means of each set.
 const SETS: &str = "sets";
-/// Invocations that merge the moments of a set.
-const MERGERS: usize = 256;
 /// Values of a set from which on a single workgroup takes longer than two more dispatches.
 const LARGE: usize = 16 * 1024;
 
@@ -48,7 +46,17 @@ enum Team {
     /// An invocation for each set.
     Single,
     /// Several workgroups for each image, in chunks of pixels: one more dispatch to reduce and one to apply.
-    Chunked,
+    Chunked(Merge),
+}
+
+impl Team {
+    fn merge(self) -> Merge {
+        match self {
+            Self::Workgroup => Merge::Tree,
+            Self::Single => Merge::Serial,
+            Self::Chunked(merge) => merge,
+        }
+    }
 }
 
 macro_rules! rows {
@@ -63,23 +71,23 @@ macro_rules! rows {
         const ALONE: Requirement<$op> =
             needs("at most 16384 values in a set", |op, _| NORM(op).count() <= LONGEST);
         &[&[
-            row!("vec4", &[SHARED, FOURS], speed::general, $build, Vec4, Workgroup),
-            row!("scalar", &[SHARED], speed::general, $build, Scalar, Workgroup),
+            row!("vec4", &[SHARED, FOURS], speed::general, $build, Vec4, Team::Workgroup),
+            row!("scalar", &[SHARED], speed::general, $build, Scalar, Team::Workgroup),
             $($chunked)*
-            row!("vec4_serial", &[ALONE, FOURS], |op, caps| serial(NORM(op), caps), $build, Vec4, Single),
-            row!("scalar_serial", &[ALONE], |op, caps| serial(NORM(op), caps), $build, Scalar, Single),
+            row!("vec4_serial", &[ALONE, FOURS], |op, caps| serial(NORM(op), caps), $build, Vec4, Team::Single),
+            row!("scalar_serial", &[ALONE], |op, caps| serial(NORM(op), caps), $build, Scalar, Team::Single),
         ]]
     }};
 }
 
 macro_rules! row {
-    ($name:literal, $requires:expr, $speed:expr, $build:expr, $elem:ident, $team:ident) => {
+    ($name:literal, $requires:expr, $speed:expr, $build:expr, $elem:ident, $team:expr) => {
         Row {
             name: $name,
             stores: Stores::Both,
             requires: $requires,
             speed: $speed,
-            build: |op, storage, _| $build(op, storage, Elem::$elem, Team::$team),
+            build: |op, storage, _| $build(op, storage, Elem::$elem, $team),
         }
     };
 }
@@ -89,7 +97,7 @@ impl Rows for GroupNorm {
 }
 
 impl Rows for GroupNormAffine {
-    const ROWS: &[&[Row<Self>]] = &[elementwise_rows!(Both, |op| op.0.channels, affine)];
+    const ROWS: &[&[Row<Self>]] = &[reduction_rows!(GroupNormAffine, |op| op.0.channels, affine)];
 }
 
 const PIXELS: Requirement<GroupNormGrad> = needs("several pixels in an image", |op, _| op.norm.pixels > 1);
@@ -102,19 +110,31 @@ impl Rows for GroupNormGrad {
         |op| &op.norm,
         grad,
         [
-            row!("vec4_chunked", &[PIXELS, QUADS], |op, caps| chunked(&op.norm, caps), grad, Vec4, Chunked),
-            row!("scalar_chunked", &[PIXELS], |op, caps| chunked(&op.norm, caps), grad, Scalar, Chunked),
+            row!("vec4_chunked", &[PIXELS, QUADS], chunked, grad, Vec4, Team::Chunked(Merge::Tree)),
+            row!("scalar_chunked", &[PIXELS], chunked, grad, Scalar, Team::Chunked(Merge::Tree)),
+            row!(
+                "vec4_chunked_serial",
+                &[PIXELS, QUADS],
+                speed::on_software,
+                grad,
+                Vec4,
+                Team::Chunked(Merge::Serial)
+            ),
+            row!(
+                "scalar_chunked_serial",
+                &[PIXELS],
+                speed::on_software,
+                grad,
+                Scalar,
+                Team::Chunked(Merge::Serial)
+            ),
         ]
     );
 }
 
-/// Large sets, and on a software adapter all that are not a single pixel: only the merge has barriers.
-fn chunked(norm: &GroupNorm, caps: &Caps) -> u32 {
-    match (caps.software(), norm.count() >= LARGE) {
-        (true, _) => 200,
-        (false, true) => 150,
-        (false, false) => 80,
-    }
+/// Large sets.
+fn chunked(op: &GroupNormGrad, _: &Caps) -> u32 {
+    if op.norm.count() >= LARGE { 150 } else { 80 }
 }
 
 /// Small sets on a software adapter.
@@ -131,23 +151,30 @@ fn constants(norm: &GroupNorm, elem: Elem, source: Source) -> Source {
         .constant("PIXELS", norm.pixels)
 }
 
-/// One dispatch for whole sets.
-fn by_sets(
+/// One dispatch for whole sets: with a workgroup for each, or an invocation if that is few enough `values` to loop over.
+fn by_sets(label: &'static str, norm: &GroupNorm, source: Source, (how, values): (Merge, usize)) -> Dispatch {
+    let source = source.float("VALUES", norm.count() as f32);
+    if how == Merge::Serial && values <= LONGEST {
+        each(label, source.with(TEAM_SINGLE), norm.sets())
+    } else {
+        workgroups(label, source.with(REDUCE).with(TEAM_WORKGROUP), WORKGROUP, norm.sets())
+    }
+}
+
+/// One dispatch that reads the values of whole sets.
+fn whole(
     label: &'static str,
     norm: &GroupNorm,
     storage: DType,
     elem: Elem,
-    serial: bool,
+    how: Merge,
     file: Fragment,
 ) -> Dispatch {
     let across = if elem == Elem::Vec4 { ACROSS_VEC4 } else { ACROSS_SCALAR };
-    let team: &[Fragment] = if serial { &[TEAM_SINGLE] } else { &[REDUCE, TEAM_WORKGROUP] };
-    let files = [&[activation::file(norm.activation), SET, across, file], team].concat();
-    let source = constants(norm, elem, elem.over(storage, Source::new(files)))
-        .float("VALUES", norm.count() as f32)
-        .float("EPS", norm.eps);
+    let files = [activation::file(norm.activation), SET, across, file];
+    let source = constants(norm, elem, elem.over(storage, Source::new(files))).float("EPS", norm.eps);
     let source = activation::slope(norm.activation, "SLOPE", source);
-    if serial { each(label, source, norm.sets()) } else { workgroups(label, source, WORKGROUP, norm.sets()) }
+    by_sets(label, norm, source, (how, norm.count()))
 }
 
 /// The source of a file that reads `fields` values of the set of each elem of channels.
@@ -179,18 +206,18 @@ fn chunks(norm: &GroupNorm) -> Chunks {
 }
 
 fn forward(norm: &GroupNorm, storage: DType, elem: Elem, team: Team) -> Kernel {
-    Kernel::new(vec![by_sets("", norm, storage, elem, matches!(team, Team::Single), FORWARD)])
+    only(whole("", norm, storage, elem, team.merge(), FORWARD))
 }
 
-fn affine(GroupNormAffine(norm): &GroupNormAffine, storage: DType, elem: Elem) -> Kernel {
+fn affine(GroupNormAffine(norm): &GroupNormAffine, storage: DType, elem: Elem, how: Merge) -> Kernel {
     let (chunks, vectors) = (chunks(norm), norm.channels / elem.lanes());
     let partials = elem.over(storage, Source::new([PARTIALS]));
     let partials = chunks.constants(partials).constant("C", vectors).constant("PIXELS", norm.pixels);
-    let moments = constants(norm, Elem::Scalar, Source::new([MOMENTS, SET_MOMENTS])).float("EPS", norm.eps);
+    let moments = constants(norm, Elem::Scalar, Source::new([MOMENTS])).float("EPS", norm.eps);
     let affine = by_channels(norm, DType::F32, elem, 2, AFFINE);
     Kernel::new(vec![
         each("partials", partials, vectors * norm.images * chunks.count),
-        workgroups("moments", chunks.constants(moments), MERGERS, norm.sets()),
+        by_sets("moments", norm, chunks.constants(moments), (how, chunks.count * norm.group())),
         each("affine", affine, vectors * norm.images),
     ])
     .workspace(WORKSPACE, 4 * 2 * norm.images * chunks.count * norm.channels)
@@ -204,38 +231,27 @@ fn sums(norm: &GroupNorm, storage: DType, elem: Elem, parts: usize, chunks: Chun
 }
 
 fn grad(op: &GroupNormGrad, storage: DType, elem: Elem, team: Team) -> Kernel {
-    let norm = &op.norm;
-    let how = if matches!(team, Team::Single) { Merge::Serial } else { Merge::Tree };
-    let (parts, chunks) = match team {
-        Team::Chunked => (norm.images, chunks(norm)),
-        Team::Workgroup | Team::Single => (1, Chunks::of(norm.images * norm.pixels)),
-    };
+    let (norm, how) = (&op.norm, team.merge());
+    let chunked = matches!(team, Team::Chunked(_));
+    let (parts, chunks) =
+        if chunked { (norm.images, chunks(norm)) } else { (1, Chunks::of(norm.images * norm.pixels)) };
     let mut dispatches = Vec::new();
-    let chunked = matches!(team, Team::Chunked);
     if chunked || op.parameters {
         dispatches.push(sums(norm, storage, elem, parts, chunks));
     }
     if op.parameters {
-        let all = Chunks { count: parts * chunks.count, ..chunks };
-        dispatches.push(grad_statistics_merge(
-            norm.channels,
-            op.accumulate,
-            all,
-            Elem::of(norm.channels),
-            how,
-        ));
+        let (all, vector) = (Chunks { count: parts * chunks.count, ..chunks }, Elem::of(norm.channels));
+        dispatches.push(grad_statistics_merge(norm.channels, op.accumulate, all, vector, how));
     }
     if chunked {
-        let means = constants(norm, Elem::Scalar, Source::new([REDUCE, GRAD_MEANS]))
-            .constant("CHUNKS", chunks.count)
-            .float("VALUES", norm.count() as f32);
-        dispatches.push(workgroups("means", means, WORKGROUP, norm.sets()));
+        let means = constants(norm, Elem::Scalar, Source::new([GRAD_MEANS])).constant("CHUNKS", chunks.count);
+        dispatches.push(by_sets("means", norm, means, (how, chunks.count * norm.group())));
         let source = by_channels(norm, storage, elem, 4, GRAD_APPLY);
         let apply = elementwise("grad_input", norm, elem, source);
         dispatches.push(Dispatch { rebind: &[("moments", SETS)], ..apply });
     } else {
         let label = if op.parameters { "grad_input" } else { "" };
-        dispatches.push(by_sets(label, norm, storage, elem, matches!(team, Team::Single), GRAD_INPUT));
+        dispatches.push(whole(label, norm, storage, elem, how, GRAD_INPUT));
     }
     let kernel = Kernel::new(dispatches);
     let kernel = if chunked { kernel.workspace(SETS, 4 * 4 * norm.sets()) } else { kernel };
