@@ -32,9 +32,8 @@ const GRAD_APPLY: Fragment = fragment!("group_norm/grad_apply.wgsl");
 const CHUNK: usize = 8;
 /// The name of the workspace with the moments and two more means of each set.
 const SETS: &str = "sets";
-/// Values of a set from which on a single workgroup takes longer than two more dispatches.
+/// Values of a set from which on a single workgroup is expected to take longer than two more dispatches; no GPU has timed it.
 const LARGE: usize = 16 * 1024;
-
 /// The most values of an invocation, which loops over them three times: llvmpipe ends a program's loops after 65,535 rounds in all.
 const LONGEST: usize = 16 * 1024;
 
