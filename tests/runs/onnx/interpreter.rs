@@ -217,7 +217,7 @@ impl Node {
                 self.normalized(x, channels, inputs, |i| i % channels)
             }
             "Transpose" => {
-                let perm: Vec<usize> = self.ints["perm"].iter().copied().collect();
+                let perm: Vec<usize> = self.ints["perm"].to_vec();
                 let to: Vec<usize> = perm.iter().map(|&axis| dims[axis]).collect();
                 let stride = |axis: usize| dims[axis + 1..].iter().product::<usize>();
                 let from = |mut i: usize| {
