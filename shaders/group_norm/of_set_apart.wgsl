@@ -1,6 +1,6 @@
 // The moments of an elem's four values, which are of several sets.
 //
-// Buffers      moments [SETS, FIELDS]: mean, inv_std and what else there is
+// Buffers      moments [SETS, FIELDS]: mean, inv_std and, in the backward pass, two more means
 //
 // needs: FIELDS, GROUP, GROUPS, PIXELS, elem
 // gives: moments

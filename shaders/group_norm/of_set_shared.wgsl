@@ -1,6 +1,6 @@
 // The moments of an elem's values, which are all of one set.
 //
-// Buffers      moments [SETS, FIELDS]: mean, inv_std and what else there is
+// Buffers      moments [SETS, FIELDS]: mean, inv_std and, in the backward pass, two more means
 //
 // needs: FIELDS, GROUP, GROUPS, LANES, PIXELS, elem
 // gives: moments

@@ -155,7 +155,7 @@ struct Image<'a, S> {
     prologue: Option<Affine<'a, S>>,
     grad_output: &'a [S],
     grad_input: &'a mut [S],
-    /// The activation before the pooling, if the sums are wanted.
+    /// The activation before the pooling, if the sums are computed.
     activation: Option<Activation>,
     /// The sums for `grad_gamma / inv_std` and `grad_beta`.
     sums: &'a mut [S],

@@ -108,7 +108,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// Computes the gradients of gamma and beta; returns the pending backward pass to the input. `activation`: the one fused into
-    /// the batch norm, if there is one. `bias`: that of the preceding convolution, if its gradient is wanted.
+    /// the batch norm, if there is one. `bias`: that of the preceding convolution, if its gradient is computed.
     fn batch_norm_statistics(
         &mut self,
         record: &Record<'a>,
@@ -171,7 +171,7 @@ impl<'a> Lowering<'a> {
         Ok(Grad::plain(grad_input))
     }
 
-    /// `parameters`: whether the gradients of gamma and beta are wanted.
+    /// `parameters`: whether the gradients of gamma and beta are computed.
     fn group_norm_backward(
         &mut self,
         record: &Record<'a>,
@@ -251,7 +251,7 @@ impl<'a> Lowering<'a> {
         Ok(Grad::plain(grad_input))
     }
 
-    /// `norm`: the batch norm that pooling reads through, if its gradients are wanted. They are computed here if windows do
+    /// `norm`: the batch norm that pooling reads through, if its gradients are needed. They are computed here if windows do
     /// not overlap.
     fn max_pool_backward(
         &mut self,

@@ -144,7 +144,7 @@ impl<'a> Lowering<'a> {
         Ok(output)
     }
 
-    /// The output, and the batch's mean and variance if they are wanted and fused into the kernel.
+    /// The output, and the batch's mean and variance if they are needed and fused into the kernel.
     fn conv(
         &mut self,
         phase: Phase,
@@ -248,7 +248,7 @@ impl<'a> Lowering<'a> {
         Ok(output)
     }
 
-    /// Normalises nothing: the value tells the next layer how to read `input`. `batch` has the mean and the variance of the
+    /// Computes no normalised values: the next layer reads `input` through the returned vectors. `batch` has the mean and the variance of the
     /// batch if they are already computed.
     fn batch_norm(
         &mut self,
@@ -294,7 +294,8 @@ impl<'a> Lowering<'a> {
         Ok(Value { tensor: input, pending: Some((affine, None)) })
     }
 
-    /// A norm of each image tells the next layer how to read `input`; one of each pixel is computed, with the activation after it.
+    /// A norm of each image returns vectors through which the next layer reads `input`; a norm of each pixel is computed, with the
+    /// activation after it.
     fn group_norm(
         &mut self,
         phase: Phase,

@@ -65,7 +65,7 @@ impl Winograd {
 
     /// The images of each chunk.
     fn ranges(self, conv: &Conv, caps: &Caps) -> (ImageRange, Vec<ImageRange>) {
-        let chunks = self.chunks(conv, caps).expect("`supports` asked for them");
+        let chunks = self.chunks(conv, caps).expect("`fits` has checked that there are chunks");
         let ranges = (0..chunks.count).map(|chunk| {
             let first = chunk * chunks.images;
             ImageRange { first, count: chunks.images.min(conv.n - first) }
