@@ -1,12 +1,13 @@
-// batch_norm.statistics, first dispatch: mean and M2 (the sum of squared deviations) of each chunk of rows
+// batch_norm.statistics and group_norm.affine, first dispatch: mean and M2 (the sum of squared deviations) of each channel in each
+// chunk of rows
 //
-// Buffers      input [ROWS, C] and workspace [CHUNKS, 2, C], as `elem` along C
-// Who          one invocation per elem of channels and one chunk of CHUNK rows; lanes run along the channels
+// Buffers      input [PARTS, ROWS, C] and workspace [PARTS, CHUNKS, 2, C], as `elem` along C; a part is the batch or an image
+// Who          one invocation per elem of channels and one chunk of CHUNK rows of a part; lanes run along the channels
 // Numerics     blocks of BLOCK rows are reduced in registers about their own mean and merged into the chunk by Chan's
 //              formula: E[x^2] - mean^2 would cancel
 // Source       Chan, Golub, LeVeque: "Updating formulae and a pairwise algorithm for computing sample variances" (1979)
 //
-// needs: C, CHUNK, ROWS, elem, stored
+// needs: C, CHUNK, CHUNKS, ROWS, elem, stored
 // gives: each(i: u32)
 
 var<storage, read> input: array<stored>;
@@ -17,11 +18,13 @@ const BLOCK: u32 = 8u;
 fn each(i: u32) {
     let c = i % C;
     let chunk = i / C;
-    let end = min(chunk * CHUNK + CHUNK, ROWS);
+    let part = chunk / CHUNKS * ROWS;
+    let first = part + chunk % CHUNKS * CHUNK;
+    let end = min(first + CHUNK, part + ROWS);
     var count = 0.0;
     var mean = elem(0.0);
     var m2 = elem(0.0);
-    for (var row = chunk * CHUNK; row < end; row += BLOCK) {
+    for (var row = first; row < end; row += BLOCK) {
         let rows = min(BLOCK, end - row);
         var values: array<elem, BLOCK>;
         var sum = elem(0.0);

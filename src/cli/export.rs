@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
 use super::{Usage, args, eval, output::note};
-use crate::{dtype::DType, export::write_onnx, weights::write_weights};
+use crate::{dtype::DType, export::write_onnx, model::Norm, weights::write_weights};
 
 /// `vgg export`.
 #[derive(Debug, Args)]
@@ -59,6 +59,12 @@ pub(super) fn run(flags: &Flags, quiet: bool) -> Result<()> {
         bail!("{} already exists; give another --output", output.display());
     }
     let weights = eval::read_weights(&flags.weights, quiet)?;
+    let config = &weights.network.config;
+    if flags.fold_batch_norm && config.norm() != Norm::Batch {
+        bail!(Usage(format!(
+            "--fold-batch-norm has nothing to fold: the weights are of a {config}; leave it out"
+        )))
+    }
     match flags.format {
         Format::Onnx => write_onnx(output, &weights, flags.fold_batch_norm)?,
         Format::Safetensors => {

@@ -145,8 +145,7 @@ impl<'a> Builder<'a> {
     fn group_norm(&mut self, name: &str, norm: Norm, groups: usize) -> Result<(), NetworkError> {
         let [.., k] = self.image();
         if !k.is_multiple_of(groups) {
-            let widths = WIDTHS.map(|width| self.config.scaled(width));
-            return Err(NetworkError::Groups { groups, layer: name.to_owned(), channels: k, widths });
+            return Err(NetworkError::Groups { groups, layer: name.to_owned(), channels: k });
         }
         let at = format!("features.{}", self.position);
         let mut vector = |field: &str, value| {

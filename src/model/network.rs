@@ -136,8 +136,8 @@ pub enum NetworkError {
     },
     /// Groups that do not divide the channels.
     #[error(
-        "norm is group:{groups}, but {groups} does not divide the {channels} channels of conv{layer}; give a number of groups that \
-         divides {}, as group:8", .widths.map(|w| w.to_string()).join(", ")
+        "norm is group:{groups}, but {groups} does not divide the {channels} channels of conv{layer}; group:8, group:4 and group:2 \
+         divide those of every network here"
     )]
     Groups {
         /// The groups.
@@ -146,8 +146,6 @@ pub enum NetworkError {
         layer: String,
         /// Its channels.
         channels: usize,
-        /// The widths of the five blocks.
-        widths: [usize; 5],
     },
     /// A value outside its range.
     #[error("{name} is {value}, but must be {range}")]

@@ -144,6 +144,14 @@ impl ModelInfo {
             None => Err(unknown(format!("there is no {name}, so it is not one of torchvision's VGGs"))),
         };
         let channels = shape("features.0.weight", 4)?[1];
+        let vector = |name: &str| file.shape(name).is_some_and(|shape| shape.len() == 1);
+        if vector("features.1.weight") && !vector("features.1.running_mean") {
+            return Err(unknown(
+                "its norms have no running statistics, so that they are norms of images or pixels, and no tensor says in how many \
+                 groups; start a run from it, whose files do: vgg train --weights FILE --norm layer, group:G or layer2d"
+                    .to_owned(),
+            ));
+        }
         let (model, last) = likeliest(file);
         let last = shape(&last, 4)?[0];
         let (hidden, inputs) = match *shape("classifier.0.weight", 2)? {

@@ -18,7 +18,10 @@ use vgg_wgpu::{
     weights::{Part, Pretrained, Weights},
 };
 
-use crate::support::runs::{self, config, finish, names, resume, start, tensors};
+use crate::support::{
+    command::fail,
+    runs::{self, config, finish, names, resume, start, tensors},
+};
 
 /// A finished run of two steps, shared by the tests.
 fn run() -> &'static Path {
@@ -398,6 +401,21 @@ fn files_record_their_norm() {
         let error = weights.fits(&network).unwrap_err().to_string();
         assert!(error.contains("give the --model and --norm that it was trained with"), "{error}");
     }
+
+    // Without the metadata nothing says it, but a run may start from the tensors.
+    let bytes = fs::read(&path).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let bare = folder.path().join("bare.safetensors");
+    fs::write(&bare, safetensors::serialize(tensors.tensors(), None).unwrap()).unwrap();
+    let error = Weights::read(&bare, None).unwrap_err().to_string();
+    assert!(error.contains("no running statistics") && error.contains("--norm layer, group:G"), "{error}");
+    assert!(Pretrained::read(&bare, &weights.network).is_ok());
+
+    // There are no batch norms to fold.
+    let name = path.to_str().unwrap();
+    let line = ["export", "--weights", name, "--format", "onnx", "--fold-batch-norm", "--output", "a.onnx"];
+    fail(folder.path(), &line, 2, &["has nothing to fold", "group norm, 2 groups"]);
+    assert!(!folder.path().join("a.onnx").exists());
 }
 
 /// A file of the shapes of [`runs`] is loaded by PyTorch, strictly, and has the same outputs there.

@@ -108,14 +108,23 @@ fn grad_affine(norm: &BatchNormGradAffine) -> Kernel {
 /// The kernel for the statistics, also used within other kernels.
 pub(crate) fn statistics(norm: &BatchNormStatistics, storage: DType, elem: Elem, how: Merge) -> Kernel {
     let chunks = Chunks::of(norm.rows);
-    let vectors = norm.channels / elem.lanes();
-    let partials = elem
-        .over(storage, Source::new([STATISTICS_PARTIALS]))
-        .constant("C", vectors)
-        .constant("ROWS", norm.rows);
+    let partials = moments_of_chunks(storage, elem, norm.channels, [1, norm.rows], chunks);
     let merge = statistics_merge(norm, chunks, elem, how);
-    Kernel::new(vec![each("partials", chunks.constants(partials), vectors * chunks.count), merge])
-        .workspace(WORKSPACE, 4 * 2 * chunks.count * norm.channels)
+    Kernel::new(vec![partials, merge]).workspace(WORKSPACE, 4 * 2 * chunks.count * norm.channels)
+}
+
+/// The dispatch that reduces each chunk of `parts` parts of `rows` rows, which are the batch or its images, to its (mean, M2).
+pub(crate) fn moments_of_chunks(
+    storage: DType,
+    elem: Elem,
+    channels: usize,
+    [parts, rows]: [usize; 2],
+    chunks: Chunks,
+) -> Dispatch {
+    let vectors = channels / elem.lanes();
+    let source =
+        elem.over(storage, Source::new([STATISTICS_PARTIALS])).constant("C", vectors).constant("ROWS", rows);
+    each("partials", chunks.constants(source), vectors * parts * chunks.count)
 }
 
 /// The dispatch that merges the (mean, M2) of chunks.

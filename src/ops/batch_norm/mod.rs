@@ -171,6 +171,18 @@ pub struct BatchNormNormalize {
     pub images: Option<usize>,
 }
 
+impl BatchNormNormalize {
+    /// Applies the prologue of an input `[images, pixels, channels]` by itself, if the input has one.
+    pub(super) fn prologue(
+        activation: Option<Activation>,
+        by_image: bool,
+        [images, pixels, channels]: [usize; 3],
+    ) -> Option<Self> {
+        let images_of_vectors = by_image.then_some(images);
+        activation.map(|_| Self { rows: images * pixels, channels, activation, images: images_of_vectors })
+    }
+}
+
 operands! {
     /// The operands of [`BatchNormNormalize`].
     BatchNormNormalizeOperands { input: Read<Stored>, affine: Read<F32>, output: Write<Stored> }

@@ -45,12 +45,6 @@ impl Conv {
         [3, 3, self.c, self.k]
     }
 
-    /// The operation that applies the input's prologue by itself.
-    fn normalize(&self, normalized: Option<Activation>, by_image: bool) -> Option<BatchNormNormalize> {
-        let (rows, images) = (self.pixels(), by_image.then_some(self.n));
-        normalized.map(|_| BatchNormNormalize { rows, channels: self.c, activation: normalized, images })
-    }
-
     /// Floating-point operations of each of the three passes.
     fn flops(&self) -> u64 {
         2 * 9 * self.pixels() as u64 * self.c as u64 * self.k as u64
@@ -92,7 +86,8 @@ impl ConvForward {
 
     /// The operation that applies the input's prologue by itself.
     pub(super) fn normalize(&self) -> Option<BatchNormNormalize> {
-        self.conv.normalize(self.normalized, self.by_image)
+        let Conv { n, h, w, c, .. } = self.conv;
+        BatchNormNormalize::prologue(self.normalized, self.by_image, [n, h * w, c])
     }
 }
 
@@ -216,7 +211,8 @@ impl ConvGradWeight {
 
     /// The operation that applies the input's prologue by itself.
     pub(super) fn normalize(&self) -> Option<BatchNormNormalize> {
-        self.conv.normalize(self.normalized, self.by_image)
+        let Conv { n, h, w, c, .. } = self.conv;
+        BatchNormNormalize::prologue(self.normalized, self.by_image, [n, h * w, c])
     }
 }
 

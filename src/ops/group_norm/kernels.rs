@@ -8,7 +8,10 @@ use crate::{
         parts::{Chunks, Elem, Merge, REDUCE, WORKGROUP, WORKSPACE, each, only, workgroups},
         reduction_rows, speed,
     },
-    ops::{activation_kernels as activation, batch_norm::kernels::grad_statistics_merge},
+    ops::{
+        activation_kernels as activation,
+        batch_norm::kernels::{grad_statistics_merge, moments_of_chunks},
+    },
     shader::{Fragment, Source, fragment},
 };
 
@@ -20,7 +23,6 @@ const OF_SET_APART: Fragment = fragment!("group_norm/of_set_apart.wgsl");
 const TEAM_WORKGROUP: Fragment = fragment!("group_norm/team_workgroup.wgsl");
 const TEAM_SINGLE: Fragment = fragment!("group_norm/team_single.wgsl");
 const FORWARD: Fragment = fragment!("group_norm/forward.wgsl");
-const PARTIALS: Fragment = fragment!("group_norm/partials.wgsl");
 const MOMENTS: Fragment = fragment!("group_norm/moments.wgsl");
 const AFFINE: Fragment = fragment!("group_norm/affine.wgsl");
 const GRAD_INPUT: Fragment = fragment!("group_norm/grad_input.wgsl");
@@ -210,12 +212,10 @@ fn forward(norm: &GroupNorm, storage: DType, elem: Elem, team: Team) -> Kernel {
 
 fn affine(GroupNormAffine(norm): &GroupNormAffine, storage: DType, elem: Elem, how: Merge) -> Kernel {
     let (chunks, vectors) = (chunks(norm), norm.channels / elem.lanes());
-    let partials = elem.over(storage, Source::new([PARTIALS]));
-    let partials = chunks.constants(partials).constant("C", vectors).constant("PIXELS", norm.pixels);
     let moments = constants(norm, Elem::Scalar, Source::new([MOMENTS])).float("EPS", norm.eps);
     let affine = by_channels(norm, DType::F32, elem, 2, AFFINE);
     Kernel::new(vec![
-        each("partials", partials, vectors * norm.images * chunks.count),
+        moments_of_chunks(storage, elem, norm.channels, [norm.images, norm.pixels], chunks),
         by_sets("moments", norm, chunks.constants(moments), (how, chunks.count * norm.group())),
         each("affine", affine, vectors * norm.images),
     ])

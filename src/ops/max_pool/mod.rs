@@ -50,8 +50,7 @@ impl MaxPool {
 
     /// The operation that applies the input's prologue by itself.
     fn normalize(&self, normalized: Option<Activation>, by_image: bool) -> Option<BatchNormNormalize> {
-        let (rows, images) = (self.n * self.h * self.w, by_image.then_some(self.n));
-        normalized.map(|_| BatchNormNormalize { rows, channels: self.c, activation: normalized, images })
+        BatchNormNormalize::prologue(normalized, by_image, [self.n, self.h * self.w, self.c])
     }
 
     fn flops(&self) -> u64 {
