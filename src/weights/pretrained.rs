@@ -93,21 +93,20 @@ impl Pretrained {
                 || own(name)
         };
         let what = format!("the {} to be trained", network.config);
-        if let Some(description) = &description {
-            let [found, wanted] = [description.model.vgg().norm(), network.config.norm()];
+        if let Some(vgg) = description.as_ref().map(|description| description.model.vgg()) {
+            let path = || file.path().to_owned();
+            let [found, wanted] = [vgg.norm(), network.config.norm()];
             if found != wanted {
-                return Err(WeightsError::OtherNorm { path: file.path().to_owned(), found, wanted });
+                return Err(WeightsError::OtherNorm { path: path(), found, wanted });
+            }
+            let [found, wanted] = [vgg.activation(), network.activation()];
+            // Compared by name: ReLU's slope at 0 follows the semantics, which are the run's own.
+            if found.to_string() != wanted.to_string() {
+                return Err(WeightsError::OtherActivation { path: path(), found, wanted });
             }
         }
         file.check(&what, &expected, &counters(network), ignored)?;
         let (channels, summed) = (network.config.channels, fits.contains(&Fit::Summed));
-        if let Some(description) = &description {
-            let (found, wanted) = (description.model.vgg().activation(), network.activation());
-            // Compared by name: ReLU's slope at 0 follows the semantics, which are the run's own.
-            if found.to_string() != wanted.to_string() {
-                return Err(WeightsError::OtherActivation { path: file.path().to_owned(), found, wanted });
-            }
-        }
         let described = description.map(|d| d.model.normalization());
         let normalization =
             described.unwrap_or_else(|| Normalization::usual(if summed { 3 } else { channels }));

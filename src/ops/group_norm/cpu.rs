@@ -46,7 +46,7 @@ impl Twin for GroupNormGrad {
         Sizes {
             lane: 5 * width,
             sums: 2 * width * norm.pieces(),
-            shared: 2 * norm.sets(),
+            shared: if norm.by_pixel() { 0 } else { 2 * norm.sets() },
             ..Sizes::default()
         }
     }
