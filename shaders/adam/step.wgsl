@@ -1,4 +1,4 @@
-// One step of Adam on an `elem` with a given gradient, for adam/update.wgsl and linear/update_keep.wgsl.
+// One step of Adam on an `elem` with a given gradient, for adam/update.wgsl and linear/update_store.wgsl.
 //
 //   m = BETA1 m + (1 - BETA1) g,  v = BETA2 v + (1 - BETA2) g^2,
 //   parameter -= learning_rate * ((m / correction1) / (sqrt(v / correction2) + EPS) + DECAY_APART * parameter),

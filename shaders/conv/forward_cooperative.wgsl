@@ -3,7 +3,7 @@
 // Implicit GEMM: M = N H W pixels, N = OUT, K = 9 IN with the tap outermost. im2col is never materialised.
 //
 // Buffers      input [IMAGES, H, W, IN], through prologue/input_*.wgsl, and weight [3, 3, IN, OUT] as vec4<f16> along the
-//              channels: IN and OUT are multiples of 4; conv/forward_keep.wgsl declares the others
+//              channels: IN and OUT are multiples of 4; conv/forward_store.wgsl declares the others
 // Who          see shared/matmul_cooperative.wgsl
 // Numerics     the output of batch norm and activation is rounded to f16 when staged into the slab
 // Where        GPUs with matrix units; conv.forward/tiled takes the layers with other channels

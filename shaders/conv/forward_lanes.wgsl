@@ -1,8 +1,8 @@
 // conv.forward, lanes: output[n, h, w, k] = bias[k] + sum over r, s, c of input[n, h + r - 1, w + s - 1, c] weight[r, s, c, k]
 //
 // Buffers      input [IMAGES, H, W, IN] as `part` (vec4 along the channels, or one value where IN is not a multiple of 4);
-//              weight [3, 3, IN, OUT] as `columns` (WIDTH channels): OUT is a multiple of LANES V WIDTH; conv/forward_keep.wgsl
-//              and conv/lanes_keep.wgsl declare the others
+//              weight [3, 3, IN, OUT] as `columns` (WIDTH channels): OUT is a multiple of LANES V WIDTH; conv/forward_store.wgsl
+//              and conv/lanes_store.wgsl declare the others
 // Who          one subgroup per ROWS pixels and LANES V WIDTH output channels; a lane loads its own pixels and its own
 //              channels' weights, see shared/lanes.wgsl; the grid covers the pixels / ROWS, which vary fastest so that a
 //              panel of weights stays in the cache, times the blocks of channels; no workgroup memory, no barriers
@@ -10,8 +10,8 @@
 // Where        software adapters with subgroups of a known size: 32 pixels and 64 channels need 12 loads for 8192
 //              multiply-adds. On llvmpipe three to ten times as fast as the blocked kernel
 //
-// needs: BLOCKED, H, IMAGES, IN, LANES, OUT, PART, ROWS, Rows, Sums, V, W, WIDTH, Weights, columns, keep_rows
-// needs: multiply_add, stored_columns, stored_part, widen
+// needs: BLOCKED, H, IMAGES, IN, LANES, OUT, PART, ROWS, Rows, Sums, V, W, WIDTH, Weights, columns, multiply_add, store_rows
+// needs: stored_columns, stored_part, widen
 // gives: PIXELS
 // gives: run(unit: u32, lane: u32)
 
@@ -64,5 +64,5 @@ fn run(unit: u32, lane: u32) {
             }
         }
     }
-    keep_rows(&sums, unit % BLOCKS, k);
+    store_rows(&sums, unit % BLOCKS, k);
 }

@@ -4,7 +4,7 @@
 // multiple of 4, four values of K are channels of one tap: one load, one test for the padding.
 //
 // Buffers      input [IMAGES, H, W, IN] through prologue/input_*.wgsl; weight [3, 3, IN, OUT] as `weight_stored`;
-//              conv/forward_keep.wgsl declares the others
+//              conv/forward_store.wgsl declares the others
 // Who          see shared/matmul_tiled.wgsl
 // Where        any number of channels
 //

@@ -4,7 +4,7 @@
 // Implicit GEMM: M = N H W pixels, N = IN, K = 9 OUT with the tap outermost.
 //
 // Buffers      grad_output [IMAGES, H, W, OUT] through prologue/grad_*.wgsl and weight [3, 3, IN, OUT] as vec4<f16> along OUT:
-//              IN and OUT are multiples of 4; conv/grad_input_keep.wgsl declares the result
+//              IN and OUT are multiples of 4; conv/grad_input_store.wgsl declares the result
 // Who          see shared/matmul_cooperative.wgsl
 // Numerics     the gradient back through batch norm and activation is rounded to f16 when staged into the slab
 // Where        as conv/forward_cooperative.wgsl

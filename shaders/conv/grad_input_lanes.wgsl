@@ -2,15 +2,15 @@
 //   grad_input[n, h, w, c] = sum over r, s, k of grad_output[n, h + 1 - r, w + 1 - s, k] weight[r, s, c, k]
 //
 // Buffers      grad_output [IMAGES, H, W, OUT] and weight [3, 3, IN, OUT] as `part` (vec4 along OUT, or one value where
-//              OUT is not a multiple of 4); IN is a multiple of LANES V WIDTH; conv/grad_input_keep.wgsl and conv/lanes_keep.wgsl
+//              OUT is not a multiple of 4); IN is a multiple of LANES V WIDTH; conv/grad_input_store.wgsl and conv/lanes_store.wgsl
 //              declare the result, as `columns` (WIDTH channels)
 // Who          one subgroup per ROWS pixels and LANES V WIDTH input channels, see shared/lanes.wgsl; a lane's weights are
 //              transposed from parts along OUT to columns along IN in registers; the grid is that of conv/forward_lanes.wgsl
 // Numerics     each result is summed tap by tap in a fixed order
 // Where        as conv/forward_lanes.wgsl
 //
-// needs: BLOCKED, H, IMAGES, IN, LANES, OUT, PART, ROWS, Rows, Sums, V, W, WIDTH, Weights, keep_rows
-// needs: multiply_add, stored_part, widen
+// needs: BLOCKED, H, IMAGES, IN, LANES, OUT, PART, ROWS, Rows, Sums, V, W, WIDTH, Weights, multiply_add, store_rows, stored_part
+// needs: widen
 // gives: PIXELS
 // gives: run(unit: u32, lane: u32)
 
@@ -63,5 +63,5 @@ fn run(unit: u32, lane: u32) {
             }
         }
     }
-    keep_rows(&sums, unit % BLOCKS, c);
+    store_rows(&sums, unit % BLOCKS, c);
 }

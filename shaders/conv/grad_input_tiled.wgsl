@@ -4,7 +4,7 @@
 // Implicit GEMM: M = N H W pixels, N = IN, K = 9 OUT with the tap outermost.
 //
 // Buffers      grad_output [IMAGES, H, W, OUT] through prologue/grad_*.wgsl; weight [3, 3, IN, OUT] as `weight_stored`;
-//              conv/grad_input_keep.wgsl declares the result
+//              conv/grad_input_store.wgsl declares the result
 // Who          see shared/matmul_tiled.wgsl
 //
 // needs: GRAD_LANES, K, M, N, OUT, OUTSIDE, WEIGHT_LANES, grad_at, grad_elem, grad_vectors, neighbour

@@ -5,7 +5,7 @@
 //
 // Buffers      input [IMAGES, H, W, IN], through prologue/input_*.wgsl, and grad_output [IMAGES, H, W, OUT] through
 //              prologue/grad_*.wgsl, as vec4<f16> along the channels: IN and OUT are multiples of 4;
-//              conv/grad_weight_keep.wgsl declares the result
+//              conv/grad_weight_store.wgsl declares the result
 // Who          see shared/matmul_cooperative.wgsl; shared/merge_splits.wgsl adds the splits in order
 // Numerics     the output of batch norm and activation, forward and backward, is rounded to f16 when staged into the slab
 // Where        as conv/forward_cooperative.wgsl

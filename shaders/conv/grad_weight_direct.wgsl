@@ -1,7 +1,7 @@
 // conv.grad_weight, direct:
 //   result[split, r, s, c, k] = sum over the split's pixels of input[n, h + r - 1, w + s - 1, c] grad_output[n, h, w, k]
 //
-// Buffers      input through conv/direct_window.wgsl; grad_output [IMAGES, H, W, OUT] through prologue/grad_*.wgsl; keep()
+// Buffers      input through conv/direct_window.wgsl; grad_output [IMAGES, H, W, OUT] through prologue/grad_*.wgsl; store()
 //              of the preceding fragment stores a result; all but the input as vec4, COLUMNS per pixel
 // Who          one workgroup per 4 COLUMN_LANES output channels of a split, one invocation per four of them and LINES lines,
 //              with all 9 IN sums in registers: adjacent invocations read adjacent channels of the gradient, each once, and
@@ -13,7 +13,7 @@
 //              16x28x28x1 -> 64 (lanes 3.2, tiled 0.6); 6.3 at 2x224x224x1 -> 64 (2.7, 0.6)
 //
 // needs: ALL_LINES, COLUMNS, COLUMN_LANES, IN, LINES, TEAMS, W, Window, advance, grad_at, grad_elem
-// needs: grad_vectors, keep
+// needs: grad_vectors, store
 // gives: run(unit: u32, local: u32)
 
 const BLOCKS: u32 = (COLUMNS + COLUMN_LANES - 1u) / COLUMN_LANES;
@@ -61,7 +61,7 @@ fn run(unit: u32, local: u32) {
                     }
                 }
                 if team == 0u && column < COLUMNS {
-                    keep(((split * 9u + r * 3u + s) * IN + c) * COLUMNS + column, sum);
+                    store(((split * 9u + r * 3u + s) * IN + c) * COLUMNS + column, sum);
                 }
             }
         }

@@ -3,7 +3,7 @@
 //
 // Buffers      input [IMAGES, H, W, IN] as `part` (vec4 along the channels, or one value where IN is not a multiple of 4);
 //              grad_output [IMAGES, H, W, OUT] as `columns` (WIDTH channels): OUT is a multiple of LANES V WIDTH;
-//              keep() of the preceding fragment stores a result
+//              store() of the preceding fragment stores a result
 // Who          one subgroup per tap, ROW_LANES PART input channels and LANES V WIDTH output channels of one split: a lane
 //              loads the input of its own part and the gradient of its own columns, and the inputs are broadcast across the
 //              lanes; a split is SPLIT pixels; the grid covers the blocks of output channels (fastest), of input
@@ -11,8 +11,8 @@
 // Numerics     four pixels are added first, then to the sum; pixels in order within a split
 // Where        as conv/forward_lanes.wgsl: 12 loads for 8192 multiply-adds
 //
-// needs: H, IMAGES, IN, LANES, Left, OUT, PART, ROW_LANES, Right, SPLITS, STEP, Sums, V, W, WIDTH, columns
-// needs: keep, multiply_add, stored_columns, stored_part, widen
+// needs: H, IMAGES, IN, LANES, Left, OUT, PART, ROW_LANES, Right, SPLITS, STEP, Sums, V, W, WIDTH, columns, multiply_add, store
+// needs: stored_columns, stored_part, widen
 // gives: PARTS
 // gives: run(unit: u32, lane: u32)
 
@@ -67,7 +67,7 @@ fn run(unit: u32, lane: u32) {
         if c + row < PARTS {
             for (var i = 0u; i < PART; i++) {
                 for (var v = 0u; v < V; v++) {
-                    keep(((split * 9u + tap) * IN + (c + row) * PART + i) * STRIDE + k + v, sums[row][i][v]);
+                    store(((split * 9u + tap) * IN + (c + row) * PART + i) * STRIDE + k + v, sums[row][i][v]);
                 }
             }
         }

@@ -4,10 +4,10 @@
 //
 // needs: elem
 // gives: workspace
-// gives: keep(i: u32, sum: elem)
+// gives: store(i: u32, sum: elem)
 
 var<storage, read_write> workspace: array<elem>;
 
-fn keep(i: u32, sum: elem) {
+fn store(i: u32, sum: elem) {
     workspace[i] = sum;
 }

@@ -4,7 +4,7 @@
 // Implicit GEMM: M = 9 IN, N = OUT, K = N H W pixels. K is long and the result small, so K is split.
 //
 // Buffers      input [IMAGES, H, W, IN] through prologue/input_*.wgsl; grad_output [IMAGES, H, W, OUT] through
-//              prologue/grad_*.wgsl; conv/grad_weight_keep.wgsl declares the result
+//              prologue/grad_*.wgsl; conv/grad_weight_store.wgsl declares the result
 // Who          see shared/matmul_tiled.wgsl; shared/merge_splits.wgsl adds the splits in order
 //
 // needs: GRAD_LANES, IN, INPUT_LANES, K, M, N, OUTSIDE, grad_at, grad_elem, grad_vectors, input_at, input_elem

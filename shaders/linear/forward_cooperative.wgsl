@@ -1,7 +1,7 @@
 // linear.forward, cooperative: output[n, FIRST + o] = bias[o] + sum over i of input[n, i] weight[o, i]
 //
 // Buffers      input [M, K] and weight [N, K] as vec4<f16>: M is the images, K and N are multiples of 4;
-//              linear/forward_keep.wgsl declares the others
+//              linear/forward_store.wgsl declares the others
 // Who          see shared/matmul_cooperative.wgsl
 // Where        GPUs with matrix units; batches below 128 leave rows of a tile idle
 //

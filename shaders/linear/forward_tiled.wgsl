@@ -1,6 +1,6 @@
 // linear.forward, tiled: output[n, FIRST + o] = bias[o] + sum over i of input[n, i] weight[o, i]
 //
-// Buffers      input [M, K] as `input_stored`; weight [N, K] as `weight_stored`; linear/forward_keep.wgsl declares the others
+// Buffers      input [M, K] as `input_stored`; weight [N, K] as `weight_stored`; linear/forward_store.wgsl declares the others
 // Who          see shared/matmul_tiled.wgsl
 //
 // needs: INPUT_LANES, K, M, N, WEIGHT_LANES, input_elem, input_stored, weight_elem, weight_stored

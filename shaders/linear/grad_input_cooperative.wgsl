@@ -1,7 +1,7 @@
 // linear.grad_input, cooperative: grad_input[n, i] = sum over o of grad_output[n, FIRST + o] weight[o, i]
 //
 // Buffers      grad_output [M, TOTAL] and weight [K, N] as vec4<f16>: K, N, FIRST and TOTAL are multiples of 4;
-//              linear/grad_input_keep.wgsl declares the result
+//              linear/grad_input_store.wgsl declares the result
 // Who          see shared/matmul_cooperative.wgsl
 // Where        as linear/forward_cooperative.wgsl
 //

@@ -1,6 +1,6 @@
 // linear.grad_input, tiled: grad_input[n, i] = sum over o of grad_output[n, FIRST + o] weight[o, i]
 //
-// Buffers      grad_output [M, TOTAL] as `grad_stored`; weight [K, N] as `weight_stored`; linear/grad_input_keep.wgsl
+// Buffers      grad_output [M, TOTAL] as `grad_stored`; weight [K, N] as `weight_stored`; linear/grad_input_store.wgsl
 //              declares the result
 // Who          see shared/matmul_tiled.wgsl
 //

@@ -1,7 +1,7 @@
 // linear.grad_weight, cooperative: grad_weight[o, i] = sum over n of grad_output[n, FIRST + o] input[n, i]
 //
 // Buffers      grad_output [K, TOTAL] and input [K, N] as vec4<f16>: K is the images, M, N, FIRST and TOTAL are multiples of
-//              4; linear/grad_weight_keep.wgsl declares the result
+//              4; linear/grad_weight_store.wgsl declares the result
 // Who          see shared/matmul_cooperative.wgsl
 // Where        as linear/forward_cooperative.wgsl
 //

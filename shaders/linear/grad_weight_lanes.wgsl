@@ -2,15 +2,15 @@
 //
 // Buffers      grad_output [IMAGES, TOTAL] as `part` (vec4, or one value where OUT, FIRST or TOTAL is not a multiple of 4);
 //              input [IMAGES, IN] as `columns` (WIDTH inputs): IN is a multiple of LANES V WIDTH;
-//              linear/grad_weight_keep.wgsl or linear/update_keep.wgsl declares the result [OUT, IN]
+//              linear/grad_weight_store.wgsl or linear/update_store.wgsl declares the result [OUT, IN]
 // Who          one subgroup per ROW_LANES PART features and LANES V WIDTH inputs: a lane loads the gradient of its own part
 //              and its own columns of the input, and the gradients are broadcast across the lanes; the grid covers the blocks
 //              of inputs, fastest, times those of features
 // Numerics     four images are added first, then to the sum
 // Where        software adapters with subgroups of a known size; with few images the stores dominate
 //
-// needs: FIRST, IMAGES, IN, LANES, Left, OUT, PART, ROW_LANES, Right, STEP, Sums, TOTAL, V, WIDTH, columns
-// needs: keep, multiply_add, ready, stored_columns, stored_part, widen
+// needs: FIRST, IMAGES, IN, LANES, Left, OUT, PART, ROW_LANES, Right, STEP, Sums, TOTAL, V, WIDTH, columns, multiply_add, ready
+// needs: store, stored_columns, stored_part, widen
 // gives: PARTS
 // gives: run(unit: u32, lane: u32)
 
@@ -46,7 +46,7 @@ fn run(unit: u32, lane: u32) {
         if o + row < PARTS {
             for (var j = 0u; j < PART; j++) {
                 for (var v = 0u; v < V; v++) {
-                    keep(((o + row) * PART + j) * STRIDE + i + v, sums[row][j][v]);
+                    store(((o + row) * PART + j) * STRIDE + i + v, sums[row][j][v]);
                 }
             }
         }

@@ -1,7 +1,7 @@
 // linear.grad_weight, tiled: grad_weight[o, i] = sum over n of grad_output[n, FIRST + o] input[n, i]
 //
-// Buffers      input [K, N] as `input_stored`; grad_output [K, TOTAL] as `grad_stored`; linear/grad_weight_keep.wgsl or
-//              linear/update_keep.wgsl declares the result
+// Buffers      input [K, N] as `input_stored`; grad_output [K, TOTAL] as `grad_stored`; linear/grad_weight_store.wgsl or
+//              linear/update_store.wgsl declares the result
 // Who          see shared/matmul_tiled.wgsl
 //
 // needs: FIRST, GRAD_LANES, INPUT_LANES, K, M, N, TOTAL, grad_elem, grad_stored, input_elem, input_stored

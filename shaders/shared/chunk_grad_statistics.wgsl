@@ -7,10 +7,10 @@
 //
 // needs: COLUMNS, activate_grad, elem, stored
 // gives: input, workspace, affine, sum_g, sum_gx
-// gives: forget()
-// gives: observe(i: u32, gradient: elem)
-// gives: give(chunk: u32, column: u32, plain: elem, weighted: elem)
-// gives: report(chunk: u32, column: u32, count: f32)
+// gives: reset_statistics()
+// gives: accumulate(i: u32, gradient: elem)
+// gives: store_chunk(chunk: u32, column: u32, plain: elem, weighted: elem)
+// gives: store_statistics(chunk: u32, column: u32, count: f32)
 
 var<storage, read> input: array<stored>;
 var<storage, read_write> workspace: array<elem>;
@@ -20,12 +20,12 @@ var<private> sum_g: elem = elem(0.0);
 var<private> sum_gx: elem = elem(0.0);
 
 // Starts a new chunk.
-fn forget() {
+fn reset_statistics() {
     sum_g = elem(0.0);
     sum_gx = elem(0.0);
 }
 
-fn observe(i: u32, gradient: elem) {
+fn accumulate(i: u32, gradient: elem) {
     let c = i % COLUMNS;
     let centered = elem(input[i]) - affine[c];
     let g = activate_grad(centered * affine[COLUMNS + c] + affine[2u * COLUMNS + c], gradient);
@@ -33,11 +33,11 @@ fn observe(i: u32, gradient: elem) {
     sum_gx += g * centered;
 }
 
-fn give(chunk: u32, column: u32, plain: elem, weighted: elem) {
+fn store_chunk(chunk: u32, column: u32, plain: elem, weighted: elem) {
     workspace[chunk * 2u * COLUMNS + column] = plain;
     workspace[(chunk * 2u + 1u) * COLUMNS + column] = weighted * affine[3u * COLUMNS + column];
 }
 
-fn report(chunk: u32, column: u32, count: f32) {
-    give(chunk, column, sum_g, sum_gx);
+fn store_statistics(chunk: u32, column: u32, count: f32) {
+    store_chunk(chunk, column, sum_g, sum_gx);
 }

@@ -1,15 +1,15 @@
 // Per-column statistics over a chunk of rows: none are computed.
 //
 // needs: elem
-// gives: forget()
-// gives: observe(i: u32, y: elem)
-// gives: report(chunk: u32, column: u32, count: f32)
+// gives: reset_statistics()
+// gives: accumulate(i: u32, y: elem)
+// gives: store_statistics(chunk: u32, column: u32, count: f32)
 
-fn forget() {
+fn reset_statistics() {
 }
 
-fn observe(i: u32, y: elem) {
+fn accumulate(i: u32, y: elem) {
 }
 
-fn report(chunk: u32, column: u32, count: f32) {
+fn store_statistics(chunk: u32, column: u32, count: f32) {
 }

@@ -1,5 +1,5 @@
 // Per-column statistics over a chunk of rows, for the batch norm after this layer: mean and M2 (the sum of squared deviations)
-// of a column of `elem`, COLUMNS per row. observe(i, y) takes result i as stored: in f16 the rounding of an outlier
+// of a column of `elem`, COLUMNS per row. accumulate(i, y) takes result i as stored: in f16 the rounding of an outlier
 // is visible in the variance.
 //
 // Buffers      workspace [CHUNKS, 2, COLUMNS], which batch_norm/statistics_merge*.wgsl merges
@@ -9,12 +9,12 @@
 //
 // needs: COLUMNS, elem
 // gives: workspace, begun, first, sum_d, sum_d2
-// gives: forget()
-// gives: observe(i: u32, y: elem)
+// gives: reset_statistics()
+// gives: accumulate(i: u32, y: elem)
 // gives: own_mean(count: f32) -> elem
 // gives: own_m2(count: f32) -> elem
-// gives: give(chunk: u32, column: u32, mean: elem, m2: elem)
-// gives: report(chunk: u32, column: u32, count: f32)
+// gives: store_chunk(chunk: u32, column: u32, mean: elem, m2: elem)
+// gives: store_statistics(chunk: u32, column: u32, count: f32)
 
 var<storage, read_write> workspace: array<elem>;
 
@@ -24,14 +24,14 @@ var<private> sum_d: elem = elem(0.0);
 var<private> sum_d2: elem = elem(0.0);
 
 // Starts a new chunk.
-fn forget() {
+fn reset_statistics() {
     begun = false;
     first = elem(0.0);
     sum_d = elem(0.0);
     sum_d2 = elem(0.0);
 }
 
-fn observe(i: u32, y: elem) {
+fn accumulate(i: u32, y: elem) {
     if !begun {
         first = y;
         begun = true;
@@ -51,11 +51,11 @@ fn own_m2(count: f32) -> elem {
     return select(m2, elem(0.0), m2 < elem(0.0));
 }
 
-fn give(chunk: u32, column: u32, mean: elem, m2: elem) {
+fn store_chunk(chunk: u32, column: u32, mean: elem, m2: elem) {
     workspace[chunk * 2u * COLUMNS + column] = mean;
     workspace[(chunk * 2u + 1u) * COLUMNS + column] = m2;
 }
 
-fn report(chunk: u32, column: u32, count: f32) {
-    give(chunk, column, own_mean(count), own_m2(count));
+fn store_statistics(chunk: u32, column: u32, count: f32) {
+    store_chunk(chunk, column, own_mean(count), own_m2(count));
 }

@@ -2,8 +2,8 @@
 //
 // needs: slab_a, slab_b
 // gives: SIDE, Left, Right, Sum, Slab, SLAB_LANES
-// gives: put_a(at: u32, values: vec4<f16>)
-// gives: put_b(at: u32, values: vec4<f16>)
+// gives: stage_a(at: u32, values: vec4<f16>)
+// gives: stage_b(at: u32, values: vec4<f16>)
 
 const SIDE: u32 = 16u;
 
@@ -15,10 +15,10 @@ alias Sum = coop_mat16x16<f32, C>;
 alias Slab = vec4<f16>;
 const SLAB_LANES: u32 = 4u;
 
-fn put_a(at: u32, values: vec4<f16>) {
+fn stage_a(at: u32, values: vec4<f16>) {
     slab_a[at / 4u] = values;
 }
 
-fn put_b(at: u32, values: vec4<f16>) {
+fn stage_b(at: u32, values: vec4<f16>) {
     slab_b[at / 4u] = values;
 }

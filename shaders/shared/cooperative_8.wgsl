@@ -2,8 +2,8 @@
 //
 // needs: slab_a, slab_b
 // gives: SIDE, Left, Right, Sum, Slab, SLAB_LANES
-// gives: put_a(at: u32, values: vec4<f16>)
-// gives: put_b(at: u32, values: vec4<f16>)
+// gives: stage_a(at: u32, values: vec4<f16>)
+// gives: stage_b(at: u32, values: vec4<f16>)
 
 const SIDE: u32 = 8u;
 
@@ -15,14 +15,14 @@ alias Sum = coop_mat8x8<f32, C>;
 alias Slab = f16;
 const SLAB_LANES: u32 = 1u;
 
-fn put_a(at: u32, values: vec4<f16>) {
+fn stage_a(at: u32, values: vec4<f16>) {
     slab_a[at] = values.x;
     slab_a[at + 1u] = values.y;
     slab_a[at + 2u] = values.z;
     slab_a[at + 3u] = values.w;
 }
 
-fn put_b(at: u32, values: vec4<f16>) {
+fn stage_b(at: u32, values: vec4<f16>) {
     slab_b[at] = values.x;
     slab_b[at + 1u] = values.y;
     slab_b[at + 2u] = values.z;

@@ -1,10 +1,10 @@
-// Epilogue of shared/matmul_cooperative.wgsl for a product that is not split, with per-column statistics: keep(i, values) stores
-// a result and returns the stored value, which observe(i, value) takes. A lane has the rows `lane / (SIDE / 4)` of blocks, so 16
+// Epilogue of shared/matmul_cooperative.wgsl for a product that is not split, with per-column statistics: store(i, values) stores
+// a result and returns the stored value, which accumulate(i, value) takes. A lane has the rows `lane / (SIDE / 4)` of blocks, so 16
 // invocations share the columns of a quad: 8 of each of two subgroups.
 //
-// needs: N, SIDE, TILE, columns_of_tile, forget, give, keep, observe, results
+// needs: N, SIDE, TILE, accumulate, columns_of_tile, reset_statistics, results, store, store_chunk
 // gives: SHARERS, QUADS, seen
-// gives: put(row: u32, column: u32, split: u32, values: vec4<f32>)
+// gives: store_vector(row: u32, column: u32, split: u32, values: vec4<f32>)
 // gives: has_rows(lane: u32) -> bool
 // gives: sharer(subgroup: u32, lane: u32) -> u32
 // gives: tile_sum(subgroup: u32, lane: u32, mine: vec4<f32>) -> vec4<f32>
@@ -16,9 +16,9 @@ const QUADS: u32 = SIDE;
 
 var<private> seen: f32 = 0.0;
 
-fn put(row: u32, column: u32, split: u32, values: vec4<f32>) {
+fn store_vector(row: u32, column: u32, split: u32, values: vec4<f32>) {
     let i = (row * N + column) / 4u;
-    observe(i, keep(i, values));
+    accumulate(i, store(i, values));
     seen += 1.0;
 }
 
@@ -53,9 +53,9 @@ fn tile_sum(subgroup: u32, lane: u32, mine: vec4<f32>) -> vec4<f32> {
 fn finish(row0: u32, column: u32, subgroup: u32, lane: u32) {
     let both = columns_of_tile(row0, subgroup, lane);
     if has_rows(lane) && sharer(subgroup, lane) == 0u && column < N {
-        give(row0 / TILE, column / 4u, both[0], both[1]);
+        store_chunk(row0 / TILE, column / 4u, both[0], both[1]);
     }
-    forget();
+    reset_statistics();
     seen = 0.0;
     // The next blocks reuse the memory of the sums.
     workgroupBarrier();

@@ -1,11 +1,11 @@
-// A matrix product on matrix units: put(row, column, split) = sum over k of a(row, k) * b(k, column), f16 to f32
+// A matrix product on matrix units: store_vector(row, column, split) = sum over k of a(row, k) * b(k, column), f16 to f32
 //
 // The preceding files declare the buffers and the matrices: load_a(row, k, vectors) and load_b(k, column, vectors) load four
 // adjacent f16, along k if A_ALONG_K or B_ALONG_K is set, else along the rows or the columns, and 0 beyond the edges. `vectors`
 // is the result of vectors_a or vectors_b for their first coordinate in that direction, even if that is beyond an edge: all of
-// an invocation's loads of a slab start there, so that the vectors of batch norm are loaded once. put(row, column, split,
+// an invocation's loads of a slab start there, so that the vectors of batch norm are loaded once. store_vector(row, column, split,
 // values) takes four results of a row; finish(...) is called after each of a subgroup's two lines of blocks, with the first
-// column of the quad whose results the invocation has put. M, N, K are the extents, multiples of 4 in the direction of the
+// column of the quad whose results the invocation stores. M, N, K are the extents, multiples of 4 in the direction of the
 // loads; SPLITS parts of K are computed by different workgroups.
 //
 // Buffers      those that the fragments before this one declare
@@ -20,8 +20,8 @@
 // Numerics     products are exact in f32; the order of the sums inside a block is the hardware's, across blocks that of k
 // Where        GPUs with subgroups of 32 that multiply 16 x 16 x 16 or 8 x 8 x 8 f16 to f32, after a self-test
 //
-// needs: A_ALONG_K, B_ALONG_K, K, Left, M, N, Right, SIDE, SLAB_LANES, SPLITS, Slab, Sum, finish, load_a
-// needs: load_b, put, put_a, put_b, vectors_a, vectors_b
+// needs: A_ALONG_K, B_ALONG_K, K, Left, M, N, Right, SIDE, SLAB_LANES, SPLITS, Slab, Sum, finish, load_a, load_b, stage_a
+// needs: stage_b, store_vector, vectors_a, vectors_b
 // gives: TILE, slab_a, slab_b, results
 
 const TILE: u32 = 8u * SIDE;
@@ -98,7 +98,7 @@ fn hand_on(sum: Sum, row: u32, column: u32, split: u32, subgroup: u32, lane: u32
         let c = i % SIDE;
         let at = subgroup * SIDE * SIDE + i;
         if row + r < M && column + c < N {
-            put(row + r, column + c, split, vec4(results[at], results[at + 1u], results[at + 2u], results[at + 3u]));
+            store_vector(row + r, column + c, split, vec4(results[at], results[at + 1u], results[at + 2u], results[at + 3u]));
         }
     }
     workgroupBarrier();
@@ -137,8 +137,8 @@ fn main(
     for (var k0 = split * PART; k0 < end; k0 += SLAB) {
         for (var j = 0u; j < MOVES; j++) {
             let i = j * INVOCATIONS + local;
-            put_a(i * 4u / A_LINE * A_PITCH + i * 4u % A_LINE, next_a[j]);
-            put_b(i * 4u / B_LINE * B_PITCH + i * 4u % B_LINE, next_b[j]);
+            stage_a(i * 4u / A_LINE * A_PITCH + i * 4u % A_LINE, next_a[j]);
+            stage_b(i * 4u / B_LINE * B_PITCH + i * 4u % B_LINE, next_b[j]);
         }
         workgroupBarrier();
         next_a = fetch_a(row0, k0 + SLAB, end, local);

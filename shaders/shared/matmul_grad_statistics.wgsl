@@ -5,14 +5,14 @@
 // Numerics     the rows of an invocation first, then the invocations in order; results are used before they are rounded for
 //              storage
 //
-// needs: M, N, QUADS_M, TILE_M, forget, give, observe, sum_g, sum_gx, tile_sum
+// needs: M, N, QUADS_M, TILE_M, accumulate, reset_statistics, store_chunk, sum_g, sum_gx, tile_sum
 // gives: add_row(row: u32, column: u32, gradient: vec4<f32>)
 // gives: add_rows(row: u32, column: u32, quad: mat4x4<f32>)
 // gives: column_statistics(row0: u32, column: u32, mine_m: u32, mine_n: u32, upper: mat4x4<f32>, lower: mat4x4<f32>)
 
 fn add_row(row: u32, column: u32, gradient: vec4<f32>) {
     if row < M && column < N {
-        observe((row * N + column) / 4u, gradient);
+        accumulate((row * N + column) / 4u, gradient);
     }
 }
 
@@ -27,7 +27,7 @@ fn column_statistics(
     row0: u32, column: u32, mine_m: u32, mine_n: u32, upper: mat4x4<f32>, lower: mat4x4<f32>,
 ) {
     let row = row0 + mine_m * 4u;
-    forget();
+    reset_statistics();
     add_rows(row, column, upper);
     if QUADS_M == 2u {
         add_rows(row + TILE_M / 2u, column, lower);
@@ -35,6 +35,6 @@ fn column_statistics(
     let plain = tile_sum(mine_m, mine_n, sum_g);
     let weighted = tile_sum(mine_m, mine_n, sum_gx);
     if mine_m == 0u && column < N {
-        give(row0 / TILE_M, column / 4u, plain, weighted);
+        store_chunk(row0 / TILE_M, column / 4u, plain, weighted);
     }
 }

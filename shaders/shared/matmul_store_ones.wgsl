@@ -1,16 +1,16 @@
-// Stores the results of shared/matmul_tiled.wgsl one by one, with keep(i, value).
+// Stores the results of shared/matmul_tiled.wgsl one by one, with store(i, value).
 //
-// needs: M, N, keep
+// needs: M, N, store
 // gives: store_one(row: u32, column: u32, slice: u32, value: f32)
-// gives: store(row: u32, column: u32, slice: u32, values: vec4<f32>)
+// gives: store_vector(row: u32, column: u32, slice: u32, values: vec4<f32>)
 
 fn store_one(row: u32, column: u32, slice: u32, value: f32) {
     if row < M && column < N {
-        keep((slice * M + row) * N + column, value);
+        store((slice * M + row) * N + column, value);
     }
 }
 
-fn store(row: u32, column: u32, slice: u32, values: vec4<f32>) {
+fn store_vector(row: u32, column: u32, slice: u32, values: vec4<f32>) {
     store_one(row, column, slice, values.x);
     store_one(row, column + 1u, slice, values.y);
     store_one(row, column + 2u, slice, values.z);

@@ -1,7 +1,7 @@
 // Matrix products, tile by tile through workgroup memory: result(row, column) = sum over k of a(row, k) * b(k, column)
 //
 // The preceding files declare the buffers and the matrices: load_a(row, k) and load_b(k, column) load four neighbours as a
-// vec4, along k if A_ALONG_K (B_ALONG_K) is set, else along the rows (columns), and 0 beyond the edges; store(row, column,
+// vec4, along k if A_ALONG_K (B_ALONG_K) is set, else along the rows (columns), and 0 beyond the edges; store_vector(row, column,
 // slice, values) takes four columns of a result. M, N, K are the extents; there are BATCHES products, of which `batch` is the one that
 // loads are for; SPLITS parts of K are computed by different workgroups. Results are slices [SPLITS, BATCHES] of M x N. finish(...)
 // gets the finished tile.
@@ -20,8 +20,8 @@
 //              registers
 // Where        hardware GPUs, any extents; software adapters prefer kernels without workgroup memory
 //
-// needs: A_ALONG_K, BATCHES, B_ALONG_K, K, M, N, QUADS_M, QUADS_N, SLAB, SPLITS, TILE_M, TILE_N, WORKGROUP
-// needs: finish, load_a, load_b, store
+// needs: A_ALONG_K, BATCHES, B_ALONG_K, K, M, N, QUADS_M, QUADS_N, SLAB, SPLITS, TILE_M, TILE_N, WORKGROUP, finish, load_a
+// needs: load_b, store_vector
 // gives: INVOCATIONS_M, INVOCATIONS_N, batch, slab_a
 // gives: run(group: u32, local: u32)
 
@@ -54,7 +54,7 @@ fn place(i: u32, tile: u32, along_k: bool) -> vec2<u32> {
     return vec2(i % (tile / 4u) * 4u, i / (tile / 4u));
 }
 
-fn put_a(i: u32, half: u32, values: vec4<f32>) {
+fn stage_a(i: u32, half: u32, values: vec4<f32>) {
     let at = place(i, TILE_M, A_ALONG_K);
     let first = (half * SLAB + at.y) * PITCH_A + at.x / 4u;
     if A_ALONG_K {
@@ -67,7 +67,7 @@ fn put_a(i: u32, half: u32, values: vec4<f32>) {
     }
 }
 
-fn put_b(i: u32, half: u32, values: vec4<f32>) {
+fn stage_b(i: u32, half: u32, values: vec4<f32>) {
     let at = place(i, TILE_N, B_ALONG_K);
     let first = (half * SLAB + at.y) * PITCH_B + at.x / 4u;
     if B_ALONG_K {
@@ -114,10 +114,10 @@ fn multiply(quads: ptr<function, Quads>, at_a: u32, at_b: u32) {
 }
 
 fn store_quad(row: u32, column: u32, slice: u32, quad: mat4x4<f32>) {
-    store(row, column, slice, quad[0]);
-    store(row + 1u, column, slice, quad[1]);
-    store(row + 2u, column, slice, quad[2]);
-    store(row + 3u, column, slice, quad[3]);
+    store_vector(row, column, slice, quad[0]);
+    store_vector(row + 1u, column, slice, quad[1]);
+    store_vector(row + 2u, column, slice, quad[2]);
+    store_vector(row + 3u, column, slice, quad[3]);
 }
 
 fn run(group: u32, local: u32) {
@@ -163,12 +163,12 @@ fn run(group: u32, local: u32) {
         if more {
             for (var i = 0u; i < LOADS_A; i++) {
                 if local + i * WORKGROUP < COUNT_A {
-                    put_a(local + i * WORKGROUP, half, next_a[i]);
+                    stage_a(local + i * WORKGROUP, half, next_a[i]);
                 }
             }
             for (var i = 0u; i < LOADS_B; i++) {
                 if local + i * WORKGROUP < COUNT_B {
-                    put_b(local + i * WORKGROUP, half, next_b[i]);
+                    stage_b(local + i * WORKGROUP, half, next_b[i]);
                 }
             }
         }

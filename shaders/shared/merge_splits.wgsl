@@ -1,11 +1,11 @@
 // The second dispatch of a split-K product: result[i] = sum over the splits of workspace[split, i]
 //
 // Buffers      workspace [SPLITS, COUNT] as `elem`; `result` [COUNT] is declared by the preceding file with
-//              fn keep(i, sum)
+//              fn store(i, sum)
 // Who          one invocation per element; the grid covers COUNT
 // Numerics     the splits are added in order
 //
-// needs: COUNT, SPLITS, elem, keep
+// needs: COUNT, SPLITS, elem, store
 // gives: each(i: u32)
 
 var<storage, read> workspace: array<elem>;
@@ -15,5 +15,5 @@ fn each(i: u32) {
     for (var split = 0u; split < SPLITS; split++) {
         sum += workspace[split * COUNT + i];
     }
-    keep(i, sum);
+    store(i, sum);
 }

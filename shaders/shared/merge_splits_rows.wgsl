@@ -2,11 +2,11 @@
 // result[row, column] = sum over the splits of parts[split, row, column]
 //
 // Buffers      parts [SPLITS, ROWS, COLUMNS] as `elem`; the result is declared by a preceding file with
-//              fn keep(i, sum), which returns what it stores; shared/chunk_*statistics.wgsl declares the others
+//              fn store(i, sum), which returns what it stores; shared/chunk_*statistics.wgsl declares the others
 // Who          one invocation per elem of a row and a chunk of CHUNK rows; lanes run along the row
 // Numerics     the splits are added in order
 //
-// needs: CHUNK, COLUMNS, ROWS, SPLITS, elem, keep, observe, report
+// needs: CHUNK, COLUMNS, ROWS, SPLITS, accumulate, elem, store, store_statistics
 // gives: each(invocation: u32)
 
 var<storage, read> parts: array<elem>;
@@ -21,7 +21,7 @@ fn each(invocation: u32) {
         for (var split = 0u; split < SPLITS; split++) {
             sum += parts[split * ROWS * COLUMNS + i];
         }
-        observe(i, keep(i, sum));
+        accumulate(i, store(i, sum));
     }
-    report(chunk, column, f32(end - chunk * CHUNK));
+    store_statistics(chunk, column, f32(end - chunk * CHUNK));
 }

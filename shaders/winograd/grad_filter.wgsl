@@ -2,11 +2,11 @@
 // pair of channels
 //
 // Buffers      points [SPLITS, POINTS, POINTS, ROWS, COLUMNS] as `elem` along the output channels; the result is declared by
-//              the preceding file with fn keep(i, sum), [3, 3, IN, OUT] as `elem`
+//              the preceding file with fn store(i, sum), [3, 3, IN, OUT] as `elem`
 // Who          one invocation per input channel and an elem of output channels, which vary fastest; the grid covers IN OUT
 // Numerics     the splits are added in order, then transformed
 //
-// needs: COLUMNS, IN, OUT, POINTS, Points, ROWS, SPLITS, elem, filter_of_points, keep
+// needs: COLUMNS, IN, OUT, POINTS, Points, ROWS, SPLITS, elem, filter_of_points, store
 // gives: each(index: u32)
 
 var<storage, read> points: array<elem>;
@@ -31,7 +31,7 @@ fn each(index: u32) {
         }
         var g = filter_of_points(m);
         for (var r = 0u; r < 3u; r++) {
-            keep(((r * 3u + s) * IN + c) * OUT + k, g[r]);
+            store(((r * 3u + s) * IN + c) * OUT + k, g[r]);
         }
     }
 }

@@ -8,8 +8,8 @@
 //
 // needs: C, OUTPUTS, Outputs, W, activate_grad, elem
 // gives: partials, input, affine, Moments
-// gives: observe(moments: ptr<function, Moments>, values: ptr<function, array<Outputs, OUTPUTS>>, rows: u32, columns: u32, base: u32, c: u32)
-// gives: report(segment: u32, c: u32, moments: Moments)
+// gives: accumulate(moments: ptr<function, Moments>, values: ptr<function, array<Outputs, OUTPUTS>>, rows: u32, columns: u32, base: u32, c: u32)
+// gives: store_statistics(segment: u32, c: u32, moments: Moments)
 
 var<storage, read_write> partials: array<elem>;
 var<storage, read> input: array<elem>;
@@ -21,7 +21,7 @@ struct Moments {
 }
 
 // Takes a tile whose first result is that of pixel `base`; at most `rows` x `columns` results are inside the image.
-fn observe(
+fn accumulate(
     moments: ptr<function, Moments>, values: ptr<function, array<Outputs, OUTPUTS>>, rows: u32, columns: u32, base: u32, c: u32,
 ) {
     let mean = affine[c];
@@ -39,7 +39,7 @@ fn observe(
     }
 }
 
-fn report(segment: u32, c: u32, moments: Moments) {
+fn store_statistics(segment: u32, c: u32, moments: Moments) {
     partials[segment * 2u * C + c] = moments.plain;
     partials[(segment * 2u + 1u) * C + c] = moments.weighted * affine[3u * C + c];
 }

@@ -2,16 +2,16 @@
 //
 // needs: OUTPUTS, Outputs
 // gives: Moments
-// gives: observe(moments: ptr<function, Moments>, values: ptr<function, array<Outputs, OUTPUTS>>, rows: u32, columns: u32, base: u32, c: u32)
-// gives: report(segment: u32, c: u32, moments: Moments)
+// gives: accumulate(moments: ptr<function, Moments>, values: ptr<function, array<Outputs, OUTPUTS>>, rows: u32, columns: u32, base: u32, c: u32)
+// gives: store_statistics(segment: u32, c: u32, moments: Moments)
 
 struct Moments {
     count: f32,
 }
 
-fn observe(
+fn accumulate(
     moments: ptr<function, Moments>, values: ptr<function, array<Outputs, OUTPUTS>>, rows: u32, columns: u32, base: u32, c: u32,
 ) {}
 
-fn report(segment: u32, c: u32, moments: Moments) {
+fn store_statistics(segment: u32, c: u32, moments: Moments) {
 }

@@ -1,14 +1,14 @@
 // Winograd, output transform: output[n, h, w, c] = (At m A)[h, w] of the tile's POINTS x POINTS products of a channel
 //
-// The preceding files add the rest of the epilogue: `bias(c)` is added, `observe` and `report` compute the statistics.
+// The preceding files add the rest of the epilogue: `bias(c)` is added, `accumulate` and `store_statistics` compute the statistics.
 //
 // Buffers      points [POINTS, POINTS, TILES, PADDED] as `elem`; output [IMAGES, H, W, C] as `elem`
 // Who          one invocation per SEGMENT of tiles and an elem of channels, which vary fastest; the grid covers the segments and C;
-//              segments beyond the tiles report empty sums
+//              segments beyond the tiles store empty sums
 // Numerics     those of the transform, winograd/f2.wgsl or winograd/f4.wgsl
 //
-// needs: C, H, Moments, OUTPUTS, Outputs, PADDED, POINTS, Points, SEGMENT, TILES, TILES_H, TILES_W, W, bias
-// needs: elem, observe, outputs_of_points, report
+// needs: C, H, Moments, OUTPUTS, Outputs, PADDED, POINTS, Points, SEGMENT, TILES, TILES_H, TILES_W, W, accumulate, bias, elem
+// needs: outputs_of_points, store_statistics
 // gives: each(index: u32)
 
 var<storage, read> points: array<elem>;
@@ -47,7 +47,7 @@ fn each(index: u32) {
                 }
             }
         }
-        observe(&moments, &values, W - w, H - h, base, c);
+        accumulate(&moments, &values, W - w, H - h, base, c);
     }
-    report(segment, c, moments);
+    store_statistics(segment, c, moments);
 }

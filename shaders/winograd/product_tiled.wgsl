@@ -9,7 +9,7 @@
 // gives: left, right, product
 // gives: a(row: u32, k: u32) -> vec4<f32>
 // gives: b(k: u32, column: u32) -> vec4<f32>
-// gives: keep(i: u32, sum: vec4<f32>)
+// gives: store(i: u32, sum: vec4<f32>)
 
 var<storage, read> left: array<vec4<f32>>;
 var<storage, read> right: array<vec4<f32>>;
@@ -29,7 +29,7 @@ fn b(k: u32, column: u32) -> vec4<f32> {
     return right[((batch * K + k) * N + column) / 4u];
 }
 
-fn keep(i: u32, sum: vec4<f32>) {
+fn store(i: u32, sum: vec4<f32>) {
     if ACCUMULATE {
         product[i] += sum;
     } else {

@@ -5,8 +5,8 @@
 //
 // needs: C, OUTPUTS, Outputs, elem
 // gives: partials, Moments
-// gives: observe(moments: ptr<function, Moments>, values: ptr<function, array<Outputs, OUTPUTS>>, rows: u32, columns: u32, base: u32, c: u32)
-// gives: report(segment: u32, c: u32, moments: Moments)
+// gives: accumulate(moments: ptr<function, Moments>, values: ptr<function, array<Outputs, OUTPUTS>>, rows: u32, columns: u32, base: u32, c: u32)
+// gives: store_statistics(segment: u32, c: u32, moments: Moments)
 
 var<storage, read_write> partials: array<elem>;
 
@@ -17,7 +17,7 @@ struct Moments {
 }
 
 // Takes a tile; at most `rows` x `columns` results are inside the image.
-fn observe(
+fn accumulate(
     moments: ptr<function, Moments>, values: ptr<function, array<Outputs, OUTPUTS>>, rows: u32, columns: u32, base: u32, c: u32,
 ) {
     var sum = elem(0.0);
@@ -50,7 +50,7 @@ fn observe(
     );
 }
 
-fn report(segment: u32, c: u32, moments: Moments) {
+fn store_statistics(segment: u32, c: u32, moments: Moments) {
     partials[segment * 3u * C + c] = elem(moments.count);
     partials[(segment * 3u + 1u) * C + c] = moments.mean;
     partials[(segment * 3u + 2u) * C + c] = moments.m2;

@@ -12,8 +12,8 @@ use crate::{
 };
 
 const COOPERATIVE: Fragment = fragment!("shared/matmul_cooperative.wgsl");
-const PUT: Fragment = fragment!("shared/cooperative_put.wgsl");
-const PUT_PARTIAL: Fragment = fragment!("shared/cooperative_put_partial.wgsl");
+const STORE: Fragment = fragment!("shared/cooperative_store.wgsl");
+const STORE_PARTIAL: Fragment = fragment!("shared/cooperative_store_partial.wgsl");
 const COLUMNS: Fragment = fragment!("shared/cooperative_columns.wgsl");
 const MOMENTS: Fragment = fragment!("shared/cooperative_statistics.wgsl");
 const SUMS: Fragment = fragment!("shared/cooperative_grad_statistics.wgsl");
@@ -69,26 +69,26 @@ pub(crate) struct Product {
     pub(crate) b_along_k: bool,
 }
 
-/// The kernel: in one dispatch, or split and merged. `loads` declare the operands and their loads, `keep` the result;
+/// The kernel: in one dispatch, or split and merged. `loads` declare the operands and their loads, `store` the result;
 /// `finish` adds the constants of the operation. `n` is a multiple of 4.
 pub(crate) fn kernel(
     caps: &Caps,
     product: Product,
     statistics: Statistics,
     loads: &[Fragment],
-    keep: Fragment,
+    store: Fragment,
     finish: impl Fn(Source) -> Source,
 ) -> Kernel {
     let Product { m, n, k, splits, a_along_k, b_along_k } = product;
     let split = splits > 1;
     let (matrices, tile) = matrices(caps);
-    let put = match statistics {
-        _ if split => vec![PUT_PARTIAL],
-        Statistics::None => vec![keep, PUT],
-        Statistics::Moments => [&[keep], &*statistics.files(), &[COLUMNS, MOMENTS]].concat(),
-        Statistics::Sums(_) => [&[keep], &*statistics.files(), &[COLUMNS, SUMS]].concat(),
+    let stores = match statistics {
+        _ if split => vec![STORE_PARTIAL],
+        Statistics::None => vec![store, STORE],
+        Statistics::Moments => [&[store], &*statistics.files(), &[COLUMNS, MOMENTS]].concat(),
+        Statistics::Sums(_) => [&[store], &*statistics.files(), &[COLUMNS, SUMS]].concat(),
     };
-    let files = [loads, &put, &[matrices, COOPERATIVE]].concat();
+    let files = [loads, &stores, &[matrices, COOPERATIVE]].concat();
     let source = Elem::Vec4
         .over(DType::F16, Source::new(files))
         .enable("wgpu_cooperative_matrix")
@@ -103,7 +103,7 @@ pub(crate) fn kernel(
     if split {
         let partials = Dispatch::new("partials", source, workgroups);
         let split = Split { extents: [m, n], splits, elem: Elem::Vec4, storage: DType::F16 };
-        return split.kernel(partials, statistics, keep, finish);
+        return split.kernel(partials, statistics, store, finish);
     }
     let kernel = Kernel::new(vec![Dispatch::new("", statistics.constants(source), workgroups)]);
     let chunks = Chunks { rows: tile, count: m.div_ceil(tile) };

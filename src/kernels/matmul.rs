@@ -161,15 +161,15 @@ impl Matmul {
         wanted.min(k.div_ceil(least)).min(room).max(1)
     }
 
-    /// The kernel: in one dispatch, or split and merged. `loads` declare the operands and their loads, `keep` the result;
+    /// The kernel: in one dispatch, or split and merged. `loads` declare the operands and their loads, `store` the result;
     /// `finish` adds the constants of the operation.
     pub(crate) fn kernel(
         &self,
         loads: &[Fragment],
-        keep: Fragment,
+        store: Fragment,
         finish: impl Fn(Source) -> Source,
     ) -> Kernel {
-        self.kernel_with(Statistics::None, loads, keep, finish)
+        self.kernel_with(Statistics::None, loads, store, finish)
     }
 
     /// The kernel of a product with per-column statistics of its result: they are reduced in the tiles' epilogue, or in the
@@ -178,7 +178,7 @@ impl Matmul {
         &self,
         statistics: Statistics,
         loads: &[Fragment],
-        keep: Fragment,
+        store: Fragment,
         finish: impl Fn(Source) -> Source,
     ) -> Kernel {
         let Self { extents: [m, n, _], tile, splits, elem, storage, .. } = *self;
@@ -186,7 +186,7 @@ impl Matmul {
             let source = self.source(loads, &[PARTIAL], &[PLAIN], Elem::of(n));
             let partials = self.dispatch("partials", finish(source));
             return Split { extents: [m, n], splits, elem, storage }
-                .kernel(partials, statistics, keep, finish);
+                .kernel(partials, statistics, store, finish);
         }
         let fours = n.is_multiple_of(4);
         let within = if fours { statistics } else { Statistics::None };
@@ -195,7 +195,7 @@ impl Matmul {
             Statistics::Moments => vec![COLUMNS, STATISTICS],
             Statistics::Sums(_) => [within.files(), vec![COLUMNS, GRAD_STATISTICS]].concat(),
         };
-        let source = within.constants(self.source(loads, &[keep], &files, elem));
+        let source = within.constants(self.source(loads, &[store], &files, elem));
         let kernel = Kernel::new(vec![self.dispatch("", finish(source))]);
         if !fours {
             return statistics.after(kernel, [m, n], Merge::Tree, storage);
@@ -219,11 +219,11 @@ impl Matmul {
         workgroups(label, source, self.tile.invocations(), self.tile.count(m, n) * self.batches * self.splits)
     }
 
-    fn source(&self, loads: &[Fragment], keep: &[Fragment], epilogue: &[Fragment], elem: Elem) -> Source {
+    fn source(&self, loads: &[Fragment], store: &[Fragment], epilogue: &[Fragment], elem: Elem) -> Source {
         let pick = |files: [Fragment; 2], elem: Elem| files[usize::from(elem == Elem::Scalar)];
         let mut files = loads.to_vec();
         files.extend([pick(A, self.a.elem), pick(B, self.b.elem)]);
-        files.extend(keep);
+        files.extend(store);
         files.push(pick(STORE, elem));
         files.extend(epilogue);
         files.push(TILED);
@@ -262,13 +262,13 @@ impl Split {
     /// The smallest number of rows of a column that is worth an invocation when reducing columns.
     const LEAST_ROWS: usize = 8;
 
-    /// `partials`, which writes partial sums to the workspace, then the dispatch that adds them; `keep` declares the result and
+    /// `partials`, which writes partial sums to the workspace, then the dispatch that adds them; `store` declares the result and
     /// `finish` adds its constants.
     pub(crate) fn kernel(
         self,
         partials: Dispatch,
         statistics: Statistics,
-        keep: Fragment,
+        store: Fragment,
         finish: impl Fn(Source) -> Source,
     ) -> Kernel {
         let Self { extents: extents @ [rows, columns], splits, elem, storage } = self;
@@ -279,11 +279,11 @@ impl Split {
         };
         if statistics == Statistics::None {
             let len = rows * columns / elem.lanes();
-            let source = whole(Source::new([keep, MERGE_SPLITS]));
+            let source = whole(Source::new([store, MERGE_SPLITS]));
             return Kernel::new(vec![partials, each("merge", source, len)]).workspace(WORKSPACE, bytes);
         }
         let chunks = Chunks::of_at_least(Self::LEAST_ROWS, rows);
-        let files = [&[keep], &*statistics.files(), &[MERGE_SPLITS_ROWS]].concat();
+        let files = [&[store], &*statistics.files(), &[MERGE_SPLITS_ROWS]].concat();
         let source = chunks.constants(statistics.constants(whole(Source::new(files).constant("ROWS", rows))));
         let merge = each("merge", source, columns / elem.lanes() * chunks.count);
         let partials = Dispatch { rebind: &[(WORKSPACE, "parts")], ..partials };

@@ -10,16 +10,22 @@ pub(crate) mod cooperative;
 pub(crate) mod lanes;
 pub(crate) mod matmul;
 pub(crate) mod parts;
+pub(crate) mod products;
 pub(crate) mod prologue;
 pub mod roofline;
-pub(crate) mod row;
+mod row;
+pub(crate) mod rows;
 pub(crate) mod statistics;
+mod table;
 mod tuned;
 
 pub use caps::{Caps, DeviceClass};
 pub use choose::{SelectError, choose, exist, select};
-pub(crate) use row::{Requirement, Row, Rows, elementwise_rows, needs, product_rows, reduction_rows, speed};
-pub use row::{Stores, Variant, variants};
+pub(crate) use products::product_rows;
+pub use row::Stores;
+pub(crate) use row::{Requirement, Row, Rows, needs, speed};
+pub(crate) use rows::{elementwise_rows, reduction_rows};
+pub use table::{Variant, variants};
 pub use tuned::{TABLE, Tuned};
 
 use crate::shader::Source;

@@ -41,7 +41,7 @@ impl From<&ConvGradInput> for Statistics {
 }
 
 impl Statistics {
-    /// The files for a kernel whose invocations process the rows of a chunk: they call `observe` and `report`.
+    /// The files for a kernel whose invocations process the rows of a chunk: they call `accumulate` and `store_statistics`.
     pub(crate) fn files(self) -> Vec<Fragment> {
         match self {
             Self::None => vec![NONE],

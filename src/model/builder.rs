@@ -7,9 +7,19 @@ use super::{
 };
 use crate::shape::Shape;
 
+impl VggConfig {
+    /// The layers and parameters.
+    ///
+    /// # Errors
+    /// [`NetworkError`] if a value is out of range or the image is too small for the pooling layers.
+    pub fn network(&self) -> Result<Network, NetworkError> {
+        Network::vgg(self.clone().agreed())
+    }
+}
+
 impl Network {
     /// Builds a network from the table.
-    pub(super) fn vgg(config: VggConfig) -> Result<Self, NetworkError> {
+    fn vgg(config: VggConfig) -> Result<Self, NetworkError> {
         check(&config)?;
         let mut b = Builder::new(&config);
         for (block, (convolutions, width)) in config.model.convolutions().into_iter().zip(WIDTHS).enumerate()

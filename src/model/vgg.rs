@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Network, NetworkError, Norm};
+use super::Norm;
 use crate::ops::Activation;
 
 /// Output channels of the five blocks, each of which ends with a pooling layer.
@@ -283,13 +283,5 @@ impl VggConfig {
     pub fn activation(&self) -> Activation {
         let at_zero = if self.semantics == Semantics::Paper { 0.5 } else { 0.0 };
         self.activation.with(at_zero, self.negative_slope)
-    }
-
-    /// The layers and parameters.
-    ///
-    /// # Errors
-    /// [`NetworkError`] if a value is out of range or the image is too small for the pooling layers.
-    pub fn network(&self) -> Result<Network, NetworkError> {
-        Network::vgg(self.clone().agreed())
     }
 }

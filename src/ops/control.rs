@@ -2,8 +2,6 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::Extent;
-
 /// The values that the host uploads before each step, as one small tensor of `u32` words.
 ///
 /// `shaders/shared/control.wgsl` declares the same struct; a test compares the two.
@@ -31,8 +29,4 @@ pub struct Control {
 impl Control {
     /// The size in 32-bit words.
     pub const WORDS: usize = size_of::<Self>() / 4;
-
-    pub(super) fn extent() -> Extent {
-        [Self::WORDS].into()
-    }
 }

@@ -66,6 +66,11 @@ impl Extent {
     pub fn of(self, dtype: DType) -> Self {
         Self { dtype: Some(dtype), ..self }
     }
+
+    /// The control block's.
+    pub(super) fn control() -> Self {
+        [Control::WORDS].into()
+    }
 }
 
 /// The memory of an argument on the CPU.

@@ -1,10 +1,10 @@
-//! The header of a fragment: the names that it needs, and the names that it defines (`gives`).
+//! Whether the fragments of a kernel fit together: every name that one needs is defined once.
 
 use std::{borrow::Cow, collections::HashMap};
 
 use thiserror::Error;
 
-use super::Fragment;
+use super::fragment::{Fragment, header, name};
 
 /// Fragments that do not fit together.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -29,27 +29,6 @@ pub enum ContractError {
         /// The name.
         name: String,
     },
-}
-
-/// The names after a key of a header, or `None` if the header lacks the key. A header is the block of comments at the start of
-/// a text; `// needs: a, b` lists names, `// gives: f(x: u32) -> f32` declares a function, and both keys may be repeated.
-pub fn header<'a>(text: &'a str, key: &str) -> Option<Vec<&'a str>> {
-    let comments = text.lines().map_while(|line| line.strip_prefix("//"));
-    let lists = comments.filter_map(|line| line.strip_prefix(' ')?.strip_prefix(key)?.strip_prefix(": "));
-    let items =
-        lists.flat_map(|list| if list.contains('(') { vec![list] } else { list.split(", ").collect() });
-    let items: Vec<&str> = items.collect();
-    (!items.is_empty()).then(|| items.into_iter().filter(|item| *item != "nothing").collect())
-}
-
-/// All names of a header.
-pub(super) fn names(text: &str) -> Vec<&str> {
-    ["needs", "gives"].into_iter().flat_map(|key| header(text, key).unwrap_or_default()).map(name).collect()
-}
-
-/// `read` of `read(index: u32) -> elem`.
-fn name(item: &str) -> &str {
-    item.split('(').next().unwrap_or(item)
 }
 
 /// Checks that every name that fragments need is defined exactly once, by the prelude or by a fragment. A text without a

@@ -1,12 +1,14 @@
 //! WGSL sources: assembly from fragments, and reflection through naga, which only this room imports.
 
 mod contract;
+mod fragment;
 mod reflect;
 mod source;
 mod translate;
 
-pub use contract::{ContractError, header};
+pub use contract::ContractError;
+pub(crate) use fragment::fragment;
+pub use fragment::{Fragment, header};
 pub use reflect::{Binding, Interface, Member, ReflectError, Struct};
-pub(crate) use source::fragment;
-pub use source::{Fragment, Source};
+pub use source::Source;
 pub use translate::{Language, TranslateError, translate};

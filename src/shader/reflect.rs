@@ -6,7 +6,7 @@ use naga::{
 };
 use thiserror::Error;
 
-use super::ContractError;
+use super::contract::ContractError;
 
 /// The name of every kernel's entry point.
 const ENTRY_POINT: &str = "main";

@@ -9,20 +9,8 @@ use crate::{code, root, sources};
 const STAY: &[(&str, usize)] = &[
     // The list of operations has each operation, which is declared with the list's types.
     ("ops", usize::MAX),
-    // An operand's extent may be that of the control block, which has an extent.
-    ("ops::control", 2),
-    // The operations and the kernels are to be taken apart.
-    ("ops::conv::cpu::columns", 2),
-    ("ops::conv::cpu::winograd::plan", 2),
-    ("ops::conv::kernels", 3),
-    ("ops::conv::kernels::winograd", 3),
-    ("ops::linear::kernels", 2),
-    ("kernels::row", 7),
-    ("shader::contract", 3),
     // The parts of the lowering are methods of one type.
     ("program::lower", 4),
-    // A configuration builds its network, which contains it.
-    ("model::network", 2),
     // A setting reads the configuration, whose fields are made from the settings.
     ("train::config::table", 2),
     // A scalar type names its products and vectors, which are generic over it.

@@ -4,9 +4,7 @@ mod check;
 pub(crate) mod cpu;
 pub(crate) mod kernels;
 
-use super::{
-    Control, ControlBlock, Each, Extent, F32, Family, LossScale, Operation, Read, Update, operand::operands,
-};
+use super::{ControlBlock, Each, Extent, F32, Family, LossScale, Operation, Read, Update, operand::operands};
 
 /// One bias-corrected step: `m = beta1 m + (1 - beta1) g`, `v = beta2 v + (1 - beta2) g^2`,
 /// `parameter -= learning_rate * ((m / correction1) / (sqrt(v / correction2) + eps) + d)`.
@@ -75,7 +73,7 @@ impl Operation for Adam {
     fn operands(&self) -> AdamOperands<Each<Extent>> {
         let len: Extent = [self.len].into();
         AdamOperands {
-            control: Control::extent(),
+            control: Extent::control(),
             loss_scale: self.scaled.then(LossScale::extent),
             gradient: len.clone(),
             parameter: len.clone(),

@@ -4,7 +4,7 @@ mod check;
 mod cpu;
 mod kernels;
 
-use super::{Control, ControlBlock, Each, Extent, F32, Family, Operation, Read, Update, operand::operands};
+use super::{ControlBlock, Each, Extent, F32, Family, Operation, Read, Update, operand::operands};
 
 /// An exponential moving average whose decay is warmed up: `average = decay_t average + (1 - decay_t) value` in step `t`,
 /// counted from 1, with `decay_t = min(decay, (1 + t) / (10 + t))`; in step 1 `average = value`.
@@ -41,7 +41,7 @@ impl Operation for Average {
     type Operands<F: Family> = AverageOperands<F>;
 
     fn operands(&self) -> AverageOperands<Each<Extent>> {
-        AverageOperands { control: Control::extent(), value: [self.len].into(), average: [self.len].into() }
+        AverageOperands { control: Extent::control(), value: [self.len].into(), average: [self.len].into() }
     }
 
     fn flops(&self) -> u64 {

@@ -4,9 +4,7 @@ mod check;
 mod cpu;
 mod kernels;
 
-use super::{
-    Control, ControlBlock, Each, Extent, F32, Family, Operation, Read, U32, Write, operand::operands,
-};
+use super::{ControlBlock, Each, Extent, F32, Family, Operation, Read, U32, Write, operand::operands};
 
 /// `probs = softmax(logits)` and `loss[n] = -sum over c of target[n, c] ln probs[n, c]`, with the maximum subtracted first.
 ///
@@ -78,7 +76,7 @@ impl Operation for CrossEntropyGrad {
     fn operands(&self) -> CrossEntropyGradOperands<Each<Extent>> {
         let logits: Extent = [self.n, self.classes].into();
         CrossEntropyGradOperands {
-            control: Control::extent(),
+            control: Extent::control(),
             probs: logits.clone(),
             labels: [self.n].into(),
             grad_logits: logits,

@@ -4,7 +4,7 @@ mod check;
 mod cpu;
 mod kernels;
 
-use super::{Control, ControlBlock, Each, Extent, Family, Operation, Read, Stored, Write, operand::operands};
+use super::{ControlBlock, Each, Extent, Family, Operation, Read, Stored, Write, operand::operands};
 
 /// `output = input / (1 - rate)` where the element is kept, else 0. The gradient is the same operation on the gradient.
 ///
@@ -45,7 +45,7 @@ impl Operation for Dropout {
     type Operands<F: Family> = DropoutOperands<F>;
 
     fn operands(&self) -> DropoutOperands<Each<Extent>> {
-        DropoutOperands { control: Control::extent(), input: [self.len].into(), output: [self.len].into() }
+        DropoutOperands { control: Extent::control(), input: [self.len].into(), output: [self.len].into() }
     }
 
     fn flops(&self) -> u64 {

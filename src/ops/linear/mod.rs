@@ -6,8 +6,7 @@ mod kernels;
 mod reference;
 
 use super::{
-    Adam, Control, ControlBlock, Each, Extent, F32, Family, Operation, Read, Stored, Update, Write,
-    operand::operands,
+    Adam, ControlBlock, Each, Extent, F32, Family, Operation, Read, Stored, Update, Write, operand::operands,
 };
 
 /// `output[n, o] = bias[o] + sum over i of input[n, i] * weight[o, i]`.
@@ -152,7 +151,7 @@ impl Operation for LinearUpdate {
         LinearUpdateOperands {
             input: [n, inputs].into(),
             grad_output: [n, total].into(),
-            control: Control::extent(),
+            control: Extent::control(),
             parameter: weight.clone(),
             m: weight.clone(),
             v: weight,

@@ -4,9 +4,7 @@ mod check;
 mod cpu;
 mod kernels;
 
-use super::{
-    Control, ControlBlock, Each, Extent, F32, Family, LossScale, Operation, Read, Update, operand::operands,
-};
+use super::{ControlBlock, Each, Extent, F32, Family, LossScale, Operation, Read, Update, operand::operands};
 
 /// One step: `parameter -= learning_rate * (sign(beta1 m + (1 - beta1) g) + weight_decay * parameter)`, then
 /// `m = beta2 m + (1 - beta2) g`, where `g` is `gradient`; `sign(0) = 0`.
@@ -48,7 +46,7 @@ impl Operation for Lion {
     fn operands(&self) -> LionOperands<Each<Extent>> {
         let len: Extent = [self.len].into();
         LionOperands {
-            control: Control::extent(),
+            control: Extent::control(),
             loss_scale: self.scaled.then(LossScale::extent),
             gradient: len.clone(),
             parameter: len.clone(),

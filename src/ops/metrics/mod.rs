@@ -4,9 +4,7 @@ mod check;
 mod cpu;
 mod kernels;
 
-use super::{
-    Control, ControlBlock, Each, Extent, F32, Family, Operation, Read, U32, Update, operand::operands,
-};
+use super::{ControlBlock, Each, Extent, F32, Family, Operation, Read, U32, Update, operand::operands};
 
 /// Adds `[sum of loss, correct answers, images, 0]` of the batch's valid images to `metrics`.
 ///
@@ -42,7 +40,7 @@ impl Operation for Metrics {
 
     fn operands(&self) -> MetricsOperands<Each<Extent>> {
         MetricsOperands {
-            control: Control::extent(),
+            control: Extent::control(),
             loss: [self.n].into(),
             probs: [self.n, self.classes].into(),
             labels: [self.n].into(),

@@ -4,9 +4,7 @@ mod check;
 mod cpu;
 mod kernels;
 
-use super::{
-    Control, ControlBlock, Each, Extent, F32, Family, LossScale, Operation, Read, Update, operand::operands,
-};
+use super::{ControlBlock, Each, Extent, F32, Family, LossScale, Operation, Read, Update, operand::operands};
 
 /// One step: `g = gradient + weight_decay * parameter`, `velocity = momentum * velocity + g`,
 /// `parameter -= learning_rate * velocity`; with Nesterov's momentum `learning_rate * (g + momentum * velocity)`, and without
@@ -57,7 +55,7 @@ impl Operation for Sgd {
     fn operands(&self) -> SgdOperands<Each<Extent>> {
         let len: Extent = [self.len].into();
         SgdOperands {
-            control: Control::extent(),
+            control: Extent::control(),
             loss_scale: self.scaled.then(LossScale::extent),
             gradient: len.clone(),
             parameter: len.clone(),

@@ -78,7 +78,7 @@ pub(super) fn convolve<S: Scalar>(
                 im2col(conv, input, block * BLOCK, column);
                 matmul(output, Store::Replace, Matrix::rows(column, rows, columns, columns), weight);
             });
-            add_bias(bias, output);
+            strips::add_bias(bias, output);
         });
         return;
     }
@@ -99,18 +99,8 @@ pub(super) fn convolve<S: Scalar>(
             let width = part.len();
             part.copy_from_slice(&tiles[tile * TILE * pixels + pixel * width..][..width]);
         }
-        add_bias(bias, output);
+        strips::add_bias(bias, output);
     });
-}
-
-/// Adds `bias[k]` to every row of `output[rows, k]`.
-pub(super) fn add_bias<S: Scalar>(bias: Option<&[S]>, output: &mut [S]) {
-    let Some(bias) = bias else { return };
-    for row in output.chunks_exact_mut(bias.len()) {
-        for (y, &bias) in row.iter_mut().zip(bias) {
-            *y += bias;
-        }
-    }
 }
 
 /// Fills `column[rows, 9 c]` with the neighbourhoods of the pixels from `first` on.

@@ -114,9 +114,19 @@ pub(super) fn convolve<S: Scalar>(
                     output.copy_from_slice(&line[..w * k]);
                 }
             });
-            super::columns::add_bias(bias, output);
+            add_bias(bias, output);
         });
     });
+}
+
+/// Adds `bias[k]` to every row of `output[rows, k]`.
+pub(super) fn add_bias<S: Scalar>(bias: Option<&[S]>, output: &mut [S]) {
+    let Some(bias) = bias else { return };
+    for row in output.chunks_exact_mut(bias.len()) {
+        for (y, &bias) in row.iter_mut().zip(bias) {
+            *y += bias;
+        }
+    }
 }
 
 /// Adds the strips' (`range`) part of the gradient of the weights to `sum`: `[3, 3, c, k]`, or if [`turned`],

@@ -2,7 +2,8 @@
 //! channels, whose window stays in registers. The gradient of that layer's input is never needed.
 
 use super::{
-    Conv, ConvForward, ConvGradWeight, GRAD_WEIGHT_KEEP, GRAD_WEIGHT_PARTIAL, shape, split_grad_weight,
+    super::{Conv, ConvForward, ConvGradWeight},
+    parts::{GRAD_WEIGHT_PARTIAL, GRAD_WEIGHT_STORE, shape, split_grad_weight},
 };
 use crate::{
     dtype::DType,
@@ -91,10 +92,10 @@ fn grad_weight(op: &ConvGradWeight, storage: DType, caps: &Caps) -> Kernel {
     let splits = Matmul::splits(caps, blocks, 4 * 9 * conv.c * conv.k, all, least);
     let lines = all.div_ceil(splits * teams);
     let splits = all.div_ceil(lines * teams);
-    let keep = if splits > 1 { GRAD_WEIGHT_PARTIAL } else { GRAD_WEIGHT_KEEP };
+    let store = if splits > 1 { GRAD_WEIGHT_PARTIAL } else { GRAD_WEIGHT_STORE };
     let input = Prologue::input(conv.c, None).read_as(Elem::Scalar);
     let grad = Prologue::grad(conv.k, op.through);
-    let files = [&[WINDOW], &*input.files(), &*grad.files(), &[keep, GRAD_WEIGHT_PIXELS]].concat();
+    let files = [&[WINDOW], &*input.files(), &*grad.files(), &[store, GRAD_WEIGHT_PIXELS]].concat();
     let source = elem
         .columns(conv.k, elem.over(storage, Source::new(files)))
         .constant("COLUMN_LANES", COLUMN_LANES)

@@ -1,8 +1,14 @@
 //! Rows for [`crate::ops::ConvForward`] and its gradients.
 
 mod direct;
+mod parts;
 mod tiled;
 mod winograd;
+
+use parts::{
+    FORWARD_STORE, GRAD_INPUT_STORE, GRAD_WEIGHT_PARTIAL, GRAD_WEIGHT_STORE, NEIGHBOUR, shape,
+    split_grad_weight,
+};
 
 use super::{Conv, ConvForward, ConvGradInput, ConvGradWeight};
 use crate::{
@@ -10,7 +16,7 @@ use crate::{
     kernels::{
         Caps, Dispatch, Kernel, Row, Rows, cooperative,
         lanes::Lanes,
-        matmul::{Matmul, Split},
+        matmul::Matmul,
         needs,
         parts::{Elem, Merge, each, only, single, subgroups},
         product_rows,
@@ -21,21 +27,16 @@ use crate::{
     shader::{Fragment, Source, fragment},
 };
 
-pub(super) const NEIGHBOUR: Fragment = fragment!("conv/neighbour.wgsl");
 const FORWARD_BLOCKED: Fragment = fragment!("conv/forward_blocked.wgsl");
 const GRAD_INPUT_BLOCKED: Fragment = fragment!("conv/grad_input_blocked.wgsl");
 const GRAD_WEIGHT_BLOCKED: Fragment = fragment!("conv/grad_weight_blocked.wgsl");
 const FORWARD_LANES: Fragment = fragment!("conv/forward_lanes.wgsl");
 const GRAD_INPUT_LANES: Fragment = fragment!("conv/grad_input_lanes.wgsl");
 const GRAD_WEIGHT_LANES: Fragment = fragment!("conv/grad_weight_lanes.wgsl");
-const LANES_KEEP: Fragment = fragment!("conv/lanes_keep.wgsl");
+const LANES_STORE: Fragment = fragment!("conv/lanes_store.wgsl");
 const FORWARD_COOPERATIVE: Fragment = fragment!("conv/forward_cooperative.wgsl");
 const GRAD_INPUT_COOPERATIVE: Fragment = fragment!("conv/grad_input_cooperative.wgsl");
 const GRAD_WEIGHT_COOPERATIVE: Fragment = fragment!("conv/grad_weight_cooperative.wgsl");
-pub(super) const GRAD_WEIGHT_PARTIAL: Fragment = fragment!("conv/grad_weight_partial.wgsl");
-pub(super) const FORWARD_KEEP: Fragment = fragment!("conv/forward_keep.wgsl");
-pub(super) const GRAD_INPUT_KEEP: Fragment = fragment!("conv/grad_input_keep.wgsl");
-pub(super) const GRAD_WEIGHT_KEEP: Fragment = fragment!("conv/grad_weight_keep.wgsl");
 
 impl Rows for ConvForward {
     const ROWS: &[&[Row<Self>]] = &[
@@ -97,7 +98,7 @@ impl Rows for ConvGradWeight {
 fn forward_lanes(op: &ConvForward, storage: DType) -> Kernel {
     let conv = &op.conv;
     let (lanes, statistics) = (Lanes::of(conv.pixels(), conv.k, conv.c, &[]), Statistics::from(op));
-    let kernel = lanes_rows(conv, lanes, statistics, storage, [FORWARD_KEEP, FORWARD_LANES]);
+    let kernel = lanes_rows(conv, lanes, statistics, storage, [FORWARD_STORE, FORWARD_LANES]);
     let kernel = activated(op.normalize(), storage, kernel);
     statistics.merged(kernel, [conv.pixels(), conv.k], lanes.chunks(), Merge::Serial)
 }
@@ -113,7 +114,7 @@ fn forward_blocked(op: &ConvForward) -> Kernel {
 fn grad_input_lanes(op: &ConvGradInput, storage: DType) -> Kernel {
     let conv = &op.conv;
     let (lanes, statistics) = (Lanes::of(conv.pixels(), conv.c, conv.k, &[]), Statistics::from(op));
-    let kernel = lanes_rows(conv, lanes, statistics, storage, [GRAD_INPUT_KEEP, GRAD_INPUT_LANES]);
+    let kernel = lanes_rows(conv, lanes, statistics, storage, [GRAD_INPUT_STORE, GRAD_INPUT_LANES]);
     let kernel = read_back((None, op.through), conv, storage, kernel);
     statistics.merged(kernel, [conv.pixels(), conv.c], lanes.chunks(), Merge::Serial)
 }
@@ -134,15 +135,6 @@ fn grad_weight_blocked(op: &ConvGradWeight, caps: &Caps) -> Kernel {
     let source = shape(conv, Source::new([GRAD_WEIGHT_BLOCKED])).constant("SPLITS", splits);
     let kernel = split_grad_weight(op, splits, each("partials", source, blocks * splits));
     read_back((op.normalize(), op.through), conv, DType::F32, kernel)
-}
-
-pub(super) fn shape(conv: &Conv, source: Source) -> Source {
-    source
-        .constant("IMAGES", conv.n)
-        .constant("H", conv.h)
-        .constant("W", conv.w)
-        .constant("IN", conv.c)
-        .constant("OUT", conv.k)
 }
 
 /// A kernel that reads a plain `input`, after a dispatch that applies batch norm and the activation.
@@ -191,23 +183,12 @@ fn lanes_rows(
     lanes: Lanes,
     statistics: Statistics,
     storage: DType,
-    [keep, file]: [Fragment; 2],
+    [store, file]: [Fragment; 2],
 ) -> Kernel {
-    let files = [&[keep], &*statistics.files(), &[LANES_KEEP, file]].concat();
+    let files = [&[store], &*statistics.files(), &[LANES_STORE, file]].concat();
     let source = lanes.rows_source(storage, &files);
     let source = source.constant("COLUMNS", lanes.row_vectors());
     only(lanes.rows("", statistics.constants(shape(conv, source)), 1))
-}
-
-/// The first dispatch writes each split's weights to the workspace; the second adds them in order.
-pub(super) fn split_grad_weight(op: &ConvGradWeight, splits: usize, partials: Dispatch) -> Kernel {
-    let extents = [9 * op.conv.c, op.conv.k];
-    Split { extents, splits, elem: Elem::Vec4, storage: DType::F32 }.kernel(
-        partials,
-        Statistics::None,
-        GRAD_WEIGHT_KEEP,
-        |source| source.flag("ACCUMULATE", op.accumulate),
-    )
 }
 
 /// Splits only if the device needs more pieces of work; without splits the results go directly to the operands.
@@ -216,8 +197,8 @@ fn grad_weight_lanes(op: &ConvGradWeight, storage: DType, caps: &Caps) -> Kernel
     let lanes = Lanes::of(1, conv.k, conv.c, &[]);
     let blocks = 9 * lanes.outer_blocks();
     let splits = lanes.splits(caps, blocks, 4 * 9 * conv.c * conv.k, conv.pixels());
-    let keep = if splits > 1 { GRAD_WEIGHT_PARTIAL } else { GRAD_WEIGHT_KEEP };
-    let source = shape(conv, lanes.outer_source(storage, &[keep, GRAD_WEIGHT_LANES]))
+    let store = if splits > 1 { GRAD_WEIGHT_PARTIAL } else { GRAD_WEIGHT_STORE };
+    let source = shape(conv, lanes.outer_source(storage, &[store, GRAD_WEIGHT_LANES]))
         .constant("SPLITS", splits)
         .flag("ACCUMULATE", op.accumulate);
     let dispatch = subgroups("partials", source, blocks * splits);
@@ -242,7 +223,7 @@ fn forward_cooperative(op: &ConvForward, caps: &Caps) -> Kernel {
     let input = Prologue::input(conv.c, op.normalize());
     let loads = [&[NEIGHBOUR], &*input.files(), &[cooperative::B_ALONE, FORWARD_COOPERATIVE]].concat();
     let finish = |source| input.constants(DType::F16, shape(conv, source));
-    cooperative::kernel(caps, product, op.into(), &loads, FORWARD_KEEP, finish)
+    cooperative::kernel(caps, product, op.into(), &loads, FORWARD_STORE, finish)
 }
 
 fn grad_input_cooperative(op: &ConvGradInput, caps: &Caps) -> Kernel {
@@ -253,7 +234,7 @@ fn grad_input_cooperative(op: &ConvGradInput, caps: &Caps) -> Kernel {
     let grad = Prologue::grad(conv.k, op.through);
     let loads = [&[NEIGHBOUR], &*grad.files(), &[cooperative::B_ALONE, GRAD_INPUT_COOPERATIVE]].concat();
     let finish = |source| grad.constants(DType::F16, shape(conv, source));
-    cooperative::kernel(caps, product, op.into(), &loads, GRAD_INPUT_KEEP, finish)
+    cooperative::kernel(caps, product, op.into(), &loads, GRAD_INPUT_STORE, finish)
 }
 
 fn grad_weight_cooperative(op: &ConvGradWeight, caps: &Caps) -> Kernel {
@@ -267,5 +248,5 @@ fn grad_weight_cooperative(op: &ConvGradWeight, caps: &Caps) -> Kernel {
         let source = shape(conv, source).flag("ACCUMULATE", op.accumulate);
         grad.constants(DType::F16, input.constants(DType::F16, source))
     };
-    cooperative::kernel(caps, product, Statistics::None, &loads, GRAD_WEIGHT_KEEP, finish)
+    cooperative::kernel(caps, product, Statistics::None, &loads, GRAD_WEIGHT_STORE, finish)
 }

@@ -2,8 +2,8 @@
 //! applied, or differentiated, where tiles are loaded; the reductions of the results are part of the tiles' epilogue.
 
 use super::{
-    ConvForward, ConvGradInput, ConvGradWeight, FORWARD_KEEP, GRAD_INPUT_KEEP, GRAD_WEIGHT_KEEP, NEIGHBOUR,
-    shape,
+    super::{ConvForward, ConvGradInput, ConvGradWeight},
+    parts::{FORWARD_STORE, GRAD_INPUT_STORE, GRAD_WEIGHT_STORE, NEIGHBOUR, shape},
 };
 use crate::{
     dtype::DType,
@@ -49,7 +49,7 @@ fn forward(op: &ConvForward, storage: DType, tile: Tile, caps: &Caps) -> Kernel 
     let product = product(forward_extents(op), storage, tile, caps, [a, b]);
     let loads = [&[NEIGHBOUR], &*input.files(), &[FORWARD_LOADS]].concat();
     let weight = |source| b.elem.named(storage, "weight", shape(conv, source));
-    product.kernel_with(op.into(), &loads, FORWARD_KEEP, |source| input.constants(storage, weight(source)))
+    product.kernel_with(op.into(), &loads, FORWARD_STORE, |source| input.constants(storage, weight(source)))
 }
 
 fn grad_input(op: &ConvGradInput, storage: DType, tile: Tile, caps: &Caps) -> Kernel {
@@ -58,7 +58,7 @@ fn grad_input(op: &ConvGradInput, storage: DType, tile: Tile, caps: &Caps) -> Ke
     let loads = [&[NEIGHBOUR], &*grad.files(), &[GRAD_INPUT_LOADS]].concat();
     let product = product(grad_input_extents(op), storage, tile, caps, [side, side]);
     let weight = |source| side.elem.named(storage, "weight", shape(conv, source));
-    product.kernel_with(op.into(), &loads, GRAD_INPUT_KEEP, |source| grad.constants(storage, weight(source)))
+    product.kernel_with(op.into(), &loads, GRAD_INPUT_STORE, |source| grad.constants(storage, weight(source)))
 }
 
 fn grad_weight(op: &ConvGradWeight, storage: DType, tile: Tile, caps: &Caps) -> Kernel {
@@ -67,8 +67,12 @@ fn grad_weight(op: &ConvGradWeight, storage: DType, tile: Tile, caps: &Caps) -> 
     let a = Side { elem: Elem::of(conv.c), along_k: false };
     let b = Side { elem: Elem::of(conv.k), along_k: false };
     let loads = [&[NEIGHBOUR], &*input.files(), &*grad.files(), &[GRAD_WEIGHT_LOADS]].concat();
-    product(grad_weight_extents(op), storage, tile, caps, [a, b]).kernel(&loads, GRAD_WEIGHT_KEEP, |source| {
-        let source = shape(conv, source).flag("ACCUMULATE", op.accumulate);
-        grad.constants(storage, input.constants(storage, source))
-    })
+    product(grad_weight_extents(op), storage, tile, caps, [a, b]).kernel(
+        &loads,
+        GRAD_WEIGHT_STORE,
+        |source| {
+            let source = shape(conv, source).flag("ACCUMULATE", op.accumulate);
+            grad.constants(storage, input.constants(storage, source))
+        },
+    )
 }

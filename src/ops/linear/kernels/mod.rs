@@ -1,6 +1,9 @@
 //! Rows for [`crate::ops::Linear`] and its gradients.
 
+mod parts;
 mod tiled;
+
+use parts::{FORWARD_STORE, GRAD_INPUT_STORE, GRAD_WEIGHT_STORE, slice};
 
 use super::{Linear, LinearGradInput, LinearGradWeight, LinearUpdate};
 use crate::{
@@ -23,11 +26,7 @@ const GRAD_WEIGHT_LANES: Fragment = fragment!("linear/grad_weight_lanes.wgsl");
 const FORWARD_COOPERATIVE: Fragment = fragment!("linear/forward_cooperative.wgsl");
 const GRAD_INPUT_COOPERATIVE: Fragment = fragment!("linear/grad_input_cooperative.wgsl");
 const GRAD_WEIGHT_COOPERATIVE: Fragment = fragment!("linear/grad_weight_cooperative.wgsl");
-pub(super) const FORWARD_KEEP: Fragment = fragment!("linear/forward_keep.wgsl");
-pub(super) const GRAD_INPUT_KEEP: Fragment = fragment!("linear/grad_input_keep.wgsl");
-pub(super) const GRAD_WEIGHT_KEEP: Fragment = fragment!("linear/grad_weight_keep.wgsl");
-pub(super) const UPDATE_KEEP: Fragment = fragment!("linear/update_keep.wgsl");
-const UPDATE_LANES_KEEP: Fragment = fragment!("linear/update_lanes_keep.wgsl");
+const UPDATE_LANES_STORE: Fragment = fragment!("linear/update_lanes_store.wgsl");
 const FORWARD_BLOCKED: Fragment = fragment!("linear/forward_blocked.wgsl");
 const GRAD_INPUT_BLOCKED: Fragment = fragment!("linear/grad_input_blocked.wgsl");
 const GRAD_WEIGHT_BLOCKED: Fragment = fragment!("linear/grad_weight_blocked.wgsl");
@@ -130,7 +129,7 @@ fn grad_input_blocked(op: &LinearGradInput) -> Kernel {
 }
 
 fn grad_weight_lanes(LinearGradWeight(linear): &LinearGradWeight, storage: DType) -> Kernel {
-    let files = &[GRAD_WEIGHT_KEEP, GRAD_WEIGHT_LANES];
+    let files = &[GRAD_WEIGHT_STORE, GRAD_WEIGHT_LANES];
     outer_lanes(linear, outer(linear), storage, files, |source| source)
 }
 
@@ -139,7 +138,7 @@ fn grad_weight_blocked(LinearGradWeight(linear): &LinearGradWeight) -> Kernel {
 }
 
 fn update_lanes(LinearUpdate { linear, adam }: &LinearUpdate, storage: DType) -> Kernel {
-    let files = [adam::step(adam), vec![UPDATE_LANES_KEEP, GRAD_WEIGHT_LANES]].concat();
+    let files = [adam::step(adam), vec![UPDATE_LANES_STORE, GRAD_WEIGHT_LANES]].concat();
     outer_lanes(linear, outer(linear).low(), storage, &files, |source| adam::constants(adam, source))
 }
 
@@ -165,10 +164,6 @@ fn shape(linear: &Linear, source: Source) -> Source {
     slice(linear, source)
 }
 
-pub(super) fn slice(linear: &Linear, source: Source) -> Source {
-    source.constant("FIRST", linear.first).constant("TOTAL", linear.total)
-}
-
 fn all_fours<const N: usize>(extents: [usize; N]) -> bool {
     extents.iter().all(|extent| extent.is_multiple_of(4))
 }
@@ -182,18 +177,18 @@ fn fours(linear: &Linear) -> bool {
 fn on_matrix_units(
     caps: &Caps,
     product: cooperative::Product,
-    [file, keep]: [Fragment; 2],
+    [file, store]: [Fragment; 2],
     finish: impl Fn(Source) -> Source,
 ) -> Kernel {
     let loads = [cooperative::A_ALONE, cooperative::B_ALONE, file];
-    cooperative::kernel(caps, product, Statistics::None, &loads, keep, finish)
+    cooperative::kernel(caps, product, Statistics::None, &loads, store, finish)
 }
 
 fn forward_cooperative(linear: &Linear, caps: &Caps) -> Kernel {
     let (m, n, k) = (linear.n, linear.outputs, linear.inputs);
     let splits = cooperative::splits(caps, m, n, k);
     let product = cooperative::Product { m, n, k, splits, a_along_k: true, b_along_k: true };
-    on_matrix_units(caps, product, [FORWARD_COOPERATIVE, FORWARD_KEEP], |source| slice(linear, source))
+    on_matrix_units(caps, product, [FORWARD_COOPERATIVE, FORWARD_STORE], |source| slice(linear, source))
 }
 
 fn grad_input_cooperative(op: &LinearGradInput, caps: &Caps) -> Kernel {
@@ -202,12 +197,12 @@ fn grad_input_cooperative(op: &LinearGradInput, caps: &Caps) -> Kernel {
     let splits = cooperative::splits(caps, m, n, k);
     let product = cooperative::Product { m, n, k, splits, a_along_k: true, b_along_k: false };
     let finish = |source| slice(linear, source).flag("ACCUMULATE", op.accumulate());
-    on_matrix_units(caps, product, [GRAD_INPUT_COOPERATIVE, GRAD_INPUT_KEEP], finish)
+    on_matrix_units(caps, product, [GRAD_INPUT_COOPERATIVE, GRAD_INPUT_STORE], finish)
 }
 
 fn grad_weight_cooperative(LinearGradWeight(linear): &LinearGradWeight, caps: &Caps) -> Kernel {
     let (m, n, k) = (linear.outputs, linear.inputs, linear.n);
     let product = cooperative::Product { m, n, k, splits: 1, a_along_k: false, b_along_k: false };
     let finish = |source| slice(linear, source);
-    on_matrix_units(caps, product, [GRAD_WEIGHT_COOPERATIVE, GRAD_WEIGHT_KEEP], finish)
+    on_matrix_units(caps, product, [GRAD_WEIGHT_COOPERATIVE, GRAD_WEIGHT_STORE], finish)
 }

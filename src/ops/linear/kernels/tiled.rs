@@ -1,8 +1,9 @@
 //! Tiled rows for [`crate::ops::Linear`] and its gradients.
 
 use super::{
-    FORWARD_KEEP, GRAD_INPUT_KEEP, GRAD_WEIGHT_KEEP, Linear, LinearGradInput, LinearGradWeight, LinearUpdate,
-    UPDATE_KEEP, adam, slice,
+    super::{Linear, LinearGradInput, LinearGradWeight, LinearUpdate},
+    adam,
+    parts::{FORWARD_STORE, GRAD_INPUT_STORE, GRAD_WEIGHT_STORE, UPDATE_STORE, slice},
 };
 use crate::{
     dtype::DType,
@@ -50,7 +51,7 @@ fn forward(linear: &Linear, storage: DType, tile: Tile, caps: &Caps) -> Kernel {
     let splits = tile.splits(caps, extents);
     let product =
         Matmul { extents, batches: 1, tile, splits, a: side, b: side, elem: features(linear), storage };
-    product.kernel(&[FORWARD_LOADS], FORWARD_KEEP, |source| {
+    product.kernel(&[FORWARD_LOADS], FORWARD_STORE, |source| {
         side.elem.named(storage, "weight", side.elem.named(storage, "input", slice(linear, source)))
     })
 }
@@ -62,7 +63,7 @@ fn grad_input(op: &LinearGradInput, storage: DType, tile: Tile, caps: &Caps) -> 
     let extents = grad_input_extents(op);
     let splits = tile.splits(caps, extents);
     let product = Matmul { extents, batches: 1, tile, splits, a, b, elem: b.elem, storage };
-    product.kernel(&[GRAD_INPUT_LOADS], GRAD_INPUT_KEEP, |source| {
+    product.kernel(&[GRAD_INPUT_LOADS], GRAD_INPUT_STORE, |source| {
         b.elem
             .named(storage, "weight", a.elem.named(storage, "grad", slice(linear, source)))
             .flag("ACCUMULATE", op.accumulate())
@@ -71,13 +72,14 @@ fn grad_input(op: &LinearGradInput, storage: DType, tile: Tile, caps: &Caps) -> 
 
 fn grad_weight(LinearGradWeight(linear): &LinearGradWeight, storage: DType, tile: Tile, _: &Caps) -> Kernel {
     outer(linear, storage, tile)
-        .kernel(&[GRAD_WEIGHT_LOADS], GRAD_WEIGHT_KEEP, |source| outer_constants(linear, storage, source))
+        .kernel(&[GRAD_WEIGHT_LOADS], GRAD_WEIGHT_STORE, |source| outer_constants(linear, storage, source))
 }
 
 fn update(LinearUpdate { linear, adam }: &LinearUpdate, storage: DType, tile: Tile, _: &Caps) -> Kernel {
     let loads = [adam::step(adam), vec![GRAD_WEIGHT_LOADS]].concat();
-    outer(linear, storage, tile)
-        .kernel(&loads, UPDATE_KEEP, |source| adam::constants(adam, outer_constants(linear, storage, source)))
+    outer(linear, storage, tile).kernel(&loads, UPDATE_STORE, |source| {
+        adam::constants(adam, outer_constants(linear, storage, source))
+    })
 }
 
 /// The product for the gradient of the weights.

@@ -10,15 +10,17 @@
 
 mod filters;
 mod forms;
+mod layout;
 mod plan;
 mod tiles;
 
 use filters::Filters;
 pub(super) use filters::Weights;
+use layout::{Layout, padded};
 pub(super) use plan::Plan;
 use plan::{BLOCK, ROWS, Region, SLICE};
 use rayon::prelude::*;
-use tiles::{Gather, GradFilters, Layout, Spread, padded};
+use tiles::{Gather, GradFilters, Spread};
 
 use super::Conv;
 use crate::cpu::{

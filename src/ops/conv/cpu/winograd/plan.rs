@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{
     super::Conv,
-    tiles::{Layout, padded},
+    layout::{Layout, padded},
 };
 use crate::cpu::Sizes;
 

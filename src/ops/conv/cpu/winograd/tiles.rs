@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 
 use super::{
     forms::{Form, Four, Pair, Three, Two},
+    layout::{Layout, padded},
     plan::{Plan, Region},
 };
 use crate::cpu::{
@@ -13,26 +14,6 @@ use crate::cpu::{
     prologue::Prologue,
     simd::{Simd, Vector, WithSimd, wide},
 };
-
-/// Channels of a transformed tile: the next multiple of the widest register.
-pub(super) fn padded(channels: usize) -> usize {
-    channels.next_multiple_of(16)
-}
-
-/// The layout of transformed values: point `p` of item `i` begins at `p * point + i * item`.
-#[derive(Clone, Copy)]
-pub(super) struct Layout {
-    pub point: usize,
-    pub item: usize,
-}
-
-impl Layout {
-    /// `[points, tiles, channels]` with a cache line between the points: otherwise, if a point takes a power of two of bytes, a
-    /// tile's points would map to the same few cache sets.
-    pub fn apart(tiles: usize, channels: usize) -> Self {
-        Self { point: tiles * channels + 16, item: channels }
-    }
-}
 
 macro_rules! dispatch {
     ($t:expr, $function:ident($($argument:expr),*)) => {

@@ -9,16 +9,11 @@ mod plan;
 mod products;
 mod transforms;
 
-use plan::{Family, Pass, Winograd};
+use plan::{FILTERS, Family, INPUTS, OUTPUTS, Pass, Winograd};
 use transforms::{ImageRange, Segments};
 
 use super::{Conv, ConvForward, ConvGradInput, ConvGradWeight};
 use crate::kernels::{Caps, Dispatch, Kernel, Row, Stores, lanes::Lanes, needs};
-
-/// The workspaces: tiles of inputs and of outputs at the points of the transform, and filters.
-const INPUTS: &str = "winograd_input";
-const OUTPUTS: &str = "winograd_output";
-const FILTERS: &str = "winograd_filter";
 
 const TILED4: Winograd = Winograd { outputs: 4, family: Family::Tiled };
 const TILED2: Winograd = Winograd { outputs: 2, family: Family::Tiled };

@@ -2,6 +2,11 @@
 
 use crate::{kernels::Caps, ops::Conv};
 
+/// The workspaces: tiles of inputs and of outputs at the points of the transform, and filters.
+pub(super) const INPUTS: &str = "winograd_input";
+pub(super) const OUTPUTS: &str = "winograd_output";
+pub(super) const FILTERS: &str = "winograd_filter";
+
 /// The kind of products that a device runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Family {

@@ -1,9 +1,6 @@
 //! The products between the transforms.
 
-use super::{
-    FILTERS, INPUTS, OUTPUTS,
-    plan::{Family, Winograd},
-};
+use super::plan::{FILTERS, Family, INPUTS, OUTPUTS, Winograd};
 use crate::{
     dtype::DType,
     kernels::{

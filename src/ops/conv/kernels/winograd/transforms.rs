@@ -1,6 +1,6 @@
 //! The dispatches around the products: to the points of the transform and back.
 
-use super::{FILTERS, INPUTS, OUTPUTS, plan::Winograd};
+use super::plan::{FILTERS, INPUTS, OUTPUTS, Winograd};
 use crate::{
     dtype::DType,
     kernels::{
@@ -29,7 +29,7 @@ const FILTER: Fragment = fragment!("winograd/filter.wgsl");
 const FILTER_FORWARD: Fragment = fragment!("winograd/filter_forward.wgsl");
 const FILTER_TURNED: Fragment = fragment!("winograd/filter_turned.wgsl");
 const GRAD_FILTER: Fragment = fragment!("winograd/grad_filter.wgsl");
-const GRAD_WEIGHT_KEEP: Fragment = fragment!("conv/grad_weight_keep.wgsl");
+const GRAD_WEIGHT_STORE: Fragment = fragment!("conv/grad_weight_store.wgsl");
 const OUTPUT: Fragment = fragment!("winograd/output.wgsl");
 const BIAS: Fragment = fragment!("winograd/bias.wgsl");
 const NO_BIAS: Fragment = fragment!("winograd/no_bias.wgsl");
@@ -341,7 +341,7 @@ impl Winograd {
         let elem = Elem::of(conv.k);
         let columns = conv.k / elem.lanes();
         let source = self
-            .source(elem, &[GRAD_WEIGHT_KEEP, GRAD_FILTER])
+            .source(elem, &[GRAD_WEIGHT_STORE, GRAD_FILTER])
             .constant("IN", conv.c)
             .constant("OUT", columns)
             .constant("ROWS", self.padded(conv.c))

@@ -1,9 +1,9 @@
-// linear.update, lanes: as linear/update_keep.wgsl, with the rates of the step loaded once.
+// linear.update, lanes: as linear/update_store.wgsl, with the rates of the step loaded once.
 //
 // needs: Rates, adam_rates, adam_step, elem
 // gives: rates
 // gives: ready()
-// gives: keep(i: u32, gradient: elem)
+// gives: store(i: u32, gradient: elem)
 
 var<private> rates: Rates;
 
@@ -11,6 +11,6 @@ fn ready() {
     rates = adam_rates();
 }
 
-fn keep(i: u32, gradient: elem) {
+fn store(i: u32, gradient: elem) {
     adam_step(i, gradient, rates);
 }

@@ -3,12 +3,12 @@
 //
 // needs: M, N
 // gives: workspace
-// gives: put(row: u32, column: u32, split: u32, values: vec4<f32>)
+// gives: store_vector(row: u32, column: u32, split: u32, values: vec4<f32>)
 // gives: finish(row0: u32, column: u32, subgroup: u32, lane: u32)
 
 var<storage, read_write> workspace: array<vec4<f32>>;
 
-fn put(row: u32, column: u32, split: u32, values: vec4<f32>) {
+fn store_vector(row: u32, column: u32, split: u32, values: vec4<f32>) {
     workspace[((split * M + row) * N + column) / 4u] = values;
 }
 

@@ -4,11 +4,11 @@
 //
 // needs: ACCUMULATE, elem, stored
 // gives: grad_input
-// gives: keep(i: u32, sum: elem)
+// gives: store(i: u32, sum: elem)
 
 var<storage, read_write> grad_input: array<stored>;
 
-fn keep(i: u32, sum: elem) {
+fn store(i: u32, sum: elem) {
     if ACCUMULATE {
         grad_input[i] = stored(elem(grad_input[i]) + sum);
     } else {

@@ -4,12 +4,12 @@
 //
 // needs: elem
 // gives: grad_weight
-// gives: keep(i: u32, sum: elem)
+// gives: store(i: u32, sum: elem)
 // gives: ready()
 
 var<storage, read_write> grad_weight: array<elem>;
 
-fn keep(i: u32, sum: elem) {
+fn store(i: u32, sum: elem) {
     grad_weight[i] = sum;
 }
 

@@ -4,12 +4,12 @@
 //
 // needs: COLUMNS, elem, stored
 // gives: bias, output
-// gives: keep(i: u32, sum: elem) -> elem
+// gives: store(i: u32, sum: elem) -> elem
 
 var<storage, read> bias: array<elem>;
 var<storage, read_write> output: array<stored>;
 
-fn keep(i: u32, sum: elem) -> elem {
+fn store(i: u32, sum: elem) -> elem {
     let y = stored(sum + bias[i % COLUMNS]);
     output[i] = y;
     return elem(y);

@@ -4,11 +4,11 @@
 //
 // needs: ACCUMULATE, elem
 // gives: grad_weight
-// gives: keep(i: u32, sum: elem)
+// gives: store(i: u32, sum: elem)
 
 var<storage, read_write> grad_weight: array<elem>;
 
-fn keep(i: u32, sum: elem) {
+fn store(i: u32, sum: elem) {
     if ACCUMULATE {
         grad_weight[i] += sum;
     } else {

@@ -5,11 +5,11 @@
 //
 // needs: COLUMNS, FIRST, LANES, TOTAL, elem, stored
 // gives: bias, output
-// gives: keep(i: u32, sum: elem)
+// gives: store(i: u32, sum: elem)
 
 var<storage, read> bias: array<elem>;
 var<storage, read_write> output: array<stored>;
 
-fn keep(i: u32, sum: elem) {
+fn store(i: u32, sum: elem) {
     output[i / COLUMNS * (TOTAL / LANES) + FIRST / LANES + i % COLUMNS] = stored(sum + bias[i % COLUMNS]);
 }

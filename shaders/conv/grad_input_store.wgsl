@@ -4,11 +4,11 @@
 //
 // needs: elem, stored
 // gives: grad_input
-// gives: keep(i: u32, sum: elem) -> elem
+// gives: store(i: u32, sum: elem) -> elem
 
 var<storage, read_write> grad_input: array<stored>;
 
-fn keep(i: u32, sum: elem) -> elem {
+fn store(i: u32, sum: elem) -> elem {
     let gradient = stored(sum);
     grad_input[i] = gradient;
     return elem(gradient);

@@ -3,8 +3,8 @@
 // Where        saves the gradient's write and read: 8 of the 36 bytes of traffic of a weight's gradient and step
 //
 // needs: adam_rates, adam_step, elem
-// gives: keep(i: u32, gradient: elem)
+// gives: store(i: u32, gradient: elem)
 
-fn keep(i: u32, gradient: elem) {
+fn store(i: u32, gradient: elem) {
     adam_step(i, gradient, adam_rates());
 }
