@@ -109,7 +109,7 @@ fn default_picture(flags: &args::Eval) -> PathBuf {
     flags.weights.weights.as_ref().map_or_else(|| PathBuf::from("confusion.svg"), sibling)
 }
 
-fn check(info: &ModelInfo, test: &dyn Dataset, data: &str) -> Result<()> {
+pub(super) fn check(info: &ModelInfo, test: &dyn Dataset, data: &str) -> Result<()> {
     if info.channels != test.channels() {
         let (network, images) = (info.channels, test.channels());
         bail!("the weights are for images of {network} channels, but {data} has {images}. Try other --data");

@@ -21,6 +21,7 @@ mod profile;
 mod profile_table;
 mod profile_trace;
 mod progress;
+mod prune;
 mod report;
 mod summary;
 mod table;
@@ -34,7 +35,12 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use self::output::{DONE, FAILED, USAGE, Usage, note};
-use crate::{cpu, model::NetworkError, train::ConfigError, weights::WeightsError};
+use crate::{
+    cpu,
+    model::NetworkError,
+    train::ConfigError,
+    weights::{PruneError, WeightsError},
+};
 
 /// Train and run VGG image classifiers from first principles on any GPU.
 ///
@@ -66,6 +72,8 @@ enum Command {
     Predict(args::Predict),
     /// Write a trained network for other programs: ONNX, or safetensors under torchvision's names.
     Export(export::Flags),
+    /// Remove channels from a trained network: a smaller one that every command and PyTorch take.
+    Prune(prune::Flags),
     /// Show where a picture's evidence for a class is: Grad-CAM over the picture, and the channels that contribute to it.
     Explain(explain::Flags),
     /// Show a network layer by layer: output shape, parameters, FLOP.
@@ -125,6 +133,7 @@ fn run(cli: Cli) -> Result<u8> {
         Command::Predict(flags) => predict::run(flags, cli.quiet)?,
         Command::Explain(flags) => explain::run(flags, cli.quiet)?,
         Command::Export(flags) => export::run(flags, cli.quiet)?,
+        Command::Prune(flags) => prune::run(flags, cli.quiet)?,
         Command::Summary(flags) => train::summary(flags)?,
         Command::Plan(flags) => train::plan(flags, cli.quiet)?,
         Command::Tune(flags) => return tune::run(flags, cli.quiet),
@@ -144,6 +153,7 @@ fn is_usage(error: &anyhow::Error) -> bool {
             || cause.is::<cpu::UnknownInstructionSet>()
             || cause.is::<ConfigError>()
             || cause.is::<NetworkError>()
+            || cause.is::<PruneError>()
             || matches!(cause.downcast_ref(), Some(WeightsError::OtherSize { .. }))
     })
 }

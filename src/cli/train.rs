@@ -299,6 +299,7 @@ pub(super) fn stop_on_signals() -> Result<Arc<AtomicBool>> {
 fn paper(config: &TrainConfig) -> Result<Option<&'static str>> {
     let mnist = config.data_source()?.kind().word == "mnist";
     let layers = config.model == Architecture::Vgg16Bn
+        && config.widths.is_none()
         && matches!(config.norm, None | Some(Norm::Batch))
         && config.activation == ActivationKind::Relu
         && config.pool_stride == PoolStride::Adaptive

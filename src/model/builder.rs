@@ -2,8 +2,7 @@
 
 use super::{
     Freeze, GroupNormLayer, Init, Layer, LayerKind, Layout, Network, NetworkError, Norm, NormParameters,
-    Parameter, Training, VggConfig, WeightBias,
-    vgg::{PoolStride, WIDTHS},
+    Parameter, Training, VggConfig, WeightBias, vgg::PoolStride,
 };
 use crate::shape::Shape;
 
@@ -22,11 +21,10 @@ impl Network {
     fn vgg(config: VggConfig) -> Result<Self, NetworkError> {
         check(&config)?;
         let mut b = Builder::new(&config);
-        for (block, (convolutions, width)) in config.model.convolutions().into_iter().zip(WIDTHS).enumerate()
-        {
-            for index in 0..convolutions {
+        for (block, widths) in config.blocks().into_iter().enumerate() {
+            for (index, channels) in widths.into_iter().enumerate() {
                 let name = format!("{}_{}", block + 1, index + 1);
-                b.conv(&name, config.scaled(width));
+                b.conv(&name, channels);
                 match (config.norm(), config.norm().groups()) {
                     (norm, Some(groups)) => b.group_norm(&name, norm, groups)?,
                     (Norm::Batch, _) => b.batch_norm(&name),
@@ -77,10 +75,10 @@ fn check(config: &VggConfig) -> Result<(), NetworkError> {
 }
 
 /// The smallest side that leaves every pooling layer at least its 2x2 window.
-fn smallest_side(stride: PoolStride) -> usize {
+fn smallest_side(stride: PoolStride, pools: usize) -> usize {
     let passes = |side: &usize| {
         let mut side = *side;
-        WIDTHS.iter().all(|_| {
+        (0..pools).all(|_| {
             let ok = side >= 2;
             side = if ok { (side - 2) / stride.along(side) + 1 } else { side };
             ok
@@ -184,7 +182,7 @@ impl<'a> Builder<'a> {
         let [h, w, c] = self.image();
         if h < 2 || w < 2 {
             let [height, width] = self.config.image_size;
-            let smallest = smallest_side(self.config.pool_stride);
+            let smallest = smallest_side(self.config.pool_stride, self.config.blocks().len());
             let fixed = self.config.pool_stride == PoolStride::Fixed;
             return Err(NetworkError::TooSmall {
                 height,

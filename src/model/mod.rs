@@ -5,8 +5,10 @@ mod network;
 mod norm;
 mod parameters;
 mod vgg;
+mod widths;
 
 pub use network::{GroupNormLayer, Layer, LayerKind, Network, NetworkError, NormParameters, WeightBias};
 pub use norm::Norm;
 pub use parameters::{Init, Layout, Parameter, Training};
 pub use vgg::{ActivationKind, Architecture, Freeze, PoolStride, Semantics, VggConfig};
+pub use widths::Widths;

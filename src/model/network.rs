@@ -98,6 +98,18 @@ pub struct Layer {
     pub output: Shape,
 }
 
+impl Layer {
+    /// The multiply-adds of a convolution or a linear layer for one image; those of other layers do not count.
+    pub fn multiply_adds(&self) -> u64 {
+        let each = match (self.kind, self.input.dims()) {
+            (LayerKind::Conv(_), &[.., channels]) => 9 * channels,
+            (LayerKind::Linear(_), _) => self.input.elements(),
+            _ => 0,
+        };
+        (each * self.output.elements()) as u64
+    }
+}
+
 /// A chain of layers and their parameters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Network {
@@ -164,6 +176,11 @@ impl Network {
     pub fn values(&self) -> usize {
         let values = self.parameters.iter().filter(|p| p.training != Training::Statistic);
         values.map(|p| p.shape.elements()).sum()
+    }
+
+    /// The multiply-adds of all layers for one image.
+    pub fn multiply_adds(&self) -> u64 {
+        self.layers.iter().map(Layer::multiply_adds).sum()
     }
 
     /// The activation of all layers.
@@ -253,6 +270,50 @@ mod tests {
         for wrong in ["", "Batch", "group", "group:", "group:0", "group:-1", "group:1.5", "instance"] {
             assert!(wrong.parse::<Norm>().is_err(), "{wrong}");
         }
+    }
+
+    /// Li et al. (2016), VGG16 on CIFAR-10 before and after pruning; theirs has one hidden layer of 512, and they
+    /// count the weights of all layers and the multiply-adds of the convolutions.
+    #[test]
+    fn pruned_widths_have_the_published_counts() {
+        let counts = |widths: &str, linear: usize| {
+            let widths = Some(widths.parse().unwrap());
+            let image = VggConfig {
+                image_size: [32, 32],
+                channels: 3,
+                pool_stride: PoolStride::Fixed,
+                ..VggConfig::default()
+            };
+            let network = VggConfig { widths, ..image }.network().unwrap();
+            let convolutions = network.layers.iter().filter_map(|layer| match layer.kind {
+                LayerKind::Conv(WeightBias { weight, .. }) => {
+                    Some((network.parameters[weight].shape.elements(), layer.multiply_adds()))
+                }
+                _ => None,
+            });
+            let (weights, multiply_adds): (Vec<usize>, Vec<u64>) = convolutions.unzip();
+            let multiply_adds: u64 = multiply_adds.iter().sum();
+            (weights.iter().sum::<usize>() + linear, (multiply_adds as f64 / 1e5).round() / 10.0)
+        };
+        let whole = "64,64,M,128,128,M,256,256,256,M,512,512,512,M,512,512,512,M";
+        let pruned = "32,64,M,128,128,M,256,256,256,M,256,256,256,M,256,256,256,M";
+        assert_eq!(counts(whole, 512 * 512 + 512 * 10), (14_977_728, 313.2));
+        assert_eq!(counts(pruned, 256 * 512 + 512 * 10), (5_390_176, 206.1));
+    }
+
+    #[test]
+    fn widths_of_the_table_are_the_model() {
+        let network = |widths: &str| {
+            let widths = Some(widths.parse().unwrap());
+            VggConfig { widths, model: Architecture::Vgg19, ..VggConfig::default() }.network().unwrap().config
+        };
+        let table = network("64,M,128,M,256,256,M,512,512,M,512,512,M");
+        assert_eq!((table.model, table.widths.is_none()), (Architecture::Vgg11, true));
+        assert_eq!(table.to_string(), "VGG11 without batch norm");
+        let own = network("8,M,128,M,256,256,M,512,512,M,512,512,M");
+        assert_eq!((own.model, own.widths.is_some()), (Architecture::Vgg11, true));
+        let other = network("8,8,8,M,16,M");
+        assert_eq!(other.to_string(), "VGG7 without batch norm and its own widths");
     }
 
     #[test]

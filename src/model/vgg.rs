@@ -8,11 +8,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Norm;
+use super::{Norm, Widths};
 use crate::ops::Activation;
 
 /// Output channels of the five blocks, each of which ends with a pooling layer.
-pub(super) const WIDTHS: [usize; 5] = [64, 128, 256, 512, 512];
+const WIDTHS: [usize; 5] = [64, 128, 256, 512, 512];
 
 /// A network of the family.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,11 +65,6 @@ impl Architecture {
         TABLE.iter().find(fits).map_or(self, |row| row.0)
     }
 
-    /// `VGG16`.
-    fn depth(self) -> String {
-        format!("VGG{}", self.convolutions().iter().sum::<usize>() + 3)
-    }
-
     /// torchvision's name.
     pub fn name(self) -> &'static str {
         self.row().1
@@ -89,12 +84,22 @@ impl Architecture {
 impl fmt::Display for Architecture {
     /// `VGG16 with batch norm`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} batch norm", self.depth(), if self.batch_norm() { "with" } else { "without" })
+        write!(
+            f,
+            "{} {} batch norm",
+            depth(self.convolutions()),
+            if self.batch_norm() { "with" } else { "without" }
+        )
     }
 }
 
+/// `VGG16`, for the number of convolutions in each block.
+fn depth(convolutions: impl IntoIterator<Item = usize>) -> String {
+    format!("VGG{}", convolutions.into_iter().sum::<usize>() + 3)
+}
+
 /// Output features of the two hidden linear layers.
-pub(super) const HIDDEN: usize = 4096;
+const HIDDEN: usize = 4096;
 
 /// The conventions to follow where the paper's code and PyTorch differ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -182,6 +187,8 @@ pub struct VggConfig {
     pub classes: usize,
     /// Factor on every layer's width; the results are rounded to multiples of 8.
     pub width: f64,
+    /// The output channels of each convolution, instead of the model's times `width`.
+    pub widths: Option<Widths>,
     /// The normalisation after each convolution; `None` is the model's own: batch norm or none.
     pub norm: Option<Norm>,
     /// Features of the two hidden linear layers; `None` scales the paper's 4096 by `width`.
@@ -215,6 +222,7 @@ impl Default for VggConfig {
             channels: 1,
             classes: 10,
             width: 1.0,
+            widths: None,
             norm: None,
             hidden: None,
             dropout: 0.5,
@@ -233,11 +241,12 @@ impl Default for VggConfig {
 impl fmt::Display for VggConfig {
     /// `VGG16 with batch norm`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&depth(self.blocks().iter().map(Vec::len)))?;
         match self.norm() {
-            Norm::Batch => self.model.with_batch_norm(true).fmt(f),
-            Norm::None => self.model.with_batch_norm(false).fmt(f),
-            norm => write!(f, "{} with {}", self.model.depth(), norm.title()),
+            Norm::None => f.write_str(" without batch norm")?,
+            norm => write!(f, " with {}", norm.title())?,
         }
+        f.write_str(if self.widths.is_some() { " and its own widths" } else { "" })
     }
 }
 
@@ -256,9 +265,20 @@ impl VggConfig {
     }
 
     /// The channels of a layer that has `base` channels at full width.
-    pub(super) fn scaled(&self, base: usize) -> usize {
+    fn scaled(&self, base: usize) -> usize {
         // Full widths are multiples of 8 already, so a width of 1 changes nothing.
         ((base as f64 * self.width / 8.0).round() as usize).max(1) * 8
+    }
+
+    /// The output channels of the convolutions of each block; a pooling layer ends a block.
+    pub fn blocks(&self) -> Vec<Vec<usize>> {
+        self.widths.as_ref().map_or_else(|| self.table(), |widths| widths.blocks().to_vec())
+    }
+
+    /// The blocks of the model at its `width`.
+    fn table(&self) -> Vec<Vec<usize>> {
+        let blocks = self.model.convolutions().into_iter().zip(WIDTHS);
+        blocks.map(|(convolutions, width)| vec![self.scaled(width); convolutions]).collect()
     }
 
     /// Features of the hidden linear layers.
@@ -272,11 +292,17 @@ impl VggConfig {
     }
 
     /// The same network with `model` and `norm` in agreement: the model has `_bn` if and only if the norm is batch norm, and
-    /// `norm` is set only for the other normalisations.
-    pub(crate) fn agreed(self) -> Self {
+    /// `norm` is set only for the other normalisations. With `widths` the model is the one with as many convolutions in each block,
+    /// if there is one, and `widths` that are the model's are left out.
+    pub(crate) fn agreed(mut self) -> Self {
         let norm = self.norm();
-        let model = self.model.with_batch_norm(norm == Norm::Batch);
-        Self { model, norm: Some(norm).filter(|norm| norm.groups().is_some()), ..self }
+        let blocks = self.blocks();
+        let depth = blocks.iter().map(Vec::len);
+        let same = Architecture::all().find(|model| model.convolutions().into_iter().eq(depth.clone()));
+        self.model = same.unwrap_or(self.model).with_batch_norm(norm == Norm::Batch);
+        self.norm = Some(norm).filter(|norm| norm.groups().is_some());
+        self.widths = self.widths.take().filter(|widths| widths.blocks() != self.table());
+        self
     }
 
     /// The activation as an operation has it.

@@ -92,6 +92,18 @@ pub enum WeightsError {
         /// The normalisation of the run.
         wanted: Norm,
     },
+    /// The network of the file has other widths.
+    #[error("{path} is a {found}, but this run has a {wanted}; give {flags} to train the file's network")]
+    OtherWidths {
+        /// The file.
+        path: String,
+        /// Its network.
+        found: String,
+        /// The network of the run.
+        wanted: String,
+        /// The flags for the file's network.
+        flags: String,
+    },
     /// Weights where a checkpoint is needed.
     #[error(
         "{path} contains only weights, not a run to resume; give its checkpoint.safetensors, or start from it with --weights"

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::{error::WeightsError, store::TensorFile};
 use crate::{
     data::{Dataset, Normalization},
-    model::{ActivationKind, Architecture, Freeze, Layout, Network, Norm, PoolStride, Semantics, VggConfig},
+    model::{
+        ActivationKind, Architecture, Freeze, Layout, Network, Norm, PoolStride, Semantics, VggConfig, Widths,
+    },
 };
 
 /// Height and width of MNIST's images.
@@ -28,6 +30,9 @@ pub struct ModelInfo {
     pub channels: usize,
     /// Factor on every layer's width.
     pub width: f64,
+    /// The output channels of each convolution, if they are not the model's times `width`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub widths: Option<Widths>,
     /// Features of the two hidden linear layers.
     pub hidden: usize,
     /// Dropout rate in training.
@@ -76,6 +81,7 @@ impl ModelInfo {
             image_size: c.image_size,
             channels: c.channels,
             width: c.width,
+            widths: c.widths.clone(),
             hidden: c.hidden(),
             dropout: c.dropout,
             activation: c.activation,
@@ -112,6 +118,7 @@ impl ModelInfo {
             channels: self.channels,
             classes: self.class_names.len(),
             width: self.width,
+            widths: self.widths.clone(),
             hidden: Some(self.hidden),
             dropout: self.dropout,
             activation: self.activation,
@@ -122,6 +129,19 @@ impl ModelInfo {
             pool_stride: self.pool_stride,
             avgpool: self.avgpool,
             freeze: self.freeze,
+        }
+    }
+
+    /// The flags of `vgg train` for a network of these widths.
+    pub fn width_flags(&self) -> String {
+        match &self.widths {
+            Some(widths) => format!("--widths {widths} --hidden {}", self.hidden),
+            None => format!(
+                "--model {} --width {} --hidden {}, no --widths",
+                self.model.name(),
+                self.width,
+                self.hidden
+            ),
         }
     }
 
@@ -182,6 +202,7 @@ impl ModelInfo {
             image_size,
             channels,
             width: last as f64 / 512.0,
+            widths: None,
             hidden,
             dropout: defaults.dropout,
             activation: defaults.activation,

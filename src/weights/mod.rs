@@ -9,6 +9,7 @@ mod error;
 mod info;
 mod metadata;
 mod pretrained;
+mod prune;
 mod store;
 #[allow(clippy::module_inception, reason = "the room's main type has the room's name")]
 mod weights;
@@ -18,6 +19,7 @@ pub use checkpoint::{Part, State};
 pub use error::WeightsError;
 pub use info::ModelInfo;
 pub use pretrained::Pretrained;
+pub use prune::{Criterion, PruneError, Pruned, Pruning, Removed, Target, prune, write_pruned};
 pub use store::StoreError;
 pub use weights::{Weights, write_weights};
 

@@ -105,6 +105,16 @@ impl Pretrained {
                 return Err(WeightsError::OtherActivation { path: path(), found, wanted });
             }
         }
+        if let Some(info) = description.as_ref().map(|description| &description.model)
+            && (info.widths != network.config.widths)
+        {
+            return Err(WeightsError::OtherWidths {
+                path: file.path().to_owned(),
+                found: info.vgg().to_string(),
+                wanted: network.config.to_string(),
+                flags: info.width_flags(),
+            });
+        }
         file.check(&what, &expected, &counters(network), ignored)?;
         let (channels, summed) = (network.config.channels, fits.contains(&Fit::Summed));
         let described = description.map(|d| d.model.normalization());

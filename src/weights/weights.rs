@@ -165,20 +165,32 @@ impl Weights {
 /// # Errors
 /// [`StoreError`] if the file cannot be written or a value is out of f16's range. An existing file is then unchanged.
 pub fn write_weights(path: &Path, weights: &Weights, dtype: DType) -> Result<(), StoreError> {
-    let metadata = Description::new(Kind::Weights, &weights.info).to_toml();
+    let steps = weights.steps().unwrap_or(0);
+    write_values(path, &weights.info, &weights.network, steps, dtype, |index| weights.values(index))
+}
+
+/// Writes the values of a network's parameters, in disk order, as [`write_weights`] does.
+pub(super) fn write_values(
+    path: &Path,
+    info: &ModelInfo,
+    network: &Network,
+    steps: u64,
+    dtype: DType,
+    parameter: impl Fn(usize) -> Vec<f32>,
+) -> Result<(), StoreError> {
+    let metadata = Description::new(Kind::Weights, info).to_toml();
     let half = dtype == DType::F16;
-    let mut entries = counters(&weights.network);
+    let mut entries = counters(network);
     let counters = entries.len();
-    entries.extend(values(&weights.network));
+    entries.extend(values(network));
     if half {
         entries[counters..].iter_mut().for_each(|entry| entry.dtype = Dtype::F16);
     }
-    let steps = weights.steps().unwrap_or(0) as i64;
     store::write(path, &metadata, &entries, |index| {
         Ok(match index.checked_sub(counters) {
-            None => steps.to_le_bytes().to_vec(),
-            Some(index) if half => store::to_le_f16(&weights.values(index)),
-            Some(index) => store::to_le(&weights.values(index)),
+            None => (steps as i64).to_le_bytes().to_vec(),
+            Some(index) if half => store::to_le_f16(&parameter(index)),
+            Some(index) => store::to_le(&parameter(index)),
         })
     })
 }

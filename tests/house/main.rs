@@ -38,7 +38,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "rng",
         ],
     ),
-    ("weights", &["data", "model", "ops", "dtype", "shape", "files"]),
+    ("weights", &["data", "model", "ops", "dtype", "shape", "rng", "files"]),
     ("train", &["weights", "pictures", "data", "program", "model", "ops", "dtype", "rng", "files"]),
     ("export", &["train", "weights", "model", "ops", "files"]),
 ];

@@ -10,5 +10,6 @@ mod dataset_runs;
 mod datasets;
 mod onnx;
 mod pretrained;
+mod prune;
 mod seeing;
 mod training;

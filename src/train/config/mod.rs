@@ -167,6 +167,7 @@ impl TrainConfig {
             channels,
             classes,
             width: self.width,
+            widths: self.widths.clone(),
             norm: self.norm,
             hidden: self.hidden,
             dropout: self.dropout as f32,

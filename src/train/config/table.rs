@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     data::DataSource,
-    model::{ActivationKind, Architecture, Freeze, Norm, PoolStride, Semantics},
+    model::{ActivationKind, Architecture, Freeze, Norm, PoolStride, Semantics, Widths},
     program::Precision,
 };
 
@@ -70,6 +70,9 @@ settings! {
         image_size: usize = 224, value "PIXELS", values "24 (32 with --pool-stride fixed) to 4096";
         /// Factor on the width of every layer, which is then rounded to a multiple of 8; 1 is the paper's.
         width: f64 = 1.0, value "FACTOR", values "above 0, at most 8";
+        /// Output channels of each convolution, with an M for each pooling layer, instead of the model's times `width`; pruned networks
+        /// have such a list.
+        widths: Option<Widths> = None, unset "the model's times `width`", value "LIST", values Widths::FORM;
         /// Features of the two hidden linear layers.
         hidden: Option<usize> = None, unset "4096 times `width`", value "FEATURES", values "1 to 65536";
         /// Dropout rate after the two hidden linear layers.

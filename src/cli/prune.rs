@@ -1,0 +1,339 @@
+//! `vgg prune`: a smaller network.
+
+use std::{fmt::Write as _, path::PathBuf, sync::Arc, time::Instant};
+
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
+
+use super::{
+    Usage, args, data,
+    device::{choose_and_say, opened},
+    eval,
+    output::{note, print},
+    table::{Align, flops, table, thousands},
+};
+use crate::{
+    data::{DataError, DataSource, Dataset, Loader, Options},
+    device::Device,
+    model::{ActivationKind, LayerKind, Network, Norm, Training},
+    program::Mode,
+    weights::{Criterion, ModelInfo, Pruned, Pruning, Removed, Target, Weights, prune, write_pruned},
+};
+
+/// Test images whose probabilities before and after are compared.
+const COMPARED: usize = 256;
+const BATCH: usize = 64;
+
+/// `vgg prune`.
+#[derive(Debug, Args)]
+pub(super) struct Flags {
+    #[command(flatten)]
+    weights: args::WeightsFlag,
+    /// The new file.
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// What the channels to keep are chosen by.
+    #[arg(long, value_enum, default_value_t = Method::L1)]
+    method: Method,
+    /// The share of the channels to remove from every layer but the last.
+    #[arg(long, default_value_t = 0.5, value_name = "SHARE", value_parser = amount)]
+    amount: f64,
+    /// Remove as little as leaves this many multiply-adds per image: a number (50M, 1.2G), or a share of today's (0.5).
+    #[arg(long, value_name = "NUMBER|SHARE", value_parser = goal, conflicts_with = "amount")]
+    target_macs: Option<Goal>,
+    /// Remove as little as leaves this many parameters: a number (250k), or a share of today's (0.2). May be given with
+    /// --target-macs.
+    #[arg(long, value_name = "NUMBER|SHARE", value_parser = goal, conflicts_with = "amount")]
+    target_params: Option<Goal>,
+    /// Let the channels of all convolutions compete with each other, with a target for what each costs, instead of removing the same
+    /// share of each layer.
+    #[arg(long)]
+    global: bool,
+    /// Keep channels in multiples of this; the fastest kernels need 8.
+    #[arg(long, default_value_t = 8, value_name = "CHANNELS", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    round_to: u16,
+    /// The seed of --method random.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// The data set whose test images show what is lost; none measures nothing.
+    #[arg(long, default_value = "mnist", value_name = "SET|none")]
+    data: String,
+    #[command(flatten)]
+    device: args::DeviceFlag,
+    #[command(flatten)]
+    kernels: args::KernelFlags,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Method {
+    /// The mean absolute weight of each filter (Li et al. 2016).
+    L1,
+    /// The absolute gamma of the norm (Liu et al. 2017): for networks trained with --bn-l1.
+    Bn,
+    /// At random: the control.
+    Random,
+}
+
+/// A number, or a share of the present one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Goal {
+    Number(u64),
+    Share(f64),
+}
+
+impl Goal {
+    fn of(self, all: u64) -> u64 {
+        match self {
+            Self::Number(number) => number,
+            Self::Share(share) => (share * all as f64) as u64,
+        }
+    }
+}
+
+fn amount(text: &str) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|error| format!("{error}"))?;
+    ((0.0..1.0).contains(&value)).then_some(value).ok_or_else(|| "must be at least 0, below 1".to_owned())
+}
+
+fn goal(text: &str) -> Result<Goal, String> {
+    let units = [("k", 1e3), ("M", 1e6), ("G", 1e9)];
+    let unit = units.into_iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, factor)));
+    let (digits, factor) = unit.unwrap_or((text, 1.0));
+    let value = digits.trim().parse::<f64>().map_err(|error| format!("{error}"))? * factor;
+    match value {
+        _ if value > 0.0 && value < 1.0 => Ok(Goal::Share(value)),
+        _ if (1.0..1e18).contains(&value) => Ok(Goal::Number(value as u64)),
+        _ => Err("must be a number above 0, as 50M, or a share below 1, as 0.5".to_owned()),
+    }
+}
+
+/// What a network gives for the test images.
+struct Measured {
+    accuracy: f64,
+    loss: f64,
+    images_a_second: f64,
+    probabilities: Vec<Vec<f32>>,
+}
+
+/// Runs `vgg prune`.
+pub(super) fn run(flags: &Flags, quiet: bool) -> Result<()> {
+    let output = &flags.output;
+    if output.exists() {
+        bail!("{} already exists; give another --output", output.display());
+    }
+    let weights = eval::read_weights(&flags.weights, quiet)?;
+    let network = &weights.network;
+    let target = match (flags.target_macs, flags.target_params) {
+        (None, None) => Target::Amount(flags.amount),
+        (multiply_adds, parameters) => Target::AtMost {
+            multiply_adds: multiply_adds.map(|goal| goal.of(network.multiply_adds())),
+            parameters: parameters.map(|goal| goal.of(network.values() as u64)),
+        },
+    };
+    let criterion = match flags.method {
+        Method::L1 => Criterion::L1,
+        Method::Bn => Criterion::Gamma,
+        Method::Random => Criterion::Random { seed: flags.seed },
+    };
+    let pruning = Pruning { criterion, target, global: flags.global, round_to: flags.round_to.into() };
+    let pruned = prune(&weights, &pruning)?;
+    let measured = match flags.data.as_str() {
+        "none" => None,
+        name => {
+            let test = test_images(name, &weights.info, quiet)?;
+            let device = choose_and_say(&flags.device.device, &flags.kernels, quiet)?;
+            let before = measure(&device, &weights, &test)?;
+            write_pruned(output, &pruned)?;
+            Some((before, measure(&device, &Weights::read(output, None)?, &test)?))
+        }
+    };
+    if measured.is_none() {
+        write_pruned(output, &pruned)?;
+    }
+    let mut text = layers(network, &pruned.network) + "\n" + &removed(pruned.removed);
+    if let Some((before, after)) = &measured {
+        text += &compared(before, after, &flags.data);
+    }
+    let file = output.display();
+    write!(
+        text,
+        "\nTrain on, with the recipe and data of the first training:\n  vgg train --weights {file} {}\n",
+        train_flags(&pruned.info)
+    )?;
+    if let Some(snippet) = pytorch(&pruned, &file.to_string()) {
+        write!(text, "\nIn PyTorch:\n{snippet}")?;
+    }
+    print(&text)?;
+    note(quiet, &format!("wrote     {file}: {}", pruned.network.config));
+    Ok(())
+}
+
+/// The flags of `vgg train` that differ from the defaults for this network.
+fn train_flags(info: &ModelInfo) -> String {
+    let norm = info.vgg().norm();
+    let norm = if norm == Norm::Batch { String::new() } else { format!(" --norm {norm}") };
+    format!("{}{norm} --image-size {}", info.width_flags(), info.image_size[0])
+}
+
+fn test_images(name: &str, info: &ModelInfo, quiet: bool) -> Result<Arc<dyn Dataset>> {
+    let source: DataSource = name.parse().map_err(|error: DataError| Usage(error.to_string()))?;
+    let options = Options { resize: info.resize_size, ..Options::new(info.image_size[0]) };
+    let test = data::open_source(&source, options, quiet)?.test;
+    eval::check(info, &*test, name).map_err(|error| anyhow::anyhow!("{error}, or none"))?;
+    Ok(test)
+}
+
+fn measure(device: &Device, weights: &Weights, test: &Arc<dyn Dataset>) -> Result<Measured> {
+    let batch = BATCH.min(test.len());
+    let size = [test.height(), test.width()];
+    let mut session = opened(device, device.inference(weights, batch, size, Mode::Evaluate)?);
+    let mut images = Vec::new();
+    for index in 0..test.len().min(COMPARED) {
+        images.extend(test.image(index)?);
+    }
+    let probabilities = session.predict(&images)?;
+    let loader = Loader::evaluate(Arc::clone(test), batch)?;
+    let start = Instant::now();
+    let evaluation = session.evaluate(&loader, |_, _| {})?;
+    Ok(Measured {
+        accuracy: evaluation.accuracy(),
+        loss: evaluation.loss(),
+        images_a_second: test.len() as f64 / start.elapsed().as_secs_f64(),
+        probabilities,
+    })
+}
+
+/// The table of the layers before and after.
+fn layers(before: &Network, after: &Network) -> String {
+    let row = |name: &str, [old, new]: [usize; 2], values: [usize; 2], multiply_adds: [u64; 2]| {
+        let less = |old: f64, new: f64| format!("{:+.1} %", 100.0 * (new / old - 1.0));
+        vec![
+            name.to_owned(),
+            if old == 0 { String::new() } else { format!("{old} -> {new}") },
+            thousands(values[1]),
+            less(values[0] as f64, values[1] as f64),
+            flops(multiply_adds[1]),
+            less(multiply_adds[0] as f64, multiply_adds[1] as f64),
+        ]
+    };
+    let weighted = |network: &Network| {
+        let layers = network.layers.iter().enumerate();
+        let layers = layers.filter(|(_, l)| matches!(l.kind, LayerKind::Conv(_) | LayerKind::Linear(_)));
+        layers.map(|(index, _)| index).collect::<Vec<_>>()
+    };
+    // A norm's parameters belong to its convolution.
+    let values = |network: &Network, index: usize| -> usize {
+        let norm = network
+            .layers
+            .get(index + 1)
+            .filter(|next| matches!(next.kind, LayerKind::BatchNorm(_) | LayerKind::GroupNorm(_)));
+        let layers = std::iter::once(&network.layers[index]).chain(norm);
+        let parameters = layers.flat_map(|layer| layer.kind.parameters()).map(|p| &network.parameters[p]);
+        parameters.filter(|p| p.training != Training::Statistic).map(|p| p.shape.elements()).sum()
+    };
+    let mut rows: Vec<Vec<String>> = weighted(before)
+        .into_iter()
+        .map(|index| {
+            let both = [&before.layers[index], &after.layers[index]];
+            row(
+                &both[0].name,
+                both.map(|layer| *layer.output.dims().last().expect("a layer has outputs")),
+                [before, after].map(|network| values(network, index)),
+                both.map(crate::model::Layer::multiply_adds),
+            )
+        })
+        .collect();
+    let both = [before, after];
+    rows.push(row("all", [0, 0], both.map(Network::values), both.map(Network::multiply_adds)));
+    let columns = [
+        ("layer", Align::Left),
+        ("channels", Align::Right),
+        ("parameters", Align::Right),
+        ("", Align::Right),
+        ("multiply-adds", Align::Right),
+        ("", Align::Right),
+    ];
+    table(&columns, &rows)
+}
+
+fn removed(removed: Removed) -> String {
+    let Removed { zero, constant, constant_but_at_borders, used } = removed;
+    let all = zero + constant + constant_but_at_borders + used;
+    let parts = [
+        (zero, "always 0, exact"),
+        (constant, "constant, folded into the next bias, exact up to rounding"),
+        (constant_but_at_borders, "constant, folded into the next bias, approximate at the borders"),
+        (used, "depending on the image, lost"),
+    ];
+    let parts = parts.into_iter().filter(|(count, _)| *count > 0);
+    let parts: Vec<String> = parts.map(|(count, what)| format!("{} {what}", thousands(count))).collect();
+    format!("channels removed   {}: {}\n", thousands(all), parts.join("; "))
+}
+
+fn compared(before: &Measured, after: &Measured, data: &str) -> String {
+    let pairs = before.probabilities.iter().flatten().zip(after.probabilities.iter().flatten());
+    let moved = pairs.map(|(a, b)| f64::from((a - b).abs())).max_by(f64::total_cmp).unwrap_or(0.0);
+    format!(
+        "accuracy           {:.2} % -> {:.2} % on the test images of {data} (loss {:.4} -> {:.4})\n\
+         outputs            a probability moved by at most {:.6} over the first {} images\n\
+         speed              {:.0} -> {:.0} images/s, evaluated once, batch {BATCH}\n",
+        100.0 * before.accuracy,
+        100.0 * after.accuracy,
+        before.loss,
+        after.loss,
+        moved,
+        before.probabilities.len(),
+        before.images_a_second,
+        after.images_a_second,
+    )
+}
+
+/// Python that builds the network and loads the file; `None` if a norm is not one of `torch.nn`'s.
+fn pytorch(pruned: &Pruned, file: &str) -> Option<String> {
+    let config = &pruned.network.config;
+    let norm = match config.norm() {
+        Norm::Batch => format!("nn.BatchNorm2d(w, eps={:e})", config.batch_norm_eps),
+        Norm::Layer => "nn.GroupNorm(1, w)".to_owned(),
+        Norm::Group(groups) => format!("nn.GroupNorm({groups}, w)"),
+        Norm::None => String::new(),
+        Norm::Layer2d => return None,
+    };
+    let activation = match config.activation {
+        ActivationKind::Relu => "nn.ReLU()".to_owned(),
+        ActivationKind::LeakyRelu => format!("nn.LeakyReLU({})", config.negative_slope),
+        ActivationKind::Gelu => "nn.GELU()".to_owned(),
+        ActivationKind::Silu => "nn.SiLU()".to_owned(),
+    };
+    let strides = pruned.network.layers.iter().filter_map(|layer| match layer.kind {
+        LayerKind::MaxPool { stride: [h, w] } => Some(format!("({h}, {w})")),
+        _ => None,
+    });
+    let blocks = config.blocks().into_iter().zip(strides);
+    let features: Vec<String> = blocks.map(|(widths, stride)| format!("({widths:?}, {stride})")).collect();
+    let inputs = pruned.network.layers.iter().find(|layer| matches!(layer.kind, LayerKind::Linear(_)))?;
+    let average = match config.avgpool {
+        0 => String::new(),
+        side => format!("nn.AdaptiveAvgPool2d({side}), "),
+    };
+    let norm = if norm.is_empty() { norm } else { format!("{norm}, ") };
+    let (channels, hidden, classes, dropout) =
+        (config.channels, config.hidden(), config.classes, config.dropout);
+    let inputs = inputs.input.elements();
+    Some(format!(
+        "  from collections import OrderedDict\n\
+         \x20 from safetensors.torch import load_file\n\
+         \x20 from torch import nn\n\
+         \x20 layers, c = [], {channels}\n\
+         \x20 for widths, stride in [{}]:\n\
+         \x20     for w in widths:\n\
+         \x20         layers += [nn.Conv2d(c, w, 3, padding=1), {norm}{activation}]\n\
+         \x20         c = w\n\
+         \x20     layers.append(nn.MaxPool2d(2, stride))\n\
+         \x20 classifier = nn.Sequential(nn.Linear({inputs}, {hidden}), {activation}, nn.Dropout({dropout}),\n\
+         \x20     nn.Linear({hidden}, {hidden}), {activation}, nn.Dropout({dropout}), nn.Linear({hidden}, {classes}))\n\
+         \x20 model = nn.Sequential(OrderedDict(features=nn.Sequential(*layers),\n\
+         \x20     pool=nn.Sequential({average}nn.Flatten()), classifier=classifier))\n\
+         \x20 model.load_state_dict(load_file({file:?}), strict=True)\n",
+        features.join(", ")
+    ))
+}
