@@ -20,6 +20,7 @@ mod cross_entropy;
 mod dropout;
 mod group_norm;
 mod half;
+mod l1_penalty;
 mod linear;
 mod lion;
 mod loss_scale;
@@ -59,6 +60,7 @@ pub use group_norm::{
     GroupNormOperands,
 };
 pub use half::Half;
+pub use l1_penalty::{L1Penalty, L1PenaltyOperands};
 pub use linear::{
     Linear, LinearGradInput, LinearGradInputOperands, LinearGradWeight, LinearGradWeightOperands,
     LinearOperands, LinearUpdate, LinearUpdateOperands,
@@ -131,6 +133,7 @@ macro_rules! for_each_op {
             Sgd,
             Lion,
             Average,
+            L1Penalty,
             SquareSum,
             ClipGradient,
             Cast,

@@ -9,3 +9,4 @@ mod golden;
 mod gradcheck;
 mod optimizers;
 mod program;
+mod slimming;

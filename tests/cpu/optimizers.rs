@@ -273,6 +273,7 @@ fn everything(output_dir: &Path) -> TrainConfig {
         lr_scheduler: LrScheduler::Multistep,
         lr_milestones: vec![1, 2],
         label_smoothing: 0.1,
+        bn_l1: 1e-3,
         clip_grad_norm: Some(1.0),
         model_ema: true,
         model_ema_decay: Some(0.9),

@@ -213,10 +213,11 @@ fn each_step_with_group_and_layer_norm_matches_f64() {
 
 /// All other options of a training step.
 #[test]
-fn each_step_with_momentum_clipping_smoothing_and_an_average_matches_f64() {
+fn each_step_with_momentum_penalty_clipping_smoothing_and_an_average_matches_f64() {
     let sgd = Sgd { len: 0, momentum: 0.9, nesterov: true, weight_decay: 1e-4, scaled: false };
     let training = Training {
         label_smoothing: 0.1,
+        bn_l1: 1e-2,
         // A norm that most steps exceed.
         clip_grad_norm: Some(2.0),
         average: Some(0.9),

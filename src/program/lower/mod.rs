@@ -43,6 +43,8 @@ pub struct Training {
     pub rule: Rule,
     /// The part of the target that is spread evenly over all classes; not used in evaluation.
     pub label_smoothing: f32,
+    /// The L1 penalty on batch norm's gamma; 0: none.
+    pub bn_l1: f32,
     /// The maximum norm of all gradients together.
     pub clip_grad_norm: Option<f32>,
     /// The decay of an average of parameters and running statistics, which evaluation then reads in their place.
@@ -58,6 +60,7 @@ impl<T: Into<Rule>> From<T> for Training {
         Self {
             rule: rule.into(),
             label_smoothing: 0.0,
+            bn_l1: 0.0,
             clip_grad_norm: None,
             average: None,
             fused_update: false,

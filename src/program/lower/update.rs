@@ -1,20 +1,23 @@
-//! The end of a training step: gradients are checked and clipped, parameters updated and averaged.
+//! The end of a training step: gradients are penalised, checked and clipped, parameters updated and averaged.
 
 use std::ops::Range;
 
 use super::{LowerError, Lowering, Phase, Scaling, TensorId, Training, label};
 use crate::{
     dtype::DType,
-    model::Parameter,
+    model::{LayerKind, NormParameters, Parameter},
     ops::{
         Average, AverageOperands, ClipGradient, ClipGradientOperands, FiniteCheck, FiniteCheckOperands,
-        LossScale, LossScaleUpdate, LossScaleUpdateOperands, Rule, RuleOperands, SquareSum,
-        SquareSumOperands,
+        L1Penalty, L1PenaltyOperands, LossScale, LossScaleUpdate, LossScaleUpdateOperands, Rule,
+        RuleOperands, SquareSum, SquareSumOperands,
     },
 };
 
 impl<'a> Lowering<'a> {
     pub(super) fn update(&mut self, training: &Training) -> Result<(), LowerError> {
+        if training.bn_l1 != 0.0 {
+            self.penalize(training.bn_l1);
+        }
         self.decide(training.rule)?;
         if let Some(max_norm) = training.clip_grad_norm {
             self.clip(max_norm)?;
@@ -55,6 +58,24 @@ impl<'a> Lowering<'a> {
         let len = parameter.shape.elements();
         let ranges = self.split(&parameter.name, len, &[tensor])?;
         Ok(ranges.into_iter().map(|range| (range, len)).collect())
+    }
+
+    /// Adds an L1 penalty to the gradients of trained gammas of batch norm, while the loss scale is still that of these gradients.
+    fn penalize(&mut self, strength: f32) {
+        for layer in &self.network.layers {
+            let LayerKind::BatchNorm(NormParameters { gamma, .. }) = layer.kind else { continue };
+            let parameter = &self.network.parameters[gamma];
+            if !parameter.trained() {
+                continue;
+            }
+            let op = L1Penalty { len: parameter.shape.elements(), strength, scaled: self.scaling.is_some() };
+            let operands = L1PenaltyOperands {
+                loss_scale: self.scaling.map(|scaling| self.whole(scaling.state)),
+                parameter: self.whole(self.parameters[gamma].value),
+                gradient: self.gradient(gamma),
+            };
+            self.step(Phase::Update, format!("{}.l1", parameter.name), op, operands);
+        }
     }
 
     /// With loss scaling: checks all gradients and decides whether the step is taken.

@@ -228,6 +228,7 @@ impl TrainConfig {
         Training {
             rule: self.rule(),
             label_smoothing: self.label_smoothing as f32,
+            bn_l1: self.bn_l1 as f32,
             clip_grad_norm: self.clip_grad_norm.map(|norm| norm as f32),
             average: self.model_ema.then(|| self.model_ema_decay.unwrap_or(0.999) as f32),
             fused_update: true,

@@ -139,6 +139,11 @@ settings! {
         /// Weight decay on every parameter, biases and those of batch norm included (the default of torchvision's script): an L2 penalty
         /// added to the gradient, or for `adamw` and `lion` decoupled from it and multiplied by the learning rate.
         weight_decay: f64 = 0.0, value "FACTOR", in 0.0 to 1.0;
+        /// Factor of an L1 penalty on the gamma of batch norm, which drives that of unimportant channels towards 0 (network
+        /// slimming); 1e-4 is usual before pruning.
+        bn_l1: f64 = 0.0, value "FACTOR", in 0.0 to 1.0,
+            idle_without "--norm batch" |c| c.vgg(1, 10).norm() == Norm::Batch, because "the network has no batch norm",
+            idle_without "--freeze none" |c| c.freeze == Freeze::None, because "its batch norms are frozen";
         /// Decay of the velocity; 0 is plain gradient descent.
         momentum: Option<f64> = None, unset "0.9", value "FACTOR", in 0.0 to 0.999_999_9,
             only_with "--opt sgd" |c| c.opt == Optimizer::Sgd;

@@ -202,6 +202,24 @@ fn a_slope_needs_a_leaky_relu() {
 }
 
 #[test]
+fn a_penalty_on_gamma_needs_batch_norms_that_are_trained() {
+    let with = |flags: &str| TrainConfig::default().with(&flags.parse().unwrap());
+    assert_eq!(with("bn_l1 = 1e-4").unwrap().training().bn_l1, 1e-4);
+    with("bn_l1 = 1e-4\nmodel = \"vgg11\"\nnorm = \"batch\"").unwrap();
+    let none = "the network has no batch norm: give --norm batch";
+    let frozen = "its batch norms are frozen: give --freeze none";
+    for (other, why) in [
+        ("model = \"vgg11\"", none),
+        ("norm = \"layer\"", none),
+        ("norm = \"none\"", none),
+        ("weights = \"w.safetensors\"\nfreeze = \"features\"", frozen),
+    ] {
+        let error = with(&format!("bn_l1 = 1e-4\n{other}")).unwrap_err().to_string();
+        assert_eq!(error, format!("--bn-l1 is 0.0001, but {why}, or leave --bn-l1 out"));
+    }
+}
+
+#[test]
 fn text_and_types_that_do_not_fit_are_named_with_their_line() {
     for (text, parts) in [
         ("lr = 1\nbatch_size = -1", ["line 2", "`batch_size = -1`", "-1"]),
@@ -232,6 +250,9 @@ fn values_out_of_range_are_refused_by_name() {
         "lr = 1e9",
         "weight_decay = -1",
         "weight_decay = nan",
+        "bn_l1 = -0.1",
+        "bn_l1 = 1.5",
+        "bn_l1 = nan",
         "beta1 = 1.0",
         "beta2 = 0.99999999",
         "eps = 0",

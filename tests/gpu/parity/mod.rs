@@ -93,7 +93,8 @@ parity! {
     dropout: "dropout.apply";
     linear: "linear.forward", "linear.grad_input", "linear.grad_weight", "linear.update";
     loss: "cross_entropy.forward", "cross_entropy.grad_input", "metrics.accumulate";
-    optimizers: "adam.update", "sgd.update", "lion.update", "average.update", "clip.square_sum", "clip.apply";
+    optimizers: "adam.update", "sgd.update", "lion.update", "average.update", "l1_penalty.apply", "clip.square_sum",
+        "clip.apply";
     cast: "cast.convert";
     loss_scale: "loss_scale.apply", "loss_scale.check", "loss_scale.update";
 }
