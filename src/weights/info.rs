@@ -137,7 +137,7 @@ impl ModelInfo {
         match &self.widths {
             Some(widths) => format!("--widths {widths} --hidden {}", self.hidden),
             None => format!(
-                "--model {} --width {} --hidden {}, no --widths",
+                "--model {} --width {} --hidden {} without --widths",
                 self.model.name(),
                 self.width,
                 self.hidden

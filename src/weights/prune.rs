@@ -282,7 +282,8 @@ fn random(seed: u64, layer: usize, channel: usize) -> f64 {
 fn counts(weights: &Weights, layers: &[Prunable], pruning: &Pruning) -> Result<Vec<usize>, PruneError> {
     let network = &weights.network;
     let round_to = pruning.round_to;
-    let targets: [(_, _, fn(&Network) -> u64); 2] = match pruning.target {
+    type Cost = fn(&Network) -> u64;
+    let targets: [(_, _, Cost); 2] = match pruning.target {
         Target::Amount(amount) => {
             let counts = after(layers, amount, pruning, None);
             if let Some((layer, _)) = layers.iter().zip(&counts).find(|(_, count)| **count == 0) {
