@@ -115,8 +115,8 @@ pub enum PruneError {
     },
     /// The target is too small.
     #[error(
-        "the target is {target} {what}, but at least {smallest} are left with {round_to} channels in every layer; give a larger \
-         target or a smaller --round-to"
+        "the target is {target} {what}, but at least {smallest} are left with {kept}; give a larger target{}",
+        if *.global { ", or leave --global out" } else { " or a smaller --round-to" }
     )]
     Unreachable {
         /// What was to be reduced.
@@ -125,8 +125,10 @@ pub enum PruneError {
         target: u64,
         /// The smallest number that can be reached.
         smallest: u64,
-        /// The multiple.
-        round_to: usize,
+        /// The channels that every layer keeps.
+        kept: String,
+        /// Whether layers compete.
+        global: bool,
     },
     /// A network without norms.
     #[error("the network has no norm, and so no gamma to choose channels by; give --method l1")]
@@ -325,7 +327,11 @@ fn counts(weights: &Weights, layers: &[Prunable], pruning: &Pruning) -> Result<V
         let (mut low, mut high) = (0, STEPS);
         let (mut found, smallest) = at(high, mix)?;
         if let Some((what, target, smallest)) = missed(&smallest) {
-            return Err(PruneError::Unreachable { what, target, smallest, round_to });
+            let kept = match pruning.global {
+                true => "a quarter of the channels of every convolution".to_owned(),
+                false => format!("{round_to} channels in every layer"),
+            };
+            return Err(PruneError::Unreachable { what, target, smallest, kept, global: pruning.global });
         }
         while low < high {
             let middle = usize::midpoint(low, high);
