@@ -15,7 +15,7 @@ use super::{
 use crate::{
     data::{DataError, DataSource, Dataset, Loader, Options},
     device::Device,
-    model::{ActivationKind, LayerKind, Network, Norm, Training},
+    model::{ActivationKind, Layer, LayerKind, Network, Norm},
     program::Mode,
     weights::{Criterion, ModelInfo, Pruned, Pruning, Removed, Target, Weights, prune, write_pruned},
 };
@@ -45,16 +45,16 @@ pub(super) struct Flags {
     /// --target-macs.
     #[arg(long, value_name = "NUMBER|SHARE", value_parser = goal, conflicts_with = "amount")]
     target_params: Option<Goal>,
-    /// Let the channels of all convolutions compete with each other, with a target for what each costs, instead of removing the same
-    /// share of each layer.
+    /// Let the channels of all convolutions compete by score, or with a target by score per cost, instead of removing the same share
+    /// of each layer. Every convolution keeps a quarter of its channels.
     #[arg(long)]
     global: bool,
     /// Keep channels in multiples of this; the fastest kernels need 8.
     #[arg(long, default_value_t = 8, value_name = "CHANNELS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     round_to: u16,
-    /// The seed of --method random.
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
+    /// The seed of --method random. Unset, 0.
+    #[arg(long, value_name = "SEED")]
+    seed: Option<u64>,
     /// The data set whose test images show what is lost; none measures nothing.
     #[arg(long, default_value = "mnist", value_name = "SET|none")]
     data: String,
@@ -130,28 +130,30 @@ pub(super) fn run(flags: &Flags, quiet: bool) -> Result<()> {
             parameters: parameters.map(|goal| goal.of(network.values() as u64)),
         },
     };
-    let criterion = match flags.method {
-        Method::L1 => Criterion::L1,
-        Method::Bn => Criterion::Gamma,
-        Method::Random => Criterion::Random { seed: flags.seed },
+    let criterion = match (flags.method, flags.seed) {
+        (Method::Random, seed) => Criterion::Random { seed: seed.unwrap_or(0) },
+        (_, Some(seed)) => bail!(Usage(format!(
+            "--seed {seed} has no effect without --method random: give it, or leave --seed out"
+        ))),
+        (Method::L1, None) => Criterion::L1,
+        (Method::Bn, None) => Criterion::Gamma,
     };
     let pruning = Pruning { criterion, target, global: flags.global, round_to: flags.round_to.into() };
     let pruned = prune(&weights, &pruning)?;
-    let measured = match flags.data.as_str() {
+    let on = match flags.data.as_str() {
         "none" => None,
-        name => {
-            let test = test_images(name, &weights.info, quiet)?;
-            let device = choose_and_say(&flags.device.device, &flags.kernels, quiet)?;
-            let before = measure(&device, &weights, &test)?;
-            write_pruned(output, &pruned)?;
-            Some((before, measure(&device, &Weights::read(output, None)?, &test)?))
-        }
+        name => Some((
+            test_images(name, &weights.info, quiet)?,
+            choose_and_say(&flags.device.device, &flags.kernels, quiet)?,
+        )),
     };
-    if measured.is_none() {
-        write_pruned(output, &pruned)?;
-    }
+    let measured =
+        |weights: &Weights| on.as_ref().map(|(test, device)| measure(device, weights, test)).transpose();
+    let before = measured(&weights)?;
+    write_pruned(output, &pruned)?;
+    let after = measured(&Weights::read(output, None)?)?;
     let mut text = layers(network, &pruned.network) + "\n" + &removed(pruned.removed);
-    if let Some((before, after)) = &measured {
+    if let (Some(before), Some(after)) = (&before, &after) {
         text += &compared(before, after, &flags.data);
     }
     let file = output.display();
@@ -216,30 +218,22 @@ fn layers(before: &Network, after: &Network) -> String {
             less(multiply_adds[0] as f64, multiply_adds[1] as f64),
         ]
     };
-    let weighted = |network: &Network| {
-        let layers = network.layers.iter().enumerate();
-        let layers = layers.filter(|(_, l)| matches!(l.kind, LayerKind::Conv(_) | LayerKind::Linear(_)));
-        layers.map(|(index, _)| index).collect::<Vec<_>>()
-    };
-    // A norm's parameters belong to its convolution.
+    // A norm's parameters belong to the convolution before it.
     let values = |network: &Network, index: usize| -> usize {
-        let norm = network
-            .layers
-            .get(index + 1)
-            .filter(|next| matches!(next.kind, LayerKind::BatchNorm(_) | LayerKind::GroupNorm(_)));
-        let layers = std::iter::once(&network.layers[index]).chain(norm);
-        let parameters = layers.flat_map(|layer| layer.kind.parameters()).map(|p| &network.parameters[p]);
-        parameters.filter(|p| p.training != Training::Statistic).map(|p| p.shape.elements()).sum()
+        let norm = network.layers.get(index + 1);
+        let norm = norm.filter(|l| matches!(l.kind, LayerKind::BatchNorm(_) | LayerKind::GroupNorm(_)));
+        network.layer_values(&network.layers[index]) + norm.map_or(0, |norm| network.layer_values(norm))
     };
-    let mut rows: Vec<Vec<String>> = weighted(before)
-        .into_iter()
-        .map(|index| {
-            let both = [&before.layers[index], &after.layers[index]];
+    let layers = before.layers.iter().zip(&after.layers).enumerate();
+    let weighted =
+        layers.filter(|(_, (old, _))| matches!(old.kind, LayerKind::Conv(_) | LayerKind::Linear(_)));
+    let mut rows: Vec<Vec<String>> = weighted
+        .map(|(index, (old, new))| {
             row(
-                &both[0].name,
-                both.map(|layer| *layer.output.dims().last().expect("a layer has outputs")),
+                &old.name,
+                [old, new].map(|layer| *layer.output.dims().last().expect("a layer has outputs")),
                 [before, after].map(|network| values(network, index)),
-                both.map(crate::model::Layer::multiply_adds),
+                [old, new].map(Layer::multiply_adds),
             )
         })
         .collect();

@@ -56,14 +56,7 @@ fn render(network: &Network) -> Result<String> {
         .iter()
         .zip(&costs)
         .map(|(layer, &cost)| {
-            let trained: usize = layer
-                .kind
-                .parameters()
-                .into_iter()
-                .map(|i| &network.parameters[i])
-                .filter(|p| p.training != Training::Statistic)
-                .map(|p| p.shape.elements())
-                .sum();
+            let trained = network.layer_values(layer);
             vec![layer.name.clone(), kind(layer), shape(layer), thousands(trained), flops(cost)]
         })
         .collect();
@@ -87,7 +80,7 @@ fn render(network: &Network) -> Result<String> {
     writeln!(text, "running statistics    {} (not trained)", thousands(statistics))?;
     writeln!(text, "forward               {}FLOP an image", flops(forward))?;
     writeln!(text, "training              about {}FLOP per image (forward x 3)", flops(3 * forward))?;
-    if network.config.model == Architecture::Vgg16Bn {
+    if network.config.model == Architecture::Vgg16Bn && network.config.widths.is_none() {
         writeln!(text, "\n{PAPER_CLAIM}")?;
     }
     Ok(text)

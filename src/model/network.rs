@@ -178,6 +178,12 @@ impl Network {
         values.map(|p| p.shape.elements()).sum()
     }
 
+    /// The number of learnable values of a layer, as [`Network::values`] counts them.
+    pub fn layer_values(&self, layer: &Layer) -> usize {
+        let parameters = layer.kind.parameters().into_iter().map(|p| &self.parameters[p]);
+        parameters.filter(|p| p.training != Training::Statistic).map(|p| p.shape.elements()).sum()
+    }
+
     /// The multiply-adds of all layers for one image.
     pub fn multiply_adds(&self) -> u64 {
         self.layers.iter().map(Layer::multiply_adds).sum()

@@ -252,11 +252,9 @@ fn prunable(weights: &Weights, pruning: &Pruning) -> Result<Vec<Prunable>, Prune
         .iter()
         .filter(|layer| layer.multiply_adds() > 0)
         .map(|layer| {
-            let parameters = layer.kind.parameters().into_iter();
-            let values: usize = parameters.map(|p| network.parameters[p].shape.elements()).sum();
             [
                 layer.multiply_adds() as f64 / network.multiply_adds() as f64,
-                values as f64 / network.values() as f64,
+                network.layer_values(layer) as f64 / network.values() as f64,
             ]
         })
         .collect();

@@ -121,7 +121,17 @@ fn channels_are_chosen_by_their_score() {
     let l1 = prune(&weights, &share(Criterion::L1, 0.5)).unwrap();
     assert_eq!(l1.network, random(1).network);
     assert_eq!(l1.removed.used, 1040);
+    // The first convolution keeps the half of its 16 filters with the largest sums.
+    let filters = weights.values(0);
+    let mut filters: Vec<&[f32]> = filters.chunks_exact(9).collect();
+    let sum = |filter: &[f32]| filter.iter().map(|w| f64::from(w.abs())).sum::<f64>();
+    let mut sums: Vec<f64> = filters.iter().map(|filter| sum(filter)).collect();
+    sums.sort_by(f64::total_cmp);
+    filters.retain(|filter| sum(filter) >= sums[8]);
     let folder = tempdir().unwrap();
+    let path = folder.path().join("l1.safetensors");
+    write_pruned(&path, &l1).unwrap();
+    assert_eq!(Weights::read(&path, None).unwrap().values(0), filters.concat());
     let [_, one] = probabilities(folder.path(), &weights, &random(1));
     let [_, again] = probabilities(folder.path(), &weights, &random(1));
     let [_, other] = probabilities(folder.path(), &weights, &random(2));
@@ -178,6 +188,8 @@ fn the_whole_way_of_a_pruned_network() {
     let own = &flags[2..];
     let summary = [&["summary", "--recipe", "quick"], own].concat();
     assert!(text(&succeed(path, &summary).stdout).contains("VGG16 with batch norm and its own widths"));
+    assert!(!text(&succeed(path, &summary).stdout).contains("The paper says"));
+    fail(path, &["prune", "--seed", "1", "-o", "x.safetensors"], 2, &["--seed 1", "--method random"]);
     let train = ["train", "--device", "cpu", "--recipe", "quick", "--steps", "2", "--epochs", "1"];
     let train = [&train[..], &["--batch-size", "4", "--output-dir", "run"], flags.as_slice()].concat();
     succeed(path, &train);
