@@ -29,6 +29,7 @@ mod metrics;
 mod operand;
 mod optimizer;
 mod prepare;
+mod quantized;
 mod sgd;
 
 pub use activation::{Activate, ActivateGrad, ActivateGradOperands, ActivateOperands, Activation};
@@ -78,6 +79,11 @@ pub use operand::{
 };
 pub use optimizer::{Rule, RuleOperands};
 pub use prepare::{PrepareImages, PrepareImagesOperands};
+pub use quantized::{
+    QuantizeImages, QuantizeImagesOperands, QuantizedConv, QuantizedConvOperands, QuantizedLinear,
+    QuantizedLinearOperands, QuantizedMaxPool, QuantizedMaxPoolOperands, Requantize, padded, padded_outputs,
+    weight_at,
+};
 pub use sgd::{Sgd, SgdOperands};
 
 use crate::dtype::DType;
@@ -140,6 +146,10 @@ macro_rules! for_each_op {
             ScaleGradient,
             FiniteCheck,
             LossScaleUpdate,
+            QuantizeImages,
+            QuantizedConv,
+            QuantizedLinear,
+            QuantizedMaxPool,
         }
     };
 }

@@ -19,6 +19,7 @@ use crate::{
 const PADDING: usize = 256;
 /// The value in the padding of results, which must not change.
 const SENTINEL: f32 = -12_345.5;
+const SENTINEL_BYTE: u8 = 165;
 
 /// The values of each operand that an operation writes.
 type Results = Vec<Vec<f64>>;
@@ -123,7 +124,8 @@ fn padding(operand: &Operand) -> Vec<u8> {
     match operand.dtype {
         DType::F32 | DType::U32 => value.to_ne_bytes().repeat(PADDING / 4),
         DType::F16 => f16::from_f32(value).to_ne_bytes().repeat(PADDING / 2),
-        DType::U8 => vec![255; PADDING],
+        DType::U8 if operand.access == Access::Read => vec![255; PADDING],
+        DType::U8 => vec![SENTINEL_BYTE; PADDING],
     }
 }
 
@@ -132,6 +134,7 @@ fn fill(executor: &mut dyn Executor, op: &Op, tensors: &[TensorId]) -> Result<()
         let inside = match (operand.access, operand.dtype) {
             // The old contents of a pure output must not matter.
             (Access::Write, DType::F16) => f16::NAN.to_ne_bytes().repeat(operand.shape.elements()),
+            (Access::Write, DType::U8) => vec![SENTINEL_BYTE; operand.shape.elements()],
             (Access::Write, _) => f32::NAN.to_ne_bytes().repeat(operand.shape.elements()),
             _ => inputs,
         };
@@ -187,7 +190,8 @@ fn values(bytes: &[u8], dtype: DType) -> Vec<f64> {
     match dtype {
         DType::F32 => bytemuck::pod_collect_to_vec::<u8, f32>(bytes).into_iter().map(f64::from).collect(),
         DType::F16 => bytes.as_chunks::<2>().0.iter().map(|b| f16::from_ne_bytes(*b).into()).collect(),
-        _ => bytemuck::pod_collect_to_vec::<u8, u32>(bytes).into_iter().map(f64::from).collect(),
+        DType::U8 => bytes.iter().copied().map(f64::from).collect(),
+        DType::U32 => bytemuck::pod_collect_to_vec::<u8, u32>(bytes).into_iter().map(f64::from).collect(),
     }
 }
 

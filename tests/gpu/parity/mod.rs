@@ -96,5 +96,6 @@ parity! {
     optimizers: "adam.update", "sgd.update", "lion.update", "average.update", "l1_penalty.apply", "clip.square_sum",
         "clip.apply";
     cast: "cast.convert";
+    quantized: "quantized.images", "quantized.conv", "quantized.linear", "quantized.max_pool";
     loss_scale: "loss_scale.apply", "loss_scale.check", "loss_scale.update";
 }

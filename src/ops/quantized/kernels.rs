@@ -1,0 +1,112 @@
+//! Rows for quantised layers. Bytes are packed into words, four channels of a pixel in each.
+
+use super::{QuantizeImages, QuantizedConv, QuantizedLinear, QuantizedMaxPool, Requantize, padded};
+use crate::{
+    kernels::{Kernel, Row, Rows, Stores, parts::single, speed},
+    ops::{Conv, MaxPool},
+    shader::{Fragment, Source, fragment},
+};
+
+const SUMS: Fragment = fragment!("quantized/sums.wgsl");
+const IMAGES: Fragment = fragment!("quantized/images.wgsl");
+const CONV_DIRECT: Fragment = fragment!("quantized/conv_direct.wgsl");
+const LINEAR_DIRECT: Fragment = fragment!("quantized/linear_direct.wgsl");
+const MAX_POOL: Fragment = fragment!("quantized/max_pool.wgsl");
+const REQUANTIZE: Fragment = fragment!("quantized/requantize.wgsl");
+const LOGITS: Fragment = fragment!("quantized/logits.wgsl");
+
+impl Rows for QuantizeImages {
+    const ROWS: &[&[Row<Self>]] = &[&[Row {
+        name: "pixel",
+        stores: Stores::F32,
+        requires: &[],
+        speed: speed::general,
+        build: |op, _, _| images(op),
+    }]];
+}
+
+impl Rows for QuantizedConv {
+    const ROWS: &[&[Row<Self>]] = &[&[Row {
+        name: "direct",
+        stores: Stores::F32,
+        requires: &[],
+        speed: speed::general,
+        build: |op, _, _| conv_direct(op),
+    }]];
+}
+
+impl Rows for QuantizedLinear {
+    const ROWS: &[&[Row<Self>]] = &[&[Row {
+        name: "direct",
+        stores: Stores::F32,
+        requires: &[],
+        speed: speed::general,
+        build: |op, _, _| linear_direct(op),
+    }]];
+}
+
+impl Rows for QuantizedMaxPool {
+    const ROWS: &[&[Row<Self>]] = &[&[Row {
+        name: "vec4",
+        stores: Stores::F32,
+        requires: &[],
+        speed: speed::general,
+        build: |op, _, _| max_pool(op),
+    }]];
+}
+
+fn images(op: &QuantizeImages) -> Kernel {
+    let source = Source::new([IMAGES])
+        .constant("H", op.source[0])
+        .constant("W", op.source[1])
+        .constant("C", op.channels)
+        .constant("OH", op.output[0])
+        .constant("OW", op.output[1])
+        .constant("QUADS", padded(op.channels) / 4);
+    single(source, op.n * op.output[0] * op.output[1])
+}
+
+/// How sums are stored: requantised, or as logits.
+fn store(requantize: Option<Requantize>, source: Source) -> Source {
+    let Some(requantize) = requantize else { return source.with(LOGITS) };
+    let [low, high] = requantize.bounds();
+    source.with(REQUANTIZE).float("LOW", low).float("HIGH", high).float("OUTPUT_ZERO", requantize.zero.into())
+}
+
+fn conv_direct(op: &QuantizedConv) -> Kernel {
+    let Conv { h, w, c, k, .. } = op.conv;
+    let source = Source::new([SUMS, CONV_DIRECT])
+        .constant("H", h)
+        .constant("W", w)
+        .constant("C", c / 4)
+        .constant("OUT", k)
+        // The byte of 0 in each of four channels, as a signed byte like the others.
+        .constant("ZEROS", (u32::from(op.zero ^ 128) * 0x0101_0101) as usize)
+        .constant("ZERO", op.zero.into());
+    single(store(Some(op.requantize), source), op.conv.pixels() * k / 4)
+}
+
+fn linear_direct(op: &QuantizedLinear) -> Kernel {
+    let quads = op.outputs.div_ceil(4);
+    let source = Source::new([SUMS, LINEAR_DIRECT])
+        .constant("IN", op.inputs / 4)
+        .constant("OUT", op.outputs)
+        .constant("QUADS", quads)
+        .constant("ZERO", op.zero.into());
+    single(store(op.requantize, source), op.n * quads)
+}
+
+fn max_pool(QuantizedMaxPool(pool): &QuantizedMaxPool) -> Kernel {
+    let MaxPool { n, h, w, c, kernel, stride } = *pool;
+    let [p, q] = pool.output_size();
+    let source = Source::new([MAX_POOL])
+        .constant("H", h)
+        .constant("W", w)
+        .constant("C", c / 4)
+        .constant("P", p)
+        .constant("Q", q)
+        .constant("KERNEL", kernel)
+        .constant("STRIDE_H", stride[0])
+        .constant("STRIDE_W", stride[1]);
+    single(source, n * p * q * c / 4)
+}
