@@ -4,7 +4,8 @@
 //! A model ([`model`]) lowers to a static [`program::Program`] of [`ops`]; an [`program::Executor`]
 //! runs it, either on a GPU ([`gpu`], through [`kernels`] and [`shader`]) or on the CPU ([`cpu`]).
 //! [`device`] finds a device and opens programs on it; [`data`] feeds it and [`train`] drives it; [`weights`] are its files,
-//! [`export`] writes those of other programs and [`pictures`] draws its charts; [`verify`] checks its kernels against the CPU, and
+//! [`export`] writes those of other programs and [`pictures`] draws its charts; [`quantize`] turns trained networks into
+//! 8-bit integers; [`verify`] checks its kernels against the CPU, and
 //! [`tune`] finds the fastest. The commands of `vgg` and what they need are the cargo feature
 //! `cli`, which is on by default. ARCHITECTURE.md describes how the parts depend on each other.
 //!
@@ -82,6 +83,7 @@ pub mod model;
 pub mod ops;
 pub mod pictures;
 pub mod program;
+pub mod quantize;
 pub mod rng;
 pub mod shader;
 pub mod shape;

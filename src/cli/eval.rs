@@ -13,8 +13,7 @@ use super::{
 use crate::{
     data::{DataError, DataSource, Dataset, Loader, Options},
     pictures::confusion_svg,
-    program::Mode,
-    weights::{ModelInfo, Weights},
+    weights::{ModelInfo, Trained, Weights},
 };
 
 /// Reads the weights that the flags name, or those inside the program with a note.
@@ -30,9 +29,19 @@ pub(super) fn read_weights(flags: &args::WeightsFlag, quiet: bool) -> Result<Wei
     Ok(Weights::read(path, size)?)
 }
 
+/// As [`read_weights`], or a quantised network.
+pub(super) fn read_trained(flags: &args::WeightsFlag, quiet: bool) -> Result<Trained> {
+    let size = flags.image_size.map(|side| [side; 2]);
+    match &flags.weights {
+        Some(path) => Ok(Trained::read(path, size)?),
+        None => Ok(Trained::Float(read_weights(flags, quiet)?)),
+    }
+}
+
 /// Runs `vgg eval`.
 pub(super) fn run(flags: &args::Eval, quiet: bool) -> Result<()> {
-    let weights = read_weights(&flags.weights, quiet)?;
+    let trained = read_trained(&flags.weights, quiet)?;
+    let info = trained.info();
     let source: DataSource = flags.data.parse().map_err(|error: DataError| Usage(error.to_string()))?;
     if flags.skip_corrupt && !source.kind().pictures {
         let data = &flags.data;
@@ -41,20 +50,19 @@ pub(super) fn run(flags: &args::Eval, quiet: bool) -> Result<()> {
         )));
     }
     let device = choose_and_say(&flags.device.device, &flags.kernels, quiet)?;
-    let [side, _] = weights.info.image_size;
+    let [side, _] = info.image_size;
     let options =
-        Options { resize: weights.info.resize_size, skip_corrupt: flags.skip_corrupt, ..Options::new(side) };
+        Options { resize: info.resize_size, skip_corrupt: flags.skip_corrupt, ..Options::new(side) };
     let test = data::open_source(&source, options, quiet)?.test;
-    check(&weights.info, &*test, &flags.data)?;
-    if weights.info.class_names != test.class_names() {
-        let (known, set) = (listed(&weights.info.class_names), listed(test.class_names()));
+    check(info, &*test, &flags.data)?;
+    if info.class_names != test.class_names() {
+        let (known, set) = (listed(&info.class_names), listed(test.class_names()));
         note(quiet, &format!("note      the weights name their classes {known}, the data {set}"));
     }
     // A batch larger than the set would only add padding.
     let batch = (flags.batch_size as usize).min(test.len());
     let loader = Loader::evaluate(Arc::clone(&test), batch)?;
-    let mut session =
-        opened(&device, device.inference(&weights, batch, [test.height(), test.width()], Mode::Evaluate)?);
+    let mut session = opened(&device, device.session(&trained, batch, [test.height(), test.width()])?);
     let bar = if quiet || flags.json { ProgressBar::hidden() } else { ProgressBar::new(0) };
     let evaluation = session.evaluate(&loader, |done, of| {
         bar.set_length(of as u64);

@@ -1,12 +1,17 @@
 //! `vgg export`: converts a trained network for other programs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
 use super::{Usage, args, eval, output::note};
-use crate::{dtype::DType, export::write_onnx, model::Norm, weights::write_weights};
+use crate::{
+    dtype::DType,
+    export::{Ends, write_onnx, write_quantized_onnx},
+    model::{Norm, VggConfig},
+    weights::{ModelInfo, Trained, write_weights},
+};
 
 /// `vgg export`.
 #[derive(Debug, Args)]
@@ -22,6 +27,16 @@ pub(super) struct Flags {
     /// Fold each batch norm into the convolution before it (ONNX).
     #[arg(long)]
     fold_batch_norm: bool,
+    /// The weights are a file of `vgg quantize`: write its 8-bit integers, with QuantizeLinear and DequantizeLinear around each operator
+    /// (ONNX).
+    #[arg(long)]
+    quantized: bool,
+    /// Take bytes `[N, C, H, W]` as the input `image`, and normalise them in the graph (ONNX).
+    #[arg(long)]
+    bytes_in: bool,
+    /// Answer with probabilities: a softmax in the graph (ONNX).
+    #[arg(long)]
+    softmax: bool,
     /// The type of the stored values (safetensors).
     #[arg(long, value_enum, default_value_t = Dtype::F32)]
     dtype: Dtype,
@@ -48,6 +63,16 @@ pub(super) fn run(flags: &Flags, quiet: bool) -> Result<()> {
         Format::Onnx if flags.dtype == Dtype::F16 => {
             bail!(Usage("--dtype f16 is for --format safetensors; ONNX files are written in f32".to_owned()))
         }
+        Format::Safetensors if flags.quantized || flags.bytes_in || flags.softmax => {
+            let text = "--quantized, --bytes-in and --softmax are for --format onnx; a file of `vgg quantize` is safetensors already";
+            bail!(Usage(text.to_owned()))
+        }
+        Format::Onnx if flags.quantized && flags.fold_batch_norm => {
+            bail!(Usage(
+                "--fold-batch-norm with --quantized: quantised networks have no batch norm; leave it out"
+                    .to_owned()
+            ))
+        }
         Format::Safetensors if flags.fold_batch_norm => {
             let text = "--fold-batch-norm is for --format onnx; safetensors keep torchvision's names, batch norms included";
             bail!(Usage(text.to_owned()))
@@ -58,30 +83,42 @@ pub(super) fn run(flags: &Flags, quiet: bool) -> Result<()> {
     if output.exists() {
         bail!("{} already exists; give another --output", output.display());
     }
+    let ends = Ends { bytes: flags.bytes_in, softmax: flags.softmax };
+    if flags.quantized {
+        let Trained::Quantized(weights) = eval::read_trained(&flags.weights, quiet)? else {
+            let text = "--quantized needs --weights FILE, a file that `vgg quantize` wrote";
+            bail!(Usage(text.to_owned()))
+        };
+        write_quantized_onnx(output, &weights, ends)?;
+        wrote(output, &weights.info, &weights.quantized.network.config, quiet);
+        return Ok(());
+    }
     let weights = eval::read_weights(&flags.weights, quiet)?;
     let config = &weights.network.config;
-    if flags.fold_batch_norm && config.norm() != Norm::Batch {
-        bail!(Usage(format!(
+    let folded = match flags.fold_batch_norm {
+        true if config.norm() == Norm::Batch => weights.folded(),
+        true => bail!(Usage(format!(
             "--fold-batch-norm has nothing to fold: the weights are of a {config}; leave it out"
-        )))
-    }
+        ))),
+        false => None,
+    };
     match flags.format {
-        Format::Onnx => write_onnx(output, &weights, flags.fold_batch_norm)?,
+        Format::Onnx => write_onnx(output, folded.as_ref().unwrap_or(&weights), ends)?,
         Format::Safetensors => {
             let dtype = if flags.dtype == Dtype::F16 { DType::F16 } else { DType::F32 };
             write_weights(output, &weights, dtype)?;
         }
     }
-    let [h, w] = weights.info.image_size;
-    note(
-        quiet,
-        &format!(
-            "wrote     {}: {}, input [N, {}, {h}, {w}], {} classes",
-            output.display(),
-            weights.network.config,
-            weights.info.channels,
-            weights.info.class_names.len()
-        ),
-    );
+    wrote(output, &weights.info, config, quiet);
     Ok(())
+}
+
+fn wrote(output: &Path, info: &ModelInfo, config: &VggConfig, quiet: bool) {
+    let [h, w] = info.image_size;
+    let (channels, classes) = (info.channels, info.class_names.len());
+    let text = format!(
+        "wrote     {}: {config}, input [N, {channels}, {h}, {w}], {classes} classes",
+        output.display()
+    );
+    note(quiet, &text);
 }

@@ -11,6 +11,7 @@ mod devices;
 mod eval;
 mod explain;
 mod export;
+mod judged;
 mod kernel_list;
 mod kernels;
 mod measured;
@@ -22,6 +23,7 @@ mod profile_table;
 mod profile_trace;
 mod progress;
 mod prune;
+mod quantize;
 mod report;
 mod summary;
 mod table;
@@ -74,6 +76,8 @@ enum Command {
     Export(export::Flags),
     /// Remove channels from a trained network: a smaller one that every command and PyTorch take.
     Prune(prune::Flags),
+    /// Turn a trained network into 8-bit integers: a quarter of the size, and the same bits on every device.
+    Quantize(quantize::Flags),
     /// Show where a picture's evidence for a class is: Grad-CAM over the picture, and the channels that contribute to it.
     Explain(explain::Flags),
     /// Show a network layer by layer: output shape, parameters, FLOP.
@@ -134,6 +138,7 @@ fn run(cli: Cli) -> Result<u8> {
         Command::Explain(flags) => explain::run(flags, cli.quiet)?,
         Command::Export(flags) => export::run(flags, cli.quiet)?,
         Command::Prune(flags) => prune::run(flags, cli.quiet)?,
+        Command::Quantize(flags) => quantize::run(flags, cli.quiet)?,
         Command::Summary(flags) => train::summary(flags)?,
         Command::Plan(flags) => train::plan(flags, cli.quiet)?,
         Command::Tune(flags) => return tune::run(flags, cli.quiet),

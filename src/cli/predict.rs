@@ -21,9 +21,9 @@ const BATCH: usize = 16;
 
 /// Runs `vgg predict`. Unreadable pictures are reported, the others are still classified.
 pub(super) fn run(flags: &args::Predict, quiet: bool) -> Result<()> {
-    let weights = eval::read_weights(&flags.weights, quiet)?;
+    let trained = eval::read_trained(&flags.weights, quiet)?;
     let device = choose_and_say(&flags.device.device, &flags.kernels, quiet)?;
-    let info = &weights.info;
+    let info = trained.info();
     let wanted = wanted(info, flags.ink);
     let mut failures = Vec::new();
     let mut pictures = Vec::new();
@@ -35,7 +35,7 @@ pub(super) fn run(flags: &args::Predict, quiet: bool) -> Result<()> {
     }
     if !pictures.is_empty() {
         let batch = pictures.len().min(BATCH);
-        let mut session = opened(&device, device.evaluation(&weights, batch)?);
+        let mut session = opened(&device, device.session(&trained, batch, info.source_size())?);
         let pixels: Vec<u8> =
             pictures.iter().flat_map(|(_, picture)| picture.pixels.iter().copied()).collect();
         let answers = session.predict(&pixels).map_err(|error| {

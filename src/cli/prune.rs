@@ -1,28 +1,25 @@
 //! `vgg prune`: a smaller network.
 
-use std::{fmt::Write as _, path::PathBuf, sync::Arc, time::Instant};
+use std::{fmt::Write as _, path::PathBuf};
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
 use super::{
-    Usage, args, data,
-    device::{choose_and_say, opened},
+    Usage, args,
+    device::choose_and_say,
     eval,
+    judged::{BATCH, Judged, data_for, judge},
     output::{note, print},
     table::{Align, flops, table, thousands},
 };
 use crate::{
-    data::{DataError, DataSource, Dataset, Loader, Options},
-    device::Device,
     model::{ActivationKind, Layer, LayerKind, Network, Norm},
-    program::Mode,
-    weights::{Criterion, ModelInfo, Pruned, Pruning, Removed, Target, Weights, prune, write_pruned},
+    weights::{Criterion, ModelInfo, Pruned, Pruning, Removed, Target, Trained, prune, write_pruned},
 };
 
 /// Test images whose probabilities before and after are compared.
 const COMPARED: usize = 256;
-const BATCH: usize = 64;
 
 /// `vgg prune`.
 #[derive(Debug, Args)]
@@ -107,14 +104,6 @@ fn goal(text: &str) -> Result<Goal, String> {
     }
 }
 
-/// What a network gives for the test images.
-struct Measured {
-    accuracy: f64,
-    loss: f64,
-    images_a_second: f64,
-    probabilities: Vec<Vec<f32>>,
-}
-
 /// Runs `vgg prune`.
 pub(super) fn run(flags: &Flags, quiet: bool) -> Result<()> {
     let output = &flags.output;
@@ -143,16 +132,18 @@ pub(super) fn run(flags: &Flags, quiet: bool) -> Result<()> {
     let on = match flags.data.as_str() {
         "none" => None,
         name => Some((
-            test_images(name, &weights.info, quiet)?,
+            data_for(name, &weights.info, quiet).map_err(or_none)?.test,
             choose_and_say(&flags.device.device, &flags.kernels, quiet)?,
         )),
     };
-    let measured =
-        |weights: &Weights| on.as_ref().map(|(test, device)| measure(device, weights, test)).transpose();
-    let before = measured(&weights)?;
+    let judged = |trained: &Trained| {
+        on.as_ref().map(|(test, device)| judge(device, trained, test, COMPARED)).transpose()
+    };
+    let network = network.clone();
+    let before = judged(&Trained::Float(weights))?;
     write_pruned(output, &pruned)?;
-    let after = measured(&Weights::read(output, None)?)?;
-    let mut text = layers(network, &pruned.network) + "\n" + &removed(pruned.removed);
+    let after = judged(&Trained::read(output, None)?)?;
+    let mut text = layers(&network, &pruned.network) + "\n" + &removed(pruned.removed);
     if let (Some(before), Some(after)) = (&before, &after) {
         text += &compared(before, after, &flags.data);
     }
@@ -170,39 +161,16 @@ pub(super) fn run(flags: &Flags, quiet: bool) -> Result<()> {
     Ok(())
 }
 
+/// Data that do not fit can be left out.
+fn or_none(error: anyhow::Error) -> anyhow::Error {
+    if error.is::<Usage>() { error } else { anyhow::anyhow!("{error:#}, or none") }
+}
+
 /// The flags of `vgg train` that differ from the defaults for this network.
 fn train_flags(info: &ModelInfo) -> String {
     let norm = info.vgg().norm();
     let norm = if norm == Norm::Batch { String::new() } else { format!(" --norm {norm}") };
     format!("{}{norm} --image-size {}", info.width_flags(), info.image_size[0])
-}
-
-fn test_images(name: &str, info: &ModelInfo, quiet: bool) -> Result<Arc<dyn Dataset>> {
-    let source: DataSource = name.parse().map_err(|error: DataError| Usage(error.to_string()))?;
-    let options = Options { resize: info.resize_size, ..Options::new(info.image_size[0]) };
-    let test = data::open_source(&source, options, quiet)?.test;
-    eval::check(info, &*test, name).map_err(|error| anyhow::anyhow!("{error}, or none"))?;
-    Ok(test)
-}
-
-fn measure(device: &Device, weights: &Weights, test: &Arc<dyn Dataset>) -> Result<Measured> {
-    let batch = BATCH.min(test.len());
-    let size = [test.height(), test.width()];
-    let mut session = opened(device, device.inference(weights, batch, size, Mode::Evaluate)?);
-    let mut images = Vec::new();
-    for index in 0..test.len().min(COMPARED) {
-        images.extend(test.image(index)?);
-    }
-    let probabilities = session.predict(&images)?;
-    let loader = Loader::evaluate(Arc::clone(test), batch)?;
-    let start = Instant::now();
-    let evaluation = session.evaluate(&loader, |_, _| {})?;
-    Ok(Measured {
-        accuracy: evaluation.accuracy(),
-        loss: evaluation.loss(),
-        images_a_second: test.len() as f64 / start.elapsed().as_secs_f64(),
-        probabilities,
-    })
 }
 
 /// The table of the layers before and after.
@@ -264,7 +232,7 @@ fn removed(removed: Removed) -> String {
     format!("channels removed   {}: {}\n", thousands(all), parts.join("; "))
 }
 
-fn compared(before: &Measured, after: &Measured, data: &str) -> String {
+fn compared(before: &Judged, after: &Judged, data: &str) -> String {
     let pairs = before.probabilities.iter().flatten().zip(after.probabilities.iter().flatten());
     let moved = pairs.map(|(a, b)| f64::from((a - b).abs())).max_by(f64::total_cmp).unwrap_or(0.0);
     format!(

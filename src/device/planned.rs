@@ -2,11 +2,11 @@
 
 use super::{Device, error::DeviceError};
 use crate::{
-    data::{self, DataSets, DataSource},
-    model::Network,
-    program::{Lowered, MemoryPlan, Mode, Precision, Settings, lower},
+    data::{self, DataSets, DataSource, Normalization},
+    model::{Network, QuantizedNetwork},
+    program::{Lowered, MemoryPlan, Mode, Precision, Settings, lower, lower_quantized},
     train::{RunDirectory, Session, TrainConfig, Trainer},
-    weights::Weights,
+    weights::{ModelInfo, QuantizedWeights, Trained, Weights},
 };
 
 /// The upper end of the search for the largest batch.
@@ -16,6 +16,8 @@ const MAX_BATCH: usize = 65_536;
 pub struct Planned<'a> {
     device: &'a Device,
     network: Network,
+    /// The network on 8-bit integers, if that is what was planned.
+    quantized: Option<&'a QuantizedNetwork>,
     settings: Settings,
     /// Its program.
     pub lowered: Lowered,
@@ -28,7 +30,16 @@ impl<'a> Planned<'a> {
     /// [`DeviceError::Lower`].
     pub fn unlimited(device: &'a Device, network: Network, settings: Settings) -> Result<Self, DeviceError> {
         let lowered = lower(&network, &settings)?;
-        Ok(Self { device, network, settings, lowered })
+        Ok(Self { device, network, quantized: None, settings, lowered })
+    }
+
+    fn unlimited_quantized(
+        device: &'a Device,
+        quantized: &'a QuantizedNetwork,
+        settings: Settings,
+    ) -> Result<Self, DeviceError> {
+        let (lowered, network) = (lower_quantized(quantized, &settings)?, quantized.network.clone());
+        Ok(Self { device, network, quantized: Some(quantized), settings, lowered })
     }
 
     /// The device.
@@ -73,7 +84,10 @@ impl<'a> Planned<'a> {
     pub fn largest_batch(&self, memory: u64) -> Option<usize> {
         let fits = |batch: usize| {
             let settings = Settings { batch, ..self.settings.clone() };
-            let planned = Self::unlimited(self.device, self.network.clone(), settings);
+            let planned = match self.quantized {
+                Some(quantized) => Self::unlimited_quantized(self.device, quantized, settings),
+                None => Self::unlimited(self.device, self.network.clone(), settings),
+            };
             planned.and_then(|planned| planned.peak()).is_ok_and(|bytes| bytes <= memory)
         };
         let (mut low, mut high) = (0, MAX_BATCH + 1);
@@ -124,19 +138,50 @@ impl Device {
         source: [usize; 2],
         mode: Mode,
     ) -> Result<Session, DeviceError> {
-        let normalization = weights.info.normalization();
-        let settings = Settings {
-            batch,
-            source,
-            mean: normalization.mean,
-            std: normalization.std,
-            mode,
-            precision: Precision::F32,
-            limits: self.limits(),
-        };
+        let settings = self.settings(&weights.info, batch, source, mode);
         let mut session = self.plan(weights.network.clone(), settings)?.open()?;
         session.load(weights)?;
         Ok(session)
+    }
+
+    /// As [`Device::inference`], for a network on 8-bit integers.
+    ///
+    /// # Errors
+    /// As [`Device::plan`].
+    pub fn quantized_inference(
+        &self,
+        weights: &QuantizedWeights,
+        batch: usize,
+        source: [usize; 2],
+    ) -> Result<Session, DeviceError> {
+        let settings = self.settings(&weights.info, batch, source, Mode::Evaluate);
+        let planned = Planned::unlimited_quantized(self, &weights.quantized, settings)?;
+        planned.refuse_beyond(self.memory())?;
+        let mut session = planned.open()?;
+        session.load_quantized(weights)?;
+        Ok(session)
+    }
+
+    /// A session that evaluates either kind of network on `batch` images of the size `source` at a time.
+    ///
+    /// # Errors
+    /// As [`Device::evaluation`].
+    pub fn session(
+        &self,
+        trained: &Trained,
+        batch: usize,
+        source: [usize; 2],
+    ) -> Result<Session, DeviceError> {
+        match trained {
+            Trained::Float(weights) => self.inference(weights, batch, source, Mode::Evaluate),
+            Trained::Quantized(weights) => self.quantized_inference(weights, batch, source),
+        }
+    }
+
+    fn settings(&self, info: &ModelInfo, batch: usize, source: [usize; 2], mode: Mode) -> Settings {
+        let Normalization { mean, std } = info.normalization();
+        let (precision, limits) = (Precision::F32, self.limits());
+        Settings { batch, source, mean, std, mode, precision, limits }
     }
 
     /// A new run of a configuration: opens its data set, creates its directory and its network.

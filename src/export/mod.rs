@@ -3,5 +3,5 @@
 mod onnx;
 mod tensorboard;
 
-pub use onnx::{ExportError, write_onnx};
+pub use onnx::{Ends, ExportError, write_onnx, write_quantized_onnx};
 pub use tensorboard::TensorBoard;

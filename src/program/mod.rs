@@ -14,7 +14,8 @@ use std::ops::Range;
 
 pub use executor::{Clock, Executor, ExecutorError, Timed, floats, time_by_the_host};
 pub use lower::{
-    Explained, Inputs, LowerError, Lowered, Mode, ParameterTensors, Precision, Settings, Training, lower,
+    Explained, Inputs, LowerError, Lowered, Mode, ParameterTensors, Precision, QuantizedLayerTensors,
+    QuantizedTensors, Settings, Training, lower, lower_quantized,
 };
 pub use memory::{MemoryPlan, Slot};
 pub use roofline::Roofline;

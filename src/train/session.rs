@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::{
     checkpoint::Checkpoint,
     error::TrainError,
+    evaluation::{Evaluation, Hard},
     metrics::Sums,
     probe::{self, LayerRow},
 };
@@ -13,9 +14,10 @@ use crate::{
     model::{Network, Parameter},
     ops::{Control, LossScale, Metrics},
     program::{
-        Executor, ExecutorError, Explained, Inputs, Lowered, ParameterTensors, Pass, TensorId, floats,
+        Executor, ExecutorError, Explained, Inputs, Lowered, ParameterTensors, Pass, QuantizedTensors,
+        TensorId, floats,
     },
-    weights::{Part, Pretrained, Weights},
+    weights::{Part, Pretrained, QuantizedWeights, Weights},
 };
 
 /// Steps between two readings of the device's sums.
@@ -31,57 +33,10 @@ pub struct Session {
     tensors: Vec<ParameterTensors>,
     loss_scale: Option<TensorId>,
     explained: Option<Explained>,
+    quantized: Option<QuantizedTensors>,
     network: Network,
     /// The file that the weights were loaded from, for errors; `None` after training.
     pub(super) file: Option<String>,
-}
-
-/// The result of an evaluation.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Evaluation {
-    /// Loss and correct answers.
-    pub sums: Sums,
-    /// Images whose class is among the five most probable.
-    pub top5: u64,
-    /// `confusion[label][answer]` counts images.
-    pub confusion: Vec<Vec<u64>>,
-    /// The [`Evaluation::HARD`] images with the highest loss, the worst first.
-    pub hardest: Vec<Hard>,
-}
-
-/// An image of an evaluation.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Hard {
-    /// Its index in the data set.
-    pub image: usize,
-    /// Its class.
-    pub label: usize,
-    /// The network's answer.
-    pub answer: usize,
-    /// The probability of the answer.
-    pub probability: f32,
-    /// The loss.
-    pub loss: f32,
-}
-
-impl Evaluation {
-    /// How many of the images with the highest loss are kept.
-    pub const HARD: usize = 25;
-
-    /// Mean loss.
-    pub fn loss(&self) -> f64 {
-        self.sums.mean_loss()
-    }
-
-    /// Fraction of correct answers.
-    pub fn accuracy(&self) -> f64 {
-        self.sums.accuracy()
-    }
-
-    /// Fraction of images whose class is among the five most probable; `None` with five classes or fewer.
-    pub fn top5_accuracy(&self) -> Option<f64> {
-        (self.confusion.len() > 5).then(|| self.top5 as f64 / self.sums.images as f64)
-    }
 }
 
 impl Session {
@@ -93,6 +48,7 @@ impl Session {
             tensors: lowered.parameters.clone(),
             loss_scale: lowered.loss_scale,
             explained: lowered.explained,
+            quantized: lowered.quantized.clone(),
             network,
             file: None,
         }
@@ -137,6 +93,29 @@ impl Session {
         weights.fits(&self.network)?;
         self.begin(|index, _| weights.values(index))?;
         self.file = Some(weights.path().to_owned());
+        Ok(())
+    }
+
+    /// Loads a quantised network into the session of its program.
+    ///
+    /// # Errors
+    /// [`TrainError::Executor`].
+    ///
+    /// # Panics
+    /// If the program is not one from [`lower_quantized`](crate::program::lower_quantized) for this network.
+    pub fn load_quantized(&mut self, weights: &QuantizedWeights) -> Result<(), TrainError> {
+        let tensors = self.quantized.clone().expect("the program of a quantised network");
+        let quantized = &weights.quantized;
+        let table = quantized.table(&weights.info.mean, &weights.info.std);
+        self.executor.upload(tensors.table, &table)?;
+        for (index, tensors) in tensors.layers.iter().enumerate() {
+            let layer = quantized.device_layer(index);
+            self.executor.upload(tensors.weight, bytemuck::cast_slice(&layer.weight))?;
+            self.executor.upload(tensors.weight_sum, bytemuck::cast_slice(&layer.weight_sum))?;
+            self.executor.upload(tensors.bias, bytemuck::cast_slice(&layer.bias))?;
+            self.executor.upload(tensors.scale, bytemuck::cast_slice(&layer.scale))?;
+        }
+        self.file = Some(weights.path.clone());
         Ok(())
     }
 

@@ -104,6 +104,25 @@ pub enum WeightsError {
         /// The flags for the file's network.
         flags: String,
     },
+    /// A quantised network where f32 weights are needed.
+    #[error(
+        "{path} is quantised to 8-bit integers, but f32 weights are needed here; give those that it was made from. `vgg eval`, \
+         `vgg predict`, `vgg bench --inference` and `vgg export --quantized` take quantised files"
+    )]
+    Quantized {
+        /// The file.
+        path: String,
+    },
+    /// A damaged quantised network.
+    #[error("{path}: {tensor} {message}. The file is damaged; quantise the network again")]
+    Quantization {
+        /// The file.
+        path: String,
+        /// The tensor.
+        tensor: String,
+        /// What is wrong with it.
+        message: String,
+    },
     /// Weights where a checkpoint is needed.
     #[error(
         "{path} contains only weights, not a run to resume; give its checkpoint.safetensors, or start from it with --weights"

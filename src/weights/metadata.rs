@@ -12,6 +12,8 @@ pub(super) enum Kind {
     Weights,
     /// Weights and everything needed to resume the run.
     Checkpoint,
+    /// A network on 8-bit integers.
+    Quantized,
 }
 
 /// The metadata common to both kinds of file.

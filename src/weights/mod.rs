@@ -6,10 +6,12 @@
 mod checkpoint;
 mod entries;
 mod error;
+mod fold;
 mod info;
 mod metadata;
 mod pretrained;
 mod prune;
+mod quantized;
 mod store;
 #[allow(clippy::module_inception, reason = "the room's main type has the room's name")]
 mod weights;
@@ -20,6 +22,7 @@ pub use error::WeightsError;
 pub use info::ModelInfo;
 pub use pretrained::Pretrained;
 pub use prune::{Criterion, PruneError, Pruned, Pruning, Removed, Target, prune, write_pruned};
+pub use quantized::{QuantizedWeights, Trained, write_quantized};
 pub use store::StoreError;
 pub use weights::{Weights, write_weights};
 

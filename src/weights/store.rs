@@ -162,6 +162,17 @@ impl TensorFile {
         Ok(Self { path, bytes, tensors, metadata })
     }
 
+    /// Tensors in memory; `path` names them in errors.
+    pub fn of(path: String, all: impl Iterator<Item = (Entry, Vec<u8>)>) -> Self {
+        let (mut bytes, mut tensors) = (Vec::new(), HashMap::new());
+        for (entry, data) in all {
+            let start = bytes.len();
+            bytes.extend(data);
+            tensors.insert(entry.name.clone(), (entry, start..bytes.len()));
+        }
+        Self { path, bytes, tensors, metadata: None }
+    }
+
     pub fn path(&self) -> &str {
         &self.path
     }
@@ -218,7 +229,8 @@ impl TensorFile {
         Ok(())
     }
 
-    fn tensor(&self, name: &str) -> (&Entry, &[u8]) {
+    /// A tensor that [`TensorFile::check`] found, and its bytes.
+    pub fn tensor(&self, name: &str) -> (&Entry, &[u8]) {
         let (entry, range) = &self.tensors[name];
         (entry, &self.bytes[range.clone()])
     }

@@ -51,6 +51,11 @@ impl Weights {
         Self::of(TensorFile::parse("the weights inside the program".to_owned(), bytes.to_vec())?, None)
     }
 
+    /// Weights that are not in a file.
+    pub(super) fn in_memory(info: ModelInfo, network: Network, file: TensorFile) -> Self {
+        Self { info, network, file, prefix: "" }
+    }
+
     /// Checks that `image_size`, if given, is the size of these weights.
     ///
     /// # Errors
@@ -66,6 +71,9 @@ impl Weights {
     fn of(mut file: TensorFile, image_size: Option<[usize; 2]>) -> Result<Self, WeightsError> {
         use_torchvisions_names(&mut file);
         let (info, kind) = match metadata::<Description>(&file)? {
+            Some(Description { kind: Kind::Quantized, .. }) => {
+                return Err(WeightsError::Quantized { path: file.path().to_owned() });
+            }
             Some(description) => (description.model, description.kind),
             None => (ModelInfo::inferred(&file, image_size)?, Kind::Weights),
         };
@@ -90,19 +98,9 @@ impl Weights {
         more: &[Entry],
         ignored: impl Fn(&str) -> bool,
     ) -> Result<Self, WeightsError> {
+        Self::check_info(&info, file.path())?;
         let path = || file.path().to_owned();
         let classes = info.class_names.len();
-        if [info.mean.len(), info.std.len()] != [info.channels; 2] {
-            let message = format!("{} channels, but normalisation for {}", info.channels, info.mean.len());
-            return Err(WeightsError::Metadata { path: path(), message });
-        }
-        info.normalization().check().map_err(|message| WeightsError::Metadata { path: path(), message })?;
-        if let Some(source) =
-            info.source.filter(|[h, w]| !(1..=MAX_SOURCE).contains(h) || !(1..=MAX_SOURCE).contains(w))
-        {
-            let message = format!("a data set's images of {source:?} pixels");
-            return Err(WeightsError::Metadata { path: path(), message });
-        }
         // A damaged width or class count must not make this allocate: the limits of the network are checked first.
         let network = info.vgg().network().map_err(|error| WeightsError::Network { path: path(), error })?;
         let [h, w] = info.image_size;
@@ -115,6 +113,23 @@ impl Weights {
         let expected: Vec<Entry> = values(&network).into_iter().chain(more.iter().cloned()).collect();
         file.check(&what, &expected, &counters(&network), ignored)?;
         Ok(Self { info, network, file, prefix: "" })
+    }
+
+    /// Checks the normalisation and the source size of a description.
+    pub(super) fn check_info(info: &ModelInfo, path: &str) -> Result<(), WeightsError> {
+        let path = || path.to_owned();
+        if [info.mean.len(), info.std.len()] != [info.channels; 2] {
+            let message = format!("{} channels, but normalisation for {}", info.channels, info.mean.len());
+            return Err(WeightsError::Metadata { path: path(), message });
+        }
+        info.normalization().check().map_err(|message| WeightsError::Metadata { path: path(), message })?;
+        if let Some(source) =
+            info.source.filter(|[h, w]| !(1..=MAX_SOURCE).contains(h) || !(1..=MAX_SOURCE).contains(w))
+        {
+            let message = format!("a data set's images of {source:?} pixels");
+            return Err(WeightsError::Metadata { path: path(), message });
+        }
+        Ok(())
     }
 
     /// The values of a parameter in disk order, by its index in [`Network::parameters`].

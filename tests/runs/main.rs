@@ -11,5 +11,6 @@ mod datasets;
 mod onnx;
 mod pretrained;
 mod prune;
+mod quantized;
 mod seeing;
 mod training;

@@ -7,10 +7,19 @@ use super::messages::{
     TypeProto, ValueInfoProto,
 };
 use crate::{
-    model::{GroupNormLayer, Layer, LayerKind, NormParameters, WeightBias},
+    model::{GroupNormLayer, Layer, LayerKind, WeightBias},
     ops::{Activation, AvgPool},
-    weights::Weights,
+    weights::{ModelInfo, Weights},
 };
+
+/// What a graph has besides the network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ends {
+    /// The input is `image`, bytes `[N, C, H, W]`, which the graph normalises.
+    pub bytes: bool,
+    /// The output is `probabilities`, the softmax of the logits.
+    pub softmax: bool,
+}
 
 /// A [`GraphProto`], encoded part by part, so that this is the only copy of the tensors' values: the encodings of parts of a
 /// message, one after another, are the encoding of the whole.
@@ -19,27 +28,15 @@ pub(super) struct Graph {
 }
 
 impl Graph {
-    pub fn of(weights: &Weights, fold: bool) -> Self {
+    pub fn of(weights: &Weights, ends: Ends) -> Self {
         let network = &weights.network;
-        let [h, w] = network.config.image_size;
-        let mut graph = Self { encoded: Vec::new() };
-        let input = vec![value("input", &[network.config.channels, h, w])];
-        let name = network.config.model.name().to_owned();
-        graph.add(&GraphProto { name, input, ..GraphProto::default() });
-        let mut current = "input".to_owned();
+        let (mut graph, mut current) = Self::begin(&weights.info, ends);
         let mut flat = false;
         for (index, layer) in network.layers.iter().enumerate() {
             let last = index + 1 == network.layers.len();
             let output = if last { "logits".to_owned() } else { format!("{}.output", layer.name) };
             match layer.kind {
-                LayerKind::Conv(parameters) => {
-                    let norm = match network.layers.get(index + 1).map(|next| next.kind) {
-                        Some(LayerKind::BatchNorm(norm)) if fold => Some(norm),
-                        _ => None,
-                    };
-                    graph.conv(weights, layer, parameters, norm, &current, &output);
-                }
-                LayerKind::BatchNorm(_) if fold => continue,
+                LayerKind::Conv(_) => graph.conv(weights, layer, &current, &output),
                 LayerKind::BatchNorm(_) => graph.batch_norm(weights, layer, &current, &output),
                 LayerKind::GroupNorm(norm) => graph.group_norm(weights, layer, norm, &current, &output),
                 LayerKind::Activation(activation) => graph.activation(activation, layer, &current, &output),
@@ -62,9 +59,47 @@ impl Graph {
             }
             current = output;
         }
-        let output = vec![value("logits", &[network.config.classes])];
-        graph.add(&GraphProto { output, ..GraphProto::default() });
+        graph.end(network.config.classes, ends);
         graph
+    }
+
+    /// A graph with its input, and the name of the normalised input.
+    pub(super) fn begin(info: &ModelInfo, ends: Ends) -> (Self, String) {
+        let mut graph = Self { encoded: Vec::new() };
+        let [h, w] = info.image_size;
+        let shape = [info.channels, h, w];
+        let input = match ends.bytes {
+            true => value("image", TensorProto::U8, &shape),
+            false => value("input", TensorProto::F32, &shape),
+        };
+        let name = info.model.name().to_owned();
+        graph.add(&GraphProto { name, input: vec![input], ..GraphProto::default() });
+        if ends.bytes {
+            let channels = [info.channels, 1, 1];
+            for (name, dims, values) in [
+                ("largest_byte", &[][..], vec![255.0]),
+                ("mean", &channels, info.mean.clone()),
+                ("std", &channels, info.std.clone()),
+            ] {
+                graph.tensor(name, dims, values);
+            }
+            let to = int("to", TensorProto::F32.into());
+            graph.named_node("Cast", "image", &["image"], "floats", vec![to]);
+            graph.named_node("Div", "share", &["floats", "largest_byte"], "shares", vec![]);
+            graph.named_node("Sub", "centre", &["shares", "mean"], "centred", vec![]);
+            graph.named_node("Div", "normalise", &["centred", "std"], "input", vec![]);
+        }
+        (graph, "input".to_owned())
+    }
+
+    /// Adds the output, after the node that computes `logits`.
+    pub(super) fn end(&mut self, classes: usize, ends: Ends) {
+        let name = if ends.softmax { "probabilities" } else { "logits" };
+        if ends.softmax {
+            self.named_node("Softmax", "softmax", &["logits"], name, vec![int("axis", 1)]);
+        }
+        let output = vec![value(name, TensorProto::F32, &[classes])];
+        self.add(&GraphProto { output, ..GraphProto::default() });
     }
 
     fn add(&mut self, part: &GraphProto) {
@@ -79,22 +114,38 @@ impl Graph {
         output: &str,
         attribute: Vec<AttributeProto>,
     ) {
+        self.named_node(op, &layer.name, inputs, output, attribute);
+    }
+
+    /// A node of the part `name` of the network.
+    pub(super) fn named_node(
+        &mut self,
+        op: &str,
+        name: &str,
+        inputs: &[&str],
+        output: &str,
+        attribute: Vec<AttributeProto>,
+    ) {
         let node = NodeProto {
             input: inputs.iter().map(|&input| input.to_owned()).collect(),
             output: vec![output.to_owned()],
-            name: format!("{}.{op}", layer.name),
+            name: format!("{name}.{op}"),
             op_type: op.to_owned(),
             attribute,
         };
         self.add(&GraphProto { node: vec![node], ..GraphProto::default() });
     }
 
-    fn tensor(&mut self, name: &str, dims: &[usize], values: Vec<f32>) {
+    pub(super) fn tensor(&mut self, name: &str, dims: &[usize], values: Vec<f32>) {
         let raw_data = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         // Hundreds of MiB at 224 px.
         drop(values);
-        let name = name.to_owned();
-        let tensor = TensorProto { dims: numbers(dims), data_type: TensorProto::F32, name, raw_data };
+        self.initializer(name, dims, TensorProto::F32, raw_data);
+    }
+
+    /// A tensor of any type.
+    pub(super) fn initializer(&mut self, name: &str, dims: &[usize], data_type: i32, raw_data: Vec<u8>) {
+        let tensor = TensorProto { dims: numbers(dims), data_type, name: name.to_owned(), raw_data };
         self.add(&GraphProto { initializer: vec![tensor], ..GraphProto::default() });
     }
 
@@ -109,27 +160,8 @@ impl Graph {
             .collect()
     }
 
-    /// `norm`: the batch norm to fold into the convolution.
-    fn conv(
-        &mut self,
-        weights: &Weights,
-        layer: &Layer,
-        parameters: WeightBias,
-        norm: Option<NormParameters>,
-        input: &str,
-        output: &str,
-    ) {
-        let indices = [parameters.weight, parameters.bias];
-        let names = match norm {
-            None => self.parameters(weights, &indices),
-            Some(norm) => {
-                let (kernels, bias) = folded(weights, parameters, norm);
-                let [weight, bias_of] = indices.map(|index| &weights.network.parameters[index]);
-                self.tensor(&weight.name, weight.shape.dims(), kernels);
-                self.tensor(&bias_of.name, bias_of.shape.dims(), bias);
-                vec![weight.name.clone(), bias_of.name.clone()]
-            }
-        };
+    fn conv(&mut self, weights: &Weights, layer: &Layer, input: &str, output: &str) {
+        let names = self.parameters(weights, &layer.kind.parameters());
         let attributes = vec![ints("kernel_shape", &[3, 3]), ints("pads", &[1, 1, 1, 1])];
         self.node("Conv", layer, &[input, &names[0], &names[1]], output, attributes);
     }
@@ -216,27 +248,6 @@ impl Graph {
     }
 }
 
-/// A convolution's weight and bias with a batch norm folded in, computed in f64:
-/// `scale = gamma / sqrt(variance + eps)`, `weight scale`, `(bias - mean) scale + beta`.
-fn folded(weights: &Weights, parameters: WeightBias, norm: NormParameters) -> (Vec<f32>, Vec<f32>) {
-    let eps = f64::from(weights.network.config.batch_norm_eps);
-    let values = |index: usize| weights.values(index);
-    let NormParameters { gamma, beta, running_mean, running_var } = norm;
-    let [gammas, beta, mean, variance] = [gamma, beta, running_mean, running_var].map(values);
-    let scales: Vec<f64> =
-        gammas.iter().zip(&variance).map(|(&g, &v)| f64::from(g) / (f64::from(v) + eps).sqrt()).collect();
-    let mut kernels = values(parameters.weight);
-    let kernel = kernels.len() / scales.len();
-    for (kernel, scale) in kernels.chunks_exact_mut(kernel).zip(&scales) {
-        kernel.iter_mut().for_each(|value| *value = (f64::from(*value) * scale) as f32);
-    }
-    let bias = values(parameters.bias);
-    let shifted = bias.iter().zip(&mean).zip(&beta).zip(&scales);
-    let bias =
-        shifted.map(|(((&b, &m), &beta), s)| ((f64::from(b) - f64::from(m)) * s + f64::from(beta)) as f32);
-    (kernels, bias.collect())
-}
-
 fn numbers(values: &[usize]) -> Vec<i64> {
     values.iter().map(|&value| value as i64).collect()
 }
@@ -246,22 +257,22 @@ fn float(name: &str, value: f32) -> AttributeProto {
     AttributeProto { name: name.to_owned(), r#type, f: Some(value), ..AttributeProto::default() }
 }
 
-fn int(name: &str, value: i64) -> AttributeProto {
+pub(super) fn int(name: &str, value: i64) -> AttributeProto {
     let r#type = AttributeProto::INT;
     AttributeProto { name: name.to_owned(), r#type, i: Some(value), ..AttributeProto::default() }
 }
 
-fn ints(name: &str, values: &[usize]) -> AttributeProto {
+pub(super) fn ints(name: &str, values: &[usize]) -> AttributeProto {
     let r#type = AttributeProto::INTS;
     AttributeProto { name: name.to_owned(), r#type, ints: numbers(values), ..AttributeProto::default() }
 }
 
-/// f32 with any batch size.
-fn value(name: &str, dims: &[usize]) -> ValueInfoProto {
+/// A tensor with any batch size.
+fn value(name: &str, elem_type: i32, dims: &[usize]) -> ValueInfoProto {
     let batch = Dimension { dim_param: Some("N".to_owned()), dim_value: None };
     let fixed = |value| Dimension { dim_value: Some(value), dim_param: None };
     let dim = std::iter::once(batch).chain(numbers(dims).into_iter().map(fixed)).collect();
     let shape = Some(TensorShapeProto { dim });
-    let tensor_type = Some(TensorTypeProto { elem_type: TensorProto::F32, shape });
+    let tensor_type = Some(TensorTypeProto { elem_type, shape });
     ValueInfoProto { name: name.to_owned(), r#type: Some(TypeProto { tensor_type }) }
 }

@@ -101,6 +101,10 @@ pub struct TensorProto {
 impl TensorProto {
     /// The `data_type` of f32.
     pub const F32: i32 = 1;
+    /// Those of 8-bit integers, and of int32.
+    pub const U8: i32 = 2;
+    pub const I8: i32 = 3;
+    pub const I32: i32 = 6;
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -2,6 +2,7 @@
 
 mod graph;
 mod messages;
+mod quantized;
 
 use std::{
     io::{self, Write},
@@ -14,6 +15,8 @@ use prost::{
 };
 use thiserror::Error;
 
+pub use graph::Ends;
+
 use self::{
     graph::Graph,
     messages::{GRAPH, ModelProto, OperatorSetIdProto, StringStringEntryProto},
@@ -21,7 +24,7 @@ use self::{
 use crate::{
     files::{FileError, write_whole},
     model::{Layer, LayerKind, Network},
-    weights::Weights,
+    weights::{ModelInfo, QuantizedWeights, Weights},
 };
 
 /// The operator set and the file format version that it came with: 17, or 21 for the GroupNormalization with a scale for each
@@ -49,18 +52,32 @@ pub enum ExportError {
 }
 
 /// Writes a network for evaluation: input `input` `[N, C, H, W]` f32, normalised by the `mean` and `std` of the file's
-/// metadata, output `logits` `[N, classes]`. The batch size `N` is dynamic. With `fold` each batch norm is folded into the
-/// convolution before it.
+/// metadata, output `logits` `[N, classes]`, or what `ends` says. The batch size `N` is dynamic.
 ///
 /// # Errors
 /// [`ExportError`]; an existing file is then unchanged.
 ///
 /// # Source
 /// onnx.ai: the operators of opsets 17 and 21.
-pub fn write_onnx(path: &Path, weights: &Weights, fold: bool) -> Result<(), ExportError> {
-    let Graph { encoded: graph } = Graph::of(weights, fold);
-    let info = &weights.info;
-    let [opset, ir_version] = versions(&weights.network);
+pub fn write_onnx(path: &Path, weights: &Weights, ends: Ends) -> Result<(), ExportError> {
+    write(path, &Graph::of(weights, ends), &weights.info, versions(&weights.network))
+}
+
+/// As [`write_onnx`], for a quantised network. onnxruntime computes the same bytes in every layer and the same logits, on x86 machines
+/// without VNNI only with `session.x64quantprecision` set to 1.
+///
+/// # Errors
+/// As [`write_onnx`].
+pub fn write_quantized_onnx(path: &Path, weights: &QuantizedWeights, ends: Ends) -> Result<(), ExportError> {
+    write(path, &Graph::of_quantized(weights, ends), &weights.info, versions(&weights.quantized.network))
+}
+
+fn write(
+    path: &Path,
+    Graph { encoded: graph }: &Graph,
+    info: &ModelInfo,
+    [opset, ir_version]: [i64; 2],
+) -> Result<(), ExportError> {
     let property = |key: &str, value: serde_json::Value| StringStringEntryProto {
         key: key.to_owned(),
         value: value.to_string(),
@@ -86,6 +103,6 @@ pub fn write_onnx(path: &Path, weights: &Weights, fold: bool) -> Result<(), Expo
     let io = |error: io::Error| FileError::new("write", path, error);
     write_whole(path, |writer: &mut dyn Write| {
         writer.write_all(&head).map_err(io)?;
-        Ok(writer.write_all(&graph).map_err(io)?)
+        Ok(writer.write_all(graph).map_err(io)?)
     })
 }

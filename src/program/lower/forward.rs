@@ -405,7 +405,7 @@ impl<'a> Lowering<'a> {
         Ok(ranges.into_iter().map(slice).collect())
     }
 
-    fn loss(&mut self, phase: Phase, tag: &str, logits: TensorId) {
+    pub(super) fn loss(&mut self, phase: Phase, tag: &str, logits: TensorId) {
         let (n, classes) = (self.settings.batch, self.network.config.classes);
         let Inputs { labels, metrics, loss, probs, .. } = self.inputs;
         let [logits, labels, loss, probs, metrics] =

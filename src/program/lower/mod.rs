@@ -1,17 +1,20 @@
 //! From a network to a program: forwards along the layers, backwards along the tape.
 
 mod backward;
+mod error;
 mod explain;
 mod forward;
 mod mixed;
+mod quantized;
 mod update;
 
 use std::ops::Range;
 
+pub use error::LowerError;
 pub use explain::Explained;
+pub use quantized::{QuantizedLayerTensors, QuantizedTensors, lower_quantized};
 
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 use super::{DeviceLimits, Phase, Program, Role, Step, Tensor, TensorId, View};
 use crate::{
@@ -158,54 +161,8 @@ pub struct Lowered {
     pub loss_scale: Option<TensorId>,
     /// The tensors of [`Mode::Explain`].
     pub explained: Option<Explained>,
-}
-
-/// A program that cannot be made for a device.
-#[derive(Debug, Error, PartialEq)]
-pub enum LowerError {
-    /// One indivisible piece is larger than a binding.
-    #[error(
-        "{what} needs {} MiB in one binding; this device allows {} MiB. Try a smaller --image-size or --device cpu",
-        bytes.div_ceil(1 << 20), limit >> 20
-    )]
-    Binding {
-        /// The tensor or layer.
-        what: String,
-        /// The bytes of its smallest piece.
-        bytes: u64,
-        /// The device's limit.
-        limit: u64,
-    },
-    /// A batch of no images.
-    #[error("batch size 0: a step needs at least one image. Try --batch-size 64")]
-    EmptyBatch,
-    /// Mixed precision on a device without 16-bit floats.
-    #[error(
-        "--precision mixed needs 16-bit floats in shaders, which this device lacks (`vgg devices` shows which have f16). \
-         Use --precision f32"
-    )]
-    NoF16,
-    /// A normalisation that is not finite.
-    #[error(
-        "channel {channel} is normalised with mean {mean:?} and std {std:?}, but both must be finite and std above 0; give \
-         the data set's own"
-    )]
-    Normalization {
-        /// The channel.
-        channel: usize,
-        /// Its mean.
-        mean: f32,
-        /// Its standard deviation.
-        std: f32,
-    },
-    /// The network's channels differ from those of the normalisation.
-    #[error("the images have {found} channels, but the network takes {expected}")]
-    Channels {
-        /// Channels of the data.
-        found: usize,
-        /// Channels of the network.
-        expected: usize,
-    },
+    /// The tensors of a network from [`lower_quantized`].
+    pub quantized: Option<QuantizedTensors>,
 }
 
 /// Lowers a network.
@@ -214,24 +171,7 @@ pub enum LowerError {
 /// [`LowerError`] if the batch is empty, the data do not fit the network, or a piece of work is too large for the device
 /// even when split.
 pub fn lower(network: &Network, settings: &Settings) -> Result<Lowered, LowerError> {
-    if settings.batch == 0 {
-        return Err(LowerError::EmptyBatch);
-    }
-    let expected = network.config.channels;
-    for found in [settings.mean.len(), settings.std.len()] {
-        if found != expected {
-            return Err(LowerError::Channels { found, expected });
-        }
-    }
-    for (channel, (&mean, &std)) in settings.mean.iter().zip(&settings.std).enumerate() {
-        // They become constants of the kernels, where subnormal numbers may be flushed to 0.
-        if !(mean.is_finite() && std.is_normal() && std > 0.0) {
-            return Err(LowerError::Normalization { channel, mean, std });
-        }
-    }
-    if settings.precision == Precision::Mixed && !settings.limits.f16 {
-        return Err(LowerError::NoF16);
-    }
+    checked(network, settings)?;
     let mut lowering = Lowering::new(network, settings);
     let mut explained = None;
     match settings.mode {
@@ -250,7 +190,37 @@ pub fn lower(network: &Network, settings: &Settings) -> Result<Lowered, LowerErr
     lowering.forward(Phase::Evaluate)?;
     let Lowering { program, inputs, parameters, scaling, .. } = lowering;
     debug_assert_eq!(program.validate(), Ok(()));
-    Ok(Lowered { program, inputs, parameters, loss_scale: scaling.map(|s| s.state), explained })
+    Ok(Lowered {
+        program,
+        inputs,
+        parameters,
+        loss_scale: scaling.map(|s| s.state),
+        explained,
+        quantized: None,
+    })
+}
+
+/// Checks that the settings fit a network.
+fn checked(network: &Network, settings: &Settings) -> Result<(), LowerError> {
+    if settings.batch == 0 {
+        return Err(LowerError::EmptyBatch);
+    }
+    let expected = network.config.channels;
+    for found in [settings.mean.len(), settings.std.len()] {
+        if found != expected {
+            return Err(LowerError::Channels { found, expected });
+        }
+    }
+    for (channel, (&mean, &std)) in settings.mean.iter().zip(&settings.std).enumerate() {
+        // They become constants of the kernels, where subnormal numbers may be flushed to 0.
+        if !(mean.is_finite() && std.is_normal() && std > 0.0) {
+            return Err(LowerError::Normalization { channel, mean, std });
+        }
+    }
+    if settings.precision == Precision::Mixed && !settings.limits.f16 {
+        return Err(LowerError::NoF16);
+    }
+    Ok(())
 }
 
 /// A layer's output: a tensor, possibly with a pending batch norm and activation.

@@ -1,0 +1,171 @@
+//! `vgg quantize`: a trained network on 8-bit integers.
+
+use std::{fmt::Write as _, fs, path::PathBuf, sync::Arc};
+
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
+
+use super::{
+    args,
+    device::choose_and_say,
+    eval,
+    judged::{BATCH, Judged, data_for, judge},
+    output::{note, print},
+    table::{Align, bytes, table},
+};
+use crate::{
+    data::{Dataset, Subset},
+    quantize::{Calibrator, LayerNoise, Options, calibration, noise, quantize},
+    weights::{QuantizedWeights, Trained, write_quantized},
+};
+
+/// Images on which the noise of each layer is measured.
+const NOISE_IMAGES: usize = 64;
+/// How many of the noisiest layers are named.
+const NOISIEST: usize = 3;
+
+/// `vgg quantize`.
+#[derive(Debug, Args)]
+pub(super) struct Flags {
+    #[command(flatten)]
+    weights: args::WeightsFlag,
+    /// The new file.
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// The data set whose training images calibrate, and whose test images show what is lost.
+    #[arg(long, default_value = "mnist", value_name = "SET")]
+    data: String,
+    /// How the ranges of activations are found.
+    #[arg(long, value_enum, default_value_t = Method::Minmax)]
+    calibrator: Method,
+    /// Calibration images, spread over the training images.
+    #[arg(long, default_value_t = 512, value_name = "IMAGES", value_parser = clap::value_parser!(u32).range(1..))]
+    images: u32,
+    /// The type of activations.
+    #[arg(long, value_enum, default_value_t = Activations::U8)]
+    activations: Activations,
+    /// Test images, spread over all, that show what is lost; 0 measures nothing. Unset, all.
+    #[arg(long, value_name = "IMAGES")]
+    test_images: Option<usize>,
+    #[command(flatten)]
+    device: args::DeviceFlag,
+    #[command(flatten)]
+    kernels: args::KernelFlags,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Method {
+    /// Up to the largest value of all calibration images.
+    Minmax,
+    /// Up to the mean over batches of 64 of the largest value.
+    MovingAverage,
+    /// Up to the value that 99.999 % do not exceed.
+    Percentile,
+    /// Up to the value above which clipping costs the least information.
+    Entropy,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Activations {
+    /// Unsigned: 255 steps from 0 up after a ReLU.
+    U8,
+    /// Signed and symmetric, as TensorRT and ARM's libraries want them: 127 steps.
+    S8,
+}
+
+/// Runs `vgg quantize`.
+pub(super) fn run(flags: &Flags, quiet: bool) -> Result<()> {
+    let output = &flags.output;
+    if output.exists() {
+        bail!("{} already exists; give another --output", output.display());
+    }
+    let weights = eval::read_weights(&flags.weights, quiet)?;
+    let data = data_for(&flags.data, &weights.info, quiet)?;
+    let device = choose_and_say(&flags.device.device, &flags.kernels, quiet)?;
+    let options = Options {
+        calibrator: match flags.calibrator {
+            Method::Minmax => Calibrator::MinMax,
+            Method::MovingAverage => Calibrator::MovingAverage,
+            Method::Percentile => Calibrator::Percentile,
+            Method::Entropy => Calibrator::Entropy,
+        },
+        images: flags.images as usize,
+        signed: flags.activations == Activations::S8,
+    };
+    let quantized = quantize(&device, &weights, &data.train, &options)?;
+    let noise = noise(&device, &weights, &quantized, &calibration(&data.train, NOISE_IMAGES)?)?;
+    write_quantized(output, &quantized)?;
+    let file_bytes = fs::metadata(output)?.len();
+    let float_bytes = weights.network.parameters.iter().map(|p| 4 * p.shape.elements() as u64).sum();
+    let mut text = layers(&quantized, &noise);
+    writeln!(text, "\nnoisiest layers    {}", noisiest(&noise))?;
+    writeln!(text, "size               {} -> {}", bytes(float_bytes), bytes(file_bytes))?;
+    let test: Arc<dyn Dataset> = match flags.test_images {
+        Some(count) => Arc::new(Subset::spread(data.test, count)),
+        None => data.test,
+    };
+    if test.len() > 0 {
+        let before = judge(&device, &Trained::Float(weights), &test, test.len())?;
+        let after = judge(&device, &Trained::read(output, None)?, &test, test.len())?;
+        text += &compared(&before, &after, &flags.data);
+    }
+    print(&text)?;
+    note(quiet, &format!("wrote     {}: {}", output.display(), quantized.calibration));
+    Ok(())
+}
+
+fn decibels(value: f64) -> String {
+    if value.is_finite() { format!("{value:.1}") } else { "exact".to_owned() }
+}
+
+fn layers(weights: &QuantizedWeights, noise: &[LayerNoise]) -> String {
+    let row = |(layer, noise): (&crate::model::QuantizedLayer, &LayerNoise)| {
+        vec![
+            noise.layer.clone(),
+            bytes(layer.weight.len() as u64),
+            layer.output.map_or_else(|| "logits".to_owned(), |output| format!("{:.4}", output.value(255))),
+            decibels(noise.decibels),
+        ]
+    };
+    let rows: Vec<Vec<String>> = weights.quantized.layers.iter().zip(noise).map(row).collect();
+    let columns = [
+        ("layer", Align::Left),
+        ("weights", Align::Right),
+        ("largest output", Align::Right),
+        ("signal to noise, dB", Align::Right),
+    ];
+    table(&columns, &rows)
+}
+
+fn noisiest(noise: &[LayerNoise]) -> String {
+    let mut order: Vec<&LayerNoise> = noise.iter().collect();
+    order.sort_by(|a, b| a.decibels.total_cmp(&b.decibels));
+    let names =
+        order.iter().take(NOISIEST).map(|row| format!("{} ({} dB)", row.layer, decibels(row.decibels)));
+    names.collect::<Vec<_>>().join(", ")
+}
+
+fn compared(before: &Judged, after: &Judged, data: &str) -> String {
+    let answer = |probabilities: &Vec<f32>| {
+        let better =
+            |best: usize, class: usize| if probabilities[class] > probabilities[best] { class } else { best };
+        (0..probabilities.len()).fold(0, better)
+    };
+    let pairs = before.probabilities.iter().zip(&after.probabilities);
+    let (same, all) = (pairs.filter(|(a, b)| answer(a) == answer(b)).count(), before.probabilities.len());
+    format!(
+        "accuracy           {:.2} % -> {:.2} % on {all} test images of {data} (loss {:.4} -> {:.4})\n\
+         answers            {same} of {all} are the same ({:.2} %)\n\
+         speed              {:.0} -> {:.0} images/s ({:.3} -> {:.3} ms per image), evaluated once, batch {}\n",
+        100.0 * before.accuracy,
+        100.0 * after.accuracy,
+        before.loss,
+        after.loss,
+        100.0 * same as f64 / all as f64,
+        before.images_a_second,
+        after.images_a_second,
+        1e3 / before.images_a_second,
+        1e3 / after.images_a_second,
+        BATCH.min(all),
+    )
+}
