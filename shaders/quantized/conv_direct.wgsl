@@ -5,7 +5,7 @@
 // Numerics     exact
 // Where        any device
 //
-// needs: C, H, OUT, W, ZEROS, begin, products, signed_bytes, store, weight
+// needs: C, OUT, OUTSIDE, ZEROS, begin, neighbour, products, signed_bytes, store, weight
 // gives: each(i: u32)
 
 var<storage, read> input: array<u32>;
@@ -13,18 +13,14 @@ var<storage, read> input: array<u32>;
 fn each(i: u32) {
     let quad = i % (OUT / 4u);
     let pixel = i / (OUT / 4u);
-    let x = pixel % W;
-    let y = pixel / W % H;
     let first = quad / 4u * (9u * C * 4u) + quad % 4u;
     var sums = begin(quad);
     for (var tap = 0u; tap < 9u; tap++) {
-        let r = tap / 3u;
-        let s = tap % 3u;
-        let outside = y + r < 1u || y + r > H || x + s < 1u || x + s > W;
+        let read = neighbour(pixel, tap / 3u, tap % 3u);
         for (var c = 0u; c < C; c++) {
             var a = ZEROS;
-            if !outside {
-                a = signed_bytes(input[(pixel + (r * W + s) - (W + 1u)) * C + c]);
+            if read != OUTSIDE {
+                a = signed_bytes(input[read * C + c]);
             }
             sums += products(a, weight[first + (tap * C + c) * 4u]);
         }

@@ -9,19 +9,14 @@ use serde_json::{Map, Value};
 use super::{
     args,
     device::{self, without_matrix_units},
-    measured::{Measured, Spread},
+    inference,
+    measured::{Measured, STEPS, Spread, WARMUP},
     output::{note, print},
     table::{Align, bytes, table},
 };
 
 /// The version of the JSON output; it changes with the meaning of any field.
 const SCHEMA: &str = "vgg-bench/1";
-
-/// The default number of measured steps.
-const STEPS: u64 = 20;
-
-/// Steps that fill the pipeline between host and device.
-const WARMUP: u32 = 3;
 
 /// Steps whose phases are measured, with a wait after each phase.
 const PHASED: u64 = 10;
@@ -84,6 +79,9 @@ struct Start {
 
 /// Runs `vgg bench`.
 pub(super) fn run(flags: &args::Bench, quiet: bool) -> Result<()> {
+    if flags.inference {
+        return inference::run(flags, quiet);
+    }
     let begin = Instant::now();
     // A bad baseline ends the command before minutes of measuring.
     let baseline = flags.baseline.as_deref().map(read).transpose()?;

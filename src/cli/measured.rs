@@ -15,6 +15,12 @@ use crate::{
     train::{Measure, TrainConfig},
 };
 
+/// The default number of measured steps.
+pub(super) const STEPS: u64 = 20;
+
+/// Steps that fill the pipeline between host and device.
+pub(super) const WARMUP: u32 = 3;
+
 /// Settings that do not affect the cost of a step.
 const WITHOUT_COST: [&str; 5] = ["epochs", "steps", "output_dir", "recipe", "weights"];
 

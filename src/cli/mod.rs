@@ -11,6 +11,7 @@ mod devices;
 mod eval;
 mod explain;
 mod export;
+mod inference;
 mod judged;
 mod kernel_list;
 mod kernels;
@@ -94,7 +95,8 @@ enum Command {
     ///
     /// The training is that of `vgg train` with the same flags, on the GPU of --device.
     Kernels(args::Kernels),
-    /// Measure training steps: time, images a second, forward, backward and update, start to first step.
+    /// Measure training steps or, with --inference, classification: time, images a second, forward, backward and update, start to first
+    /// step.
     ///
     /// The steps are those of `vgg train` with the same flags; nothing is written. --steps says how many are
     /// measured (20).

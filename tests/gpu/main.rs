@@ -21,6 +21,7 @@ mod gpu;
 mod layout;
 mod mixed;
 mod parity;
+mod quantized;
 mod shaders;
 mod timing;
 mod training_parity;

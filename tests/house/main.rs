@@ -38,6 +38,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "rng",
         ],
     ),
+    ("quantize", &["device", "train", "weights", "data", "program", "model", "ops"]),
     ("weights", &["data", "model", "ops", "dtype", "shape", "rng", "files"]),
     ("train", &["weights", "pictures", "data", "program", "model", "ops", "dtype", "rng", "files"]),
     ("export", &["train", "weights", "model", "ops", "files"]),

@@ -6,6 +6,7 @@
 pub mod adapter;
 pub mod command;
 mod golden;
+pub mod quantized;
 pub mod runs;
 pub mod synthetic;
 

@@ -297,6 +297,10 @@ pub(super) struct Bench {
     pub(super) device: DeviceFlag,
     #[command(flatten)]
     pub(super) settings: SettingFlags,
+    /// Measure the classification of batches instead of training steps, from upload to answers: of --weights FILE, which may be quantised, or
+    /// of a new network.
+    #[arg(long, conflicts_with = "baseline")]
+    pub(super) inference: bool,
     /// Warm-up steps before the measured ones; at least 3.
     #[arg(long, default_value_t = 5, value_name = "STEPS")]
     pub(super) warmup: u32,

@@ -2,13 +2,21 @@
 
 use super::{QuantizeImages, QuantizedConv, QuantizedLinear, QuantizedMaxPool, Requantize, padded};
 use crate::{
-    kernels::{Kernel, Row, Rows, Stores, parts::single, speed},
+    kernels::{
+        Caps, Kernel, Row, Rows, Stores,
+        parts::{only, single, workgroups},
+        speed,
+    },
     ops::{Conv, MaxPool},
     shader::{Fragment, Source, fragment},
 };
 
 const SUMS: Fragment = fragment!("quantized/sums.wgsl");
 const IMAGES: Fragment = fragment!("quantized/images.wgsl");
+const NEIGHBOUR: Fragment = fragment!("conv/neighbour.wgsl");
+const TILED: Fragment = fragment!("quantized/tiled.wgsl");
+const CONV_TILED: Fragment = fragment!("quantized/conv_tiled.wgsl");
+const LINEAR_TILED: Fragment = fragment!("quantized/linear_tiled.wgsl");
 const CONV_DIRECT: Fragment = fragment!("quantized/conv_direct.wgsl");
 const LINEAR_DIRECT: Fragment = fragment!("quantized/linear_direct.wgsl");
 const MAX_POOL: Fragment = fragment!("quantized/max_pool.wgsl");
@@ -26,23 +34,47 @@ impl Rows for QuantizeImages {
 }
 
 impl Rows for QuantizedConv {
-    const ROWS: &[&[Row<Self>]] = &[&[Row {
-        name: "direct",
-        stores: Stores::F32,
-        requires: &[],
-        speed: speed::general,
-        build: |op, _, _| conv_direct(op),
-    }]];
+    const ROWS: &[&[Row<Self>]] = &[&[
+        Row {
+            name: "tiled_64x64",
+            stores: Stores::F32,
+            requires: &[],
+            speed: speed::general,
+            build: |op, _, _| conv_tiled(op),
+        },
+        Row {
+            name: "direct",
+            stores: Stores::F32,
+            requires: &[],
+            speed: |op, caps| direct_speed(op.conv.pixels(), caps),
+            build: |op, _, _| conv_direct(op),
+        },
+    ]];
 }
 
 impl Rows for QuantizedLinear {
-    const ROWS: &[&[Row<Self>]] = &[&[Row {
-        name: "direct",
-        stores: Stores::F32,
-        requires: &[],
-        speed: speed::general,
-        build: |op, _, _| linear_direct(op),
-    }]];
+    const ROWS: &[&[Row<Self>]] = &[&[
+        Row {
+            name: "tiled_64x64",
+            stores: Stores::F32,
+            requires: &[],
+            speed: speed::general,
+            build: |op, _, _| linear_tiled(op),
+        },
+        Row {
+            name: "direct",
+            stores: Stores::F32,
+            requires: &[],
+            speed: |op, caps| direct_speed(op.n, caps),
+            build: |op, _, _| linear_direct(op),
+        },
+    ]];
+}
+
+/// The expected speed of the direct rows: adapters without fast workgroup memory prefer them, and so do products with so few rows that
+/// most of a tile is empty.
+fn direct_speed(rows: usize, caps: &Caps) -> u32 {
+    if caps.software() || rows <= 8 { 150 } else { 50 }
 }
 
 impl Rows for QuantizedMaxPool {
@@ -73,17 +105,39 @@ fn store(requantize: Option<Requantize>, source: Source) -> Source {
     source.with(REQUANTIZE).float("LOW", low).float("HIGH", high).float("OUTPUT_ZERO", requantize.zero.into())
 }
 
-fn conv_direct(op: &QuantizedConv) -> Kernel {
+fn conv(op: &QuantizedConv, files: &[Fragment]) -> Source {
     let Conv { h, w, c, k, .. } = op.conv;
-    let source = Source::new([SUMS, CONV_DIRECT])
+    Source::new([&[SUMS, NEIGHBOUR], files].concat())
         .constant("H", h)
         .constant("W", w)
         .constant("C", c / 4)
         .constant("OUT", k)
         // The byte of 0 in each of four channels, as a signed byte like the others.
         .constant("ZEROS", (u32::from(op.zero ^ 128) * 0x0101_0101) as usize)
-        .constant("ZERO", op.zero.into());
+        .constant("ZERO", op.zero.into())
+}
+
+fn conv_direct(op: &QuantizedConv) -> Kernel {
+    let (source, k) = (conv(op, &[CONV_DIRECT]), op.conv.k);
     single(store(Some(op.requantize), source), op.conv.pixels() * k / 4)
+}
+
+fn conv_tiled(op: &QuantizedConv) -> Kernel {
+    let Conv { c, k, .. } = op.conv;
+    let extents = [op.conv.pixels(), k / 4, 9 * c / 4];
+    tiled(store(Some(op.requantize), conv(op, &[CONV_TILED, TILED])), extents)
+}
+
+/// The product of so many rows, quads of outputs and words of a row.
+fn tiled(source: Source, [rows, quads, words]: [usize; 3]) -> Kernel {
+    let source = source.constant("M", rows).constant("QUADS", quads).constant("K", words);
+    only(workgroups("", source, 64, rows.div_ceil(64) * quads.div_ceil(16)))
+}
+
+fn linear_tiled(op: &QuantizedLinear) -> Kernel {
+    let source =
+        Source::new([SUMS, LINEAR_TILED, TILED]).constant("OUT", op.outputs).constant("ZERO", op.zero.into());
+    tiled(store(op.requantize, source), [op.n, op.outputs.div_ceil(4), op.inputs / 4])
 }
 
 fn linear_direct(op: &QuantizedLinear) -> Kernel {

@@ -8,19 +8,34 @@ use std::collections::BTreeMap;
 pub struct Tensor {
     pub dims: Vec<usize>,
     pub values: Vec<f64>,
+    /// Whether they are signed bytes.
+    pub signed: bool,
 }
 
 impl Tensor {
+    /// Floats.
+    pub fn new(dims: Vec<usize>, values: Vec<f64>) -> Self {
+        Self { dims, values, signed: false }
+    }
+
+    /// The value of a single one.
+    fn scalar(&self) -> f64 {
+        assert!(self.dims.is_empty());
+        self.values[0]
+    }
+
     fn map(&self, f: impl Fn(f64) -> f64) -> Self {
-        Self { dims: self.dims.clone(), values: self.values.iter().map(|&x| f(x)).collect() }
+        Self::new(self.dims.clone(), self.values.iter().map(|&x| f(x)).collect())
     }
 
     /// Elementwise with another of its shape, or with a scalar.
     fn zip(&self, other: &Self, f: impl Fn(f64, f64) -> f64) -> Self {
-        assert!(other.dims == self.dims || other.dims.is_empty());
-        let others = other.values.iter().cycle();
+        let channels = self.dims.len() == 4 && other.dims == [self.dims[1], 1, 1];
+        assert!(other.dims == self.dims || other.dims.is_empty() || channels);
+        let each = if channels { self.dims[2] * self.dims[3] } else { 1 };
+        let others = other.values.iter().flat_map(|v| std::iter::repeat_n(v, each)).cycle();
         let values = self.values.iter().zip(others).map(|(&a, &b)| f(a, b)).collect();
-        Self { dims: self.dims.clone(), values }
+        Self::new(self.dims.clone(), values)
     }
 }
 
@@ -117,7 +132,7 @@ impl Model {
         let value = |number| {
             let value = one(graph, number).bytes();
             let tensor = one(one(value, 2).bytes(), 1).bytes();
-            assert_eq!(one(tensor, 1).int(), 1, "f32");
+            assert!([1, 2].contains(&one(tensor, 1).int()), "f32 or u8");
             let dims = all(one(tensor, 2).bytes(), 1);
             let dim = |d: &Field<'_>| match fields(d.bytes()).pop().unwrap() {
                 (1, extent) => extent.int().to_string(),
@@ -157,12 +172,18 @@ impl Model {
 }
 
 fn read_tensor(bytes: &[u8]) -> (String, Tensor) {
-    assert_eq!(one(bytes, 2).int(), 1, "f32");
     let dims: Vec<usize> = all(bytes, 1).iter().map(|d| d.int() as usize).collect();
-    let data = one(bytes, 9).bytes().as_chunks::<4>().0;
-    let values: Vec<f64> = data.iter().map(|word| f32::from_le_bytes(*word).into()).collect();
+    let (data, kind) = (one(bytes, 9).bytes(), one(bytes, 2).int());
+    let words = data.as_chunks::<4>().0.iter();
+    let values: Vec<f64> = match kind {
+        1 => words.map(|word| f32::from_le_bytes(*word).into()).collect(),
+        2 => data.iter().map(|&byte| byte.into()).collect(),
+        3 => data.iter().map(|&byte| (byte as i8).into()).collect(),
+        6 => words.map(|word| i32::from_le_bytes(*word).into()).collect(),
+        kind => panic!("a tensor of type {kind}"),
+    };
     assert_eq!(values.len(), dims.iter().product::<usize>());
-    (one(bytes, 8).text(), Tensor { dims, values })
+    (one(bytes, 8).text(), Tensor { dims, values, signed: kind == 3 })
 }
 
 impl Node {
@@ -202,7 +223,7 @@ impl Node {
                     let c = i / pixels % dims[1];
                     (x - mean[c]) / (variance[c] + eps).sqrt() * gamma[c] + beta[c]
                 };
-                Tensor { dims: dims.to_vec(), values: x.values.iter().enumerate().map(norm).collect() }
+                Tensor::new(dims.to_vec(), x.values.iter().enumerate().map(norm).collect())
             }
             "GroupNormalization" => {
                 let [groups] = self.ints["num_groups"][..] else { panic!("one number") };
@@ -228,7 +249,7 @@ impl Node {
                     });
                     x.values[places.sum::<usize>()]
                 };
-                Tensor { values: (0..x.values.len()).map(from).collect(), dims: to }
+                Tensor::new(to.clone(), (0..x.values.len()).map(from).collect())
             }
             "Relu" => x.map(|x| x.max(0.0)),
             "LeakyRelu" => {
@@ -237,13 +258,41 @@ impl Node {
             }
             "Erf" => x.map(libm::erf),
             "Sigmoid" => x.map(|x| 1.0 / (1.0 + (-x).exp())),
+            "Sub" => x.zip(inputs[1], |a, b| a - b),
+            "Div" => x.zip(inputs[1], |a, b| a / b),
+            "Cast" => {
+                assert_eq!(self.ints["to"], [1], "to f32");
+                x.clone()
+            }
+            "QuantizeLinear" => {
+                let ([scale, zero], signed) = ([1, 2].map(|at| inputs[at].scalar()), inputs[2].signed);
+                let [low, high] = if signed { [-128.0, 127.0] } else { [0.0, 255.0] };
+                let bytes = x.map(|x| ((x / scale).round_ties_even() + zero).clamp(low, high));
+                Tensor { signed, ..bytes }
+            }
+            "DequantizeLinear" => {
+                let (scales, zeros) = (&inputs[1].values, &inputs[2].values);
+                // Along the first axis, or for all values.
+                assert!(inputs[1].dims.is_empty() || self.ints["axis"] == [0]);
+                let each = x.values.len() / scales.len();
+                let real = |(i, &x): (usize, &f64)| (x - zeros[i / each]) * scales[i / each];
+                Tensor::new(dims.to_vec(), x.values.iter().enumerate().map(real).collect())
+            }
+            "Softmax" => {
+                assert_eq!(self.ints["axis"], [1]);
+                let softmax = |row: &[f64]| {
+                    let sum: f64 = row.iter().map(|v| v.exp()).sum();
+                    row.iter().map(|v| v.exp() / sum).collect::<Vec<_>>()
+                };
+                Tensor::new(dims.to_vec(), x.values.chunks_exact(dims[1]).flat_map(softmax).collect())
+            }
             "Mul" => x.zip(inputs[1], |a, b| a * b),
             "Add" => x.zip(inputs[1], |a, b| a + b),
             "MaxPool" => self.max_pool(x),
             "MatMul" => matmul(x, inputs[1]),
             "Flatten" => {
                 assert_eq!(self.ints["axis"], [1]);
-                Tensor { dims: vec![dims[0], dims[1..].iter().product()], values: x.values.clone() }
+                Tensor::new(vec![dims[0], dims[1..].iter().product()], x.values.clone())
             }
             "Gemm" => {
                 assert_eq!(self.ints["transB"], [1]);
@@ -256,7 +305,7 @@ impl Node {
                 };
                 let rows = x.values.chunks_exact(features);
                 let values = rows.flat_map(|row| (0..outputs).map(move |k| dot(row, k))).collect();
-                Tensor { dims: vec![dims[0], outputs], values }
+                Tensor::new(vec![dims[0], outputs], values)
             }
             other => panic!("{other} is not what a VGG needs"),
         }
@@ -280,7 +329,7 @@ impl Node {
                 (x - mean) / (variance + eps).sqrt() * inputs[1].values[c] + inputs[2].values[c]
             })
         });
-        Tensor { dims: x.dims.clone(), values: values.collect() }
+        Tensor::new(x.dims.clone(), values.collect())
     }
 
     fn conv(&self, x: &Tensor, weight: &Tensor, bias: &Tensor) -> Tensor {
@@ -313,7 +362,7 @@ impl Node {
                 }
             }
         }
-        Tensor { dims: vec![n, k, h, w], values }
+        Tensor::new(vec![n, k, h, w], values)
     }
 
     fn max_pool(&self, x: &Tensor) -> Tensor {
@@ -328,7 +377,7 @@ impl Node {
                 values.push(window.fold(f64::NEG_INFINITY, f64::max));
             }
         }
-        Tensor { dims: vec![n, c, p, q], values }
+        Tensor::new(vec![n, c, p, q], values)
     }
 
     fn pair(&self, name: &str) -> [usize; 2] {
@@ -356,5 +405,5 @@ fn matmul(a: &Tensor, b: &Tensor) -> Tensor {
             values.push((0..inner).map(|i| a[row * inner + i] * b[i * columns + column]).sum());
         }
     }
-    Tensor { dims: [outer, &[rows, columns]].concat(), values }
+    Tensor::new([outer, &[rows, columns]].concat(), values)
 }

@@ -1,6 +1,6 @@
 //! Exported ONNX files: run by an interpreter of the tests' own, and on request by onnxruntime, compared with PyTorch.
 
-mod interpreter;
+pub mod interpreter;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -26,7 +26,7 @@ use vgg_wgpu::{
 use crate::support::command::{run, succeed};
 
 /// Weights that preserve the signal's size and norms that are not the identity, as a file of a network.
-fn lively(config: &VggConfig, folder: &Path) -> Weights {
+pub fn lively(config: &VggConfig, folder: &Path) -> Weights {
     let network = config.network().unwrap();
     // One over the mean square of the activation of normal values.
     let gain = match config.activation {
@@ -93,7 +93,7 @@ fn normalised(weights: &Weights, images: &[u8], count: usize) -> Tensor {
             values.extend((0..h * w).map(|at| (f64::from(image[at * c + channel]) / 255.0 - mean) / std));
         }
     }
-    Tensor { dims: vec![count, c, h, w], values }
+    Tensor::new(vec![count, c, h, w], values)
 }
 
 /// The largest difference of a probability.
