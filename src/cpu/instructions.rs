@@ -18,7 +18,7 @@ pub struct UnknownInstructionSet {
     machine: String,
 }
 
-static CHOSEN: LazyLock<Result<(&str, Arch), UnknownInstructionSet>> = LazyLock::new(|| {
+static CHOSEN: LazyLock<Result<(&'static str, Arch), UnknownInstructionSet>> = LazyLock::new(|| {
     let asked = env::var_os(VARIABLE).map(|value| value.to_string_lossy().into_owned());
     choose(asked.as_deref())
 });
@@ -37,16 +37,27 @@ pub fn instruction_sets() -> Vec<&'static str> {
     available().iter().map(|&(name, _)| name).collect()
 }
 
-/// The instruction set in use.
+/// The instruction set in use and its name.
 ///
 /// # Panics
 /// If [`instruction_set`] is an error.
 #[inline]
-pub(super) fn arch() -> Arch {
+fn chosen() -> (&'static str, Arch) {
     match &*CHOSEN {
-        Ok((_, arch)) => *arch,
+        Ok(chosen) => *chosen,
         Err(error) => panic!("{error}"),
     }
+}
+
+/// The instruction set in use; panics as [`chosen`].
+#[inline]
+pub(super) fn arch() -> Arch {
+    chosen().1
+}
+
+/// Its name; panics as [`chosen`].
+pub(crate) fn name() -> &'static str {
+    chosen().0
 }
 
 /// As [`instruction_sets`], each with its [`Arch`].

@@ -11,7 +11,7 @@
 mod activation;
 mod buffer;
 pub(crate) mod corrections;
-mod instructions;
+pub(crate) mod instructions;
 pub(crate) mod matmul;
 pub(crate) mod prologue;
 pub(crate) mod reduce;

@@ -19,6 +19,8 @@ pub(crate) struct Sizes {
     pub gradient: usize,
     /// Scalars for the sums of reductions.
     pub sums: usize,
+    /// Words of 8 bytes for each thread.
+    pub words: usize,
 }
 
 impl Sizes {
@@ -31,15 +33,25 @@ impl Sizes {
             activated: self.activated.max(other.activated),
             gradient: self.gradient.max(other.gradient),
             sums: self.sums.max(other.sums),
+            words: self.words.max(other.words),
         }
     }
 }
 
-/// One block of scalars for each thread.
+/// One block of values for each thread.
 pub(crate) struct Lanes<S>(Vec<Mutex<Vec<S>>>);
 
-impl<S> Lanes<S> {
-    /// Runs `work` with the first `len` scalars of the calling thread's block, whose contents are undefined.
+impl<S: Clone> Lanes<S> {
+    pub fn new(value: S, len: usize, threads: usize) -> Self {
+        Self((0..threads).map(|_| Mutex::new(vec![value.clone(); len])).collect())
+    }
+
+    fn bytes(&self) -> usize {
+        let block = self.0[0].lock().unwrap_or_else(PoisonError::into_inner);
+        self.0.len() * size_of_val(block.as_slice())
+    }
+
+    /// Runs `work` with the first `len` values of the calling thread's block, whose contents are undefined.
     ///
     /// `work` must not wait for other threads.
     pub fn with<R>(&self, len: usize, work: impl FnOnce(&mut [S]) -> R) -> R {
@@ -59,30 +71,31 @@ pub(crate) struct Scratch<S> {
     pub activated: Vec<S>,
     pub gradient: Vec<S>,
     pub sums: Vec<S>,
+    pub words: Lanes<u64>,
 }
 
 impl<S: Scalar> Scratch<S> {
     /// The number of its allocations, for a pool of `threads`.
     pub fn allocations(threads: usize) -> usize {
-        threads + 5
+        2 * threads + 5
     }
 
     pub fn new(sizes: Sizes, threads: usize) -> Self {
         Self {
-            lanes: Lanes((0..threads).map(|_| Mutex::new(vec![S::ZERO; sizes.lane])).collect()),
+            lanes: Lanes::new(S::ZERO, sizes.lane, threads),
             shared: vec![S::ZERO; sizes.shared],
             weights: vec![S::ZERO; sizes.weights],
             activated: vec![S::ZERO; sizes.activated],
             gradient: vec![S::ZERO; sizes.gradient],
             sums: vec![S::ZERO; sizes.sums],
+            words: Lanes::new(0, sizes.words, threads),
         }
     }
 
     /// The size in bytes.
     pub fn bytes(&self) -> u64 {
-        let lane = self.lanes.0[0].lock().unwrap_or_else(PoisonError::into_inner).len();
         let shared = [&self.shared, &self.weights, &self.activated, &self.gradient, &self.sums];
-        let scalars = self.lanes.0.len() * lane + shared.iter().map(|block| block.len()).sum::<usize>();
-        (scalars * size_of::<S>()) as u64
+        let shared = shared.iter().map(|block| size_of_val(block.as_slice())).sum::<usize>();
+        (self.lanes.bytes() + self.words.bytes() + shared) as u64
     }
 }
