@@ -11,5 +11,6 @@ struct Control {
     learning_rate: f32,
     bias_correction1: f32,
     bias_correction2: f32,
-    reserved: array<u32, 9>,
+    range_momentum: f32,
+    reserved: array<u32, 8>,
 }

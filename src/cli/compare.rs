@@ -103,6 +103,10 @@ pub(super) fn run(flags: &Flags, quiet: bool) -> Result<u8> {
             "vgg compare starts both networks from the same seed; --weights and --freeze are for vgg train";
         bail!(Usage(text.to_owned()));
     }
+    if config.qat {
+        let text = "vgg compare trains a network with batch norm and one without; --qat is for vgg train";
+        bail!(Usage(text.to_owned()));
+    }
     let mut sides = sides(config, flags, quiet)?;
     let data = data::open(&sides[0].config, quiet)?;
     // Check everything before writing anything: both networks fit, and the weights belong to them.

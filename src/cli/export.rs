@@ -95,6 +95,11 @@ pub(super) fn run(flags: &Flags, quiet: bool) -> Result<()> {
     }
     let weights = eval::read_weights(&flags.weights, quiet)?;
     let config = &weights.network.config;
+    if config.qat && flags.format == Format::Onnx {
+        let text = "the weights are of quantisation-aware training, whose roundings a float file lacks: vgg quantize them, then export the \
+                    result with --quantized";
+        bail!(Usage(text.to_owned()))
+    }
     let folded = match flags.fold_batch_norm {
         true if config.norm() == Norm::Batch => weights.folded(),
         true => bail!(Usage(format!(

@@ -24,6 +24,9 @@ const NOISE_IMAGES: usize = 64;
 /// How many of the noisiest layers are named.
 const NOISIEST: usize = 3;
 
+/// The signal to noise, in dB, below which a layer is not much use.
+const LOST: f64 = 10.0;
+
 /// `vgg quantize`.
 #[derive(Debug, Args)]
 pub(super) struct Flags {
@@ -99,6 +102,12 @@ pub(super) fn run(flags: &Flags, quiet: bool) -> Result<()> {
     let float_bytes = weights.network.parameters.iter().map(|p| 4 * p.shape.elements() as u64).sum();
     let mut text = layers(&quantized, &noise);
     writeln!(text, "\nnoisiest layers    {}", noisiest(&noise))?;
+    if noise.iter().any(|row| row.decibels < LOST) {
+        writeln!(
+            text,
+            "                   below {LOST} dB little is left: try another --calibrator, or more --images"
+        )?;
+    }
     writeln!(text, "size               {} -> {}", bytes(float_bytes), bytes(file_bytes))?;
     let test: Arc<dyn Dataset> = match flags.test_images {
         Some(count) => Arc::new(Subset::spread(data.test, count)),

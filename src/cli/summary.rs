@@ -97,6 +97,7 @@ fn kind(layer: &Layer) -> String {
         LayerKind::MaxPool { stride: [h, w] } if h == w => format!("max-pool 2x2, stride {h}"),
         LayerKind::MaxPool { stride: [h, w] } => format!("max-pool 2x2, stride {h}x{w}"),
         LayerKind::AvgPool => "adaptive average pool".into(),
+        LayerKind::FakeQuantize { .. } => "rounding to 8 bits".into(),
         LayerKind::Dropout { .. } => "dropout".into(),
         LayerKind::Linear(_) => "linear".into(),
     }

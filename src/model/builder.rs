@@ -168,7 +168,20 @@ impl<'a> Builder<'a> {
     /// `name` follows the activation's word in the layer's name.
     fn activation(&mut self, name: &str) {
         let name = format!("{}{name}", self.config.activation.word());
-        self.push(name, LayerKind::Activation(self.config.activation()), self.shape.clone());
+        self.push(name.clone(), LayerKind::Activation(self.config.activation()), self.shape.clone());
+        if self.config.qat {
+            self.fake_quantize(&name);
+        }
+    }
+
+    /// The roundings of the activation before it, whose place in torchvision's network it shares.
+    fn fake_quantize(&mut self, activation: &str) {
+        self.position -= 1;
+        let part = if self.parameters.iter().any(Parameter::is_matrix) { "classifier" } else { "features" };
+        let name = format!("{part}.{}.range", self.position);
+        let range = self.parameter(name, [1], Layout::Same, Init::Constant(0.0));
+        self.parameters[range].training = Training::Statistic;
+        self.push(format!("quantize_{activation}"), LayerKind::FakeQuantize { range }, self.shape.clone());
     }
 
     /// Freezes all parameters added so far.

@@ -60,6 +60,11 @@ pub enum LayerKind {
     },
     /// Average pooling to the output's size, whatever the input's is.
     AvgPool,
+    /// The roundings of 8-bit integers, in quantisation-aware training.
+    FakeQuantize {
+        /// The end of the activation's range, an index of [`Network::parameters`].
+        range: usize,
+    },
     /// Dropout.
     Dropout {
         /// The index of the dropout layer in the network.
@@ -80,6 +85,7 @@ impl LayerKind {
                 vec![gamma, beta, running_mean, running_var]
             }
             Self::GroupNorm(GroupNormLayer { gamma, beta, .. }) => vec![gamma, beta],
+            Self::FakeQuantize { range } => vec![range],
             Self::Activation(_) | Self::MaxPool { .. } | Self::AvgPool | Self::Dropout { .. } => Vec::new(),
         }
     }

@@ -211,6 +211,8 @@ pub struct VggConfig {
     pub avgpool: usize,
     /// Layers that are not trained.
     pub freeze: Freeze,
+    /// Whether activations and weights are rounded to 8 bits, as in quantisation-aware training. Such a network has ReLU and no norm.
+    pub qat: bool,
 }
 
 impl Default for VggConfig {
@@ -234,6 +236,7 @@ impl Default for VggConfig {
             pool_stride: PoolStride::Adaptive,
             avgpool: 0,
             freeze: Freeze::None,
+            qat: false,
         }
     }
 }
@@ -246,7 +249,8 @@ impl fmt::Display for VggConfig {
             Norm::None => f.write_str(" without batch norm")?,
             norm => write!(f, " with {}", norm.title())?,
         }
-        f.write_str(if self.widths.is_some() { " and its own widths" } else { "" })
+        f.write_str(if self.widths.is_some() { " and its own widths" } else { "" })?;
+        f.write_str(if self.qat { ", rounded to 8 bits" } else { "" })
     }
 }
 
@@ -295,7 +299,7 @@ impl VggConfig {
     /// `norm` is set only for the other normalisations. With `widths` the model is the one with as many convolutions in each block,
     /// if there is one, and `widths` that are the model's are left out.
     pub(crate) fn agreed(mut self) -> Self {
-        let norm = self.norm();
+        let norm = if self.qat { Norm::None } else { self.norm() };
         let blocks = self.blocks();
         let depth = blocks.iter().map(Vec::len);
         let same = Architecture::all().find(|model| model.convolutions().into_iter().eq(depth.clone()));

@@ -22,8 +22,10 @@ pub struct Control {
     pub bias_correction1: f32,
     /// Adam's `1 - beta2^step`.
     pub bias_correction2: f32,
+    /// The weight of a new batch in the ranges of activations in quantisation-aware training; 0: they stay.
+    pub range_momentum: f32,
     /// Padding.
-    pub reserved: [u32; 9],
+    pub reserved: [u32; 8],
 }
 
 impl Control {

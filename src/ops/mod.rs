@@ -18,6 +18,7 @@ mod control;
 mod conv;
 mod cross_entropy;
 mod dropout;
+mod fake_quantize;
 mod group_norm;
 mod half;
 mod l1_penalty;
@@ -56,6 +57,10 @@ pub use conv::{
 };
 pub use cross_entropy::{CrossEntropy, CrossEntropyGrad, CrossEntropyGradOperands, CrossEntropyOperands};
 pub use dropout::{Dropout, DropoutOperands};
+pub use fake_quantize::{
+    FakeQuantize, FakeQuantizeGrad, FakeQuantizeGradOperands, FakeQuantizeOperands, FakeQuantizeWeight,
+    FakeQuantizeWeightOperands, ObserveRange, ObserveRangeOperands,
+};
 pub use group_norm::{
     GroupNorm, GroupNormAffine, GroupNormAffineOperands, GroupNormGrad, GroupNormGradOperands,
     GroupNormOperands,
@@ -146,6 +151,10 @@ macro_rules! for_each_op {
             ScaleGradient,
             FiniteCheck,
             LossScaleUpdate,
+            ObserveRange,
+            FakeQuantize,
+            FakeQuantizeGrad,
+            FakeQuantizeWeight,
             QuantizeImages,
             QuantizedConv,
             QuantizedLinear,

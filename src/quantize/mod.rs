@@ -119,14 +119,28 @@ pub fn quantize(
     let count = some.len();
     let mut session = device.inference(&folded, batch, source, Mode::Evaluate)?;
     let loader = Loader::evaluate(some, batch)?;
-    let ends = calibrate::calibrate(&mut session, &loader, options.calibrator)?;
-    let calibration = format!("{:?} over {count} images of {}", options.calibrator, images.name());
+    // Quantisation-aware training has found the ranges.
+    let trained: Vec<f32> =
+        weights.network.layers.iter().filter_map(|layer| range(weights, layer.kind)).collect();
+    let (ends, calibration) = match trained.is_empty() {
+        true => (
+            calibrate::calibrate(&mut session, &loader, options.calibrator)?,
+            format!("{:?} over {count} images of {}", options.calibrator, images.name()),
+        ),
+        false => (trained, "ranges from training".to_owned()),
+    };
     Ok(QuantizedWeights {
         quantized: network(&folded, &ends, options.signed)?,
         path: folded.path().to_owned(),
         info: folded.info,
         calibration,
     })
+}
+
+/// The end of the range of a layer of quantisation-aware training.
+fn range(weights: &Weights, kind: LayerKind) -> Option<f32> {
+    let LayerKind::FakeQuantize { range } = kind else { return None };
+    weights.values(range).first().copied()
 }
 
 /// The calibration images of a data set: at most so many.

@@ -36,6 +36,11 @@ impl Schedule {
         }
     }
 
+    /// Whether a step, counted from 1, is in the first epoch.
+    pub fn in_first_epoch(&self, step: u64) -> bool {
+        step <= self.steps_per_epoch
+    }
+
     /// The learning rate of an optimiser step, counted from 1.
     pub fn rate(&self, step: u64) -> f64 {
         let before = step.saturating_sub(1);

@@ -71,6 +71,9 @@ pub fn loaders(config: &TrainConfig, data: &DataSets) -> Result<[Loader; 2], Tra
 }
 
 /// The control block for an optimiser step, counted from 1.
+/// The weight of a new batch in the ranges of activations: PyTorch's for moving averages.
+const RANGE_MOMENTUM: f32 = 0.01;
+
 pub(super) fn control(config: &TrainConfig, schedule: &Schedule, step: u64) -> Control {
     let [seed_low, seed_high] = rng::key(config.seed);
     let correction = |beta: f64| (1.0 - beta.powf(step as f64)) as f32;
@@ -82,6 +85,7 @@ pub(super) fn control(config: &TrainConfig, schedule: &Schedule, step: u64) -> C
         learning_rate: schedule.rate(step) as f32,
         bias_correction1: correction(config.beta1),
         bias_correction2: correction(config.beta2()),
+        range_momentum: if config.qat && schedule.in_first_epoch(step) { RANGE_MOMENTUM } else { 0.0 },
         ..Control::default()
     }
 }

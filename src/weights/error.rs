@@ -113,6 +113,12 @@ pub enum WeightsError {
         /// The file.
         path: String,
     },
+    /// Weights of quantisation-aware training for a run without it.
+    #[error("{path} was trained with --qat, but this run is not; give --qat too")]
+    Rounded {
+        /// The file.
+        path: String,
+    },
     /// A damaged quantised network.
     #[error("{path}: {tensor} {message}. The file is damaged; quantise the network again")]
     Quantization {

@@ -5,18 +5,18 @@ use super::{
     entries::values,
     store::{TensorFile, to_le},
 };
-use crate::model::{LayerKind, Norm, NormParameters, WeightBias};
+use crate::model::{LayerKind, Norm, NormParameters, VggConfig, WeightBias};
 
 impl Weights {
     /// The weights of the network without batch norms that computes the same in evaluation: each is folded into the convolution before
-    /// it, in f64. `None` if the network has another normalisation.
+    /// it, in f64. The roundings of quantisation-aware training are left out. `None` if the network has another normalisation.
     pub fn folded(&self) -> Option<Self> {
         if !matches!(self.network.config.norm(), Norm::Batch | Norm::None) {
             return None;
         }
-        let config = crate::model::VggConfig { norm: Some(Norm::None), ..self.info.vgg() };
+        let config = VggConfig { norm: Some(Norm::None), qat: false, ..self.info.vgg() };
         let network = config.network().expect("the same network without batch norms");
-        let info = ModelInfo { model: network.config.model, norm: None, ..self.info.clone() };
+        let info = ModelInfo { model: network.config.model, norm: None, qat: false, ..self.info.clone() };
         let weighted = |kind| match kind {
             LayerKind::Conv(parameters) | LayerKind::Linear(parameters) => Some(parameters),
             _ => None,

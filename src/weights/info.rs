@@ -57,6 +57,9 @@ pub struct ModelInfo {
     /// Layers that are not trained.
     #[serde(default)]
     pub freeze: Freeze,
+    /// Whether activations and weights are rounded to 8 bits: a network of quantisation-aware training.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub qat: bool,
     /// Mean of each channel, for normalisation.
     pub mean: Vec<f32>,
     /// Standard deviation of each channel.
@@ -92,6 +95,7 @@ impl ModelInfo {
             pool_stride: c.pool_stride,
             avgpool: c.avgpool,
             freeze: c.freeze,
+            qat: c.qat,
             mean: normalization.mean.clone(),
             std: normalization.std.clone(),
             class_names: dataset.class_names().to_vec(),
@@ -129,6 +133,7 @@ impl ModelInfo {
             pool_stride: self.pool_stride,
             avgpool: self.avgpool,
             freeze: self.freeze,
+            qat: self.qat,
         }
     }
 
@@ -199,6 +204,7 @@ impl ModelInfo {
             norm: None,
             avgpool: if pooled { 7 } else { 0 },
             freeze: Freeze::None,
+            qat: false,
             image_size,
             channels,
             width: last as f64 / 512.0,

@@ -7,10 +7,11 @@ use super::{
     error::WeightsError,
     metadata::{Description, Kind, metadata, prefix},
     store::{Entry, TensorFile},
+    weights::Weights,
 };
 use crate::{
     data::Normalization,
-    model::{Layout, Network, Parameter},
+    model::{Layout, Network, Norm, Parameter},
 };
 
 /// The source of a parameter's initial values.
@@ -53,9 +54,24 @@ impl Pretrained {
     /// The sum over channels is timm's rule for `in_chans=1`.
     pub fn read(path: &Path, network: &Network) -> Result<Self, WeightsError> {
         let mut file = TensorFile::read(path)?;
-        let description = metadata::<Description>(&file)?;
+        let mut description = metadata::<Description>(&file)?;
+        let rounded = description.as_ref().is_some_and(|description| description.model.qat);
+        if network.config.qat && !rounded {
+            let weights = Weights::read(path, None)?;
+            let found = weights.network.config.norm();
+            let folded = weights.folded().ok_or_else(|| WeightsError::OtherNorm {
+                path: path.display().to_string(),
+                found,
+                wanted: Norm::None,
+            })?;
+            description = Some(Description::new(Kind::Weights, &folded.info));
+            file = folded.file;
+        }
         use_torchvisions_names(&mut file);
         let kind = description.as_ref().map_or(Kind::Weights, |d| d.kind);
+        if kind == Kind::Quantized {
+            return Err(WeightsError::Quantized { path: file.path().to_owned() });
+        }
         let prefix = prefix(kind, &file);
         let named = |p: &Parameter| format!("{prefix}{}", p.name);
         // The last two parameters are the last layer's weight and bias.
@@ -105,6 +121,9 @@ impl Pretrained {
                 return Err(WeightsError::OtherActivation { path: path(), found, wanted });
             }
         }
+        if rounded && !network.config.qat {
+            return Err(WeightsError::Rounded { path: file.path().to_owned() });
+        }
         if let Some(info) = description.as_ref().map(|description| &description.model)
             && (info.widths != network.config.widths)
         {
@@ -146,6 +165,8 @@ impl Pretrained {
 
 fn fit(parameter: &Parameter, found: Option<&[usize]>, head: bool) -> Fit {
     match (found, parameter.shape.dims()) {
+        // Folded weights have no ranges.
+        (None, _) if parameter.name.ends_with(".range") => Fit::New,
         (Some(&[fk, 3, fr, fs]), &[k, 1, r, s])
             if parameter.layout == Layout::Conv && [fk, fr, fs] == [k, r, s] =>
         {

@@ -133,6 +133,9 @@ pub enum PruneError {
     /// A network without norms.
     #[error("the network has no norm, and so no gamma to choose channels by; give --method l1")]
     NoGamma,
+    /// A network of quantisation-aware training.
+    #[error("the network was trained with --qat; prune it before, and train the pruned one with --qat")]
+    Rounded,
     /// The smaller network cannot be built.
     #[error("the pruned network cannot be built: {0}")]
     Network(#[from] NetworkError),
@@ -203,6 +206,9 @@ impl Prunable {
 
 fn prunable(weights: &Weights, pruning: &Pruning) -> Result<Vec<Prunable>, PruneError> {
     let (network, criterion) = (&weights.network, pruning.criterion);
+    if network.config.qat {
+        return Err(PruneError::Rounded);
+    }
     if criterion == Criterion::Gamma && network.config.norm() == Norm::None {
         return Err(PruneError::NoGamma);
     }

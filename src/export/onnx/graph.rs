@@ -46,7 +46,8 @@ impl Graph {
                 }
                 LayerKind::AvgPool if layer.input == layer.output => continue,
                 LayerKind::AvgPool => graph.avg_pool(layer, &current, &output),
-                LayerKind::Dropout { .. } => continue,
+                // A float file has no roundings.
+                LayerKind::Dropout { .. } | LayerKind::FakeQuantize { .. } => continue,
                 LayerKind::Linear(WeightBias { weight, bias }) => {
                     if !flat {
                         graph.node("Flatten", layer, &[&current], "flat", vec![int("axis", 1)]);

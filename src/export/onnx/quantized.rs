@@ -60,6 +60,7 @@ impl Graph {
                 }
                 // Part of the requantisation, or without effect in evaluation.
                 LayerKind::Activation(_)
+                | LayerKind::FakeQuantize { .. }
                 | LayerKind::AvgPool
                 | LayerKind::Dropout { .. }
                 | LayerKind::BatchNorm(_)

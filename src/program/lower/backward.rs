@@ -231,6 +231,9 @@ impl<'a> Lowering<'a> {
                     self.step(phase, label(name, "grad_input", &range, len), op, operands);
                 }
             }
+            LayerKind::FakeQuantize { range } => {
+                self.fake_quantize_backward(layer, range, input.tensor, [grad_output, grad_input])?;
+            }
             LayerKind::AvgPool => {
                 for range in self.split_images(name, &[grad_output, grad_input])? {
                     let op = AvgPoolGrad(avg_pool(layer, range.len()));

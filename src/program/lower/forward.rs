@@ -216,6 +216,10 @@ impl<'a> Lowering<'a> {
                     self.step(phase, label(&name, "forward", &range, n), op, operands);
                 }
             }
+            LayerKind::FakeQuantize { range } => {
+                let learns = self.learns(phase);
+                self.fake_quantize((phase, learns), &name, range, input, output)?;
+            }
             LayerKind::AvgPool => {
                 for range in self.split_images(&name, &[input.tensor, output])? {
                     let op = avg_pool(layer, range.len());

@@ -50,7 +50,7 @@ impl Lowering<'_> {
         Ok(Value { tensor, ..input })
     }
 
-    /// Makes the f16 copy of a weight that this pass reads, if the layer's input is f16.
+    /// Makes the copy of a weight that this pass reads: rounded in quantisation-aware training, in f16 if the layer's input is.
     pub(super) fn copy_weight(
         &mut self,
         phase: Phase,
@@ -59,7 +59,8 @@ impl Lowering<'_> {
         input: Value,
     ) -> Result<(), LowerError> {
         let value = self.reads[weight];
-        let copy = self.cast(phase, &format!("{name}.weight"), value, self.dtype(input.tensor))?;
+        let rounded = if self.network.config.qat { self.rounded(phase, name, weight)? } else { value };
+        let copy = self.cast(phase, &format!("{name}.weight"), rounded, self.dtype(input.tensor))?;
         self.copies[weight] = (copy != value).then_some(copy);
         Ok(())
     }

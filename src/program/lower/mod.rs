@@ -6,6 +6,7 @@ mod explain;
 mod forward;
 mod mixed;
 mod quantized;
+mod rounding;
 mod update;
 
 use std::ops::Range;

@@ -91,6 +91,7 @@ impl Lowering<'_> {
                 }
                 // ReLU is part of the requantisation, and the others do nothing in evaluation.
                 LayerKind::Activation(_)
+                | LayerKind::FakeQuantize { .. }
                 | LayerKind::AvgPool
                 | LayerKind::Dropout { .. }
                 | LayerKind::BatchNorm(_)

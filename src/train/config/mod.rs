@@ -177,6 +177,7 @@ impl TrainConfig {
             pool_stride: self.pool_stride,
             avgpool: self.avgpool,
             freeze: self.freeze,
+            qat: self.qat,
             ..VggConfig::default()
         }
         .agreed()

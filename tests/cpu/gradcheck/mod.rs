@@ -31,7 +31,8 @@ const CONTROL: Control = Control {
     learning_rate: 0.0,
     bias_correction1: 1.0,
     bias_correction2: 1.0,
-    reserved: [0; 9],
+    range_momentum: 0.0,
+    reserved: [0; 8],
 };
 
 fn normal(index: u32, len: usize) -> Vec<f64> {

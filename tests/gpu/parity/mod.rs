@@ -96,6 +96,7 @@ parity! {
     optimizers: "adam.update", "sgd.update", "lion.update", "average.update", "l1_penalty.apply", "clip.square_sum",
         "clip.apply";
     cast: "cast.convert";
+    fake_quantize: "fake_quantize.observe", "fake_quantize.forward", "fake_quantize.grad_input", "fake_quantize.weight";
     quantized: "quantized.images", "quantized.conv", "quantized.linear", "quantized.max_pool";
     loss_scale: "loss_scale.apply", "loss_scale.check", "loss_scale.update";
 }
