@@ -2,7 +2,7 @@
 //!
 //!     [VGG_SIMD=avx2] cargo bench --bench quantized -- [--threads 2] [--batches 1,16] [--seconds 0.3]
 //!
-//! Prints the median time of a layer's runs, its throughput in Gop/s (two for each multiply-add), and the ratio of the times. Time is
+//! Prints the time of a layer's run, its throughput in Gop/s (two for each multiply-add), and the ratio of the times. Time is
 //! that of the clock on the wall; with `--cpu` it is that of the process's threads, so that other work on the machine counts little:
 //! the throughput is then that of a core.
 
@@ -100,7 +100,7 @@ fn layers(n: usize) -> Vec<(String, Op, Option<Op>)> {
     layers
 }
 
-/// The median of the runs' times.
+/// The time of a run: the median of several turns.
 fn time(op: &Op, seconds: f64, clock: fn() -> f64) -> f64 {
     let program = Program::single(op.clone());
     let mut executor = CpuExecutor::<f32>::new(program.clone());
@@ -117,17 +117,22 @@ fn time(op: &Op, seconds: f64, clock: fn() -> f64) -> f64 {
         };
         executor.upload(view.tensor, &data).expect("an input");
     }
-    let mut run = || {
+    let mut turn = |runs: usize| {
         let start = clock();
-        executor.run(Pass::Train).expect("a run");
-        clock() - start
+        for _ in 0..runs {
+            executor.run(Pass::Train).expect("a run");
+        }
+        (clock() - start) / runs as f64
     };
-    run();
-    let start = wall();
-    let mut times = Vec::new();
-    while times.len() < 3 || wall() - start < seconds {
-        times.push(run());
+    // Linux counts CPU time in steps of some milliseconds.
+    let mut runs = 1;
+    let mut seconds_of_a_run = turn(1);
+    while seconds_of_a_run * (runs as f64) < seconds / 10.0 {
+        runs *= 2;
+        seconds_of_a_run = turn(runs);
     }
+    let turns = ((seconds / (seconds_of_a_run * runs as f64)) as usize).clamp(3, 9);
+    let mut times: Vec<f64> = (0..turns).map(|_| turn(runs)).collect();
     times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
+    times[turns / 2]
 }

@@ -6,9 +6,11 @@ mod pixels;
 mod products;
 #[cfg(test)]
 mod tests;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 use self::{
-    dot::{Choice, Dot, choose},
+    dot::{Dot, Portable},
     pack::Source,
     products::{Layer, Results},
 };
@@ -23,7 +25,7 @@ use crate::{
 
 impl Twin for QuantizeImages {
     fn scratch<S: Scalar>(&self) -> Sizes {
-        Sizes { words: self.output[1], ..Sizes::default() }
+        Sizes { words: if S::FAST { self.output[1] } else { 0 }, ..Sizes::default() }
     }
 
     fn run<S: Scalar>(&self, operands: Self::Operands<Slices<'_, S>>, scratch: &mut Scratch<S>) {
@@ -38,7 +40,7 @@ impl Twin for QuantizeImages {
 impl Twin for QuantizedConv {
     fn scratch<S: Scalar>(&self) -> Sizes {
         let Conv { n, h, w, c, .. } = self.conv;
-        choose(instructions::name(), Words([n, h, w, c, 9]))
+        scratch::<S>([n * h * w, c, 9])
     }
 
     fn run<S: Scalar>(&self, operands: Self::Operands<Slices<'_, S>>, scratch: &mut Scratch<S>) {
@@ -53,7 +55,7 @@ impl Twin for QuantizedConv {
 
 impl Twin for QuantizedLinear {
     fn scratch<S: Scalar>(&self) -> Sizes {
-        choose(instructions::name(), Words([self.n, 1, 1, self.inputs, 1]))
+        scratch::<S>([self.n, self.inputs, 1])
     }
 
     fn run<S: Scalar>(&self, operands: Self::Operands<Slices<'_, S>>, scratch: &mut Scratch<S>) {
@@ -72,15 +74,48 @@ impl Twin for QuantizedMaxPool {
     }
 }
 
-/// The scratch memory of a layer with inputs `[n, h, w, c]` and a number of taps.
-struct Words([usize; 5]);
+/// What is done with the products of the instruction set in use.
+trait Choice {
+    type Output;
+
+    fn with<D: Dot>(self, dot: D) -> Self::Output;
+}
+
+/// The fastest products of the instruction set that [`crate::cpu::instruction_set`] names.
+fn choose<C: Choice>(set: &str, choice: C) -> C::Output {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if set == "avx512"
+            && let Some(dot) = x86::Avx512::detect()
+        {
+            return choice.with(dot);
+        }
+        if ["avx512", "avx2"].contains(&set) {
+            if let Some(dot) = x86::AvxVnni::detect() {
+                return choice.with(dot);
+            }
+            if let Some(dot) = x86::Avx2::detect() {
+                return choice.with(dot);
+            }
+        }
+    }
+    let _ = set;
+    choice.with(Portable)
+}
+
+/// The scratch memory of a layer with a number of pixels, channels and taps.
+fn scratch<S: Scalar>(layer: [usize; 3]) -> Sizes {
+    let words = if S::FAST { choose(instructions::name(), Words(layer)) } else { 0 };
+    Sizes { words, ..Sizes::default() }
+}
+
+struct Words([usize; 3]);
 
 impl Choice for Words {
-    type Output = Sizes;
+    type Output = usize;
 
-    fn with<D: Dot>(self, _: D) -> Sizes {
-        let [n, h, w, c, taps] = self.0;
-        Sizes { words: products::words::<D>([n * h * w, c, taps]), ..Sizes::default() }
+    fn with<D: Dot>(self, _: D) -> usize {
+        products::words::<D>(self.0)
     }
 }
 

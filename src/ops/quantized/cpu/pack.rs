@@ -41,15 +41,19 @@ impl<'a> Source<'a> {
         stride: usize,
     ) {
         let &Self { h, w, c, taps, .. } = self;
-        let places: [_; 14] = std::array::from_fn(|p| {
-            let at = first + p.min(count - 1);
-            (at / (h * w), [at / w % h, at % w].map(|at| at as isize))
-        });
+        let mut places = [(0, [0; 2]); 14];
+        for (at, place) in places.iter_mut().take(count).enumerate() {
+            let at = first + at;
+            *place = (at / (h * w), [(at / w % h) as isize, (at % w) as isize]);
+        }
         let reach = isize::from(taps == 9);
         let mut words = words.chunks_exact_mut(c / 4 * stride);
         for r in -reach..=reach {
             for s in -reach..=reach {
-                let pixels = places.map(|(n, [y, x])| self.pixel(n, [y + r, x + s], blank));
+                let mut pixels = [blank; 14];
+                for (pixel, &(n, [y, x])) in pixels.iter_mut().zip(&places[..count]) {
+                    *pixel = self.pixel(n, [y + r, x + s], blank);
+                }
                 transpose::<D>(&pixels[..count], words.next().unwrap(), stride);
             }
         }
@@ -71,8 +75,10 @@ impl<'a> Source<'a> {
             let y = (first + row) as isize - 1;
             for x in (0..w + 2).step_by(16) {
                 let count = (w + 2 - x).min(16);
-                let pixels: [_; 16] =
-                    std::array::from_fn(|p| self.pixel(n, [y, (x + p.min(count - 1)) as isize - 1], blank));
+                let mut pixels = [blank; 16];
+                for (at, pixel) in pixels.iter_mut().take(count).enumerate() {
+                    *pixel = self.pixel(n, [y, (x + at) as isize - 1], blank);
+                }
                 transpose::<D>(&pixels[..count], &mut words[x..], w + 2);
             }
         }
@@ -82,11 +88,10 @@ impl<'a> Source<'a> {
 /// `words[quad * stride + pixel]` from the channels of pixels.
 #[inline(always)]
 fn transpose<D: Dot>(pixels: &[&[u8]], words: &mut [D::Word], stride: usize) {
-    let c = pixels[0].len();
     if pixels.len() < 4 {
         for (at, pixel) in pixels.iter().enumerate() {
             for (word, &bytes) in words[at..].iter_mut().step_by(stride).zip(pixel.as_chunks().0) {
-                *word = D::word(bytes);
+                [*word, ..] = D::words([bytes; 4]);
             }
         }
         return;
@@ -94,18 +99,11 @@ fn transpose<D: Dot>(pixels: &[&[u8]], words: &mut [D::Word], stride: usize) {
     for at in (0..pixels.len()).step_by(4) {
         // The last four may be some of those before once more.
         let at = at.min(pixels.len() - 4);
-        let four: [&[u8]; 4] = [0, 1, 2, 3].map(|p| &pixels[at + p][..c]);
-        let mut words = words.chunks_mut(stride).map(|words| words[at..].first_chunk_mut::<4>().unwrap());
-        let whole = c / 16 * 16;
-        for channel in (0..whole).step_by(16) {
-            let block: [[[u8; 4]; 4]; 4] =
-                four.map(|pixel| bytemuck::cast(*pixel[channel..].first_chunk::<16>().unwrap()));
-            for quad in 0..4 {
-                *words.next().unwrap() = block.map(|pixel| D::word(pixel[quad]));
-            }
-        }
-        for channel in (whole..c).step_by(4) {
-            *words.next().unwrap() = four.map(|pixel| D::word(*pixel[channel..].first_chunk().unwrap()));
+        let [a, b, c, d] = [&pixels[at], &pixels[at + 1], &pixels[at + 2], &pixels[at + 3]];
+        let pixels =
+            a.as_chunks::<4>().0.iter().zip(b.as_chunks().0).zip(c.as_chunks().0).zip(d.as_chunks().0);
+        for ((((a, b), c), d), words) in pixels.zip(words.chunks_mut(stride)) {
+            words[at..at + 4].copy_from_slice(&D::words([*a, *b, *c, *d]));
         }
     }
 }

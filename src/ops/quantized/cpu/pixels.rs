@@ -2,13 +2,12 @@
 
 use rayon::prelude::*;
 
-use super::super::{QuantizeImages, QuantizeImagesOperands, QuantizedMaxPoolOperands, padded};
 use crate::{
     cpu::{
         Lanes,
         simd::{Simd, WithSimd, wide},
     },
-    ops::{MaxPool, Slices},
+    ops::{MaxPool, QuantizeImages, QuantizeImagesOperands, QuantizedMaxPoolOperands, Slices, padded},
 };
 
 /// Rows of an output image of a task.

@@ -6,11 +6,13 @@ use bytemuck::cast_slice_mut;
 use rayon::prelude::*;
 
 use super::{
-    super::{Requantize, WEIGHT_CHANNELS as GROUP},
     dot::{Dot, Fields, Sums, TileSums, Work},
     pack::Source,
 };
-use crate::cpu::{Lanes, Scalar};
+use crate::{
+    cpu::{Lanes, Scalar},
+    ops::{Requantize, quantized::WEIGHT_CHANNELS as GROUP},
+};
 
 /// Bytes of packed words of a task: they stay in a core's second-level cache.
 const BYTES: usize = 256 * 1024;
@@ -85,12 +87,12 @@ fn tile_width<D: Dot>(pixels: usize) -> usize {
     pixels.div_ceil(pixels.div_ceil(D::TILE))
 }
 
-/// Words of 8 bytes for each thread: a pixel of zeros, packed words, and those that a product reads after the last pixel.
+/// Words of 8 bytes for each thread: a pixel of zeros and the packed words.
 pub fn words<D: Dot>([pixels, c, taps]: [usize; 3]) -> usize {
     let (words, width) = (c / 4 * taps, tile_width::<D>(pixels));
     let tiles = if words > SLAB { TILES.min(pixels.div_ceil(width)) } else { 1 };
     let bytes = size_of::<D::Word>() * tiles * words * width;
-    c.div_ceil(8) + (bytes.max(BYTES) + size_of::<D::Word>() * D::TILE).div_ceil(8)
+    c.div_ceil(8) + bytes.max(BYTES).div_ceil(8)
 }
 
 /// The packed words of a part.
@@ -177,13 +179,22 @@ impl<T: Copy> Shared<T> {
         Self(to.as_mut_ptr(), to.len())
     }
 
+    /// Stores the first `width` of a group's results.
+    ///
     /// # Safety
     /// No other thread accesses these elements.
     #[inline(always)]
-    unsafe fn store(&self, at: usize, values: &[T]) {
-        assert!(at + values.len() <= self.1, "results outside the output");
+    unsafe fn store(&self, at: usize, values: &[T; GROUP], width: usize) {
+        assert!(width <= GROUP && at + width <= self.1, "results outside the output");
         // SAFETY: inside, as checked, and this thread's alone, as the caller promises.
-        unsafe { std::ptr::copy_nonoverlapping(values.as_ptr(), self.0.add(at), values.len()) };
+        unsafe {
+            let to = self.0.add(at);
+            if width == GROUP {
+                to.cast::<[T; GROUP]>().write_unaligned(*values);
+            } else {
+                values.as_ptr().copy_to_nonoverlapping(to, width);
+            }
+        }
     }
 }
 
@@ -292,14 +303,16 @@ impl Terms {
     #[inline(always)]
     fn bytes(&self, requantize: Requantize, sums: &Sums) -> [u8; GROUP] {
         let [low, high] = requantize.bounds();
-        std::array::from_fn(|o| {
+        let mut bytes = [0; GROUP];
+        for (o, byte) in bytes.iter_mut().enumerate() {
             let value = sums[o].wrapping_add(self.bases[o]) as f32 * self.scales[o];
             // In this form NaN becomes `low`.
             let value = if value > low { value } else { low };
             let value = if value < high { value } else { high };
             // 1.5 * 2^23: adding it rounds to an integer, halves to even, whose last byte is that of the sum's bits.
-            ((value + 12_582_912.0).to_bits() as u8).wrapping_add(requantize.zero)
-        })
+            *byte = ((value + 12_582_912.0).to_bits() as u8).wrapping_add(requantize.zero);
+        }
+        bytes
     }
 
     #[inline(always)]
@@ -320,8 +333,8 @@ impl<S: Scalar> Store<S> {
             // SAFETY: as the caller promises.
             unsafe {
                 match self {
-                    Self::Bytes(to, requantize) => to.store(at, &terms.bytes(*requantize, sums)[..width]),
-                    Self::Logits(to) => to.store(at, &terms.logits(sums)[..width]),
+                    Self::Bytes(to, requantize) => to.store(at, &terms.bytes(*requantize, sums), width),
+                    Self::Logits(to) => to.store(at, &terms.logits(sums), width),
                 }
             }
         }

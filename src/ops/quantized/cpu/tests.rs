@@ -7,8 +7,8 @@ use super::{
         QuantizeImages, QuantizeImagesOperands, QuantizedConv, QuantizedLinear, QuantizedMaxPool,
         QuantizedMaxPoolOperands, Requantize, padded, padded_outputs, weight_at,
     },
-    Compute, Layer, Results, conv,
-    dot::{Choice, Dot, Portable},
+    Choice, Compute, Layer, Results, conv,
+    dot::{Dot, Portable},
     linear, pixels, products, reference,
 };
 use crate::{
@@ -28,7 +28,7 @@ macro_rules! each_path {
     ($test:ident) => {{
         #[cfg(target_arch = "x86_64")]
         {
-            use super::dot::{Avx2, Avx512, AvxVnni, Vnni256};
+            use super::x86::{Avx2, Avx512, AvxVnni, Vnni256};
             let _ = Avx512::detect().map(|dot| $test("AVX-512 VNNI", dot));
             let _ = Vnni256::detect().map(|dot| $test("AVX-512 VNNI with 256 bits", dot));
             let _ = AvxVnni::detect().map(|dot| $test("AVX-VNNI", dot));
