@@ -528,6 +528,65 @@ def group_norm():
     save("group_norm", out)
 
 
+def fake_quantize():
+    """PyTorch's own operators in float32, with powers of two as scales: then dividing by them and multiplying by their inverse are the same."""
+    torch.manual_seed(20261201)
+    scale = 1 / 32
+    x = torch.cat([8 * randn(60), torch.arange(-4, 520) * scale / 2]).float().requires_grad_()
+    y = torch.fake_quantize_per_tensor_affine(x, scale, 0, 0, 255)
+    dy = randn(*y.shape).float()
+    y.backward(dy)
+    out = {"activation.input": x, "activation.output": y, "activation.grad_output": dy, "activation.grad_input": x.grad,
+           "activation.range": torch.tensor([255 * scale])}
+    scales = torch.tensor([1 / 64, 1 / 4, 1 / 1024], dtype=torch.float32)
+    w = (127 * scales[:, None] * torch.rand(3, 40, dtype=torch.float32) * torch.randn(3, 40).sign().float())
+    w[:, 0], w[:, 1:5] = -127 * scales, torch.tensor([0.5, 1.5, -2.5, 3.0]) * scales[:, None]
+    q = torch.fake_quantize_per_channel_affine(w, scales, torch.zeros(3, dtype=torch.int32), 0, -127, 127)
+    out |= {"rows.weight": w, "rows.output": q, "columns.weight": w.T, "columns.output": q.T}
+    save("fake_quantize", {name: value.double() for name, value in out.items()})
+
+
+def rounded():
+    """The network of standard(), with the roundings of quantisation-aware training: straight through by their definition."""
+    golden = load_file(HERE / "standard.safetensors")
+    state = {k.removeprefix("before."): torch.from_numpy(v).double() for k, v in golden.items() if k.startswith("before.")}
+    parameters = {name: value.requires_grad_() for name, value in state.items()}
+    images, labels = torch.from_numpy(golden["images"]), torch.from_numpy(golden["labels"].astype(np.int64))
+    x = ((images.double() / 255 - f32(0.1307)) / f32(0.3081)).permute(0, 3, 1, 2)
+    ranges = {}
+
+    def activation(x, name):
+        x = torch.relu(x)
+        # Less than the largest value, so that some are clipped.
+        end = f32(0.9 * float(x.detach().max()))
+        ranges[f"before.{name}.range"] = torch.tensor([end]).float()
+        q = torch.round(x.detach() * (255 / end))
+        inside = (q >= 0) & (q <= 255)
+        through = torch.where(inside, x, x.detach())
+        return through + (q.clamp(0, 255) * (end / 255) - through).detach()
+
+    def weight(name):
+        w = parameters[f"{name}.weight"]
+        scale = w.detach().abs().flatten(1).max(1).values / 127
+        scale = scale.view(-1, *[1] * (w.dim() - 1))
+        return w + (torch.round(w.detach() / scale) * scale - w).detach(), parameters[f"{name}.bias"]
+
+    at = 0
+    for block in [1, 1, 2, 2, 2]:
+        for _ in range(block):
+            x = activation(F.conv2d(x, *weight(f"features.{at}"), padding=1), f"features.{at + 1}")
+            at += 2
+        x = F.max_pool2d(x, 2, 2)
+        at += 1
+    x = torch.nn.AdaptiveAvgPool2d((3, 3))(x).flatten(1)
+    for at in [0, 3]:
+        x = activation(F.linear(x, *weight(f"classifier.{at}")), f"classifier.{at + 1}")
+    loss = F.cross_entropy(F.linear(x, *weight("classifier.6")), labels)
+    loss.backward()
+    out = {"loss": loss.detach().view(1)} | ranges
+    save("rounded", out | {f"grad.{name}": p.grad.float() for name, p in parameters.items()})
+
+
 for make in [conv, batch_norm, relu, max_pool, linear, cross_entropy, adam, prepare, dropout, network, avg_pool, standard,
-             optimizers, training, schedules, activations, group_norm]:
+             optimizers, training, schedules, activations, group_norm, fake_quantize, rounded]:
     make()

@@ -2,7 +2,7 @@
 //
 // Buffers      range [1]
 //
-// needs: STEPS, elem, round
+// needs: STEPS, elem
 // gives: range
 // gives: step_size() -> f32
 // gives: nearest_step(x: elem) -> elem

@@ -4,7 +4,7 @@
 // Who          one workgroup per output, whose invocations stride over its IN weights twice; the grid covers the outputs
 // Numerics     f32; values within a rounding of a half may go to either neighbour
 //
-// needs: IN, INPUT_STRIDE, OUTPUT_STRIDE, STEPS, WORKGROUP, reduce_max, round
+// needs: IN, INPUT_STRIDE, OUTPUT_STRIDE, STEPS, WORKGROUP, reduce_max
 // gives: run(group: u32, local: u32)
 
 var<storage, read> weight: array<f32>;

@@ -9,4 +9,5 @@ mod golden;
 mod gradcheck;
 mod optimizers;
 mod program;
+mod quantization_aware;
 mod slimming;

@@ -11,8 +11,9 @@ use vgg_wgpu::{
         Activate, ActivateGrad, Activation, Adam, AvgPool, AvgPoolGrad, BatchNormAffine, BatchNormGradAffine,
         BatchNormGradInput, BatchNormGradStatistics, BatchNormNormalize, BatchNormRunning,
         BatchNormStatistics, Control, Conv, ConvForward, ConvGradInput, ConvGradWeight, CrossEntropy,
-        CrossEntropyGrad, Dropout, GradBias, GroupNorm, GroupNormAffine, GroupNormGrad, Linear,
-        LinearGradInput, LinearGradWeight, MaxPool, MaxPoolForward, MaxPoolGrad, Metrics, PrepareImages,
+        CrossEntropyGrad, Dropout, FakeQuantize, FakeQuantizeGrad, FakeQuantizeWeight, GradBias, GroupNorm,
+        GroupNormAffine, GroupNormGrad, Linear, LinearGradInput, LinearGradWeight, MaxPool, MaxPoolForward,
+        MaxPoolGrad, Metrics, PrepareImages,
     },
     program::{Executor, Pass, Precision},
 };
@@ -22,7 +23,7 @@ use crate::support::{
     on_narrower_instruction_sets, read, run_op,
 };
 
-both!(conv batch_norm group_norm relu activations max_pool avg_pool linear cross_entropy adam prepare);
+both!(conv batch_norm group_norm relu activations fake_quantize max_pool avg_pool linear cross_entropy adam prepare);
 
 #[test]
 fn narrower_instruction_sets_do_as_well() {
@@ -126,6 +127,35 @@ fn batch_norm<S: Scalar>() {
         // Its scale is gamma / sqrt(var + eps).
         let tolerance = Tolerance { absolute: tolerance.absolute * steep, ..tolerance };
         golden.compare(&case, "grad_input", &out["grad_input"], tolerance);
+    }
+}
+
+/// Exact: the scales are powers of two, and the values have few digits.
+fn fake_quantize<S: Scalar>() {
+    let golden = Golden::load("fake_quantize");
+    let get = |case: &str, name: &'static str| (name, golden.get(case, name).to_vec());
+    let run = |op: vgg_wgpu::ops::Op, given: &[(&'static str, Vec<f64>)]| {
+        let given: Vec<(&str, &[f64])> = given.iter().map(|(name, values)| (*name, &values[..])).collect();
+        run_op::<S>(op, Control::default(), &given)
+    };
+    let len = golden.get("activation", "input").len();
+    let given = ["range", "input"].map(|name| get("activation", name));
+    let out = run(FakeQuantize { len }.into(), &given);
+    golden.compare("activation", "output", &out["output"], Tolerance::EXACT);
+    let given = ["range", "input", "grad_output"].map(|name| get("activation", name));
+    let out = run(FakeQuantizeGrad { len }.into(), &given);
+    golden.compare("activation", "grad_input", &out["grad_input"], Tolerance::EXACT);
+    for (case, columns) in [("rows", false), ("columns", true)] {
+        let op = FakeQuantizeWeight { outputs: 3, inputs: 40, columns };
+        let out = run(op.into(), &[get(case, "weight")]);
+        golden.compare(case, "output", &out["output"], Tolerance::EXACT);
+    }
+    // A new range is the largest value; an old one moves towards it.
+    for (range, momentum, expected) in [(0.0, 0.25, 8.0), (4.0, 0.25, 5.0), (4.0, 0.0, 4.0)] {
+        let control = Control { range_momentum: momentum, ..Control::default() };
+        let given: [(&str, &[f64]); 2] = [("input", &[-9.0, 3.0, 8.0]), ("range", &[range])];
+        let out = run_op::<S>(vgg_wgpu::ops::ObserveRange { len: 3 }, control, &given);
+        assert_eq!(out["range"], [expected]);
     }
 }
 
