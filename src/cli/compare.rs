@@ -11,7 +11,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use super::{
-    DONE, FAILED, Usage, args, data,
+    DONE, FAILED, Usage, args, compare_files, data,
     device::{choose_and_say, opened},
     measured::Spread,
     output::{note, print},
@@ -41,6 +41,10 @@ const STEPS: [usize; 2] = [3, 10];
 /// `vgg compare`.
 #[derive(Debug, Args)]
 pub(super) struct Flags {
+    /// Trained networks, also pruned and quantised ones, to measure on the same test images instead: one table, one picture. Of the
+    /// settings only --data and --output-dir then matter.
+    #[arg(value_name = "FILE", conflicts_with_all = ["custom", "standard", "standard_lr"])]
+    files: Vec<PathBuf>,
     #[command(flatten)]
     recipe: args::RecipeFlag,
     #[command(flatten)]
@@ -95,6 +99,11 @@ struct Quality {
 
 /// Runs `vgg compare`.
 pub(super) fn run(flags: &Flags, quiet: bool) -> Result<u8> {
+    if !flags.files.is_empty() {
+        let on = (&flags.device, &flags.kernels);
+        compare_files::run(&flags.files, &flags.recipe, &flags.settings, on, quiet)?;
+        return Ok(DONE);
+    }
     let stop = stop_on_signals()?;
     let device = choose_and_say(&flags.device.device, &flags.kernels, quiet)?;
     let config = configure(&flags.recipe, &flags.settings, device.is_hardware_gpu())?;

@@ -23,6 +23,19 @@ pub(super) struct Judged {
     pub(super) probabilities: Vec<Vec<f32>>,
 }
 
+impl Judged {
+    /// The most probable class of each image.
+    pub(super) fn answers(&self) -> Vec<usize> {
+        let answer = |probabilities: &Vec<f32>| {
+            let better = |best: usize, class: usize| {
+                if probabilities[class] > probabilities[best] { class } else { best }
+            };
+            (0..probabilities.len()).fold(0, better)
+        };
+        self.probabilities.iter().map(answer).collect()
+    }
+}
+
 /// The data set of this name, checked to fit a network.
 pub(super) fn data_for(name: &str, info: &ModelInfo, quiet: bool) -> Result<DataSets> {
     let source: DataSource = name.parse().map_err(|error: DataError| Usage(error.to_string()))?;

@@ -4,6 +4,7 @@ mod args;
 mod bench;
 mod capture;
 mod compare;
+mod compare_files;
 mod confusion;
 mod data;
 mod device;
@@ -63,7 +64,7 @@ struct Cli {
 enum Command {
     /// Train a network.
     Train(args::Train),
-    /// Compare the paper's VGG with torchvision's on the same data and seed: one table, one picture.
+    /// Compare the paper's VGG with torchvision's on the same data and seed, or trained networks by their files: one table, one picture.
     ///
     /// The first has batch norm and pooling with adaptive stride, the second neither, but adaptive average pooling to
     /// 7x7 before the classifier. Both are trained with the flags of `vgg train`, or loaded; the second needs at

@@ -155,13 +155,8 @@ fn noisiest(noise: &[LayerNoise]) -> String {
 }
 
 fn compared(before: &Judged, after: &Judged, data: &str) -> String {
-    let answer = |probabilities: &Vec<f32>| {
-        let better =
-            |best: usize, class: usize| if probabilities[class] > probabilities[best] { class } else { best };
-        (0..probabilities.len()).fold(0, better)
-    };
-    let pairs = before.probabilities.iter().zip(&after.probabilities);
-    let (same, all) = (pairs.filter(|(a, b)| answer(a) == answer(b)).count(), before.probabilities.len());
+    let (answers, all) = ([before, after].map(Judged::answers), before.probabilities.len());
+    let same = answers[0].iter().zip(&answers[1]).filter(|(a, b)| a == b).count();
     format!(
         "accuracy           {:.2} % -> {:.2} % on {all} test images of {data} (loss {:.4} -> {:.4})\n\
          answers            {same} of {all} are the same ({:.2} %)\n\

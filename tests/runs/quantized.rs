@@ -8,7 +8,7 @@ use vgg_wgpu::{
     data::{Batch, Dataset as _, Subset, mnist},
     device::Device,
     export::{Ends, write_onnx, write_quantized_onnx},
-    model::{ActivationKind, Norm, VggConfig},
+    model::{ActivationKind, Architecture, Norm, VggConfig},
     quantize::{Calibrator, Options, QuantizeError, calibration, noise, quantize},
     weights::{QuantizedWeights, Trained, Weights, WeightsError, write_quantized},
 };
@@ -184,6 +184,22 @@ fn quantised_networks_are_as_right() {
     }
 }
 
+/// The quantised network in assets/weights, which is the pruned and retrained one, is small and right.
+#[test]
+fn the_small_network_is_small_and_right() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/weights/small.safetensors");
+    assert!(fs::metadata(&path).unwrap().len() < 100_000);
+    let weights = Trained::read(&path, None).unwrap();
+    assert_eq!(weights.network().values(), 83_442);
+    let images = batch(2000);
+    let mut session = cpu().session(&weights, 100, weights.info().source_size()).unwrap();
+    let answers = session.predict(&images.images).unwrap();
+    let best = |row: &Vec<f32>| (0..10).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap() as u32;
+    let right = answers.iter().zip(&images.labels).filter(|(row, label)| best(row) == **label).count();
+    // The same on every machine.
+    assert_eq!(right, 1984);
+}
+
 #[test]
 fn files_are_read_as_they_were_written() {
     let folder = tempdir().unwrap();
@@ -250,6 +266,28 @@ fn damaged_files_are_refused_with_the_tensor() {
         error.contains("missing: features.0.bias [16]") && error.contains("extra: features.0.bia5"),
         "{error}"
     );
+}
+
+/// Each network of the family, with batch norm and without, of random weights.
+#[test]
+fn the_whole_family_is_quantised() {
+    let folder = tempdir().unwrap();
+    let sets = mnist::builtin().unwrap();
+    for model in Architecture::all() {
+        let config = VggConfig {
+            model,
+            width: 0.0625,
+            hidden: Some(22),
+            image_size: [32, 32],
+            ..VggConfig::default()
+        };
+        let weights = lively(&config, folder.path());
+        let options = Options { images: 32, ..options() };
+        let quantized = quantize(&cpu(), &weights, &sets.train, &options).unwrap();
+        assert_eq!(quantized.quantized.layers.len(), model.convolutions().iter().sum::<usize>() + 3);
+        let rows = noise(&cpu(), &weights, &quantized, &calibration(&sets.test, 8).unwrap()).unwrap();
+        assert!(rows.iter().all(|row| row.decibels > 15.0), "{model}: {rows:?}");
+    }
 }
 
 #[test]
@@ -344,10 +382,42 @@ fn commands_take_quantised_files() {
         &["--quantized needs --weights FILE"],
     );
     fail(here, &["export", "--format", "safetensors", "--softmax", "-o", "a"], 2, &["are for --format onnx"]);
-    fail(here, &["quantize", "--data", "cifar10", "-o", "a"], 1, &[]);
+    fail(here, &["quantize", "--data", "cifar10", "-o", "a"], 2, &["names no directory"]);
     fail(here, &["quantize", "--images", "0", "-o", "a"], 2, &["--images"]);
     fail(here, &["bench", "--inference", "--baseline", "q.onnx"], 2, &["--baseline"]);
     assert!(!here.join("a").exists());
+}
+
+/// `vgg compare` of files: floats, pruned, quantised; and what it refuses.
+#[test]
+fn files_are_compared_in_a_table_and_a_picture() {
+    let folder = tempdir().unwrap();
+    let here = folder.path();
+    succeed(here, &["export", "--format", "safetensors", "-o", "float.safetensors"]);
+    write_quantized(&here.join("q.safetensors"), &builtin(options())).unwrap();
+    succeed(here, &["prune", "--data", "none", "-o", "pruned.safetensors"]);
+    let files = ["compare", "float.safetensors", "q.safetensors", "pruned.safetensors"];
+    let output = succeed(here, &[&files[..], &["--device", "cpu", "--output-dir", "out"]].concat());
+    let printed = text(&output.stdout);
+    let line = |start: &str| {
+        printed.lines().find(|line| line.starts_with(start)).unwrap_or_else(|| panic!("{printed}"))
+    };
+    assert!(
+        line("float.safetensors").contains("99.55 %") && line("float.safetensors").ends_with("100.00 %"),
+        "{printed}"
+    );
+    assert!(
+        line("q.safetensors").contains("8-bit integers") && line("q.safetensors").contains("1.2 MiB"),
+        "{printed}"
+    );
+    assert!(line("conv1_2").contains("16 (1.81 M)") && line("conv1_2").contains("8 ("), "{printed}");
+    let picture = fs::read_to_string(here.join("out/files.svg")).unwrap();
+    for part in ["Wrong answers, %", "Size, KiB", "Images/s", "q.safetensors", "pruned.safetensors"] {
+        assert!(picture.contains(part), "no {part} in the picture");
+    }
+    fail(here, &["compare", "q.safetensors"], 2, &["needs two files or more"]);
+    fail(here, &["compare", "q.safetensors", "absent"], 1, &["absent"]);
+    fail(here, &["compare", "q.safetensors", "float.safetensors", "--custom", "a"], 2, &["--custom"]);
 }
 
 #[test]

@@ -1,0 +1,140 @@
+//! `vgg compare FILE...`: trained networks next to each other.
+
+use std::{fs, path::Path, sync::Arc};
+
+use anyhow::{Context, Result, bail};
+
+use super::{
+    Usage, args,
+    device::choose_and_say,
+    judged::{BATCH, Judged, data_for, judge},
+    output::{note, print},
+    table::{Align, bytes, flops, table, thousands},
+    train::configure,
+};
+use crate::{
+    data::Dataset,
+    files::write_text,
+    model::{Layer, LayerKind, Network},
+    pictures::{FileBar, files_svg},
+    train::comparison_directory,
+    weights::Trained,
+};
+
+/// A file with what it gives.
+struct Compared {
+    name: String,
+    kind: String,
+    network: Network,
+    file_bytes: u64,
+    judged: Judged,
+}
+
+/// Runs `vgg compare` for files.
+pub(super) fn run(
+    paths: &[std::path::PathBuf],
+    recipe: &args::RecipeFlag,
+    settings: &args::SettingFlags,
+    (device, kernels): (&args::DeviceFlag, &args::KernelFlags),
+    quiet: bool,
+) -> Result<()> {
+    if paths.len() < 2 {
+        bail!(Usage("vgg compare FILE... needs two files or more; vgg eval measures one".to_owned()));
+    }
+    let device = choose_and_say(&device.device, kernels, quiet)?;
+    let config = configure(recipe, settings, device.is_hardware_gpu())?;
+    // All are read before any is measured.
+    let trained = paths.iter().map(|path| Ok(Trained::read(path, None)?)).collect::<Result<Vec<_>>>()?;
+    let tests = trained
+        .iter()
+        .map(|trained| Ok(data_for(&config.data, trained.info(), quiet)?.test))
+        .collect::<Result<Vec<Arc<dyn Dataset>>>>()?;
+    let directory = comparison_directory(config.output_dir.as_deref().map(Path::new))?;
+    let mut files = Vec::new();
+    for ((path, trained), test) in paths.iter().zip(trained).zip(&tests) {
+        note(quiet, &format!("measuring {}", path.display()));
+        let judged = judge(&device, &trained, test, test.len())?;
+        let kind = match &trained {
+            Trained::Float(weights) => weights.network.config.to_string(),
+            Trained::Quantized(weights) => format!("{}, 8-bit integers", weights.quantized.network.config),
+        };
+        let file_bytes = fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?.len();
+        let name = short(path);
+        files.push(Compared { name, kind, network: trained.network().clone(), file_bytes, judged });
+    }
+    print(&format!("{}\n{}", summary(&files), layers(&files)))?;
+    let bars: Vec<FileBar> = files.iter().map(bar).collect();
+    let title =
+        format!("{} test images of {}, batch {BATCH}, {}", tests[0].len(), config.data, device.name());
+    let picture = directory.join("files.svg");
+    write_text(&picture, &files_svg(&title, &bars))?;
+    note(quiet, &format!("picture   {}", picture.display()));
+    Ok(())
+}
+
+/// The last two parts of a path: runs name their weights alike.
+fn short(path: &Path) -> String {
+    let parts: Vec<_> = path.components().map(|part| part.as_os_str().to_string_lossy()).collect();
+    parts[parts.len().saturating_sub(2)..].join("/")
+}
+
+fn bar(file: &Compared) -> FileBar {
+    FileBar {
+        name: file.name.clone(),
+        errors: 100.0 * (1.0 - file.judged.accuracy),
+        kibibytes: file.file_bytes as f64 / 1024.0,
+        images_a_second: file.judged.images_a_second,
+    }
+}
+
+fn summary(files: &[Compared]) -> String {
+    let first = files[0].judged.answers();
+    let row = |file: &Compared| {
+        let same = file.judged.answers().iter().zip(&first).filter(|(a, b)| a == b).count();
+        vec![
+            file.name.clone(),
+            file.kind.clone(),
+            thousands(file.network.values()),
+            flops(file.network.multiply_adds()),
+            bytes(file.file_bytes),
+            format!("{:.0}", file.judged.images_a_second),
+            format!("{:.2} %", 100.0 * file.judged.accuracy),
+            format!("{:.2} %", 100.0 * same as f64 / first.len().max(1) as f64),
+        ]
+    };
+    let columns = [
+        ("file", Align::Left),
+        ("network", Align::Left),
+        ("parameters", Align::Right),
+        ("multiply-adds", Align::Right),
+        ("size", Align::Right),
+        ("images/s", Align::Right),
+        ("accuracy", Align::Right),
+        ("same answers", Align::Right),
+    ];
+    table(&columns, &files.iter().map(row).collect::<Vec<_>>())
+}
+
+/// The widths and multiply-adds of each layer in each file.
+fn layers(files: &[Compared]) -> String {
+    let weighted = |network: &Network| -> Vec<Layer> {
+        let has = |layer: &&Layer| matches!(layer.kind, LayerKind::Conv(_) | LayerKind::Linear(_));
+        network.layers.iter().filter(has).cloned().collect()
+    };
+    let all: Vec<Vec<Layer>> = files.iter().map(|file| weighted(&file.network)).collect();
+    let longest = all.iter().max_by_key(|layers| layers.len()).expect("two files or more");
+    let row = |at: &Layer| {
+        let cells = all.iter().map(|layers| match layers.iter().find(|layer| layer.name == at.name) {
+            Some(layer) => {
+                let channels = layer.output.dims().last().expect("a layer has outputs");
+                format!("{channels} ({})", flops(layer.multiply_adds()))
+            }
+            None => "-".to_owned(),
+        });
+        std::iter::once(at.name.clone()).chain(cells).collect::<Vec<_>>()
+    };
+    let columns: Vec<(&str, Align)> = std::iter::once(("channels (multiply-adds)", Align::Left))
+        .chain(files.iter().map(|file| (file.name.as_str(), Align::Right)))
+        .collect();
+    table(&columns, &longest.iter().map(row).collect::<Vec<_>>())
+}
