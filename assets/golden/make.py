@@ -10,7 +10,8 @@ linear weights [out, in]. Tensors are named <case>.<operand>; the operands' shap
 layout instead; it is rounded to float32 to stay small, and its inputs are exact in float32. `training.safetensors`
 has twenty steps from there with all that a step can have, and `optimizers.safetensors` twenty of a softmax
 regression for each optimiser and each option next to it; `schedules.safetensors` has learning rates.
-`standard.safetensors` has the gradients of a small VGG11 without batch norm and with adaptive average pooling likewise.
+`standard.safetensors` has the gradients of a small VGG11 without batch norm and with adaptive average pooling likewise, and
+`rounded.safetensors` those with the roundings of quantisation-aware training.
 """
 
 import pathlib

@@ -113,7 +113,7 @@ pub(super) fn run(flags: &Flags, quiet: bool) -> Result<()> {
         Some(count) => Arc::new(Subset::spread(data.test, count)),
         None => data.test,
     };
-    if test.len() > 0 {
+    if !test.is_empty() {
         let before = judge(&device, &Trained::Float(weights), &test, test.len())?;
         let after = judge(&device, &Trained::read(output, None)?, &test, test.len())?;
         text += &compared(&before, &after, &flags.data);

@@ -24,6 +24,7 @@ fn control_is_the_same_on_both_sides() {
         ("learning_rate", offset_of!(Control, learning_rate)),
         ("bias_correction1", offset_of!(Control, bias_correction1)),
         ("bias_correction2", offset_of!(Control, bias_correction2)),
+        ("range_momentum", offset_of!(Control, range_momentum)),
         ("reserved", offset_of!(Control, reserved)),
     ];
     assert_eq!(members, expected);

@@ -161,7 +161,7 @@ fn quantised_networks_are_as_right() {
         [Calibrator::MinMax, Calibrator::MovingAverage, Calibrator::Percentile, Calibrator::Entropy]
     {
         for signed in [false, true] {
-            let options = Options { calibrator, signed, images: 200, ..options() };
+            let options = Options { calibrator, signed, images: 200 };
             let quantized = quantize(&device, &weights, &sets.train, &options).unwrap();
             let end = |quantized: &QuantizedWeights| quantized.quantized.layers[0].output.unwrap().value(255);
             let largest = builtin(Options { calibrator: Calibrator::MinMax, ..options });
@@ -235,7 +235,8 @@ fn damaged_files_are_refused_with_the_tensor() {
     let path = folder.path().join("q.safetensors");
     let weights = builtin(options());
     let float = |value: f32| move |bytes: &mut [u8]| bytes[..4].copy_from_slice(&value.to_le_bytes());
-    let cases: [(&str, Box<dyn Fn(&mut [u8])>, &str); 6] = [
+    type Change = Box<dyn Fn(&mut [u8])>;
+    let cases: [(&str, Change, &str); 6] = [
         ("features.0.weight_scale", Box::new(float(0.0)), "features.0.weight_scale has a scale of 0"),
         ("features.0.weight_scale", Box::new(float(-1.0)), "a scale of -1"),
         ("features.0.output_scale", Box::new(float(f32::NAN)), "features.0.output_scale is NaN"),

@@ -34,7 +34,7 @@ impl Check for ObserveRange {
     /// Lengths tell new ranges from old ones, and frozen ones.
     fn inputs(&self, data: &mut Inputs<Self>) {
         data.control = Control { range_momentum: [0.01, 0.5, 0.0][self.len % 3], ..Sample::of(Vec::new()) };
-        data.range = vec![if self.len % 2 == 0 { 0.0 } else { RANGE }];
+        data.range = vec![if self.len.is_multiple_of(2) { 0.0 } else { RANGE }];
     }
 
     fn tolerances(&self, results: &mut Tolerances<Self>) {
