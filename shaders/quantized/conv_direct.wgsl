@@ -3,7 +3,7 @@
 // Buffers      input [N, H, W, 4 C] bytes, four in a u32; quantized/sums.wgsl and quantized/requantize.wgsl declare the others
 // Who          one invocation per pixel and four output channels; the grid covers N H W OUT / 4
 // Numerics     exact
-// Where        any device
+// Where        few rows, of which a tile would be mostly empty
 //
 // needs: C, OUT, OUTSIDE, ZEROS, begin, neighbour, products, signed_bytes, store, weight
 // gives: each(i: u32)

@@ -4,7 +4,7 @@
 //              the others
 // Who          one invocation per image and four outputs; the grid covers N QUADS
 // Numerics     exact
-// Where        any device
+// Where        few rows, of which a tile would be mostly empty
 //
 // needs: IN, QUADS, begin, products, signed_bytes, store, weight
 // gives: each(i: u32)

@@ -3,7 +3,7 @@
 use super::{QuantizeImages, QuantizedConv, QuantizedLinear, QuantizedMaxPool, Requantize, padded};
 use crate::{
     kernels::{
-        Caps, Kernel, Row, Rows, Stores,
+        Kernel, Row, Rows, Stores,
         parts::{only, single, workgroups},
         speed,
     },
@@ -46,7 +46,7 @@ impl Rows for QuantizedConv {
             name: "direct",
             stores: Stores::F32,
             requires: &[],
-            speed: |op, caps| direct_speed(op.conv.pixels(), caps),
+            speed: |op, _| direct_speed(op.conv.pixels()),
             build: |op, _, _| conv_direct(op),
         },
     ]];
@@ -65,16 +65,16 @@ impl Rows for QuantizedLinear {
             name: "direct",
             stores: Stores::F32,
             requires: &[],
-            speed: |op, caps| direct_speed(op.n, caps),
+            speed: |op, _| direct_speed(op.n),
             build: |op, _, _| linear_direct(op),
         },
     ]];
 }
 
-/// The expected speed of the direct rows: adapters without fast workgroup memory prefer them, and so do products with so few rows that
-/// most of a tile is empty.
-fn direct_speed(rows: usize, caps: &Caps) -> u32 {
-    if caps.software() || rows <= 8 { 150 } else { 50 }
+/// The expected speed of the direct rows: products with so few rows that most of a tile is empty prefer them. With more rows tiles are 1.3
+/// times as fast even on llvmpipe (measured on `quick`).
+fn direct_speed(rows: usize) -> u32 {
+    if rows <= 8 { 150 } else { 50 }
 }
 
 impl Rows for QuantizedMaxPool {
