@@ -114,20 +114,16 @@ pub fn quantize(
 ) -> Result<QuantizedWeights, QuantizeError> {
     let folded = folded(weights)?;
     let some = calibration(images, options.images)?;
-    let batch = BATCH.min(some.len());
-    let source = [some.height(), some.width()];
-    let count = some.len();
-    let mut session = device.inference(&folded, batch, source, Mode::Evaluate)?;
-    let loader = Loader::evaluate(some, batch)?;
     // Quantisation-aware training has found the ranges.
     let trained: Vec<f32> =
         weights.network.layers.iter().filter_map(|layer| range(weights, layer.kind)).collect();
-    let (ends, calibration) = match trained.is_empty() {
-        true => (
-            calibrate::calibrate(&mut session, &loader, options.calibrator)?,
-            format!("{:?} over {count} images of {}", options.calibrator, images.name()),
-        ),
-        false => (trained, "ranges from training".to_owned()),
+    let (ends, calibration) = if trained.is_empty() {
+        let (batch, source, count) = (BATCH.min(some.len()), [some.height(), some.width()], some.len());
+        let mut session = device.inference(&folded, batch, source, Mode::Evaluate)?;
+        let ends = calibrate::calibrate(&mut session, &Loader::evaluate(some, batch)?, options.calibrator)?;
+        (ends, format!("{:?} over {count} images of {}", options.calibrator, images.name()))
+    } else {
+        (trained, "ranges from training".to_owned())
     };
     Ok(QuantizedWeights {
         quantized: network(&folded, &ends, options.signed)?,

@@ -269,25 +269,22 @@ fn damaged_files_are_refused_with_the_tensor() {
     );
 }
 
-/// Each network of the family, with batch norm and without, of random weights.
+/// Each network of the family, with batch norm and without, and one of odd widths, of random weights.
 #[test]
 fn the_whole_family_is_quantised() {
     let folder = tempdir().unwrap();
     let sets = mnist::builtin().unwrap();
-    for model in Architecture::all() {
-        let config = VggConfig {
-            model,
-            width: 0.0625,
-            hidden: Some(22),
-            image_size: [32, 32],
-            ..VggConfig::default()
-        };
+    let small = VggConfig { width: 0.0625, hidden: Some(22), image_size: [32, 32], ..VggConfig::default() };
+    let odd = "5,7,M,9,M,11,13,M,6,M,10,M".parse().unwrap();
+    let odd = VggConfig { widths: Some(odd), hidden: Some(17), ..small.clone() };
+    for config in Architecture::all().map(|model| VggConfig { model, ..small.clone() }).chain([odd]) {
         let weights = lively(&config, folder.path());
         let options = Options { images: 32, ..options() };
         let quantized = quantize(&cpu(), &weights, &sets.train, &options).unwrap();
-        assert_eq!(quantized.quantized.layers.len(), model.convolutions().iter().sum::<usize>() + 3);
+        let convolutions = config.blocks().iter().map(Vec::len).sum::<usize>();
+        assert_eq!(quantized.quantized.layers.len(), convolutions + 3);
         let rows = noise(&cpu(), &weights, &quantized, &calibration(&sets.test, 8).unwrap()).unwrap();
-        assert!(rows.iter().all(|row| row.decibels > 15.0), "{model}: {rows:?}");
+        assert!(rows.iter().all(|row| row.decibels > 15.0), "{config}: {rows:?}");
     }
 }
 
