@@ -330,7 +330,7 @@ fn pytorch_runs_in_four_modes_on_a_gpu_and_its_failure_costs_the_others_nothing(
     assert_eq!(out.matches("400 (400 to 400)").count(), 2, "{out}");
 }
 
-const PARTS: [&str; 11] = [
+const PARTS: [&str; 12] = [
     "facts",
     "verify",
     "profile-f32",
@@ -340,6 +340,7 @@ const PARTS: [&str; 11] = [
     "ab-mixed",
     "registers",
     "compare-28",
+    "integers",
     "report",
     "verify-full",
 ];
