@@ -1,18 +1,20 @@
 // fake_quantize.observe: the largest value of each of PARTS parts of an activation, at least 0
 //
-// Buffers      input [LEN]; workspace [PARTS]
+// Buffers      control; input [LEN]; workspace [PARTS]
 // Who          one workgroup per part, whose invocations stride over it; the grid covers PARTS
-// Numerics     exact
+// Numerics     exact. Nothing is read if the range stays
 //
-// needs: LEN, PARTS, WORKGROUP, reduce_max, stored
+// needs: Control, LEN, PARTS, WORKGROUP, reduce_max, stored
 // gives: run(group: u32, local: u32)
 
+var<storage, read> control: Control;
 var<storage, read> input: array<stored>;
 var<storage, read_write> workspace: array<f32>;
 
 fn run(group: u32, local: u32) {
     var largest = 0.0;
-    for (var i = group * WORKGROUP + local; i < LEN; i += PARTS * WORKGROUP) {
+    let end = select(0u, LEN, control.range_momentum != 0.0);
+    for (var i = group * WORKGROUP + local; i < end; i += PARTS * WORKGROUP) {
         largest = max(largest, f32(input[i]));
     }
     largest = reduce_max(local, largest);

@@ -10,7 +10,7 @@ use super::{
     args,
     device::{self, without_matrix_units},
     inference,
-    measured::{Measured, STEPS, Spread, WARMUP},
+    measured::{Measured, STEPS, Spread, WARMUP, number, spreads},
     output::{note, print},
     table::{Align, bytes, table},
 };
@@ -242,27 +242,13 @@ fn ratios<'a>(
 }
 
 fn render(figures: &Figures, baseline: Option<&Figures>) -> Result<String> {
-    let number = |value: f64| if value < 100.0 { format!("{value:.2}") } else { format!("{value:.0}") };
-    let row = |name: &str, spread: &Spread| {
-        let Spread { median, p25, p75, min, max, .. } = *spread;
-        std::iter::once(name.to_owned()).chain([median, p25, p75, min, max].map(number)).collect::<Vec<_>>()
-    };
-    let rows = [
-        row("step, ms", &figures.step_ms),
-        row("  forward", &figures.forward_ms),
-        row("  backward", &figures.backward_ms),
-        row("  update", &figures.update_ms),
-        row("images/s", &figures.images_per_second),
-    ];
-    let columns = [
-        ("", Align::Left),
-        ("median", Align::Right),
-        ("25 %", Align::Right),
-        ("75 %", Align::Right),
-        ("min", Align::Right),
-        ("max", Align::Right),
-    ];
-    let mut text = table(&columns, &rows);
+    let mut text = spreads(&[
+        ("step, ms", &figures.step_ms),
+        ("  forward", &figures.forward_ms),
+        ("  backward", &figures.backward_ms),
+        ("  update", &figures.update_ms),
+        ("images/s", &figures.images_per_second),
+    ]);
     let Start { device, data, opening, first_step } = figures.start_s;
     writeln!(text, "\nsteps                {} after {} of warm-up", figures.steps, figures.warmup)?;
     writeln!(

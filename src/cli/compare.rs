@@ -42,7 +42,7 @@ const STEPS: [usize; 2] = [3, 10];
 #[derive(Debug, Args)]
 pub(super) struct Flags {
     /// Trained networks, also pruned and quantised ones, to measure on the same test images instead: one table, one picture. Of the
-    /// settings only --data and --output-dir then matter.
+    /// settings only --data and --output-dir then have a place.
     #[arg(value_name = "FILE", conflicts_with_all = ["custom", "standard", "standard_lr"])]
     files: Vec<PathBuf>,
     #[command(flatten)]

@@ -41,6 +41,14 @@ pub(super) fn run(
     if paths.len() < 2 {
         bail!(Usage("vgg compare FILE... needs two files or more; vgg eval measures one".to_owned()));
     }
+    let ignored =
+        |key: &&String| !["data", "output_dir", "resize_size", "skip_corrupt"].contains(&key.as_str());
+    if let Some(key) = settings.0.keys().find(ignored) {
+        let flag = key.replace('_', "-");
+        bail!(Usage(format!(
+            "--{flag} has no effect on trained networks: vgg compare FILE... takes --data and --output-dir; leave it out"
+        )));
+    }
     let device = choose_and_say(&device.device, kernels, quiet)?;
     let config = configure(recipe, settings, device.is_hardware_gpu())?;
     // All are read before any is measured.

@@ -9,9 +9,9 @@ use super::{
     args, data,
     device::{choose_and_say, opened},
     eval,
-    measured::{STEPS, Spread, WARMUP},
+    measured::{STEPS, Spread, WARMUP, spreads},
     output::{note, print},
-    table::{Align, bytes, table},
+    table::bytes,
     train::{configure, describe, network},
 };
 use crate::{
@@ -114,24 +114,11 @@ fn untrained(device: &Device, config: &TrainConfig, data: &crate::data::DataSets
 }
 
 fn render(figures: &Figures) -> String {
-    let number = |value: f64| if value < 100.0 { format!("{value:.2}") } else { format!("{value:.0}") };
-    let row = |name: &str, spread: &Spread| {
-        let Spread { median, p25, p75, min, max, .. } = *spread;
-        std::iter::once(name.to_owned()).chain([median, p25, p75, min, max].map(number)).collect::<Vec<_>>()
-    };
-    let rows = [row("batch, ms", &figures.batch_ms), row("images/s", &figures.images_per_second)];
-    let columns = [
-        ("", Align::Left),
-        ("median", Align::Right),
-        ("25 %", Align::Right),
-        ("75 %", Align::Right),
-        ("min", Align::Right),
-        ("max", Align::Right),
-    ];
+    let rows = [("batch, ms", &figures.batch_ms), ("images/s", &figures.images_per_second)];
     let kind = if figures.quantized { "8-bit integers" } else { "floats" };
     format!(
         "{}\nbatches            {} of {} images after {} of warm-up, {kind}\nmemory             {}\n",
-        table(&columns, &rows),
+        spreads(&rows),
         figures.steps,
         figures.batch_size,
         figures.warmup,

@@ -8,6 +8,7 @@ use super::{
     args, data,
     device::opened,
     output::note,
+    table::{Align, table},
     train::{configure, describe, network},
 };
 use crate::{
@@ -94,6 +95,28 @@ impl Spread {
         let mean = sorted.iter().sum::<f64>() / sorted.len() as f64;
         Self { mean, median: median(&sorted), p25: at(0.25), p75: at(0.75), min: at(0.0), max: at(1.0) }
     }
+}
+
+/// A measured value in three digits or more.
+pub(super) fn number(value: f64) -> String {
+    if value < 100.0 { format!("{value:.2}") } else { format!("{value:.0}") }
+}
+
+/// A table with a row for each spread.
+pub(super) fn spreads(rows: &[(&str, &Spread)]) -> String {
+    let row = |&(name, spread): &(&str, &Spread)| {
+        let Spread { median, p25, p75, min, max, .. } = *spread;
+        std::iter::once(name.to_owned()).chain([median, p25, p75, min, max].map(number)).collect()
+    };
+    let columns = [
+        ("", Align::Left),
+        ("median", Align::Right),
+        ("25 %", Align::Right),
+        ("75 %", Align::Right),
+        ("min", Align::Right),
+        ("max", Align::Right),
+    ];
+    table(&columns, &rows.iter().map(row).collect::<Vec<Vec<String>>>())
 }
 
 /// The median of sorted values.

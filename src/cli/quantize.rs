@@ -14,7 +14,7 @@ use super::{
     table::{Align, bytes, table},
 };
 use crate::{
-    data::{Dataset, Subset},
+    data::{Dataset, View},
     quantize::{Calibrator, LayerNoise, Options, calibration, noise, quantize},
     weights::{QuantizedWeights, Trained, write_quantized},
 };
@@ -110,7 +110,7 @@ pub(super) fn run(flags: &Flags, quiet: bool) -> Result<()> {
     }
     writeln!(text, "size               {} -> {}", bytes(float_bytes), bytes(file_bytes))?;
     let test: Arc<dyn Dataset> = match flags.test_images {
-        Some(count) => Arc::new(Subset::spread(data.test, count)),
+        Some(count) => Arc::new(View::spread(data.test, count)),
         None => data.test,
     };
     if !test.is_empty() {

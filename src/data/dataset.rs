@@ -133,70 +133,10 @@ pub struct DataSets {
     pub test: Arc<dyn Dataset>,
 }
 
-impl DataSets {
-    /// The same images, normalised with another mean and standard deviation.
-    pub fn normalized_by(self, normalization: &Normalization) -> Self {
-        let of = |set| Arc::new(Normalized { set, normalization: normalization.clone() });
-        Self { train: of(self.train), test: of(self.test) }
-    }
-}
-
 impl std::fmt::Debug for DataSets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (name, train, test) = (self.train.name(), self.train.len(), self.test.len());
         write!(f, "DataSets({name}: {train} train, {test} test images)")
-    }
-}
-
-/// A data set normalised with a mean and standard deviation other than its own.
-struct Normalized {
-    set: Arc<dyn Dataset>,
-    normalization: Normalization,
-}
-
-impl Dataset for Normalized {
-    fn name(&self) -> &str {
-        self.set.name()
-    }
-
-    fn len(&self) -> usize {
-        self.set.len()
-    }
-
-    fn height(&self) -> usize {
-        self.set.height()
-    }
-
-    fn width(&self) -> usize {
-        self.set.width()
-    }
-
-    fn channels(&self) -> usize {
-        self.set.channels()
-    }
-
-    fn class_names(&self) -> &[String] {
-        self.set.class_names()
-    }
-
-    fn read(&self, index: usize, crop: Crop<'_>, pixels: &mut [u8]) -> Result<(), PictureError> {
-        self.set.read(index, crop, pixels)
-    }
-
-    fn crops(&self) -> bool {
-        self.set.crops()
-    }
-
-    fn label(&self, index: usize) -> u32 {
-        self.set.label(index)
-    }
-
-    fn normalization(&self) -> &Normalization {
-        &self.normalization
-    }
-
-    fn skipped(&self) -> &[String] {
-        self.set.skipped()
     }
 }
 

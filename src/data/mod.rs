@@ -19,7 +19,7 @@ pub mod mnist;
 pub mod picture;
 mod shuffle;
 mod source;
-mod subset;
+mod view;
 
 pub use augment::{Augmentation, AugmentationError, IDENTITY};
 pub use crop::Rectangle;
@@ -29,4 +29,4 @@ pub use idx::{IdxDataset, IdxError};
 pub use loader::{Batch, Batches, Loader, LoaderError};
 pub use shuffle::permutation;
 pub use source::{DataKind, DataSource};
-pub use subset::Subset;
+pub use view::View;

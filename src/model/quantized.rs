@@ -1,6 +1,6 @@
 //! Networks on 8-bit integers.
 
-use super::{LayerKind, Network};
+use super::{ActivationKind, Layer, LayerKind, Network, Norm};
 use crate::ops::{Requantize, padded, padded_outputs, weight_at};
 
 /// The real numbers that bytes stand for: `scale * (byte - zero)`.
@@ -66,6 +66,24 @@ pub struct DeviceLayer {
 }
 
 impl QuantizedNetwork {
+    /// What a network has that has no exact integer form here, and what can be quantised instead.
+    pub fn unsupported(network: &Network) -> Option<(String, &'static str)> {
+        let config = &network.config;
+        if config.activation != ActivationKind::Relu {
+            return Some((format!("the activation {}", config.activation.word()), "networks with ReLU"));
+        }
+        if !matches!(config.norm(), Norm::Batch | Norm::None) {
+            return Some((format!("norm {}", config.norm()), "networks with batch norm or no norm"));
+        }
+        let resizes = |layer: &&Layer| layer.kind == LayerKind::AvgPool && layer.input != layer.output;
+        network.layers.iter().find(resizes).map(|layer| {
+            (
+                format!("average pooling from {} to {}", layer.input, layer.output),
+                "networks without average pooling, or whose average pooling changes nothing, as torchvision's at 224 px",
+            )
+        })
+    }
+
     /// What a layer's input bytes stand for, by its index in [`QuantizedNetwork::layers`].
     pub fn input_of(&self, index: usize) -> Quantization {
         let before = index.checked_sub(1).and_then(|before| self.layers[before].output);

@@ -15,9 +15,9 @@ pub use calibrate::Calibrator;
 pub use noise::{LayerNoise, noise};
 
 use crate::{
-    data::{Dataset, Loader, LoaderError, Subset},
+    data::{Dataset, Loader, LoaderError, View},
     device::{Device, DeviceError},
-    model::{ActivationKind, LayerKind, Quantization, QuantizedLayer, QuantizedNetwork, WeightBias},
+    model::{LayerKind, Quantization, QuantizedLayer, QuantizedNetwork, WeightBias},
     program::Mode,
     train::TrainError,
     weights::{QuantizedWeights, Weights},
@@ -83,23 +83,10 @@ pub enum QuantizeError {
 /// # Errors
 /// [`QuantizeError::Unsupported`].
 pub fn folded(weights: &Weights) -> Result<Weights, QuantizeError> {
-    let unsupported = |what: String, supported| QuantizeError::Unsupported { what, supported };
-    let config = &weights.network.config;
-    if config.activation != ActivationKind::Relu {
-        return Err(unsupported(
-            format!("the activation {}", config.activation.word()),
-            "networks with ReLU",
-        ));
+    match QuantizedNetwork::unsupported(&weights.network) {
+        Some((what, supported)) => Err(QuantizeError::Unsupported { what, supported }),
+        None => Ok(weights.folded().expect("the norm is supported")),
     }
-    let resizes = weights.network.layers.iter().find(|l| l.kind == LayerKind::AvgPool && l.input != l.output);
-    if let Some(layer) = resizes {
-        return Err(unsupported(
-            format!("average pooling from {} to {}", layer.input, layer.output),
-            "networks without average pooling, or whose average pooling changes nothing, as torchvision's at 224 px",
-        ));
-    }
-    let message = || unsupported(format!("norm {}", config.norm()), "networks with batch norm or no norm");
-    weights.folded().ok_or_else(message)
 }
 
 /// Quantises trained weights with the help of some of a data set's images, which `device` evaluates.
@@ -146,7 +133,7 @@ fn range(weights: &Weights, kind: LayerKind) -> Option<f32> {
 pub fn calibration(images: &Arc<dyn Dataset>, count: usize) -> Result<Arc<dyn Dataset>, QuantizeError> {
     match images.len().min(count) {
         0 => Err(QuantizeError::NoImages),
-        count => Ok(Arc::new(Subset::spread(Arc::clone(images), count))),
+        count => Ok(Arc::new(View::spread(Arc::clone(images), count))),
     }
 }
 

@@ -185,6 +185,9 @@ impl QuantizedWeights {
             .vgg()
             .network()
             .map_err(|error| WeightsError::Network { path: file.path().to_owned(), error })?;
+        if let Some((what, _)) = QuantizedNetwork::unsupported(&network) {
+            return Err(damaged(&format!("a quantised network cannot have {what}")));
+        }
         file.check(&format!("a quantised {}", info.vgg()), &entries(&network, signed), &[], |_| false)?;
         let activation = |name: &str| -> Result<Quantization, WeightsError> {
             let (scale, zero) = (format!("{name}_scale"), format!("{name}_zero_point"));

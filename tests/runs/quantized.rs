@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, path::Path, process::Command};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use tempfile::tempdir;
 use vgg_wgpu::{
-    data::{Batch, Dataset as _, Subset, mnist},
+    data::{Batch, Dataset as _, View, mnist},
     device::Device,
     export::{Ends, write_onnx, write_quantized_onnx},
     model::{ActivationKind, Architecture, Norm, VggConfig},
@@ -255,6 +255,12 @@ fn damaged_files_are_refused_with_the_tensor() {
         assert!(error.contains(says) && error.contains("q.safetensors"), "{tensor}: {error}");
         fs::remove_file(&path).unwrap();
     }
+    // Metadata of a network that has no exact integers.
+    let mut gelu = weights.clone();
+    gelu.info.activation = ActivationKind::Gelu;
+    write_quantized(&path, &gelu).unwrap();
+    let error = Trained::read(&path, None).unwrap_err().to_string();
+    assert!(error.contains("cannot have the activation gelu"), "{error}");
     // A tensor under another name.
     write_quantized(&path, &weights).unwrap();
     let text = fs::read(&path).unwrap();
@@ -315,7 +321,7 @@ fn networks_that_cannot_be_quantised_are_refused() {
     let none = Options { images: 0, ..options() };
     let error = quantize(&cpu(), &weights, &train, &none).unwrap_err();
     assert!(matches!(error, QuantizeError::NoImages), "{error}");
-    assert_eq!(Subset::spread(train, 0).len(), 0);
+    assert_eq!(View::spread(train, 0).len(), 0);
 }
 
 /// The commands: a file is written, evaluated, used and exported; the wrong file in each place is refused, and nothing is overwritten.
@@ -414,6 +420,8 @@ fn files_are_compared_in_a_table_and_a_picture() {
         assert!(picture.contains(part), "no {part} in the picture");
     }
     fail(here, &["compare", "q.safetensors"], 2, &["needs two files or more"]);
+    let idle = ["compare", "q.safetensors", "float.safetensors", "--epochs", "3"];
+    fail(here, &idle, 2, &["--epochs has no effect on trained networks"]);
     fail(here, &["compare", "q.safetensors", "absent"], 1, &["absent"]);
     fail(here, &["compare", "q.safetensors", "float.safetensors", "--custom", "a"], 2, &["--custom"]);
 }

@@ -109,7 +109,7 @@ pub(super) struct Eval {
 #[derive(Debug, Args)]
 pub(super) struct WeightsFlag {
     /// Weights of a trained network: best.safetensors or checkpoint.safetensors of a run, or torchvision's or timm's as
-    /// safetensors. Unset, those inside the program, trained by the quick recipe.
+    /// safetensors. Unset, those inside the program, trained by the quick recipe. eval and predict also take a file of vgg quantize.
     #[arg(long, value_name = "FILE")]
     pub(super) weights: Option<PathBuf>,
     /// Side of the network's input, for weights that do not record it; if they do, it must be the same.

@@ -54,7 +54,7 @@ impl Rows for FakeQuantizeWeight {
 fn observe(op: &ObserveRange, storage: DType) -> Kernel {
     let parts = op.len.div_ceil(16 * WORKGROUP).min(PARTS);
     let partials = Elem::Scalar
-        .over(storage, Source::new([REDUCE, OBSERVE_PARTIALS]))
+        .over(storage, Source::new([CONTROL, REDUCE, OBSERVE_PARTIALS]))
         .constant("LEN", op.len)
         .constant("PARTS", parts);
     let merge = Source::new([CONTROL, REDUCE, OBSERVE_MERGE]).constant("PARTS", parts);

@@ -108,8 +108,9 @@ settings! {
             only_with "--weights FILE" |c| c.weights.is_some(), because "without weights they would stay random";
         /// Quantisation-aware training: weights and activations are rounded as `vgg quantize` does it, and gradients pass straight through.
         /// Batch norms of `weights` are folded into their convolutions first; a network without weights has none. The ranges of
-        /// activations follow the first epoch, then stay. Needs ReLU.
-        qat: bool = false, must "false with an activation other than relu" |c| !c.qat || c.activation == ActivationKind::Relu;
+        /// activations follow the first epoch, then stay. Needs ReLU, and no `norm`.
+        qat: bool = false, must "false with a norm (none is left after folding) or an activation other than relu"
+            |c| !c.qat || c.activation == ActivationKind::Relu && c.norm.is_none_or(|norm| norm == Norm::None);
         /// Images in each optimiser step.
         batch_size: usize = 64, value "IMAGES", short 'b', also "batch", in 1 to 65_536;
         /// Passes over the training images.
