@@ -109,7 +109,9 @@ fn short(line: &str) -> String {
     };
     let mut words = line.split_whitespace();
     let (program, command) = (words.next().unwrap(), words.next().unwrap());
-    if program != "vgg" || !TRAINS.contains(&command) || line.contains("--resume") {
+    // Of files, `vgg compare` trains nothing.
+    let files = command == "compare" && line.contains(".safetensors");
+    if program != "vgg" || !TRAINS.contains(&command) || line.contains("--resume") || files {
         return line;
     }
     let more: Vec<String> = SHORT
