@@ -10,7 +10,7 @@
 // Source       Kingma and Ba (2015), EPS outside the root as in PyTorch; Loshchilov and Hutter (2019)
 //
 // needs: BETA1, BETA2, Control, DECAY_APART, DECAY_WITHIN, EPS, ONE_MINUS_BETA1, ONE_MINUS_BETA2, corrections
-// needs: elem, unscale
+// needs: elem, unscale, updated
 // gives: control, parameter, m, v, Rates
 // gives: adam_rates() -> Rates
 // gives: adam_step(i: u32, gradient: elem, rates: Rates)
@@ -41,5 +41,6 @@ fn adam_step(i: u32, gradient: elem, rates: Rates) {
     m[i] = m_new;
     v[i] = v_new;
     let denominator = sqrt(v_new / rates.correction2) + elem(EPS);
-    parameter[i] = p - rates.learning_rate * ((m_new / rates.correction1) / denominator + DECAY_APART * p);
+    let stepped = p - rates.learning_rate * ((m_new / rates.correction1) / denominator + DECAY_APART * p);
+    parameter[i] = updated(p, stepped);
 }

@@ -8,6 +8,7 @@
 // Where        memory-bound: 20 bytes per element
 //
 // needs: BETA1, BETA2, Control, ONE_MINUS_BETA1, ONE_MINUS_BETA2, WEIGHT_DECAY, elem, skipped, unscale
+// needs: updated
 // gives: each(i: u32)
 
 var<storage, read> control: Control;
@@ -22,6 +23,6 @@ fn each(i: u32) {
     let g = gradient[i] * unscale();
     let p = parameter[i];
     let step = sign(BETA1 * m[i] + ONE_MINUS_BETA1 * g) + WEIGHT_DECAY * p;
-    parameter[i] = p - control.learning_rate * step;
+    parameter[i] = updated(p, p - control.learning_rate * step);
     m[i] = BETA2 * m[i] + ONE_MINUS_BETA2 * g;
 }

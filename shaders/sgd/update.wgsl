@@ -6,7 +6,7 @@
 // Numerics     f32; unscaling is exact, as the scale is a power of two
 // Where        memory-bound: 12 bytes per element
 //
-// needs: Control, WEIGHT_DECAY, elem, skipped, unscale
+// needs: Control, WEIGHT_DECAY, elem, skipped, unscale, updated
 // gives: each(i: u32)
 
 var<storage, read> control: Control;
@@ -19,5 +19,5 @@ fn each(i: u32) {
     }
     let p = parameter[i];
     let g = gradient[i] * unscale() + WEIGHT_DECAY * p;
-    parameter[i] = p - control.learning_rate * g;
+    parameter[i] = updated(p, p - control.learning_rate * g);
 }

@@ -8,7 +8,7 @@
 // Source       Sutskever et al. (2013), in PyTorch's form
 // Where        memory-bound: 20 bytes per element
 //
-// needs: Control, MOMENTUM, NESTEROV, WEIGHT_DECAY, elem, skipped, unscale
+// needs: Control, MOMENTUM, NESTEROV, WEIGHT_DECAY, elem, skipped, unscale, updated
 // gives: each(i: u32)
 
 var<storage, read> control: Control;
@@ -25,8 +25,8 @@ fn each(i: u32) {
     let v = MOMENTUM * velocity[i] + g;
     velocity[i] = v;
     if NESTEROV {
-        parameter[i] = p - control.learning_rate * (g + MOMENTUM * v);
+        parameter[i] = updated(p, p - control.learning_rate * (g + MOMENTUM * v));
     } else {
-        parameter[i] = p - control.learning_rate * v;
+        parameter[i] = updated(p, p - control.learning_rate * v);
     }
 }

@@ -150,7 +150,8 @@ pub(super) fn run(flags: &Flags, quiet: bool) -> Result<()> {
     let file = output.display();
     write!(
         text,
-        "\nTrain on, with the recipe and data of the first training:\n  vgg train --weights {file} {}\n",
+        "\nTrain on, with the recipe and data of the first training (without --weights, from scratch):\n  \
+         vgg train --weights {file} {}\n",
         train_flags(&pruned.info)
     )?;
     if let Some(snippet) = pytorch(&pruned, &file.to_string()) {

@@ -351,6 +351,10 @@ fn render(
         duration(summary.seconds),
         summary.images_per_second
     );
+    let sparsity = summary.best.sparsity;
+    if sparsity > 0.0 {
+        text += &format!("zeros      {} of the weights of each layer\n", percent(sparsity));
+    }
     text += &format!("weights    {}\n", directory.join("best.safetensors").display());
     text += &format!("curves     {}\n", directory.join("curves.svg").display());
     if let Some(failure) = matrix_units_failure {
@@ -376,6 +380,7 @@ mod tests {
             learning_rate: 1e-3,
             images_per_second: 1.0,
             seconds: 1.0,
+            sparsity: 0.0,
         };
         let summary = Summary { last: row, best: row, early: None, seconds: 1.0, images_per_second: 1.0 };
         let text = render(&summary, Path::new("run"), None, Some("linear.forward/cooperative: NaN"));

@@ -9,6 +9,12 @@ pub(crate) fn loss_scale<S: Scalar>(state: &[S]) -> LossScale {
     bytemuck::cast(values)
 }
 
+/// The parameter after an optimiser step: the new value, or 0 where a `sparse` parameter is exactly 0.
+#[inline(always)]
+pub(crate) fn updated<S: Scalar>(sparse: bool, old: S, new: S) -> S {
+    if sparse && old == S::ZERO { old } else { new }
+}
+
 /// The factors that change from step to step.
 pub(crate) struct Corrections {
     pub learning_rate: f64,

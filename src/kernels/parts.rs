@@ -11,6 +11,11 @@ pub(crate) fn scaling(scaled: bool) -> &'static [Fragment] {
     if scaled { &[LOSS_SCALE, SCALE_LOSS] } else { &[SCALE_NONE] }
 }
 
+/// What an optimiser step leaves in a parameter: the new value, or 0 where a `sparse` parameter is exactly 0.
+pub(crate) fn updated(sparse: bool) -> Fragment {
+    if sparse { UPDATED_NONZERO } else { UPDATED_ALL }
+}
+
 /// The default number of invocations in a workgroup. A multiple of every subgroup size in use.
 pub(crate) const WORKGROUP: usize = 64;
 
@@ -23,6 +28,8 @@ const WORKGROUPS: Fragment = fragment!("entry/workgroups.wgsl");
 const SUBGROUPS: Fragment = fragment!("entry/subgroups.wgsl");
 pub(crate) const CONTROL: Fragment = fragment!("shared/control.wgsl");
 pub(crate) const LOSS_SCALE: Fragment = fragment!("shared/loss_scale.wgsl");
+const UPDATED_ALL: Fragment = fragment!("shared/updated_all.wgsl");
+const UPDATED_NONZERO: Fragment = fragment!("shared/updated_nonzero.wgsl");
 const SCALE_NONE: Fragment = fragment!("shared/scale_none.wgsl");
 const SCALE_LOSS: Fragment = fragment!("shared/scale_loss.wgsl");
 pub(crate) const PHILOX: Fragment = fragment!("shared/philox.wgsl");

@@ -122,6 +122,11 @@ pub enum Training {
 }
 
 impl Parameter {
+    /// Whether it is the weight of a convolution or a linear layer.
+    pub fn is_weight(&self) -> bool {
+        matches!(self.shape.dims().len(), 2 | 4)
+    }
+
     /// Whether it is the weight matrix of a linear layer.
     pub fn is_matrix(&self) -> bool {
         self.shape.dims().len() == 2

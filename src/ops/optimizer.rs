@@ -2,7 +2,7 @@
 
 use super::{Adam, AdamOperands, Lion, LionOperands, Op, Sgd, SgdOperands, list};
 
-/// A rule with its constants; `len` and `scaled` are ignored.
+/// A rule with its constants; `len`, `scaled` and `sparse` are ignored.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Rule {
     /// Adam or AdamW.
@@ -46,8 +46,13 @@ impl Rule {
         }
     }
 
-    /// The operation on `len` elements, with its operands by name.
-    pub fn step<T>(&self, len: usize, operands: RuleOperands<T>) -> (Op, Vec<(&'static str, T)>) {
+    /// The operation on `len` elements, with its operands by name. If `sparse`, elements that are exactly 0 stay 0.
+    pub fn step<T>(
+        &self,
+        len: usize,
+        sparse: bool,
+        operands: RuleOperands<T>,
+    ) -> (Op, Vec<(&'static str, T)>) {
         let RuleOperands { control, loss_scale, gradient, parameter, state } = operands;
         let (scaled, mut state) = (loss_scale.is_some(), state.into_iter());
         let mut next = || state.next().expect("as many tensors as `state` names");
@@ -55,16 +60,16 @@ impl Rule {
             Self::Adam(adam) => {
                 let (m, v) = (next(), next());
                 let operands = AdamOperands { control, loss_scale, gradient, parameter, m, v };
-                (Adam { len, scaled, ..adam }.into(), list(operands))
+                (Adam { len, scaled, sparse, ..adam }.into(), list(operands))
             }
             Self::Sgd(sgd) => {
                 let velocity = sgd.has_velocity().then(next);
                 let operands = SgdOperands { control, loss_scale, gradient, parameter, velocity };
-                (Sgd { len, scaled, ..sgd }.into(), list(operands))
+                (Sgd { len, scaled, sparse, ..sgd }.into(), list(operands))
             }
             Self::Lion(lion) => {
                 let operands = LionOperands { control, loss_scale, gradient, parameter, m: next() };
-                (Lion { len, scaled, ..lion }.into(), list(operands))
+                (Lion { len, scaled, sparse, ..lion }.into(), list(operands))
             }
         }
     }

@@ -55,18 +55,20 @@ pub struct Row {
     pub images_per_second: f64,
     /// Seconds since the start of the run, without interruptions.
     pub seconds: f64,
+    /// Share of the weights that are kept at 0.
+    #[serde(default)]
+    pub sparsity: f64,
 }
 
 /// The first line of `metrics.csv`.
-pub const CSV_HEADER: &str =
-    "epoch,step,train_loss,train_accuracy,test_loss,test_accuracy,learning_rate,images_per_second,seconds";
+pub const CSV_HEADER: &str = "epoch,step,train_loss,train_accuracy,test_loss,test_accuracy,learning_rate,images_per_second,seconds,sparsity";
 
 /// The whole of `metrics.csv`.
 pub fn to_csv(rows: &[Row]) -> String {
     let mut text = format!("{CSV_HEADER}\n");
     for r in rows {
         text += &format!(
-            "{},{},{:.6},{:.6},{:.6},{:.6},{:.6e},{:.1},{:.1}\n",
+            "{},{},{:.6},{:.6},{:.6},{:.6},{:.6e},{:.1},{:.1},{:.6}\n",
             r.epoch,
             r.step,
             r.train_loss,
@@ -75,7 +77,8 @@ pub fn to_csv(rows: &[Row]) -> String {
             r.test_accuracy,
             r.learning_rate,
             r.images_per_second,
-            r.seconds
+            r.seconds,
+            r.sparsity
         );
     }
     text
@@ -90,9 +93,10 @@ pub fn curves(rows: &[Row]) -> [Curve; 2] {
     ]
 }
 
-/// The row with the highest test accuracy, the first of equals.
+/// The row with the highest test accuracy among those of the highest sparsity, the first of equals.
 pub fn best(rows: &[Row]) -> Option<&Row> {
-    rows.iter().reduce(|best, row| if row.test_accuracy > best.test_accuracy { row } else { best })
+    let rank = |row: &Row| (row.sparsity, row.test_accuracy);
+    rows.iter().reduce(|best, row| if rank(row) > rank(best) { row } else { best })
 }
 
 /// Epochs since [`best`], without a higher test accuracy.
@@ -115,6 +119,7 @@ mod tests {
             learning_rate: 1e-3,
             images_per_second: 1234.56,
             seconds: 61.04,
+            sparsity: 0.0,
         }
     }
 
@@ -122,7 +127,9 @@ mod tests {
     fn csv_is_what_the_header_says() {
         assert_eq!(
             to_csv(&[row(1, 0.9936)]),
-            format!("{CSV_HEADER}\n1,937,0.250000,0.900000,0.125000,0.993600,1.000000e-3,1234.6,61.0\n")
+            format!(
+                "{CSV_HEADER}\n1,937,0.250000,0.900000,0.125000,0.993600,1.000000e-3,1234.6,61.0,0.000000\n"
+            )
         );
         let fields = toml::Table::try_from(row(1, 0.5)).unwrap();
         let names: Vec<&str> = CSV_HEADER.split(',').collect();
@@ -132,6 +139,10 @@ mod tests {
     #[test]
     fn the_first_best_row_is_the_best() {
         assert_eq!(best(&[row(1, 0.5), row(2, 0.75), row(3, 0.75)]).unwrap().epoch, 2);
+        let sparse = |row: Row, sparsity| Row { sparsity, ..row };
+        let rows =
+            [row(1, 0.9), sparse(row(2, 0.5), 0.5), sparse(row(3, 0.6), 0.5), sparse(row(4, 0.6), 0.5)];
+        assert_eq!((best(&rows).unwrap().epoch, stale_epochs(&rows)), (3, 1));
         assert_eq!(best(&[]), None);
         assert_eq!(stale_epochs(&[row(1, 0.5), row(2, 0.75), row(3, 0.75), row(4, 0.7)]), 2);
         assert_eq!((stale_epochs(&[row(1, 0.5)]), stale_epochs(&[])), (0, 0));

@@ -19,12 +19,13 @@ mod outputs;
 mod probe;
 mod schedule;
 mod session;
+mod sparsity;
 #[cfg(test)]
 mod stops;
 mod trainer;
 
 pub use checkpoint::{Checkpoint, Progress};
-pub use config::{ConfigError, Flags, LrScheduler, NormalizeBy, Optimizer, TrainConfig};
+pub use config::{ConfigError, Flags, LrScheduler, NormalizeBy, Optimizer, SparsitySchedule, TrainConfig};
 #[cfg(feature = "cli")]
 pub(crate) use config::{SETTINGS, Setting};
 pub use directory::{RunDirectory, comparison_directory};

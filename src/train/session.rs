@@ -8,6 +8,7 @@ use super::{
     evaluation::{Evaluation, Hard},
     metrics::Sums,
     probe::{self, LayerRow},
+    sparsity,
 };
 use crate::{
     data::{Batch, Loader},
@@ -133,6 +134,26 @@ impl Session {
             }
         }
         self.set_loss_scale(LossScale::initial())
+    }
+
+    /// Sets this share of the trained weights of each convolution and linear layer to 0, and their averages with them.
+    pub(super) fn make_sparse(&mut self, share: f64) -> Result<(), TrainError> {
+        for index in 0..self.tensors.len() {
+            let parameter = &self.network.parameters[index];
+            if !parameter.is_weight() || !parameter.trained() {
+                continue;
+            }
+            let mut values = self.get(Part::Value(index))?;
+            let zeros = sparsity::smallest(&values, share);
+            zeros.iter().for_each(|&zero| values[zero] = 0.0);
+            self.upload_values(Part::Value(index), &values)?;
+            if self.tensors[index].average.is_some() {
+                let mut average = self.get(Part::Average(index))?;
+                zeros.iter().for_each(|&zero| average[zero] = 0.0);
+                self.upload_values(Part::Average(index), &average)?;
+            }
+        }
+        Ok(())
     }
 
     /// Restores a checkpoint's weights and optimiser state.

@@ -8,13 +8,14 @@ use std::{
 
 use super::{
     checkpoint::{Checkpoint, Progress, Run},
-    config::{LrScheduler, TrainConfig},
+    config::TrainConfig,
     directory::RunDirectory,
     error::TrainError,
     event::{Event, Observer, StepEvent, Summary},
     metrics::{Row, Sums, best, stale_epochs},
     schedule::Schedule,
     session::{Readings, STEPS_PER_READING, Session},
+    sparsity::Sparsity,
 };
 use crate::{
     data::{Augmentation, Batch, DataSets, Loader},
@@ -44,6 +45,7 @@ pub struct Trainer {
     session: Session,
     config: TrainConfig,
     schedule: Schedule,
+    sparsity: Sparsity,
     train: Loader,
     test: Loader,
     info: ModelInfo,
@@ -114,6 +116,7 @@ impl Trainer {
                 ..ModelInfo::new(session.network(), &*data.train)
             },
             schedule: Schedule::new(&config, steps_per_epoch),
+            sparsity: Sparsity::new(&config, steps_per_epoch),
             total: config.total_steps(train.batches_per_epoch()),
             progress: Progress { train_images: data.train.len(), ..Progress::default() },
             fresh: true,
@@ -163,14 +166,14 @@ impl Trainer {
         if self.total < all {
             return "to continue, give a larger --steps with --resume".to_owned();
         }
-        if self.config.lr_scheduler != LrScheduler::Cosine {
+        let Some(spread) = self.config.schedule_over_all_epochs() else {
             let steps = if limited { " and a larger --steps" } else { "" };
             return format!("to continue, give a larger --epochs{steps} with --resume");
-        }
+        };
         let file =
             |name: &str| Path::new(checkpoint.weights.path()).with_file_name(name).display().to_string();
         format!(
-            "its cosine schedule ends there and cannot be extended. To continue, start a new run from its weights: vgg train \
+            "its {spread} ends there and cannot be extended. To continue, start a new run from its weights: vgg train \
              --recipe {} --weights {} --epochs N{} --output-dir DIR",
             file("config.toml"),
             file("best.safetensors"),
@@ -231,6 +234,9 @@ impl Trainer {
         if self.fresh {
             self.session.initialize(self.config.seed)?;
             self.fresh = false;
+        }
+        if self.progress.step == 0 {
+            self.make_sparse()?;
         }
         observer.event(&Event::Started {
             step: self.progress.step,
@@ -318,7 +324,15 @@ impl Trainer {
         self.session.run_batch(batch, Pass::Train, control(&self.config, &self.schedule, step))?;
         self.progress.step = step;
         self.progress.batch += 1;
-        Ok(())
+        self.make_sparse()
+    }
+
+    /// Sets weights to zero if the schedule says so after this step.
+    fn make_sparse(&mut self) -> Result<(), TrainError> {
+        match self.sparsity.due(self.progress.step) {
+            Some(share) => self.session.make_sparse(share),
+            None => Ok(()),
+        }
     }
 
     /// Records, writes and reports the epoch's metrics, and advances to the next epoch if this one is complete.
@@ -342,6 +356,7 @@ impl Trainer {
             learning_rate: self.schedule.rate(self.progress.step),
             images_per_second: trained.images as f64 / self.progress.epoch_seconds,
             seconds: self.progress.seconds,
+            sparsity: self.sparsity.after(self.progress.step),
         };
         let layers = match self.test.epoch(0, 0)?.next() {
             Some(batch) => self.session.probe(&batch?, row.epoch)?,
@@ -349,8 +364,8 @@ impl Trainer {
         };
         // Replaces the row of the same epoch cut short by an earlier `--steps`.
         self.progress.history.retain(|earlier| earlier.epoch != row.epoch);
-        let is_best = best(&self.progress.history).is_none_or(|best| row.test_accuracy > best.test_accuracy);
         self.progress.history.push(row);
+        let is_best = best(&self.progress.history) == Some(&row);
         self.progress.layers.retain(|earlier| earlier.epoch != row.epoch);
         self.progress.layers.extend(layers);
         if self.progress.batch == self.train.batches_per_epoch() {

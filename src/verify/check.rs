@@ -77,6 +77,11 @@ pub(crate) fn positive(name: &str, len: usize) -> Vec<f32> {
     normal(name, len).iter().map(|v| v.abs() + 0.05).collect()
 }
 
+/// Sets every fifth value to exactly 0.
+pub(crate) fn zeros(values: &mut [f32]) {
+    values.iter_mut().skip(2).step_by(5).for_each(|v| *v = 0.0);
+}
+
 /// Rounds to few enough binary digits that differences and products are exact.
 pub(crate) fn few_digits(values: &mut [f32], steps: f32) {
     values.iter_mut().for_each(|v| *v = (*v * steps).round() / steps);

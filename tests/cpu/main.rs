@@ -11,3 +11,4 @@ mod optimizers;
 mod program;
 mod quantization_aware;
 mod slimming;
+mod sparsity;

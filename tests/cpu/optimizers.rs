@@ -35,6 +35,7 @@ struct Trained {
     gradient: Vec<f64>,
     state: BTreeMap<&'static str, Vec<f64>>,
     average: Vec<f64>,
+    sparse: bool,
 }
 
 impl Trained {
@@ -43,7 +44,7 @@ impl Trained {
         given.extend(self.state.iter().map(|(name, values)| (*name, values.as_slice())));
         let state = vec![(); rule.state().len()];
         let operands = RuleOperands { control: (), loss_scale: None, gradient: (), parameter: (), state };
-        let (op, _) = rule.step(self.value.len(), operands);
+        let (op, _) = rule.step(self.value.len(), self.sparse, operands);
         let mut out = run_op::<S>(op, control, &given);
         self.value = out.remove("parameter").unwrap();
         self.state = rule.state().iter().map(|name| (*name, out.remove(name).unwrap())).collect();
@@ -63,7 +64,15 @@ fn optimizers<S: Scalar>() {
         let rule: Rule = match case.as_str() {
             "adam" | "adam_decay" => adam.into(),
             "adamw" | "average" => Adam { decoupled: true, ..adam }.into(),
-            _ => Sgd { len: 0, momentum, nesterov: nesterov != 0.0, weight_decay, scaled: false }.into(),
+            _ => Sgd {
+                len: 0,
+                momentum,
+                nesterov: nesterov != 0.0,
+                weight_decay,
+                scaled: false,
+                sparse: false,
+            }
+            .into(),
         };
         let [n, inputs] = golden.dims("data", "input");
         let [classes, _] = golden.dims("data", "weight");
@@ -146,7 +155,7 @@ fn a_whole_network_with_everything_at_once() {
     let before = Golden::load("network");
     let golden = Golden::load("training");
     let rate = 0.01;
-    let sgd = Sgd { len: 0, momentum: 0.9, nesterov: true, weight_decay: 1e-3, scaled: false };
+    let sgd = Sgd { len: 0, momentum: 0.9, nesterov: true, weight_decay: 1e-3, scaled: false, sparse: false };
     let training = Training {
         label_smoothing: 0.1,
         clip_grad_norm: Some(4.0),
@@ -239,7 +248,8 @@ fn schedules() {
 #[test]
 fn clipping_and_the_loss_scale() {
     let before = Golden::load("network");
-    let sgd = Sgd { len: 0, momentum: 0.9, nesterov: false, weight_decay: 1e-3, scaled: false };
+    let sgd =
+        Sgd { len: 0, momentum: 0.9, nesterov: false, weight_decay: 1e-3, scaled: false, sparse: false };
     let rules: [Rule; 3] = [
         sgd.into(),
         Sgd { momentum: 0.0, ..sgd }.into(),
@@ -435,7 +445,7 @@ fn a_checkpoint_of_another_optimiser_is_refused_by_name() {
 #[test]
 fn lion_is_the_papers_algorithm() {
     const LEN: usize = 37;
-    let lion = Lion { len: LEN, beta1: 0.9, beta2: 0.99, weight_decay: 0.1, scaled: false };
+    let lion = Lion { len: LEN, beta1: 0.9, beta2: 0.99, weight_decay: 0.1, scaled: false, sparse: false };
     let [beta1, beta2, decay] = [lion.beta1, lion.beta2, lion.weight_decay].map(f64::from);
     let rate = f64::from(1e-3f32);
     let mut part = Trained {

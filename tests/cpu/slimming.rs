@@ -17,7 +17,7 @@ use crate::support::{Golden, Tolerance, compare, golden_network, read, runs, wri
 fn an_l1_penalty_on_gamma() {
     const STRENGTH: f32 = 0.01;
     const MAX_NORM: f32 = 0.5;
-    let sgd = Sgd { len: 0, momentum: 0.0, nesterov: false, weight_decay: 0.0, scaled: false };
+    let sgd = Sgd { len: 0, momentum: 0.0, nesterov: false, weight_decay: 0.0, scaled: false, sparse: false };
     let plain = Training::from(sgd);
     let penalized = Training { bn_l1: STRENGTH, ..plain };
     let clipped = Training { clip_grad_norm: Some(MAX_NORM), ..penalized };

@@ -227,7 +227,7 @@ fn each_step_with_roundings_is_near_f64() {
 /// All other options of a training step.
 #[test]
 fn each_step_with_momentum_penalty_clipping_smoothing_and_an_average_matches_f64() {
-    let sgd = Sgd { len: 0, momentum: 0.9, nesterov: true, weight_decay: 1e-4, scaled: false };
+    let sgd = Sgd { len: 0, momentum: 0.9, nesterov: true, weight_decay: 1e-4, scaled: false, sparse: false };
     let training = Training {
         label_smoothing: 0.1,
         bn_l1: 1e-2,

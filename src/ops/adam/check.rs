@@ -4,7 +4,7 @@ use super::Adam;
 use crate::{
     ops::LossScale,
     verify::{
-        check::{Check, Inputs, Tolerances, halve, positive, roundings},
+        check::{Check, Inputs, Tolerances, halve, positive, roundings, zeros},
         shapes::LENGTHS,
     },
 };
@@ -19,6 +19,7 @@ impl Check for Adam {
                 Adam { decoupled: true, weight_decay: 0.5, ..adam },
                 Adam { scaled: true, ..adam },
                 Adam { scaled: true, decoupled: true, ..adam },
+                Adam { sparse: true, ..adam },
             ]
         };
         LENGTHS.into_iter().flat_map(rules).collect()
@@ -26,6 +27,7 @@ impl Check for Adam {
 
     fn inputs(&self, data: &mut Inputs<Self>) {
         data.v = positive("v", self.len);
+        zeros(&mut data.parameter);
         // For one length the step is skipped.
         data.loss_scale = self.scaled.then(|| LossScale::sample(self.len != 255));
     }

@@ -4,7 +4,11 @@ use rayon::prelude::*;
 
 use super::{Adam, AdamOperands};
 use crate::{
-    cpu::{CHUNK, Scalar, Scratch, Twin, corrections::Corrections, simd::wide},
+    cpu::{
+        CHUNK, Scalar, Scratch, Twin,
+        corrections::{Corrections, updated},
+        simd::wide,
+    },
     ops::Slices,
 };
 
@@ -22,6 +26,7 @@ pub(crate) struct Step<S> {
     unscale: S,
     within: S,
     apart: S,
+    sparse: bool,
 }
 
 impl<S: Scalar> Step<S> {
@@ -37,19 +42,30 @@ impl<S: Scalar> Step<S> {
             unscale: S::of(corrections.unscale),
             within: S::of(within),
             apart: S::of(corrections.learning_rate * apart),
+            sparse: op.sparse,
         }
     }
 
     /// The step on slices of one length, on the calling thread only.
     pub fn take(self, gradient: &[S], parameter: &mut [S], m: &mut [S], v: &mut [S]) {
-        let Self { beta: [beta1, beta2], rest: [rest1, rest2], eps, rate, root, unscale, within, apart } =
-            self;
+        let Self {
+            beta: [beta1, beta2],
+            rest: [rest1, rest2],
+            eps,
+            rate,
+            root,
+            unscale,
+            within,
+            apart,
+            sparse,
+        } = self;
         wide(|| {
             for (((p, &g), m), v) in parameter.iter_mut().zip(gradient).zip(m).zip(v) {
                 let g = unscale * g + within * *p;
                 *m = beta1 * *m + rest1 * g;
                 *v = beta2 * *v + rest2 * g * g;
-                *p = *p - (rate * *m / (v.sqrt() * root + eps) + apart * *p);
+                let new = *p - (rate * *m / (v.sqrt() * root + eps) + apart * *p);
+                *p = updated(sparse, *p, new);
             }
         });
     }

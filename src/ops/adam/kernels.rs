@@ -5,7 +5,7 @@ use crate::{
     dtype::DType,
     kernels::{
         Kernel, Row, Rows, elementwise_rows,
-        parts::{CONTROL, Elem, any_length, complement, only, scaling},
+        parts::{CONTROL, Elem, any_length, complement, only, scaling, updated},
     },
     shader::{Fragment, Source, fragment},
 };
@@ -19,7 +19,7 @@ impl Rows for Adam {
 
 /// The fragments before the file that applies the step.
 pub(crate) fn step(adam: &Adam) -> Vec<Fragment> {
-    [&[CONTROL], scaling(adam.scaled), &[STEP]].concat()
+    [&[CONTROL], scaling(adam.scaled), &[updated(adam.sparse), STEP]].concat()
 }
 
 /// The constants of a step.

@@ -34,6 +34,8 @@ pub struct Adam {
     pub decoupled: bool,
     /// Whether gradients are multiplied by the loss scale.
     pub scaled: bool,
+    /// Whether a parameter that is exactly 0 stays 0, as pruned weights do.
+    pub sparse: bool,
 }
 
 operands! {
@@ -58,6 +60,7 @@ impl Adam {
         weight_decay: 0.0,
         decoupled: false,
         scaled: false,
+        sparse: false,
     };
 
     /// The factors of coupled and decoupled weight decay.

@@ -5,7 +5,7 @@ use crate::{
     ops::Adam,
     verify::{
         Tolerance,
-        check::{Check, EPSILON, Inputs, Tolerances, halve, positive, roundings},
+        check::{Check, EPSILON, Inputs, Tolerances, halve, positive, roundings, zeros},
     },
 };
 
@@ -84,13 +84,15 @@ impl Check for LinearUpdate {
     fn cases() -> Vec<Self> {
         let case = |linear: Linear| {
             let weight_decay = if linear.n.is_multiple_of(2) { 0.0 } else { 0.01 };
-            Self { linear, adam: Adam { weight_decay, ..Adam::DEFAULT } }
+            let sparse = linear.inputs.is_multiple_of(2);
+            Self { linear, adam: Adam { weight_decay, sparse, ..Adam::DEFAULT } }
         };
         Linear::cases().into_iter().map(case).collect()
     }
 
     fn inputs(&self, data: &mut Inputs<Self>) {
         data.v = positive("v", data.v.len());
+        zeros(&mut data.parameter);
     }
 
     /// The gradient, of up to about 2500, has the tolerance of the weights' gradient. A tenth of its error enters the first

@@ -4,7 +4,11 @@ use rayon::prelude::*;
 
 use super::{Lion, LionOperands};
 use crate::{
-    cpu::{CHUNK, Scalar, Scratch, Twin, corrections::Corrections, simd::wide},
+    cpu::{
+        CHUNK, Scalar, Scratch, Twin,
+        corrections::{Corrections, updated},
+        simd::wide,
+    },
     ops::Slices,
 };
 
@@ -17,6 +21,7 @@ impl Twin for Lion {
         let [rest1, rest2] = [1.0 - beta1, 1.0 - beta2].map(S::of);
         let [beta1, beta2] = [beta1, beta2].map(S::of);
         let decay = S::of(self.weight_decay.into());
+        let sparse = self.sparse;
         let chunks = parameter.par_chunks_mut(CHUNK).zip(gradient.par_chunks(CHUNK));
         chunks.zip(m.par_chunks_mut(CHUNK)).for_each(|((parameter, gradient), m)| {
             wide(|| {
@@ -25,7 +30,7 @@ impl Twin for Lion {
                     let direction = beta1 * *m + rest1 * g;
                     let below = if direction < S::ZERO { -S::ONE } else { S::ZERO };
                     let sign = if direction > S::ZERO { S::ONE } else { below };
-                    *p = *p - rate * (sign + decay * *p);
+                    *p = updated(sparse, *p, *p - rate * (sign + decay * *p));
                     *m = beta2 * *m + rest2 * g;
                 }
             });

@@ -5,7 +5,7 @@ use crate::{
     dtype::DType,
     kernels::{
         Kernel, Row, Rows, elementwise_rows,
-        parts::{CONTROL, Elem, any_length, complement, only, scaling},
+        parts::{CONTROL, Elem, any_length, complement, only, scaling, updated},
     },
     shader::{Fragment, Source, fragment},
 };
@@ -17,7 +17,7 @@ impl Rows for Lion {
 }
 
 fn update(lion: &Lion, _: DType, elem: Elem) -> Kernel {
-    let files = [&[CONTROL], scaling(lion.scaled), &[UPDATE]].concat();
+    let files = [&[CONTROL], scaling(lion.scaled), &[updated(lion.sparse), UPDATE]].concat();
     let source = elem
         .alias(Source::new(files))
         .float("BETA1", lion.beta1)

@@ -4,7 +4,11 @@ use rayon::prelude::*;
 
 use super::{Sgd, SgdOperands};
 use crate::{
-    cpu::{CHUNK, Scalar, Scratch, Twin, corrections::Corrections, simd::wide},
+    cpu::{
+        CHUNK, Scalar, Scratch, Twin,
+        corrections::{Corrections, updated},
+        simd::wide,
+    },
     ops::Slices,
 };
 
@@ -15,12 +19,13 @@ impl Twin for Sgd {
         let Some(corrections) = Corrections::of(control, loss_scale) else { return };
         let [rate, unscale] = [corrections.learning_rate, corrections.unscale].map(S::of);
         let [momentum, decay] = [self.momentum, self.weight_decay].map(|v| S::of(v.into()));
+        let sparse = self.sparse;
         let chunks = parameter.par_chunks_mut(CHUNK).zip(gradient.par_chunks(CHUNK));
         let Some(velocity) = velocity else {
             chunks.for_each(|(parameter, gradient)| {
                 wide(|| {
                     for (p, &g) in parameter.iter_mut().zip(gradient) {
-                        *p = *p - rate * (unscale * g + decay * *p);
+                        *p = updated(sparse, *p, *p - rate * (unscale * g + decay * *p));
                     }
                 });
             });
@@ -33,7 +38,7 @@ impl Twin for Sgd {
                 for ((p, &g), v) in parameter.iter_mut().zip(gradient).zip(velocity) {
                     let g = unscale * g + decay * *p;
                     *v = momentum * *v + g;
-                    *p = *p - rate * (of_gradient * g + of_velocity * *v);
+                    *p = updated(sparse, *p, *p - rate * (of_gradient * g + of_velocity * *v));
                 }
             });
         });

@@ -5,7 +5,7 @@ use crate::{
     dtype::DType,
     kernels::{
         Kernel, Row, Rows, elementwise_rows,
-        parts::{CONTROL, Elem, any_length, only, scaling},
+        parts::{CONTROL, Elem, any_length, only, scaling, updated},
     },
     shader::{Fragment, Source, fragment},
 };
@@ -19,7 +19,7 @@ impl Rows for Sgd {
 
 fn update(sgd: &Sgd, _: DType, elem: Elem) -> Kernel {
     let file = if sgd.has_velocity() { UPDATE_MOMENTUM } else { UPDATE };
-    let files = [&[CONTROL], scaling(sgd.scaled), &[file]].concat();
+    let files = [&[CONTROL], scaling(sgd.scaled), &[updated(sgd.sparse), file]].concat();
     let source = elem
         .alias(Source::new(files))
         .float("MOMENTUM", sgd.momentum)

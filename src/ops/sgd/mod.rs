@@ -28,6 +28,8 @@ pub struct Sgd {
     pub weight_decay: f32,
     /// Whether gradients are multiplied by the loss scale.
     pub scaled: bool,
+    /// Whether a parameter that is exactly 0 stays 0, as pruned weights do.
+    pub sparse: bool,
 }
 
 operands! {

@@ -49,6 +49,8 @@ pub struct Training {
     pub label_smoothing: f32,
     /// The L1 penalty on batch norm's gamma; 0: none.
     pub bn_l1: f32,
+    /// Whether weights of convolutions and linear layers that are exactly 0 stay 0.
+    pub sparse: bool,
     /// The maximum norm of all gradients together.
     pub clip_grad_norm: Option<f32>,
     /// The decay of an average of parameters and running statistics, which evaluation then reads in their place.
@@ -65,6 +67,7 @@ impl<T: Into<Rule>> From<T> for Training {
             rule: rule.into(),
             label_smoothing: 0.0,
             bn_l1: 0.0,
+            sparse: false,
             clip_grad_norm: None,
             average: None,
             fused_update: false,
@@ -79,7 +82,7 @@ impl Training {
             Rule::Adam(adam)
                 if self.fused_update && self.clip_grad_norm.is_none() && precision == Precision::F32 =>
             {
-                Some(adam)
+                Some(Adam { sparse: self.sparse, ..adam })
             }
             _ => None,
         }

@@ -34,7 +34,8 @@ impl<'a> Lowering<'a> {
                     parameter: self.items(tensors.value, len, &range),
                     state: tensors.state.iter().map(|&t| self.items(t, len, &range)).collect(),
                 };
-                let (op, operands) = training.rule.step(range.len(), operands);
+                let sparse = training.sparse && parameter.is_weight();
+                let (op, operands) = training.rule.step(range.len(), sparse, operands);
                 self.push(Phase::Update, label(&parameter.name, "update", &range, len), op, operands);
             }
         }

@@ -32,6 +32,17 @@ pub enum LrScheduler {
     Cosine,
 }
 
+/// How the share of weights that are 0 grows over a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SparsitySchedule {
+    /// Along a cubic curve over the first three quarters of all steps, fast at first.
+    #[default]
+    Cubic,
+    /// All at once, before the first step.
+    Constant,
+}
+
 /// The source of the mean and standard deviation that normalise images.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

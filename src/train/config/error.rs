@@ -84,18 +84,19 @@ pub enum ConfigError {
     /// Flags that contradict the run to be resumed.
     #[error(
         "the run to be resumed was started with other settings: {conflicts}. Leave these flags out, or start a new run without --resume{}",
-        if *.cosine {
-            "; a cosine schedule is spread over all epochs, so for more of them start from this run's weights: \
-             --weights best.safetensors --epochs N"
-        } else {
-            ""
+        match .spread {
+            Some(schedule) => format!(
+                "; a {schedule} is spread over all epochs, so for more of them start from this run's weights: \
+                 --weights best.safetensors --epochs N"
+            ),
+            None => String::new(),
         }
     )]
     Resume {
         /// The flags, with both values.
         conflicts: String,
-        /// Whether the number of epochs is fixed by the schedule.
-        cosine: bool,
+        /// The schedule that fixes the number of epochs, if that is among the conflicts.
+        spread: Option<&'static str>,
     },
 }
 

@@ -6,7 +6,7 @@ mod error;
 mod setting;
 mod table;
 
-pub use choices::{LrScheduler, NormalizeBy, Optimizer};
+pub use choices::{LrScheduler, NormalizeBy, Optimizer, SparsitySchedule};
 pub use error::ConfigError;
 pub use setting::Flags;
 pub(crate) use setting::Setting;
@@ -107,7 +107,7 @@ impl TrainConfig {
 
     /// The configuration of a resumed run of this one, given the flags next to `--resume`.
     ///
-    /// `epochs` (except with the cosine schedule, which depends on it), `steps`, `patience` and `output_dir` may change, and `data` may
+    /// `epochs` (unless a schedule depends on it), `steps`, `patience` and `output_dir` may change, and `data` may
     /// name another directory of the same data set. Everything else determines the numbers.
     ///
     /// # Errors
@@ -118,7 +118,7 @@ impl TrainConfig {
         let kind = |data: &str| data.split(':').next().map(str::to_owned);
         let may_change = |key: &str| match key {
             "steps" | "patience" | "output_dir" => true,
-            "epochs" => self.lr_scheduler != LrScheduler::Cosine,
+            "epochs" => self.schedule_over_all_epochs().is_none(),
             "data" => kind(&self.data) == kind(&config.data),
             _ => false,
         };
@@ -133,8 +133,17 @@ impl TrainConfig {
             let output_dir = config.output_dir.filter(|_| flags.contains_key("output_dir"));
             return Ok(Self { output_dir, ..config });
         }
-        let cosine = config.epochs != self.epochs && self.lr_scheduler == LrScheduler::Cosine;
-        Err(ConfigError::Resume { conflicts: conflicts.join("; "), cosine })
+        let spread = self.schedule_over_all_epochs().filter(|_| config.epochs != self.epochs);
+        Err(ConfigError::Resume { conflicts: conflicts.join("; "), spread })
+    }
+
+    /// The schedule, if there is one, that is spread over all epochs, so that their number cannot change.
+    pub(super) fn schedule_over_all_epochs(&self) -> Option<&'static str> {
+        if self.lr_scheduler == LrScheduler::Cosine {
+            return Some("cosine schedule");
+        }
+        let sparse = self.sparsity > 0.0 && self.sparsity_schedule == SparsitySchedule::Cubic;
+        sparse.then_some("cubic schedule of the sparsity")
     }
 
     /// The configuration as TOML, one line per key.
@@ -200,6 +209,7 @@ impl TrainConfig {
                 weight_decay,
                 decoupled: self.opt == Optimizer::Adamw,
                 scaled: false,
+                sparse: false,
             }),
             Optimizer::Sgd => Rule::Sgd(Sgd {
                 len: 0,
@@ -207,6 +217,7 @@ impl TrainConfig {
                 nesterov: self.nesterov,
                 weight_decay,
                 scaled: false,
+                sparse: false,
             }),
             Optimizer::Lion => Rule::Lion(Lion {
                 len: 0,
@@ -214,6 +225,7 @@ impl TrainConfig {
                 beta2: self.beta2() as f32,
                 weight_decay,
                 scaled: false,
+                sparse: false,
             }),
         }
     }
@@ -230,6 +242,7 @@ impl TrainConfig {
             rule: self.rule(),
             label_smoothing: self.label_smoothing as f32,
             bn_l1: self.bn_l1 as f32,
+            sparse: self.sparsity > 0.0,
             clip_grad_norm: self.clip_grad_norm.map(|norm| norm as f32),
             average: self.model_ema.then(|| self.model_ema_decay.unwrap_or(0.999) as f32),
             fused_update: true,

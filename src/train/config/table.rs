@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use toml::Value;
 
 use super::{
-    choices::{LrScheduler, NormalizeBy, Optimizer},
+    choices::{LrScheduler, NormalizeBy, Optimizer, SparsitySchedule},
     setting::{Limit, Need, Setting, optional, settings, within},
 };
 use crate::{
@@ -149,6 +149,13 @@ settings! {
         bn_l1: f64 = 0.0, value "FACTOR", in 0.0 to 1.0,
             idle_without "--norm batch" |c| c.vgg(1, 10).norm() == Norm::Batch, because "the network has no batch norm",
             idle_without "--freeze none" |c| c.freeze == Freeze::None, because "its batch norms are frozen";
+        /// Share of the weights of each convolution and linear layer that become and stay 0: those with the smallest absolute values.
+        /// The best epoch is then one with this share.
+        sparsity: f64 = 0.0, value "SHARE", must "at least 0, below 1" |c| (0.0..1.0).contains(&c.sparsity);
+        /// How the share of zeros grows: `cubic` (in steps of 100 along 1 - (1 - t)^3 over the first three quarters of all steps; Zhu
+        /// and Gupta 2017) or `constant` (all at once before the first step; for `weights`).
+        sparsity_schedule: SparsitySchedule = SparsitySchedule::Cubic,
+            idle_without "--sparsity above 0" |c| c.sparsity > 0.0;
         /// Decay of the velocity; 0 is plain gradient descent.
         momentum: Option<f64> = None, unset "0.9", value "FACTOR", in 0.0 to 0.999_999_9,
             only_with "--opt sgd" |c| c.opt == Optimizer::Sgd;
