@@ -184,6 +184,12 @@ impl Network {
         values.map(|p| p.shape.elements()).sum()
     }
 
+    /// Whether a parameter is a norm's.
+    pub fn is_norm(&self, parameter: usize) -> bool {
+        let norm = |layer: &&Layer| matches!(layer.kind, LayerKind::BatchNorm(_) | LayerKind::GroupNorm(_));
+        self.layers.iter().filter(norm).any(|layer| layer.kind.parameters().contains(&parameter))
+    }
+
     /// The number of learnable values of a layer, as [`Network::values`] counts them.
     pub fn layer_values(&self, layer: &Layer) -> usize {
         let parameters = layer.kind.parameters().into_iter().map(|p| &self.parameters[p]);

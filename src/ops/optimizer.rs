@@ -46,6 +46,15 @@ impl Rule {
         }
     }
 
+    /// The rule with another weight decay.
+    pub fn with_weight_decay(self, weight_decay: f32) -> Self {
+        match self {
+            Self::Adam(adam) => Adam { weight_decay, ..adam }.into(),
+            Self::Sgd(sgd) => Sgd { weight_decay, ..sgd }.into(),
+            Self::Lion(lion) => Lion { weight_decay, ..lion }.into(),
+        }
+    }
+
     /// The operation on `len` elements, with its operands by name. If `sparse`, elements that are exactly 0 stay 0.
     pub fn step<T>(
         &self,

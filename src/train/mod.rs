@@ -25,7 +25,9 @@ mod stops;
 mod trainer;
 
 pub use checkpoint::{Checkpoint, Progress};
-pub use config::{ConfigError, Flags, LrScheduler, NormalizeBy, Optimizer, SparsitySchedule, TrainConfig};
+pub use config::{
+    ConfigError, Flags, LrScheduler, NormalizeBy, Optimizer, Points, SparsitySchedule, TrainConfig,
+};
 #[cfg(feature = "cli")]
 pub(crate) use config::{SETTINGS, Setting};
 pub use directory::{RunDirectory, comparison_directory};

@@ -238,6 +238,7 @@ impl Trainer {
         if self.progress.step == 0 {
             self.make_sparse()?;
         }
+        self.schedule.observe(&self.progress.history);
         observer.event(&Event::Started {
             step: self.progress.step,
             of: self.total,
@@ -366,6 +367,7 @@ impl Trainer {
         self.progress.history.retain(|earlier| earlier.epoch != row.epoch);
         self.progress.history.push(row);
         let is_best = best(&self.progress.history) == Some(&row);
+        self.schedule.observe(&self.progress.history);
         self.progress.layers.retain(|earlier| earlier.epoch != row.epoch);
         self.progress.layers.extend(layers);
         if self.progress.batch == self.train.batches_per_epoch() {

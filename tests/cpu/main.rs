@@ -10,5 +10,6 @@ mod gradcheck;
 mod optimizers;
 mod program;
 mod quantization_aware;
+mod schedules;
 mod slimming;
 mod sparsity;

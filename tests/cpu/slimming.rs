@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use tempfile::tempdir;
 use vgg_wgpu::{
     model::{Architecture, Freeze, Layer, LayerKind, NormParameters},
-    ops::{ClipGradient, LossScale, Sgd},
+    ops::{ClipGradient, LossScale, Op, Sgd},
     program::{DeviceLimits, Executor, Precision, Training, lower},
     train::TrainConfig,
 };
@@ -75,6 +75,46 @@ fn gamma(layer: &Layer) -> Option<usize> {
         LayerKind::BatchNorm(NormParameters { gamma, .. }) => Some(gamma),
         _ => None,
     }
+}
+
+/// torchvision's `--norm-weight-decay` and `--bias-weight-decay`.
+#[test]
+fn norms_and_biases_have_their_own_weight_decay() {
+    let data = runs::data();
+    let decays = |flags: &str| {
+        let config = TrainConfig { model: Architecture::Vgg11Bn, ..runs::config(Path::new("unused")) };
+        let config = config.with(&flags.parse().unwrap()).unwrap();
+        let network = config.vgg(1, 4).network().unwrap();
+        let lowered = lower(&network, &config.settings(&*data.train, DeviceLimits::NONE)).unwrap();
+        let decay = |op: &Op| match op {
+            Op::Adam(op) => Some(op.weight_decay),
+            Op::Sgd(op) => Some(op.weight_decay),
+            Op::Lion(op) => Some(op.weight_decay),
+            Op::LinearUpdate(op) => Some(op.adam.weight_decay),
+            _ => None,
+        };
+        let steps = lowered.program.steps.into_iter();
+        steps.filter_map(|step| Some((step.label, decay(&step.op)?))).collect::<BTreeMap<String, f32>>()
+    };
+    for opt in ["adam", "adamw", "sgd", "lion"] {
+        let flags = format!("opt = \"{opt}\"\nweight_decay = 0.1\n");
+        let all = decays(&flags);
+        assert!(all.len() == 2 * (8 + 8 + 3) && all.values().all(|&decay| decay == 0.1), "{all:?}");
+        let apart = decays(&format!("{flags}norm_weight_decay = 0.0\nbias_weight_decay = 0.2"));
+        // The parameters' names: `features.0.bias` is a convolution's, `features.1.bias` its norm's.
+        let with = |wanted: f32| {
+            let labels = apart.iter().filter(|(_, decay)| **decay == wanted).map(|(label, _)| label.as_str());
+            labels.map(|label| label.trim_end_matches(".update")).collect::<Vec<_>>()
+        };
+        let [norms, weights, biases] = [0.0, 0.1, 0.2].map(with);
+        assert_eq!([norms.len(), weights.len(), biases.len()], [16, 11, 11], "{apart:?}");
+        assert!(biases.contains(&"features.0.bias") && biases.contains(&"classifier.6.bias"), "{biases:?}");
+        assert!(norms.contains(&"features.1.bias") && norms.contains(&"features.1.weight"), "{norms:?}");
+        assert!(weights.contains(&"features.0.weight") && biases.iter().all(|name| name.ends_with(".bias")));
+    }
+    let none = TrainConfig { model: Architecture::Vgg11, ..TrainConfig::default() };
+    let error = none.with(&"norm_weight_decay = 0.0".parse().unwrap()).unwrap_err().to_string();
+    assert!(error.contains("the network has no norm") && error.contains("--norm batch"), "{error}");
 }
 
 /// One step for each trained gamma, none where there is none, and no other change of the program.

@@ -51,6 +51,10 @@ pub struct Training {
     pub bn_l1: f32,
     /// Whether weights of convolutions and linear layers that are exactly 0 stay 0.
     pub sparse: bool,
+    /// The weight decay of the gamma and beta of norms; `None`: the rule's.
+    pub norm_weight_decay: Option<f32>,
+    /// The weight decay of the biases of convolutions and linear layers; `None`: the rule's.
+    pub bias_weight_decay: Option<f32>,
     /// The maximum norm of all gradients together.
     pub clip_grad_norm: Option<f32>,
     /// The decay of an average of parameters and running statistics, which evaluation then reads in their place.
@@ -68,6 +72,8 @@ impl<T: Into<Rule>> From<T> for Training {
             label_smoothing: 0.0,
             bn_l1: 0.0,
             sparse: false,
+            norm_weight_decay: None,
+            bias_weight_decay: None,
             clip_grad_norm: None,
             average: None,
             fused_update: false,

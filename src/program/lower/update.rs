@@ -26,6 +26,14 @@ impl<'a> Lowering<'a> {
             let tensors = self.parameters[index].clone();
             // The rest are updated together with their gradient.
             let Some(gradient) = tensors.gradient else { continue };
+            let decay = if self.network.is_norm(index) {
+                training.norm_weight_decay
+            } else if parameter.is_weight() {
+                None
+            } else {
+                training.bias_weight_decay
+            };
+            let rule = decay.map_or(training.rule, |decay| training.rule.with_weight_decay(decay));
             for (range, len) in self.pieces(parameter, tensors.value)? {
                 let operands = RuleOperands {
                     control: self.control(),
@@ -35,7 +43,7 @@ impl<'a> Lowering<'a> {
                     state: tensors.state.iter().map(|&t| self.items(t, len, &range)).collect(),
                 };
                 let sparse = training.sparse && parameter.is_weight();
-                let (op, operands) = training.rule.step(range.len(), sparse, operands);
+                let (op, operands) = rule.step(range.len(), sparse, operands);
                 self.push(Phase::Update, label(&parameter.name, "update", &range, len), op, operands);
             }
         }

@@ -30,6 +30,20 @@ pub enum LrScheduler {
     Multistep,
     /// It falls to 0 along half a cosine, step by step.
     Cosine,
+    /// It is multiplied by `lr_gamma` after every epoch.
+    Exponential,
+    /// It falls to 0 along a power of the steps that are left.
+    Polynomial,
+    /// Cosines, each from the whole rate to 0, after which the next begins.
+    Restarts,
+    /// It rises from a 25th along half a cosine, then falls to almost 0 along another.
+    Onecycle,
+    /// It follows `lr_points`.
+    Piecewise,
+    /// It is constant, then falls linearly to 0 at the end.
+    Wsd,
+    /// It is multiplied by `lr_gamma` when the test loss has not fallen for more than `lr_patience` epochs.
+    Plateau,
 }
 
 /// How the share of weights that are 0 grows over a run.

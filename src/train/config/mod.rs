@@ -2,12 +2,14 @@
 
 mod choices;
 mod error;
+mod points;
 #[cfg_attr(not(feature = "cli"), allow(dead_code, reason = "flags, help and documents are made from it"))]
 mod setting;
 mod table;
 
 pub use choices::{LrScheduler, NormalizeBy, Optimizer, SparsitySchedule};
 pub use error::ConfigError;
+pub use points::Points;
 pub use setting::Flags;
 pub(crate) use setting::Setting;
 pub(crate) use table::SETTINGS;
@@ -139,8 +141,12 @@ impl TrainConfig {
 
     /// The schedule, if there is one, that is spread over all epochs, so that their number cannot change.
     pub(super) fn schedule_over_all_epochs(&self) -> Option<&'static str> {
-        if self.lr_scheduler == LrScheduler::Cosine {
-            return Some("cosine schedule");
+        match self.lr_scheduler {
+            LrScheduler::Cosine => return Some("cosine schedule"),
+            LrScheduler::Polynomial => return Some("polynomial schedule"),
+            LrScheduler::Onecycle => return Some("one-cycle schedule"),
+            LrScheduler::Wsd => return Some("warm-up, stable, decay schedule"),
+            _ => {}
         }
         let sparse = self.sparsity > 0.0 && self.sparsity_schedule == SparsitySchedule::Cubic;
         sparse.then_some("cubic schedule of the sparsity")
@@ -197,6 +203,11 @@ impl TrainConfig {
         self.beta2.unwrap_or(if self.opt == Optimizer::Lion { 0.99 } else { 0.999 })
     }
 
+    /// The last epochs of the `wsd` schedule, over which the rate falls.
+    pub fn lr_decay_epochs(&self) -> f64 {
+        self.lr_decay_epochs.unwrap_or(f64::from(self.epochs) / 5.0)
+    }
+
     /// The optimiser's rule.
     pub fn rule(&self) -> Rule {
         let weight_decay = self.weight_decay as f32;
@@ -243,6 +254,8 @@ impl TrainConfig {
             label_smoothing: self.label_smoothing as f32,
             bn_l1: self.bn_l1 as f32,
             sparse: self.sparsity > 0.0,
+            norm_weight_decay: self.norm_weight_decay.map(|decay| decay as f32),
+            bias_weight_decay: self.bias_weight_decay.map(|decay| decay as f32),
             clip_grad_norm: self.clip_grad_norm.map(|norm| norm as f32),
             average: self.model_ema.then(|| self.model_ema_decay.unwrap_or(0.999) as f32),
             fused_update: true,

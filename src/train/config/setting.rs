@@ -234,7 +234,8 @@ impl TrainConfig {
         self.data_source()?;
         for setting in SETTINGS {
             if let Some(limit) = setting.limits.iter().find(|limit| !(limit.holds)(self)) {
-                let value = self.text(setting.key).unwrap_or_else(|| "too large".to_owned());
+                let missing = if setting.unset.is_some() { "unset" } else { "too large" };
+                let value = self.text(setting.key).unwrap_or_else(|| missing.to_owned());
                 return Err(ConfigError::Range { key: setting.key, value, range: limit.text() });
             }
         }

@@ -23,6 +23,7 @@ use toml::Value;
 
 use super::{
     choices::{LrScheduler, NormalizeBy, Optimizer, SparsitySchedule},
+    points::Points,
     setting::{Limit, Need, Setting, optional, settings, within},
 };
 use crate::{
@@ -141,9 +142,14 @@ settings! {
         opt: Optimizer = Optimizer::Adam, also "optimizer";
         /// Learning rate.
         lr: f64 = 1e-3, value "RATE", also "learning_rate", in 1e-12 to 100.0;
-        /// Weight decay on every parameter, biases and those of batch norm included (the default of torchvision's script): an L2 penalty
-        /// added to the gradient, or for `adamw` and `lion` decoupled from it and multiplied by the learning rate.
+        /// Weight decay on every parameter, biases and those of norms included unless `bias_weight_decay` and `norm_weight_decay` say
+        /// otherwise (as in torchvision's script): an L2 penalty added to the gradient, or for `adamw` and `lion` decoupled from it and multiplied by the learning rate.
         weight_decay: f64 = 0.0, value "FACTOR", in 0.0 to 1.0;
+        /// `weight_decay` of the gamma and beta of norms; 0 is usual.
+        norm_weight_decay: Option<f64> = None, unset "`weight_decay`", value "FACTOR", in 0.0 to 1.0,
+            idle_without "--norm batch" |c| c.vgg(1, 10).norm() != Norm::None, because "the network has no norm";
+        /// `weight_decay` of the biases of convolutions and linear layers; 0 is usual.
+        bias_weight_decay: Option<f64> = None, unset "`weight_decay`", value "FACTOR", in 0.0 to 1.0;
         /// Factor of an L1 penalty on the gamma of batch norm, which drives that of unimportant channels towards 0 (network
         /// slimming); 1e-4 is usual before pruning.
         bn_l1: f64 = 0.0, value "FACTOR", in 0.0 to 1.0,
@@ -176,7 +182,12 @@ settings! {
 
     Schedule {
         /// How the learning rate changes: `constant`, `step` (times `lr_gamma` every `lr_step_size` epochs; the paper's bonus experiment),
-        /// `multistep` (times `lr_gamma` at each of `lr_milestones`) or `cosine` (to 0 along half a cosine over all epochs, step by step).
+        /// `multistep` (times `lr_gamma` at each of `lr_milestones`), `cosine` (to 0 along half a cosine over all epochs, step by step),
+        /// `exponential` (times `lr_gamma` after every epoch), `polynomial` (to 0 over all epochs as the `lr_power`-th power of what is
+        /// left), `restarts` (cosines of `lr_restart_epochs`, each `lr_restart_factor` times as long as the one before), `onecycle` (up from
+        /// a 25th over the fraction `lr_rise` of all steps, then down to almost 0), `piecewise` (linear between `lr_points`), `wsd` (constant,
+        /// then linearly to 0 over the last `lr_decay_epochs`) or `plateau` (times `lr_gamma` when the test loss has not fallen for more than
+        /// `lr_patience` epochs).
         lr_scheduler: LrScheduler = LrScheduler::Constant, also "scheduler";
         /// Epochs between two falls of the learning rate.
         lr_step_size: u32 = 2, value "EPOCHS", also "step_size", in 1 to 100_000,
@@ -193,15 +204,49 @@ settings! {
         /// Factor of each fall of the learning rate.
         lr_gamma: f64 = 0.1, value "FACTOR",
             must "above 0, at most 1" |c| c.lr_gamma > 0.0 && c.lr_gamma <= 1.0,
-            idle_without "--lr-scheduler step or multistep"
-                |c| matches!(c.lr_scheduler, LrScheduler::Step | LrScheduler::Multistep),
+            idle_without "--lr-scheduler step, multistep, exponential or plateau" |c| matches!(
+                c.lr_scheduler,
+                LrScheduler::Step | LrScheduler::Multistep | LrScheduler::Exponential | LrScheduler::Plateau
+            ),
             falls |c| match c.lr_scheduler {
                 LrScheduler::Step => c.lr_step_size,
+                LrScheduler::Exponential => 1,
+                LrScheduler::Plateau => c.lr_patience.saturating_add(2),
                 _ => c.lr_milestones.first().copied().unwrap_or(0),
             };
+        /// Exponent of `polynomial`; 1 is linear.
+        lr_power: f64 = 1.0, value "EXPONENT", in 0.01 to 100.0,
+            idle_without "--lr-scheduler polynomial" |c| c.lr_scheduler == LrScheduler::Polynomial;
+        /// Epochs of the first cosine of `restarts`.
+        lr_restart_epochs: u32 = 10, value "EPOCHS", in 1 to 100_000,
+            idle_without "--lr-scheduler restarts" |c| c.lr_scheduler == LrScheduler::Restarts;
+        /// How many times as long each cosine of `restarts` is as the one before.
+        lr_restart_factor: u32 = 1, value "FACTOR", in 1 to 1000,
+            idle_without "--lr-scheduler restarts" |c| c.lr_scheduler == LrScheduler::Restarts;
+        /// Fraction of all steps over which `onecycle` rises.
+        lr_rise: f64 = 0.3, value "FRACTION", also "pct_start", in 0.0 to 1.0,
+            idle_without "--lr-scheduler onecycle" |c| c.lr_scheduler == LrScheduler::Onecycle;
+        /// The points of `piecewise`: epochs, fractions allowed, each with the factor on `lr` that is reached there.
+        lr_points: Option<Points> = None, unset "none", value "EPOCH:FACTOR,...", values Points::FORM,
+            must "given with --lr-scheduler piecewise"
+                |c| c.lr_scheduler != LrScheduler::Piecewise || c.lr_points.is_some(),
+            only_with "--lr-scheduler piecewise" |c| c.lr_scheduler == LrScheduler::Piecewise;
+        /// The last epochs, fractions allowed, over which `wsd` falls to 0.
+        lr_decay_epochs: Option<f64> = None, unset "a fifth of all epochs", value "EPOCHS",
+            must "above 0, at most the number of epochs"
+                |c| c.lr_decay_epochs.is_none_or(|epochs| epochs > 0.0 && epochs <= f64::from(c.epochs)),
+            only_with "--lr-scheduler wsd" |c| c.lr_scheduler == LrScheduler::Wsd;
+        /// Epochs without a lower test loss (by 0.01 % at least) after which `plateau` waits no longer.
+        lr_patience: u32 = 10, value "EPOCHS", in 0 to 100_000,
+            idle_without "--lr-scheduler plateau" |c| c.lr_scheduler == LrScheduler::Plateau,
+            falls |c| c.lr_patience.saturating_add(2);
         /// Epochs, fractions allowed, over which the learning rate rises linearly to `lr`.
         lr_warmup_epochs: f64 = 0.0, value "EPOCHS", also "warmup_epochs",
-            must "0 to the number of epochs" |c| (0.0..=f64::from(c.epochs)).contains(&c.lr_warmup_epochs);
+            must "0 to the number of epochs" |c| (0.0..=f64::from(c.epochs)).contains(&c.lr_warmup_epochs),
+            must "0 with onecycle and piecewise, which have a rise of their own" |c| {
+                c.lr_warmup_epochs == 0.0
+                    || !matches!(c.lr_scheduler, LrScheduler::Onecycle | LrScheduler::Piecewise)
+            };
     }
 
     Run {

@@ -332,6 +332,14 @@ fn flags_win_and_are_checked() {
     let quick = TrainConfig::builtin("quick").unwrap();
     let config = quick.with(&flags("lr = 1\nsteps = 7\ndata = \"mnist:/tmp\"")).unwrap();
     assert_eq!((config.lr, config.steps, config.image_size), (1.0, Some(7), 28));
+    let error = quick.with(&flags("lr_scheduler = \"piecewise\"")).unwrap_err().to_string();
+    assert_eq!(error, "lr_points is unset, but must be given with --lr-scheduler piecewise");
+    let error =
+        quick.with(&flags("lr_scheduler = \"onecycle\"\nlr_warmup_epochs = 1")).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "lr_warmup_epochs is 1, but must be 0 with onecycle and piecewise, which have a rise of their own"
+    );
     let error = quick.with(&flags("epochs = 0")).unwrap_err().to_string();
     assert_eq!(error, "epochs is 0, but must be 1 to 100000");
 }
@@ -347,7 +355,8 @@ fn flags_without_effect_are_refused_and_values_of_a_recipe_are_not() {
         ),
         (
             "lr_scheduler = \"cosine\"\nlr_gamma = 0.5".to_owned(),
-            "--lr-gamma is 0.5, but lr_scheduler is cosine: give --lr-scheduler step or multistep, or leave --lr-gamma out",
+            "--lr-gamma is 0.5, but lr_scheduler is cosine: give --lr-scheduler step, multistep, exponential or plateau, or leave \
+             --lr-gamma out",
         ),
         (
             format!("{multistep}lr_milestones = [5]\nlr_step_size = 2"),
