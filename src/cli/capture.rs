@@ -10,7 +10,7 @@ use crate::{
 
 /// The device, set up to capture optimiser step `step` of a run that has done `done` steps and ends with `last`. Refuses
 /// impossible captures before anything is trained.
-pub(super) fn prepare(device: Device, step: u64, done: u64, last: u64) -> Result<Device> {
+pub(super) fn prepare(device: &Device, step: u64, done: u64, last: u64) -> Result<Device> {
     let Some(adapter) = device.adapter() else {
         bail!(Usage(format!(
             "--capture {step} needs a GPU, but this run is on the CPU. Give --device vulkan, metal or dx12; a \
@@ -32,5 +32,5 @@ pub(super) fn prepare(device: Device, step: u64, done: u64, last: u64) -> Result
         );
     }
     let options = Options { capture: Some(step - done), ..device.options().clone() };
-    Ok(device.with_options(options))
+    Ok(device.clone().with_options(options))
 }

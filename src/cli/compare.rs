@@ -112,6 +112,10 @@ pub(super) fn run(flags: &Flags, quiet: bool) -> Result<u8> {
             "vgg compare starts both networks from the same seed; --weights and --freeze are for vgg train";
         bail!(Usage(text.to_owned()));
     }
+    if config.val_fraction > 0.0 {
+        let text = "vgg compare judges both networks on the test images; --val-fraction is for vgg train";
+        bail!(Usage(text.to_owned()));
+    }
     if config.qat {
         let text = "vgg compare trains a network with batch norm and one without; --qat is for vgg train";
         bail!(Usage(text.to_owned()));

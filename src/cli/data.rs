@@ -9,14 +9,12 @@ use crate::{
     train::TrainConfig,
 };
 
-/// Opens the data of a run; reports a long scan and skipped files.
+/// Opens the data of a run, with its validation images; reports a long scan and skipped files.
 pub(super) fn open(config: &TrainConfig, quiet: bool) -> Result<DataSets> {
     let (resize, skip_corrupt) = (config.resize_size, config.skip_corrupt);
-    open_source(
-        &config.data_source()?,
-        Options { resize, skip_corrupt, ..Options::new(config.image_size) },
-        quiet,
-    )
+    let options = Options { resize, skip_corrupt, ..Options::new(config.image_size) };
+    let data = open_source(&config.data_source()?, options, quiet)?;
+    Ok(if config.val_fraction > 0.0 { data.with_validation(config.val_fraction)? } else { data })
 }
 
 /// As [`open`], without a configuration.

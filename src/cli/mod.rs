@@ -27,6 +27,7 @@ mod progress;
 mod prune;
 mod quantize;
 mod report;
+mod seeds;
 mod summary;
 mod table;
 mod train;

@@ -18,6 +18,7 @@ pub(super) struct Progress {
     quiet: bool,
     bar: Option<ProgressBar>,
     epochs: u32,
+    judged_on: &'static str,
     /// When this process started, and at which step.
     started: (Instant, u64),
     last_line: Instant,
@@ -33,7 +34,7 @@ impl Progress {
             bar
         });
         let now = Instant::now();
-        Self { quiet, bar, epochs: 0, started: (now, 0), last_line: now }
+        Self { quiet, bar, epochs: 0, judged_on: "test", started: (now, 0), last_line: now }
     }
 
     fn line(&self, text: &str) {
@@ -77,9 +78,9 @@ fn describe(step: &StepEvent, remaining: Option<f64>) -> String {
     parts.join("  ")
 }
 
-fn epoch_line(row: &Row, epochs: u32, best: bool, loading: f64) -> String {
+fn epoch_line(row: &Row, epochs: u32, judged_on: &str, best: bool, loading: f64) -> String {
     format!(
-        "epoch {}/{epochs}  train loss {:.4} accuracy {:.2} %  test loss {:.4} accuracy {:.2} %  {:.0} images/s  loading {:.1} %  {}{}",
+        "epoch {}/{epochs}  train loss {:.4} accuracy {:.2} %  {judged_on} loss {:.4} accuracy {:.2} %  {:.0} images/s  loading {:.1} %  {}{}",
         row.epoch,
         row.train_loss,
         100.0 * row.train_accuracy,
@@ -95,8 +96,8 @@ fn epoch_line(row: &Row, epochs: u32, best: bool, loading: f64) -> String {
 impl Observer for Progress {
     fn event(&mut self, event: &Event<'_>) {
         match event {
-            Event::Started { step, of, epochs, directory } => {
-                self.epochs = *epochs;
+            Event::Started { step, of, epochs, judged_on, directory } => {
+                (self.epochs, self.judged_on) = (*epochs, judged_on);
                 self.started = (Instant::now(), *step);
                 self.line(&format!("run       {}", directory.display()));
                 if let Some(bar) = &self.bar {
@@ -112,7 +113,7 @@ impl Observer for Progress {
                 }
             }
             Event::EpochDone { row, best, loading } => {
-                self.line(&epoch_line(row, self.epochs, *best, *loading));
+                self.line(&epoch_line(row, self.epochs, self.judged_on, *best, *loading));
             }
             Event::Saved(_) => {}
             Event::Interrupted(path) => {

@@ -17,16 +17,19 @@ use super::{
     plan,
     progress::Progress,
     report::Report,
-    summary,
+    seeds, summary,
     table::{Align, duration, table, thousands},
 };
 use crate::{
-    data::{DataSets, Normalization},
-    device::Planned,
+    data::{DataSets, Loader, Normalization},
+    device::{Device, Planned},
     export::TensorBoard,
     model::{ActivationKind, Architecture, Network, Norm, PoolStride},
-    train::{Checkpoint, Event, Observer, Outcome, RunDirectory, Summary, TrainConfig, Trainer, loaders},
-    weights::Pretrained,
+    train::{
+        Checkpoint, Evaluation, Event, Observer, Outcome, RunDirectory, Summary, TrainConfig, Trainer,
+        loaders,
+    },
+    weights::{Pretrained, Weights},
 };
 
 /// The paper's results after its tenth epoch.
@@ -92,9 +95,12 @@ pub(super) fn describe(config: &TrainConfig, network: &Network) -> String {
 
 fn describe_data(config: &TrainConfig, data: &DataSets) -> String {
     format!(
-        "data      {}: {} training and {} test images; batch {}, {} epochs",
+        "data      {}: {} training{} and {} test images; batch {}, {} epochs",
         config.data,
         thousands(data.train.len()),
+        data.validation
+            .as_ref()
+            .map_or_else(String::new, |set| format!(", {} validation", thousands(set.len()))),
         thousands(data.test.len()),
         config.batch_size,
         config.epochs,
@@ -177,68 +183,115 @@ pub(super) fn run(flags: &args::Train, quiet: bool) -> Result<u8> {
     let stop = stop_on_signals()?;
     let (device, description) = device::choose(&flags.device.device, &flags.kernels)?;
     note(quiet, &description);
+    let job = Job { flags, device, description, stop, quiet };
+    if let Some(seeds) = &flags.seeds {
+        return seeds::run(&job, seeds);
+    }
     let output_dir = flags.settings.0.get("output_dir").and_then(|dir| dir.as_str()).map(Path::new);
-    let resumed = flags.resume.as_deref().map(|from| RunDirectory::resume(from, output_dir)).transpose()?;
-    let checkpoint = resumed.as_ref().map(|(_, path)| Checkpoint::read(path)).transpose()?;
-    let config = match &checkpoint {
-        Some(checkpoint) => checkpoint.config.resumed_with(&flags.settings.0)?,
-        None => configure(&flags.recipe, &flags.settings, device.is_hardware_gpu())?,
+    let resumed = flags.resume.as_deref().map(|from| Resumed::read(from, output_dir)).transpose()?;
+    let config = match &resumed {
+        Some(resumed) => resumed.checkpoint.config.resumed_with(&flags.settings.0)?,
+        None => configure(&flags.recipe, &flags.settings, job.device.is_hardware_gpu())?,
     };
-    let data = data::open(&config, quiet)?;
-    let network = network(&config, &data)?;
-    note(quiet, &describe(&config, &network));
-    note(quiet, &describe_data(&config, &data));
-    if let Some(line) = describe_augmentation(&config, checkpoint.is_none())? {
-        note(quiet, &line);
+    Ok(if job.train(&config, resumed)?.is_some() { DONE } else { FAILED })
+}
+
+/// What the runs of a command have in common.
+pub(super) struct Job<'a> {
+    pub(super) flags: &'a args::Train,
+    pub(super) device: Device,
+    description: String,
+    stop: Arc<AtomicBool>,
+    pub(super) quiet: bool,
+}
+
+/// A run to be continued.
+pub(super) struct Resumed {
+    pub(super) directory: RunDirectory,
+    pub(super) checkpoint: Checkpoint,
+}
+
+impl Resumed {
+    pub(super) fn read(from: &Path, output_dir: Option<&Path>) -> Result<Self> {
+        let (directory, path) = RunDirectory::resume(from, output_dir)?;
+        Ok(Self { directory, checkpoint: Checkpoint::read(&path)? })
     }
-    let pretrained = match (&config.weights, &checkpoint) {
-        (Some(path), None) => Some(read_pretrained(path, &network, quiet)?),
-        _ => None,
-    };
-    let data = normalized(&config, data, checkpoint.as_ref(), pretrained.as_ref(), quiet);
-    // Refuses what does not fit before anything is written.
-    let [train, _] = loaders(&config, &data)?;
-    let device = match flags.capture {
-        Some(step) => {
-            let done = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.progress.step);
-            let last = config.total_steps(train.batches_per_epoch());
-            capture::prepare(device, step, done, last)?
+}
+
+impl Job<'_> {
+    /// Trains to the end, prints the results and writes the report; returns the results and the last evaluation, or `None` if it was
+    /// interrupted.
+    pub(super) fn train(
+        &self,
+        config: &TrainConfig,
+        resumed: Option<Resumed>,
+    ) -> Result<Option<(Summary, Evaluation)>> {
+        let (flags, quiet) = (self.flags, self.quiet);
+        let (directory, checkpoint) = resumed.map(|resumed| (resumed.directory, resumed.checkpoint)).unzip();
+        let data = data::open(config, quiet)?;
+        let network = network(config, &data)?;
+        note(quiet, &describe(config, &network));
+        note(quiet, &describe_data(config, &data));
+        if let Some(line) = describe_augmentation(config, checkpoint.is_none())? {
+            note(quiet, &line);
         }
-        None => device,
-    };
-    let planned = device.plan(network, config.settings(&*data.train, device.limits()))?;
-    let directory = match resumed {
-        Some((directory, _)) => directory,
-        None => RunDirectory::create(&config)?,
-    };
-    let session = device::opened(&device, planned.open()?);
-    let board = flags.tensorboard.then(|| TensorBoard::create(directory.path())).transpose()?;
-    let mut trainer = Trainer::new(session, config.clone(), &data, directory)?;
-    if let Some(checkpoint) = &checkpoint {
-        trainer.restore(checkpoint)?;
-    }
-    if let Some(pretrained) = &pretrained {
-        trainer.begin_with(pretrained)?;
-    }
-    drop((checkpoint, pretrained));
-    let outcome = observe(&mut trainer, &stop, quiet, board)?;
-    match outcome {
-        Outcome::Interrupted { checkpoint } => {
-            note(quiet, &format!("continue with: vgg train --resume {}", checkpoint.display()));
-            Ok(FAILED)
-        }
-        Outcome::Finished(summary) => {
-            if let Some(step) = flags.capture {
-                note(quiet, &format!("captured  step {step}; the debugger has it"));
+        let pretrained = match (&config.weights, &checkpoint) {
+            (Some(path), None) => Some(read_pretrained(path, &network, quiet)?),
+            _ => None,
+        };
+        let data = normalized(config, data, checkpoint.as_ref(), pretrained.as_ref(), quiet);
+        // Refuses what does not fit before anything is written.
+        let [train, _] = loaders(config, &data)?;
+        let captured = match flags.capture {
+            Some(step) => {
+                let done = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.progress.step);
+                let last = config.total_steps(train.batches_per_epoch());
+                Some(capture::prepare(&self.device, step, done, last)?)
             }
-            // Print the figures first, in case the page cannot be written.
-            let failure = device.matrix_units_failure();
-            print(&render(&summary, trainer.directory().path(), paper(&config)?, failure))?;
-            let units = failure.map(|failure| format!("\nkernels   {}", without_matrix_units(failure)));
-            let description = description + &units.unwrap_or_default();
-            print(&report(&mut trainer, &config, &data, &description)?)?;
-            Ok(DONE)
+            None => None,
+        };
+        let device = captured.as_ref().unwrap_or(&self.device);
+        let planned = device.plan(network, config.settings(&*data.train, device.limits()))?;
+        let directory = match directory {
+            Some(directory) => directory,
+            None => RunDirectory::create(config)?,
+        };
+        let session = device::opened(device, planned.open()?);
+        let board = flags.tensorboard.then(|| TensorBoard::create(directory.path())).transpose()?;
+        let mut trainer = Trainer::new(session, config.clone(), &data, directory)?;
+        if let Some(checkpoint) = &checkpoint {
+            trainer.restore(checkpoint)?;
         }
+        if let Some(pretrained) = &pretrained {
+            trainer.begin_with(pretrained)?;
+        }
+        drop((checkpoint, pretrained));
+        let summary = match observe(&mut trainer, &self.stop, quiet, board)? {
+            Outcome::Interrupted { checkpoint } => {
+                note(quiet, &format!("continue with: vgg train --resume {}", checkpoint.display()));
+                return Ok(None);
+            }
+            Outcome::Finished(summary) => summary,
+        };
+        if let Some(step) = flags.capture {
+            note(quiet, &format!("captured  step {step}; the debugger has it"));
+        }
+        // Print the figures first, in case the page cannot be written.
+        let failure = device.matrix_units_failure();
+        print(&render(&summary, trainer.directory().path(), config, paper(config)?, failure))?;
+        let evaluation = final_evaluation(&mut trainer, config, &data)?;
+        if data.validation.is_some() {
+            print(&format!(
+                "test       {:.2} % of {} test images, loss {:.4}: the best epoch's weights, evaluated once\n",
+                100.0 * evaluation.accuracy(),
+                thousands(data.test.len()),
+                evaluation.loss(),
+            ))?;
+        }
+        let units = failure.map(|failure| format!("\nkernels   {}", without_matrix_units(failure)));
+        let description = self.description.clone() + &units.unwrap_or_default();
+        print(&report(&mut trainer, config, &data, &evaluation, &description)?)?;
+        Ok(Some((summary, evaluation)))
     }
 }
 
@@ -260,10 +313,24 @@ fn observe(
     Ok(outcome)
 }
 
-/// Evaluates the last weights and writes `report.html`; returns the line with its path.
-fn report(trainer: &mut Trainer, config: &TrainConfig, data: &DataSets, device: &str) -> Result<String> {
-    let [_, test] = loaders(config, data)?;
-    let evaluation = trainer.session().evaluate(&test, |_, _| {})?;
+/// The test images, evaluated with the last weights; with validation images, with the best epoch's.
+fn final_evaluation(trainer: &mut Trainer, config: &TrainConfig, data: &DataSets) -> Result<Evaluation> {
+    if data.validation.is_some() {
+        let best = Weights::read(&trainer.directory().best(), None)?;
+        trainer.session().load(&best)?;
+    }
+    let test = Loader::evaluate(data.test.clone(), config.batch_size)?;
+    Ok(trainer.session().evaluate(&test, |_, _| {})?)
+}
+
+/// Writes `report.html`; returns the line with its path.
+fn report(
+    trainer: &mut Trainer,
+    config: &TrainConfig,
+    data: &DataSets,
+    evaluation: &Evaluation,
+    device: &str,
+) -> Result<String> {
     let filters = trainer.session().values(0)?;
     let network = trainer.session().network().clone();
     let progress = trainer.progress();
@@ -274,7 +341,7 @@ fn report(trainer: &mut Trainer, config: &TrainConfig, data: &DataSets, device: 
         network: &network,
         history: &progress.history,
         layers: &progress.layers,
-        evaluation: &evaluation,
+        evaluation,
         test: &*data.test,
         filters: &filters,
     }
@@ -310,13 +377,14 @@ fn paper(config: &TrainConfig) -> Result<Option<&'static str>> {
         (true, _) => "paper (epoch 10, 224 px)",
         (false, _) => "paper (epoch 10, full width, 224 px)",
     };
-    Ok((mnist && layers && config.weights.is_none()).then_some(heading))
+    Ok((mnist && layers && config.weights.is_none() && config.val_fraction == 0.0).then_some(heading))
 }
 
 /// The last and the best epoch, next to the paper's figures under the heading `paper`.
 fn render(
     summary: &Summary,
     directory: &Path,
+    config: &TrainConfig,
     paper: Option<&str>,
     matrix_units_failure: Option<&str>,
 ) -> String {
@@ -326,7 +394,9 @@ fn render(
         [loss(row.train_loss), percent(row.train_accuracy), loss(row.test_loss), percent(row.test_accuracy)]
     };
     let (last, best) = (values(&summary.last), values(&summary.best));
-    let names = ["train loss", "train accuracy", "test loss", "test accuracy"];
+    let judged_on = config.judged_on();
+    let [loss_name, accuracy_name] = ["loss", "accuracy"].map(|name| format!("{judged_on} {name}"));
+    let names = ["train loss", "train accuracy", &loss_name, &accuracy_name];
     let rows: Vec<Vec<String>> = (0..names.len())
         .map(|i| {
             let paper = paper.map(|_| PAPER[i].to_owned());
@@ -342,7 +412,7 @@ fn render(
     text += "\n";
     if let Some(epochs) = summary.early {
         text += &format!(
-            "ended      early, after epoch {}: {epochs} epochs without a higher test accuracy (--patience)\n",
+            "ended      early, after epoch {}: {epochs} epochs without a higher {judged_on} accuracy (--patience)\n",
             summary.last.epoch
         );
     }
@@ -383,12 +453,20 @@ mod tests {
             sparsity: 0.0,
         };
         let summary = Summary { last: row, best: row, early: None, seconds: 1.0, images_per_second: 1.0 };
-        let text = render(&summary, Path::new("run"), None, Some("linear.forward/cooperative: NaN"));
+        let text = render(
+            &summary,
+            Path::new("run"),
+            &TrainConfig::default(),
+            None,
+            Some("linear.forward/cooperative: NaN"),
+        );
         assert!(
             text.contains("fail their self-test") && text.contains("linear.forward/cooperative: NaN"),
             "{text}"
         );
-        assert!(!render(&summary, Path::new("run"), None, None).contains("self-test"));
+        assert!(
+            !render(&summary, Path::new("run"), &TrainConfig::default(), None, None).contains("self-test")
+        );
     }
 
     #[test]
@@ -413,6 +491,7 @@ mod tests {
             "pool_stride = \"fixed\"",
             "avgpool = 7",
             "weights = \"best.safetensors\"",
+            "val_fraction = 0.1",
         ] {
             assert_eq!(heading(other), None, "{other}");
         }

@@ -162,7 +162,7 @@ pub(super) fn open(
             normalization: normalization.clone(),
         }))
     };
-    Ok(DataSets { train: half(set.train_files)?, test: half(&[set.test_file])? })
+    Ok(DataSets::new(half(set.train_files)?, half(&[set.test_file])?))
 }
 
 fn find(set: &Cifar, dir: &Path, file: &'static str) -> Result<PathBuf, CifarError> {

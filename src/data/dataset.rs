@@ -124,13 +124,27 @@ impl Normalization {
     }
 }
 
-/// The two halves of a data set.
+/// The parts of a data set.
 #[derive(Clone)]
 pub struct DataSets {
     /// The training images.
     pub train: Arc<dyn Dataset>,
     /// The test images, never trained on.
     pub test: Arc<dyn Dataset>,
+    /// Images that [`with_validation`](DataSets::with_validation) took from the training images, to choose the best epoch by.
+    pub validation: Option<Arc<dyn Dataset>>,
+}
+
+impl DataSets {
+    /// A set without validation images.
+    pub fn new(train: Arc<dyn Dataset>, test: Arc<dyn Dataset>) -> Self {
+        Self { train, test, validation: None }
+    }
+
+    /// The images that the epochs of a training are judged on: the validation images, else the test images.
+    pub fn judged_on(&self) -> &Arc<dyn Dataset> {
+        self.validation.as_ref().unwrap_or(&self.test)
+    }
 }
 
 impl std::fmt::Debug for DataSets {

@@ -44,6 +44,22 @@ pub enum DataError {
         /// The existing splits.
         splits: String,
     },
+    /// A fraction of the training images is none of them, or all.
+    #[error(
+        "--val-fraction {fraction} takes {} training images as validation images of {name}; give a {} fraction",
+        if *.taken == 0 { format!("0 of its {images}") } else { format!("all of its {images}") },
+        if *.taken == 0 { "larger" } else { "smaller" }
+    )]
+    NoValidation {
+        /// The data set.
+        name: String,
+        /// The fraction.
+        fraction: f64,
+        /// Its training images.
+        images: usize,
+        /// The images that would be taken.
+        taken: usize,
+    },
     /// A line of EMNIST's mapping cannot be read.
     #[error(
         "{file}, line {line}, {text:?}: each line must be a label, one more than on the line before, and the codes of \

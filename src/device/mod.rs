@@ -22,6 +22,7 @@ use crate::{
 };
 
 /// A device that programs run on: the CPU, or a GPU with options.
+#[derive(Clone)]
 pub struct Device {
     selection: Selection,
     options: Options,

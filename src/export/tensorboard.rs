@@ -58,6 +58,7 @@ const STEPS_PER_POINT: u64 = 10;
 pub struct TensorBoard {
     path: PathBuf,
     file: BufWriter<File>,
+    judged_on: &'static str,
     failed: Option<io::Error>,
 }
 
@@ -70,7 +71,7 @@ impl TensorBoard {
         let (seconds, process) = (now() as u64, std::process::id());
         let path = directory.join(format!("events.out.tfevents.{seconds}.vgg.{process}.0"));
         let file = File::create(&path).map_err(|error| FileError::new("write", &path, error))?;
-        let mut new = Self { path, file: BufWriter::new(file), failed: None };
+        let mut new = Self { path, file: BufWriter::new(file), judged_on: "test", failed: None };
         new.record(0, Some("brain.Event:2"), &[]);
         Ok(new)
     }
@@ -115,11 +116,12 @@ impl TensorBoard {
     }
 
     fn epoch(&mut self, row: &Row) {
+        let [loss, accuracy] = ["loss", "accuracy"].map(|name| format!("{name}/{}", self.judged_on));
         let scalars = [
             ("loss/train", row.train_loss),
-            ("loss/test", row.test_loss),
+            (loss.as_str(), row.test_loss),
             ("accuracy/train", row.train_accuracy),
-            ("accuracy/test", row.test_accuracy),
+            (accuracy.as_str(), row.test_accuracy),
         ];
         self.record(row.step, None, &scalars);
         // Someone watching the run sees whole epochs.
@@ -132,6 +134,7 @@ impl TensorBoard {
 impl Observer for TensorBoard {
     fn event(&mut self, event: &Event<'_>) {
         match event {
+            Event::Started { judged_on, .. } => self.judged_on = judged_on,
             Event::Step(step) => self.step(step),
             Event::EpochDone { row, .. } => self.epoch(row),
             _ => {}

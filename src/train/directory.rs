@@ -149,8 +149,8 @@ impl RunDirectory {
     }
 
     /// Writes `metrics.csv` and `curves.svg`.
-    pub(super) fn write_history(&self, title: &str, rows: &[Row]) -> Result<(), FileError> {
-        write_text(&self.path.join(METRICS), &to_csv(rows))?;
+    pub(super) fn write_history(&self, title: &str, rows: &[Row], judged_on: &str) -> Result<(), FileError> {
+        write_text(&self.path.join(METRICS), &to_csv(rows, judged_on))?;
         write_text(&self.path.join(CURVES), &curves_svg(title, &[("", curves(rows))]))
     }
 }
@@ -165,6 +165,20 @@ pub fn comparison_directory(named: Option<&Path>) -> Result<PathBuf, RunError> {
     match path.join("compare.md").exists() {
         true => Err(RunError::Compared { path: path.to_owned() }),
         false => Ok(path.to_owned()),
+    }
+}
+
+/// Creates the directory for runs with several seeds: a new `runs/<recipe>-seeds`, or the one named by the user.
+///
+/// # Errors
+/// [`RunError`].
+pub fn seeds_directory(named: Option<&Path>, recipe: &str) -> Result<PathBuf, RunError> {
+    let Some(path) = named else { return fresh(Path::new("runs"), &format!("{recipe}-seeds")) };
+    make_all(path)?;
+    match owner(path) {
+        Owner::Nobody => Ok(path.to_owned()),
+        Owner::Run => Err(RunError::Taken { path: path.to_owned(), file: CONFIG }),
+        Owner::Other => Err(RunError::Foreign { path: path.to_owned() }),
     }
 }
 

@@ -15,6 +15,8 @@ pub enum Event<'a> {
         of: u64,
         /// Epochs in all.
         epochs: u32,
+        /// What epochs are judged on: `test` or `validation` images.
+        judged_on: &'static str,
         /// The run directory.
         directory: &'a Path,
     },

@@ -45,9 +45,9 @@ pub struct Row {
     pub train_loss: f64,
     /// Accuracy likewise.
     pub train_accuracy: f64,
-    /// Mean loss over the test images.
+    /// Mean loss over the test images, or the validation images of `val_fraction`.
     pub test_loss: f64,
-    /// Accuracy on the test images.
+    /// Accuracy likewise.
     pub test_accuracy: f64,
     /// The learning rate of the epoch's last step.
     pub learning_rate: f64,
@@ -60,12 +60,12 @@ pub struct Row {
     pub sparsity: f64,
 }
 
-/// The first line of `metrics.csv`.
+/// The first line of `metrics.csv`; with validation images, `test` becomes `validation`.
 pub const CSV_HEADER: &str = "epoch,step,train_loss,train_accuracy,test_loss,test_accuracy,learning_rate,images_per_second,seconds,sparsity";
 
-/// The whole of `metrics.csv`.
-pub fn to_csv(rows: &[Row]) -> String {
-    let mut text = format!("{CSV_HEADER}\n");
+/// The whole of `metrics.csv`; the epochs were judged on `test` or `validation` images.
+pub fn to_csv(rows: &[Row], judged_on: &str) -> String {
+    let mut text = CSV_HEADER.replace("test", judged_on) + "\n";
     for r in rows {
         text += &format!(
             "{},{},{:.6},{:.6},{:.6},{:.6},{:.6e},{:.1},{:.1},{:.6}\n",
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn csv_is_what_the_header_says() {
         assert_eq!(
-            to_csv(&[row(1, 0.9936)]),
+            to_csv(&[row(1, 0.9936)], "test"),
             format!(
                 "{CSV_HEADER}\n1,937,0.250000,0.900000,0.125000,0.993600,1.000000e-3,1234.6,61.0,0.000000\n"
             )

@@ -30,7 +30,7 @@ pub use config::{
 };
 #[cfg(feature = "cli")]
 pub(crate) use config::{SETTINGS, Setting};
-pub use directory::{RunDirectory, comparison_directory};
+pub use directory::{RunDirectory, comparison_directory, seeds_directory};
 pub use error::{RunError, TrainError};
 pub use evaluation::{Evaluation, Hard};
 pub use event::{Event, Observer, StepEvent, Summary};

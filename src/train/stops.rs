@@ -25,7 +25,7 @@ const FILES: [&str; 5] =
 
 /// Two steps per epoch, as small as possible: hundreds of runs are stopped here.
 fn data() -> DataSets {
-    DataSets { train: Patterns::new(8, 1), test: Patterns::new(4, 2) }
+    DataSets::new(Patterns::new(8, 1), Patterns::new(4, 2))
 }
 
 fn trainer(config: TrainConfig, directory: RunDirectory) -> Result<Trainer, TrainError> {

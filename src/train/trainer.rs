@@ -59,7 +59,7 @@ pub struct Trainer {
     loading: f64,
 }
 
-/// The loaders of a run: for training and for evaluation.
+/// The loaders of a run: for training and for the evaluation of its epochs.
 ///
 /// # Errors
 /// [`TrainError`] if the data or the batch do not fit.
@@ -69,7 +69,7 @@ pub fn loaders(config: &TrainConfig, data: &DataSets) -> Result<[Loader; 2], Tra
         .flip(config.hflip)
         .crop_padded(config.random_crop);
     let train = Loader::train(data.train.clone(), config.batch_size, config.seed, augmentation)?;
-    Ok([train, Loader::evaluate(data.test.clone(), config.batch_size)?])
+    Ok([train, Loader::evaluate(data.judged_on().clone(), config.batch_size)?])
 }
 
 /// The control block for an optimiser step, counted from 1.
@@ -195,7 +195,7 @@ impl Trainer {
             return Ok(());
         };
         if self.directory.contains_run() {
-            self.directory.write_history(&self.title(), &progress.history)?;
+            self.directory.write_history(&self.title(), &progress.history, self.config.judged_on())?;
         }
         Err(error)
     }
@@ -243,6 +243,7 @@ impl Trainer {
             step: self.progress.step,
             of: self.total,
             epochs: self.config.epochs,
+            judged_on: self.config.judged_on(),
             directory: self.directory.path(),
         });
         if !self.progress.history.is_empty() {
@@ -343,7 +344,10 @@ impl Trainer {
         start: &Start,
         observer: &mut dyn Observer,
     ) -> Result<(), TrainError> {
-        self.finite("test loss", tested.loss)?;
+        self.finite(
+            if self.config.val_fraction > 0.0 { "validation loss" } else { "test loss" },
+            tested.loss,
+        )?;
         let mut trained = self.progress.sums;
         trained.add(self.progress.device);
         self.progress.seconds = start.seconds();
@@ -416,7 +420,7 @@ impl Trainer {
     }
 
     fn write_history(&self) -> Result<(), TrainError> {
-        Ok(self.directory.write_history(&self.title(), &self.progress.history)?)
+        Ok(self.directory.write_history(&self.title(), &self.progress.history, self.config.judged_on())?)
     }
 
     /// The title of pictures and reports.

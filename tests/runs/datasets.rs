@@ -128,7 +128,7 @@ fn cifar_10_is_read_from_its_six_files() {
     synthetic::cifar10(&inner, 20);
     // The folder itself, or the one that the archive was extracted in.
     for dir in [dir.path(), &inner] {
-        let DataSets { train, test } = open("cifar10", dir).unwrap();
+        let DataSets { train, test, .. } = open("cifar10", dir).unwrap();
         assert_eq!((train.len(), test.len(), train.classes(), train.name()), (100, 20, 10, "cifar10"));
         assert_eq!((train.height(), train.width(), train.channels(), train.crops()), (32, 32, 3, false));
         assert_eq!(train.class_names()[3], "kind3");
@@ -200,7 +200,7 @@ fn a_folder_is_its_classes_and_files_in_order() {
     fs::write(dir.path().join("train/cat/notes.txt"), "mine").unwrap();
     fs::write(dir.path().join("train/cat/.hidden.png"), "no picture").unwrap();
     fs::rename(dir.path().join("train/cat/00000.png"), dir.path().join("train/cat/00000.PNG")).unwrap();
-    let DataSets { train, test } = open("folder", dir.path()).unwrap();
+    let DataSets { train, test, .. } = open("folder", dir.path()).unwrap();
     assert_eq!(
         (train.len(), test.len(), train.class_names()),
         (12, 6, &["cat", "dog"].map(String::from)[..])
@@ -304,12 +304,12 @@ fn damaged_files_are_named_or_left_out() {
         &["3 damaged images", "--skip-corrupt", &damaged[0], &damaged[1], &damaged[2]],
     );
     let skip = || Options { skip_corrupt: true, ..Options::new(8) };
-    let DataSets { train, test } = open_with("folder", dir.path(), skip()).unwrap();
+    let DataSets { train, test, .. } = open_with("folder", dir.path(), skip()).unwrap();
     assert_eq!((train.len(), test.len(), train.skipped().len(), test.skipped().len()), (10, 5, 2, 1));
     assert!(train.skipped()[1].starts_with(&damaged[1]), "{:?}", train.skipped());
     // With another normalisation, a set is otherwise the same.
     let other = Normalization { mean: vec![0.5; 3], std: vec![0.25; 3] };
-    let again = DataSets { train: train.clone(), test: test.clone() }.normalized_by(&other);
+    let again = DataSets::new(train.clone(), test.clone()).normalized_by(&other);
     for (set, own) in [(&again.train, &train), (&again.test, &test)] {
         assert_eq!((set.normalization(), own.normalization() == &other), (&other, false));
         assert_eq!((set.name(), set.len(), set.is_empty()), (own.name(), own.len(), false));

@@ -14,3 +14,4 @@ mod prune;
 mod quantized;
 mod seeing;
 mod training;
+mod validation;

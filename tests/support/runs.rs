@@ -82,7 +82,7 @@ impl Dataset for Patterns {
 
 /// 192 training images in batches of 8, and a test set whose last batch is not full.
 pub fn data() -> DataSets {
-    DataSets { train: Patterns::new(192, 1), test: Patterns::new(43, 2) }
+    DataSets::new(Patterns::new(192, 1), Patterns::new(43, 2))
 }
 
 pub fn config(output_dir: &Path) -> TrainConfig {

@@ -22,6 +22,11 @@ pub(super) struct Train {
     /// Continue an interrupted run bit for bit: a run directory, or its checkpoint.safetensors.
     #[arg(long, value_name = "DIR|FILE", conflicts_with = "recipe")]
     pub(super) resume: Option<PathBuf>,
+    /// Train once with each of these seeds, in one directory, for the mean and deviation of the results. The same command with the
+    /// same --output-dir continues after an interruption.
+    #[arg(long, value_name = "SEED,...", value_delimiter = ',', conflicts_with_all = ["resume", "capture"],
+        value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    pub(super) seeds: Option<Vec<u64>>,
     /// Write event files for TensorBoard into the run directory.
     #[arg(long)]
     pub(super) tensorboard: bool,

@@ -96,7 +96,7 @@ pub(super) fn open(dir: &Path, options: &Options<'_>) -> Result<DataSets, Folder
         }))
     };
     let [bad_train, bad_test] = scanned.damaged;
-    Ok(DataSets { train: half(train, train_images, bad_train)?, test: half(test, test_images, bad_test)? })
+    Ok(DataSets::new(half(train, train_images, bad_train)?, half(test, test_images, bad_test)?))
 }
 
 /// The classes of one half, and its images sorted by class and name.

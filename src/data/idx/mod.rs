@@ -174,7 +174,7 @@ impl IdxDataset {
         let normalization = normalization.unwrap_or_else(|| measure(train_images.values()));
         let train = Self::new(name, train_images, train_labels, class_names.clone(), normalization.clone())?;
         let test = Self::new(name, test_images, test_labels, class_names, normalization)?;
-        Ok(DataSets { train: Arc::new(train), test: Arc::new(test) })
+        Ok(DataSets::new(Arc::new(train), Arc::new(test)))
     }
 }
 

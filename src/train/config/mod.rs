@@ -174,6 +174,11 @@ impl TrainConfig {
         self.data_source().is_ok_and(|source| source.kind().pictures)
     }
 
+    /// What the epochs are judged on: `validation` or `test` images.
+    pub fn judged_on(&self) -> &'static str {
+        if self.val_fraction > 0.0 { "validation" } else { "test" }
+    }
+
     /// The network for images of `channels` channels and `classes` classes.
     pub fn vgg(&self, channels: usize, classes: usize) -> VggConfig {
         VggConfig {

@@ -41,6 +41,9 @@ settings! {
         resize_size: Option<usize> = None, unset "`image_size`, which leaves the largest square", value "PIXELS",
             must "image_size to 16384" |c| c.resize_size.is_none_or(|size| (c.image_size..=16_384).contains(&size)),
             only_with "--data folder:DIR" |c| c.has_pictures();
+        /// Fraction of each class's training images that is not trained on: the best epoch is chosen by these validation images, and the test
+        /// images are evaluated once, with its weights.
+        val_fraction: f64 = 0.0, value "FRACTION", must "at least 0, below 1" |c| (0.0..1.0).contains(&c.val_fraction);
         /// Damaged pictures of a folder are left out and named, instead of being an error.
         skip_corrupt: bool = false, idle_without "--data folder:DIR" |c| c.has_pictures();
     }

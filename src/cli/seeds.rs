@@ -1,0 +1,160 @@
+//! `vgg train --seeds`: the same training with several seeds, and what they have in common.
+
+use std::{fmt::Write as _, path::Path};
+
+use anyhow::{Result, bail};
+
+use super::{
+    DONE, FAILED, Usage,
+    judged::{data_for, judge},
+    output::{note, print},
+    table::{Align, duration, table},
+    train::{Job, Resumed, configure},
+};
+use crate::{
+    files::write_text,
+    train::{Evaluation, Row, Summary, TrainConfig, TrainError, best, seeds_directory},
+    weights::{self, Weights},
+};
+
+/// The file of the results.
+const FILE: &str = "seeds.csv";
+
+/// The result of a seed.
+struct Trained {
+    seed: u64,
+    /// The test images, with the last epoch's weights, or if there are validation images with the best epoch's.
+    loss: f64,
+    accuracy: f64,
+    best: Row,
+    seconds: f64,
+}
+
+/// Trains with each seed in a directory of its own. A seed that is finished is not trained again, and one that was interrupted is
+/// continued.
+pub(super) fn run(job: &Job<'_>, seeds: &[u64]) -> Result<u8> {
+    let flags = &job.flags.settings;
+    if flags.0.contains_key("seed") {
+        bail!(Usage("--seed and --seeds contradict each other; leave one of them out".to_owned()));
+    }
+    if let Some(twice) = seeds.iter().enumerate().find(|(at, seed)| seeds[..*at].contains(seed)) {
+        bail!(Usage(format!("--seeds has {} twice, which would be the same run; leave one out", twice.1)));
+    }
+    let config = configure(&job.flags.recipe, flags, job.device.is_hardware_gpu())?;
+    let base = seeds_directory(config.output_dir.as_deref().map(Path::new), &config.recipe)?;
+    let mut all = Vec::new();
+    for (index, &seed) in seeds.iter().enumerate() {
+        let directory = base.join(format!("seed-{seed}"));
+        let output_dir = Some(directory.display().to_string());
+        let config = TrainConfig { seed, output_dir, ..config.clone() };
+        note(job.quiet, &format!("seed      {seed}, {} of {}", index + 1, seeds.len()));
+        let Some(trained) = trained(job, &config, &directory)? else {
+            let again =
+                format!("          or all seeds with: the same command and --output-dir {}", base.display());
+            note(job.quiet, &again);
+            return Ok(FAILED);
+        };
+        all.push(trained);
+    }
+    write_text(&base.join(FILE), &csv(&all))?;
+    print(&format!("\n{}\nseeds      {}\n", rendered(&all, config.judged_on()), base.join(FILE).display()))?;
+    Ok(DONE)
+}
+
+/// Trains, continues or reads the run of a seed; `None`: it was interrupted.
+fn trained(job: &Job<'_>, config: &TrainConfig, directory: &Path) -> Result<Option<Trained>> {
+    let seed = config.seed;
+    let done = |outcome: Option<(Summary, Evaluation)>| {
+        outcome.map(|(summary, evaluation)| Trained {
+            seed,
+            loss: evaluation.loss(),
+            accuracy: evaluation.accuracy(),
+            best: summary.best,
+            seconds: summary.seconds,
+        })
+    };
+    if !directory.join("checkpoint.safetensors").exists() {
+        return Ok(done(job.train(config, None)?));
+    }
+    let resumed = Resumed::read(directory, None)?;
+    let before = &resumed.checkpoint.config;
+    let same = TrainConfig { output_dir: config.output_dir.clone(), ..before.clone() };
+    if same != *config {
+        bail!(
+            "{} was trained with other settings (see its config.toml); give the same flags, or another --output-dir",
+            directory.display()
+        );
+    }
+    let history = resumed.checkpoint.progress.history.clone();
+    match job.train(config, Some(resumed)) {
+        Ok(outcome) => Ok(done(outcome)),
+        Err(error) => match (error.downcast_ref(), best(&history), history.last()) {
+            (Some(TrainError::Over { .. } | TrainError::OutOfPatience { .. }), Some(best), Some(last)) => {
+                note(job.quiet, "          is finished");
+                let [loss, accuracy] = if config.val_fraction > 0.0 {
+                    let best = Weights::read(&directory.join("best.safetensors"), None)?;
+                    let test = data_for(&config.data, &best.info, job.quiet)?.test;
+                    let judged = judge(&job.device, &weights::Trained::Float(best), &test, 0)?;
+                    [judged.loss, judged.accuracy]
+                } else {
+                    [last.test_loss, last.test_accuracy]
+                };
+                Ok(Some(Trained { seed, loss, accuracy, best: *best, seconds: last.seconds }))
+            }
+            _ => Err(error),
+        },
+    }
+}
+
+fn csv(all: &[Trained]) -> String {
+    let mut text = String::from("seed,test_loss,test_accuracy,best_epoch,best_accuracy,seconds\n");
+    for Trained { seed, loss, accuracy, best, seconds } in all {
+        let (epoch, best) = (best.epoch, best.test_accuracy);
+        let _ = writeln!(text, "{seed},{loss:.6},{accuracy:.6},{epoch},{best:.6},{seconds:.1}");
+    }
+    text
+}
+
+fn rendered(all: &[Trained], judged_on: &str) -> String {
+    let row = |trained: &Trained| {
+        let Trained { seed, loss, accuracy, best, seconds } = trained;
+        let best = format!("{} ({:.2} %)", best.epoch, 100.0 * best.test_accuracy);
+        let percent = format!("{:.2} %", 100.0 * accuracy);
+        vec![seed.to_string(), format!("{loss:.4}"), percent, best, duration(*seconds)]
+    };
+    let mut rows: Vec<Vec<String>> = all.iter().map(row).collect();
+    if all.len() > 1 {
+        let [loss, loss_deviation] = mean_and_deviation(all.iter().map(|trained| trained.loss));
+        let [accuracy, deviation] = mean_and_deviation(all.iter().map(|trained| 100.0 * trained.accuracy));
+        let [loss, accuracy] =
+            [format!("{loss:.4} ± {loss_deviation:.4}"), format!("{accuracy:.2} ± {deviation:.2} %")];
+        rows.push(vec!["mean".to_owned(), loss, accuracy, String::new(), String::new()]);
+    }
+    let best = format!("best epoch ({judged_on})");
+    let columns = [
+        ("seed", Align::Left),
+        ("test loss", Align::Right),
+        ("test accuracy", Align::Right),
+        (best.as_str(), Align::Right),
+        ("time", Align::Right),
+    ];
+    table(&columns, &rows)
+}
+
+/// The mean, and the standard deviation of a sample (with n - 1 in the denominator).
+fn mean_and_deviation(values: impl ExactSizeIterator<Item = f64> + Clone) -> [f64; 2] {
+    let count = values.len() as f64;
+    let mean = values.clone().sum::<f64>() / count;
+    let squares: f64 = values.map(|value| (value - mean).powi(2)).sum();
+    [mean, (squares / (count - 1.0)).sqrt()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_deviation_is_a_samples() {
+        assert_eq!(mean_and_deviation([2.0, 4.0, 4.0, 6.0].into_iter()), [4.0, (8.0f64 / 3.0).sqrt()]);
+    }
+}
