@@ -18,6 +18,7 @@ mod kernel_list;
 mod kernels;
 mod measured;
 mod output;
+mod paper;
 mod plan;
 mod predict;
 mod profile;
@@ -135,7 +136,12 @@ fn quiet_mesa() {
 fn run(cli: Cli) -> Result<u8> {
     cpu::instruction_set()?;
     match &cli.command {
-        Command::Train(flags) => return train::run(flags, cli.quiet),
+        Command::Train(flags) => {
+            return match &flags.seeds {
+                Some(seeds) => seeds::run(flags, seeds, cli.quiet),
+                None => train::run(flags, cli.quiet),
+            };
+        }
         Command::Compare(flags) => return compare::run(flags, cli.quiet),
         Command::Eval(flags) => eval::run(flags, cli.quiet)?,
         Command::Predict(flags) => predict::run(flags, cli.quiet)?,

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, path::Path};
 use anyhow::{Result, bail};
 
 use super::{
-    DONE, FAILED, Usage,
+    DONE, FAILED, Usage, args,
     judged::{data_for, judge},
     output::{note, print},
     table::{Align, duration, table},
@@ -32,26 +32,27 @@ struct Trained {
 
 /// Trains with each seed in a directory of its own. A seed that is finished is not trained again, and one that was interrupted is
 /// continued.
-pub(super) fn run(job: &Job<'_>, seeds: &[u64]) -> Result<u8> {
-    let flags = &job.flags.settings;
-    if flags.0.contains_key("seed") {
+pub(super) fn run(flags: &args::Train, seeds: &[u64], quiet: bool) -> Result<u8> {
+    let settings = &flags.settings;
+    if settings.0.contains_key("seed") {
         bail!(Usage("--seed and --seeds contradict each other; leave one of them out".to_owned()));
     }
     if let Some(twice) = seeds.iter().enumerate().find(|(at, seed)| seeds[..*at].contains(seed)) {
         bail!(Usage(format!("--seeds has {} twice, which would be the same run; leave one out", twice.1)));
     }
-    let config = configure(&job.flags.recipe, flags, job.device.is_hardware_gpu())?;
+    let job = Job::new(flags, quiet)?;
+    let config = configure(&flags.recipe, settings, job.device.is_hardware_gpu())?;
     let base = seeds_directory(config.output_dir.as_deref().map(Path::new), &config.recipe)?;
     let mut all = Vec::new();
     for (index, &seed) in seeds.iter().enumerate() {
         let directory = base.join(format!("seed-{seed}"));
         let output_dir = Some(directory.display().to_string());
         let config = TrainConfig { seed, output_dir, ..config.clone() };
-        note(job.quiet, &format!("seed      {seed}, {} of {}", index + 1, seeds.len()));
-        let Some(trained) = trained(job, &config, &directory)? else {
+        note(quiet, &format!("seed      {seed}, {} of {}", index + 1, seeds.len()));
+        let Some(trained) = trained(&job, &config, &directory)? else {
             let again =
                 format!("          or all seeds with: the same command and --output-dir {}", base.display());
-            note(job.quiet, &again);
+            note(quiet, &again);
             return Ok(FAILED);
         };
         all.push(trained);

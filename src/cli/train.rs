@@ -14,26 +14,24 @@ use super::{
     DONE, FAILED, args, capture, data,
     device::{self, without_matrix_units},
     output::{note, print},
+    paper::{PAPER, paper},
     plan,
     progress::Progress,
     report::Report,
-    seeds, summary,
+    summary,
     table::{Align, duration, table, thousands},
 };
 use crate::{
     data::{DataSets, Loader, Normalization},
     device::{Device, Planned},
     export::TensorBoard,
-    model::{ActivationKind, Architecture, Network, Norm, PoolStride},
+    model::Network,
     train::{
         Checkpoint, Evaluation, Event, Observer, Outcome, RunDirectory, Summary, TrainConfig, Trainer,
         loaders,
     },
     weights::{Pretrained, Weights},
 };
-
-/// The paper's results after its tenth epoch.
-const PAPER: [&str; 4] = ["0.0602", "98.61 %", "0.0388", "99.36 %"];
 
 /// The requested recipe, or the device's default one, overridden by the flags.
 pub(super) fn configure(
@@ -180,13 +178,7 @@ fn normalized(
 
 /// Runs `vgg train`; the exit code says whether the run was completed.
 pub(super) fn run(flags: &args::Train, quiet: bool) -> Result<u8> {
-    let stop = stop_on_signals()?;
-    let (device, description) = device::choose(&flags.device.device, &flags.kernels)?;
-    note(quiet, &description);
-    let job = Job { flags, device, description, stop, quiet };
-    if let Some(seeds) = &flags.seeds {
-        return seeds::run(&job, seeds);
-    }
+    let job = Job::new(flags, quiet)?;
     let output_dir = flags.settings.0.get("output_dir").and_then(|dir| dir.as_str()).map(Path::new);
     let resumed = flags.resume.as_deref().map(|from| Resumed::read(from, output_dir)).transpose()?;
     let config = match &resumed {
@@ -218,7 +210,15 @@ impl Resumed {
     }
 }
 
-impl Job<'_> {
+impl<'a> Job<'a> {
+    /// Finds the device, and listens for signals.
+    pub(super) fn new(flags: &'a args::Train, quiet: bool) -> Result<Self> {
+        let stop = stop_on_signals()?;
+        let (device, description) = device::choose(&flags.device.device, &flags.kernels)?;
+        note(quiet, &description);
+        Ok(Self { flags, device, description, stop, quiet })
+    }
+
     /// Trains to the end, prints the results and writes the report; returns the results and the last evaluation, or `None` if it was
     /// interrupted.
     pub(super) fn train(
@@ -362,24 +362,6 @@ pub(super) fn stop_on_signals() -> Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
-/// The heading for the paper's results if the run is comparable: MNIST and the paper's layers, not fine-tuned.
-fn paper(config: &TrainConfig) -> Result<Option<&'static str>> {
-    let mnist = config.data_source()?.kind().word == "mnist";
-    let layers = config.model == Architecture::Vgg16Bn
-        && config.widths.is_none()
-        && matches!(config.norm, None | Some(Norm::Batch))
-        && config.activation == ActivationKind::Relu
-        && config.pool_stride == PoolStride::Adaptive
-        && config.avgpool == 0;
-    let whole = config.width == 1.0 && config.hidden.is_none_or(|hidden| hidden == 4096);
-    let heading = match (whole, config.image_size) {
-        (true, 224) => "paper (epoch 10)",
-        (true, _) => "paper (epoch 10, 224 px)",
-        (false, _) => "paper (epoch 10, full width, 224 px)",
-    };
-    Ok((mnist && layers && config.weights.is_none() && config.val_fraction == 0.0).then_some(heading))
-}
-
 /// The last and the best epoch, next to the paper's figures under the heading `paper`.
 fn render(
     summary: &Summary,
@@ -467,33 +449,5 @@ mod tests {
         assert!(
             !render(&summary, Path::new("run"), &TrainConfig::default(), None, None).contains("self-test")
         );
-    }
-
-    #[test]
-    fn the_papers_figures_stand_next_to_its_own_layers_on_mnist() {
-        let heading = |flags: &str| {
-            let config = TrainConfig::default().with(&flags.parse().unwrap()).unwrap();
-            paper(&config).unwrap()
-        };
-        assert_eq!(heading(""), Some("paper (epoch 10)"));
-        assert_eq!(heading("data = \"mnist:dir\""), Some("paper (epoch 10)"));
-        assert_eq!(heading("image_size = 28"), Some("paper (epoch 10, 224 px)"));
-        assert_eq!(heading("width = 0.25"), Some("paper (epoch 10, full width, 224 px)"));
-        assert_eq!(heading("hidden = 512"), Some("paper (epoch 10, full width, 224 px)"));
-        for other in [
-            "data = \"fashion-mnist:dir\"",
-            "data = \"idx:dir\"",
-            "data = \"cifar10:dir\"",
-            "data = \"folder:dir\"",
-            "model = \"vgg16\"",
-            "model = \"vgg19_bn\"",
-            "activation = \"gelu\"",
-            "pool_stride = \"fixed\"",
-            "avgpool = 7",
-            "weights = \"best.safetensors\"",
-            "val_fraction = 0.1",
-        ] {
-            assert_eq!(heading(other), None, "{other}");
-        }
     }
 }
