@@ -29,6 +29,7 @@ mod prune;
 mod quantize;
 mod report;
 mod seeds;
+mod shell;
 mod summary;
 mod table;
 mod train;
@@ -38,7 +39,7 @@ mod verify;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use self::output::{DONE, FAILED, USAGE, Usage, note};
 use crate::{
@@ -104,6 +105,12 @@ enum Command {
     /// The steps are those of `vgg train` with the same flags; nothing is written. --steps says how many are
     /// measured (20).
     Bench(args::Bench),
+    /// Print a script that completes the commands and flags of `vgg` in a shell.
+    ///
+    /// For bash: vgg completions bash > ~/.local/share/bash-completion/completions/vgg
+    Completions(shell::Completions),
+    /// Write manual pages: one for `vgg` and one for each command.
+    Man(shell::Man),
     /// Measure each layer and pass of a training step, compared with the device's peak rates.
     ///
     /// Takes the steps of `vgg train` with the same flags; --steps says how many (5): the median of each dispatch
@@ -154,6 +161,8 @@ fn run(cli: Cli) -> Result<u8> {
         Command::Tune(flags) => return tune::run(flags, cli.quiet),
         Command::Verify(flags) => return verify::run(flags, cli.quiet),
         Command::Devices => devices::run()?,
+        Command::Completions(flags) => shell::completions(flags, Cli::command())?,
+        Command::Man(flags) => shell::man(flags, Cli::command(), cli.quiet)?,
         Command::Kernels(flags) => kernel_list::run(flags, cli.quiet)?,
         Command::Bench(flags) => bench::run(flags, cli.quiet)?,
         Command::Profile(flags) => profile::run(flags, cli.quiet)?,

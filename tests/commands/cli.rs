@@ -464,3 +464,34 @@ fn optimisers_are_chosen_by_flags() {
     assert_eq!(state(&["--opt", "sgd"]), "58 0");
     assert_eq!(state(&["--opt", "sgd", "--momentum", "0", "--model-ema"]), "0 84");
 }
+
+/// Both are made from the description of the command line, so that a new command or flag is in them.
+#[test]
+fn completions_and_manual_pages_have_every_command_and_flag() {
+    let folder = tempdir().unwrap();
+    let help = text(&succeed(folder.path(), &["train", "--help"]).stdout);
+    let flags: Vec<&str> = help
+        .split_whitespace()
+        .filter(|word| {
+            word.starts_with("--") && word[2..].chars().all(|c| c.is_ascii_lowercase() || c == '-')
+        })
+        .collect();
+    assert!(flags.len() > 60 && flags.contains(&"--val-fraction"), "{flags:?}");
+    succeed(folder.path(), &["man", "--output", "man"]);
+    let page =
+        |name: &str| fs::read_to_string(folder.path().join("man").join(name)).unwrap().replace('\\', "");
+    let train = page("vgg-train.1");
+    for flag in &flags {
+        assert!(train.contains(flag), "{flag} is not in vgg-train.1");
+    }
+    assert!(page("vgg.1").contains("vgg-quantize(1)") && page("vgg-quantize.1").contains("--calibrator"));
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = text(&succeed(folder.path(), &["completions", shell]).stdout);
+        for word in ["train", "quantize", "val-fraction", "seeds"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+    fail(folder.path(), &["completions", "tcsh"], 2, &["tcsh", "bash"]);
+    fs::write(folder.path().join("file"), "").unwrap();
+    fail(folder.path(), &["man", "--output", "file/man"], 1, &["file/man", "cannot write manual pages"]);
+}

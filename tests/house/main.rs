@@ -59,6 +59,8 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("naga", &["shader"]),
     ("anyhow", &["cli"]),
     ("clap", &["cli"]),
+    ("clap_complete", &["cli"]),
+    ("clap_mangen", &["cli"]),
     ("indicatif", &["cli"]),
     ("base64", &["cli"]),
     ("plotters", &["pictures"]),
