@@ -1,4 +1,5 @@
-//! The README's commands: each runs as it is written, in order, on a machine that has what the README requires.
+//! The commands of the README and then of the guide: each runs as it is written, in order, on a machine that has what the README
+//! requires.
 //!
 //! Added flags shorten trainings; a command's own flags stay. The test writes the reader's files: CIFAR-10, pictures in `pets/` and
 //! torchvision's weights, all small.
@@ -37,13 +38,25 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn readme() -> String {
-    fs::read_to_string(root().join("README.md")).unwrap()
+fn read(document: &str) -> String {
+    fs::read_to_string(root().join(document)).unwrap()
+}
+
+/// The README and the guide.
+fn text_with_commands() -> String {
+    read("README.md") + &read("docs/guide.md")
+}
+
+/// The README and all of docs/.
+fn documents() -> Vec<String> {
+    let files = fs::read_dir(root().join("docs")).unwrap().map(|file| file.unwrap().file_name());
+    let names = files.map(|name| format!("docs/{}", name.to_string_lossy()));
+    names.filter(|name| name.ends_with(".md")).chain(["README.md".to_owned()]).collect()
 }
 
 /// The lines of all blocks of code in a language, without their comments.
 fn blocks(language: &str) -> Vec<String> {
-    let text = readme();
+    let text = text_with_commands();
     let mut blocks = Vec::new();
     let mut rest = text.as_str();
     while let Some((_, after)) = rest.split_once(&format!("```{language}\n")) {
@@ -140,7 +153,7 @@ fn every_command_runs_as_written() {
     for elsewhere in ELSEWHERE {
         assert!(
             commands.iter().any(|command| command == elsewhere),
-            "not in the README any more: {elsewhere}"
+            "not in the documents any more: {elsewhere}"
         );
     }
     assert!(root().join("scripts/test").is_file());
@@ -167,12 +180,16 @@ fn every_command_runs_as_written() {
     python(dir.path());
 }
 
-/// Commands in running text have existing flags and values.
+/// Commands in running text have existing flags and values. The archive of measurements has those of its day.
 #[test]
 fn commands_in_the_text_can_be_typed() {
-    let (dir, text) = (tempdir().unwrap(), readme());
+    let dir = tempdir().unwrap();
+    let text: String =
+        documents().iter().filter(|name| *name != "docs/bench.md").map(|name| read(name)).collect();
     let spans = text.split('`').filter(|span| span.starts_with("vgg ") && !span.contains('\n'));
-    let spans: Vec<&str> = spans.filter(|span| !span.contains("COMMAND") && !span.contains("...")).collect();
+    let placeholder = |word: &str| word.len() > 1 && word.chars().all(|c| c.is_ascii_uppercase());
+    let spans: Vec<&str> =
+        spans.filter(|span| !span.split(' ').any(placeholder) && !span.contains("...")).collect();
     assert!(spans.len() > 10, "{spans:?}");
     let typed = |line: &str| shell(dir.path(), &format!("{line} --help")).status.code();
     for span in spans {
@@ -183,7 +200,7 @@ fn commands_in_the_text_can_be_typed() {
     }
 }
 
-/// The README's Python reads the files of the commands before it.
+/// The documents' Python reads the files of the commands before it.
 fn python(dir: &Path) {
     if env::var_os("VGG_TEST_PYTHON").is_none() {
         eprintln!(
@@ -195,4 +212,40 @@ fn python(dir: &Path) {
         let output = Command::new("python3").current_dir(dir).args(["-c", &block]).output().unwrap();
         assert!(output.status.success(), "{block}: {}", text(&output.stderr));
     }
+}
+
+/// Every link to a file or a heading of another document leads somewhere, and the book has every document.
+#[test]
+fn links_lead_somewhere() {
+    let contents = read("docs/SUMMARY.md");
+    let heading = |line: &str| {
+        let words = line.strip_prefix('#')?.trim_start_matches('#').trim().to_lowercase();
+        let plain = words.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        Some(plain.map(|c| if c == ' ' { '-' } else { c }).collect::<String>())
+    };
+    let mut count = 0;
+    for document in documents() {
+        let name = Path::new(&document).file_name().unwrap().to_str().unwrap();
+        let listed = contents.contains(&format!("({name})"));
+        assert!(
+            listed || ["README.md", "SUMMARY.md"].contains(&name),
+            "{document} is not in docs/SUMMARY.md"
+        );
+        let text = read(&document);
+        let folder = root().join(&document).parent().unwrap().to_owned();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.starts_with("http") {
+                continue;
+            }
+            count += 1;
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { root().join(&document) } else { folder.join(file) };
+            assert!(target.exists(), "{document}: {link}");
+            let there =
+                || fs::read_to_string(&target).unwrap().lines().filter_map(heading).any(|it| it == anchor);
+            assert!(anchor.is_empty() || there(), "{document}: {link} has no such heading");
+        }
+    }
+    assert!(count > 20, "{count} links");
+    assert!(read("README.md").lines().count() <= 150, "a README that is read in five minutes");
 }
