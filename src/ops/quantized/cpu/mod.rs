@@ -7,6 +7,8 @@ mod products;
 #[cfg(test)]
 mod tests;
 #[cfg(target_arch = "x86_64")]
+mod winograd;
+#[cfg(target_arch = "x86_64")]
 mod x86;
 
 use self::{
@@ -39,8 +41,7 @@ impl Twin for QuantizeImages {
 
 impl Twin for QuantizedConv {
     fn scratch<S: Scalar>(&self) -> Sizes {
-        let Conv { n, h, w, c, .. } = self.conv;
-        scratch::<S>([n * h * w, c, 9])
+        scratch::<S>(self.conv, 9)
     }
 
     fn run<S: Scalar>(&self, operands: Self::Operands<Slices<'_, S>>, scratch: &mut Scratch<S>) {
@@ -55,7 +56,7 @@ impl Twin for QuantizedConv {
 
 impl Twin for QuantizedLinear {
     fn scratch<S: Scalar>(&self) -> Sizes {
-        scratch::<S>([self.n, self.inputs, 1])
+        scratch::<S>(Conv { n: self.n, h: 1, w: 1, c: self.inputs, k: self.outputs }, 1)
     }
 
     fn run<S: Scalar>(&self, operands: Self::Operands<Slices<'_, S>>, scratch: &mut Scratch<S>) {
@@ -75,10 +76,14 @@ impl Twin for QuantizedMaxPool {
 }
 
 /// What is done with the products of the instruction set in use.
-trait Choice {
+trait Choice: Sized {
     type Output;
 
     fn with<D: Dot>(self, dot: D) -> Self::Output;
+
+    /// The products of AVX2, with which some convolutions are Winograd's.
+    #[cfg(target_arch = "x86_64")]
+    fn with_avx2(self, dot: x86::Avx2) -> Self::Output;
 }
 
 /// The fastest products of the instruction set that [`crate::cpu::instruction_set`] names.
@@ -95,7 +100,7 @@ fn choose<C: Choice>(set: &str, choice: C) -> C::Output {
                 return choice.with(dot);
             }
             if let Some(dot) = x86::Avx2::detect() {
-                return choice.with(dot);
+                return choice.with_avx2(dot);
             }
         }
     }
@@ -103,19 +108,25 @@ fn choose<C: Choice>(set: &str, choice: C) -> C::Output {
     choice.with(Portable)
 }
 
-/// The scratch memory of a layer with a number of pixels, channels and taps.
-fn scratch<S: Scalar>(layer: [usize; 3]) -> Sizes {
-    let words = if S::FAST { choose(instructions::name(), Words(layer)) } else { 0 };
+/// The scratch memory of a layer, as a convolution with a number of taps.
+fn scratch<S: Scalar>(conv: Conv, taps: usize) -> Sizes {
+    let words = if S::FAST { choose(instructions::name(), Words(conv, taps)) } else { 0 };
     Sizes { words, ..Sizes::default() }
 }
 
-struct Words([usize; 3]);
+struct Words(Conv, usize);
 
 impl Choice for Words {
     type Output = usize;
 
     fn with<D: Dot>(self, _: D) -> usize {
-        products::words::<D>(self.0)
+        products::words::<D>([self.0.pixels(), self.0.c, self.1])
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn with_avx2(self, dot: x86::Avx2) -> usize {
+        let Self(conv, taps) = self;
+        if winograd::suits(&conv, taps) { winograd::words(&conv) } else { self.with(dot) }
     }
 }
 
@@ -126,6 +137,16 @@ impl<S: Scalar> Choice for Compute<'_, S> {
 
     fn with<D: Dot>(self, dot: D) {
         products::compute(dot, self.0, self.1, self.2);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn with_avx2(self, dot: x86::Avx2) {
+        let Self(layer, results, lanes) = self;
+        if winograd::suits(&layer.conv(), layer.source.taps) {
+            winograd::compute(dot, layer, results, lanes);
+        } else {
+            products::compute(dot, layer, results, lanes);
+        }
     }
 }
 

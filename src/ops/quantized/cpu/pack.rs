@@ -21,7 +21,8 @@ impl<'a> Source<'a> {
     }
 
     /// The channels of a pixel of an image, of which row -1 and column -1 and those after the last are `blank`.
-    fn pixel(&self, n: usize, [y, x]: [isize; 2], blank: &'a [u8]) -> &'a [u8] {
+    #[inline]
+    pub fn pixel(&self, n: usize, [y, x]: [isize; 2], blank: &'a [u8]) -> &'a [u8] {
         let &Self { h, w, c, .. } = self;
         if (0..h as isize).contains(&y) && (0..w as isize).contains(&x) {
             &self.input[((n * h + y as usize) * w + x as usize) * c..][..c]

@@ -169,7 +169,7 @@ impl Packed {
 }
 
 /// A place that several tasks write, each its own elements.
-struct Shared<T>(*mut T, usize);
+pub struct Shared<T>(*mut T, usize);
 
 // SAFETY: elements are written through `store` alone, whose callers promise that no two write the same.
 unsafe impl<T: Send> Sync for Shared<T> {}
@@ -198,7 +198,7 @@ impl<T: Copy> Shared<T> {
     }
 }
 
-enum Store<S> {
+pub enum Store<S> {
     Bytes(Shared<u8>, Requantize),
     Logits(Shared<S>),
 }
@@ -211,10 +211,7 @@ pub fn compute<S: Scalar, D: Dot>(dot: D, layer: &Layer<S>, results: Results<S>,
     let parts = split.count(&layer.source);
     let blocks = layer.outputs.div_ceil(GROUP * D::GROUPS);
     let chunks = (TASKS * threads).div_ceil(parts).min(blocks.div_ceil(BLOCKS));
-    let store = match results {
-        Results::Bytes(to, requantize) => Store::Bytes(Shared::new(to), requantize),
-        Results::Logits(to) => Store::Logits(Shared::new(to)),
-    };
+    let store = Store::new(results);
     let room = words::<D>([n * h * w, c, taps]);
     (0..parts * chunks).into_par_iter().for_each(|task| {
         let (part, chunk) = (task / chunks, task % chunks);
@@ -251,7 +248,7 @@ impl<S: Scalar> Work for Task<'_, S> {
             let groups = D::GROUPS.min((layer.outputs - channel).div_ceil(GROUP));
             let channels = [0, 1].map(|group| channel + group.min(groups - 1) * GROUP);
             let weights = channels.map(|channel| &layer.weight[channel * taps * c..][..GROUP * taps * c]);
-            let terms = channels.map(|channel| layer.terms(channel));
+            let terms = channels.map(|channel| layer.terms(channel, zero.into()));
             for slab in 0..slabs {
                 let skipped = slab * SLAB;
                 let steps = if slabs > 1 { SLAB.min(steps - skipped) } else { steps };
@@ -279,17 +276,18 @@ impl<S: Scalar> Work for Task<'_, S> {
 }
 
 /// What a group's sums are added to, and their scales.
-struct Terms {
+pub struct Terms {
     bases: Sums,
     scales: [f32; GROUP],
 }
 
 impl<S: Scalar> Layer<'_, S> {
+    /// The terms of a group, whose sums are of inputs that are `zero` where their value is 0.
     #[inline(always)]
-    fn terms(&self, channel: usize) -> Terms {
+    pub fn terms(&self, channel: usize, zero: i32) -> Terms {
         let base = |channel: usize| {
-            let zeros = u32::from(self.source.zero).wrapping_mul(self.weight_sum[channel]);
-            self.bias[channel].wrapping_sub(zeros) as i32
+            let zeros = zero.wrapping_mul(self.weight_sum[channel] as i32);
+            (self.bias[channel] as i32).wrapping_sub(zeros)
         };
         Terms {
             bases: std::array::from_fn(|o| base(channel + o)),
@@ -322,12 +320,19 @@ impl Terms {
 }
 
 impl<S: Scalar> Store<S> {
+    pub fn new(results: Results<S>) -> Self {
+        match results {
+            Results::Bytes(to, requantize) => Self::Bytes(Shared::new(to), requantize),
+            Results::Logits(to) => Self::Logits(Shared::new(to)),
+        }
+    }
+
     /// Stores a group's first `width` results of each of several pixels, from `at` on and `outputs` apart.
     ///
     /// # Safety
     /// No other thread accesses them.
     #[inline(always)]
-    unsafe fn store(&self, sums: &[Sums], terms: &Terms, at: usize, width: usize, outputs: usize) {
+    pub unsafe fn store(&self, sums: &[Sums], terms: &Terms, at: usize, width: usize, outputs: usize) {
         for (pixel, sums) in sums.iter().enumerate() {
             let at = at + pixel * outputs;
             // SAFETY: as the caller promises.

@@ -2,6 +2,8 @@
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+#[cfg(target_arch = "x86_64")]
+use super::winograd;
 use super::{
     super::{
         QuantizeImages, QuantizeImagesOperands, QuantizedConv, QuantizedLinear, QuantizedMaxPool,
@@ -46,24 +48,46 @@ struct Parameters {
     scale: Vec<f32>,
 }
 
-/// Input bytes and parameters; at their limits if `extreme`, else random with some limits among them.
-fn values(extreme: bool, bytes: usize, inputs: usize, outputs: usize) -> (Vec<u8>, Parameters) {
+/// The input and the weights of a test.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Pattern {
+    /// Without a pattern, some at their limits.
+    Random,
+    /// All bytes 255, the weights of an output 127 or -127.
+    Limits,
+    /// Bytes 0 and 255 in turn, weights -128 and 127, so that all products are of one sign.
+    Turns,
+    /// Runs of bytes of this length, two of 0 and two of 255 in turn, and all weights -128: if a run is a pixel or a row, values inside
+    /// Winograd's algorithm reach their bounds.
+    Runs(usize),
+}
+
+/// Input bytes and parameters.
+fn values(pattern: Pattern, bytes: usize, inputs: usize, outputs: usize) -> (Vec<u8>, Parameters) {
     let outputs = padded_outputs(outputs);
     let uniform = |index, len| rng::normal(5, index, len, 1.0).into_iter();
-    let input = uniform(1, bytes).map(|v| match v {
-        _ if extreme => 255,
-        _ if v.abs() > 1.5 => [0, 255][usize::from(v > 0.0)],
-        _ => (v * 85.0 + 128.0) as u8,
+    let input = uniform(1, bytes).enumerate().map(|(at, v)| match pattern {
+        Pattern::Limits => 255,
+        Pattern::Turns => [0, 255][at % 2],
+        Pattern::Runs(length) => [0, 0, 255, 255][at / length % 4],
+        Pattern::Random if v.abs() > 1.5 => [0, 255][usize::from(v > 0.0)],
+        Pattern::Random => (v * 85.0 + 128.0) as u8,
     });
     let mut weight = vec![0; inputs * outputs];
     let mut weight_sum = vec![0; outputs];
     for (at, v) in uniform(2, inputs * outputs).enumerate() {
         let (output, input) = (at / inputs, at % inputs);
-        let value = if extreme { [127, -127][output % 2] } else { ((v * 60.0) as i8).max(-127) };
+        let value = match pattern {
+            Pattern::Random => ((v * 60.0) as i8).max(-127),
+            Pattern::Limits => [127, -127][output % 2],
+            Pattern::Turns => [-128, 127][input % 2],
+            Pattern::Runs(_) => -128,
+        };
         weight[weight_at(inputs, output, input)] = value as u8;
         weight_sum[output] = i32::from(value).wrapping_add(weight_sum[output] as i32) as u32;
     }
-    let deviation = if extreme { 127.0 * 255.0 * inputs as f32 } else { 9000.0 * (inputs as f32).sqrt() };
+    let random = pattern == Pattern::Random;
+    let deviation = if random { 9000.0 * (inputs as f32).sqrt() } else { 127.0 * 255.0 * inputs as f32 };
     let bias = uniform(3, outputs).map(|v| (v * deviation / 4.0) as i32 as u32).collect();
     // Powers of two have halves to round.
     let scale = |at| if at % 3 == 0 { (150.0 / deviation).log2().floor().exp2() } else { 120.0 / deviation };
@@ -88,7 +112,47 @@ fn varied(bytes: &[u8]) {
     assert!(inside * 3 >= bytes.len(), "{inside} of {} bytes can be wrong", bytes.len());
 }
 
-fn convolutions<D: Dot>(path: &str, dot: D) {
+/// Computes convolutions `[n, h, w, c, k]` with each pattern as defined and by `run`.
+fn convolutions(path: &str, shapes: &[[usize; 5]], run: impl Fn(&ThreadPool, (Layer<f32>, Results<f32>))) {
+    for (at, &[n, h, w, c, k]) in shapes.iter().enumerate() {
+        let patterns = [Pattern::Random, Pattern::Limits, Pattern::Turns]
+            .into_iter()
+            .chain([1, c, w * c].map(Pattern::Runs))
+            .enumerate();
+        for (turn, pattern) in patterns {
+            let op = QuantizedConv {
+                conv: Conv { n, h, w, c, k },
+                zero: [0, 37, 255, 128, 0, 37, 255, 128][at % 3 + turn],
+                requantize: REQUANTIZE[at % 3],
+            };
+            let (input, Parameters { weight, weight_sum, bias, scale }) =
+                values(pattern, n * h * w * c, 9 * c, k);
+            let result = |run: &dyn Fn(QuantizedConvOperands<Slices<'_, f32>>)| {
+                let mut output = vec![GARBAGE; n * h * w * k];
+                run(QuantizedConvOperands {
+                    input: &input,
+                    weight: &weight,
+                    weight_sum: &weight_sum,
+                    bias: &bias,
+                    scale: &scale,
+                    output: &mut output,
+                });
+                output
+            };
+            let expected = result(&|operands| reference::conv(&op, operands));
+            for pool in pools() {
+                let found = result(&|operands| run(&pool, conv(&op, operands)));
+                let threads = pool.current_num_threads();
+                assert!(found == expected, "{path}: {op:?}, {pattern:?}, with {threads} threads");
+            }
+            if pattern == Pattern::Random && op.requantize.low == 0 && expected.len() > 100 {
+                varied(&expected);
+            }
+        }
+    }
+}
+
+fn direct<D: Dot>(path: &str, dot: D) {
     let shapes = [
         [1, 1, 1, 4, 4],
         [1, 5, 1, 4, 20],
@@ -101,38 +165,36 @@ fn convolutions<D: Dot>(path: &str, dot: D) {
         [5, 3, 3, 64, 132],
         [3, 1, 42, 68, 16],
     ];
-    for (at, [n, h, w, c, k]) in shapes.into_iter().enumerate() {
-        for (pool, extreme) in pools().iter().flat_map(|pool| [(pool, false), (pool, true)]) {
-            let conv_of = Conv { n, h, w, c, k };
-            let op = QuantizedConv {
-                conv: conv_of,
-                zero: [0, 37, 255][(at + usize::from(extreme)) % 3],
-                requantize: REQUANTIZE[at % 3],
-            };
-            let (input, Parameters { weight, weight_sum, bias, scale }) =
-                values(extreme, n * h * w * c, 9 * c, k);
-            let operands = |output| QuantizedConvOperands::<Slices<'_, f32>> {
-                input: &input,
-                weight: &weight,
-                weight_sum: &weight_sum,
-                bias: &bias,
-                scale: &scale,
-                output,
-            };
-            let [mut found, mut expected] = [0; 2].map(|_| vec![GARBAGE; n * h * w * k]);
-            computed(dot, pool, conv(&op, operands(&mut found)));
-            reference::conv(&op, operands(&mut expected));
-            assert_eq!(found, expected, "{path}: {op:?} with {} threads", pool.current_num_threads());
-            if !extreme && op.requantize.low == 0 && expected.len() > 100 {
-                varied(&expected);
-            }
-        }
-    }
+    convolutions(path, &shapes, |pool, work| computed(dot, pool, work));
 }
 
 #[test]
 fn convolutions_are_exact_on_every_path() {
-    each_path!(convolutions);
+    each_path!(direct);
+}
+
+/// Images smaller than a tile and of parts of tiles; one, two and more slabs; outputs that do not fill a group.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn winograd_is_exact() {
+    let Some(avx2) = super::x86::Avx2::detect() else { return };
+    let shapes = [
+        [1, 1, 1, 16, 4],
+        [1, 2, 3, 16, 20],
+        [7, 3, 2, 32, 36],
+        [2, 5, 4, 48, 16],
+        [1, 4, 9, 112, 128],
+        [3, 7, 7, 128, 100],
+        [1, 9, 21, 144, 20],
+        [1, 13, 6, 272, 16],
+        [2, 4, 4, 512, 132],
+        [2, 29, 31, 16, 72],
+    ];
+    convolutions("Winograd", &shapes, |pool, (layer, results)| {
+        let words = winograd::words(&layer.conv());
+        let lanes = Lanes::new(u64::from_ne_bytes([GARBAGE; 8]), words, pool.current_num_threads().min(3));
+        pool.install(|| winograd::compute(avx2, &layer, results, &lanes));
+    });
 }
 
 fn layers<D: Dot>(path: &str, dot: D) {
@@ -149,10 +211,12 @@ fn layers<D: Dot>(path: &str, dot: D) {
         [115, 4616, 4],
     ];
     for (at, [n, inputs, outputs]) in shapes.into_iter().enumerate() {
-        for (pool, extreme) in pools().iter().flat_map(|pool| [(pool, false), (pool, true)]) {
+        for (pool, pattern) in
+            pools().iter().flat_map(|pool| [(pool, Pattern::Random), (pool, Pattern::Limits)])
+        {
             let (input, Parameters { weight, weight_sum, bias, scale }) =
-                values(extreme, n * inputs, inputs, outputs);
-            let zero = [0, 37, 255][(at + usize::from(extreme)) % 3];
+                values(pattern, n * inputs, inputs, outputs);
+            let zero = [0, 37, 255][(at + usize::from(pattern == Pattern::Limits)) % 3];
             for requantize in [Some(REQUANTIZE[at % 3]), None] {
                 let op = QuantizedLinear { n, inputs, outputs, zero, requantize };
                 let results = |run: &dyn Fn(QuantizedLinearOperands<Slices<'_, f32>>)| {
@@ -173,7 +237,7 @@ fn layers<D: Dot>(path: &str, dot: D) {
                 assert_eq!(bytes, expected.0, "{path}: {op:?} with {} threads", pool.current_num_threads());
                 let bits = |logits: Vec<f32>| logits.into_iter().map(f32::to_bits).collect::<Vec<_>>();
                 assert_eq!(bits(logits), bits(expected.1), "{path}: {op:?}");
-                if !extreme && requantize.is_some_and(|r| r.low == 0) && bytes.len() > 100 {
+                if pattern == Pattern::Random && requantize.is_some_and(|r| r.low == 0) && bytes.len() > 100 {
                     varied(&bytes);
                 }
             }
