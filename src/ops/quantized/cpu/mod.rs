@@ -81,9 +81,9 @@ trait Choice: Sized {
 
     fn with<D: Dot>(self, dot: D) -> Self::Output;
 
-    /// The products of AVX2, with which some convolutions are Winograd's.
+    /// The products of an instruction set with which some convolutions are Winograd's.
     #[cfg(target_arch = "x86_64")]
-    fn with_avx2(self, dot: x86::Avx2) -> Self::Output;
+    fn with_winograd<D: Dot>(self, dot: D, products: winograd::Products) -> Self::Output;
 }
 
 /// The fastest products of the instruction set that [`crate::cpu::instruction_set`] names.
@@ -93,14 +93,14 @@ fn choose<C: Choice>(set: &str, choice: C) -> C::Output {
         if set == "avx512"
             && let Some(dot) = x86::Avx512::detect()
         {
-            return choice.with(dot);
+            return choice.with_winograd(dot, winograd::Products::Vnni(dot));
         }
         if ["avx512", "avx2"].contains(&set) {
             if let Some(dot) = x86::AvxVnni::detect() {
                 return choice.with(dot);
             }
             if let Some(dot) = x86::Avx2::detect() {
-                return choice.with_avx2(dot);
+                return choice.with_winograd(dot, winograd::Products::Madd(dot));
             }
         }
     }
@@ -124,9 +124,9 @@ impl Choice for Words {
     }
 
     #[cfg(target_arch = "x86_64")]
-    fn with_avx2(self, dot: x86::Avx2) -> usize {
+    fn with_winograd<D: Dot>(self, dot: D, products: winograd::Products) -> usize {
         let Self(conv, taps) = self;
-        if winograd::suits(&conv, taps) { winograd::words(&conv) } else { self.with(dot) }
+        if products.suit(&conv, taps) { winograd::words(&conv) } else { self.with(dot) }
     }
 }
 
@@ -140,10 +140,10 @@ impl<S: Scalar> Choice for Compute<'_, S> {
     }
 
     #[cfg(target_arch = "x86_64")]
-    fn with_avx2(self, dot: x86::Avx2) {
+    fn with_winograd<D: Dot>(self, dot: D, products: winograd::Products) {
         let Self(layer, results, lanes) = self;
-        if winograd::suits(&layer.conv(), layer.source.taps) {
-            winograd::compute(dot, layer, results, lanes);
+        if products.suit(&layer.conv(), layer.source.taps) {
+            winograd::compute(products, layer, results, lanes);
         } else {
             products::compute(dot, layer, results, lanes);
         }

@@ -177,7 +177,9 @@ fn convolutions_are_exact_on_every_path() {
 #[cfg(target_arch = "x86_64")]
 #[test]
 fn winograd_is_exact() {
-    let Some(avx2) = super::x86::Avx2::detect() else { return };
+    use super::x86::{Avx2, Avx512};
+    let [madd, vnni] =
+        [Avx2::detect().map(winograd::Products::Madd), Avx512::detect().map(winograd::Products::Vnni)];
     let shapes = [
         [1, 1, 1, 16, 4],
         [1, 2, 3, 16, 20],
@@ -190,11 +192,15 @@ fn winograd_is_exact() {
         [2, 4, 4, 512, 132],
         [2, 29, 31, 16, 72],
     ];
-    convolutions("Winograd", &shapes, |pool, (layer, results)| {
-        let words = winograd::words(&layer.conv());
-        let lanes = Lanes::new(u64::from_ne_bytes([GARBAGE; 8]), words, pool.current_num_threads().min(3));
-        pool.install(|| winograd::compute(avx2, &layer, results, &lanes));
-    });
+    for (name, products) in [("Winograd", madd), ("Winograd with VNNI", vnni)] {
+        let Some(products) = products else { continue };
+        convolutions(name, &shapes, |pool, (layer, results)| {
+            let words = winograd::words(&layer.conv());
+            let lanes =
+                Lanes::new(u64::from_ne_bytes([GARBAGE; 8]), words, pool.current_num_threads().min(3));
+            pool.install(|| winograd::compute(products, &layer, results, &lanes));
+        });
+    }
 }
 
 fn layers<D: Dot>(path: &str, dot: D) {

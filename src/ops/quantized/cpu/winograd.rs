@@ -1,5 +1,5 @@
-//! Exact 3x3 convolution by Winograd's F(4x4, 3x3) in integers, for AVX2, which has no products of bytes: 36 products of 16-bit integers
-//! for the 16 outputs of a tile, where the direct sum has 144.
+//! Exact 3x3 convolution by Winograd's F(4x4, 3x3) in integers: 36 products of 16-bit integers for the 16 outputs of a tile, where the direct
+//! sum has 144 products, of bytes if the machine has them (VNNI), and then twice as many at a time.
 //!
 //! `y = At S [(G w Gt) * (Bt d B)] S A` with the usual matrices, except that the rows of `G` are multiplied by 4, -6, -6, 24, 24 and 1, which
 //! makes them integers, and that the diagonal matrix `S` divides by the same. `d` is the input minus 128. Nothing is rounded:
@@ -16,18 +16,32 @@
 
 use std::{arch::x86_64::*, ops::Range};
 
-use bytemuck::{cast_mut, cast_slice, cast_slice_mut, pod_align_to_mut};
+use bytemuck::{Pod, Zeroable, cast_mut, cast_slice, cast_slice_mut, pod_align_to_mut};
 use rayon::prelude::*;
 
 use super::{
     pack::Source,
     products::{Layer, Results, Store},
-    x86::Avx2,
+    x86::{Avx2, Avx512},
 };
 use crate::{
     cpu::{Lanes, Scalar},
     ops::{Conv, quantized::WEIGHT_CHANNELS as GROUP},
 };
+
+/// The instructions for the products.
+#[derive(Clone, Copy)]
+pub enum Products {
+    /// `madd` of AVX2.
+    Madd(Avx2),
+    /// `dpwssd` of AVX-512 VNNI.
+    Vnni(Avx512),
+}
+
+/// A cache line, and a vector of AVX-512.
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C, align(64))]
+struct Line([u64; 8]);
 
 /// Points of a tile.
 const POINTS: usize = 36;
@@ -67,10 +81,16 @@ fn all_tiles(conv: &Conv) -> usize {
     conv.n * tiles(conv).into_iter().product::<usize>()
 }
 
-/// Whether the convolution can be computed so, and is faster than the direct sum: a tile takes as long as six pixels of the latter, and
-/// the transform of the filters as long as 20.
-pub fn suits(conv: &Conv, taps: usize) -> bool {
-    taps == 9 && conv.c.is_multiple_of(16) && conv.pixels() > 6 * all_tiles(conv) + 20
+impl Products {
+    /// Whether the convolution can be computed so, and is faster than the direct sum. In pixels of the latter, a tile takes as long as the
+    /// first number, and the transform of the filters as long as the second.
+    pub fn suit(self, conv: &Conv, taps: usize) -> bool {
+        let [tile, filters] = match self {
+            Self::Madd(_) => [6, 20],
+            Self::Vnni(_) => [11, 60],
+        };
+        taps == 9 && conv.c.is_multiple_of(16) && conv.pixels() > tile * all_tiles(conv) + filters
+    }
 }
 
 impl<S> Layer<'_, S> {
@@ -81,15 +101,20 @@ impl<S> Layer<'_, S> {
     }
 }
 
-/// Words of 8 bytes for each thread.
+/// Vectors of the bytes of a pixel of padding, an even number.
+fn blank(c: usize) -> usize {
+    c.div_ceil(64) * 2
+}
+
+/// Words of 8 bytes for each thread: vectors, and what is lost where the first cache line begins.
 pub fn words(conv: &Conv) -> usize {
     let slabs = if conv.c > SLAB { TILES.min(all_tiles(conv)) * conv.k.div_ceil(GROUP) } else { 1 };
     // Vectors begin at multiples of their size.
-    4 * (1 + conv.c.div_ceil(32) + POINTS * (INPUTS + FILTERS + PRODUCTS) + slabs * OUTPUTS)
+    8 + 4 * (blank(conv.c) + POINTS * (INPUTS + FILTERS + PRODUCTS) + slabs * OUTPUTS)
 }
 
 /// The results of a layer that [`suits`]. `lanes` have [`words`].
-pub fn compute<S: Scalar>(_: Avx2, layer: &Layer<S>, results: Results<S>, lanes: &Lanes<u64>) {
+pub fn compute<S: Scalar>(products: Products, layer: &Layer<S>, results: Results<S>, lanes: &Lanes<u64>) {
     let (conv, store) = (layer.conv(), Store::new(results));
     let (tiles, groups, threads) = (all_tiles(&conv), conv.k.div_ceil(GROUP), rayon::current_num_threads());
     let parts = tiles.div_ceil(TILES).max(threads.min(tiles / FEW[0]));
@@ -99,13 +124,14 @@ pub fn compute<S: Scalar>(_: Avx2, layer: &Layer<S>, results: Results<S>, lanes:
         let (tiles, groups) = (share(task / chunks, parts, tiles), share(task % chunks, chunks, groups));
         // SAFETY: the machine has AVX2, or there would be no value of it.
         lanes.with(words(&conv), |room| unsafe {
-            Task { layer, store: &store, conv, tiles, groups }.run(room)
+            Task { products, layer, store: &store, conv, tiles, groups }.run(room)
         });
     });
 }
 
 /// Some tiles and some groups of output channels.
 struct Task<'a, S> {
+    products: Products,
     layer: &'a Layer<'a, S>,
     store: &'a Store<S>,
     conv: Conv,
@@ -116,9 +142,9 @@ struct Task<'a, S> {
 impl<S: Scalar> Task<'_, S> {
     #[target_feature(enable = "avx2")]
     fn run(&self, room: &mut [u64]) {
-        let &Self { layer, store, conv: Conv { h, w, c, k, .. }, ref tiles, ref groups } = self;
-        let (_, room, _) = pod_align_to_mut::<u64, __m256i>(room);
-        let (blank, room) = room.split_at_mut(c.div_ceil(32));
+        let &Self { layer, store, conv: Conv { h, w, c, k, .. }, ref tiles, ref groups, .. } = self;
+        let (_, room, _) = pod_align_to_mut::<u64, Line>(room);
+        let (blank, room) = cast_slice_mut::<Line, __m256i>(room).split_at_mut(blank(c));
         let (inputs, room) = room.split_at_mut(POINTS * INPUTS);
         let (filters, room) = room.split_at_mut(POINTS * FILTERS);
         let (products, room) = room.split_at_mut(POINTS * PRODUCTS);
@@ -138,7 +164,12 @@ impl<S: Scalar> Task<'_, S> {
                     channels.clone(),
                     filters,
                 );
-                multiply(inputs, filters, tiles.len(), channels.len() / 2, products);
+                let (count, pairs) = (tiles.len(), channels.len() / 2);
+                match self.products {
+                    Products::Madd(_) => multiply(inputs, filters, count, pairs, products),
+                    // SAFETY: the machine has AVX-512, or there would be no value of it.
+                    Products::Vnni(_) => unsafe { multiply_512(inputs, filters, count, pairs, products) },
+                }
                 let terms = layer.terms(group * GROUP, i32::from(layer.source.zero) - 128);
                 for (at, tile) in tiles.clone().enumerate() {
                     let sums = if c > SLAB { (group - groups.start) * tiles.len() + at } else { 0 };
@@ -311,6 +342,56 @@ fn multiply_tiles<const T: usize>(
         }
     }
     products[..T].copy_from_slice(&sums);
+}
+
+/// As [`multiply`], with a dot product of 16-bit pairs.
+#[target_feature(enable = "avx512f,avx512vnni")]
+fn multiply_512(
+    inputs: &[__m256i],
+    filters: &[__m256i],
+    tiles: usize,
+    pairs: usize,
+    products: &mut [__m256i],
+) {
+    for point in 0..POINTS {
+        let inputs: &[[i32; PAIRS]] = cast_slice(&inputs[point * INPUTS..][..TILES * SLAB / 16]);
+        let filters = &filters[point * FILTERS..][..2 * pairs].as_chunks().0;
+        let products = products[point * PRODUCTS..][..2 * TILES].as_chunks_mut().0;
+        let mut at = 0;
+        while at < tiles {
+            let (inputs, products) = (&inputs[at..], &mut products[at..]);
+            at += match tiles - at {
+                12.. => multiply_tiles_512::<12>(inputs, filters, products),
+                6.. => multiply_tiles_512::<6>(inputs, filters, products),
+                4.. => multiply_tiles_512::<4>(inputs, filters, products),
+                2.. => multiply_tiles_512::<2>(inputs, filters, products),
+                _ => multiply_tiles_512::<1>(inputs, filters, products),
+            };
+        }
+    }
+}
+
+/// A point of a group and `T` tiles in as many registers; returns `T`.
+#[target_feature(enable = "avx512f,avx512vnni")]
+fn multiply_tiles_512<const T: usize>(
+    inputs: &[[i32; PAIRS]],
+    filters: &[[__m256i; 2]],
+    products: &mut [[__m256i; 2]],
+) -> usize {
+    let inputs: &[[i32; PAIRS]; T] = inputs.first_chunk().unwrap();
+    let mut sums = [_mm512_setzero_si512(); T];
+    for (pair, filters) in filters.iter().enumerate().take(PAIRS) {
+        // SAFETY: 64 bytes.
+        let filters = unsafe { _mm512_loadu_si512(filters.as_ptr().cast()) };
+        for t in 0..T {
+            sums[t] = _mm512_dpwssd_epi32(sums[t], filters, _mm512_set1_epi32(inputs[t][pair]));
+        }
+    }
+    for t in 0..T {
+        // SAFETY: 64 bytes.
+        unsafe { _mm512_storeu_si512(products[t].as_mut_ptr().cast(), sums[t]) };
+    }
+    T
 }
 
 /// Sets the sums of a tile and a group, or adds `more` to them. The first product is the first of `products`.
