@@ -16,7 +16,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let weights = Weights::read(Path::new(weights), None)?;
     let info = &weights.info;
     let [height, width] = info.source_size().map(|side| side as u32);
-    let wanted = Wanted { height, width, channels: info.channels, polarity: None, resize: info.resize_size };
+    let (channels, characters) = (info.channels, info.has_characters());
+    let wanted = Wanted { height, width, channels, characters, polarity: None, resize: info.resize_size };
     let mut session = Device::find("auto")?.evaluation(&weights, 1)?;
     for path in pictures {
         let pixels = picture::open(Path::new(path), &wanted)?.pixels;

@@ -9,12 +9,12 @@ use super::{
     Usage, args,
     device::{choose_and_say, opened},
     eval,
-    output::{print, write_file},
+    output::{self, print, write_file},
     predict::wanted,
     table::{Align, table},
 };
 use crate::{
-    data::picture,
+    data::{Rectangle, picture},
     pictures::{Pixels, explanation_png},
     program::Mode,
     train::{Channel, Explanation, explainable},
@@ -44,7 +44,7 @@ pub(super) struct Flags {
     /// The convolution to explain, as conv5_3. Unset, the last one whose output has at least 7x7 pixels.
     #[arg(long, value_name = "LAYER")]
     layer: Option<String>,
-    /// The polarity of ink and paper; auto detects it from the picture's border.
+    /// The polarity of ink and paper; auto detects it.
     #[arg(long, value_enum, default_value_t = args::InkFlag::Auto)]
     ink: args::InkFlag,
     /// The PNG to write. Unset, IMAGE's name with .explain.png in the current folder.
@@ -70,7 +70,15 @@ pub(super) fn run(flags: &Flags, quiet: bool) -> Result<()> {
         bail!(Usage(text));
     };
     let device = choose_and_say(&flags.device.device, &flags.kernels, quiet)?;
-    let pixels = picture::open(&flags.image, &wanted(info, flags.ink))?.pixels;
+    let picture = picture::open(&flags.image, &wanted(info, flags.ink))?;
+    if let Some(Rectangle { top, left, .. }) = picture.bounds.filter(|_| picture.of > 1) {
+        let note = format!(
+            "note      the picture has {} digits; the clearest, at ({left}, {top}), is explained",
+            picture.of
+        );
+        output::note(quiet, &note);
+    }
+    let pixels = picture.pixels;
     let source = info.source_size();
     let mut session = opened(&device, device.inference(&weights, 1, source, Mode::Explain(relu))?);
     let explanation = session.explain(&pixels, class)?;

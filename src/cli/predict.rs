@@ -1,6 +1,6 @@
 //! `vgg predict`: classifies pictures.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Error, Result, bail};
 
@@ -11,7 +11,10 @@ use super::{
     output::print,
 };
 use crate::{
-    data::picture::{self, Picture, Polarity, Wanted},
+    data::{
+        Rectangle,
+        picture::{self, Picture, Polarity, Wanted},
+    },
     train::TrainError,
     weights::ModelInfo,
 };
@@ -28,8 +31,8 @@ pub(super) fn run(flags: &args::Predict, quiet: bool) -> Result<()> {
     let mut failures = Vec::new();
     let mut pictures = Vec::new();
     for path in &flags.images {
-        match picture::open(path, &wanted) {
-            Ok(picture) => pictures.push((path, picture)),
+        match picture::open_all(path, &wanted) {
+            Ok(digits) => pictures.extend(digits.into_iter().map(|picture| (path, picture))),
             Err(error) => failures.push(error.to_string()),
         }
     }
@@ -45,9 +48,14 @@ pub(super) fn run(flags: &args::Predict, quiet: bool) -> Result<()> {
             };
             picture.into_iter().fold(Error::from(error), Error::context)
         })?;
-        let lines = pictures.iter().zip(&answers);
-        let text: String =
-            lines.map(|((path, picture), probs)| line(path, picture, probs, info, flags)).collect();
+        let mut text = String::new();
+        let (mut pictures, mut answers) = (&pictures[..], &answers[..]);
+        while let [(path, first), ..] = pictures {
+            let (own, rest) = pictures.split_at(first.of);
+            let (probs, more) = answers.split_at(first.of);
+            text += &lines(path, own, probs, info, flags);
+            (pictures, answers) = (rest, more);
+        }
         print(&text)?;
     }
     match failures.len() {
@@ -64,24 +72,54 @@ pub(super) fn wanted(info: &ModelInfo, ink: InkFlag) -> Wanted {
         InkFlag::Dark => Some(Polarity::DarkOnLight),
         InkFlag::Light => Some(Polarity::LightOnDark),
     };
-    Wanted { height, width, channels: info.channels, polarity, resize: info.resize_size }
+    let (channels, characters) = (info.channels, info.has_characters());
+    Wanted { height, width, channels, characters, polarity, resize: info.resize_size }
 }
 
-/// `digit.png: 7 (99.98 %), 2 (0.01 %), 1 (0.00 %); dark ink on light paper`.
-fn line(path: &Path, picture: &Picture, probs: &[f32], info: &ModelInfo, flags: &args::Predict) -> String {
+/// The answers to a picture's digits: `digit.png: 7 (99.98 %), 2 (0.01 %), 1 (0.00 %); seen as dark ink on light paper`. If there are
+/// several, `sum.png: 4 digits: 1 7 3 5; ...`, and a line for each with its place.
+fn lines(
+    path: &Path,
+    digits: &[(&PathBuf, Picture)],
+    probs: &[Vec<f32>],
+    info: &ModelInfo,
+    flags: &args::Predict,
+) -> String {
+    let (path, ink) = (path.display(), seen(digits[0].1.polarity, flags.ink));
+    let answers: Vec<String> = probs.iter().map(|probs| top(probs, info, flags.top.into())).collect();
+    if let [answer] = &answers[..] {
+        return format!("{path}: {answer}{ink}\n");
+    }
+    let best: Vec<&str> = probs.iter().map(|probs| info.class_names[order(probs)[0]].as_str()).collect();
+    let mut text = format!("{path}: {} digits: {}{ink}\n", digits.len(), best.join(" "));
+    for ((_, digit), answer) in digits.iter().zip(answers) {
+        if let Some(Rectangle { top, left, height, width }) = digit.bounds {
+            text += &format!("  {width} x {height} pixels at ({left}, {top}): {answer}\n");
+        }
+    }
+    text
+}
+
+/// The classes, the most probable first.
+fn order(probs: &[f32]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..probs.len()).collect();
     order.sort_by(|&a, &b| probs[b].total_cmp(&probs[a]).then(a.cmp(&b)));
-    let top: Vec<String> = order
-        .iter()
-        .take(flags.top.into())
-        .map(|&class| format!("{} ({:.2} %)", info.class_names[class], 100.0 * probs[class]))
-        .collect();
-    let ink = match (picture.polarity, flags.ink) {
+    order
+}
+
+/// `7 (99.98 %), 2 (0.01 %)`.
+fn top(probs: &[f32], info: &ModelInfo, classes: usize) -> String {
+    let one = |class: usize| format!("{} ({:.2} %)", info.class_names[class], 100.0 * probs[class]);
+    order(probs).into_iter().take(classes).map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// How the ink was seen.
+fn seen(polarity: Option<Polarity>, flag: InkFlag) -> &'static str {
+    match (polarity, flag) {
         (None, _) => "",
         (Some(Polarity::DarkOnLight), InkFlag::Auto) => "; seen as dark ink on light paper",
         (Some(Polarity::LightOnDark), InkFlag::Auto) => "; seen as light ink on dark paper",
         (Some(Polarity::DarkOnLight), _) => "; dark ink, by --ink",
         (Some(Polarity::LightOnDark), _) => "; light ink, by --ink",
-    };
-    format!("{}: {}{ink}\n", path.display(), top.join(", "))
+    }
 }

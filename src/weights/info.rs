@@ -113,6 +113,15 @@ impl ModelInfo {
         self.source.unwrap_or(usual)
     }
 
+    /// Whether the classes are characters, as those of MNIST and EMNIST are: all names have one or two letters or digits. Pictures
+    /// of characters are framed, others only resized ([`crate::data::picture`]).
+    pub fn has_characters(&self) -> bool {
+        let character = |name: &String| {
+            (1..=2).contains(&name.chars().count()) && name.chars().all(char::is_alphanumeric)
+        };
+        self.class_names.iter().all(character)
+    }
+
     /// The configuration of the network.
     pub fn vgg(&self) -> VggConfig {
         VggConfig {

@@ -215,7 +215,8 @@ fn difference(found: &[u8], original: &[u8]) -> f64 {
 
 #[test]
 fn digits_on_a_page_come_back_nearly_as_they_were() {
-    let wanted = Wanted { height: 28, width: 28, channels: 1, polarity: None, resize: None };
+    let wanted =
+        Wanted { height: 28, width: 28, channels: 1, characters: true, polarity: None, resize: None };
     for (paper, ink, format, polarity) in [
         ([0; 3], [255; 3], ImageFormat::Png, Polarity::LightOnDark),
         ([255; 3], [0; 3], ImageFormat::Png, Polarity::DarkOnLight),

@@ -261,7 +261,8 @@ fn an_evaluation_sees_the_centre() {
     let centre = see(Some(16)).image(0).unwrap();
     assert_eq!(centre, [250; 192]);
     // A prediction does as well.
-    let wanted = Wanted { height: 8, width: 8, channels: 3, polarity: None, resize: Some(10) };
+    let wanted =
+        Wanted { height: 8, width: 8, channels: 3, characters: true, polarity: None, resize: Some(10) };
     let seen = picture::open(&dir.path().join("val/cat/00000.png"), &wanted).unwrap().pixels;
     assert_eq!(seen, see(Some(10)).image(0).unwrap());
     assert_ne!(seen, whole);

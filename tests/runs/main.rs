@@ -9,6 +9,7 @@ mod data;
 mod dataset_runs;
 mod datasets;
 mod onnx;
+mod photographs;
 mod pretrained;
 mod prune;
 mod quantized;

@@ -135,7 +135,7 @@ pub(super) struct Predict {
     /// How many classes to name for each picture.
     #[arg(long, default_value_t = 3, value_name = "K", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) top: u16,
-    /// Ink and paper: auto looks at the picture's border.
+    /// Ink and paper: auto detects them.
     #[arg(long, value_enum, default_value_t = InkFlag::Auto)]
     pub(super) ink: InkFlag,
     #[command(flatten)]

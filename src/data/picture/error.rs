@@ -103,6 +103,15 @@ pub enum PictureError {
         /// The smallest contrast that counts.
         needed: u8,
     },
+    /// There is contrast, but nothing like the strokes of a digit.
+    #[error(
+        "{file}: no digit found: nothing in the picture stands out from its surroundings as strokes do; crop it to the digit, or say \
+         with --ink whether the ink is dark or light"
+    )]
+    NoDigit {
+        /// The file.
+        file: String,
+    },
     /// No network takes such images.
     #[error(
         "images of {} x {} pixels and {} channels were requested; they need an area, and 1 or 3 channels",

@@ -3,17 +3,25 @@
 //! Any PNG or JPEG is rotated upright according to its EXIF orientation, transparent parts are composited over white, and
 //! 16-bit values become 8-bit. The rest depends on the [`Wanted`] channels:
 //!
-//! - One channel: the picture is treated as a digit. Colours become grey by their luminance, dark ink on a light
-//!   background is inverted ([`Polarity`]), and a picture of another size is framed like MNIST's digits: the ink's
-//!   bounding box is scaled to 20/28 of the frame along its longer side, and its centre of mass is placed in the
-//!   centre. A picture of the wanted size keeps its position and levels.
+//! - One channel and characters: the picture is treated as digits. The ground under the ink, with its shadows and gradients, is
+//!   subtracted; ink is what differs from it in strokes, dark or light ([`Polarity`]), without ruled lines, specks and what the
+//!   border cuts. Each digit is framed like MNIST's: its bounding box is scaled to 20/28 of the frame along its longer side, and
+//!   its centre of mass is placed in the centre. On a transparent page the opacity is the ink, whatever its colour. A picture of
+//!   the wanted size keeps its position and levels.
+//! - One channel and no characters, as clothes: the picture is only cropped to the wanted aspect ratio and resized.
 //! - Three channels: the evaluation's centre crop ([`Rectangle::centred`]) is scaled to the wanted size.
 
+mod alpha;
+mod components;
 mod digit;
 mod error;
+mod find;
+mod ground;
+mod lines;
+mod polarity;
 
-pub use digit::Polarity;
 pub use error::PictureError;
+pub use polarity::Polarity;
 
 use std::fs::File;
 use std::io::{Cursor, Read};
@@ -26,6 +34,12 @@ use image::{DynamicImage, GrayImage, ImageDecoder, ImageError, ImageFormat, Imag
 use self::error::{MAX_DECODED_BYTES, MAX_FILE_BYTES, MAX_SIDE};
 use super::Rectangle;
 
+/// Digits are looked for on a copy of at most so many pixels.
+const MAX_ANALYSED: f64 = 1e6;
+
+/// The smallest contrast between background and ink that counts as a digit, in grey levels of 255.
+const MIN_CONTRAST: u8 = 32;
+
 /// The form of a network's input images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wanted {
@@ -35,7 +49,9 @@ pub struct Wanted {
     pub width: u32,
     /// The channels: 1 (a grey digit, light on dark) or 3 (red, green, blue).
     pub channels: usize,
-    /// The polarity of a grey picture; `None` detects it.
+    /// Whether a grey picture shows characters, which are looked for and framed; others are only resized.
+    pub characters: bool,
+    /// The polarity of a grey picture; `None` detects that of characters.
     pub polarity: Option<Polarity>,
     /// The length to which the shorter side of a colour picture is resized before the centre crop; `None` keeps the full
     /// shorter side.
@@ -53,6 +69,10 @@ pub struct Picture {
     pub polarity: Option<Polarity>,
     /// Whether it was cropped, scaled and centred like MNIST's digits.
     pub framed: bool,
+    /// Where the digit is in the upright picture, if it was framed.
+    pub bounds: Option<Rectangle>,
+    /// How many digits the picture has; [`decode`] returns the clearest one.
+    pub of: usize,
 }
 
 /// Reads a PNG or JPEG file.
@@ -62,6 +82,15 @@ pub struct Picture {
 pub fn open(path: &Path, wanted: &Wanted) -> Result<Picture, PictureError> {
     let (file, bytes) = read(path)?;
     decode(&file, &bytes, wanted)
+}
+
+/// As [`open`], but all digits of the picture: lines from the top, and each line from the left.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_all(path: &Path, wanted: &Wanted) -> Result<Vec<Picture>, PictureError> {
+    let (file, bytes) = read(path)?;
+    decode_all(&file, &bytes, wanted)
 }
 
 /// Reads a PNG or JPEG file as RGB: grey is expanded, and transparent parts are composited over white.
@@ -88,29 +117,107 @@ fn read(path: &Path) -> Result<(String, Vec<u8>), PictureError> {
 /// [`PictureError`] if the content is not a PNG or JPEG picture, is damaged or too large, or if a digit is wanted and
 /// there is none.
 pub fn decode(name: &str, bytes: &[u8], wanted: &Wanted) -> Result<Picture, PictureError> {
+    let pictures = prepare(name, bytes, wanted)?.into_iter();
+    let best = pictures.max_by(|(_, a), (_, b)| a.total_cmp(b));
+    Ok(best.expect("at least one picture").0)
+}
+
+/// As [`decode`], but all digits of the picture: lines from the top, and each line from the left.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_all(name: &str, bytes: &[u8], wanted: &Wanted) -> Result<Vec<Picture>, PictureError> {
+    Ok(prepare(name, bytes, wanted)?.into_iter().map(|(picture, _)| picture).collect())
+}
+
+/// All pictures in a picture, each with how much it is like a digit.
+fn prepare(name: &str, bytes: &[u8], wanted: &Wanted) -> Result<Vec<(Picture, f64)>, PictureError> {
     let Wanted { height, width, channels, .. } = *wanted;
     if height == 0 || width == 0 || ![1, 3].contains(&channels) {
         return Err(PictureError::Wanted { height, width, channels });
     }
-    let picture = over_white(upright(name, bytes)?);
+    let picture = upright(name, bytes)?;
     let source_size = (picture.width(), picture.height());
-    if channels == 3 {
-        let picture = picture.into_rgb8();
+    if channels == 3 || !wanted.characters {
+        let picture = over_white(picture).into_rgb8();
         let size = [height, width].map(|side| side as usize);
         let source = [picture.height(), picture.width()].map(|side| side as usize);
-        let pixels = cut(&picture, Rectangle::centred(source, size, wanted.resize), size).into_raw();
-        return Ok(Picture { pixels, source_size, polarity: None, framed: false });
+        let resized = cut(&picture, Rectangle::centred(source, size, wanted.resize), size);
+        let polarity = wanted.polarity.filter(|_| channels == 1);
+        let mut pixels = match channels {
+            1 => DynamicImage::from(resized).into_luma8().into_raw(),
+            _ => resized.into_raw(),
+        };
+        if polarity == Some(Polarity::DarkOnLight) {
+            pixels.iter_mut().for_each(|value| *value = 255 - *value);
+        }
+        let picture = Picture { pixels, source_size, polarity, framed: false, bounds: None, of: 1 };
+        return Ok(vec![(picture, 1.0)]);
     }
-    let mut grey = picture.into_luma8();
-    let polarity = wanted.polarity.unwrap_or_else(|| Polarity::of(&grey));
-    if polarity == Polarity::DarkOnLight {
-        imageops::invert(&mut grey);
+    let drawing = alpha::drawing(&picture).filter(|_| wanted.polarity.is_none());
+    let paper = match wanted.polarity {
+        Some(Polarity::LightOnDark) => 0,
+        _ => 255,
+    };
+    let (mut grey, ink) =
+        drawing.map_or_else(|| (over(picture, paper).into_luma8(), None), |(grey, ink)| (grey, Some(ink)));
+    if source_size == (width, height) {
+        let polarity = wanted.polarity.unwrap_or_else(|| Polarity::of(&grey));
+        if polarity == Polarity::DarkOnLight {
+            imageops::invert(&mut grey);
+        }
+        let polarity = Some(ink.unwrap_or(polarity));
+        let picture =
+            Picture { pixels: grey.into_raw(), source_size, polarity, framed: false, bounds: None, of: 1 };
+        return Ok(vec![(picture, 1.0)]);
     }
-    let framed = grey.dimensions() != (width, height);
-    if framed {
-        grey = digit::frame(name, &grey, [height, width])?;
+    let given = wanted.polarity.or(ink.map(|_| Polarity::LightOnDark));
+    let (reduced, scale) = reduced(grey);
+    let calm = ground::calm(&reduced);
+    let (polarity, digits) = find::digits(&calm, given).ok_or_else(|| nothing(name, &calm))?;
+    let polarity = Some(ink.unwrap_or(polarity));
+    Ok(digits
+        .iter()
+        .map(|digit| {
+            let pixels = digit::frame(&digit.ink, digit.stroke, [height, width]).into_raw();
+            let bounds = Some(scaled(digit.bounds, scale, source_size));
+            (Picture { pixels, source_size, polarity, framed: true, bounds, of: digits.len() }, digit.score)
+        })
+        .collect())
+}
+
+/// A picture of at most [`MAX_ANALYSED`] pixels, and the length of its pixels in those of the original.
+fn reduced(grey: GrayImage) -> (GrayImage, f64) {
+    let (width, height) = grey.dimensions();
+    let scale = (f64::from(width) * f64::from(height) / MAX_ANALYSED).sqrt();
+    if scale <= 1.0 {
+        return (grey, 1.0);
     }
-    Ok(Picture { pixels: GrayImage::into_raw(grey), source_size, polarity: Some(polarity), framed })
+    let side = |length: u32| ((f64::from(length) / scale) as u32).max(1);
+    (imageops::thumbnail(&grey, side(width), side(height)), scale)
+}
+
+/// A rectangle of the reduced picture on the original.
+fn scaled(bounds: Rectangle, scale: f64, (width, height): (u32, u32)) -> Rectangle {
+    let part = |start: usize, length: usize, most: u32| {
+        let end = ((start + length) as f64 * scale).ceil().min(f64::from(most)) as usize;
+        let start = ((start as f64 * scale) as usize).min(end - 1);
+        (start, end - start)
+    };
+    let (left, width) = part(bounds.left, bounds.width, width);
+    let (top, height) = part(bounds.top, bounds.height, height);
+    Rectangle { top, left, height, width }
+}
+
+/// Why there is no digit: too little contrast, or nothing like strokes.
+fn nothing(name: &str, grey: &GrayImage) -> PictureError {
+    let file = name.to_owned();
+    let ground = ground::quantile(polarity::border(grey).into_iter(), 0.5);
+    let contrast = grey.iter().map(|value| value.abs_diff(ground)).max().unwrap_or(0);
+    if contrast < MIN_CONTRAST {
+        return PictureError::Blank { file, contrast, needed: MIN_CONTRAST };
+    }
+    PictureError::NoDigit { file }
 }
 
 /// Decodes within the limits and rotates the picture upright; both decoders refuse empty pictures.
@@ -170,6 +277,11 @@ fn is_cut_short(jpeg: &[u8]) -> bool {
 
 /// Composites transparent parts over white, the background that most drawings assume.
 fn over_white(picture: DynamicImage) -> DynamicImage {
+    over(picture, 255)
+}
+
+/// Composites transparent parts over a grey.
+fn over(picture: DynamicImage, paper: u32) -> DynamicImage {
     if !picture.color().has_alpha() {
         return picture;
     }
@@ -177,7 +289,7 @@ fn over_white(picture: DynamicImage) -> DynamicImage {
     let mut rgb = RgbImage::new(rgba.width(), rgba.height());
     for (to, from) in rgb.pixels_mut().zip(rgba.pixels()) {
         let [red, green, blue, alpha] = from.0.map(u32::from);
-        to.0 = [red, green, blue].map(|value| ((value * alpha + 255 * (255 - alpha) + 127) / 255) as u8);
+        to.0 = [red, green, blue].map(|value| ((value * alpha + paper * (255 - alpha) + 127) / 255) as u8);
     }
     DynamicImage::ImageRgb8(rgb)
 }

@@ -4,8 +4,10 @@ use image::{DynamicImage, GrayAlphaImage, ImageBuffer, Luma, LumaA, Rgb, Rgba, R
 
 use super::*;
 
-const DIGIT: Wanted = Wanted { height: 28, width: 28, channels: 1, polarity: None, resize: None };
-const COLOUR: Wanted = Wanted { height: 4, width: 6, channels: 3, polarity: None, resize: None };
+const DIGIT: Wanted =
+    Wanted { height: 28, width: 28, channels: 1, characters: true, polarity: None, resize: None };
+const COLOUR: Wanted =
+    Wanted { height: 4, width: 6, channels: 3, characters: true, polarity: None, resize: None };
 
 fn encode(picture: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
@@ -226,10 +228,74 @@ fn a_picture_without_ink_is_refused() {
     assert!(refused(&one).contains("no digit found"));
 }
 
+/// Nothing is found, or something; never a panic.
+#[test]
+fn odd_pictures_end_in_an_answer_or_an_error() {
+    let values: [fn(u32, u32) -> u8; 4] =
+        [|_, _| 0, |_, _| 255, |x, y| (x * 7919 + y * 104_729 + x * y * 31) as u8, |x, _| (x / 64) as u8];
+    for (width, height) in [(1, 1), (1, 500), (16_384, 1), (3, 3), (2000, 2), (300, 200)] {
+        for value in values {
+            let grey = GrayImage::from_fn(width, height, |x, y| Luma([value(x, y)]));
+            match decode("odd", &png(grey), &DIGIT) {
+                Ok(picture) => {
+                    let bounds = picture.bounds.unwrap();
+                    assert!(bounds.left + bounds.width <= width as usize, "{bounds:?}");
+                    assert!(bounds.top + bounds.height <= height as usize, "{bounds:?}");
+                }
+                Err(error) => assert!(error.to_string().contains("no digit found"), "{error}"),
+            }
+        }
+    }
+}
+
+/// A coat is no digit: what the network saw in training, enlarged, comes back as it was.
+#[test]
+fn pictures_of_things_are_only_resized() {
+    let coat = GrayImage::from_fn(28, 28, |x, y| {
+        Luma([if (6..22).contains(&x) && y > 2 { 150 + (x * y % 7) as u8 } else { 0 }])
+    });
+    let wanted = Wanted { characters: false, ..DIGIT };
+    for side in [28, 280] {
+        let large = imageops::resize(&coat, side, side, FilterType::Nearest);
+        let found = decode("coat", &png(large), &wanted).unwrap();
+        assert_eq!((found.framed, found.polarity), (false, None));
+        assert!(found.pixels.iter().zip(coat.iter()).all(|(a, b)| a.abs_diff(*b) <= 80));
+        let errors = found.pixels.iter().zip(coat.iter()).map(|(a, b)| u32::from(a.abs_diff(*b)));
+        assert!(errors.sum::<u32>() <= 4 * 784, "{side}");
+    }
+    // A black picture too is a picture.
+    assert_eq!(decode("black", &png(GrayImage::new(50, 50)), &wanted).unwrap().pixels, [0; 784]);
+}
+
+/// White ink on a transparent page, which would vanish over white.
+#[test]
+fn opacity_is_ink() {
+    let clear =
+        |ink: u8| GrayAlphaImage::from_fn(100, 80, |x, y| LumaA([ink, bar(0, 255).get_pixel(x, y).0[0]]));
+    for (ink, polarity) in [(255, Polarity::LightOnDark), (0, Polarity::DarkOnLight)] {
+        let picture = decode("clear", &png(clear(ink)), &DIGIT).unwrap();
+        assert_eq!(picture.polarity, Some(polarity));
+        assert_is_framed_bar(&picture);
+    }
+}
+
+/// The line ends at the border, and the bar stands on it.
+#[test]
+fn lines_and_specks_are_not_ink() {
+    let lined = GrayImage::from_fn(100, 80, |x, y| {
+        let speck = (x, y) == (20, 33);
+        let ink = bar(255, 0).get_pixel(x, y).0[0] == 0;
+        Luma([if ink || y % 16 == 5 || speck { 0 } else { 255 }])
+    });
+    let pixels = decode("lined", &png(lined), &DIGIT).unwrap().pixels;
+    let columns: Vec<usize> = (0..28).filter(|x| (0..28).any(|y| pixels[y * 28 + x] > 128)).collect();
+    assert!((5..=6).contains(&columns.len()), "{columns:?}");
+}
+
 #[test]
 fn forms_that_no_network_has_are_refused() {
     for (height, width, channels) in [(0, 28, 1), (28, 0, 3), (28, 28, 2), (28, 28, 0)] {
-        let wanted = Wanted { height, width, channels, polarity: None, resize: None };
+        let wanted = Wanted { height, width, channels, characters: true, polarity: None, resize: None };
         let error = decode("bar", &png(bar(0, 255)), &wanted).unwrap_err();
         assert!(matches!(error, PictureError::Wanted { .. }), "{error}");
     }
