@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Error, Result, bail};
+use rayon::prelude::*;
 
 use super::{
+    Usage,
     args::{self, InkFlag},
     device::{choose_and_say, opened},
     eval,
@@ -13,7 +15,8 @@ use super::{
 use crate::{
     data::{
         Rectangle,
-        picture::{self, Picture, Polarity, Wanted},
+        folder::picture_files,
+        picture::{self, Picture, PictureError, Polarity, Wanted},
     },
     train::TrainError,
     weights::ModelInfo,
@@ -22,46 +25,156 @@ use crate::{
 /// The maximum number of pictures in one step.
 const BATCH: usize = 16;
 
+/// A picture to classify, and what it contains.
+struct Read {
+    name: String,
+    digits: Result<Vec<Picture>, PictureError>,
+}
+
 /// Runs `vgg predict`. Unreadable pictures are reported, the others are still classified.
 pub(super) fn run(flags: &args::Predict, quiet: bool) -> Result<()> {
+    let images = expanded(&flags.images)?;
     let trained = eval::read_trained(&flags.weights, quiet)?;
     let device = choose_and_say(&flags.device.device, &flags.kernels, quiet)?;
     let info = trained.info();
     let wanted = wanted(info, flags.ink);
-    let mut failures = Vec::new();
-    let mut pictures = Vec::new();
-    for path in &flags.images {
-        match picture::open_all(path, &wanted) {
-            Ok(digits) => pictures.extend(digits.into_iter().map(|picture| (path, picture))),
-            Err(error) => failures.push(error.to_string()),
-        }
-    }
-    if !pictures.is_empty() {
-        let batch = pictures.len().min(BATCH);
-        let mut session = opened(&device, device.session(&trained, batch, info.source_size())?);
-        let pixels: Vec<u8> =
-            pictures.iter().flat_map(|(_, picture)| picture.pixels.iter().copied()).collect();
-        let answers = session.predict(&pixels).map_err(|error| {
-            let picture = match error {
-                TrainError::NotFinite { image, .. } => Some(pictures[image].0.display().to_string()),
-                _ => None,
+    let mut session = None;
+    let (mut failures, mut first) = (Vec::new(), true);
+    print(&before(info, flags))?;
+    // A chunk at a time, so that any number of pictures needs the same memory.
+    for paths in images.chunks(BATCH) {
+        let pictures: Vec<Read> = paths.par_iter().map(|path| read(path, &wanted)).collect();
+        let digits =
+            || pictures.iter().flat_map(|read| read.digits.iter().flatten().map(move |digit| (read, digit)));
+        let mut answers = Vec::new();
+        if digits().next().is_some() {
+            let batch = images.len().max(digits().count()).min(BATCH);
+            let session = match &mut session {
+                Some(session) => session,
+                None => session.insert(opened(&device, device.session(&trained, batch, info.source_size())?)),
             };
-            picture.into_iter().fold(Error::from(error), Error::context)
-        })?;
-        let mut text = String::new();
-        let (mut pictures, mut answers) = (&pictures[..], &answers[..]);
-        while let [(path, first), ..] = pictures {
-            let (own, rest) = pictures.split_at(first.of);
-            let (probs, more) = answers.split_at(first.of);
-            text += &lines(path, own, probs, info, flags);
-            (pictures, answers) = (rest, more);
+            let pixels: Vec<u8> = digits().flat_map(|(_, digit)| digit.pixels.iter().copied()).collect();
+            answers = session.predict(&pixels).map_err(|error| {
+                let picture = match error {
+                    TrainError::NotFinite { image, .. } => {
+                        digits().nth(image).map(|(read, _)| read.name.clone())
+                    }
+                    _ => None,
+                };
+                picture.into_iter().fold(Error::from(error), Error::context)
+            })?;
+        }
+        let (mut text, mut answers) = (String::new(), &answers[..]);
+        for Read { name, digits } in pictures {
+            let digits = digits.map_err(|error| error.to_string());
+            let (probs, rest) = answers.split_at(digits.as_ref().map_or(0, Vec::len));
+            answers = rest;
+            let digits = digits.as_deref();
+            let entry = match (flags.json, flags.csv) {
+                (true, _) => Some(json(&name, digits, probs, info)),
+                (_, true) => digits.ok().map(|digits| csv(&name, digits, probs)),
+                _ => digits.ok().map(|digits| lines(&name, digits, probs, info, flags)),
+            };
+            if let Some(entry) = entry {
+                text += if flags.json && !first { ",\n" } else { "" };
+                text += &entry;
+                first = false;
+            }
+            failures.extend(digits.err().cloned());
         }
         print(&text)?;
     }
+    print(if flags.json { "\n]\n" } else { "" })?;
     match failures.len() {
         0 => Ok(()),
         _ => bail!("{}", failures.join("\n")),
     }
+}
+
+/// The files, with those of folders.
+fn expanded(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut all = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            let files = picture_files(path)?;
+            if files.is_empty() {
+                bail!("{} has no PNG or JPEG pictures; name another folder, or files", path.display());
+            }
+            all.extend(files);
+        } else {
+            all.push(path.clone());
+        }
+    }
+    if all.iter().filter(|path| is_input(path)).count() > 1 {
+        bail!(Usage("- is standard input, which has one picture; give it once".to_owned()));
+    }
+    Ok(all)
+}
+
+fn is_input(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+fn read(path: &Path, wanted: &Wanted) -> Read {
+    if is_input(path) {
+        let name = "standard input".to_owned();
+        return Read { digits: picture::read_all(&name, std::io::stdin(), wanted), name };
+    }
+    Read { name: path.display().to_string(), digits: picture::open_all(path, wanted) }
+}
+
+/// What comes before the first picture.
+fn before(info: &ModelInfo, flags: &args::Predict) -> String {
+    if flags.json {
+        return "[\n".to_owned();
+    }
+    if !flags.csv {
+        return String::new();
+    }
+    let classes = info.class_names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(",");
+    format!("picture,left,top,width,height,{classes}\n")
+}
+
+/// A cell of CSV.
+fn quoted(text: &str) -> String {
+    let plain = !text.contains([',', '"', '\n', '\r']);
+    if plain { text.to_owned() } else { format!("\"{}\"", text.replace('"', "\"\"")) }
+}
+
+/// A line for each digit; without a place the picture was only resized.
+fn csv(name: &str, digits: &[Picture], probs: &[Vec<f32>]) -> String {
+    let mut text = String::new();
+    for (digit, probs) in digits.iter().zip(probs) {
+        let place = digit.bounds.map_or_else(
+            || ",,,".to_owned(),
+            |Rectangle { top, left, height, width }| format!("{left},{top},{width},{height}"),
+        );
+        let probs = probs.iter().map(|p| format!("{p:.6}")).collect::<Vec<_>>().join(",");
+        text += &format!("{},{place},{probs}\n", quoted(name));
+    }
+    text
+}
+
+/// An object for a picture: its digits, or the error.
+fn json(name: &str, digits: Result<&[Picture], &String>, probs: &[Vec<f32>], info: &ModelInfo) -> String {
+    let digits = match digits {
+        Ok(digits) => digits,
+        Err(error) => return serde_json::json!({ "picture": name, "error": error }).to_string(),
+    };
+    let digits = digits.iter().zip(probs).map(|(digit, probs)| {
+        let best = order(probs)[0];
+        let place = digit.bounds.map(|Rectangle { top, left, height, width }| {
+            serde_json::json!({ "left": left, "top": top, "width": width, "height": height })
+        });
+        serde_json::json!({
+            "class": info.class_names[best],
+            "probability": probs[best],
+            "probabilities": probs,
+            "place": place,
+        })
+    });
+    let digits: Vec<serde_json::Value> = digits.collect();
+    serde_json::json!({ "picture": name, "classes": info.class_names, "answers": digits }).to_string()
 }
 
 /// The form of a network's input pictures.
@@ -79,20 +192,20 @@ pub(super) fn wanted(info: &ModelInfo, ink: InkFlag) -> Wanted {
 /// The answers to a picture's digits: `digit.png: 7 (99.98 %), 2 (0.01 %), 1 (0.00 %); seen as dark ink on light paper`. If there are
 /// several, `sum.png: 4 digits: 1 7 3 5; ...`, and a line for each with its place.
 fn lines(
-    path: &Path,
-    digits: &[(&PathBuf, Picture)],
+    name: &str,
+    digits: &[Picture],
     probs: &[Vec<f32>],
     info: &ModelInfo,
     flags: &args::Predict,
 ) -> String {
-    let (path, ink) = (path.display(), seen(digits[0].1.polarity, flags.ink));
+    let ink = seen(digits[0].polarity, flags.ink);
     let answers: Vec<String> = probs.iter().map(|probs| top(probs, info, flags.top.into())).collect();
     if let [answer] = &answers[..] {
-        return format!("{path}: {answer}{ink}\n");
+        return format!("{name}: {answer}{ink}\n");
     }
     let best: Vec<&str> = probs.iter().map(|probs| info.class_names[order(probs)[0]].as_str()).collect();
-    let mut text = format!("{path}: {} digits: {}{ink}\n", digits.len(), best.join(" "));
-    for ((_, digit), answer) in digits.iter().zip(answers) {
+    let mut text = format!("{name}: {} digits: {}{ink}\n", digits.len(), best.join(" "));
+    for (digit, answer) in digits.iter().zip(answers) {
         if let Some(Rectangle { top, left, height, width }) = digit.bounds {
             text += &format!("  {width} x {height} pixels at ({left}, {top}): {answer}\n");
         }

@@ -129,9 +129,15 @@ pub(super) struct Predict {
     pub(super) weights: WeightsFlag,
     #[command(flatten)]
     pub(super) device: DeviceFlag,
-    /// The pictures.
-    #[arg(required = true, value_name = "IMAGE")]
+    /// The pictures: files, folders (every PNG and JPEG in them), or - for standard input.
+    #[arg(required = true, value_name = "IMAGE|DIR|-")]
     pub(super) images: Vec<PathBuf>,
+    /// Print JSON: for each picture its digits, with their places and the probabilities of all classes.
+    #[arg(long, conflicts_with = "csv")]
+    pub(super) json: bool,
+    /// Print CSV: a line for each digit, with its place and the probabilities of all classes.
+    #[arg(long)]
+    pub(super) csv: bool,
     /// How many classes to name for each picture.
     #[arg(long, default_value_t = 3, value_name = "K", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) top: u16,

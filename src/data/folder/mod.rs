@@ -135,6 +135,15 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, FolderError> {
     Ok(paths)
 }
 
+/// The PNG and JPEG files of a folder by their names, in order.
+///
+/// # Errors
+/// [`FolderError`] if the folder cannot be read.
+pub fn picture_files(dir: &Path) -> Result<Vec<PathBuf>, FolderError> {
+    let entries = entries(dir)?.into_iter();
+    Ok(entries.filter(|path| is_picture(path) && path.is_file()).collect())
+}
+
 fn is_picture(path: &Path) -> bool {
     let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
     ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))

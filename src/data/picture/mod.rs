@@ -93,6 +93,14 @@ pub fn open_all(path: &Path, wanted: &Wanted) -> Result<Vec<Picture>, PictureErr
     decode_all(&file, &bytes, wanted)
 }
 
+/// As [`open_all`], from a reader; `name` is its name in errors.
+///
+/// # Errors
+/// As [`open`].
+pub fn read_all(name: &str, reader: impl Read, wanted: &Wanted) -> Result<Vec<Picture>, PictureError> {
+    decode_all(name, &limited(name, reader)?, wanted)
+}
+
 /// Reads a PNG or JPEG file as RGB: grey is expanded, and transparent parts are composited over white.
 pub(super) fn open_rgb(path: &Path) -> Result<RgbImage, PictureError> {
     let (file, bytes) = read(path)?;
@@ -102,12 +110,18 @@ pub(super) fn open_rgb(path: &Path) -> Result<RgbImage, PictureError> {
 /// The file's name and its content.
 fn read(path: &Path) -> Result<(String, Vec<u8>), PictureError> {
     let file = path.display().to_string();
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|opened| opened.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes));
-    match read {
+    let opened = File::open(path).map_err(|error| PictureError::Io { file: file.clone(), error })?;
+    let bytes = limited(&file, opened)?;
+    Ok((file, bytes))
+}
+
+/// What a reader has, if that is not too much.
+fn limited(name: &str, reader: impl Read) -> Result<Vec<u8>, PictureError> {
+    let (file, mut bytes) = (name.to_owned(), Vec::new());
+    match reader.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes) {
         Err(error) => Err(PictureError::Io { file, error }),
         Ok(length) if length as u64 > MAX_FILE_BYTES => Err(PictureError::FileTooLarge { file }),
-        Ok(_) => Ok((file, bytes)),
+        Ok(_) => Ok(bytes),
     }
 }
 

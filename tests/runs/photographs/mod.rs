@@ -5,7 +5,7 @@ mod glyphs;
 mod page;
 mod second;
 
-use std::{fs, path::Path};
+use std::{fs, io::Write, path::Path, process::Stdio};
 
 use rayon::prelude::*;
 use vgg_wgpu::{
@@ -172,4 +172,76 @@ fn a_broken_digit_stays_one() {
     let found = picture::decode_all("five", &five.png(), &DIGIT).unwrap();
     assert_eq!(found.len(), 1, "{:?}", found.iter().map(|digit| digit.bounds).collect::<Vec<_>>());
     assert!(found[0].bounds.unwrap().height > 220);
+}
+
+/// Folders in the order of their names, standard input, and every probability as JSON and CSV; more pictures than a step has.
+#[test]
+fn folders_and_standard_input_are_classified_and_probabilities_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    fs::create_dir(here.join("scans")).unwrap();
+    for digit in 0..10 {
+        let page = page_of(&[(digit, [0.5, 0.5])], 200.0).png();
+        for copy in ["a", "b"] {
+            fs::write(here.join("scans").join(format!("{copy}{digit}.PNG")), &page).unwrap();
+        }
+    }
+    fs::write(here.join("scans/notes.txt"), "no picture").unwrap();
+    fs::write(here.join("two, digits.png"), page_of(&[(3, [0.3, 0.5]), (5, [0.7, 0.5])], 150.0).png())
+        .unwrap();
+    let run = |flags: &[&str], input: &[u8]| {
+        let mut command = command::vgg(here, &[&["predict", "--device", "cpu"], flags].concat());
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // A command that refuses its flags does not read.
+        let _ = child.stdin.take().unwrap().write_all(input);
+        let output = child.wait_with_output().unwrap();
+        (output.status.code(), command::text(&output.stdout), command::text(&output.stderr))
+    };
+    let (code, text, _) = run(&["scans"], b"");
+    let files: Vec<&str> = text.lines().map(|line| line.split(": ").next().unwrap()).collect();
+    let expected: Vec<String> = ["a", "b"]
+        .iter()
+        .flat_map(|copy| (0..10).map(move |digit| format!("scans/{copy}{digit}.PNG")))
+        .collect();
+    assert_eq!((code, files), (Some(0), expected.iter().map(String::as_str).collect()));
+
+    let (code, json, _) = run(&["--json", "scans", "two, digits.png"], b"");
+    let pictures: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
+    assert_eq!((code, pictures.len()), (Some(0), 21));
+    for picture in &pictures {
+        assert!(!picture["answers"].as_array().unwrap().is_empty(), "{picture}");
+        for answer in picture["answers"].as_array().unwrap() {
+            let probs: Vec<f64> =
+                answer["probabilities"].as_array().unwrap().iter().map(|p| p.as_f64().unwrap()).collect();
+            assert!(probs.len() == 10 && (probs.iter().sum::<f64>() - 1.0).abs() < 1e-5, "{answer}");
+            let most = probs.iter().copied().fold(0.0, f64::max);
+            assert_eq!(answer["probability"].as_f64(), Some(most));
+            assert!(answer["place"]["width"].as_u64().unwrap() > 10, "{answer}");
+        }
+    }
+    let last = &pictures[20]["answers"];
+    assert_eq!([&last[0]["class"], &last[1]["class"]], ["3", "5"]);
+
+    // The same probabilities, a line for each digit.
+    let (code, csv, _) = run(&["--csv", "two, digits.png"], b"");
+    let lines: Vec<&str> = csv.lines().collect();
+    assert_eq!((code, lines.len()), (Some(0), 3), "{csv}");
+    assert_eq!(lines[0], "picture,left,top,width,height,0,1,2,3,4,5,6,7,8,9");
+    assert!(lines[1].starts_with("\"two, digits.png\","), "{csv}");
+    let three: f64 = lines[1].rsplit(',').nth(6).unwrap().parse().unwrap();
+    assert!((three - last[0]["probabilities"][3].as_f64().unwrap()).abs() < 1e-6, "{csv}");
+
+    let page = page_of(&[(7, [0.5, 0.5])], 200.0).png();
+    let (code, text, _) = run(&["--top", "1", "-"], &page);
+    assert!(code == Some(0) && text.starts_with("standard input: 7 ("), "{text}");
+    let (code, json, stderr) = run(&["--json", "-", "scans/notes.txt", "none.png"], &page[..50]);
+    let pictures: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
+    assert!(code == Some(1) && pictures.iter().all(|picture| picture["error"].is_string()), "{json}");
+    assert!(stderr.contains("standard input") && stderr.contains("none.png"), "{stderr}");
+    let (code, _, stderr) = run(&["-", "-"], &page);
+    assert!(code == Some(2) && stderr.contains("standard input"), "{stderr}");
+    fs::create_dir(here.join("empty")).unwrap();
+    let (code, _, stderr) = run(&["empty"], b"");
+    assert!(code == Some(1) && stderr.contains("empty has no PNG or JPEG pictures"), "{stderr}");
 }
