@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     data::{Rectangle, picture},
-    pictures::{Pixels, explanation_png},
+    pictures::{Captions, Pixels, explanation_png},
     program::Mode,
     train::{Channel, Explanation, explainable},
     weights::ModelInfo,
@@ -86,7 +86,8 @@ pub(super) fn run(flags: &Flags, quiet: bool) -> Result<()> {
     let path = flags.output.clone().unwrap_or_else(|| default_output(&flags.image));
     let picture = Pixels { bytes: &pixels, size: source, channels: info.channels };
     let maps: Vec<&[f32]> = explanation.channels.iter().map(|channel| channel.map.as_slice()).collect();
-    let sheet = explanation_png(picture, &explanation.map, &maps, explanation.size);
+    let captions = captions(&explanation, layer, info);
+    let sheet = explanation_png(picture, &explanation.map, &maps, explanation.size, &captions);
     write_file(&path, &sheet, "--output FILE")?;
     print(&format!("picture    {}\n", path.display()))
 }
@@ -109,6 +110,25 @@ fn class_of(wanted: &str, info: &ModelInfo) -> Result<usize> {
 fn default_output(image: &Path) -> PathBuf {
     let name = image.file_stem().unwrap_or(image.as_os_str());
     format!("{}.explain.png", name.to_string_lossy()).into()
+}
+
+/// The words on the picture.
+fn captions(explanation: &Explanation, layer: &str, info: &ModelInfo) -> Captions {
+    let Explanation { probabilities, class, size: [height, width], channels, .. } = explanation;
+    let name = &info.class_names[*class];
+    let total: f32 = channels.iter().map(evidence).filter(|&share| share > 0.0).sum();
+    let channel = |channel: &Channel| {
+        let share = 100.0 * evidence(channel).max(0.0) / total.max(f32::MIN_POSITIVE);
+        format!("channel {}: {share:.0} %", channel.index)
+    };
+    Captions {
+        heading: [
+            format!("class {name}, probability {:.2} %", 100.0 * probabilities[*class]),
+            format!("Grad-CAM of {layer} ({height} x {width} pixels); below, its leading channels"),
+        ],
+        pictures: ["what the network sees".to_owned(), format!("evidence for {name}")],
+        channels: channels.iter().take(SHOWN).map(channel).collect(),
+    }
 }
 
 fn render(explanation: &Explanation, layer: &str, info: &ModelInfo) -> String {

@@ -85,6 +85,8 @@ enum Command {
     Quantize(quantize::Flags),
     /// Show where a picture's evidence for a class is: Grad-CAM over the picture, and the channels that contribute to it.
     Explain(explain::Flags),
+    /// Write a run's report anew from its files, or compare several runs on one page: settings that differ, results, curves.
+    Report(report::Flags),
     /// Show a network layer by layer: output shape, parameters, FLOP.
     Summary(args::Summary),
     /// Show the memory and the limits that a training needs, next to the device's.
@@ -156,6 +158,7 @@ fn run(cli: Cli) -> Result<u8> {
         Command::Export(flags) => export::run(flags, cli.quiet)?,
         Command::Prune(flags) => prune::run(flags, cli.quiet)?,
         Command::Quantize(flags) => quantize::run(flags, cli.quiet)?,
+        Command::Report(flags) => report::run(flags)?,
         Command::Summary(flags) => train::summary(flags)?,
         Command::Plan(flags) => train::plan(flags, cli.quiet)?,
         Command::Tune(flags) => return tune::run(flags, cli.quiet),

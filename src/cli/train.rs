@@ -17,7 +17,7 @@ use super::{
     paper::{PAPER, paper},
     plan,
     progress::Progress,
-    report::Report,
+    report::{Measured, Report},
     summary,
     table::{Align, duration, table, thousands},
 };
@@ -333,17 +333,14 @@ fn report(
 ) -> Result<String> {
     let filters = trainer.session().values(0)?;
     let network = trainer.session().network().clone();
-    let progress = trainer.progress();
     let html = Report {
         title: &trainer.title(),
-        device,
         config,
         network: &network,
-        history: &progress.history,
-        layers: &progress.layers,
-        evaluation,
-        test: &*data.test,
+        progress: trainer.progress(),
         filters: &filters,
+        paper: paper(config)?,
+        measured: Measured::Now { device, evaluation, test: &*data.test },
     }
     .html()?;
     Ok(format!("report     {}\n", trainer.directory().write_report(&html)?.display()))

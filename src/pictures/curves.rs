@@ -1,16 +1,14 @@
-//! Curves over the epochs: `curves.svg` and `compare.svg`, and the layers of a report.
+//! Curves over the epochs: `curves.svg` and `compare.svg`.
 
 use std::ops::Range;
 
 use plotters::{prelude::*, style::text_anchor::HPos};
 
 use super::theme::{
-    self, Area, BLUE, Drawn, LEGEND, PALE_BLUE, PALE_RED, RED, TITLE, chart, mesh, style, text,
+    self, Area, BLUE, Drawn, LEGEND, ORANGE, PALE_BLUE, PALE_ORANGE, TITLE, chart, mesh, style, text,
 };
 
 const SIZE: (u32, u32) = (1000, 440);
-/// The size of one panel alone.
-const SMALL: (u32, u32) = (500, 320);
 
 /// Up to this many points are marked, while they are few enough to distinguish: a line of one point would be invisible.
 const MARKED: usize = 40;
@@ -43,8 +41,8 @@ struct Panel<'a> {
 /// points the panels are empty.
 pub fn curves_svg(title: &str, runs: &[(&str, [Curve; 2])]) -> String {
     let colors: &[[RGBColor; 2]] = match runs {
-        [_] => &[[BLUE, RED]],
-        _ => &[[PALE_BLUE, BLUE], [PALE_RED, RED]],
+        [_] => &[[BLUE, ORANGE]],
+        _ => &[[PALE_BLUE, BLUE], [PALE_ORANGE, ORANGE]],
     };
     let (mut legend, mut losses, mut accuracies) = (Vec::new(), Vec::new(), Vec::new());
     for ((run, curves), colors) in runs.iter().zip(colors) {
@@ -79,18 +77,6 @@ pub fn curves_svg(title: &str, runs: &[(&str, [Curve; 2])]) -> String {
         losses.draw(&panels[0])?;
         accuracies.draw(&panels[1])
     })
-}
-
-/// Draws lines into one panel: the first in blue, the last in red.
-pub fn lines_svg(caption: &str, lines: &[Vec<Point>]) -> String {
-    let last = (lines.len() - 1).max(1) as f64;
-    let color = |index: usize| HSLColor(0.6 + 0.4 * index as f64 / last, 0.7, 0.45).to_rgba();
-    let lines: Vec<_> = lines.iter().enumerate().map(|(i, line)| (color(i), line.clone())).collect();
-    let top = extremes(&lines).map_or(0.0, |(_, high)| high);
-    let top = if top > 0.0 { top } else { 1.0 };
-    let step = nice_step(top / 5.0);
-    let panel = Panel { caption, range: from_zero(top, step), step, unit: "", lines };
-    theme::picture(SMALL, |root| panel.draw(root))
 }
 
 impl Panel<'_> {
@@ -213,20 +199,6 @@ mod tests {
         let text = curves_svg("one of them was loaded", &runs);
         assert_eq!(text.matches("<circle").count(), 2 * 2 * 3);
         check("loaded", &text);
-    }
-
-    #[test]
-    fn lines_have_a_color_each() {
-        let line = |from: f64| (1..=10).map(|epoch| (epoch, from * f64::from(epoch))).collect();
-        let text = lines_svg("running variance, mean", &[line(0.0), line(0.003), line(0.0071)]);
-        check("lines", &text);
-        let strokes = text.match_indices("<polyline").map(|(at, _)| {
-            let stroke = text[at..].split("stroke=\"").nth(1).unwrap();
-            stroke.split('"').next().unwrap()
-        });
-        let strokes: std::collections::BTreeSet<&str> = strokes.collect();
-        assert!(strokes.len() >= 3, "{strokes:?}");
-        check("zeros", &lines_svg("dead channels, %", &[vec![(1, 0.0)], vec![(1, 0.0)]]));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use plotters::{prelude::*, style::text_anchor::HPos};
 
 use super::theme::{
-    self, Area, BLUE, Drawn, GREEN, GREY, LABEL, RED, TITLE, chart, mesh, place, style, text,
+    self, Area, BLUE, Drawn, GREEN, GREY, LABEL, ORANGE, TITLE, chart, mesh, place, style, text,
 };
 
 /// A file of weights.
@@ -28,7 +28,7 @@ pub fn files_svg(title: &str, files: &[FileBar]) -> String {
         let (middle, right) = rest.split_horizontally(360);
         let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
         let values = |of: fn(&FileBar) -> f64| files.iter().map(of).collect::<Vec<_>>();
-        bars(&left, "Wrong answers, %", Some(&names), &values(|file| file.errors), 2, RED)?;
+        bars(&left, "Wrong answers, %", Some(&names), &values(|file| file.errors), 2, ORANGE)?;
         bars(&middle, "Size, KiB", None, &values(|file| file.kibibytes), 0, GREEN)?;
         bars(&right, "Images/s", None, &values(|file| file.images_a_second), 0, BLUE)
     })

@@ -3,11 +3,11 @@
 use plotters::{prelude::*, style::text_anchor::HPos};
 
 use super::theme::{
-    self, Area, BLUE, Drawn, GREEN, GREY, LABEL, LEGEND, RED, TITLE, chart, mesh, place, style, text,
+    self, Area, BLUE, Drawn, GREEN, GREY, LABEL, LEGEND, ORANGE, TITLE, chart, mesh, place, style, text,
 };
 
 /// The phases of a step, in order.
-const PHASES: [(&str, RGBColor); 3] = [("forward", BLUE), ("backward", RED), ("update", GREEN)];
+const PHASES: [(&str, RGBColor); 3] = [("forward", BLUE), ("backward", ORANGE), ("update", GREEN)];
 
 /// Layers with less than this share of the step are combined into one bar.
 const SMALL: f64 = 0.005;

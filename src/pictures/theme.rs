@@ -10,11 +10,12 @@ use plotters::{
     style::text_anchor::{HPos, Pos, VPos},
 };
 
-pub(super) const BLUE: RGBColor = RGBColor(0x1f, 0x77, 0xb4);
-pub(super) const RED: RGBColor = RGBColor(0xd6, 0x27, 0x28);
-pub(super) const GREEN: RGBColor = RGBColor(0x2c, 0xa0, 0x2c);
+// Colours that the colour-blind can tell apart, on white as on dark paper (after Okabe and Ito).
+pub(super) const BLUE: RGBColor = RGBColor(0x1a, 0x7f, 0xc4);
+pub(super) const ORANGE: RGBColor = RGBColor(0xd9, 0x5f, 0x02);
+pub(super) const GREEN: RGBColor = RGBColor(0x00, 0x95, 0x6e);
 pub(super) const PALE_BLUE: RGBColor = RGBColor(0x9e, 0xc9, 0xe9);
-pub(super) const PALE_RED: RGBColor = RGBColor(0xf4, 0xa9, 0xa8);
+pub(super) const PALE_ORANGE: RGBColor = RGBColor(0xf6, 0xb8, 0x8b);
 /// Of axes and their labels.
 pub(super) const GREY: RGBColor = RGBColor(0x55, 0x55, 0x55);
 
@@ -29,7 +30,13 @@ pub(super) type Chart<'a, X, Y> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<X
 type Outcome<T> = Result<T, DrawingAreaErrorKind<std::io::Error>>;
 pub(super) type Drawn = Outcome<()>;
 
-/// A white picture in memory, which cannot fail.
+/// Where readers ask for dark colours, the colours of [`picture`] that are black, grey or white turn round: those of texts, lines and
+/// the paper; but white text stands on colour.
+const DARK: &str = "<style>@media (prefers-color-scheme: dark) {\
+rect[fill=\"#FFFFFF\"] { fill: #14161a } text[fill=\"#000000\"] { fill: #e8eaed } text[fill=\"#555555\"] { fill: #a9b0ba } \
+[stroke=\"#000000\"] { stroke: #ffffff } [stroke=\"#555555\"] { stroke: #a9b0ba } }</style>\n";
+
+/// A picture in memory, which cannot fail: on white, or on dark paper.
 pub(super) fn picture(size: (u32, u32), draw: impl FnOnce(&Area<'_>) -> Drawn) -> String {
     let mut text = String::new();
     {
@@ -37,7 +44,8 @@ pub(super) fn picture(size: (u32, u32), draw: impl FnOnce(&Area<'_>) -> Drawn) -
         let drawn = area.fill(&WHITE).and_then(|()| draw(&area)).and_then(|()| area.present());
         drawn.expect("drawing into memory cannot fail");
     }
-    text
+    // After the first line, which is the opening tag.
+    text.replacen('\n', &format!("\n{DARK}"), 1)
 }
 
 fn font(size: i32) -> FontDesc<'static> {

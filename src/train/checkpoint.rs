@@ -8,6 +8,7 @@ use super::{
     config::TrainConfig,
     metrics::{Row, Sums},
     probe::LayerRow,
+    steps::Steps,
 };
 use crate::{
     model::VggConfig,
@@ -41,6 +42,9 @@ pub struct Progress {
     /// The layer statistics at the end of each epoch.
     #[serde(default)]
     pub layers: Vec<LayerRow>,
+    /// The training loss by step.
+    #[serde(default)]
+    pub steps: Steps,
 }
 
 /// The description of a run in its checkpoint.

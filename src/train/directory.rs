@@ -10,6 +10,7 @@ use super::{
     error::RunError,
     lock::Lock,
     metrics::{Row, curves, to_csv},
+    steps::Steps,
 };
 use crate::{
     files::{FileError, change, copy, remove_temporaries, write_text},
@@ -21,13 +22,14 @@ const MARK: &str = "# Written by vgg train: all that was resolved for this run."
 
 const CONFIG: &str = "config.toml";
 const METRICS: &str = "metrics.csv";
+const STEPS: &str = "steps.csv";
 const CURVES: &str = "curves.svg";
 const REPORT: &str = "report.html";
 const CHECKPOINT: &str = "checkpoint.safetensors";
 const BEST: &str = "best.safetensors";
 
-/// The directory of a run: `config.toml`, `metrics.csv`, `curves.svg`, `report.html`, `checkpoint.safetensors`,
-/// `best.safetensors`. Every file in it is complete at all times, and only one run at a time writes there.
+/// The directory of a run: `config.toml`, `metrics.csv`, `steps.csv`, `curves.svg`, `report.html`,
+/// `checkpoint.safetensors`, `best.safetensors`. Every file in it is complete at all times, and only one run at a time writes there.
 #[derive(Debug)]
 pub struct RunDirectory {
     path: PathBuf,
@@ -148,9 +150,16 @@ impl RunDirectory {
         self.from.is_none() && matches!(owner(&self.path), Owner::Run)
     }
 
-    /// Writes `metrics.csv` and `curves.svg`.
-    pub(super) fn write_history(&self, title: &str, rows: &[Row], judged_on: &str) -> Result<(), FileError> {
+    /// Writes `metrics.csv`, `steps.csv` and `curves.svg`.
+    pub(super) fn write_history(
+        &self,
+        title: &str,
+        rows: &[Row],
+        steps: &Steps,
+        judged_on: &str,
+    ) -> Result<(), FileError> {
         write_text(&self.path.join(METRICS), &to_csv(rows, judged_on))?;
+        write_text(&self.path.join(STEPS), &steps.to_csv())?;
         write_text(&self.path.join(CURVES), &curves_svg(title, &[("", curves(rows))]))
     }
 }
@@ -198,7 +207,7 @@ fn fresh(runs: &Path, name: &str) -> Result<PathBuf, RunError> {
 }
 
 /// The files of a run.
-const FILES: [&str; 6] = [CONFIG, METRICS, CURVES, REPORT, CHECKPOINT, BEST];
+const FILES: [&str; 7] = [CONFIG, METRICS, STEPS, CURVES, REPORT, CHECKPOINT, BEST];
 
 /// Creates and locks a directory for a new run, and removes the files of a run that was stopped there before its first
 /// checkpoint.
@@ -208,7 +217,7 @@ fn claim(path: &Path) -> Result<Lock, RunError> {
     free(path)?;
     remove_temporaries(path, &FILES);
     // The best weights last: as long as metrics are there, they would count as a result.
-    for file in [METRICS, CURVES, REPORT, BEST].map(|name| path.join(name)) {
+    for file in [METRICS, STEPS, CURVES, REPORT, BEST].map(|name| path.join(name)) {
         match change(|| fs::remove_file(&file)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(FileError::new("replace", &file, error).into());
@@ -237,7 +246,7 @@ fn owner(path: &Path) -> Owner {
 /// Refuses a directory that contains a run or the remains of one.
 ///
 /// A run writes `config.toml`, then for each epoch `best.safetensors` if it is the best, `checkpoint.safetensors`,
-/// `metrics.csv` and `curves.svg`. So without checkpoint and metrics it was stopped before its first checkpoint, and a new
+/// `metrics.csv`, `steps.csv` and `curves.svg`. So without checkpoint and metrics it was stopped before its first checkpoint, and a new
 /// run may take the directory; with metrics, somebody has removed the checkpoint, and the best weights are a result.
 fn free(path: &Path) -> Result<(), RunError> {
     if path.is_file() {

@@ -20,6 +20,7 @@ mod probe;
 mod schedule;
 mod session;
 mod sparsity;
+mod steps;
 #[cfg(test)]
 mod stops;
 mod trainer;
@@ -40,4 +41,5 @@ pub use metrics::{CSV_HEADER, Row, Sums, best, curves, to_csv};
 pub use probe::LayerRow;
 pub use schedule::Schedule;
 pub use session::Session;
+pub use steps::{STEPS_HEADER, StepRow, Steps};
 pub use trainer::{Outcome, Trainer, loaders};

@@ -365,7 +365,9 @@ impl Session {
         while readings.in_flight > 0 {
             let Some(bytes) = self.executor.collect(readings.in_flight > keep)? else { break };
             readings.in_flight -= 1;
-            readings.sums.add(four(&bytes));
+            let sums = four(&bytes);
+            readings.sums.add(sums);
+            readings.arrived.push(sums);
         }
         Ok(())
     }
@@ -448,6 +450,8 @@ pub(super) fn finite(
 pub(super) struct Readings {
     /// The sums that have arrived.
     pub sums: Sums,
+    /// Those since the caller last emptied this, in order.
+    pub arrived: Vec<[f32; 4]>,
     in_flight: usize,
 }
 

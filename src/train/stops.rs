@@ -20,8 +20,8 @@ use crate::{
     model::Architecture,
 };
 
-const FILES: [&str; 5] =
-    ["best.safetensors", "checkpoint.safetensors", "config.toml", "curves.svg", "metrics.csv"];
+const FILES: [&str; 6] =
+    ["best.safetensors", "checkpoint.safetensors", "config.toml", "curves.svg", "metrics.csv", "steps.csv"];
 
 /// Two steps per epoch, as small as possible: hundreds of runs are stopped here.
 fn data() -> DataSets {
@@ -182,7 +182,7 @@ fn a_run_in_place_of_another_is_like_any_other() {
     }
     let prepare = |directory: &Path| {
         fs::create_dir(directory).unwrap();
-        for name in ["config.toml", "metrics.csv", "curves.svg"] {
+        for name in ["config.toml", "metrics.csv", "steps.csv", "curves.svg"] {
             fs::copy(other.join(name), directory.join(name)).unwrap();
         }
     };

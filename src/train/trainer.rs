@@ -1,6 +1,7 @@
 //! The training loop.
 
 use std::{
+    collections::VecDeque,
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
     time::Instant,
@@ -195,7 +196,8 @@ impl Trainer {
             return Ok(());
         };
         if self.directory.contains_run() {
-            self.directory.write_history(&self.title(), &progress.history, self.config.judged_on())?;
+            let Progress { history, steps, .. } = progress;
+            self.directory.write_history(&self.title(), history, steps, self.config.judged_on())?;
         }
         Err(error)
     }
@@ -282,7 +284,7 @@ impl Trainer {
         let steps_per_epoch = self.train.batches_per_epoch();
         let (start, before) = (Instant::now(), self.progress.epoch_seconds);
         let first = self.progress.batch;
-        let mut readings = Readings::default();
+        let (mut readings, mut requested) = (Readings::default(), VecDeque::new());
         readings.sums = self.progress.sums;
         self.session.set_metrics(self.progress.device)?;
         let mut batches = self.train.epoch(self.progress.epoch, first)?;
@@ -298,6 +300,8 @@ impl Trainer {
             if self.progress.batch.is_multiple_of(STEPS_PER_READING) || self.progress.batch == steps_per_epoch
             {
                 self.session.take_reading(&mut readings)?;
+                requested.push_back(self.progress.step);
+                self.record(&mut readings, &mut requested);
                 self.finite("training loss", readings.sums.loss)?;
             }
             let seconds = before + start.elapsed().as_secs_f64();
@@ -313,12 +317,23 @@ impl Trainer {
             }));
         }
         self.session.drain(&mut readings)?;
+        self.record(&mut readings, &mut requested);
         self.loading = batches.waited().as_secs_f64() / start.elapsed().as_secs_f64();
         self.progress.device = self.session.metrics()?;
+        let step = self.progress.step;
+        self.progress.steps.set_rest(step, self.progress.device, self.schedule.rate(step));
         self.progress.sums = readings.sums;
         self.progress.epoch_seconds = before + start.elapsed().as_secs_f64();
         self.finite("training loss", readings.sums.loss + f64::from(self.progress.device[0]))?;
         Ok(stopped)
+    }
+
+    /// Records the readings that have arrived, each with the step at which it was requested.
+    fn record(&mut self, readings: &mut Readings, requested: &mut VecDeque<u64>) {
+        for sums in readings.arrived.drain(..) {
+            let step = requested.pop_front().expect("a reading arrives after its request");
+            self.progress.steps.add(step, sums, self.schedule.rate(step));
+        }
     }
 
     fn step(&mut self, batch: &Batch) -> Result<(), TrainError> {
@@ -420,7 +435,8 @@ impl Trainer {
     }
 
     fn write_history(&self) -> Result<(), TrainError> {
-        Ok(self.directory.write_history(&self.title(), &self.progress.history, self.config.judged_on())?)
+        let Progress { history, steps, .. } = &self.progress;
+        Ok(self.directory.write_history(&self.title(), history, steps, self.config.judged_on())?)
     }
 
     /// The title of pictures and reports.

@@ -101,6 +101,7 @@ fn a_run_leaves_its_files_and_its_weights_classify() {
         "curves.svg",
         "metrics.csv",
         "report.html",
+        "steps.csv",
     ];
     assert_eq!(names, expected);
     let csv = fs::read_to_string(run_folder.join("metrics.csv")).unwrap();

@@ -13,6 +13,7 @@ mod photographs;
 mod pretrained;
 mod prune;
 mod quantized;
+mod reports;
 mod seeing;
 mod training;
 mod validation;

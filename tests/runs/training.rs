@@ -23,8 +23,8 @@ use crate::support::{
     },
 };
 
-const FILES: [&str; 5] =
-    ["best.safetensors", "checkpoint.safetensors", "config.toml", "curves.svg", "metrics.csv"];
+const FILES: [&str; 6] =
+    ["best.safetensors", "checkpoint.safetensors", "config.toml", "curves.svg", "metrics.csv", "steps.csv"];
 
 #[test]
 fn a_run_learns_on_narrower_instruction_sets() {

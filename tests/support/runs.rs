@@ -190,6 +190,9 @@ pub fn assert_same_run(one: &Path, other: &Path) {
         text.lines().map(|line| line.split(',').take(7).map(str::to_owned).collect()).collect()
     };
     assert_eq!(csv(one), csv(other));
+    assert_eq!(a.steps, b.steps);
+    let steps = |run: &Path| fs::read_to_string(run.join("steps.csv")).unwrap();
+    assert_eq!(steps(one), steps(other));
 }
 
 pub fn names(folder: &Path) -> Vec<String> {
