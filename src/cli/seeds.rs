@@ -8,6 +8,7 @@ use super::{
     DONE, FAILED, Usage, args,
     judged::{data_for, judge},
     output::{note, print},
+    report,
     table::{Align, duration, table},
     train::{Job, Resumed, configure},
 };
@@ -19,6 +20,9 @@ use crate::{
 
 /// The file of the results.
 const FILE: &str = "seeds.csv";
+
+/// The page that compares the runs.
+const PAGE: &str = "comparison.html";
 
 /// The result of a seed.
 struct Trained {
@@ -59,6 +63,14 @@ pub(super) fn run(flags: &args::Train, seeds: &[u64], quiet: bool) -> Result<u8>
     }
     write_text(&base.join(FILE), &csv(&all))?;
     print(&format!("\n{}\nseeds      {}\n", rendered(&all, config.judged_on()), base.join(FILE).display()))?;
+    if seeds.len() > 1 {
+        let page = base.join(PAGE);
+        report::compare(
+            &seeds.iter().map(|seed| base.join(format!("seed-{seed}"))).collect::<Vec<_>>(),
+            &page,
+        )?;
+        print(&format!("report     {}\n", page.display()))?;
+    }
     Ok(DONE)
 }
 

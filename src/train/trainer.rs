@@ -73,10 +73,10 @@ pub fn loaders(config: &TrainConfig, data: &DataSets) -> Result<[Loader; 2], Tra
     Ok([train, Loader::evaluate(data.judged_on().clone(), config.batch_size)?])
 }
 
-/// The control block for an optimiser step, counted from 1.
 /// The weight of a new batch in the ranges of activations: PyTorch's for moving averages.
 const RANGE_MOMENTUM: f32 = 0.01;
 
+/// The control block for an optimiser step, counted from 1.
 pub(super) fn control(config: &TrainConfig, schedule: &Schedule, step: u64) -> Control {
     let [seed_low, seed_high] = rng::key(config.seed);
     let correction = |beta: f64| (1.0 - beta.powf(step as f64)) as f32;

@@ -111,6 +111,8 @@ fn several_seeds_have_a_mean_and_a_deviation() {
     let deviation = (rows.iter().map(|row| (100.0 * row[2] - mean).powi(2)).sum::<f64>() / 2.0).sqrt();
     let expected = format!("{mean:.2} ± {deviation:.2} %");
     assert!(line(&stdout, "mean").contains(&expected), "{stdout}\n{expected}");
+    let page = fs::read_to_string(here.join("three/comparison.html")).unwrap();
+    assert!(["seed-0", "seed-1", "seed-2"].iter().all(|name| page.contains(name)));
 
     // With validation images the finished seeds' test images are those of the best weights.
     let flags = "--seeds 4,5 --val-fraction 0.25 --output-dir validated";

@@ -27,6 +27,13 @@ pub(in crate::cli) struct Flags {
     output: Option<PathBuf>,
 }
 
+/// Writes a page that compares runs, as many as it can tell apart.
+pub(in crate::cli) fn compare(runs: &[PathBuf], page: &Path) -> Result<()> {
+    let paths: Vec<PathBuf> =
+        runs.iter().take(LineStyle::ALL).map(|run| checkpoint(run)).collect::<Result<_>>()?;
+    write_page(page, &several::html(&read(&paths)?)?)
+}
+
 /// Runs `vgg report`.
 pub(in crate::cli) fn run(flags: &Flags) -> Result<()> {
     if flags.runs.len() > LineStyle::ALL {

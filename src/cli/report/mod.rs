@@ -7,6 +7,6 @@ mod page;
 mod several;
 
 pub(super) use self::{
-    command::{Flags, run},
+    command::{Flags, compare, run},
     one::{Measured, Report},
 };
