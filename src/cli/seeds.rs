@@ -5,8 +5,8 @@ use std::{fmt::Write as _, path::Path};
 use anyhow::{Result, bail};
 
 use super::{
-    DONE, FAILED, Usage, args,
-    judged::{data_for, judge},
+    DONE, FAILED, Usage, args, data,
+    judged::judge,
     output::{note, print},
     report,
     table::{Align, duration, table},
@@ -106,7 +106,7 @@ fn trained(job: &Job<'_>, config: &TrainConfig, directory: &Path) -> Result<Opti
                 note(job.quiet, "          is finished");
                 let [loss, accuracy] = if config.val_fraction > 0.0 {
                     let best = Weights::read(&directory.join("best.safetensors"), None)?;
-                    let test = data_for(&config.data, &best.info, job.quiet)?.test;
+                    let test = data::open(config, job.quiet)?.test;
                     let judged = judge(&job.device, &weights::Trained::Float(best), &test, 0)?;
                     [judged.loss, judged.accuracy]
                 } else {

@@ -441,12 +441,7 @@ impl Trainer {
 
     /// The title of pictures and reports.
     pub fn title(&self) -> String {
-        let [h, w] = self.info.image_size;
-        let width = match self.info.width {
-            1.0 => String::new(),
-            width => format!(", width {width}"),
-        };
-        format!("{} on {}, {h} x {w} px{width}", self.info.vgg(), self.train.dataset().name())
+        self.info.title(self.train.dataset().name())
     }
 
     fn finite(&self, what: &'static str, value: f64) -> Result<(), TrainError> {

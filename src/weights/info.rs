@@ -122,6 +122,16 @@ impl ModelInfo {
         self.class_names.iter().all(character)
     }
 
+    /// The title of pictures and reports about the network on a data set of this name.
+    pub fn title(&self, set: &str) -> String {
+        let [h, w] = self.image_size;
+        let width = match self.width {
+            1.0 => String::new(),
+            width => format!(", width {width}"),
+        };
+        format!("{} on {set}, {h} x {w} px{width}", self.vgg())
+    }
+
     /// The configuration of the network.
     pub fn vgg(&self) -> VggConfig {
         VggConfig {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use tempfile::tempdir;
-use vgg_wgpu::train::{Event, LrScheduler, TrainConfig};
+use vgg_wgpu::train::{LrScheduler, TrainConfig};
 
 use crate::support::runs;
 
@@ -23,14 +23,7 @@ fn a_resumed_plateau_equals_an_uninterrupted_one() {
     runs::finish(&mut trainer);
     let rates: Vec<f64> = trainer.progress().history.iter().map(|row| row.learning_rate).collect();
     assert!(rates[3] < 0.2 && rates[0] == 0.2, "{rates:?}");
-    for step in [50, 72] {
-        let folder = tempdir().unwrap();
-        let mut trainer = runs::start(&config(folder.path()));
-        runs::interrupt(&mut trainer, |event| matches!(event, Event::Step(s) if s.step == step));
-        drop(trainer);
-        runs::finish(&mut runs::resume(folder.path(), "").unwrap());
-        runs::assert_same_run(whole.path(), folder.path());
-    }
+    runs::assert_resumed_runs_are_the_same(whole.path(), config, &[50, 72]);
     let folder = tempdir().unwrap();
     runs::finish(&mut runs::start(&TrainConfig { steps: Some(60), ..config(folder.path()) }));
     runs::finish(&mut runs::resume(folder.path(), "steps = 96").unwrap());

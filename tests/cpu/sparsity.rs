@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 use tempfile::tempdir;
 use vgg_wgpu::{
     ops::{Adam, Control, Linear, LinearUpdate, Lion, Rule, RuleOperands, Sgd},
-    train::{Event, LrScheduler, Optimizer, SparsitySchedule, TrainConfig},
+    train::{LrScheduler, Optimizer, SparsitySchedule, TrainConfig},
 };
 
 use crate::support::{run_op, runs};
@@ -136,14 +136,7 @@ fn a_resumed_sparse_run_equals_an_uninterrupted_one() {
         let config = |folder: &Path| TrainConfig { sparsity_schedule: schedule, epochs, ..config(folder) };
         let whole = tempdir().unwrap();
         runs::finish(&mut runs::start(&config(whole.path())));
-        for &step in steps {
-            let folder = tempdir().unwrap();
-            let mut trainer = runs::start(&config(folder.path()));
-            runs::interrupt(&mut trainer, |event| matches!(event, Event::Step(s) if s.step == step));
-            drop(trainer);
-            runs::finish(&mut runs::resume(folder.path(), "").unwrap());
-            runs::assert_same_run(whole.path(), folder.path());
-        }
+        runs::assert_resumed_runs_are_the_same(whole.path(), config, steps);
     }
 }
 

@@ -170,6 +170,18 @@ pub fn timeless(rows: &[Row]) -> Vec<Row> {
     rows.iter().map(|row| Row { seconds: 0.0, images_per_second: 0.0, ..*row }).collect()
 }
 
+/// A run interrupted after each of these steps, and resumed, equals the finished one in the directory `whole`.
+pub fn assert_resumed_runs_are_the_same(whole: &Path, config: impl Fn(&Path) -> TrainConfig, steps: &[u64]) {
+    for &step in steps {
+        let folder = tempfile::tempdir().unwrap();
+        let mut trainer = start(&config(folder.path()));
+        interrupt(&mut trainer, |event| matches!(event, Event::Step(s) if s.step == step));
+        drop(trainer);
+        finish(&mut resume(folder.path(), "").unwrap());
+        assert_same_run(whole, folder.path());
+    }
+}
+
 /// Two runs came to the same weights, optimiser state, step and metrics, bit for bit.
 pub fn assert_same_run(one: &Path, other: &Path) {
     for file in ["checkpoint.safetensors", "best.safetensors"] {

@@ -193,7 +193,7 @@ impl Report<'_> {
         );
         let classes = table("Classes", &["class", "images", "precision", "recall", "F1"], &rows);
         let classes = section("Classes", &(terms + &classes));
-        Ok(format!("<div class=\"beside\">\n{matrix}{classes}</div>\n{}", hardest(evaluation, test)?))
+        Ok(format!("<div class=\"columns\">\n{matrix}{classes}</div>\n{}", hardest(evaluation, test)?))
     }
 
     fn first_layer(&self) -> String {
@@ -210,10 +210,11 @@ impl Report<'_> {
     fn over_time(&self) -> String {
         let layers = &self.progress.layers;
         let Some(last) = layers.last().map(|row| row.epoch) else { return String::new() };
-        let mut text = note(
-            "After each epoch, in evaluation, on the first batch of test images. A channel is dead if its activation is 0 at every \
+        let mut text = note(&format!(
+            "After each epoch, in evaluation, on the first batch of {} images. A channel is dead if its activation is 0 at every \
              pixel of every image. A colour is a block of layers, a dash the place in it.",
-        );
+            self.config.judged_on()
+        ));
         text += &curves::of_layers(layers);
         let number = |value: Option<f64>| value.map_or("-".into(), |value| format!("{value:.4}"));
         let rows: Vec<Vec<String>> = layers
@@ -257,12 +258,7 @@ pub(super) fn title(info: &ModelInfo, config: &TrainConfig) -> String {
         Some((word, _)) => word.into(),
         None => config.data.as_str().into(),
     };
-    let [h, w] = info.image_size;
-    let width = match info.width {
-        1.0 => String::new(),
-        width => format!(", width {width}"),
-    };
-    format!("{} on {set}, {h} x {w} px{width}", info.vgg())
+    info.title(&set)
 }
 
 fn hardest(evaluation: &Evaluation, test: &dyn Dataset) -> Result<String> {

@@ -165,11 +165,7 @@ impl<S: Scalar> Task<'_, S> {
                     filters,
                 );
                 let (count, pairs) = (tiles.len(), channels.len() / 2);
-                match self.products {
-                    Products::Madd(_) => multiply(inputs, filters, count, pairs, products),
-                    // SAFETY: the machine has AVX-512, or there would be no value of it.
-                    Products::Vnni(_) => unsafe { multiply_512(inputs, filters, count, pairs, products) },
-                }
+                multiply(self.products, inputs, filters, count, pairs, products);
                 let terms = layer.terms(group * GROUP, i32::from(layer.source.zero) - 128);
                 for (at, tile) in tiles.clone().enumerate() {
                     let sums = if c > SLAB { (group - groups.start) * tiles.len() + at } else { 0 };
@@ -306,47 +302,8 @@ fn filter_points([g0, g1, g2]: [__m256i; 3]) -> [__m256i; 6] {
 
 /// Products of the points of some tiles and of a group's filters.
 #[target_feature(enable = "avx2")]
-fn multiply(inputs: &[__m256i], filters: &[__m256i], tiles: usize, pairs: usize, products: &mut [__m256i]) {
-    for point in 0..POINTS {
-        let inputs: &[[i32; PAIRS]] = cast_slice(&inputs[point * INPUTS..][..TILES * SLAB / 16]);
-        let filters = &filters[point * FILTERS..][..2 * pairs].as_chunks().0;
-        let products = products[point * PRODUCTS..][..2 * TILES].as_chunks_mut().0;
-        for at in (0..tiles).step_by(6) {
-            let (inputs, products) = (&inputs[at..], &mut products[at..]);
-            match tiles - at {
-                1 => multiply_tiles::<1>(inputs, filters, products),
-                2 => multiply_tiles::<2>(inputs, filters, products),
-                3 => multiply_tiles::<3>(inputs, filters, products),
-                4 => multiply_tiles::<4>(inputs, filters, products),
-                5 => multiply_tiles::<5>(inputs, filters, products),
-                _ => multiply_tiles::<6>(inputs, filters, products),
-            }
-        }
-    }
-}
-
-/// A point of a group and six tiles in 12 of 16 registers.
-#[target_feature(enable = "avx2")]
-fn multiply_tiles<const T: usize>(
-    inputs: &[[i32; PAIRS]],
-    filters: &[[__m256i; 2]],
-    products: &mut [[__m256i; 2]],
-) {
-    let inputs: &[[i32; PAIRS]; T] = inputs.first_chunk().unwrap();
-    let mut sums = [[_mm256_setzero_si256(); 2]; T];
-    for (pair, &[low, high]) in filters.iter().enumerate().take(PAIRS) {
-        for t in 0..T {
-            let channels = _mm256_set1_epi32(inputs[t][pair]);
-            sums[t][0] = _mm256_add_epi32(sums[t][0], _mm256_madd_epi16(channels, low));
-            sums[t][1] = _mm256_add_epi32(sums[t][1], _mm256_madd_epi16(channels, high));
-        }
-    }
-    products[..T].copy_from_slice(&sums);
-}
-
-/// As [`multiply`], with a dot product of 16-bit pairs.
-#[target_feature(enable = "avx512f,avx512vnni")]
-fn multiply_512(
+fn multiply(
+    by: Products,
     inputs: &[__m256i],
     filters: &[__m256i],
     tiles: usize,
@@ -360,20 +317,47 @@ fn multiply_512(
         let mut at = 0;
         while at < tiles {
             let (inputs, products) = (&inputs[at..], &mut products[at..]);
-            at += match tiles - at {
-                12.. => multiply_tiles_512::<12>(inputs, filters, products),
-                6.. => multiply_tiles_512::<6>(inputs, filters, products),
-                4.. => multiply_tiles_512::<4>(inputs, filters, products),
-                2.. => multiply_tiles_512::<2>(inputs, filters, products),
-                _ => multiply_tiles_512::<1>(inputs, filters, products),
+            at += match (by, tiles - at) {
+                (Products::Madd(_), 6..) => madd_tiles::<6>(inputs, filters, products),
+                (Products::Madd(_), 4..) => madd_tiles::<4>(inputs, filters, products),
+                (Products::Madd(_), 2..) => madd_tiles::<2>(inputs, filters, products),
+                (Products::Madd(_), _) => madd_tiles::<1>(inputs, filters, products),
+                // SAFETY: the machine has AVX-512 VNNI, or there would be no value of it.
+                (Products::Vnni(_), 12..) => unsafe { vnni_tiles::<12>(inputs, filters, products) },
+                // SAFETY: as above.
+                (Products::Vnni(_), 6..) => unsafe { vnni_tiles::<6>(inputs, filters, products) },
+                // SAFETY: as above.
+                (Products::Vnni(_), 3..) => unsafe { vnni_tiles::<3>(inputs, filters, products) },
+                // SAFETY: as above.
+                (Products::Vnni(_), _) => unsafe { vnni_tiles::<1>(inputs, filters, products) },
             };
         }
     }
 }
 
+/// A point of a group and `T` tiles, six of which take 12 of 16 registers; returns `T`.
+#[target_feature(enable = "avx2")]
+fn madd_tiles<const T: usize>(
+    inputs: &[[i32; PAIRS]],
+    filters: &[[__m256i; 2]],
+    products: &mut [[__m256i; 2]],
+) -> usize {
+    let inputs: &[[i32; PAIRS]; T] = inputs.first_chunk().unwrap();
+    let mut sums = [[_mm256_setzero_si256(); 2]; T];
+    for (pair, &[low, high]) in filters.iter().enumerate().take(PAIRS) {
+        for t in 0..T {
+            let channels = _mm256_set1_epi32(inputs[t][pair]);
+            sums[t][0] = _mm256_add_epi32(sums[t][0], _mm256_madd_epi16(channels, low));
+            sums[t][1] = _mm256_add_epi32(sums[t][1], _mm256_madd_epi16(channels, high));
+        }
+    }
+    products[..T].copy_from_slice(&sums);
+    T
+}
+
 /// A point of a group and `T` tiles in as many registers; returns `T`.
 #[target_feature(enable = "avx512f,avx512vnni")]
-fn multiply_tiles_512<const T: usize>(
+fn vnni_tiles<const T: usize>(
     inputs: &[[i32; PAIRS]],
     filters: &[[__m256i; 2]],
     products: &mut [[__m256i; 2]],
