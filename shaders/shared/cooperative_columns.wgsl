@@ -1,16 +1,18 @@
 // Epilogue of shared/matmul_cooperative.wgsl for a product that is not split, with per-column statistics: store(i, values) stores
-// a result and returns the stored value, which accumulate(i, value) takes. A lane has the rows `lane / (SIDE / 4)` of blocks, so 16
-// invocations share the columns of a quad: 8 of each of two subgroups.
+// a result and returns the stored value, which accumulate(i, value) takes. A lane has the rows `lane / (SIDE / 4)` of blocks and every
+// STORERS / (SIDE / 4)th after it, so 2 * STORERS / (SIDE / 4) invocations share the columns of a quad: half of each of two subgroups.
 //
-// needs: N, SIDE, TILE, accumulate, columns_of_tile, reset_statistics, results, store, store_chunk
-// gives: SHARERS, QUADS, seen
+// needs: N, SIDE, SUBGROUP, TILE, accumulate, columns_of_tile, reset_statistics, results, store, store_chunk
+// gives: STORERS, SHARERS, QUADS, seen
 // gives: store_vector(row: u32, column: u32, split: u32, values: vec4<f32>)
 // gives: has_rows(lane: u32) -> bool
 // gives: sharer(subgroup: u32, lane: u32) -> u32
 // gives: tile_sum(subgroup: u32, lane: u32, mine: vec4<f32>) -> vec4<f32>
 // gives: finish(row0: u32, column: u32, subgroup: u32, lane: u32)
 
-const SHARERS: u32 = 16u;
+// Lanes of a subgroup that store results, four at a time.
+const STORERS: u32 = min(SUBGROUP, SIDE * SIDE / 4u);
+const SHARERS: u32 = 2u * (STORERS / (SIDE / 4u));
 // Quads of a line of blocks of four adjacent subgroups.
 const QUADS: u32 = SIDE;
 
@@ -23,7 +25,7 @@ fn store_vector(row: u32, column: u32, split: u32, values: vec4<f32>) {
 }
 
 fn has_rows(lane: u32) -> bool {
-    return lane < 2u * SIDE;
+    return lane < STORERS;
 }
 
 // The invocation's index among those that share its columns.

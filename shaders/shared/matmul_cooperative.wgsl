@@ -9,7 +9,7 @@
 // loads; SPLITS parts of K are computed by different workgroups.
 //
 // Buffers      those that the fragments before this one declare
-// Who          one workgroup of 8 subgroups of 32 per TILE x TILE tile of the result, one subgroup per TILE/2 x TILE/4 of it:
+// Who          one workgroup of 8 subgroups of SUBGROUP per TILE x TILE tile of the result, one subgroup per TILE/2 x TILE/4 of it:
 //              4 x 2 named sums of SIDE x SIDE, because matrices cannot be in arrays. Slabs of SLAB along k are staged in
 //              workgroup memory; the next slab is prefetched into registers while this one is multiplied; the grid covers the
 //              tiles times SPLITS. Results pass through workgroup memory, because matrix elements are not accessible
@@ -18,9 +18,9 @@
 // Banks        a line of a slab is 16 bytes longer than its contents, so that the eight lines of one matrix load begin in
 //              different banks; lines stay multiples of the 16 bytes that such loads require
 // Numerics     products are exact in f32; the order of the sums inside a block is the hardware's, across blocks that of k
-// Where        GPUs with subgroups of 32 that multiply 16 x 16 x 16 or 8 x 8 x 8 f16 to f32, after a self-test
+// Where        GPUs with subgroups of 8, 32 or 64 that multiply 16 x 16 x 16 or 8 x 8 x 8 f16 to f32, after a self-test
 //
-// needs: A_ALONG_K, B_ALONG_K, K, Left, M, N, Right, SIDE, SLAB_LANES, SPLITS, Slab, Sum, finish, load_a, load_b, stage_a
+// needs: A_ALONG_K, B_ALONG_K, K, Left, M, N, Right, SIDE, SLAB_LANES, SPLITS, SUBGROUP, Slab, Sum, finish, load_a, load_b, stage_a
 // needs: stage_b, store_vector, vectors_a, vectors_b
 // gives: TILE, slab_a, slab_b, results
 
@@ -30,7 +30,7 @@ const TILES_M: u32 = (M + TILE - 1u) / TILE;
 const TILES_N: u32 = (N + TILE - 1u) / TILE;
 // Each part of K is a whole number of slabs.
 const PART: u32 = (K + SPLITS * SLAB - 1u) / (SPLITS * SLAB) * SLAB;
-const INVOCATIONS: u32 = 256u;
+const INVOCATIONS: u32 = 8u * SUBGROUP;
 // Vectors of four that an invocation stages per slab. A line's vectors divide INVOCATIONS.
 const MOVES: u32 = TILE * SLAB / 4u / INVOCATIONS;
 
@@ -93,7 +93,7 @@ fn right(k: u32, column: u32) -> Right {
 fn hand_on(sum: Sum, row: u32, column: u32, split: u32, subgroup: u32, lane: u32) {
     coopStoreT(sum, &results[subgroup * SIDE * SIDE], SIDE);
     workgroupBarrier();
-    for (var i = lane * 4u; i < SIDE * SIDE; i += 128u) {
+    for (var i = lane * 4u; i < SIDE * SIDE; i += 4u * SUBGROUP) {
         let r = i / SIDE;
         let c = i % SIDE;
         let at = subgroup * SIDE * SIDE + i;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::capture::renderdoc_is_loaded;
 use crate::{
-    kernels::{Caps, DeviceClass},
+    kernels::{Caps, DeviceClass, MatrixUnits},
     program::DeviceLimits,
 };
 
@@ -180,7 +180,7 @@ impl Adapter {
                 DeviceKind::Virtual | DeviceKind::Other => DeviceClass::Unknown,
             },
             f16: self.info.features.f16,
-            matrix_side: self.matrix_side(),
+            matrix_units: self.matrix_units(),
             subgroup_sizes: self.info.features.subgroup_sizes,
             binding_bytes: limits.binding_bytes,
             workgroup_bytes: limits.workgroup_bytes,
@@ -189,12 +189,19 @@ impl Adapter {
         }
     }
 
-    /// Kernels assume subgroups of 32, so matrix units are not used where the driver may choose another size. Metal reports no
-    /// size, but GPUs with 8 x 8 matrices have subgroups of 32, and the self-test would catch any other size.
-    fn matrix_side(&self) -> Option<usize> {
-        let sizes = self.info.features.subgroup_sizes;
-        let of_32 = |side| sizes == Some([32; 2]) || side == 8 && self.info.backend == Backend::Metal;
-        self.info.features.matrix_side.filter(|&side| of_32(side))
+    /// The size of a subgroup is a constant of the kernels, so matrix units are used only where it is known; the self-test would
+    /// catch a wrong one. Metal reports no size, but GPUs with 8 x 8 matrices have subgroups of 32. Mesa's driver for AMD (RADV)
+    /// compiles such shaders for subgroups of 64 wherever it has a choice.
+    fn matrix_units(&self) -> Option<MatrixUnits> {
+        let DeviceInfo { features, backend, driver, .. } = &self.info;
+        let side = features.matrix_side?;
+        let subgroup = match features.subgroup_sizes {
+            _ if side == 8 && *backend == Backend::Metal => 32,
+            Some([_, 64]) if driver == "radv" => 64,
+            Some([least, most]) if least == most && [8, 32, 64].contains(&least) => least,
+            _ => return None,
+        };
+        Some(MatrixUnits { side, subgroup })
     }
 
     /// The limits for lowering a program.

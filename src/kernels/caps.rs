@@ -13,6 +13,15 @@ pub enum DeviceClass {
     Unknown,
 }
 
+/// The matrix units of a device: they multiply `side` x `side` matrices from f16 to f32, each by one subgroup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MatrixUnits {
+    /// Rows and columns of a matrix: 16 or 8.
+    pub side: usize,
+    /// Invocations of the subgroup that multiplies: 8, 32 or 64.
+    pub subgroup: u32,
+}
+
 /// The capabilities of a device.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Caps {
@@ -20,8 +29,8 @@ pub struct Caps {
     pub class: DeviceClass,
     /// 16-bit floats in shaders and buffers.
     pub f16: bool,
-    /// The side of the matrices, 16 or 8, that its matrix units multiply from f16 to f32 in subgroups of 32; `None` without.
-    pub matrix_side: Option<usize>,
+    /// Its matrix units, if it has any.
+    pub matrix_units: Option<MatrixUnits>,
     /// Smallest and largest subgroup size; `None` without subgroup operations.
     pub subgroup_sizes: Option<[u32; 2]>,
     /// The largest part of a buffer that can be bound, in bytes.
@@ -39,7 +48,7 @@ impl Caps {
     pub const WEBGPU: Self = Self {
         class: DeviceClass::Unknown,
         f16: false,
-        matrix_side: None,
+        matrix_units: None,
         subgroup_sizes: None,
         binding_bytes: 128 << 20,
         workgroup_bytes: 16 << 10,
@@ -51,7 +60,7 @@ impl Caps {
     pub const DISCRETE: Self = Self {
         class: DeviceClass::Discrete,
         f16: true,
-        matrix_side: Some(16),
+        matrix_units: Some(MatrixUnits { side: 16, subgroup: 32 }),
         subgroup_sizes: Some([32, 32]),
         binding_bytes: (1 << 31) - 4,
         workgroup_bytes: 48 << 10,

@@ -1,7 +1,7 @@
 //! The matrix product on matrix units that convolutions and linear layers share.
 
 use super::{
-    Caps, Dispatch, Kernel,
+    Caps, Dispatch, Kernel, MatrixUnits,
     matmul::{Matmul, Split},
     parts::{Chunks, Elem, Merge},
     statistics::Statistics,
@@ -27,8 +27,8 @@ const MATRICES_8: Fragment = fragment!("shared/cooperative_8.wgsl");
 
 /// Matrices along a tile, as in the shader.
 const ALONG: usize = 8;
-/// Invocations of a workgroup, as in the shader.
-const INVOCATIONS: u32 = 256;
+/// Subgroups of a workgroup, as in the shader.
+const SUBGROUPS: u32 = 8;
 /// Bytes of workgroup memory, as in the shader with matrices of 16 x 16: two slabs of at most 128 lines of 40 f16, and 8
 /// blocks of results.
 const WORKGROUP_BYTES: u32 = 2 * 128 * 40 * 2 + 8 * 16 * 16 * 4;
@@ -38,20 +38,17 @@ const LEAST_PART: usize = 512;
 /// Whether a device multiplies f16 matrices in hardware.
 pub(crate) fn fits(caps: &Caps) -> bool {
     caps.f16
-        && caps.matrix_side.is_some()
-        && caps.workgroup_invocations >= INVOCATIONS
+        && caps.matrix_units.is_some_and(|units| caps.workgroup_invocations >= SUBGROUPS * units.subgroup)
         && caps.workgroup_bytes >= WORKGROUP_BYTES
 }
 
-/// The fragment for a device's matrix size, and the side of a tile.
-fn matrices(caps: &Caps) -> (Fragment, usize) {
-    let side = caps.matrix_side.expect("`fits` checked it");
-    (if side == 16 { MATRICES_16 } else { MATRICES_8 }, ALONG * side)
+fn units(caps: &Caps) -> MatrixUnits {
+    caps.matrix_units.expect("`fits` checked it")
 }
 
 /// The number of splits of the inner dimension for an `m` x `n` result.
 pub(crate) fn splits(caps: &Caps, m: usize, n: usize, k: usize) -> usize {
-    let (_, tile) = matrices(caps);
+    let tile = ALONG * units(caps).side;
     Matmul::splits(caps, m.div_ceil(tile) * n.div_ceil(tile), 4 * m * n, k, LEAST_PART)
 }
 
@@ -81,7 +78,8 @@ pub(crate) fn kernel(
 ) -> Kernel {
     let Product { m, n, k, splits, a_along_k, b_along_k } = product;
     let split = splits > 1;
-    let (matrices, tile) = matrices(caps);
+    let MatrixUnits { side, subgroup } = units(caps);
+    let (matrices, tile) = (if side == 16 { MATRICES_16 } else { MATRICES_8 }, ALONG * side);
     let stores = match statistics {
         _ if split => vec![STORE_PARTIAL],
         Statistics::None => vec![store, STORE],
@@ -96,6 +94,7 @@ pub(crate) fn kernel(
         .constant("N", n)
         .constant("K", k)
         .constant("SPLITS", splits)
+        .constant("SUBGROUP", subgroup as usize)
         .flag("A_ALONG_K", a_along_k)
         .flag("B_ALONG_K", b_along_k);
     let source = finish(Elem::Vec4.columns(n, source));

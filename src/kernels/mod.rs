@@ -19,7 +19,7 @@ pub(crate) mod statistics;
 mod table;
 mod tuned;
 
-pub use caps::{Caps, DeviceClass};
+pub use caps::{Caps, DeviceClass, MatrixUnits};
 pub use choose::{SelectError, choose, exist, select};
 pub(crate) use products::product_rows;
 pub use row::Stores;

@@ -38,7 +38,7 @@ pub fn open(
 /// The first failure, in one line.
 pub fn matrix_units(adapter: &Adapter) -> Result<(), String> {
     let caps = adapter.caps();
-    if caps.matrix_side.is_none() {
+    if caps.matrix_units.is_none() {
         return Ok(());
     }
     for row in variants().filter(|row| row.name == "cooperative") {

@@ -93,7 +93,7 @@ fn verify_lists_what_it_checked() {
         ["verify", "--device", &index, "--op", "activation.forward", "--variant", "conv.forward=direct"];
     let (code, _, stderr) = vgg(folder.path(), &nothing);
     assert!(code == Some(2) && stderr.contains("nothing to check"), "{stderr}");
-    if adapter.caps().matrix_side.is_none() {
+    if adapter.caps().matrix_units.is_none() {
         let absent = ["verify", "--device", &index, "--variant", "conv.forward=cooperative"];
         let (code, _, stderr) = vgg(folder.path(), &absent);
         assert!(code == Some(1) && stderr.contains("conv.forward=cooperative"), "{stderr}");

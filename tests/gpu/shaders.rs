@@ -10,7 +10,7 @@ use naga::{
     valid::{Capabilities, ModuleInfo, ShaderStages, SubgroupOperationSet, ValidationFlags, Validator},
 };
 use vgg_wgpu::{
-    kernels::{Caps, DeviceClass, Variant, roofline, select, variants},
+    kernels::{Caps, DeviceClass, MatrixUnits, Variant, roofline, select, variants},
     ops::Op,
     verify::cases,
 };
@@ -26,14 +26,14 @@ static DEVICES: [Caps; 4] = [
     Caps {
         class: DeviceClass::Discrete,
         subgroup_sizes: Some([32, 32]),
-        matrix_side: Some(16),
+        matrix_units: Some(MatrixUnits { side: 16, subgroup: 32 }),
         workgroup_bytes: 48 << 10,
         ..SMALLEST
     },
     Caps {
         class: DeviceClass::Integrated,
         subgroup_sizes: Some([4, 64]),
-        matrix_side: Some(8),
+        matrix_units: Some(MatrixUnits { side: 8, subgroup: 32 }),
         workgroup_bytes: 32 << 10,
         ..SMALLEST
     },
