@@ -588,6 +588,45 @@ def rounded():
     save("rounded", out | {f"grad.{name}": p.grad.float() for name, p in parameters.items()})
 
 
+def mixing():
+    """Erased rectangles, then mixup or CutMix with the image before, as torchvision's v2.MixUp and v2.CutMix have it (roll by one)."""
+    n, h, w, c = 4, 6, 5, 3
+    images = randn(n, c, h, w)
+    # Erased and swapped: top, left, bottom, right; share of the pixels, share of the label.
+    mixes = torch.tensor([
+        [1, 1, 3, 4, 0, 0, 0, 0, 0.25, 0.25],
+        [0, 0, 0, 0, 2, 0, 6, 3, 1, 0.6],
+        [4, 2, 6, 5, 0, 1, 5, 4, 0.75, 0.5],
+        [0, 0, 0, 0, 0, 0, 0, 0, 1, 1]])
+
+    def inside(rectangles):
+        y, x = torch.arange(h).view(1, 1, h, 1), torch.arange(w).view(1, 1, 1, w)
+        top, left, bottom, right = (rectangles[:, i].view(n, 1, 1, 1) for i in range(4))
+        return (y >= top) & (x >= left) & (y < bottom) & (x < right)
+
+    erased = images.masked_fill(inside(mixes[:, :4]), 0.0)
+    share = mixes[:, 8].view(n, 1, 1, 1).expand(n, 1, h, w).masked_fill(inside(mixes[:, 4:8]), 0.0)
+    save("mix", {"all.images": nhwc(images), "all.mixes": mixes, "all.output": nhwc(share * erased + (1 - share) * erased.roll(1, 0))})
+    # The targets of mixup and CutMix: shared with the image before, and smoothed.
+    n, classes = 5, 4
+    logits = randn(n, classes).requires_grad_()
+    labels = torch.tensor([1, 1, 3, 0, 2])
+    own = torch.tensor([0.25, 1.0, 0.0, 0.625, 0.5])
+    one_hot = F.one_hot(labels, classes).double()
+    target = own[:, None] * one_hot + (1 - own)[:, None] * one_hot.roll(1, 0)
+    loss = F.cross_entropy(logits, target, reduction="none", label_smoothing=f32(0.1))
+    loss.mean().backward()
+    save("mixed_targets", {"mixed.logits": logits, "mixed.labels": labels.numpy().astype(np.uint32), "mixed.own": own,
+                           "mixed.loss": loss, "mixed.grad_logits": logits.grad})
+    # Moved by whole pixels over reflection padding: exact.
+    images = torch.randint(0, 256, (2, 1, 9, 7), dtype=torch.uint8)
+    padded = F.pad(images.double() / 255, (3, 3, 3, 3), mode="reflect")
+    shifts = [(3, -2), (-1, 3)]
+    shifted = torch.stack([padded[i, :, 3 + dy:12 + dy, 3 + dx:10 + dx] for i, (dy, dx) in enumerate(shifts)])
+    save("reflect", {"all.images": nhwc(images), "all.transforms": torch.tensor([[1.0, 0, dx, 0, 1, dy] for dy, dx in shifts]),
+                     "all.output": nhwc((shifted - f32(0.1307)) / f32(0.3081))})
+
+
 for make in [conv, batch_norm, relu, max_pool, linear, cross_entropy, adam, prepare, dropout, network, avg_pool, standard,
-             optimizers, training, schedules, activations, group_norm, fake_quantize, rounded]:
+             optimizers, training, schedules, activations, group_norm, fake_quantize, rounded, mixing]:
     make()

@@ -1,11 +1,11 @@
 // cross_entropy.forward: probs = softmax(logits), loss[n] = log(sum exp(logits - max)) - (logits[label] - max);
-//                        with LABEL_SMOOTHING its mean over the smoothed target
+//                        with LABEL_SMOOTHING its mean over the smoothed target, which the image before has a share of
 //
 // Buffers      logits, probs [N, CLASSES]; labels, loss [N]
 // Who          one workgroup per image; its invocations stride over the classes and reduce in a fixed tree
 // Numerics     f32, the maximum subtracted first; a label beyond the classes has the loss NaN
 //
-// needs: CLASSES, LABEL_SMOOTHING, WORKGROUP, reduce_max, reduce_sum
+// needs: CLASSES, LABEL_SMOOTHING, N, WORKGROUP, own_share, reduce_max, reduce_sum
 // gives: run(n: u32, local: u32)
 
 var<storage, read> logits: array<f32>;
@@ -40,6 +40,11 @@ fn run(n: u32, local: u32) {
         // 0 / 0 at run time: WGSL has no NaN literal.
         let invalid = (sum - sum) / (sum - sum);
         var expected = logits[row + min(label, CLASSES - 1u)] - largest;
+        let share = own_share(n);
+        if share != 1.0 {
+            let before = labels[select(n - 1u, N - 1u, n == 0u)];
+            expected = share * expected + (1.0 - share) * (logits[row + min(before, CLASSES - 1u)] - largest);
+        }
         if LABEL_SMOOTHING > 0.0 {
             expected = (1.0 - LABEL_SMOOTHING) * expected + LABEL_SMOOTHING * mean;
         }

@@ -150,7 +150,7 @@ pub(super) fn run(flags: &Flags, quiet: bool) -> Result<()> {
     let file = output.display();
     write!(
         text,
-        "\nTrain on, with the recipe and data of the first training (without --weights, from scratch):\n  \
+        "\nTrain on, with the recipe and data of the first training (with --from-scratch, from random weights):\n  \
          vgg train --weights {file} {}\n",
         train_flags(&pruned.info)
     )?;

@@ -117,6 +117,10 @@ fn describe_augmentation(config: &TrainConfig, hint: bool) -> Result<Option<Stri
         (config.random_resized_crop, "randomly cropped and resized".to_owned()),
         (config.random_crop > 0, format!("shifted by up to {} pixels", config.random_crop)),
         (config.hflip, "mirrored at random".to_owned()),
+        (config.random_erase > 0.0, format!("erased in part with probability {}", config.random_erase)),
+        (config.cutout > 0, format!("erased in a square of {} pixels", config.cutout)),
+        (config.mixup_alpha > 0.0, format!("mixed in pairs (mixup, alpha {})", config.mixup_alpha)),
+        (config.cutmix_alpha > 0.0, format!("cut into each other (CutMix, alpha {})", config.cutmix_alpha)),
     ];
     let parts: Vec<String> = parts.into_iter().filter(|(on, _)| *on).map(|(_, text)| text).collect();
     if parts.is_empty() {
@@ -131,8 +135,12 @@ fn describe_augmentation(config: &TrainConfig, hint: bool) -> Result<Option<Stri
     Ok(Some(format!("augment   training images are {}{off}", parts.join(", "))))
 }
 
-fn read_pretrained(path: &str, network: &Network, quiet: bool) -> Result<Pretrained> {
+fn read_pretrained(path: &str, config: &TrainConfig, network: &Network, quiet: bool) -> Result<Pretrained> {
     let pretrained = Pretrained::read(Path::new(path), network)?;
+    if config.from_scratch {
+        note(quiet, &format!("weights   random, in the shape of {path}"));
+        return Ok(pretrained);
+    }
     note(quiet, &format!("weights   {path}"));
     for line in &pretrained.notes {
         note(quiet, &format!("          {line}"));
@@ -236,7 +244,7 @@ impl<'a> Job<'a> {
             note(quiet, &line);
         }
         let pretrained = match (&config.weights, &checkpoint) {
-            (Some(path), None) => Some(read_pretrained(path, &network, quiet)?),
+            (Some(path), None) => Some(read_pretrained(path, config, &network, quiet)?),
             _ => None,
         };
         let data = normalized(config, data, checkpoint.as_ref(), pretrained.as_ref(), quiet);

@@ -27,6 +27,7 @@ mod lion;
 mod loss_scale;
 mod max_pool;
 mod metrics;
+mod mix;
 mod operand;
 mod optimizer;
 mod prepare;
@@ -78,6 +79,7 @@ pub use loss_scale::{
 };
 pub use max_pool::{MaxPool, MaxPoolForward, MaxPoolForwardOperands, MaxPoolGrad, MaxPoolGradOperands};
 pub use metrics::{Metrics, MetricsOperands};
+pub use mix::{Mix, MixImages, MixImagesOperands};
 pub use operand::{
     Access, ControlBlock, Each, Element, Extent, F32, Family, Field, Kind, Memory, Operand, Operands, Owned,
     Read, Sample, Slices, Source, Stored, U8, U32, Update, Visitor, Write, each, list,
@@ -112,6 +114,7 @@ macro_rules! for_each_op {
     ($callback:ident) => {
         $callback! {
             PrepareImages,
+            MixImages,
             ConvForward,
             ConvGradInput,
             ConvGradWeight,

@@ -27,7 +27,8 @@ mod trainer;
 
 pub use checkpoint::{Checkpoint, Progress};
 pub use config::{
-    ConfigError, Flags, LrScheduler, NormalizeBy, Optimizer, Points, SparsitySchedule, TrainConfig,
+    ConfigError, Flags, LrScheduler, NormalizeBy, Optimizer, PaddingMode, Points, SparsitySchedule,
+    TrainConfig,
 };
 #[cfg(feature = "cli")]
 pub(crate) use config::{SETTINGS, Setting};

@@ -282,7 +282,8 @@ impl Session {
             padded.resize(batch * image, 0);
             let labels = vec![0; batch];
             let transforms = crate::data::IDENTITY.repeat(batch);
-            let batch = Batch { images: padded, labels, transforms, valid, epoch: 0, index: 0 };
+            let batch =
+                Batch { images: padded, labels, transforms, mixes: Vec::new(), valid, epoch: 0, index: 0 };
             self.run_batch(&batch, Pass::Evaluate, Control::default())?;
             let answer = floats(&self.executor.read(self.inputs.probs)?);
             finite(&self.file, PROBABILITY, probs.len(), classes, &answer[..valid * classes])?;
@@ -319,6 +320,10 @@ impl Session {
         self.executor.upload(self.inputs.images, &batch.images)?;
         self.executor.upload(self.inputs.transforms, bytemuck::cast_slice(&batch.transforms))?;
         self.executor.upload(self.inputs.labels, bytemuck::cast_slice(&batch.labels))?;
+        // An evaluation of a training program does not read it.
+        if let Some(mixes) = self.inputs.mixes.filter(|_| !batch.mixes.is_empty()) {
+            self.executor.upload(mixes, bytemuck::cast_slice(&batch.mixes))?;
+        }
         Ok(())
     }
 

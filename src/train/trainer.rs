@@ -69,7 +69,8 @@ pub fn loaders(config: &TrainConfig, data: &DataSets) -> Result<[Loader; 2], Tra
         .resized_crop(config.random_resized_crop)
         .flip(config.hflip)
         .crop_padded(config.random_crop);
-    let train = Loader::train(data.train.clone(), config.batch_size, config.seed, augmentation)?;
+    let train = Loader::train(data.train.clone(), config.batch_size, config.seed, augmentation)?
+        .mixed(config.mixing());
     Ok([train, Loader::evaluate(data.judged_on().clone(), config.batch_size)?])
 }
 
@@ -202,13 +203,15 @@ impl Trainer {
         Err(error)
     }
 
-    /// Starts from these weights, and for parameters that they lack from the seed.
+    /// Starts from these weights, and for parameters that they lack, or with `from_scratch` for all, from the seed.
     ///
     /// # Errors
     /// As [`Session::begin_with`].
     pub fn begin_with(&mut self, pretrained: &Pretrained) -> Result<(), TrainError> {
-        self.session.begin_with(pretrained, self.config.seed)?;
-        self.fresh = false;
+        if !self.config.from_scratch {
+            self.session.begin_with(pretrained, self.config.seed)?;
+            self.fresh = false;
+        }
         Ok(())
     }
 

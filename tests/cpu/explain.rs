@@ -167,6 +167,7 @@ fn the_layers_of_a_batch_are_probed() {
     }
     let mut session = Session::new(Box::new(net.executor), &lowered, network);
     let batch = Batch {
+        mixes: Vec::new(),
         images: vec![90; 784],
         labels: vec![0],
         transforms: IDENTITY.to_vec(),

@@ -14,7 +14,8 @@ use vgg_wgpu::{
     program::{Executor, Pass, Precision, Training},
     shape::Shape,
     train::{
-        Checkpoint, Event, LrScheduler, Optimizer, RunDirectory, Schedule, TrainConfig, TrainError, Trainer,
+        Checkpoint, Event, LrScheduler, Optimizer, PaddingMode, RunDirectory, Schedule, TrainConfig,
+        TrainError, Trainer,
     },
     weights::{Pretrained, Weights},
 };
@@ -89,9 +90,9 @@ fn optimizers<S: Scalar>() {
             let linear = Linear::whole(n, inputs, classes);
             let given = [data("input"), ("weight", &weight.value), ("bias", &bias.value)];
             let logits = run(Op::Linear(linear), &given).remove("output").unwrap();
-            let op = CrossEntropy { n, classes, label_smoothing };
+            let op = CrossEntropy { n, classes, label_smoothing, mixed: false };
             let out = run(op.into(), &[("logits", &logits), ("labels", data("labels").1)]);
-            let op = CrossEntropyGrad { n, classes, label_smoothing };
+            let op = CrossEntropyGrad { n, classes, label_smoothing, mixed: false };
             let given = [("probs", out["probs"].as_slice()), ("labels", data("labels").1)];
             let grad_logits = run(op.into(), &given).remove("grad_logits").unwrap();
             let gradient = ("grad_output", grad_logits.as_slice());
@@ -283,6 +284,11 @@ fn everything(output_dir: &Path) -> TrainConfig {
         lr_scheduler: LrScheduler::Multistep,
         lr_milestones: vec![1, 2],
         label_smoothing: 0.1,
+        random_crop: 1,
+        padding_mode: PaddingMode::Reflect,
+        random_erase: 0.5,
+        mixup_alpha: 0.2,
+        cutmix_alpha: 1.0,
         bn_l1: 1e-3,
         clip_grad_norm: Some(1.0),
         model_ema: true,

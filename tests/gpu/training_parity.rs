@@ -11,7 +11,7 @@ use vgg_wgpu::{
     cpu::CpuExecutor,
     gpu::{Adapter, GpuExecutor, Options},
     model::{Architecture, LayerKind, Network, Norm, Parameter, VggConfig},
-    ops::{Adam, Control, Sgd},
+    ops::{Adam, Control, Mix, Sgd},
     program::{
         DeviceLimits, Executor, Lowered, Mode, Pass, Precision, Program, Settings, TensorId, Training, lower,
     },
@@ -104,6 +104,20 @@ fn begin(executor: &mut dyn Executor, network: &Network, lowered: &Lowered) {
     }
     let straight: Vec<f32> = (0..BATCH).flat_map(|_| [1.0, 0.0, 0.0, 0.0, 1.0, 0.0]).collect();
     executor.upload(lowered.inputs.transforms, bytemuck::cast_slice(&straight)).unwrap();
+    if let Some(mixes) = lowered.inputs.mixes {
+        executor.upload(mixes, bytemuck::cast_slice(&mixed_images())).unwrap();
+    }
+}
+
+/// Mixup, CutMix and erased rectangles in turn, and images as they are.
+fn mixed_images() -> Vec<Mix> {
+    let each = [
+        Mix { share: 0.75, target: 0.75, ..Mix::NONE },
+        Mix { swapped: [4.0, 4.0, 12.0, 20.0], target: 0.8, ..Mix::NONE },
+        Mix { erased: [0.0, 6.0, 9.0, 13.0], ..Mix::NONE },
+        Mix::NONE,
+    ];
+    each.into_iter().cycle().take(BATCH).collect()
 }
 
 /// Runs a step, or the evaluation after the last one, and returns the mean loss of the valid images.
@@ -230,6 +244,8 @@ fn each_step_with_momentum_penalty_clipping_smoothing_and_an_average_matches_f64
     let sgd = Sgd { len: 0, momentum: 0.9, nesterov: true, weight_decay: 1e-4, scaled: false, sparse: false };
     let training = Training {
         label_smoothing: 0.1,
+        mixed: true,
+        reflect: true,
         bn_l1: 1e-2,
         // A norm that most steps exceed.
         clip_grad_norm: Some(2.0),

@@ -30,7 +30,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("gpu", &["program", "kernels", "shader", "ops", "dtype", "shape"]),
     ("verify", &["gpu", "cpu", "kernels", "shader", "program", "ops", "dtype", "shape", "rng"]),
     ("tune", &["verify", "gpu", "kernels", "program", "ops", "dtype", "rng", "cache", "files"]),
-    ("data", &["rng", "cache", "files"]),
+    ("data", &["ops", "rng", "cache", "files"]),
     (
         "device",
         &[

@@ -194,6 +194,20 @@ fn the_whole_way_of_a_pruned_network() {
     let train = [&train[..], &["--batch-size", "4", "--output-dir", "run"], flags.as_slice()].concat();
     succeed(path, &train);
     succeed(path, &["eval", "--device", "cpu", "--weights", "run/best.safetensors"]);
+    // From scratch: the same run as one that never heard of the file.
+    let plain = &train[..train.len() - flags.len() - 2];
+    let begin = |dir, more: &[&str]| succeed(path, &[plain, &["--output-dir", dir], own, more].concat());
+    begin("random", &[]);
+    let said = text(&begin("scratch", &["--weights", "small.safetensors", "--from-scratch"]).stderr);
+    assert!(said.contains("random, in the shape of small.safetensors"), "{said}");
+    let tensors = |dir: &str| {
+        let file = fs::read(path.join(dir).join("best.safetensors")).unwrap();
+        let tensors = SafeTensors::deserialize(&file).unwrap();
+        ["features.0.weight", "classifier.6.weight"].map(|name| tensors.tensor(name).unwrap().data().to_vec())
+    };
+    assert_eq!(tensors("scratch"), tensors("random"));
+    assert_ne!(tensors("scratch"), tensors("run"));
+    fail(path, &[plain, &["--from-scratch"]].concat(), 2, &["--from-scratch", "--weights FILE"]);
     // Without the widths, the error gives them.
     let plain = ["train", "--device", "cpu", "--recipe", "quick", "--output-dir", "other"];
     let plain = [&plain[..], &["--weights", "small.safetensors", "--hidden", "128"]].concat();

@@ -25,6 +25,7 @@ pub fn builtin(options: Options) -> QuantizedWeights {
 pub fn batch(count: usize) -> Batch {
     let test = mnist::builtin().unwrap().test;
     Batch {
+        mixes: Vec::new(),
         images: (0..count).flat_map(|index| test.image(index).unwrap()).collect(),
         labels: (0..count).map(|index| test.label(index)).collect(),
         transforms: IDENTITY.repeat(count),

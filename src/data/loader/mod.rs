@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 
-use super::{Augmentation, Dataset, IDENTITY, permutation, picture::PictureError};
+use super::{Augmentation, Dataset, IDENTITY, Mixing, permutation, picture::PictureError};
+use crate::ops::Mix;
 
 /// Finished batches in the queue.
 const PREFETCH_BATCHES: usize = 2;
@@ -26,6 +27,8 @@ pub struct Batch {
     /// The transform of each image, `[N, 6]`, from [`Augmentation::inverse_affine`]; the identity from `valid` on and in an
     /// evaluation.
     pub transforms: Vec<f32>,
+    /// How each image is erased and mixed, `[N]`; empty if none is.
+    pub mixes: Vec<Mix>,
     /// The number of real images; the rest pad an evaluation's last batch.
     pub valid: usize,
     /// The epoch, counted from 0.
@@ -52,6 +55,7 @@ struct Training {
     augmentation: Augmentation,
     /// The part of the augmentation that the device does: all of it, unless the set crops.
     transform: Augmentation,
+    mixing: Option<Mixing>,
 }
 
 impl Loader {
@@ -70,7 +74,13 @@ impl Loader {
             return Err(LoaderError::BatchLargerThanSet { name, len, batch });
         }
         let transform = if dataset.crops() { augmentation.resized_crop(false) } else { augmentation };
-        Self::new(dataset, batch, Some(Training { seed, augmentation, transform }))
+        Self::new(dataset, batch, Some(Training { seed, augmentation, transform, mixing: None }))
+    }
+
+    /// A training loader whose images are also erased and mixed.
+    pub fn mixed(mut self, mixing: Option<Mixing>) -> Self {
+        self.training = self.training.map(|training| Training { mixing, ..training });
+        self
     }
 
     /// All images in order, the last batch padded to `batch` images.
@@ -178,12 +188,13 @@ impl Loader {
     ) -> Result<Batch, LoaderError> {
         let (height, width) = (self.dataset.height(), self.dataset.width());
         let image_bytes = height * width * self.dataset.channels();
-        let (mut images, mut labels, mut transforms) = match spare {
-            Some(batch) => (batch.images, batch.labels, batch.transforms),
+        let (mut images, mut labels, mut transforms, mut mixes) = match spare {
+            Some(batch) => (batch.images, batch.labels, batch.transforms, batch.mixes),
             None => (
                 Vec::with_capacity(self.batch * image_bytes),
                 Vec::with_capacity(self.batch),
                 Vec::with_capacity(self.batch * IDENTITY.len()),
+                Vec::new(),
             ),
         };
         images.resize(self.batch * image_bytes, 0);
@@ -206,6 +217,7 @@ impl Loader {
         }
         labels.clear();
         transforms.clear();
+        mixes.clear();
         for &sample in samples {
             labels.push(self.dataset.label(sample as usize));
             transforms.extend(match self.training {
@@ -214,12 +226,15 @@ impl Loader {
                 }
                 None => IDENTITY,
             });
+            if let Some(Training { seed, mixing: Some(mixing), .. }) = self.training {
+                mixes.push(mixing.of(seed, epoch, sample));
+            }
         }
         for _ in samples.len()..self.batch {
             transforms.extend(IDENTITY);
         }
         labels.resize(self.batch, 0);
-        Ok(Batch { images, labels, transforms, valid: samples.len(), epoch, index })
+        Ok(Batch { images, labels, transforms, mixes, valid: samples.len(), epoch, index })
     }
 }
 

@@ -1,25 +1,31 @@
 //! How the loss and its gradient are checked.
 
 use super::{CrossEntropy, CrossEntropyGrad};
-use crate::verify::{
-    Tolerance,
-    check::{Check, EPSILON, Inputs, Tolerances, labels, late, normal, roundings, softmax},
+use crate::{
+    ops::mix::check::mixes,
+    verify::{
+        Tolerance,
+        check::{Check, EPSILON, Inputs, Tolerances, labels, late, normal, roundings, softmax},
+    },
 };
 
 /// Images and classes.
 const SHAPES: [[usize; 2]; 5] = [[1, 2], [7, 10], [3, 1000], [65, 67], [1, 65_536]];
-const SMOOTHINGS: [f32; 2] = [0.0, 0.1];
+/// Label smoothing, and whether targets are shared.
+const TARGETS: [(f32, bool); 3] = [(0.0, false), (0.1, false), (0.2, true)];
 
 impl Check for CrossEntropy {
     fn cases() -> Vec<Self> {
-        let cases = |label_smoothing| SHAPES.map(|[n, classes]| Self { n, classes, label_smoothing });
-        SMOOTHINGS.into_iter().flat_map(cases).collect()
+        let cases =
+            |(label_smoothing, mixed)| SHAPES.map(|[n, classes]| Self { n, classes, label_smoothing, mixed });
+        TARGETS.into_iter().flat_map(cases).collect()
     }
 
     fn inputs(&self, data: &mut Inputs<Self>) {
         let logits = normal("logits", self.n * self.classes).into_iter().enumerate();
         data.logits = logits.map(|(i, v)| v * 5.0 + 300.0 * (i % 3) as f32).collect();
         data.labels = labels(self.n, self.classes);
+        data.mixes = self.mixed.then(|| mixes(self.n));
     }
 
     /// `exp` of a difference of up to 600 has a relative error of 600 eps if it is not 0.
@@ -31,14 +37,16 @@ impl Check for CrossEntropy {
 
 impl Check for CrossEntropyGrad {
     fn cases() -> Vec<Self> {
-        let cases = |label_smoothing| SHAPES.map(|[n, classes]| Self { n, classes, label_smoothing });
-        SMOOTHINGS.into_iter().flat_map(cases).collect()
+        let cases =
+            |(label_smoothing, mixed)| SHAPES.map(|[n, classes]| Self { n, classes, label_smoothing, mixed });
+        TARGETS.into_iter().flat_map(cases).collect()
     }
 
     fn inputs(&self, data: &mut Inputs<Self>) {
         data.control = late(self.n);
         data.probs = softmax(normal("probs", self.n * self.classes), self.classes);
         data.labels = labels(self.n, self.classes);
+        data.mixes = self.mixed.then(|| mixes(self.n));
     }
 
     fn tolerances(&self, results: &mut Tolerances<Self>) {

@@ -7,11 +7,23 @@ use crate::{
         parts::{CONTROL, REDUCE, WORKGROUP, only, single, workgroups},
         speed,
     },
+    ops::Mix,
     shader::{Fragment, Source, fragment},
 };
 
 const FORWARD: Fragment = fragment!("cross_entropy/forward.wgsl");
 const GRAD_INPUT: Fragment = fragment!("cross_entropy/grad_input.wgsl");
+const TARGET_OWN: Fragment = fragment!("cross_entropy/target_own.wgsl");
+const TARGET_MIXED: Fragment = fragment!("cross_entropy/target_mixed.wgsl");
+
+/// The fragments of a kernel that reads targets.
+fn source(first: Fragment, mixed: bool, kernel: Fragment) -> Source {
+    if mixed {
+        Source::new([first, TARGET_MIXED, kernel]).constant("MIX", Mix::LEN)
+    } else {
+        Source::new([first, TARGET_OWN, kernel])
+    }
+}
 
 impl Rows for CrossEntropy {
     const ROWS: &[&[Row<Self>]] = &[&[Row {
@@ -34,7 +46,8 @@ impl Rows for CrossEntropyGrad {
 }
 
 fn forward(loss: &CrossEntropy) -> Kernel {
-    let source = Source::new([REDUCE, FORWARD])
+    let source = source(REDUCE, loss.mixed, FORWARD)
+        .constant("N", loss.n)
         .constant("CLASSES", loss.classes)
         .float("LABEL_SMOOTHING", loss.label_smoothing);
     only(workgroups("", source, WORKGROUP, loss.n))
@@ -43,8 +56,9 @@ fn forward(loss: &CrossEntropy) -> Kernel {
 fn grad_input(loss: &CrossEntropyGrad) -> Kernel {
     let smoothing = f64::from(loss.label_smoothing);
     let others = smoothing / loss.classes as f64;
-    let source = Source::new([CONTROL, GRAD_INPUT])
+    let source = source(CONTROL, loss.mixed, GRAD_INPUT)
         .constant("CLASSES", loss.classes)
+        .constant("N", loss.n)
         .float("TARGET", (1.0 - smoothing + others) as f32)
         .float("TARGET_OTHERS", others as f32);
     single(source, loss.n * loss.classes)

@@ -4,12 +4,13 @@ mod check;
 mod cpu;
 mod kernels;
 
-use super::{ControlBlock, Each, Extent, F32, Family, Operation, Read, U32, Write, operand::operands};
+use super::{ControlBlock, Each, Extent, F32, Family, Mix, Operation, Read, U32, Write, operand::operands};
 
 /// `probs = softmax(logits)` and `loss[n] = -sum over c of target[n, c] ln probs[n, c]`, with the maximum subtracted first.
 ///
 /// The target is 1 for the label and 0 for the other classes, smoothed: `(1 - label_smoothing) [c == label] +
-/// label_smoothing / classes`.
+/// label_smoothing / classes`. If images are `mixed`, the unsmoothed target is shared between the image's label and that of the image
+/// before it (of the last for the first), as [`Mix::target`] of its row of `mixes` says.
 ///
 /// # Source
 /// Szegedy et al.: "Rethinking the Inception architecture for computer vision" (2016), in PyTorch's form.
@@ -21,11 +22,19 @@ pub struct CrossEntropy {
     pub classes: usize,
     /// The part of the target that is spread evenly over all classes; 0: none.
     pub label_smoothing: f32,
+    /// Whether targets are shared.
+    pub mixed: bool,
 }
 
 operands! {
     /// The operands of [`CrossEntropy`].
-    CrossEntropyOperands { logits: Read<F32>, labels: Read<U32>, loss: Write<F32>, probs: Write<F32> }
+    CrossEntropyOperands {
+        logits: Read<F32>,
+        labels: Read<U32>,
+        mixes: Option<Read<F32>>,
+        loss: Write<F32>,
+        probs: Write<F32>,
+    }
 }
 
 impl Operation for CrossEntropy {
@@ -37,6 +46,7 @@ impl Operation for CrossEntropy {
         CrossEntropyOperands {
             logits: logits.clone(),
             labels: [self.n].into(),
+            mixes: self.mixed.then(|| [self.n, Mix::LEN].into()),
             loss: [self.n].into(),
             probs: logits,
         }
@@ -57,6 +67,8 @@ pub struct CrossEntropyGrad {
     pub classes: usize,
     /// The part of the target that is spread evenly over all classes; 0: none.
     pub label_smoothing: f32,
+    /// Whether targets are shared.
+    pub mixed: bool,
 }
 
 operands! {
@@ -65,6 +77,7 @@ operands! {
         control: Read<ControlBlock>,
         probs: Read<F32>,
         labels: Read<U32>,
+        mixes: Option<Read<F32>>,
         grad_logits: Write<F32>,
     }
 }
@@ -79,6 +92,7 @@ impl Operation for CrossEntropyGrad {
             control: Extent::control(),
             probs: logits.clone(),
             labels: [self.n].into(),
+            mixes: self.mixed.then(|| [self.n, Mix::LEN].into()),
             grad_logits: logits,
         }
     }

@@ -14,14 +14,24 @@ impl Check for PrepareImages {
     fn cases() -> Vec<Self> {
         let case = |n, source, output, channels: usize| {
             let (mean, std) = ([0.1307, 0.456, 0.406], [0.3081, 0.224, 0.225]);
-            Self { n, source, output, mean: mean[..channels].into(), std: std[..channels].into() }
+            Self {
+                n,
+                source,
+                output,
+                mean: mean[..channels].into(),
+                std: std[..channels].into(),
+                reflect: false,
+            }
         };
+        let reflected = |case: Self| Self { reflect: true, ..case };
         vec![
             case(3, [28, 28], [28, 28], 1),
             case(2, [28, 28], [61, 47], 1),
             case(1, [5, 9], [24, 24], 3),
             case(2, [33, 32], [17, 24], 3),
             case(1, [1, 1], [3, 2], 1),
+            reflected(case(3, [28, 20], [28, 20], 1)),
+            reflected(case(3, [5, 9], [24, 24], 3)),
         ]
     }
 

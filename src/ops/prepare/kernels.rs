@@ -31,6 +31,7 @@ fn images(prepare: &PrepareImages, storage: DType, _: &Caps) -> Kernel {
         .constant("C", prepare.channels())
         .constant("OH", prepare.output[0])
         .constant("OW", prepare.output[1])
+        .flag("REFLECT", prepare.reflect)
         .floats("MEAN", &prepare.mean)
         .floats("STD", &prepare.std);
     single(source, prepare.n * prepare.output[0] * prepare.output[1])

@@ -11,7 +11,7 @@ use super::{Each, Extent, F32, Family, Operation, Read, Stored, U8, Write, opera
 /// An output pixel `(oy, ox)` lies at `x = clamp((ox + 0.5) * W / OW - 0.5, 0, W - 1)` of the source, likewise
 /// `y` (bilinear resize without antialiasing, pixel centres, `align_corners = false`). The image's transform
 /// `[a, b, tx, c, d, ty]`, in pixels of the source, maps it to `(a x + b y + tx, c x + d y + ty)`, where the four neighbours
-/// are interpolated; neighbours outside the image are 0. The result is `(value / 255 - mean) / std`.
+/// are interpolated; neighbours outside the image are 0, or with `reflect` those mirrored at its first or last pixel. The result is `(value / 255 - mean) / std`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PrepareImages {
     /// Images in the batch.
@@ -24,6 +24,9 @@ pub struct PrepareImages {
     pub mean: Vec<f32>,
     /// Standard deviation of each channel.
     pub std: Vec<f32>,
+    /// Whether images go on outside as their mirror image, which PyTorch calls reflection padding; what is more than a side away is as its
+    /// nearest pixel there.
+    pub reflect: bool,
 }
 
 operands! {

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::{
-    Inputs, LowerError, Lowering, Phase, Record, TensorId, Value, avg_pool, conv, group_norm, label,
-    pixels_channels, pool,
+    Inputs, LowerError, Lowering, Phase, Record, TensorId, Training, Value, avg_pool, conv, group_norm,
+    label, pixels_channels, pool,
 };
 use crate::{
     dtype::DType,
@@ -46,13 +46,16 @@ impl Grad {
 }
 
 impl<'a> Lowering<'a> {
-    pub(super) fn backward(&mut self, tape: &[Record<'a>], label_smoothing: f32) -> Result<(), LowerError> {
+    pub(super) fn backward(&mut self, tape: &[Record<'a>], training: &Training) -> Result<(), LowerError> {
         let (n, classes) = (self.settings.batch, self.network.config.classes);
-        let Inputs { labels, probs, .. } = self.inputs;
+        let Inputs { labels, mixes, probs, .. } = self.inputs;
+        let mixes = mixes.map(|mixes| self.whole(mixes));
         let logits = self.transient("loss.grad_logits".into(), [n, classes].into(), DType::F32);
-        let op = CrossEntropyGrad { n, classes, label_smoothing };
+        let &Training { label_smoothing, mixed, .. } = training;
+        let op = CrossEntropyGrad { n, classes, label_smoothing, mixed };
         let [probs, labels, grad_logits] = [probs, labels, logits].map(|t| self.whole(t));
-        let operands = CrossEntropyGradOperands { control: self.control(), probs, labels, grad_logits };
+        let operands =
+            CrossEntropyGradOperands { control: self.control(), probs, labels, mixes, grad_logits };
         self.step(Phase::Backward, "loss.grad_input".into(), op, operands);
         self.scale(logits);
         let mut grad = Grad::plain(logits);

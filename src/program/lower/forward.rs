@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{
     Group, Inputs, LowerError, Lowering, Mode, Phase, Record, TensorId, Value, avg_pool, conv, group_norm,
-    label, pixels_channels, pool,
+    image, label, pixels_channels, pool,
 };
 use crate::{
     dtype::DType,
@@ -15,7 +15,7 @@ use crate::{
         BatchNormStatistics, BatchNormStatisticsOperands, ConvForward, ConvForwardOperands, CrossEntropy,
         CrossEntropyOperands, Dropout, DropoutOperands, GroupNormAffine, GroupNormAffineOperands,
         GroupNormOperands, Linear, LinearOperands, MaxPoolForward, MaxPoolForwardOperands, Metrics,
-        MetricsOperands, PrepareImages, PrepareImagesOperands,
+        MetricsOperands, MixImages, MixImagesOperands, PrepareImages, PrepareImagesOperands,
     },
     shape::Shape,
 };
@@ -126,9 +126,11 @@ impl<'a> Lowering<'a> {
 
     fn prepare(&mut self, phase: Phase, tag: &str) -> Result<TensorId, LowerError> {
         let [h, w] = self.network.config.image_size;
-        let shape = [h, w, self.network.config.channels].into();
+        let shape: Shape = [h, w, self.network.config.channels].into();
         let output = self.batched(format!("{tag}input"), &shape, self.activations());
         let Inputs { images, transforms, .. } = self.inputs;
+        let reflect =
+            self.learns(phase) && matches!(&self.settings.mode, Mode::Train(training) if training.reflect);
         for range in self.split_images("the network's input", &[output, images, transforms])? {
             let op = PrepareImages {
                 n: range.len(),
@@ -136,11 +138,32 @@ impl<'a> Lowering<'a> {
                 output: [h, w],
                 mean: self.settings.mean.clone(),
                 std: self.settings.std.clone(),
+                reflect,
             };
             let [images, transforms, output] = [images, transforms, output].map(|t| self.images(t, &range));
             let label = label(&format!("{tag}prepare"), "images", &range, self.settings.batch);
             self.step(phase, label, op, PrepareImagesOperands { images, transforms, output });
         }
+        match self.inputs.mixes.filter(|_| self.learns(phase)) {
+            Some(mixes) => self.mix(phase, &shape, output, mixes),
+            None => Ok(output),
+        }
+    }
+
+    /// Every image needs the one before it, so all are mixed at once.
+    fn mix(
+        &mut self,
+        phase: Phase,
+        shape: &Shape,
+        images: TensorId,
+        mixes: TensorId,
+    ) -> Result<TensorId, LowerError> {
+        let output = self.batched("mixed".to_owned(), shape, self.activations());
+        self.split("the batch of mixed images", 1, &[images, output])?;
+        let [h, w, channels] = image(shape);
+        let op = MixImages { n: self.settings.batch, size: [h, w], channels };
+        let [images, mixes, written] = [images, mixes, output].map(|t| self.whole(t));
+        self.step(phase, "mix.images".to_owned(), op, MixImagesOperands { images, mixes, output: written });
         Ok(output)
     }
 
@@ -411,16 +434,17 @@ impl<'a> Lowering<'a> {
 
     pub(super) fn loss(&mut self, phase: Phase, tag: &str, logits: TensorId) {
         let (n, classes) = (self.settings.batch, self.network.config.classes);
-        let Inputs { labels, metrics, loss, probs, .. } = self.inputs;
+        let Inputs { labels, mixes, metrics, loss, probs, .. } = self.inputs;
         let [logits, labels, loss, probs, metrics] =
             [logits, labels, loss, probs, metrics].map(|t| self.whole(t));
-        // An evaluation reports the loss without smoothing.
-        let label_smoothing = match &self.settings.mode {
-            Mode::Train(training) if phase == Phase::Forward => training.label_smoothing,
-            _ => 0.0,
+        // An evaluation reports the loss with the plain target.
+        let (label_smoothing, mixed) = match &self.settings.mode {
+            Mode::Train(training) if phase == Phase::Forward => (training.label_smoothing, training.mixed),
+            _ => (0.0, false),
         };
-        let op = CrossEntropy { n, classes, label_smoothing };
-        let operands = CrossEntropyOperands { logits, labels, loss, probs };
+        let op = CrossEntropy { n, classes, label_smoothing, mixed };
+        let mixes = mixes.filter(|_| mixed).map(|mixes| self.whole(mixes));
+        let operands = CrossEntropyOperands { logits, labels, mixes, loss, probs };
         self.step(phase, format!("{tag}loss.forward"), op, operands);
         let operands = MetricsOperands { control: self.control(), loss, probs, labels, metrics };
         self.step(phase, format!("{tag}metrics.accumulate"), Metrics { n, classes }, operands);

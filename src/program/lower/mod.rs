@@ -22,8 +22,8 @@ use crate::{
     dtype::DType,
     model::{self, GroupNormLayer, Layer, Network},
     ops::{
-        Activation, Adam, AvgPool, Control, Conv, Each, GroupNorm, Half, LossScale, MaxPool, Metrics, Op,
-        Operation, Rule, list,
+        Activation, Adam, AvgPool, Control, Conv, Each, GroupNorm, Half, LossScale, MaxPool, Metrics, Mix,
+        Op, Operation, Rule, list,
     },
     shape::Shape,
 };
@@ -47,6 +47,10 @@ pub struct Training {
     pub rule: Rule,
     /// The part of the target that is spread evenly over all classes; not used in evaluation.
     pub label_smoothing: f32,
+    /// Whether training images are erased and mixed, as [`Inputs::mixes`] says.
+    pub mixed: bool,
+    /// Whether training images go on outside their borders as their mirror image.
+    pub reflect: bool,
     /// The L1 penalty on batch norm's gamma; 0: none.
     pub bn_l1: f32,
     /// Whether weights of convolutions and linear layers that are exactly 0 stay 0.
@@ -70,6 +74,8 @@ impl<T: Into<Rule>> From<T> for Training {
         Self {
             rule: rule.into(),
             label_smoothing: 0.0,
+            mixed: false,
+            reflect: false,
             bn_l1: 0.0,
             sparse: false,
             norm_weight_decay: None,
@@ -135,6 +141,8 @@ pub struct Inputs {
     pub images: TensorId,
     /// `[N, 6]`: one affine transform for each image.
     pub transforms: TensorId,
+    /// `[N, 10]`: a [`Mix`](crate::ops::Mix) for each image, in training with [`Training::mixed`].
+    pub mixes: Option<TensorId>,
     /// `[N]` u32.
     pub labels: TensorId,
     /// `[4]`: the sums of [`Metrics`].
@@ -187,7 +195,7 @@ pub fn lower(network: &Network, settings: &Settings) -> Result<Lowered, LowerErr
     match settings.mode {
         Mode::Train(training) => {
             let tape = lowering.forward(Phase::Forward)?;
-            lowering.backward(&tape, training.label_smoothing)?;
+            lowering.backward(&tape, &training)?;
             lowering.update(&training)?;
         }
         Mode::Explain(layer) => {
@@ -302,6 +310,7 @@ impl<'a> Lowering<'a> {
         let n = settings.batch;
         let classes = network.config.classes;
         let [h, w] = settings.source;
+        let mixed = matches!(&settings.mode, Mode::Train(training) if training.mixed);
         let mut add = |name: &str, shape: Shape, dtype, role| {
             program.add(Tensor { name: name.to_owned(), shape, dtype, role })
         };
@@ -309,6 +318,7 @@ impl<'a> Lowering<'a> {
             control: add("control", [Control::WORDS].into(), DType::U32, Role::Input),
             images: add("images", [n, h, w, settings.mean.len()].into(), DType::U8, Role::Input),
             transforms: add("transforms", [n, 6].into(), DType::F32, Role::Input),
+            mixes: mixed.then(|| add("mixes", [n, Mix::LEN].into(), DType::F32, Role::Input)),
             labels: add("labels", [n].into(), DType::U32, Role::Input),
             metrics: add("metrics", [Metrics::LEN].into(), DType::F32, Role::Output),
             loss: add("loss", [n].into(), DType::F32, Role::Output),

@@ -57,6 +57,17 @@ pub enum SparsitySchedule {
     Constant,
 }
 
+/// What training images show where they are moved beyond their border.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PaddingMode {
+    /// Black.
+    #[default]
+    Constant,
+    /// Their mirror image, without the border's pixels twice.
+    Reflect,
+}
+
 /// The source of the mean and standard deviation that normalise images.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -7,7 +7,7 @@ mod points;
 mod setting;
 mod table;
 
-pub use choices::{LrScheduler, NormalizeBy, Optimizer, SparsitySchedule};
+pub use choices::{LrScheduler, NormalizeBy, Optimizer, PaddingMode, SparsitySchedule};
 pub use error::ConfigError;
 pub use points::Points;
 pub use setting::Flags;
@@ -18,7 +18,7 @@ pub use table::TrainConfig;
 use std::{fs, path::Path};
 
 use crate::{
-    data::{DataSets, DataSource, Dataset, Normalization},
+    data::{DataSets, DataSource, Dataset, Mixing, Normalization},
     model::VggConfig,
     ops::{Adam, Lion, Rule, Sgd},
     program::{DeviceLimits, Mode, Precision, Settings, Training},
@@ -257,6 +257,8 @@ impl TrainConfig {
         Training {
             rule: self.rule(),
             label_smoothing: self.label_smoothing as f32,
+            mixed: self.mixing().is_some(),
+            reflect: self.padding_mode == PaddingMode::Reflect,
             bn_l1: self.bn_l1 as f32,
             sparse: self.sparsity > 0.0,
             norm_weight_decay: self.norm_weight_decay.map(|decay| decay as f32),
@@ -265,6 +267,18 @@ impl TrainConfig {
             average: self.model_ema.then(|| self.model_ema_decay.unwrap_or(0.999) as f32),
             fused_update: true,
         }
+    }
+
+    /// How training images are erased and mixed, if they are.
+    pub fn mixing(&self) -> Option<Mixing> {
+        let mixing = Mixing {
+            size: [self.image_size; 2],
+            random_erase: self.random_erase,
+            cutout: self.cutout as usize,
+            mixup_alpha: self.mixup_alpha,
+            cutmix_alpha: self.cutmix_alpha,
+        };
+        (mixing != Mixing { size: mixing.size, ..Mixing::default() }).then_some(mixing)
     }
 
     /// The optimiser steps of the whole run.

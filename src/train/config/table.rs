@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use toml::Value;
 
 use super::{
-    choices::{LrScheduler, NormalizeBy, Optimizer, SparsitySchedule},
+    choices::{LrScheduler, NormalizeBy, Optimizer, PaddingMode, SparsitySchedule},
     points::Points,
     setting::{Limit, Need, Setting, optional, settings, within},
 };
@@ -59,9 +59,24 @@ settings! {
         random_resized_crop: bool = false;
         /// Every second training image, chosen at random, is mirrored left to right.
         hflip: bool = false;
-        /// Training images are moved at random by up to this many whole pixels along both axes, and black fills the gap; CIFAR's
+        /// Training images are moved at random by up to this many whole pixels along both axes, and `padding_mode` fills the gap; CIFAR's
         /// usual value is 4.
         random_crop: u32 = 0, value "PIXELS", in 0 to 4096;
+        /// What fills the gap where training images are moved or rotated: `constant` (black) or `reflect` (their mirror image).
+        padding_mode: PaddingMode = PaddingMode::Constant,
+            idle_without "--random-crop above 0" |c| c.random_crop > 0 || c.rotate > 0.0 || c.translate > 0.0,
+            because "no image is moved";
+        /// The probability that a random rectangle of a training image, 2 to 33 % of its area, is replaced by the mean.
+        random_erase: f64 = 0.0, value "PROBABILITY", in 0.0 to 1.0;
+        /// Side of a square at a random place of every training image that is replaced by the mean; it may lie partly outside.
+        cutout: u32 = 0, value "PIXELS", in 0 to 4096,
+            must "0 with random_erase" |c| c.cutout == 0 || c.random_erase == 0.0;
+        /// Training images are sums of two images of a batch, with shares of the beta distribution with this parameter; so are their
+        /// targets. 0.2 is usual.
+        mixup_alpha: f64 = 0.0, value "ALPHA", also "mixup", in 0.0 to 8.0;
+        /// In training images a random rectangle is that of another image of the batch, which has the same share of the target; its area is
+        /// 1 minus a number of the beta distribution with this parameter. 1 is usual. With `mixup_alpha`, each image has one of both.
+        cutmix_alpha: f64 = 0.0, value "ALPHA", also "cutmix", in 0.0 to 8.0;
     }
 
     Network {
@@ -101,6 +116,11 @@ settings! {
         /// A file of weights to start from (fine-tuning): torchvision's or timm's as safetensors, or those of a run. Weights for
         /// three channels are summed for grey images; if the number of classes differs, the last layer is reinitialised.
         weights: Option<String> = None, unset "random weights from `seed`", value "FILE";
+        /// Starts from random weights after all: of `weights`, only the shape (a pruned network's widths) is checked and the normalisation
+        /// is used.
+        from_scratch: bool = false,
+            must "false with --freeze features, which would keep random weights" |c| !c.from_scratch || c.freeze == Freeze::None,
+            only_with "--weights FILE" |c| c.weights.is_some();
         /// Whose mean and standard deviation normalise the images: `weights` (those that the weights were trained with: the file's, or
         /// ImageNet's for torchvision's and timm's files, which name none; averaged over the channels for grey images) or `data` (the
         /// data set's).

@@ -3,6 +3,7 @@
 //! Every case runs in f64, where it must agree to a few rounding errors of f64, and in f32 with the tolerance
 //! that the type and the length of the sums allow.
 
+mod mixing;
 mod standard;
 
 use vgg_wgpu::{
@@ -297,7 +298,7 @@ fn cross_entropy<S: Scalar>() {
         // The logits are exact; a loss of 1000 is rounded once more than in f64.
         let tolerance = Tolerance { absolute: 4.0 * f64::EPSILON, relative: 1e-13 + 2.0 * epsilon::<S>() };
         let out = run_op::<S>(
-            CrossEntropy { n, classes, label_smoothing: 0.0 },
+            CrossEntropy { n, classes, label_smoothing: 0.0, mixed: false },
             control,
             &[get("logits"), get("labels")],
         );
@@ -305,7 +306,7 @@ fn cross_entropy<S: Scalar>() {
         // Probabilities below the range of f32 are 0.
         let small = Tolerance { absolute: if size_of::<S>() == 4 { 1e-44 } else { 0.0 }, ..tolerance };
         golden.compare(&case, "probs", &out["probs"], Tolerance { absolute: small.absolute, ..tolerance });
-        let op = CrossEntropyGrad { n, classes, label_smoothing: 0.0 };
+        let op = CrossEntropyGrad { n, classes, label_smoothing: 0.0, mixed: false };
         let out = run_op::<S>(op, control, &[get("probs"), get("labels")]);
         let absolute = Tolerance { absolute: 2.0 * epsilon::<S>(), ..tolerance };
         golden.compare(&case, "grad_logits", &out["grad_logits"], absolute);
@@ -354,8 +355,14 @@ fn prepare<S: Scalar>() {
         let [n, h, w, _] = golden.dims(&case, "images");
         let [_, oh, ow, _] = golden.dims::<4>(&case, "resized");
         let floats = |name| golden.get(&case, name).iter().map(|&v| v as f32).collect::<Vec<f32>>();
-        let op =
-            PrepareImages { n, source: [h, w], output: [oh, ow], mean: floats("mean"), std: floats("std") };
+        let op = PrepareImages {
+            n,
+            source: [h, w],
+            output: [oh, ow],
+            mean: floats("mean"),
+            std: floats("std"),
+            reflect: false,
+        };
         let images = ("images", golden.get(&case, "images"));
         let identity = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0].repeat(n);
         // A position up to 28 is off by a few roundings, a neighbour by up to 255 levels away, and the result is

@@ -433,15 +433,20 @@ fn cross_entropy() {
     let (n, classes) = (4, 5);
     let logits = normal(1, n * classes);
     let labels = [4.0, 0.0, 2.0, 1.0];
-    for label_smoothing in [0.0, 0.1, 0.75] {
-        let forward = CrossEntropy { n, classes, label_smoothing };
+    // The share of an image's own label is the last of its ten numbers.
+    let mixes: Vec<f64> =
+        [1.0, 0.0, 0.3, 0.875].iter().flat_map(|&own| [[0.0; 9].as_slice(), &[own]].concat()).collect();
+    for (label_smoothing, mixed) in [(0.0, false), (0.1, false), (0.75, false), (0.0, true), (0.1, true)] {
+        let targets: [(&str, &[f64]); 2] = [("labels", &labels), ("mixes", &mixes)];
+        let targets = &targets[..1 + usize::from(mixed)];
+        let forward = CrossEntropy { n, classes, label_smoothing, mixed };
         let value = |logits: &[f64]| {
-            let [loss] = run(forward, &[("logits", logits), ("labels", &labels)], ["loss"]);
+            let [loss] = run(forward, &[&[("logits", logits)], targets].concat(), ["loss"]);
             loss[..3].iter().sum::<f64>() / 3.0
         };
-        let [probs] = run(forward, &[("logits", &logits), ("labels", &labels)], ["probs"]);
-        let op = CrossEntropyGrad { n, classes, label_smoothing };
-        let [gradient] = run(op, &[("probs", &probs), ("labels", &labels)], ["grad_logits"]);
+        let [probs] = run(forward, &[&[("logits", logits.as_slice())], targets].concat(), ["probs"]);
+        let op = CrossEntropyGrad { n, classes, label_smoothing, mixed };
+        let [gradient] = run(op, &[&[("probs", probs.as_slice())], targets].concat(), ["grad_logits"]);
         let expected = central_differences(&logits, value);
         compare("cross-entropy", &[n, classes].into(), &gradient, &expected, TOLERANCE);
     }

@@ -43,7 +43,7 @@ fn walk(name: &str) {
     let cases = cases(name);
     let reference = Reference::of(&cases);
     for row in variants().filter(|v| v.op == name) {
-        if row.name == "cooperative" && caps.matrix_side.is_none() {
+        if row.name == "cooperative" && caps.matrix_units.is_none() {
             eprintln!("{}/{} is not run: this device has no matrix units", row.op, row.name);
             continue;
         }
@@ -79,7 +79,7 @@ macro_rules! parity {
 }
 
 parity! {
-    prepare: "prepare.images";
+    prepare: "prepare.images", "mix.images";
     conv_forward: "conv.forward";
     conv_grad_input: "conv.grad_input";
     conv_grad_weight: "conv.grad_weight";
