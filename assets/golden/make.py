@@ -493,7 +493,7 @@ def schedules():
 
 
 def activations():
-    functions = {"leaky_relu": lambda x: F.leaky_relu(x, 0.125), "gelu": F.gelu, "silu": F.silu}
+    functions = {"leaky_relu": lambda x: F.leaky_relu(x, 0.125), "gelu": F.gelu, "silu": F.silu, "celu": lambda x: F.celu(x, 0.25)}
     out = {}
     for case, function in functions.items():
         x = torch.cat([randn(40), 4 * randn(20), torch.tensor([0.0, -0.0, 30.0, -30.0])]).requires_grad_()

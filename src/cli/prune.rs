@@ -266,6 +266,7 @@ fn pytorch(pruned: &Pruned, file: &str) -> Option<String> {
         ActivationKind::LeakyRelu => format!("nn.LeakyReLU({})", config.negative_slope),
         ActivationKind::Gelu => "nn.GELU()".to_owned(),
         ActivationKind::Silu => "nn.SiLU()".to_owned(),
+        ActivationKind::Celu => format!("nn.CELU({})", config.celu_alpha),
     };
     let strides = pruned.network.layers.iter().filter_map(|layer| match layer.kind {
         LayerKind::MaxPool { stride: [h, w] } => Some(format!("({h}, {w})")),
@@ -282,6 +283,13 @@ fn pytorch(pruned: &Pruned, file: &str) -> Option<String> {
     let (channels, hidden, classes, dropout) =
         (config.channels, config.hidden(), config.classes, config.dropout);
     let inputs = inputs.input.elements();
+    let classifier = match hidden {
+        0 => format!("nn.Linear({inputs}, {classes})"),
+        _ => format!(
+            "nn.Linear({inputs}, {hidden}), {activation}, nn.Dropout({dropout}),\n\
+             \x20     nn.Linear({hidden}, {hidden}), {activation}, nn.Dropout({dropout}), nn.Linear({hidden}, {classes})"
+        ),
+    };
     Some(format!(
         "  from collections import OrderedDict\n\
          \x20 from safetensors.torch import load_file\n\
@@ -292,8 +300,7 @@ fn pytorch(pruned: &Pruned, file: &str) -> Option<String> {
          \x20         layers += [nn.Conv2d(c, w, 3, padding=1), {norm}{activation}]\n\
          \x20         c = w\n\
          \x20     layers.append(nn.MaxPool2d(2, stride))\n\
-         \x20 classifier = nn.Sequential(nn.Linear({inputs}, {hidden}), {activation}, nn.Dropout({dropout}),\n\
-         \x20     nn.Linear({hidden}, {hidden}), {activation}, nn.Dropout({dropout}), nn.Linear({hidden}, {classes}))\n\
+         \x20 classifier = nn.Sequential({classifier})\n\
          \x20 model = nn.Sequential(OrderedDict(features=nn.Sequential(*layers),\n\
          \x20     pool=nn.Sequential({average}nn.Flatten()), classifier=classifier))\n\
          \x20 model.load_state_dict(load_file({file:?}), strict=True)\n",

@@ -16,6 +16,11 @@ impl Activation {
             Self::LeakyRelu { negative_slope } => x.above(zero, [x, x.times(negative_slope.into())]),
             Self::Gelu => x.map::<Gelu>(simd),
             Self::Silu => x.map::<Silu>(simd),
+            Self::Celu { alpha } => {
+                let alpha = f64::from(alpha);
+                let below = x.times(1.0 / alpha).map::<ExpBelow>(simd) - Vector::splat(simd, S::ONE);
+                zero.above(x, [zero, x]) + below.times(alpha)
+            }
         }
     }
 
@@ -38,6 +43,7 @@ impl Activation {
             }
             Self::Gelu => grad_output * x.map::<GeluSlope>(simd),
             Self::Silu => grad_output * x.map::<SiluSlope>(simd),
+            Self::Celu { alpha } => grad_output * x.times(1.0 / f64::from(alpha)).map::<ExpBelow>(simd),
         }
     }
 }
@@ -90,6 +96,11 @@ pointwise! {
         let s = S::ONE / (S::ONE + exponential);
         // 1 - s without cancellation.
         s * (S::ONE + x * (exponential * s))
+    };
+    ExpBelow |x| {
+        let below = if x > S::ZERO { S::ZERO } else { x };
+        // NaN stays; the rest is 0 within the smallest normal f32.
+        (if below < S::of(-80.0) { S::of(-80.0) } else { below }).exp()
     };
 }
 
@@ -197,6 +208,7 @@ mod tests {
             Activation::LeakyRelu { negative_slope: 0.01 },
             Activation::Gelu,
             Activation::Silu,
+            Activation::Celu { alpha: 0.25 },
         ];
         for activation in activations {
             for slope in [false, true] {

@@ -45,9 +45,9 @@ impl Network {
         if config.freeze == Freeze::Features {
             b.freeze();
         }
-        b.hidden_linear(1, config.hidden());
-        b.hidden_linear(2, config.hidden());
-        b.linear(3, config.classes);
+        let hidden = if config.hidden() == 0 { 0 } else { 2 };
+        (1..=hidden).for_each(|index| b.hidden_linear(index, config.hidden()));
+        b.linear(hidden + 1, config.classes);
         let Builder { layers, parameters, .. } = b;
         Ok(Self { layers, parameters, config })
     }
@@ -64,11 +64,13 @@ fn check(config: &VggConfig) -> Result<(), NetworkError> {
     range("channels", c.channels.to_string(), matches!(c.channels, 1 | 3), "1 or 3")?;
     range("classes", c.classes.to_string(), (2..=65_536).contains(&c.classes), "2 to 65536")?;
     range("width", c.width.to_string(), c.width > 0.0 && c.width <= 8.0, "above 0, at most 8")?;
-    range("hidden", c.hidden().to_string(), (1..=65_536).contains(&c.hidden()), "1 to 65536")?;
+    range("hidden", c.hidden().to_string(), c.hidden() <= 65_536, "0 to 65536")?;
     range("avgpool", c.avgpool.to_string(), c.avgpool <= 64, "0 to 64")?;
     range("dropout", c.dropout.to_string(), (0.0..1.0).contains(&c.dropout), "at least 0, below 1")?;
     let slope = c.negative_slope;
     range("negative_slope", slope.to_string(), (0.0..=1.0).contains(&slope), "0 to 1")?;
+    let alpha = c.celu_alpha;
+    range("celu_alpha", alpha.to_string(), (0.001..=100.0).contains(&alpha), "0.001 to 100")?;
     let (eps, momentum) = (c.batch_norm_eps, c.batch_norm_momentum);
     range("batch_norm_eps", eps.to_string(), eps > 0.0 && eps <= 1.0, "above 0, at most 1")?;
     range("batch_norm_momentum", momentum.to_string(), (0.0..=1.0).contains(&momentum), "0 to 1")

@@ -421,7 +421,7 @@ mod tests {
             (VggConfig { classes: 1, ..base.clone() }, "classes"),
             (VggConfig { channels: 2, ..base.clone() }, "channels"),
             (VggConfig { dropout: 1.0, ..base.clone() }, "dropout"),
-            (VggConfig { hidden: Some(0), ..base.clone() }, "hidden"),
+            (VggConfig { hidden: Some(65_537), ..base.clone() }, "hidden"),
             (VggConfig { avgpool: 65, ..base.clone() }, "avgpool"),
         ] {
             let error = bad.network().unwrap_err().to_string();

@@ -87,15 +87,15 @@ impl fmt::Display for Architecture {
         write!(
             f,
             "{} {} batch norm",
-            depth(self.convolutions()),
+            depth(self.convolutions(), 3),
             if self.batch_norm() { "with" } else { "without" }
         )
     }
 }
 
-/// `VGG16`, for the number of convolutions in each block.
-fn depth(convolutions: impl IntoIterator<Item = usize>) -> String {
-    format!("VGG{}", convolutions.into_iter().sum::<usize>() + 3)
+/// `VGG16`, for the number of convolutions in each block and of linear layers.
+fn depth(convolutions: impl IntoIterator<Item = usize>, linear: usize) -> String {
+    format!("VGG{}", convolutions.into_iter().sum::<usize>() + linear)
 }
 
 /// Output features of the two hidden linear layers.
@@ -143,22 +143,25 @@ pub enum ActivationKind {
     Gelu,
     /// [`Activation::Silu`].
     Silu,
+    /// [`Activation::Celu`].
+    Celu,
 }
 
 impl ActivationKind {
-    /// The activation, with ReLU's slope at exactly 0 and a leaky ReLU's below 0.
-    fn with(self, at_zero: f32, negative_slope: f32) -> Activation {
+    /// The activation, with ReLU's slope at exactly 0, a leaky ReLU's below 0 and CELU's alpha.
+    fn with(self, at_zero: f32, negative_slope: f32, alpha: f32) -> Activation {
         match self {
             Self::Relu => Activation::Relu { at_zero },
             Self::LeakyRelu => Activation::LeakyRelu { negative_slope },
             Self::Gelu => Activation::Gelu,
             Self::Silu => Activation::Silu,
+            Self::Celu => Activation::Celu { alpha },
         }
     }
 
     /// The word.
     pub fn word(self) -> &'static str {
-        self.with(0.0, 0.0).word()
+        self.with(0.0, 0.0, 1.0).word()
     }
 }
 
@@ -191,7 +194,7 @@ pub struct VggConfig {
     pub widths: Option<Widths>,
     /// The normalisation after each convolution; `None` is the model's own: batch norm or none.
     pub norm: Option<Norm>,
-    /// Features of the two hidden linear layers; `None` scales the paper's 4096 by `width`.
+    /// Features of the two hidden linear layers; `None` scales the paper's 4096 by `width`, 0 leaves both out.
     pub hidden: Option<usize>,
     /// Dropout rate of the classifier.
     pub dropout: f32,
@@ -199,6 +202,8 @@ pub struct VggConfig {
     pub activation: ActivationKind,
     /// The slope of a leaky ReLU at and below 0.
     pub negative_slope: f32,
+    /// The alpha of a CELU.
+    pub celu_alpha: f32,
     /// Added to the variance in batch normalisation.
     pub batch_norm_eps: f32,
     /// The weight of a new batch in the running statistics (PyTorch's sense of momentum).
@@ -230,6 +235,7 @@ impl Default for VggConfig {
             dropout: 0.5,
             activation: ActivationKind::Relu,
             negative_slope: 0.01,
+            celu_alpha: 1.0,
             batch_norm_eps: 1e-5,
             batch_norm_momentum: 0.1,
             semantics: Semantics::Paper,
@@ -244,7 +250,8 @@ impl Default for VggConfig {
 impl fmt::Display for VggConfig {
     /// `VGG16 with batch norm`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&depth(self.blocks().iter().map(Vec::len)))?;
+        let linear = if self.hidden() == 0 { 1 } else { 3 };
+        f.write_str(&depth(self.blocks().iter().map(Vec::len), linear))?;
         match self.norm() {
             Norm::None => f.write_str(" without batch norm")?,
             norm => write!(f, " with {}", norm.title())?,
@@ -312,6 +319,6 @@ impl VggConfig {
     /// The activation as an operation has it.
     pub fn activation(&self) -> Activation {
         let at_zero = if self.semantics == Semantics::Paper { 0.5 } else { 0.0 };
-        self.activation.with(at_zero, self.negative_slope)
+        self.activation.with(at_zero, self.negative_slope, self.celu_alpha)
     }
 }

@@ -15,6 +15,7 @@ fn flags(activation: Activation) -> String {
         Activation::LeakyRelu { negative_slope } => {
             format!("{} --negative-slope {negative_slope}", activation.word())
         }
+        Activation::Celu { alpha } => format!("{} --celu-alpha {alpha}", activation.word()),
         _ => activation.word().to_owned(),
     }
 }

@@ -33,7 +33,7 @@ pub struct ModelInfo {
     /// The output channels of each convolution, if they are not the model's times `width`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub widths: Option<Widths>,
-    /// Features of the two hidden linear layers.
+    /// Features of the two hidden linear layers; 0 without.
     pub hidden: usize,
     /// Dropout rate in training.
     pub dropout: f32,
@@ -43,6 +43,9 @@ pub struct ModelInfo {
     /// The slope of a leaky ReLU at and below 0.
     #[serde(default)]
     pub negative_slope: f32,
+    /// The alpha of a CELU.
+    #[serde(default = "one")]
+    pub celu_alpha: f32,
     /// Added to the variance in batch normalisation.
     pub batch_norm_eps: f32,
     /// The weight of a new batch in the running statistics.
@@ -74,6 +77,10 @@ pub struct ModelInfo {
     pub source: Option<[usize; 2]>,
 }
 
+fn one() -> f32 {
+    1.0
+}
+
 impl ModelInfo {
     /// The description to store with the weights of a network that was trained on a data set.
     pub fn new(network: &Network, dataset: &dyn Dataset) -> Self {
@@ -89,6 +96,7 @@ impl ModelInfo {
             dropout: c.dropout,
             activation: c.activation,
             negative_slope: c.negative_slope,
+            celu_alpha: c.celu_alpha,
             batch_norm_eps: c.batch_norm_eps,
             batch_norm_momentum: c.batch_norm_momentum,
             semantics: c.semantics,
@@ -146,6 +154,7 @@ impl ModelInfo {
             dropout: self.dropout,
             activation: self.activation,
             negative_slope: self.negative_slope,
+            celu_alpha: self.celu_alpha,
             batch_norm_eps: self.batch_norm_eps,
             batch_norm_momentum: self.batch_norm_momentum,
             semantics: self.semantics,
@@ -232,6 +241,7 @@ impl ModelInfo {
             dropout: defaults.dropout,
             activation: defaults.activation,
             negative_slope: defaults.negative_slope,
+            celu_alpha: defaults.celu_alpha,
             batch_norm_eps: defaults.batch_norm_eps,
             batch_norm_momentum: defaults.batch_norm_momentum,
             semantics: Semantics::Pytorch,

@@ -395,7 +395,8 @@ fn smaller(info: &ModelInfo, network: &Network, counts: &[usize]) -> ModelInfo {
     let mut left = counts.iter().copied();
     let blocks: Vec<Vec<usize>> =
         network.config.blocks().iter().map(|block| left.by_ref().take(block.len()).collect()).collect();
-    let hidden = left.next().expect("a hidden layer follows the convolutions");
+    // Without hidden layers none is left.
+    let hidden = left.next().unwrap_or(0);
     ModelInfo { widths: Widths::new(blocks), hidden, ..info.clone() }
 }
 

@@ -180,7 +180,12 @@ fn fast_convolutions_stay_close_to_the_reference() {
         [70, 2, 2, 128, 128],
     ];
     let relu = Activation::Relu { at_zero: 0.5 };
-    let others = [Activation::LeakyRelu { negative_slope: 0.2 }, Activation::Gelu, Activation::Silu];
+    let others = [
+        Activation::LeakyRelu { negative_slope: 0.2 },
+        Activation::Gelu,
+        Activation::Silu,
+        Activation::Celu { alpha: 0.5 },
+    ];
     let cases = shapes.into_iter().zip(others.into_iter().cycle());
     for ([n, h, w, c, k], activation) in cases.flat_map(|(shape, other)| [(shape, relu), (shape, other)]) {
         let conv = Conv { n, h, w, c, k };

@@ -8,6 +8,7 @@ mod compare;
 mod data;
 mod dataset_runs;
 mod datasets;
+mod heads;
 mod onnx;
 mod photographs;
 mod pretrained;

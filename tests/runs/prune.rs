@@ -207,7 +207,7 @@ fn the_whole_way_of_a_pruned_network() {
     };
     assert_eq!(tensors("scratch"), tensors("random"));
     assert_ne!(tensors("scratch"), tensors("run"));
-    fail(path, &[plain, &["--from-scratch"]].concat(), 2, &["--from-scratch", "--weights FILE"]);
+    fail(path, &[plain, &["--from-scratch"]].concat(), 2, &["from_scratch", "--weights FILE"]);
     // Without the widths, the error gives them.
     let plain = ["train", "--device", "cpu", "--recipe", "quick", "--output-dir", "other"];
     let plain = [&plain[..], &["--weights", "small.safetensors", "--hidden", "128"]].concat();

@@ -221,6 +221,9 @@ impl Graph {
                 self.node("Mul", &times(&product), &[input, &more], &product, vec![]);
                 self.node("Mul", &times(&half), &[&product, &half], output, vec![]);
             }
+            Activation::Celu { alpha } => {
+                self.node("Celu", layer, &[input], output, vec![float("alpha", alpha)]);
+            }
             Activation::Silu => {
                 let sigmoid = part("sigmoid");
                 self.node("Sigmoid", layer, &[input], &sigmoid, vec![]);

@@ -18,6 +18,7 @@ const RELU: Fragment = fragment!("activation/relu.wgsl");
 const LEAKY_RELU: Fragment = fragment!("activation/leaky_relu.wgsl");
 const GELU: Fragment = fragment!("activation/gelu.wgsl");
 const SILU: Fragment = fragment!("activation/silu.wgsl");
+const CELU: Fragment = fragment!("activation/celu.wgsl");
 
 /// The fragment that defines `activate` and `activate_grad`.
 pub(crate) fn file(activation: Option<Activation>) -> Fragment {
@@ -27,14 +28,16 @@ pub(crate) fn file(activation: Option<Activation>) -> Fragment {
         Some(Activation::LeakyRelu { .. }) => LEAKY_RELU,
         Some(Activation::Gelu) => GELU,
         Some(Activation::Silu) => SILU,
+        Some(Activation::Celu { .. }) => CELU,
     }
 }
 
-/// Defines `name` as the slope that the fragment needs, if it needs one.
+/// Defines `name` as the slope, or CELU's alpha, that the fragment needs, if it needs one.
 pub(crate) fn slope(activation: Option<Activation>, name: &str, source: Source) -> Source {
     match activation {
         Some(Activation::Relu { at_zero }) => source.float(name, at_zero),
         Some(Activation::LeakyRelu { negative_slope }) => source.float(name, negative_slope),
+        Some(Activation::Celu { alpha }) => source.float(name, alpha),
         Some(Activation::Gelu | Activation::Silu) | None => source,
     }
 }

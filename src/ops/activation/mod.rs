@@ -26,12 +26,22 @@ pub enum Activation {
     Gelu,
     /// `x * sigmoid(x)` (Elfwing, Uchibe and Doya, 2018), also called swish.
     Silu,
+    /// `x` above 0, `alpha * (exp(x / alpha) - 1)` elsewhere (Barron, 2017).
+    Celu {
+        /// Above 0; the limit at large negative `x` is `-alpha`.
+        alpha: f32,
+    },
 }
 
 impl Activation {
     /// One of each kind.
-    pub const EACH: [Self; 4] =
-        [Self::Relu { at_zero: 0.5 }, Self::LeakyRelu { negative_slope: 0.125 }, Self::Gelu, Self::Silu];
+    pub const EACH: [Self; 5] = [
+        Self::Relu { at_zero: 0.5 },
+        Self::LeakyRelu { negative_slope: 0.125 },
+        Self::Gelu,
+        Self::Silu,
+        Self::Celu { alpha: 0.25 },
+    ];
 
     /// The word in recipes, flags and the names of layers.
     pub fn word(self) -> &'static str {
@@ -40,6 +50,7 @@ impl Activation {
             Self::LeakyRelu { .. } => "leaky_relu",
             Self::Gelu => "gelu",
             Self::Silu => "silu",
+            Self::Celu { .. } => "celu",
         }
     }
 }
@@ -51,6 +62,7 @@ impl fmt::Display for Activation {
             Self::LeakyRelu { negative_slope } => write!(f, "leaky ReLU, slope {negative_slope}"),
             Self::Gelu => f.write_str("GELU"),
             Self::Silu => f.write_str("SiLU"),
+            Self::Celu { alpha } => write!(f, "CELU, alpha {alpha}"),
         }
     }
 }

@@ -14,18 +14,21 @@ impl Activation {
             Self::LeakyRelu { negative_slope } => f64::from(negative_slope) * x,
             Self::Gelu => x * distribution(x),
             Self::Silu => x * sigmoid(x),
+            Self::Celu { .. } if x > 0.0 => x,
+            Self::Celu { alpha } => f64::from(alpha) * (x / f64::from(alpha)).exp_m1(),
         }
     }
 
     /// The derivative at `x`, or at a kink the chosen subgradient.
     pub(crate) fn slope(self, x: f64) -> f64 {
         match self {
-            Self::Relu { .. } | Self::LeakyRelu { .. } if x > 0.0 => 1.0,
+            Self::Relu { .. } | Self::LeakyRelu { .. } | Self::Celu { .. } if x > 0.0 => 1.0,
             Self::Relu { at_zero } if x == 0.0 => at_zero.into(),
             Self::Relu { .. } => 0.0,
             Self::LeakyRelu { negative_slope } => negative_slope.into(),
             Self::Gelu => distribution(x) + x * (-x * x / 2.0).exp() / (2.0 * PI).sqrt(),
             Self::Silu => sigmoid(x) * (1.0 + x * (1.0 - sigmoid(x))),
+            Self::Celu { alpha } => (x / f64::from(alpha)).exp(),
         }
     }
 }

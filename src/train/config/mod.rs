@@ -193,6 +193,7 @@ impl TrainConfig {
             dropout: self.dropout as f32,
             activation: self.activation,
             negative_slope: self.negative_slope as f32,
+            celu_alpha: self.celu_alpha as f32,
             semantics: self.semantics,
             pool_stride: self.pool_stride,
             avgpool: self.avgpool,

@@ -92,15 +92,19 @@ settings! {
         /// Output channels of each convolution, with an M for each pooling layer, instead of the model's times `width`; pruned networks
         /// have such a list.
         widths: Option<Widths> = None, unset "the model's times `width`", value "LIST", values Widths::FORM;
-        /// Features of the two hidden linear layers.
-        hidden: Option<usize> = None, unset "4096 times `width`", value "FEATURES", values "1 to 65536";
+        /// Features of the two hidden linear layers; 0 leaves both out, so that one linear layer follows the convolutions.
+        hidden: Option<usize> = None, unset "4096 times `width`", value "FEATURES", values "0 to 65536";
         /// Dropout rate after the two hidden linear layers.
-        dropout: f64 = 0.5, value "RATE", values "at least 0, below 1";
+        dropout: f64 = 0.5, value "RATE", values "at least 0, below 1",
+            idle_without "--hidden above 0" |c| c.hidden != Some(0), because "there is no hidden layer";
         /// Activation after each convolution and each hidden linear layer.
         activation: ActivationKind = ActivationKind::Relu;
         /// Slope of a leaky ReLU at and below 0.
         negative_slope: f64 = 0.01, value "SLOPE", in 0.0 to 1.0,
             idle_without "--activation leaky_relu" |c| c.activation == ActivationKind::LeakyRelu;
+        /// Alpha of a CELU, whose values are above -alpha.
+        celu_alpha: f64 = 1.0, value "ALPHA", in 0.001 to 100.0,
+            idle_without "--activation celu" |c| c.activation == ActivationKind::Celu;
         /// Whose rule decides where the paper's code and PyTorch differ: `paper` (biased running variance, slope 1/2 of the ReLU at
         /// exactly 0) or `pytorch` (unbiased running variance, slope 0).
         semantics: Semantics = Semantics::Paper;
@@ -120,7 +124,7 @@ settings! {
         /// is used.
         from_scratch: bool = false,
             must "false with --freeze features, which would keep random weights" |c| !c.from_scratch || c.freeze == Freeze::None,
-            only_with "--weights FILE" |c| c.weights.is_some();
+            only_with "--weights FILE" |c| c.weights.is_some(), because "the run begins with random weights anyway";
         /// Whose mean and standard deviation normalise the images: `weights` (those that the weights were trained with: the file's, or
         /// ImageNet's for torchvision's and timm's files, which name none; averaged over the channels for grey images) or `data` (the
         /// data set's).

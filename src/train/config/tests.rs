@@ -274,7 +274,7 @@ fn values_out_of_range_are_refused_by_name() {
         "width = nan",
         "width = 0",
         "width = 1e9",
-        "hidden = 0",
+        "hidden = 65537",
         "dropout = 1",
         "dropout = nan",
         "image_size = 23",

@@ -43,13 +43,25 @@ fn the_whole_network() {
     let of = |semantics| VggConfig { semantics, ..small() };
     let gelu = VggConfig { activation: ActivationKind::Gelu, ..small() };
     let silu = VggConfig { activation: ActivationKind::Silu, ..standard() };
+    let celu = VggConfig { activation: ActivationKind::Celu, celu_alpha: 0.5, ..small() };
+    let one_linear_layer = VggConfig { hidden: Some(0), ..small() };
     let [layer, group, pixel] = [Norm::Layer, Norm::Group(4), Norm::Layer2d].map(|norm| VggConfig {
         norm: Some(norm),
         activation: ActivationKind::Silu,
         ..small()
     });
-    for config in [of(Semantics::Paper), of(Semantics::Pytorch), standard(), gelu, silu, layer, group, pixel]
-    {
+    for config in [
+        of(Semantics::Paper),
+        of(Semantics::Pytorch),
+        standard(),
+        gelu,
+        silu,
+        celu,
+        one_linear_layer,
+        layer,
+        group,
+        pixel,
+    ] {
         let mut net = fixture::<f64>(config, 3, DeviceLimits::NONE);
         step(&mut net);
         let parameters = net.lowered.parameters.clone();

@@ -256,6 +256,10 @@ impl Node {
                 let alpha = f64::from(self.floats["alpha"]);
                 x.map(|x| if x > 0.0 { x } else { alpha * x })
             }
+            "Celu" => {
+                let alpha = f64::from(self.floats["alpha"]);
+                x.map(|x| if x > 0.0 { x } else { alpha * (x / alpha).exp_m1() })
+            }
             "Erf" => x.map(libm::erf),
             "Sigmoid" => x.map(|x| 1.0 / (1.0 + (-x).exp())),
             "Sub" => x.zip(inputs[1], |a, b| a - b),

@@ -33,6 +33,7 @@ pub fn lively(config: &VggConfig, folder: &Path) -> Weights {
         ActivationKind::Relu | ActivationKind::LeakyRelu => 2.0,
         ActivationKind::Gelu => 2.35,
         ActivationKind::Silu => 2.8,
+        ActivationKind::Celu => 1.5,
     };
     let mut tensors = BTreeMap::new();
     for (index, p) in network.parameters.iter().enumerate() {
@@ -124,6 +125,7 @@ fn files_answer_as_the_program_does() {
         VggConfig { activation: ActivationKind::LeakyRelu, negative_slope: 0.2, ..paper.clone() },
         VggConfig { activation: ActivationKind::Gelu, ..paper.clone() },
         VggConfig { activation: ActivationKind::Silu, ..paper.clone() },
+        VggConfig { activation: ActivationKind::Celu, celu_alpha: 0.5, hidden: Some(0), ..paper.clone() },
         VggConfig { norm: Some(Norm::Layer), ..paper.clone() },
         VggConfig { norm: Some(Norm::Group(4)), activation: ActivationKind::Silu, ..paper.clone() },
         VggConfig { norm: Some(Norm::Layer2d), ..paper },
