@@ -11,7 +11,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use super::{
-    DONE, FAILED, Usage, args, compare_files, data,
+    DONE, INTERRUPTED, Usage, args, compare_files, data,
     device::{choose_and_say, opened},
     measured::Spread,
     output::{note, print},
@@ -159,7 +159,7 @@ pub(super) fn run(flags: &Flags, quiet: bool) -> Result<u8> {
                         "continue with: vgg train --resume {run}, then vgg compare{finished} and the same flags"
                     );
                     note(quiet, &text);
-                    return Ok(FAILED);
+                    return Ok(INTERRUPTED);
                 };
                 quality
             }

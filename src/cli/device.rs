@@ -1,10 +1,19 @@
 //! Chooses a device from the command line.
 
+use std::{
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
 use anyhow::{Result, bail};
 
 use super::{Usage, args, kernels, output::note, table::bytes};
 use crate::{
-    device::{Device, DeviceError},
+    device::{Device, DeviceError, Planned},
     gpu::Adapter,
     train::Session,
 };
@@ -51,6 +60,41 @@ fn line(device: &Device) -> String {
     let memory = device.adapter().and_then(|adapter| adapter.info().memory_bytes);
     let memory = memory.map_or_else(String::new, |memory| format!(", {}", bytes(memory)));
     format!("device    {}{memory} ({})", device.name(), device.reason())
+}
+
+/// When the first line about compilation is printed, and the interval between lines.
+const COMPILATION_LINES: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(10)];
+
+/// Opens a session; if the driver compiles for long, lines say how far it is, and `stop` ends it.
+pub(super) fn open(planned: Planned<'_>, stop: &AtomicBool, quiet: bool) -> Result<Session> {
+    let device = planned.device();
+    let compilation = &device.options().compilation;
+    let (done, waiting) = mpsc::channel::<()>();
+    let session = thread::scope(|scope| {
+        scope.spawn(move || {
+            let [first, interval] = COMPILATION_LINES;
+            let mut next = Instant::now() + first;
+            while waiting.recv_timeout(Duration::from_millis(50)) == Err(RecvTimeoutError::Timeout) {
+                if stop.load(Ordering::Relaxed) {
+                    compilation.end();
+                }
+                let [compiled, all] = compilation.progress();
+                if Instant::now() >= next && all > 0 {
+                    next += interval;
+                    note(
+                        quiet,
+                        &format!(
+                            "compiling kernels {compiled}/{all}; the driver may keep them for the next start"
+                        ),
+                    );
+                }
+            }
+        });
+        let session = planned.open();
+        drop(done);
+        session
+    });
+    Ok(opened(device, session?))
 }
 
 /// A session opened on a device; prints a line if the matrix units failed their self-test.

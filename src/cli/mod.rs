@@ -41,9 +41,11 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
 
-use self::output::{DONE, FAILED, USAGE, Usage, note};
+use self::output::{DONE, FAILED, INTERRUPTED, USAGE, Usage, note};
 use crate::{
     cpu,
+    device::DeviceError,
+    gpu::OpenError,
     model::NetworkError,
     train::ConfigError,
     weights::{PruneError, WeightsError},
@@ -128,7 +130,11 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             note(false, &format!("error: {error:#}"));
-            if is_usage(&error) { USAGE } else { FAILED }
+            match error.downcast_ref() {
+                Some(DeviceError::Open(OpenError::Interrupted)) => INTERRUPTED,
+                _ if is_usage(&error) => USAGE,
+                _ => FAILED,
+            }
         }
     };
     ExitCode::from(code)

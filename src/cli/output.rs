@@ -18,6 +18,9 @@ pub(super) const FAILED: u8 = 1;
 /// The command line or a recipe is invalid; the same code as clap's.
 pub(super) const USAGE: u8 = 2;
 
+/// Stopped by Ctrl-C or SIGTERM; the code of shells for the former.
+pub(super) const INTERRUPTED: u8 = 130;
+
 /// A flag that is invalid here.
 #[derive(Debug, Error)]
 #[error("{0}")]

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, path::Path};
 use anyhow::{Result, bail};
 
 use super::{
-    DONE, FAILED, Usage, args, data,
+    DONE, INTERRUPTED, Usage, args, data,
     judged::judge,
     output::{note, print},
     report,
@@ -57,7 +57,7 @@ pub(super) fn run(flags: &args::Train, seeds: &[u64], quiet: bool) -> Result<u8>
             let again =
                 format!("          or all seeds with: the same command and --output-dir {}", base.display());
             note(quiet, &again);
-            return Ok(FAILED);
+            return Ok(INTERRUPTED);
         };
         all.push(trained);
     }

@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result};
 
 use super::{
-    DONE, FAILED, args, capture, data,
+    DONE, INTERRUPTED, args, capture, data,
     device::{self, without_matrix_units},
     output::{note, print},
     paper::{PAPER, paper},
@@ -193,7 +193,7 @@ pub(super) fn run(flags: &args::Train, quiet: bool) -> Result<u8> {
         Some(resumed) => resumed.checkpoint.config.resumed_with(&flags.settings.0)?,
         None => configure(&flags.recipe, &flags.settings, job.device.is_hardware_gpu())?,
     };
-    Ok(if job.train(&config, resumed)?.is_some() { DONE } else { FAILED })
+    Ok(if job.train(&config, resumed)?.is_some() { DONE } else { INTERRUPTED })
 }
 
 /// What the runs of a command have in common.
@@ -264,7 +264,7 @@ impl<'a> Job<'a> {
             Some(directory) => directory,
             None => RunDirectory::create(config)?,
         };
-        let session = device::opened(device, planned.open()?);
+        let session = device::open(planned, &self.stop, quiet)?;
         let board = flags.tensorboard.then(|| TensorBoard::create(directory.path())).transpose()?;
         let mut trainer = Trainer::new(session, config.clone(), &data, directory)?;
         if let Some(checkpoint) = &checkpoint {
@@ -360,7 +360,7 @@ pub(super) fn stop_on_signals() -> Result<Arc<AtomicBool>> {
     let asked = Arc::clone(&stop);
     ctrlc::set_handler(move || {
         if asked.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
+            std::process::exit(INTERRUPTED.into());
         }
     })
     .context("cannot listen for Ctrl-C")?;

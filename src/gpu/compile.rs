@@ -1,5 +1,10 @@
 //! From shaders to pipelines.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+
 use rayon::prelude::*;
 
 use super::{blueprint::Shader, device::Device, error::OpenError};
@@ -11,6 +16,38 @@ pub(super) struct Pipeline {
     pub layout: wgpu::BindGroupLayout,
 }
 
+/// How far the compilation of kernels is. Clones share it, so that another thread can watch it and end it.
+#[derive(Clone, Debug, Default)]
+pub struct Compilation(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    done: AtomicUsize,
+    all: AtomicUsize,
+    ended: AtomicBool,
+}
+
+/// It does not determine what is compiled.
+impl PartialEq for Compilation {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Compilation {}
+
+impl Compilation {
+    /// The kernels that are compiled, and all that are to be.
+    pub fn progress(&self) -> [usize; 2] {
+        [&self.0.done, &self.0.all].map(|count| count.load(Ordering::Relaxed))
+    }
+
+    /// Compiles no further kernels: opening then ends with [`OpenError::Interrupted`].
+    pub fn end(&self) {
+        self.0.ended.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Compiles all shaders, in parallel: drivers spend milliseconds to seconds on each.
 ///
 /// `checked` keeps naga's loop bounding and bounds checks and zero-initialised workgroup memory.
@@ -18,13 +55,21 @@ pub(super) fn compile(
     device: &Device,
     shaders: &[Shader],
     checked: bool,
+    compilation: &Compilation,
 ) -> Result<Vec<Pipeline>, OpenError> {
+    let Counts { done, all, ended } = &*compilation.0;
+    all.fetch_add(shaders.len(), Ordering::Relaxed);
     shaders
         .par_iter()
         .map(|shader| {
-            device
+            if ended.load(Ordering::Relaxed) {
+                return Err(OpenError::Interrupted);
+            }
+            let pipeline = device
                 .attempt(|| pipeline(&device.raw, shader, checked))
-                .map_err(|message| device.rejected(&shader.label, message))
+                .map_err(|message| device.rejected(&shader.label, message))?;
+            done.fetch_add(1, Ordering::Relaxed);
+            Ok(pipeline)
         })
         .collect()
 }

@@ -57,6 +57,9 @@ pub enum OpenError {
         /// The driver's message.
         message: String,
     },
+    /// [`Compilation::end`](super::Compilation::end) was called.
+    #[error("interrupted while the driver compiled the kernels")]
+    Interrupted,
     /// The driver refused a pipeline or a bind group.
     #[error("{adapter} rejected {what}: {message}")]
     Rejected {

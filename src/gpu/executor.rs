@@ -11,7 +11,7 @@ use super::{
     blueprint::{Blueprint, Choose, padded},
     buffers::{slots, workspaces},
     capture,
-    compile::{Pipeline, compile},
+    compile::{Compilation, Pipeline, compile},
     device::{Device, Wanted},
     dispatches::{Dispatches, Recorded},
     error::OpenError,
@@ -48,6 +48,8 @@ pub struct Options {
     pub submit_budget: Duration,
     /// Captures this training step, counted from 1 since opening, in the attached graphics debugger.
     pub capture: Option<u64>,
+    /// Counts the kernels as they are compiled.
+    pub compilation: Compilation,
 }
 
 impl Options {
@@ -67,6 +69,7 @@ impl Default for Options {
             timestamps: false,
             submit_budget: Duration::from_millis(500),
             capture: None,
+            compilation: Compilation::default(),
         }
     }
 }
@@ -124,7 +127,7 @@ impl GpuExecutor {
             cooperative_matrices: blueprint.cooperative_matrices,
         };
         let device = Device::open(adapter, &blueprint.limits, wanted)?;
-        let pipelines = compile(&device, &blueprint.shaders, options.checked)?;
+        let pipelines = compile(&device, &blueprint.shaders, options.checked, &options.compilation)?;
         let slots = slots(&device, &program, &blueprint)?;
         let workspaces = workspaces(&device, &blueprint)?;
         let dispatches = Dispatches::new(&device, &program, &blueprint, &pipelines, &slots, &workspaces)?;

@@ -27,6 +27,7 @@ pub use adapter::{
     devices,
 };
 pub use blueprint::Choose;
+pub use compile::Compilation;
 pub use error::OpenError;
 pub use executor::{GpuExecutor, Options};
 pub use requirements::{Requirements, workspaces};

@@ -342,7 +342,7 @@ fn a_terminated_run_resumes_bit_for_bit() {
     if code == Some(0) {
         panic!("the run was over before the signal came; give it more steps");
     }
-    assert_eq!(code, Some(1), "{stderr}");
+    assert_eq!(code, Some(130), "{stderr}");
     assert!(stderr.contains("checkpoint.safetensors") && stderr.contains("--resume"), "{stderr}");
     assert!(checkpoint.exists());
 

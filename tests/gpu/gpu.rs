@@ -140,6 +140,19 @@ fn devices_are_listed_in_a_stable_order() {
     assert!(list.is_sorted_by_key(|d| d.kind));
 }
 
+/// Another thread sees how many kernels are compiled, and may end it.
+#[test]
+fn compilation_is_counted_and_can_be_ended() {
+    let adapter = adapter!();
+    let options = Options::default();
+    let compilation = options.compilation.clone();
+    assert_eq!(compilation.progress(), [0, 0]);
+    GpuExecutor::open(&adapter, relu(1000), &options).unwrap();
+    assert_eq!(compilation.progress(), [1, 1]);
+    compilation.end();
+    assert!(matches!(GpuExecutor::open(&adapter, relu(1000), &options), Err(OpenError::Interrupted)));
+}
+
 #[test]
 fn a_step_computes() {
     let adapter = adapter!();

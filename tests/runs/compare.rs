@@ -154,7 +154,7 @@ fn an_interrupted_comparison_keeps_the_finished_network() {
     lines.find(|line| line.starts_with("standard  ")).unwrap();
     assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
     let rest: Vec<String> = lines.collect();
-    assert_eq!(child.wait().unwrap().code(), Some(1), "{rest:?}");
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest:?}");
     let advice = rest.iter().find_map(|line| line.strip_prefix("continue with: vgg ")).unwrap();
     let (train, compare) = advice.split_once(", then vgg ").unwrap();
     assert_eq!(train, "train --resume out/standard/checkpoint.safetensors");
