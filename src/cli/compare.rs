@@ -9,12 +9,13 @@ use std::{
 
 use anyhow::{Result, bail};
 use clap::Args;
+use serde::Serialize;
 
 use super::{
     DONE, INTERRUPTED, Usage, args, compare_files, data,
     device::{choose_and_say, opened},
     measured::Spread,
-    output::{note, print},
+    output::{note, print, print_json},
     progress::Progress,
     summary::forward_flops,
     table::{Align, bytes, flops, table, thousands},
@@ -61,6 +62,9 @@ pub(super) struct Flags {
     /// The standard network's learning rate. Without batch norm it seldom learns at the paper's 1e-3.
     #[arg(long, default_value_t = 1e-4, value_name = "RATE")]
     standard_lr: f64,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     kernels: args::KernelFlags,
 }
@@ -81,27 +85,53 @@ enum Place<'a> {
 }
 
 /// The cost of a training step.
+#[derive(Serialize)]
 struct Cost {
     parameters: usize,
-    flops: u64,
+    forward_flop: u64,
     step_ms: f64,
-    memory: u64,
+    memory_bytes: u64,
 }
 
 /// The results of a network.
+#[derive(Serialize)]
 struct Quality {
     test_loss: f64,
     test_accuracy: f64,
     /// `None` for weights without a checkpoint next to them.
+    #[serde(rename = "best_epoch")]
     best: Option<Row>,
+    #[serde(rename = "epochs")]
     history: Vec<Row>,
+}
+
+/// The comparison, as `--json` prints it.
+#[derive(Serialize)]
+struct NetworksComparison<'a> {
+    directory: String,
+    networks: Vec<NetworkFigures<'a>>,
+}
+
+#[derive(Serialize)]
+struct NetworkFigures<'a> {
+    name: &'static str,
+    normalization: String,
+    activation: &'static str,
+    pooling_stride: &'static str,
+    avgpool: usize,
+    learning_rate: f64,
+    batch_size: usize,
+    #[serde(flatten)]
+    cost: &'a Cost,
+    #[serde(flatten)]
+    quality: &'a Quality,
 }
 
 /// Runs `vgg compare`.
 pub(super) fn run(flags: &Flags, quiet: bool) -> Result<u8> {
     if !flags.files.is_empty() {
         let on = (&flags.device, &flags.kernels);
-        compare_files::run(&flags.files, &flags.recipe, &flags.settings, on, quiet)?;
+        compare_files::run(&flags.files, &flags.recipe, &flags.settings, on, flags.json, quiet)?;
         return Ok(DONE);
     }
     let stop = stop_on_signals()?;
@@ -187,8 +217,28 @@ pub(super) fn run(flags: &Flags, quiet: bool) -> Result<u8> {
             directory.join(name).display()
         )?;
     }
-    print(&text)?;
+    if flags.json {
+        let networks = results.iter().map(figures).collect();
+        print_json(&NetworksComparison { directory: directory.display().to_string(), networks })?;
+    } else {
+        print(&text)?;
+    }
     Ok(DONE)
+}
+
+fn figures<'a>((side, cost, quality): &'a (Side<'_>, Cost, Quality)) -> NetworkFigures<'a> {
+    let config = &side.config;
+    NetworkFigures {
+        name: side.name,
+        normalization: config.vgg(1, 10).norm().title(),
+        activation: config.activation.word(),
+        pooling_stride: pool_stride(config.pool_stride),
+        avgpool: config.avgpool,
+        learning_rate: config.lr,
+        batch_size: config.batch_size,
+        cost,
+        quality,
+    }
 }
 
 fn sides<'a>(mut config: TrainConfig, flags: &'a Flags, quiet: bool) -> Result<[Side<'a>; 2]> {
@@ -228,7 +278,7 @@ fn sides<'a>(mut config: TrainConfig, flags: &'a Flags, quiet: bool) -> Result<[
 /// Measures training steps in a temporary session.
 fn cost(side: &Side<'_>, data: &DataSets, device: &Device) -> Result<Cost> {
     let network = network(&side.config, data)?;
-    let (parameters, flops) = (network.values(), forward_flops(&network)?);
+    let (parameters, forward_flop) = (network.values(), forward_flops(&network)?);
     let session = opened(device, device.training(&side.config, data, network)?);
     let mut measure = Measure::new(session, side.config.clone(), data)?;
     for _ in 0..STEPS[0] {
@@ -244,9 +294,9 @@ fn cost(side: &Side<'_>, data: &DataSets, device: &Device) -> Result<Cost> {
     }
     Ok(Cost {
         parameters,
-        flops,
+        forward_flop,
         step_ms: Spread::of(times).median,
-        memory: measure.executor().allocated_bytes(),
+        memory_bytes: measure.executor().allocated_bytes(),
     })
 }
 
@@ -375,11 +425,11 @@ fn rows(results: &[(Side<'_>, Cost, Quality)]) -> Vec<Vec<String>> {
         ("train loss", |(.., quality)| of_best(quality, |row| format!("{:.4}", row.train_loss))),
         ("best epoch", |(.., quality)| of_best(quality, |row| row.epoch.to_string())),
         ("parameters", |(_, cost, _)| thousands(cost.parameters)),
-        ("FLOP per image, forward", |(_, cost, _)| flops(cost.flops)),
+        ("FLOP per image, forward", |(_, cost, _)| flops(cost.forward_flop)),
         ("training step", |(side, cost, _)| {
             format!("{:.1} ms for {} images", cost.step_ms, side.config.batch_size)
         }),
-        ("memory of the training", |(_, cost, _)| bytes(cost.memory)),
+        ("memory of the training", |(_, cost, _)| bytes(cost.memory_bytes)),
     ];
     lines
         .iter()

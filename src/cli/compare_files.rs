@@ -3,12 +3,13 @@
 use std::{fs, path::Path, sync::Arc};
 
 use anyhow::{Context, Result, bail};
+use serde::Serialize;
 
 use super::{
     Usage, args,
     device::choose_and_say,
     judged::{BATCH, Judged, data_for, judge},
-    output::{note, print},
+    output::{note, print, print_json},
     table::{Align, bytes, flops, table, thousands},
     train::configure,
 };
@@ -30,12 +31,47 @@ struct Compared {
     judged: Judged,
 }
 
+/// The comparison, as `--json` prints it.
+#[derive(Serialize)]
+struct FilesComparison<'a> {
+    device: String,
+    data: &'a str,
+    images: usize,
+    batch_size: usize,
+    files: Vec<FileFigures<'a>>,
+    picture: String,
+}
+
+#[derive(Serialize)]
+struct FileFigures<'a> {
+    file: &'a str,
+    network: &'a str,
+    parameters: usize,
+    multiply_adds: u64,
+    file_bytes: u64,
+    images_per_second: f64,
+    loss: f64,
+    accuracy: f64,
+    /// The fraction of the images with the same answer as the first file's.
+    same_answers: f64,
+    layers: Vec<LayerFigures>,
+}
+
+/// A convolution or linear layer.
+#[derive(Serialize)]
+struct LayerFigures {
+    name: String,
+    channels: usize,
+    multiply_adds: u64,
+}
+
 /// Runs `vgg compare` for files.
 pub(super) fn run(
     paths: &[std::path::PathBuf],
     recipe: &args::RecipeFlag,
     settings: &args::SettingFlags,
     (device, kernels): (&args::DeviceFlag, &args::KernelFlags),
+    json: bool,
     quiet: bool,
 ) -> Result<()> {
     if paths.len() < 2 {
@@ -70,14 +106,61 @@ pub(super) fn run(
         let name = short(path);
         files.push(Compared { name, kind, network: trained.network().clone(), file_bytes, judged });
     }
-    print(&format!("{}\n{}", summary(&files), layers(&files)))?;
+    if !json {
+        print(&format!("{}\n{}", summary(&files), layers(&files)))?;
+    }
     let bars: Vec<FileBar> = files.iter().map(bar).collect();
     let title =
         format!("{} test images of {}, batch {BATCH}, {}", tests[0].len(), config.data, device.name());
     let picture = directory.join("files.svg");
     write_text(&picture, &files_svg(&title, &bars))?;
     note(quiet, &format!("picture   {}", picture.display()));
-    Ok(())
+    if !json {
+        return Ok(());
+    }
+    print_json(&FilesComparison {
+        device: device.name(),
+        data: &config.data,
+        images: tests[0].len(),
+        batch_size: BATCH,
+        files: files.iter().map(|file| figures(file, &files[0])).collect(),
+        picture: picture.display().to_string(),
+    })
+}
+
+fn figures<'a>(file: &'a Compared, first: &Compared) -> FileFigures<'a> {
+    let layer = |layer: &Layer| LayerFigures {
+        name: layer.name.clone(),
+        channels: channels(layer),
+        multiply_adds: layer.multiply_adds(),
+    };
+    FileFigures {
+        file: &file.name,
+        network: &file.kind,
+        parameters: file.network.values(),
+        multiply_adds: file.network.multiply_adds(),
+        file_bytes: file.file_bytes,
+        images_per_second: file.judged.images_a_second,
+        loss: file.judged.loss,
+        accuracy: file.judged.accuracy,
+        same_answers: same_answers(file, &first.judged.answers()),
+        layers: weighted(&file.network).iter().map(layer).collect(),
+    }
+}
+
+/// The fraction of the answers that are those of another file.
+fn same_answers(file: &Compared, other: &[usize]) -> f64 {
+    let same = file.judged.answers().iter().zip(other).filter(|(a, b)| a == b).count();
+    same as f64 / other.len().max(1) as f64
+}
+
+fn weighted(network: &Network) -> Vec<Layer> {
+    let has = |layer: &&Layer| matches!(layer.kind, LayerKind::Conv(_) | LayerKind::Linear(_));
+    network.layers.iter().filter(has).cloned().collect()
+}
+
+fn channels(layer: &Layer) -> usize {
+    *layer.output.dims().last().expect("a layer has outputs")
 }
 
 /// The last two parts of a path: runs name their weights alike.
@@ -98,7 +181,6 @@ fn bar(file: &Compared) -> FileBar {
 fn summary(files: &[Compared]) -> String {
     let first = files[0].judged.answers();
     let row = |file: &Compared| {
-        let same = file.judged.answers().iter().zip(&first).filter(|(a, b)| a == b).count();
         vec![
             file.name.clone(),
             file.kind.clone(),
@@ -107,7 +189,7 @@ fn summary(files: &[Compared]) -> String {
             bytes(file.file_bytes),
             format!("{:.0}", file.judged.images_a_second),
             format!("{:.2} %", 100.0 * file.judged.accuracy),
-            format!("{:.2} %", 100.0 * same as f64 / first.len().max(1) as f64),
+            format!("{:.2} %", 100.0 * same_answers(file, &first)),
         ]
     };
     let columns = [
@@ -125,18 +207,11 @@ fn summary(files: &[Compared]) -> String {
 
 /// The widths and multiply-adds of each layer in each file.
 fn layers(files: &[Compared]) -> String {
-    let weighted = |network: &Network| -> Vec<Layer> {
-        let has = |layer: &&Layer| matches!(layer.kind, LayerKind::Conv(_) | LayerKind::Linear(_));
-        network.layers.iter().filter(has).cloned().collect()
-    };
     let all: Vec<Vec<Layer>> = files.iter().map(|file| weighted(&file.network)).collect();
     let longest = all.iter().max_by_key(|layers| layers.len()).expect("two files or more");
     let row = |at: &Layer| {
         let cells = all.iter().map(|layers| match layers.iter().find(|layer| layer.name == at.name) {
-            Some(layer) => {
-                let channels = layer.output.dims().last().expect("a layer has outputs");
-                format!("{channels} ({})", flops(layer.multiply_adds()))
-            }
+            Some(layer) => format!("{} ({})", channels(layer), flops(layer.multiply_adds())),
             None => "-".to_owned(),
         });
         std::iter::once(at.name.clone()).chain(cells).collect::<Vec<_>>()

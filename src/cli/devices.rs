@@ -1,10 +1,12 @@
 //! `vgg devices`: the devices of this machine.
 
 use anyhow::Result;
+use clap::Args;
+use serde::Serialize;
 
 use super::{
     device::CPU_HINT,
-    output::print,
+    output::{print, print_json},
     table::{Align, bytes, table},
 };
 use crate::{
@@ -12,11 +14,43 @@ use crate::{
     gpu::{self, DeviceInfo},
 };
 
+/// `vgg devices`.
+#[derive(Debug, Args)]
+pub(super) struct Flags {
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The devices, as `--json` prints them.
+#[derive(Serialize)]
+struct Devices {
+    devices: Vec<ListedDevice>,
+}
+
+/// A device; what is unknown or unlimited is `None`.
+#[derive(Serialize)]
+struct ListedDevice {
+    /// What `--device` takes.
+    device: String,
+    name: String,
+    kind: String,
+    api: Option<String>,
+    memory_bytes: Option<u64>,
+    binding_bytes: Option<u64>,
+    driver: Option<String>,
+    features: Vec<String>,
+}
+
 /// Runs `vgg devices`.
-pub(super) fn run() -> Result<()> {
+pub(super) fn run(flags: &Flags) -> Result<()> {
     let devices = gpu::devices();
-    let mut rows = vec![cpu_row()?];
-    rows.extend(devices.iter().map(row));
+    let mut listed = vec![processor()?];
+    listed.extend(devices.iter().map(adapter));
+    if flags.json {
+        return print_json(&Devices { devices: listed });
+    }
+    let rows: Vec<Vec<String>> = listed.iter().map(row).collect();
     let columns = [
         ("--device", Align::Left),
         ("name", Align::Left),
@@ -34,15 +68,21 @@ pub(super) fn run() -> Result<()> {
     print(&text)
 }
 
-fn cpu_row() -> Result<Vec<String>> {
+fn processor() -> Result<ListedDevice> {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let memory = crate::device::system_memory().map_or_else(|| "?".into(), bytes);
-    let name = format!("this machine's processor, {threads} threads");
-    let features = format!("{}, f32, f64 in the tests", cpu::instruction_set()?);
-    Ok(["cpu", &name, "CPU", "-", &memory, "no limit", "-", &features].map(str::to_owned).to_vec())
+    Ok(ListedDevice {
+        device: "cpu".to_owned(),
+        name: format!("this machine's processor, {threads} threads"),
+        kind: "CPU".to_owned(),
+        api: None,
+        memory_bytes: crate::device::system_memory(),
+        binding_bytes: None,
+        driver: None,
+        features: vec![cpu::instruction_set()?.to_string(), "f32".to_owned(), "f64 in the tests".to_owned()],
+    })
 }
 
-fn row(device: &DeviceInfo) -> Vec<String> {
+fn adapter(device: &DeviceInfo) -> ListedDevice {
     let features = &device.features;
     let mut named = Vec::new();
     named.extend(features.f16.then(|| "f16".to_owned()));
@@ -51,14 +91,29 @@ fn row(device: &DeviceInfo) -> Vec<String> {
     }));
     named.extend(features.timestamps.then(|| "timestamps".to_owned()));
     named.extend(features.matrix_side.map(|side| format!("cooperative matrices of {side} x {side}")));
+    ListedDevice {
+        device: device.index.to_string(),
+        name: device.name.clone(),
+        kind: device.kind.to_string(),
+        api: Some(device.backend.to_string()),
+        memory_bytes: device.memory_bytes,
+        binding_bytes: Some(device.limits.binding_bytes),
+        driver: Some(format!("{} {}", device.driver, device.driver_info).trim().to_owned()),
+        features: named,
+    }
+}
+
+fn row(device: &ListedDevice) -> Vec<String> {
+    let or = |value: &Option<String>, other: &str| value.clone().unwrap_or_else(|| other.to_owned());
+    let size = |value: Option<u64>, other: &str| value.map_or_else(|| other.to_owned(), bytes);
     vec![
-        device.index.to_string(),
+        device.device.clone(),
         device.name.clone(),
-        device.kind.to_string(),
-        device.backend.to_string(),
-        device.memory_bytes.map_or_else(|| "?".into(), bytes),
-        bytes(device.limits.binding_bytes),
-        format!("{} {}", device.driver, device.driver_info).trim().to_owned(),
-        named.join(", "),
+        device.kind.clone(),
+        or(&device.api, "-"),
+        size(device.memory_bytes, "?"),
+        size(device.binding_bytes, "no limit"),
+        or(&device.driver, "-"),
+        device.features.join(", "),
     ]
 }

@@ -4,14 +4,17 @@ use std::{path::PathBuf, sync::Arc};
 
 use anyhow::{Result, bail};
 use indicatif::ProgressBar;
+use serde::Serialize;
 
 use super::{
-    Usage, args, confusion, data,
+    Usage, args,
+    calibrate::{Calibration, percent},
+    confusion, data,
     device::{choose_and_say, opened},
-    output::{note, print, write_file},
+    output::{note, print, print_json, write_file},
 };
 use crate::{
-    data::{DataError, DataSource, Dataset, Loader, Options},
+    data::{DataError, DataSource, Dataset, Loader, Options, TestAugmentation},
     pictures::confusion_svg,
     weights::{ModelInfo, Trained, Weights},
 };
@@ -49,6 +52,7 @@ pub(super) fn run(flags: &args::Eval, quiet: bool) -> Result<()> {
             "--skip-corrupt is true, but data is {data}: give --data folder:DIR, or leave --skip-corrupt out"
         )));
     }
+    let augmentation = augmentation(flags.tta, info)?;
     let device = choose_and_say(&flags.device.device, &flags.kernels, quiet)?;
     let [side, _] = info.image_size;
     let options =
@@ -64,25 +68,46 @@ pub(super) fn run(flags: &args::Eval, quiet: bool) -> Result<()> {
     let loader = Loader::evaluate(Arc::clone(&test), batch)?;
     let mut session = opened(&device, device.session(&trained, batch, [test.height(), test.width()])?);
     let bar = if quiet || flags.json { ProgressBar::hidden() } else { ProgressBar::new(0) };
-    let evaluation = session.evaluate(&loader, |done, of| {
+    let evaluation = session.evaluate_augmented(&loader, augmentation, |done, of| {
         bar.set_length(of as u64);
         bar.set_position(done as u64);
     })?;
     bar.finish_and_clear();
     let names = test.class_names();
     let (loss, accuracy) = (evaluation.loss(), evaluation.accuracy());
+    let calibration = match &flags.weights.weights {
+        Some(path) if flags.calibrate => {
+            let calibration = Calibration::new(&evaluation.answers, "test");
+            calibration.write(path)?;
+            note(quiet, &format!("confidence {}; written to {}", calibration.text(), path.display()));
+            Some(calibration)
+        }
+        _ => None,
+    };
+    let temperature = match (calibration, augmentation) {
+        (Some(found), _) => found.value(),
+        (None, TestAugmentation::NONE) => info.temperature(),
+        // Averaging lowers the confidence by itself.
+        (None, _) => 1.0,
+    };
+    let [error, calibrated] = [1.0, temperature].map(|t| evaluation.answers.calibration_error(t));
     if flags.json {
-        let json = serde_json::json!({
-            "data": flags.data,
-            "images": test.len(),
-            "loss": loss,
-            "accuracy": accuracy,
-            "top5_accuracy": evaluation.top5_accuracy(),
-            "skipped": test.skipped(),
-            "classes": names,
-            "confusion": evaluation.confusion,
-        });
-        print(&format!("{json}\n"))?;
+        let figures = Figures {
+            data: &flags.data,
+            images: test.len(),
+            loss,
+            accuracy,
+            top5_accuracy: evaluation.top5_accuracy(),
+            temperature,
+            expected_calibration_error: error,
+            calibrated_loss: evaluation.answers.loss(temperature),
+            calibrated_expected_calibration_error: calibrated,
+            tta: augmentation.to_string(),
+            skipped: test.skipped(),
+            classes: names,
+            confusion: &evaluation.confusion,
+        };
+        print_json(&figures)?;
     } else {
         let mut head = format!(
             "test images   {}\ntest loss     {loss:.4}\ntest accuracy {:.2} %\n",
@@ -92,7 +117,11 @@ pub(super) fn run(flags: &args::Eval, quiet: bool) -> Result<()> {
         if let Some(top5) = evaluation.top5_accuracy() {
             head += &format!("among top 5   {:.2} %\n", 100.0 * top5);
         }
-        head += "\n";
+        head += &format!("calibration   error {}", percent(calibrated));
+        if temperature != 1.0 {
+            head += &format!(" at temperature {temperature:.3}, {} without", percent(error));
+        }
+        head += "\n\n";
         print(&(head + &confusion::render(&evaluation.confusion, names)))?;
     }
     // Print the figures first, in case the picture cannot be written.
@@ -104,6 +133,40 @@ pub(super) fn run(flags: &args::Eval, quiet: bool) -> Result<()> {
         note(quiet, &format!("confusion matrix as a picture: {}", path.display()));
     }
     Ok(())
+}
+
+/// The figures, as `--json` prints them.
+#[derive(Serialize)]
+struct Figures<'a> {
+    data: &'a str,
+    images: usize,
+    loss: f64,
+    accuracy: f64,
+    top5_accuracy: Option<f64>,
+    /// The weights' temperature, or 1 for an average over variants; loss, and the first calibration error, are those at temperature 1.
+    temperature: f64,
+    expected_calibration_error: f64,
+    calibrated_loss: f64,
+    calibrated_expected_calibration_error: f64,
+    /// The value of `--tta`, or nothing.
+    tta: String,
+    skipped: &'a [String],
+    classes: &'a [String],
+    confusion: &'a [Vec<u64>],
+}
+
+/// The variants of `--tta`; characters are not mirrored, because the mirror images of most are none.
+pub(super) fn augmentation(flag: Option<TestAugmentation>, info: &ModelInfo) -> Result<TestAugmentation> {
+    match flag {
+        Some(wanted) if wanted.flip && info.has_characters() => {
+            let classes = listed(&info.class_names);
+            bail!(Usage(format!(
+                "--tta {wanted} mirrors images, but the classes ({classes}) are characters, whose mirror images are others or none; \
+                 give --tta shift"
+            )))
+        }
+        flag => Ok(flag.unwrap_or_default()),
+    }
 }
 
 /// The first names of a list.

@@ -34,7 +34,7 @@ pub(super) struct Flags {
     /// Take bytes `[N, C, H, W]` as the input `image`, and normalise them in the graph (ONNX).
     #[arg(long)]
     bytes_in: bool,
-    /// Answer with probabilities: a softmax in the graph (ONNX).
+    /// Answer with probabilities, at the weights' temperature: a softmax in the graph (ONNX).
     #[arg(long)]
     softmax: bool,
     /// The type of the stored values (safetensors).

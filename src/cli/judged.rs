@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use anyhow::Result;
+use serde::Serialize;
 
 use super::{Usage, data, device::opened, eval};
 use crate::{
@@ -23,7 +24,20 @@ pub(super) struct Judged {
     pub(super) probabilities: Vec<Vec<f32>>,
 }
 
+/// The figures of a network on the test images, as `--json` prints them.
+#[derive(Serialize)]
+pub(super) struct JudgedFigures {
+    loss: f64,
+    accuracy: f64,
+    images_per_second: f64,
+}
+
 impl Judged {
+    pub(super) fn figures(&self) -> JudgedFigures {
+        let Self { loss, accuracy, images_a_second, .. } = *self;
+        JudgedFigures { loss, accuracy, images_per_second: images_a_second }
+    }
+
     /// The most probable class of each image.
     pub(super) fn answers(&self) -> Vec<usize> {
         let answer = |probabilities: &Vec<f32>| {

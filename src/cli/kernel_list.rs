@@ -3,12 +3,13 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result, bail};
+use serde::Serialize;
 
 use super::{
     Usage,
     args::{self, Format},
     data, device, kernels,
-    output::{note, print, write_file},
+    output::{note, print, print_json, write_file},
     table::{Align, table},
     train,
 };
@@ -35,7 +36,10 @@ pub(super) fn run(flags: &args::Kernels, quiet: bool) -> Result<()> {
             let row = variants().find(|row| row.op == op && row.name == name).expect("`pairs` checked it");
             write(&shaders(row, &program, &caps, flags.format)?, flags.output.as_deref(), flags.format)
         }
-        None => print(&list(&program, &caps, &flags.op)),
+        None => {
+            let rows = list(&program, &caps, &flags.op);
+            if flags.json { print_json(&KernelList { kernels: rows }) } else { print(&render(&rows)) }
+        }
     }
 }
 
@@ -53,32 +57,68 @@ fn target(flags: &args::Kernels, quiet: bool) -> Result<(Caps, DeviceLimits, boo
     Ok((adapter.caps(), device.limits(), device.is_hardware_gpu()))
 }
 
-/// A line for each row: its requirements, its expected speed on the shapes that it supports, and the number of steps that
-/// use it.
-fn list(program: &Program, caps: &Caps, only: &[String]) -> String {
+/// The list, as `--json` prints it.
+#[derive(Serialize)]
+struct KernelList {
+    kernels: Vec<ListedKernel>,
+}
+
+/// A row of the table of kernels, and what a training makes of it.
+#[derive(Serialize)]
+struct ListedKernel {
+    operation: &'static str,
+    variant: &'static str,
+    /// The steps of a training step and an evaluation that it runs.
+    steps: usize,
+    /// Whether the training has steps of its operation.
+    needed: bool,
+    /// The least and the greatest speed expected on the training's shapes, in percent of a general variant; `None` if it can compute
+    /// none of them.
+    expected_percent: Option<[u32; 2]>,
+    requires: Vec<&'static str>,
+}
+
+/// Each row with its requirements, its expected speed on the shapes that it supports, and the number of steps that use it.
+fn list(program: &Program, caps: &Caps, only: &[String]) -> Vec<ListedKernel> {
     let chosen: Vec<_> = program.steps.iter().map(|step| select(&step.op, caps, &[]).ok()).collect();
     let row = |variant: &'static Variant| {
         let shapes = || program.steps.iter().map(|step| &step.op).filter(|op| op.name() == variant.op);
         let able: Vec<&Op> = shapes().filter(|op| variant.supports(op, caps)).collect();
         let speeds = able.iter().map(|op| variant.speed(op, caps));
-        let expects = match (speeds.clone().min(), speeds.max(), shapes().next()) {
-            (Some(low), Some(high), _) if low == high => low.to_string(),
-            (Some(low), Some(high), _) => format!("{low} to {high}"),
-            (_, _, Some(_)) => "cannot".to_owned(),
-            (_, _, None) => "-".to_owned(),
-        };
-        let taken = chosen.iter().flatten().filter(|row| std::ptr::eq(**row, variant)).count();
+        let steps = chosen.iter().flatten().filter(|row| std::ptr::eq(**row, variant)).count();
         let mut requires = variant.requires();
         if variant.stores() == Stores::F16 {
             requires.insert(0, "f16 operands");
         } else if variant.stores() == Stores::F32 && stores_halves(shapes()) {
             requires.insert(0, "f32 operands");
         }
-        let steps = if taken > 0 { taken.to_string() } else { String::new() };
-        vec![variant.op.to_owned(), variant.name.to_owned(), steps, expects, requires.join("; ")]
+        ListedKernel {
+            operation: variant.op,
+            variant: variant.name,
+            steps,
+            needed: shapes().next().is_some(),
+            expected_percent: speeds.clone().min().zip(speeds.max()).map(|(low, high)| [low, high]),
+            requires,
+        }
     };
     let wanted = |variant: &&Variant| only.is_empty() || only.iter().any(|op| op == variant.op);
-    let rows: Vec<_> = variants().filter(wanted).map(row).collect();
+    variants().filter(wanted).map(row).collect()
+}
+
+/// A line for each row.
+fn render(rows: &[ListedKernel]) -> String {
+    let row = |kernel: &ListedKernel| {
+        let expects = match kernel.expected_percent {
+            Some([low, high]) if low == high => low.to_string(),
+            Some([low, high]) => format!("{low} to {high}"),
+            None if kernel.needed => "cannot".to_owned(),
+            None => "-".to_owned(),
+        };
+        let steps = if kernel.steps > 0 { kernel.steps.to_string() } else { String::new() };
+        let [operation, variant] = [kernel.operation, kernel.variant].map(str::to_owned);
+        vec![operation, variant, steps, expects, kernel.requires.join("; ")]
+    };
+    let rows: Vec<Vec<String>> = rows.iter().map(row).collect();
     let columns = [
         ("operation", Align::Left),
         ("variant", Align::Left),

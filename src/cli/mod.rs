@@ -2,6 +2,7 @@
 
 mod args;
 mod bench;
+mod calibrate;
 mod capture;
 mod compare;
 mod compare_files;
@@ -27,6 +28,7 @@ mod profile_trace;
 mod progress;
 mod prune;
 mod quantize;
+mod record;
 mod report;
 mod seeds;
 mod shell;
@@ -98,7 +100,7 @@ enum Command {
     /// Check every kernel variant on this GPU against the CPU in f64.
     Verify(args::Verify),
     /// List the devices that can run here.
-    Devices,
+    Devices(devices::Flags),
     /// List the kernel variants: what each requires and which of them a training takes; print the shaders that run.
     ///
     /// The training is that of `vgg train` with the same flags, on the GPU of --device.
@@ -169,7 +171,7 @@ fn run(cli: Cli) -> Result<u8> {
         Command::Plan(flags) => train::plan(flags, cli.quiet)?,
         Command::Tune(flags) => return tune::run(flags, cli.quiet),
         Command::Verify(flags) => return verify::run(flags, cli.quiet),
-        Command::Devices => devices::run()?,
+        Command::Devices(flags) => devices::run(flags)?,
         Command::Completions(flags) => shell::completions(flags, Cli::command())?,
         Command::Man(flags) => shell::man(flags, Cli::command(), cli.quiet)?,
         Command::Kernels(flags) => kernel_list::run(flags, cli.quiet)?,

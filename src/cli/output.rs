@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use serde::Serialize;
 use thiserror::Error;
 
 use crate::files;
@@ -32,6 +33,11 @@ pub(super) fn print(text: &str) -> Result<()> {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         other => other.context("cannot write to standard output"),
     }
+}
+
+/// Writes a result as one JSON object, on a line.
+pub(super) fn print_json(figures: &impl Serialize) -> Result<()> {
+    print(&(serde_json::to_string(figures)? + "\n"))
 }
 
 /// Writes a file that the user named, atomically; but a device, a pipe or a link is written to, not replaced. `flag` is the way to

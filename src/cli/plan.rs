@@ -3,9 +3,11 @@
 use std::fmt::Write as _;
 
 use anyhow::Result;
+use serde::Serialize;
 
 use super::{
-    output::print,
+    args,
+    output::{print, print_json},
     table::{Align, bytes, table},
 };
 use crate::{
@@ -18,71 +20,156 @@ use crate::{
 /// The number of tensors listed without `--all`.
 const LISTED: usize = 16;
 
+/// The plan, as `--json` prints it.
+#[derive(Serialize)]
+struct TrainingPlan {
+    batch_size: usize,
+    steps: usize,
+    memory_bytes: u64,
+    /// The memory that the training may use; `None`: unknown.
+    available_bytes: Option<u64>,
+    /// The largest batch that fits in it; `None`: none, or unknown.
+    largest_batch: Option<usize>,
+    /// On a discrete GPU, if the plan is not for a GPU.
+    on_a_gpu: Option<GpuMemory>,
+    workspace_bytes: Option<u64>,
+    roles: Vec<RoleMemory>,
+    limits: Vec<Limit>,
+    /// The largest first.
+    tensors: Vec<PlannedTensor>,
+}
+
+/// Memory on a discrete GPU.
+#[derive(Serialize)]
+struct GpuMemory {
+    memory_bytes: u64,
+    workspace_bytes: u64,
+}
+
+/// The tensors of a role, and the buffers that they share.
+#[derive(Serialize)]
+struct RoleMemory {
+    role: &'static str,
+    tensors: usize,
+    tensor_bytes: u64,
+    buffers: usize,
+    buffer_bytes: u64,
+}
+
+/// A limit of the adapter.
+#[derive(Serialize)]
+struct Limit {
+    name: &'static str,
+    needed: u64,
+    adapter: u64,
+    /// Whether both are bytes.
+    in_bytes: bool,
+}
+
+#[derive(Serialize)]
+struct PlannedTensor {
+    name: String,
+    /// Channels last.
+    shape: Vec<usize>,
+    #[serde(rename = "type")]
+    dtype: String,
+    role: &'static str,
+    bytes: u64,
+}
+
 /// Runs `vgg plan`.
-pub(super) fn run(planned: &Planned<'_>, memory: Option<u64>, all: bool) -> Result<()> {
+pub(super) fn run(planned: &Planned<'_>, memory: Option<u64>, flags: &args::Plan) -> Result<()> {
     let (program, device) = (&planned.lowered.program, planned.device());
     let requirements = device.requirements(program)?;
-    let (slots, peak) = (MemoryPlan::new(program), planned.peak()?);
-    let mut text = tensors(program, all);
-    text += "\n";
-    text += &by_role(program, &slots, requirements.as_ref());
-    if let Some(requirements) = &requirements {
-        text += "\n";
-        text += &limits(requirements, device);
+    let plan = TrainingPlan {
+        batch_size: planned.settings().batch,
+        steps: program.steps.len(),
+        memory_bytes: planned.peak()?,
+        available_bytes: memory,
+        largest_batch: memory.and_then(|budget| planned.largest_batch(budget)),
+        on_a_gpu: on_a_gpu(planned)?,
+        workspace_bytes: requirements.as_ref().map(|requirements| requirements.workspace_bytes),
+        roles: by_role(program, &MemoryPlan::new(program)),
+        limits: requirements.map_or_else(Vec::new, |requirements| limits(&requirements, device)),
+        tensors: tensors(program),
+    };
+    if flags.json {
+        print_json(&plan)?
+    } else {
+        print(&render(&plan, flags.all)?)?
     }
-    writeln!(text, "\nbatch size       {}", planned.settings().batch)?;
-    writeln!(text, "steps            {}", program.steps.len())?;
     match memory {
+        Some(_) => Ok(planned.refuse_beyond(memory)?),
+        None => Ok(()),
+    }
+}
+
+fn render(plan: &TrainingPlan, all: bool) -> Result<String> {
+    let mut text = rendered_tensors(&plan.tensors, all) + "\n" + &rendered_roles(plan);
+    if !plan.limits.is_empty() {
+        text += "\n";
+        text += &rendered_limits(&plan.limits);
+    }
+    writeln!(text, "\nbatch size       {}", plan.batch_size)?;
+    writeln!(text, "steps            {}", plan.steps)?;
+    match plan.available_bytes {
         Some(budget) => {
-            let largest = planned.largest_batch(budget);
-            writeln!(text, "memory           {} of {}", bytes(peak), bytes(budget))?;
-            let largest = largest.map_or_else(|| "none".into(), |batch| batch.to_string());
+            writeln!(text, "memory           {} of {}", bytes(plan.memory_bytes), bytes(budget))?;
+            let largest = plan.largest_batch.map_or_else(|| "none".into(), |batch| batch.to_string());
             writeln!(text, "largest batch    {largest}")?;
-            text += &on_a_gpu(planned)?;
-            print(&text)?;
-            Ok(planned.refuse_beyond(memory)?)
         }
         None => {
-            writeln!(text, "memory           {}", bytes(peak))?;
+            writeln!(text, "memory           {}", bytes(plan.memory_bytes))?;
             writeln!(
                 text,
                 "largest batch    unknown: this system does not report its memory; give --memory GIB"
             )?;
-            text += &on_a_gpu(planned)?;
-            print(&text)
         }
     }
+    if let Some(GpuMemory { memory_bytes, workspace_bytes }) = plan.on_a_gpu {
+        let [memory, workspace] = [memory_bytes, workspace_bytes].map(bytes);
+        writeln!(text, "on a GPU         {memory}, {workspace} of it workspace")?;
+    }
+    Ok(text)
 }
 
-/// The memory that the same plan needs on a discrete GPU, with the workspaces of its expected kernels; empty if the plan is
+/// The memory that the same plan needs on a discrete GPU, with the workspaces of its expected kernels; `None` if the plan is
 /// already for a GPU.
-fn on_a_gpu(planned: &Planned<'_>) -> Result<String> {
+fn on_a_gpu(planned: &Planned<'_>) -> Result<Option<GpuMemory>> {
     if planned.device().is_hardware_gpu() {
-        return Ok(String::new());
+        return Ok(None);
     }
     let (caps, limits) = (Caps::DISCRETE, planned.device().limits());
     let limits = DeviceLimits { binding_bytes: caps.binding_bytes, f16: caps.f16, ..limits };
     let program = lower(planned.network(), &Settings { limits, ..planned.settings().clone() })?.program;
-    let workspace = workspaces(&program, &caps, &Options::default())?.iter().map(|w| w.bytes).sum::<u64>();
-    let peak = MemoryPlan::new(&program).bytes() + workspace;
-    Ok(format!("on a GPU         {}, {} of it workspace\n", bytes(peak), bytes(workspace)))
+    let workspaces = workspaces(&program, &caps, &Options::default())?;
+    let workspace_bytes = workspaces.iter().map(|w| w.bytes).sum::<u64>();
+    let memory_bytes = MemoryPlan::new(&program).bytes() + workspace_bytes;
+    Ok(Some(GpuMemory { memory_bytes, workspace_bytes }))
 }
 
-fn tensors(program: &Program, all: bool) -> String {
+fn tensors(program: &Program) -> Vec<PlannedTensor> {
     let mut order: Vec<usize> = (0..program.tensors.len()).collect();
     order.sort_by_key(|&t| std::cmp::Reverse(program.tensors[t].bytes()));
-    let shown = if all { order.len() } else { LISTED.min(order.len()) };
-    let rows: Vec<Vec<String>> = order[..shown]
+    let planned = |t: usize| {
+        let t = &program.tensors[t];
+        PlannedTensor {
+            name: t.name.clone(),
+            shape: t.shape.dims().to_vec(),
+            dtype: t.dtype.to_string(),
+            role: role(t.role),
+            bytes: t.bytes(),
+        }
+    };
+    order.into_iter().map(planned).collect()
+}
+
+fn rendered_tensors(tensors: &[PlannedTensor], all: bool) -> String {
+    let shown = if all { tensors.len() } else { LISTED.min(tensors.len()) };
+    let rows: Vec<Vec<String>> = tensors[..shown]
         .iter()
-        .map(|&t| {
-            let t = &program.tensors[t];
-            vec![
-                t.name.clone(),
-                t.shape.to_string(),
-                t.dtype.to_string(),
-                role(t.role).into(),
-                bytes(t.bytes()),
-            ]
+        .map(|t| {
+            vec![t.name.clone(), format!("{:?}", t.shape), t.dtype.clone(), t.role.into(), bytes(t.bytes)]
         })
         .collect();
     let columns = [
@@ -93,8 +180,8 @@ fn tensors(program: &Program, all: bool) -> String {
         ("size", Align::Right),
     ];
     let mut text = table(&columns, &rows);
-    if shown < order.len() {
-        text += &format!("... and {} smaller ones; --all lists them\n", order.len() - shown);
+    if shown < tensors.len() {
+        text += &format!("... and {} smaller ones; --all lists them\n", tensors.len() - shown);
     }
     text
 }
@@ -112,7 +199,7 @@ fn role(role: Role) -> &'static str {
     }
 }
 
-fn by_role(program: &Program, memory: &MemoryPlan, requirements: Option<&Requirements>) -> String {
+fn by_role(program: &Program, memory: &MemoryPlan) -> Vec<RoleMemory> {
     let roles = [
         Role::Parameter,
         Role::Gradient,
@@ -123,19 +210,25 @@ fn by_role(program: &Program, memory: &MemoryPlan, requirements: Option<&Require
         Role::Output,
         Role::Transient,
     ];
-    let mut rows: Vec<Vec<String>> = roles
-        .iter()
-        .map(|&wanted| {
-            let all = program.tensors.iter().filter(|t| t.role == wanted);
-            let (count, size) = all.fold((0, 0), |(count, size), t| (count + 1, size + t.bytes()));
-            let slots = memory.slots.iter().filter(|s| program.tensor(s.tensors[0]).role == wanted);
-            let (buffers, planned) = slots.fold((0, 0), |(count, size), s| (count + 1, size + s.bytes));
-            vec![role(wanted).into(), count.to_string(), bytes(size), buffers.to_string(), bytes(planned)]
-        })
-        .collect();
-    if let Some(requirements) = requirements {
-        let size = bytes(requirements.workspace_bytes);
-        rows.push(vec!["workspace".into(), "-".into(), "-".into(), "-".into(), size]);
+    let of = |wanted: Role| {
+        let all = program.tensors.iter().filter(|t| t.role == wanted);
+        let (tensors, tensor_bytes) = all.fold((0, 0), |(count, size), t| (count + 1, size + t.bytes()));
+        let slots = memory.slots.iter().filter(|s| program.tensor(s.tensors[0]).role == wanted);
+        let (buffers, buffer_bytes) = slots.fold((0, 0), |(count, size), s| (count + 1, size + s.bytes));
+        RoleMemory { role: role(wanted), tensors, tensor_bytes, buffers, buffer_bytes }
+    };
+    roles.into_iter().map(of).collect()
+}
+
+fn rendered_roles(plan: &TrainingPlan) -> String {
+    let row = |memory: &RoleMemory| {
+        let &RoleMemory { role, tensors, tensor_bytes, buffers, buffer_bytes } = memory;
+        let [size, planned] = [tensor_bytes, buffer_bytes].map(bytes);
+        vec![role.into(), tensors.to_string(), size, buffers.to_string(), planned]
+    };
+    let mut rows: Vec<Vec<String>> = plan.roles.iter().map(row).collect();
+    if let Some(size) = plan.workspace_bytes {
+        rows.push(vec!["workspace".into(), "-".into(), "-".into(), "-".into(), bytes(size)]);
     }
     let columns = [
         ("role", Align::Left),
@@ -147,19 +240,30 @@ fn by_role(program: &Program, memory: &MemoryPlan, requirements: Option<&Require
     table(&columns, &rows)
 }
 
-fn limits(requirements: &Requirements, device: &Device) -> String {
-    let Some(adapter) = device.adapter() else { return String::new() };
+fn limits(requirements: &Requirements, device: &Device) -> Vec<Limit> {
+    let Some(adapter) = device.adapter() else { return Vec::new() };
     let (needs, has) = (&requirements.limits, &adapter.info().limits);
-    let row = |name: &str, need: String, limit: String| vec![name.to_owned(), need, limit];
-    let count = |a: u32, b: u32| (a.to_string(), b.to_string());
-    let (buffers, buffers_limit) = count(needs.storage_buffers, has.storage_buffers);
-    let (invocations, invocations_limit) = count(needs.workgroup_invocations, has.workgroup_invocations);
-    let rows = [
-        row("largest buffer", bytes(needs.buffer_bytes), bytes(has.buffer_bytes)),
-        row("largest binding", bytes(needs.binding_bytes), bytes(has.binding_bytes)),
-        row("storage buffers", buffers, buffers_limit),
-        row("workgroup memory", bytes(needs.workgroup_bytes.into()), bytes(has.workgroup_bytes.into())),
-        row("workgroup size", invocations, invocations_limit),
-    ];
+    let size = |name, needed, adapter| Limit { name, needed, adapter, in_bytes: true };
+    let count = |name, needed: u32, adapter: u32| Limit {
+        name,
+        needed: needed.into(),
+        adapter: adapter.into(),
+        in_bytes: false,
+    };
+    vec![
+        size("largest buffer", needs.buffer_bytes, has.buffer_bytes),
+        size("largest binding", needs.binding_bytes, has.binding_bytes),
+        count("storage buffers", needs.storage_buffers, has.storage_buffers),
+        size("workgroup memory", needs.workgroup_bytes.into(), has.workgroup_bytes.into()),
+        count("workgroup size", needs.workgroup_invocations, has.workgroup_invocations),
+    ]
+}
+
+fn rendered_limits(limits: &[Limit]) -> String {
+    let row = |limit: &Limit| {
+        let shown = |value: u64| if limit.in_bytes { bytes(value) } else { value.to_string() };
+        vec![limit.name.to_owned(), shown(limit.needed), shown(limit.adapter)]
+    };
+    let rows: Vec<Vec<String>> = limits.iter().map(row).collect();
     table(&[("limit", Align::Left), ("needed", Align::Right), ("adapter has", Align::Right)], &rows)
 }

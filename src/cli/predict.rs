@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Error, Result, bail};
 use rayon::prelude::*;
+use serde::Serialize;
 
 use super::{
     Usage,
@@ -38,6 +39,7 @@ pub(super) fn run(flags: &args::Predict, quiet: bool) -> Result<()> {
     let device = choose_and_say(&flags.device.device, &flags.kernels, quiet)?;
     let info = trained.info();
     let wanted = wanted(info, flags.ink);
+    let augmentation = eval::augmentation(flags.tta, info)?;
     let mut session = None;
     let (mut failures, mut first) = (Vec::new(), true);
     print(&before(info, flags))?;
@@ -54,7 +56,7 @@ pub(super) fn run(flags: &args::Predict, quiet: bool) -> Result<()> {
                 None => session.insert(opened(&device, device.session(&trained, batch, info.source_size())?)),
             };
             let pixels: Vec<u8> = digits().flat_map(|(_, digit)| digit.pixels.iter().copied()).collect();
-            answers = session.predict(&pixels).map_err(|error| {
+            answers = session.predict_augmented(&pixels, augmentation).map_err(|error| {
                 let picture = match error {
                     TrainError::NotFinite { image, .. } => {
                         digits().nth(image).map(|(read, _)| read.name.clone())
@@ -66,21 +68,23 @@ pub(super) fn run(flags: &args::Predict, quiet: bool) -> Result<()> {
         }
         let (mut text, mut answers) = (String::new(), &answers[..]);
         for Read { name, digits } in pictures {
-            let digits = digits.map_err(|error| error.to_string());
             let (probs, rest) = answers.split_at(digits.as_ref().map_or(0, Vec::len));
             answers = rest;
-            let digits = digits.as_deref();
             let entry = match (flags.json, flags.csv) {
-                (true, _) => Some(json(&name, digits, probs, info)),
-                (_, true) => digits.ok().map(|digits| csv(&name, digits, probs)),
-                _ => digits.ok().map(|digits| lines(&name, digits, probs, info, flags)),
+                (true, _) => Some(json(&name, &digits, probs, info, flags)?),
+                (_, true) => digits.as_ref().ok().map(|digits| csv(&name, digits, probs)),
+                _ => match &digits {
+                    Ok(digits) => Some(lines(&name, digits, probs, info, flags)),
+                    Err(error) => error.nothing_found().map(|why| format!("{name}: no digit: {why}\n")),
+                },
             };
             if let Some(entry) = entry {
                 text += if flags.json && !first { ",\n" } else { "" };
                 text += &entry;
                 first = false;
             }
-            failures.extend(digits.err().cloned());
+            let failure = digits.err().filter(|error| error.nothing_found().is_none());
+            failures.extend(failure.map(|error| error.to_string()));
         }
         print(&text)?;
     }
@@ -155,26 +159,72 @@ fn csv(name: &str, digits: &[Picture], probs: &[Vec<f32>]) -> String {
     text
 }
 
+/// A picture, as `--json` prints it.
+#[derive(Serialize)]
+struct PictureAnswer<'a> {
+    picture: &'a str,
+    classes: &'a [String],
+    answers: Vec<DigitAnswer<'a>>,
+    /// Why there are no answers, if nothing was found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    no_digit: Option<String>,
+}
+
+/// A digit.
+#[derive(Serialize)]
+struct DigitAnswer<'a> {
+    class: &'a str,
+    probability: f32,
+    /// Whether the probability is at least that of `--sure`.
+    sure: bool,
+    probabilities: &'a [f32],
+    /// Without a place the picture was only resized.
+    place: Option<Place>,
+}
+
+/// In pixels of the picture.
+#[derive(Serialize)]
+struct Place {
+    left: usize,
+    top: usize,
+    width: usize,
+    height: usize,
+}
+
+/// A picture that cannot be read.
+#[derive(Serialize)]
+struct Unread<'a> {
+    picture: &'a str,
+    error: String,
+}
+
 /// An object for a picture: its digits, or the error.
-fn json(name: &str, digits: Result<&[Picture], &String>, probs: &[Vec<f32>], info: &ModelInfo) -> String {
-    let digits = match digits {
-        Ok(digits) => digits,
-        Err(error) => return serde_json::json!({ "picture": name, "error": error }).to_string(),
+fn json(
+    name: &str,
+    digits: &Result<Vec<Picture>, PictureError>,
+    probs: &[Vec<f32>],
+    info: &ModelInfo,
+    flags: &args::Predict,
+) -> Result<String> {
+    let no_digit = match digits {
+        Ok(_) => None,
+        Err(error) => match error.nothing_found() {
+            None => {
+                return Ok(serde_json::to_string(&Unread { picture: name, error: error.to_string() })?);
+            }
+            why => why,
+        },
     };
-    let digits = digits.iter().zip(probs).map(|(digit, probs)| {
+    let answers = digits.iter().flatten().zip(probs).map(|(digit, probs)| {
         let best = order(probs)[0];
-        let place = digit.bounds.map(|Rectangle { top, left, height, width }| {
-            serde_json::json!({ "left": left, "top": top, "width": width, "height": height })
-        });
-        serde_json::json!({
-            "class": info.class_names[best],
-            "probability": probs[best],
-            "probabilities": probs,
-            "place": place,
-        })
+        let place =
+            digit.bounds.map(|Rectangle { top, left, height, width }| Place { left, top, width, height });
+        let (class, probability) = (info.class_names[best].as_str(), probs[best]);
+        DigitAnswer { class, probability, sure: probability >= flags.sure, probabilities: probs, place }
     });
-    let digits: Vec<serde_json::Value> = digits.collect();
-    serde_json::json!({ "picture": name, "classes": info.class_names, "answers": digits }).to_string()
+    let answers = answers.collect();
+    let classes = &info.class_names;
+    Ok(serde_json::to_string(&PictureAnswer { picture: name, classes, answers, no_digit })?)
 }
 
 /// The form of a network's input pictures.
@@ -190,7 +240,7 @@ pub(super) fn wanted(info: &ModelInfo, ink: InkFlag) -> Wanted {
 }
 
 /// The answers to a picture's digits: `digit.png: 7 (99.98 %), 2 (0.01 %), 1 (0.00 %); seen as dark ink on light paper`. If there are
-/// several, `sum.png: 4 digits: 1 7 3 5; ...`, and a line for each with its place.
+/// several, `sum.png: 4 digits: 1 7 ? 5; ...`, and a line for each with its place. An answer that is not sure says so first.
 fn lines(
     name: &str,
     digits: &[Picture],
@@ -199,11 +249,20 @@ fn lines(
     flags: &args::Predict,
 ) -> String {
     let ink = seen(digits[0].polarity, flags.ink);
-    let answers: Vec<String> = probs.iter().map(|probs| top(probs, info, flags.top.into())).collect();
+    let unsure = |probs: &[f32]| probs[order(probs)[0]] < flags.sure;
+    let answer = |probs: &Vec<f32>| {
+        let not_sure = if unsure(probs) { "not sure: " } else { "" };
+        format!("{not_sure}{}", top(probs, info, flags.top.into()))
+    };
+    let answers: Vec<String> = probs.iter().map(answer).collect();
     if let [answer] = &answers[..] {
         return format!("{name}: {answer}{ink}\n");
     }
-    let best: Vec<&str> = probs.iter().map(|probs| info.class_names[order(probs)[0]].as_str()).collect();
+    let best = |probs: &Vec<f32>| match unsure(probs) {
+        true => "?",
+        false => info.class_names[order(probs)[0]].as_str(),
+    };
+    let best: Vec<&str> = probs.iter().map(best).collect();
     let mut text = format!("{name}: {} digits: {}{ink}\n", digits.len(), best.join(" "));
     for (digit, answer) in digits.iter().zip(answers) {
         if let Some(Rectangle { top, left, height, width }) = digit.bounds {

@@ -4,13 +4,14 @@ use std::{fmt::Write as _, path::PathBuf};
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
+use serde::Serialize;
 
 use super::{
     Usage, args,
     device::choose_and_say,
     eval,
-    judged::{BATCH, Judged, data_for, judge},
-    output::{note, print},
+    judged::{BATCH, Judged, JudgedFigures, data_for, judge},
+    output::{note, print, print_json},
     table::{Align, flops, table, thousands},
 };
 use crate::{
@@ -55,6 +56,9 @@ pub(super) struct Flags {
     /// The data set whose test images show what is lost; none measures nothing.
     #[arg(long, default_value = "mnist", value_name = "SET|none")]
     data: String,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     device: args::DeviceFlag,
     #[command(flatten)]
@@ -102,6 +106,33 @@ fn goal(text: &str) -> Result<Goal, String> {
         _ if (1.0..1e18).contains(&value) => Ok(Goal::Number(value as u64)),
         _ => Err("must be a number above 0, as 50M, or a share below 1, as 0.5".to_owned()),
     }
+}
+
+/// The result, as `--json` prints it.
+#[derive(Serialize)]
+struct PrunedFigures {
+    output: String,
+    network: String,
+    parameters_before: usize,
+    parameters: usize,
+    multiply_adds_before: u64,
+    multiply_adds: u64,
+    channels_removed: Removed,
+    layers: Vec<PrunedLayer>,
+    /// On the test images of `--data`.
+    before: Option<JudgedFigures>,
+    after: Option<JudgedFigures>,
+    /// The largest change of a probability.
+    largest_change: Option<f64>,
+    /// The flags of `vgg train` for the new network.
+    train_flags: String,
+}
+
+#[derive(Serialize)]
+struct PrunedLayer {
+    name: String,
+    channels_before: usize,
+    channels: usize,
 }
 
 /// Runs `vgg prune`.
@@ -157,7 +188,30 @@ pub(super) fn run(flags: &Flags, quiet: bool) -> Result<()> {
     if let Some(snippet) = pytorch(&pruned, &file.to_string()) {
         write!(text, "\nIn PyTorch:\n{snippet}")?;
     }
-    print(&text)?;
+    if flags.json {
+        let layers = network.layers.iter().zip(&pruned.network.layers).filter(|(layer, _)| weighted(layer));
+        let layer = |(before, after): (&Layer, &Layer)| PrunedLayer {
+            name: before.name.clone(),
+            channels_before: channels(before),
+            channels: channels(after),
+        };
+        print_json(&PrunedFigures {
+            output: file.to_string(),
+            network: pruned.network.config.to_string(),
+            parameters_before: network.values(),
+            parameters: pruned.network.values(),
+            multiply_adds_before: network.multiply_adds(),
+            multiply_adds: pruned.network.multiply_adds(),
+            channels_removed: pruned.removed,
+            layers: layers.map(layer).collect(),
+            before: before.as_ref().map(Judged::figures),
+            after: after.as_ref().map(Judged::figures),
+            largest_change: before.as_ref().zip(after.as_ref()).map(|(before, after)| moved(before, after)),
+            train_flags: train_flags(&pruned.info),
+        })?;
+    } else {
+        print(&text)?;
+    }
     note(quiet, &format!("wrote     {file}: {}", pruned.network.config));
     Ok(())
 }
@@ -194,13 +248,12 @@ fn layers(before: &Network, after: &Network) -> String {
         network.layer_values(&network.layers[index]) + norm.map_or(0, |norm| network.layer_values(norm))
     };
     let layers = before.layers.iter().zip(&after.layers).enumerate();
-    let weighted =
-        layers.filter(|(_, (old, _))| matches!(old.kind, LayerKind::Conv(_) | LayerKind::Linear(_)));
-    let mut rows: Vec<Vec<String>> = weighted
+    let mut rows: Vec<Vec<String>> = layers
+        .filter(|(_, (old, _))| weighted(old))
         .map(|(index, (old, new))| {
             row(
                 &old.name,
-                [old, new].map(|layer| *layer.output.dims().last().expect("a layer has outputs")),
+                [old, new].map(channels),
                 [before, after].map(|network| values(network, index)),
                 [old, new].map(Layer::multiply_adds),
             )
@@ -233,9 +286,22 @@ fn removed(removed: Removed) -> String {
     format!("channels removed   {}: {}\n", thousands(all), parts.join("; "))
 }
 
-fn compared(before: &Judged, after: &Judged, data: &str) -> String {
+/// A convolution or linear layer.
+fn weighted(layer: &Layer) -> bool {
+    matches!(layer.kind, LayerKind::Conv(_) | LayerKind::Linear(_))
+}
+
+fn channels(layer: &Layer) -> usize {
+    *layer.output.dims().last().expect("a layer has outputs")
+}
+
+/// The largest change of a probability.
+fn moved(before: &Judged, after: &Judged) -> f64 {
     let pairs = before.probabilities.iter().flatten().zip(after.probabilities.iter().flatten());
-    let moved = pairs.map(|(a, b)| f64::from((a - b).abs())).max_by(f64::total_cmp).unwrap_or(0.0);
+    pairs.map(|(a, b)| f64::from((a - b).abs())).max_by(f64::total_cmp).unwrap_or(0.0)
+}
+
+fn compared(before: &Judged, after: &Judged, data: &str) -> String {
     format!(
         "accuracy           {:.2} % -> {:.2} % on the test images of {data} (loss {:.4} -> {:.4})\n\
          outputs            a probability moved by at most {:.6} over the first {} images\n\
@@ -244,7 +310,7 @@ fn compared(before: &Judged, after: &Judged, data: &str) -> String {
         100.0 * after.accuracy,
         before.loss,
         after.loss,
-        moved,
+        moved(before, after),
         before.probabilities.len(),
         before.images_a_second,
         after.images_a_second,

@@ -4,13 +4,14 @@ use std::{fmt::Write as _, fs, path::PathBuf, sync::Arc};
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
+use serde::Serialize;
 
 use super::{
     args,
     device::choose_and_say,
     eval,
-    judged::{BATCH, Judged, data_for, judge},
-    output::{note, print},
+    judged::{BATCH, Judged, JudgedFigures, data_for, judge},
+    output::{note, print, print_json},
     table::{Align, bytes, table},
 };
 use crate::{
@@ -50,6 +51,9 @@ pub(super) struct Flags {
     /// Test images, spread over all, that show what is lost; 0 measures nothing. Unset, all.
     #[arg(long, value_name = "IMAGES")]
     test_images: Option<usize>,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     device: args::DeviceFlag,
     #[command(flatten)]
@@ -74,6 +78,31 @@ enum Activations {
     U8,
     /// Signed and symmetric, as TensorRT and ARM's libraries want them: 127 steps.
     S8,
+}
+
+/// The result, as `--json` prints it.
+#[derive(Serialize)]
+struct QuantizedFigures<'a> {
+    output: String,
+    calibration: &'a str,
+    float_bytes: u64,
+    file_bytes: u64,
+    layers: Vec<QuantizedLayerFigures<'a>>,
+    /// On the test images, unless none are measured.
+    before: Option<JudgedFigures>,
+    after: Option<JudgedFigures>,
+    test_images: usize,
+    same_answers: Option<usize>,
+}
+
+#[derive(Serialize)]
+struct QuantizedLayerFigures<'a> {
+    name: &'a str,
+    weight_bytes: usize,
+    /// `None` for logits.
+    largest_output: Option<f32>,
+    /// `None` if the layer's outputs are exact.
+    signal_to_noise_db: Option<f64>,
 }
 
 /// Runs `vgg quantize`.
@@ -113,12 +142,37 @@ pub(super) fn run(flags: &Flags, quiet: bool) -> Result<()> {
         Some(count) => Arc::new(View::spread(data.test, count)),
         None => data.test,
     };
-    if !test.is_empty() {
-        let before = judge(&device, &Trained::Float(weights), &test, test.len())?;
-        let after = judge(&device, &Trained::read(output, None)?, &test, test.len())?;
-        text += &compared(&before, &after, &flags.data);
+    let judged = match test.is_empty() {
+        true => None,
+        false => Some([
+            judge(&device, &Trained::Float(weights), &test, test.len())?,
+            judge(&device, &Trained::read(output, None)?, &test, test.len())?,
+        ]),
+    };
+    if let Some([before, after]) = &judged {
+        text += &compared(before, after, &flags.data);
     }
-    print(&text)?;
+    if flags.json {
+        let layers = quantized.quantized.layers.iter().zip(&noise).map(|(layer, noise)| {
+            let signal_to_noise_db = Some(noise.decibels).filter(|decibels| decibels.is_finite());
+            let largest_output = layer.output.map(|output| output.value(255));
+            let weight_bytes = layer.weight.len();
+            QuantizedLayerFigures { name: &noise.layer, weight_bytes, largest_output, signal_to_noise_db }
+        });
+        print_json(&QuantizedFigures {
+            output: output.display().to_string(),
+            calibration: &quantized.calibration,
+            float_bytes,
+            file_bytes,
+            layers: layers.collect(),
+            before: judged.as_ref().map(|[before, _]| before.figures()),
+            after: judged.as_ref().map(|[_, after]| after.figures()),
+            test_images: test.len(),
+            same_answers: judged.as_ref().map(|[before, after]| same_answers(before, after)),
+        })?;
+    } else {
+        print(&text)?;
+    }
     note(quiet, &format!("wrote     {}: {}", output.display(), quantized.calibration));
     Ok(())
 }
@@ -154,9 +208,12 @@ fn noisiest(noise: &[LayerNoise]) -> String {
     names.collect::<Vec<_>>().join(", ")
 }
 
+fn same_answers(before: &Judged, after: &Judged) -> usize {
+    before.answers().iter().zip(&after.answers()).filter(|(a, b)| a == b).count()
+}
+
 fn compared(before: &Judged, after: &Judged, data: &str) -> String {
-    let (answers, all) = ([before, after].map(Judged::answers), before.probabilities.len());
-    let same = answers[0].iter().zip(&answers[1]).filter(|(a, b)| a == b).count();
+    let (same, all) = (same_answers(before, after), before.probabilities.len());
     format!(
         "accuracy           {:.2} % -> {:.2} % on {all} test images of {data} (loss {:.4} -> {:.4})\n\
          answers            {same} of {all} are the same ({:.2} %)\n\

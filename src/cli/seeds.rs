@@ -7,14 +7,15 @@ use anyhow::{Result, bail};
 use super::{
     DONE, INTERRUPTED, Usage, args, data,
     judged::judge,
-    output::{note, print},
+    output::{note, print_json},
+    record::{SeedRecord, SeedsRecord},
     report,
     table::{Align, duration, table},
-    train::{Job, Resumed, configure},
+    train::{self, Job, Resumed, configure},
 };
 use crate::{
     files::write_text,
-    train::{Evaluation, Row, Summary, TrainConfig, TrainError, best, seeds_directory},
+    train::{Row, TrainConfig, TrainError, best, seeds_directory},
     weights::{self, Weights},
 };
 
@@ -62,14 +63,21 @@ pub(super) fn run(flags: &args::Train, seeds: &[u64], quiet: bool) -> Result<u8>
         all.push(trained);
     }
     write_text(&base.join(FILE), &csv(&all))?;
-    print(&format!("\n{}\nseeds      {}\n", rendered(&all, config.judged_on()), base.join(FILE).display()))?;
+    job.print(&format!(
+        "\n{}\nseeds      {}\n",
+        rendered(&all, config.judged_on()),
+        base.join(FILE).display()
+    ))?;
     if seeds.len() > 1 {
         let page = base.join(PAGE);
         report::compare(
             &seeds.iter().map(|seed| base.join(format!("seed-{seed}"))).collect::<Vec<_>>(),
             &page,
         )?;
-        print(&format!("report     {}\n", page.display()))?;
+        job.print(&format!("report     {}\n", page.display()))?;
+    }
+    if flags.json {
+        print_json(&record(&all, &base))?;
     }
     Ok(DONE)
 }
@@ -77,8 +85,8 @@ pub(super) fn run(flags: &args::Train, seeds: &[u64], quiet: bool) -> Result<u8>
 /// Trains, continues or reads the run of a seed; `None`: it was interrupted.
 fn trained(job: &Job<'_>, config: &TrainConfig, directory: &Path) -> Result<Option<Trained>> {
     let seed = config.seed;
-    let done = |outcome: Option<(Summary, Evaluation)>| {
-        outcome.map(|(summary, evaluation)| Trained {
+    let done = |outcome: Option<train::Trained>| {
+        outcome.map(|train::Trained { summary, evaluation, .. }| Trained {
             seed,
             loss: evaluation.loss(),
             accuracy: evaluation.accuracy(),
@@ -116,6 +124,26 @@ fn trained(job: &Job<'_>, config: &TrainConfig, directory: &Path) -> Result<Opti
             }
             _ => Err(error),
         },
+    }
+}
+
+fn record(all: &[Trained], base: &Path) -> SeedsRecord {
+    let [loss, loss_deviation] = mean_and_deviation(all.iter().map(|trained| trained.loss));
+    let [accuracy, accuracy_deviation] = mean_and_deviation(all.iter().map(|trained| trained.accuracy));
+    let one = |&Trained { seed, loss, accuracy, best, seconds }: &Trained| SeedRecord {
+        seed,
+        test_loss: loss,
+        test_accuracy: accuracy,
+        best_epoch: best,
+        seconds,
+    };
+    SeedsRecord {
+        directory: base.display().to_string(),
+        seeds: all.iter().map(one).collect(),
+        mean_test_loss: loss,
+        mean_test_accuracy: accuracy,
+        test_loss_deviation: Some(loss_deviation).filter(|deviation| deviation.is_finite()),
+        test_accuracy_deviation: Some(accuracy_deviation).filter(|deviation| deviation.is_finite()),
     }
 }
 

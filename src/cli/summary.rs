@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 
 use anyhow::Result;
+use serde::Serialize;
 
 use super::{
-    output::print,
+    output::{print, print_json},
     table::{Align, flops, table, thousands},
 };
 use crate::{
@@ -17,9 +18,62 @@ use crate::{
 const PAPER_CLAIM: &str = "The paper says \"~9M parameters\"; its own table adds up to 134,308,810, \
 and so does this network at 224x224, full width, one channel and ten classes.";
 
+/// The network, as `--json` prints it.
+#[derive(Serialize)]
+struct NetworkSummary {
+    network: String,
+    /// Channels, height and width.
+    input: [usize; 3],
+    parameters: usize,
+    /// Values that no optimiser trains.
+    running_statistics: usize,
+    /// Floating-point operations of an image.
+    forward_flop: u64,
+    training_flop: u64,
+    layers: Vec<LayerSummary>,
+}
+
+#[derive(Serialize)]
+struct LayerSummary {
+    name: String,
+    kind: String,
+    /// Channels first.
+    output: Vec<usize>,
+    parameters: usize,
+    forward_flop: u64,
+}
+
 /// Runs `vgg summary`.
-pub(super) fn run(network: &Network) -> Result<()> {
-    print(&render(network)?)
+pub(super) fn run(network: &Network, json: bool) -> Result<()> {
+    let summary = summary(network)?;
+    if json { print_json(&summary) } else { print(&render(network, &summary)?) }
+}
+
+fn summary(network: &Network) -> Result<NetworkSummary> {
+    let [height, width] = network.config.image_size;
+    let layers: Vec<LayerSummary> = network
+        .layers
+        .iter()
+        .zip(costs(network)?)
+        .map(|(layer, forward_flop)| LayerSummary {
+            name: layer.name.clone(),
+            kind: kind(layer),
+            output: channels_first(layer),
+            parameters: network.layer_values(layer),
+            forward_flop,
+        })
+        .collect();
+    let statistics = network.parameters.iter().filter(|p| p.training == Training::Statistic);
+    let forward_flop = layers.iter().map(|layer| layer.forward_flop).sum();
+    Ok(NetworkSummary {
+        network: network.config.to_string(),
+        input: [network.config.channels, height, width],
+        parameters: network.values(),
+        running_statistics: statistics.map(|p| p.shape.elements()).sum(),
+        forward_flop,
+        training_flop: 3 * forward_flop,
+        layers,
+    })
 }
 
 /// Forward floating-point operations per image, for each layer.
@@ -48,16 +102,15 @@ pub(super) fn forward_flops(network: &Network) -> Result<u64> {
     Ok(costs(network)?.iter().sum())
 }
 
-fn render(network: &Network) -> Result<String> {
-    let [height, width] = network.config.image_size;
-    let costs = costs(network)?;
-    let rows: Vec<Vec<String>> = network
+fn render(network: &Network, summary: &NetworkSummary) -> Result<String> {
+    let NetworkSummary { input: [channels, height, width], forward_flop, training_flop, .. } = *summary;
+    let rows: Vec<Vec<String>> = summary
         .layers
         .iter()
-        .zip(&costs)
-        .map(|(layer, &cost)| {
-            let trained = network.layer_values(layer);
-            vec![layer.name.clone(), kind(layer), shape(layer), thousands(trained), flops(cost)]
+        .map(|layer| {
+            let output = format!("{:?}", layer.output);
+            let LayerSummary { name, kind, parameters, forward_flop, .. } = layer;
+            vec![name.clone(), kind.clone(), output, thousands(*parameters), flops(*forward_flop)]
         })
         .collect();
     let columns = [
@@ -67,19 +120,12 @@ fn render(network: &Network) -> Result<String> {
         ("parameters", Align::Right),
         ("FLOP/image", Align::Right),
     ];
-    let mut text = format!("{}, input [{}, {height}, {width}]\n\n", network.config, network.config.channels);
+    let mut text = format!("{}, input [{channels}, {height}, {width}]\n\n", summary.network);
     text += &table(&columns, &rows);
-    let forward: u64 = costs.iter().sum();
-    let statistics: usize = network
-        .parameters
-        .iter()
-        .filter(|p| p.training == Training::Statistic)
-        .map(|p| p.shape.elements())
-        .sum();
-    writeln!(text, "\nparameters            {}", thousands(network.values()))?;
-    writeln!(text, "running statistics    {} (not trained)", thousands(statistics))?;
-    writeln!(text, "forward               {}FLOP an image", flops(forward))?;
-    writeln!(text, "training              about {}FLOP per image (forward x 3)", flops(3 * forward))?;
+    writeln!(text, "\nparameters            {}", thousands(summary.parameters))?;
+    writeln!(text, "running statistics    {} (not trained)", thousands(summary.running_statistics))?;
+    writeln!(text, "forward               {}FLOP an image", flops(forward_flop))?;
+    writeln!(text, "training              about {}FLOP per image (forward x 3)", flops(training_flop))?;
     if network.config.model == Architecture::Vgg16Bn && network.config.widths.is_none() {
         writeln!(text, "\n{PAPER_CLAIM}")?;
     }
@@ -104,9 +150,9 @@ fn kind(layer: &Layer) -> String {
 }
 
 /// A layer's output shape, channels first.
-fn shape(layer: &Layer) -> String {
-    match layer.output.dims() {
-        [h, w, c] => format!("[{c}, {h}, {w}]"),
-        _ => layer.output.to_string(),
+fn channels_first(layer: &Layer) -> Vec<usize> {
+    match *layer.output.dims() {
+        [h, w, c] => vec![c, h, w],
+        ref dims => dims.to_vec(),
     }
 }

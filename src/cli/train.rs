@@ -11,23 +11,26 @@ use std::{
 use anyhow::{Context, Result};
 
 use super::{
-    DONE, INTERRUPTED, args, capture, data,
+    DONE, INTERRUPTED, args,
+    calibrate::{self, Calibration},
+    capture, data,
     device::{self, without_matrix_units},
-    output::{note, print},
+    output::{note, print, print_json},
     paper::{PAPER, paper},
     plan,
     progress::Progress,
+    record::RunRecord,
     report::{Measured, Report},
     summary,
     table::{Align, duration, table, thousands},
 };
 use crate::{
-    data::{DataSets, Loader, Normalization},
+    data::{DataSets, Dataset, Loader, Normalization},
     device::{Device, Planned},
     export::TensorBoard,
     model::Network,
     train::{
-        Checkpoint, Evaluation, Event, Observer, Outcome, RunDirectory, Summary, TrainConfig, Trainer,
+        Checkpoint, Evaluation, Event, Observer, Outcome, RunDirectory, Summary, TrainConfig, Trainer, best,
         loaders,
     },
     weights::{Pretrained, Weights},
@@ -57,7 +60,7 @@ pub(super) fn summary(flags: &args::Summary) -> Result<()> {
             (channels.unwrap_or(train.channels()), classes.unwrap_or(train.classes()))
         }
     };
-    summary::run(&config.vgg(channels, classes).network()?)
+    summary::run(&config.vgg(channels, classes).network()?, flags.json)
 }
 
 /// Runs `vgg plan`.
@@ -72,7 +75,7 @@ pub(super) fn plan(flags: &args::Plan, quiet: bool) -> Result<()> {
         None => device.memory(),
     };
     let settings = config.settings(&*data.train, device.limits());
-    plan::run(&Planned::unlimited(&device, network, settings)?, memory, flags.all)
+    plan::run(&Planned::unlimited(&device, network, settings)?, memory, flags)
 }
 
 pub(super) fn network(config: &TrainConfig, data: &DataSets) -> Result<Network> {
@@ -193,7 +196,11 @@ pub(super) fn run(flags: &args::Train, quiet: bool) -> Result<u8> {
         Some(resumed) => resumed.checkpoint.config.resumed_with(&flags.settings.0)?,
         None => configure(&flags.recipe, &flags.settings, job.device.is_hardware_gpu())?,
     };
-    Ok(if job.train(&config, resumed)?.is_some() { DONE } else { INTERRUPTED })
+    let Some(Trained { record, .. }) = job.train(&config, resumed)? else { return Ok(INTERRUPTED) };
+    if flags.json {
+        print_json(&record)?;
+    }
+    Ok(DONE)
 }
 
 /// What the runs of a command have in common.
@@ -203,6 +210,14 @@ pub(super) struct Job<'a> {
     description: String,
     stop: Arc<AtomicBool>,
     pub(super) quiet: bool,
+}
+
+/// A run that is over.
+pub(super) struct Trained {
+    pub(super) summary: Summary,
+    /// That of the test images at the end.
+    pub(super) evaluation: Evaluation,
+    pub(super) record: RunRecord,
 }
 
 /// A run to be continued.
@@ -227,13 +242,13 @@ impl<'a> Job<'a> {
         Ok(Self { flags, device, description, stop, quiet })
     }
 
-    /// Trains to the end, prints the results and writes the report; returns the results and the last evaluation, or `None` if it was
-    /// interrupted.
-    pub(super) fn train(
-        &self,
-        config: &TrainConfig,
-        resumed: Option<Resumed>,
-    ) -> Result<Option<(Summary, Evaluation)>> {
+    /// Prints a part of the results, unless they are printed as JSON at the end.
+    pub(super) fn print(&self, text: &str) -> Result<()> {
+        if self.flags.json { Ok(()) } else { print(text) }
+    }
+
+    /// Trains to the end, prints the results and writes the report; `None` if the run was interrupted.
+    pub(super) fn train(&self, config: &TrainConfig, resumed: Option<Resumed>) -> Result<Option<Trained>> {
         let (flags, quiet) = (self.flags, self.quiet);
         let (directory, checkpoint) = resumed.map(|resumed| (resumed.directory, resumed.checkpoint)).unzip();
         let data = data::open(config, quiet)?;
@@ -286,20 +301,27 @@ impl<'a> Job<'a> {
         }
         // Print the figures first, in case the page cannot be written.
         let failure = device.matrix_units_failure();
-        print(&render(&summary, trainer.directory().path(), config, paper(config)?, failure))?;
-        let evaluation = final_evaluation(&mut trainer, config, &data)?;
+        self.print(&render(&summary, trainer.directory().path(), config, paper(config)?, failure))?;
+        // Those of the last epoch, as in a report from the checkpoint.
+        let filters = trainer.session().values(0)?;
+        let (evaluation, calibration) = final_evaluation(&mut trainer, config, &data)?;
+        self.print(&format!("confidence {}\n", calibration.text()))?;
         if data.validation.is_some() {
-            print(&format!(
-                "test       {:.2} % of {} test images, loss {:.4}: the best epoch's weights, evaluated once\n",
+            self.print(&format!(
+                "test       {:.2} % of {} test images, loss {:.4}: the best epoch's weights, evaluated once; calibration error {}\n",
                 100.0 * evaluation.accuracy(),
                 thousands(data.test.len()),
                 evaluation.loss(),
+                calibrate::percent(evaluation.answers.calibration_error(calibration.value())),
             ))?;
         }
         let units = failure.map(|failure| format!("\nkernels   {}", without_matrix_units(failure)));
         let description = self.description.clone() + &units.unwrap_or_default();
-        print(&report(&mut trainer, config, &data, &evaluation, &description)?)?;
-        Ok(Some((summary, evaluation)))
+        let figures = (&evaluation, &calibration);
+        self.print(&report(&mut trainer, config, &data, figures, &filters, &description)?)?;
+        let parameters = trainer.session().network().values();
+        let record = RunRecord::new(&summary, config, parameters, figures, trainer.directory().path());
+        Ok(Some(Trained { summary, evaluation, record }))
     }
 }
 
@@ -321,14 +343,33 @@ fn observe(
     Ok(outcome)
 }
 
-/// The test images, evaluated with the last weights; with validation images, with the best epoch's.
-fn final_evaluation(trainer: &mut Trainer, config: &TrainConfig, data: &DataSets) -> Result<Evaluation> {
-    if data.validation.is_some() {
-        let best = Weights::read(&trainer.directory().best(), None)?;
-        trainer.session().load(&best)?;
-    }
-    let test = Loader::evaluate(data.test.clone(), config.batch_size)?;
-    Ok(trainer.session().evaluate(&test, |_, _| {})?)
+/// The test images, evaluated with the last weights; with validation images, with the best epoch's. Also finds the temperature of the
+/// best epoch's weights, on the validation images if there are any, and writes it to their file.
+fn final_evaluation(
+    trainer: &mut Trainer,
+    config: &TrainConfig,
+    data: &DataSets,
+) -> Result<(Evaluation, Calibration)> {
+    let path = trainer.directory().best();
+    let history = &trainer.progress().history;
+    let last_is_best = best(history) == history.last();
+    let evaluate = |trainer: &mut Trainer, set: &Arc<dyn Dataset>| {
+        trainer.session().evaluate(&Loader::evaluate(Arc::clone(set), config.batch_size)?, |_, _| {})
+    };
+    let last = match data.validation {
+        None => Some(evaluate(trainer, &data.test)?),
+        Some(_) => None,
+    };
+    let calibration = match &last {
+        Some(last) if last_is_best => Calibration::new(&last.answers, config.judged_on()),
+        _ => {
+            trainer.session().load(&Weights::read(&path, None)?)?;
+            Calibration::new(&evaluate(trainer, data.judged_on())?.answers, config.judged_on())
+        }
+    };
+    calibration.write(&path)?;
+    let evaluation = last.map_or_else(|| evaluate(trainer, &data.test), Ok)?;
+    Ok((evaluation, calibration))
 }
 
 /// Writes `report.html`; returns the line with its path.
@@ -336,19 +377,19 @@ fn report(
     trainer: &mut Trainer,
     config: &TrainConfig,
     data: &DataSets,
-    evaluation: &Evaluation,
+    (evaluation, calibration): (&Evaluation, &Calibration),
+    filters: &[f32],
     device: &str,
 ) -> Result<String> {
-    let filters = trainer.session().values(0)?;
     let network = trainer.session().network().clone();
     let html = Report {
         title: &trainer.title(),
         config,
         network: &network,
         progress: trainer.progress(),
-        filters: &filters,
+        filters,
         paper: paper(config)?,
-        measured: Measured::Now { device, evaluation, test: &*data.test },
+        measured: Measured::Now { device, evaluation, calibration, test: &*data.test },
     }
     .html()?;
     Ok(format!("report     {}\n", trainer.directory().write_report(&html)?.display()))

@@ -20,6 +20,7 @@ pub mod mnist;
 pub mod picture;
 mod shuffle;
 mod source;
+mod variants;
 mod view;
 
 pub use augment::{Augmentation, AugmentationError, IDENTITY};
@@ -31,4 +32,5 @@ pub use loader::{Batch, Batches, Loader, LoaderError};
 pub use mixing::Mixing;
 pub use shuffle::permutation;
 pub use source::{DataKind, DataSource};
+pub use variants::{TestAugmentation, TestAugmentationError, Variant};
 pub use view::View;

@@ -3,10 +3,7 @@
 //! # Source
 //! Selvaraju et al.: "Grad-CAM: Visual explanations from deep networks via gradient-based localization" (2017).
 
-use super::{
-    error::TrainError,
-    session::{Session, argmax, finite},
-};
+use super::{calibration::argmax, error::TrainError, evaluation::finite, session::Session};
 use crate::{
     model::{LayerKind, Network},
     program::{Pass, floats},

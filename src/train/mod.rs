@@ -5,6 +5,7 @@
 //! [`RunDirectory`] and passes all of these to a [`Trainer`]. [`Session`] evaluates and predicts with
 //! [`Weights`](crate::weights::Weights) from a file. Nothing here prints: an [`Observer`] receives [`Event`]s.
 
+mod calibration;
 mod checkpoint;
 mod config;
 mod directory;
@@ -25,6 +26,7 @@ mod steps;
 mod stops;
 mod trainer;
 
+pub use calibration::{Answers, CALIBRATION_BINS, CalibrationBin, SURE, temper};
 pub use checkpoint::{Checkpoint, Progress};
 pub use config::{
     ConfigError, Flags, LrScheduler, NormalizeBy, Optimizer, PaddingMode, Points, SparsitySchedule,

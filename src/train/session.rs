@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::{
     checkpoint::Checkpoint,
     error::TrainError,
-    evaluation::{Evaluation, Hard},
     metrics::Sums,
     probe::{self, LayerRow},
     sparsity,
@@ -15,8 +14,7 @@ use crate::{
     model::{Network, Parameter},
     ops::{Control, LossScale, Metrics},
     program::{
-        Executor, ExecutorError, Explained, Inputs, Lowered, ParameterTensors, Pass, QuantizedTensors,
-        TensorId, floats,
+        Executor, Explained, Inputs, Lowered, ParameterTensors, Pass, QuantizedTensors, TensorId, floats,
     },
     weights::{Part, Pretrained, QuantizedWeights, Weights},
 };
@@ -30,7 +28,7 @@ const IN_FLIGHT: usize = 3;
 /// A network on a device.
 pub struct Session {
     executor: Box<dyn Executor>,
-    inputs: Inputs,
+    pub(super) inputs: Inputs,
     tensors: Vec<ParameterTensors>,
     loss_scale: Option<TensorId>,
     explained: Option<Explained>,
@@ -38,6 +36,8 @@ pub struct Session {
     network: Network,
     /// The file that the weights were loaded from, for errors; `None` after training.
     pub(super) file: Option<String>,
+    /// The temperature of the weights' probabilities; 1 after training.
+    pub(super) temperature: f64,
 }
 
 impl Session {
@@ -52,6 +52,7 @@ impl Session {
             quantized: lowered.quantized.clone(),
             network,
             file: None,
+            temperature: 1.0,
         }
     }
 
@@ -94,6 +95,7 @@ impl Session {
         weights.fits(&self.network)?;
         self.begin(|index, _| weights.values(index))?;
         self.file = Some(weights.path().to_owned());
+        self.temperature = weights.info.temperature();
         Ok(())
     }
 
@@ -117,11 +119,12 @@ impl Session {
             self.executor.upload(tensors.scale, bytemuck::cast_slice(&layer.scale))?;
         }
         self.file = Some(weights.path.clone());
+        self.temperature = weights.info.temperature();
         Ok(())
     }
 
     fn begin(&mut self, values: impl Fn(usize, &Parameter) -> Vec<f32>) -> Result<(), TrainError> {
-        self.file = None;
+        (self.file, self.temperature) = (None, 1.0);
         for index in 0..self.tensors.len() {
             // The device clears while the host draws or reads the values.
             for &tensor in &self.tensors[index].state {
@@ -159,7 +162,7 @@ impl Session {
     /// Restores a checkpoint's weights and optimiser state.
     pub(super) fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), TrainError> {
         checkpoint.weights.fits(&self.network)?;
-        self.file = None;
+        (self.file, self.temperature) = (None, 1.0);
         checkpoint.parts().try_for_each(|(part, values)| self.upload_values(part, &values))
     }
 
@@ -169,71 +172,6 @@ impl Session {
     /// [`TrainError::Executor`].
     pub fn values(&mut self, parameter: usize) -> Result<Vec<f32>, TrainError> {
         self.get(Part::Value(parameter))
-    }
-
-    /// Loss, accuracy and confusion matrix over the images of an evaluation loader.
-    ///
-    /// `progress` is called after every batch with the number of finished batches and the total.
-    ///
-    /// # Errors
-    /// [`TrainError::Loader`], [`TrainError::Executor`]; [`TrainError::NotFinite`] for the first image whose loss or
-    /// probabilities are NaN or infinite.
-    pub fn evaluate(
-        &mut self,
-        loader: &Loader,
-        mut progress: impl FnMut(usize, usize),
-    ) -> Result<Evaluation, TrainError> {
-        let classes = self.network.config.classes;
-        let mut confusion = vec![vec![0; classes]; classes];
-        let (mut sums, mut top5, mut hardest) = (Sums::default(), 0, Vec::new());
-        let file = self.file.clone();
-        let mut count = |batch: &Batch, probs: &[f32], losses: &[f32]| {
-            let first = sums.images as usize;
-            finite(&file, "loss", first, 1, &losses[..batch.valid])?;
-            finite(&file, PROBABILITY, first, classes, &probs[..batch.valid * classes])?;
-            for ((probs, &label), &loss) in
-                probs.chunks_exact(classes).zip(&batch.labels).zip(losses).take(batch.valid)
-            {
-                let answer = argmax(probs);
-                confusion[label as usize][answer] += 1;
-                sums.loss += f64::from(loss);
-                sums.correct += u64::from(answer == label as usize);
-                top5 += u64::from(rank(probs, label as usize) < 5);
-                hardest.push(Hard {
-                    image: sums.images as usize,
-                    label: label as usize,
-                    answer,
-                    probability: probs[answer],
-                    loss,
-                });
-                sums.images += 1;
-            }
-            hardest.sort_by(|a, b| b.loss.total_cmp(&a.loss).then(a.image.cmp(&b.image)));
-            hardest.truncate(Evaluation::HARD);
-            Ok(())
-        };
-        let batches = loader.epoch(0, 0)?;
-        let of = batches.len();
-        // Each batch is queued before waiting for the answer to the previous one.
-        let mut waiting: Option<Batch> = None;
-        for (done, batch) in batches.enumerate() {
-            let batch = batch?;
-            self.run_batch(&batch, Pass::Evaluate, Control::default())?;
-            self.executor.request(self.inputs.probs)?;
-            self.executor.request(self.inputs.loss)?;
-            if let Some(before) = waiting.replace(batch)
-                && let Err(error) = count(&before, &self.answer()?, &self.answer()?)
-            {
-                // Later requests must not receive these answers.
-                while self.executor.collect(true)?.is_some() {}
-                return Err(error);
-            }
-            progress(done + 1, of);
-        }
-        if let Some(last) = waiting {
-            count(&last, &self.answer()?, &self.answer()?)?;
-        }
-        Ok(Evaluation { sums, top5, confusion, hardest })
     }
 
     /// As [`Session::evaluate`], but only the device's sums; `None` if `stop` was set.
@@ -260,36 +198,6 @@ impl Session {
         }
         self.drain(&mut readings)?;
         Ok(Some(readings.sums))
-    }
-
-    /// The probabilities of each class for images `[count, H, W, C]` of the data set's size, `[count][classes]`.
-    ///
-    /// # Errors
-    /// [`TrainError::Executor`], also if the bytes are not a whole number of images; [`TrainError::NotFinite`].
-    pub fn predict(&mut self, images: &[u8]) -> Result<Vec<Vec<f32>>, TrainError> {
-        let (batch, classes) = (self.batch_size(), self.network.config.classes);
-        let program = self.executor.program();
-        let tensor = program.tensor(self.inputs.images);
-        let image = tensor.bytes() as usize / batch;
-        if !images.len().is_multiple_of(image) {
-            let (tensor, found) = (tensor.name.clone(), images.len() as u64);
-            return Err(ExecutorError::Size { tensor, expected: image as u64, found }.into());
-        }
-        let mut probs = Vec::with_capacity(images.len() / image);
-        for chunk in images.chunks(batch * image) {
-            let valid = chunk.len() / image;
-            let mut padded = chunk.to_vec();
-            padded.resize(batch * image, 0);
-            let labels = vec![0; batch];
-            let transforms = crate::data::IDENTITY.repeat(batch);
-            let batch =
-                Batch { images: padded, labels, transforms, mixes: Vec::new(), valid, epoch: 0, index: 0 };
-            self.run_batch(&batch, Pass::Evaluate, Control::default())?;
-            let answer = floats(&self.executor.read(self.inputs.probs)?);
-            finite(&self.file, PROBABILITY, probs.len(), classes, &answer[..valid * classes])?;
-            probs.extend(answer.chunks_exact(classes).take(valid).map(<[f32]>::to_vec));
-        }
-        Ok(probs)
     }
 
     /// Evaluates a batch and computes its layer statistics; `epoch` is recorded in the rows.
@@ -377,7 +285,7 @@ impl Session {
         Ok(())
     }
 
-    fn answer(&mut self) -> Result<Vec<f32>, TrainError> {
+    pub(super) fn answer(&mut self) -> Result<Vec<f32>, TrainError> {
         let bytes = self.executor.collect(true)?;
         Ok(floats(&bytes.ok_or(TrainError::NoAnswer)?))
     }
@@ -434,22 +342,6 @@ impl Session {
     }
 }
 
-/// The name of an output in [`TrainError::NotFinite`].
-const PROBABILITY: &str = "probability of a class";
-
-/// Checks the outputs for images from `first` on, with `each` values per image.
-pub(super) fn finite(
-    file: &Option<String>,
-    what: &'static str,
-    first: usize,
-    each: usize,
-    values: &[f32],
-) -> Result<(), TrainError> {
-    let Some(at) = values.iter().position(|value| !value.is_finite()) else { return Ok(()) };
-    let weights = file.clone().unwrap_or_else(|| "the trained network".to_owned());
-    Err(TrainError::NotFinite { weights, what, image: first + at / each, value: values[at] })
-}
-
 /// Pending readings of the device's sums.
 #[derive(Debug, Default)]
 pub(super) struct Readings {
@@ -460,31 +352,6 @@ pub(super) struct Readings {
     in_flight: usize,
 }
 
-/// The index of the first maximum.
-pub(super) fn argmax(values: &[f32]) -> usize {
-    let better = |best: usize, index: usize| if values[index] > values[best] { index } else { best };
-    (0..values.len()).fold(0, better)
-}
-
-/// The number of classes ranked above this one: more probable ones, and equals with a lower index.
-fn rank(probs: &[f32], class: usize) -> usize {
-    let own = probs[class];
-    probs.iter().enumerate().filter(|&(index, &p)| p > own || (p == own && index < class)).count()
-}
-
 fn four(bytes: &[u8]) -> [f32; 4] {
     bytemuck::pod_read_unaligned(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_rank_counts_what_comes_before() {
-        let probs = [0.1, 0.3, 0.2, 0.3, 0.05, 0.05];
-        let ranks: Vec<usize> = (0..6).map(|class| rank(&probs, class)).collect();
-        assert_eq!(ranks, [3, 0, 2, 1, 4, 5]);
-        assert_eq!((argmax(&probs), rank(&probs, argmax(&probs))), (1, 0));
-    }
 }

@@ -138,6 +138,16 @@ pub enum WeightsError {
         /// The file.
         path: String,
     },
+    /// A file that has no place for a temperature.
+    #[error(
+        "{path} is {what}, so that it has no temperature; give a run's best.safetensors, or a file that vgg export or vgg quantize wrote"
+    )]
+    NotWeights {
+        /// The file.
+        path: String,
+        /// What it is.
+        what: &'static str,
+    },
     /// Weights of another network of the family.
     #[error(
         "{path} contains a {found}, not a {expected}; give the --model and --norm that it was trained with"

@@ -75,6 +75,9 @@ pub struct ModelInfo {
     /// Height and width of the data set's images, if [`ModelInfo::source_size`] would differ without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<[usize; 2]>,
+    /// The temperature by which logits are divided before the softmax, found after training; without it, 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
 }
 
 fn one() -> f32 {
@@ -110,6 +113,7 @@ impl ModelInfo {
             resize_size: None,
             source: Some([dataset.height(), dataset.width()])
                 .filter(|&source| c.channels == 1 && source != MNIST_SIZE),
+            temperature: None,
         }
     }
 
@@ -128,6 +132,11 @@ impl ModelInfo {
             (1..=2).contains(&name.chars().count()) && name.chars().all(char::is_alphanumeric)
         };
         self.class_names.iter().all(character)
+    }
+
+    /// The temperature of the network's probabilities.
+    pub fn temperature(&self) -> f64 {
+        self.temperature.unwrap_or(1.0)
     }
 
     /// The title of pictures and reports about the network on a data set of this name.
@@ -251,6 +260,7 @@ impl ModelInfo {
             class_names: (0..classes).map(|class| class.to_string()).collect(),
             resize_size: None,
             source: None,
+            temperature: None,
         })
     }
 }

@@ -13,6 +13,7 @@ mod pretrained;
 mod prune;
 mod quantized;
 mod store;
+mod temperature;
 #[allow(clippy::module_inception, reason = "the room's main type has the room's name")]
 mod weights;
 
@@ -24,6 +25,7 @@ pub use pretrained::Pretrained;
 pub use prune::{Criterion, PruneError, Pruned, Pruning, Removed, Target, prune, write_pruned};
 pub use quantized::{QuantizedWeights, Trained, write_quantized};
 pub use store::StoreError;
+pub use temperature::write_temperature;
 pub use weights::{Weights, write_weights};
 
 /// The version of the metadata: the only one that this program reads.

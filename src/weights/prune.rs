@@ -6,6 +6,7 @@
 
 use std::path::Path;
 
+use serde::Serialize;
 use thiserror::Error;
 
 use super::{ModelInfo, StoreError, Weights, weights::write_values};
@@ -58,7 +59,7 @@ pub struct Pruning {
 }
 
 /// How the removed channels enter the outputs in evaluation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Removed {
     /// Channels that were always 0: the outputs are the same without them.
     pub zero: usize,

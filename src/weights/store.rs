@@ -245,6 +245,17 @@ impl TensorFile {
         }
     }
 
+    /// Writes the tensors, in their order, with other metadata.
+    ///
+    /// # Errors
+    /// As [`write`].
+    pub fn write_with(&self, path: &Path, metadata: &str) -> Result<(), StoreError> {
+        let mut all: Vec<&(Entry, Range<usize>)> = self.tensors.values().collect();
+        all.sort_by_key(|(entry, range)| (range.start, range.end, &entry.name));
+        let entries: Vec<Entry> = all.iter().map(|(entry, _)| entry.clone()).collect();
+        write(path, metadata, &entries, |index| Ok(self.bytes[all[index].1.clone()].to_vec()))
+    }
+
     /// The names of all tensors, in no order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.tensors.keys().map(String::as_str)

@@ -129,6 +129,10 @@ impl Weights {
             let message = format!("a data set's images of {source:?} pixels");
             return Err(WeightsError::Metadata { path: path(), message });
         }
+        if let Some(temperature) = info.temperature.filter(|t| !(t.is_finite() && *t > 0.0)) {
+            let message = format!("a temperature of {temperature}, but temperatures are above 0");
+            return Err(WeightsError::Metadata { path: path(), message });
+        }
         Ok(())
     }
 

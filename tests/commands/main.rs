@@ -5,6 +5,7 @@ mod support;
 
 mod cli;
 mod instruments;
+mod json;
 // The commands need a POSIX shell, and hiding GPUs works only with Vulkan.
 #[cfg(target_os = "linux")]
 mod readme;

@@ -182,7 +182,8 @@ fn cifar_runs_through_every_command() {
     assert!((0.0..=1.0).contains(&five) && one <= five, "{one} {five}");
     synthetic::picture(50, 70, 1, 1).save(dir.path().join("a.png")).unwrap();
     let [shown, _] = succeed(dir.path(), &with(&["predict", "a.png", "--top", "1"], &weights));
-    assert!(shown.starts_with("a.png: fine"), "{shown}");
+    // After three steps nothing is sure.
+    assert!(shown.starts_with("a.png: not sure: fine"), "{shown}");
 
     let small = ["--image-size", "32", "--width", "0.0625", "--hidden", "16", "--recipe", "quick"];
     let ten = with(&["--data", "cifar10:c10"], &small);

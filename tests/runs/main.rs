@@ -5,6 +5,7 @@ mod support;
 
 mod checkpoint;
 mod compare;
+mod confidence;
 mod data;
 mod dataset_runs;
 mod datasets;

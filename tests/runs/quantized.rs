@@ -99,7 +99,9 @@ fn files_answer_as_the_program_does() {
     let path = folder.path().join("q.onnx");
     let batch = batch(6);
     for signed in [false, true] {
-        let weights = builtin(Options { signed, ..options() });
+        let mut weights = builtin(Options { signed, ..options() });
+        weights.info.temperature = signed.then_some(1.7);
+        let temperature = weights.info.temperature();
         let mut session = cpu().quantized_inference(&weights, 6, weights.info.source_size()).unwrap();
         let expected = session.predict(&batch.images).unwrap().concat();
         for ends in [false, true].map(|both| Ends { bytes: both, softmax: both }) {
@@ -114,8 +116,10 @@ fn files_answer_as_the_program_does() {
             let input = if ends.bytes { images } else { Tensor::new(images.dims.clone(), normalised) };
             let found = model.run(input);
             let probabilities = found.values.chunks_exact(10).flat_map(|row| {
-                let sum: f64 = row.iter().map(|v| v.exp()).sum();
-                row.iter().map(move |v| if ends.softmax { *v } else { v.exp() / sum })
+                // The logits of a file are at temperature 1.
+                let power = move |v: &f64| (v / temperature).exp();
+                let sum: f64 = row.iter().map(power).sum();
+                row.iter().map(move |v| if ends.softmax { *v } else { power(v) / sum })
             });
             let name = if ends.softmax { "probabilities" } else { "logits" };
             assert_eq!(model.output.0, name);
@@ -133,13 +137,16 @@ fn files_answer_as_the_program_does() {
 fn float_files_take_bytes_and_answer_with_probabilities() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("f.onnx");
-    let (weights, batch) = (Weights::builtin().unwrap(), batch(3));
-    write_onnx(&path, &weights, Ends { bytes: true, softmax: true }).unwrap();
-    let found = Model::read(&fs::read(&path).unwrap()).run(planes(&batch, weights.info.image_size));
-    let expected = cpu().evaluation(&weights, 3).unwrap().predict(&batch.images).unwrap().concat();
-    assert_eq!(found.values.len(), expected.len());
-    for (found, &expected) in found.values.iter().zip(&expected) {
-        assert!((found - f64::from(expected)).abs() <= 1e-4, "{found} {expected}");
+    let (mut weights, batch) = (Weights::builtin().unwrap(), batch(3));
+    for temperature in [None, Some(3.0)] {
+        weights.info.temperature = temperature;
+        write_onnx(&path, &weights, Ends { bytes: true, softmax: true }).unwrap();
+        let found = Model::read(&fs::read(&path).unwrap()).run(planes(&batch, weights.info.image_size));
+        let expected = cpu().evaluation(&weights, 3).unwrap().predict(&batch.images).unwrap().concat();
+        assert_eq!(found.values.len(), expected.len());
+        for (found, &expected) in found.values.iter().zip(&expected) {
+            assert!((found - f64::from(expected)).abs() <= 1e-4, "{found} {expected}");
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum, builder::PossibleValuesParser};
 
 pub(super) use settings::SettingFlags;
 
-use crate::{ops::Op, tune::Source};
+use crate::{data::TestAugmentation, ops::Op, train::SURE, tune::Source};
 
 /// `vgg train`.
 #[derive(Debug, Args)]
@@ -27,6 +27,9 @@ pub(super) struct Train {
     #[arg(long, value_name = "SEED,...", value_delimiter = ',', conflicts_with_all = ["resume", "capture"],
         value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     pub(super) seeds: Option<Vec<u64>>,
+    /// Print one JSON object about the finished run instead of text.
+    #[arg(long)]
+    pub(super) json: bool,
     /// Write event files for TensorBoard into the run directory.
     #[arg(long)]
     pub(super) tensorboard: bool,
@@ -104,6 +107,13 @@ pub(super) struct Eval {
     /// for those inside the program.
     #[arg(long, value_name = "FILE")]
     pub(super) confusion: Option<PathBuf>,
+    /// Average the probabilities of each image over variants of it: flip (its mirror image), shift (moved by a pixel, both ways), or
+    /// flip,shift.
+    #[arg(long, value_name = "flip|shift")]
+    pub(super) tta: Option<TestAugmentation>,
+    /// Find the temperature of the probabilities on these images, and write it into the file of --weights.
+    #[arg(long, requires = "weights", conflicts_with = "tta")]
+    pub(super) calibrate: bool,
     /// Print one JSON object instead of text, and write no picture unless --confusion names one.
     #[arg(long)]
     pub(super) json: bool,
@@ -138,14 +148,28 @@ pub(super) struct Predict {
     /// Print CSV: a line for each digit, with its place and the probabilities of all classes.
     #[arg(long)]
     pub(super) csv: bool,
+    /// Average the probabilities over variants of each picture: flip (its mirror image), shift (moved by a pixel, both ways), or
+    /// flip,shift.
+    #[arg(long, value_name = "flip|shift")]
+    pub(super) tta: Option<TestAugmentation>,
     /// How many classes to name for each picture.
     #[arg(long, default_value_t = 3, value_name = "K", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) top: u16,
+    /// The lowest probability of an answer; below it the answer is "not sure", with the most probable classes. 0: always sure.
+    #[arg(long, default_value_t = SURE, value_name = "P", value_parser = probability)]
+    pub(super) sure: f32,
     /// Ink and paper: auto detects them.
     #[arg(long, value_enum, default_value_t = InkFlag::Auto)]
     pub(super) ink: InkFlag,
     #[command(flatten)]
     pub(super) kernels: KernelFlags,
+}
+
+fn probability(text: &str) -> Result<f32, String> {
+    match text.parse() {
+        Ok(value) if (0.0..=1.0).contains(&value) => Ok(value),
+        _ => Err("a number from 0 to 1 is needed".to_owned()),
+    }
 }
 
 /// Whether a picture's digit is darker or lighter than its paper.
@@ -172,6 +196,9 @@ pub(super) struct Summary {
     /// Classes. Unset, those of the data set.
     #[arg(long)]
     pub(super) classes: Option<usize>,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 /// `vgg plan`.
@@ -189,6 +216,9 @@ pub(super) struct Plan {
     /// List every tensor, not only the largest.
     #[arg(long)]
     pub(super) all: bool,
+    /// Print one JSON object instead of text, with every tensor.
+    #[arg(long)]
+    pub(super) json: bool,
     #[command(flatten)]
     pub(super) kernels: KernelFlags,
 }
@@ -251,6 +281,9 @@ pub(super) struct Kernels {
     /// Print the shaders of this variant, as conv.forward=tiled_128x64, for the first layer that it can compute.
     #[arg(long, value_name = "OP=NAME")]
     pub(super) print: Option<String>,
+    /// Print the list as one JSON object instead of text.
+    #[arg(long, conflicts_with = "print")]
+    pub(super) json: bool,
     /// What --print writes.
     #[arg(long, value_enum, default_value_t = Format::Wgsl, requires = "print")]
     pub(super) format: Format,

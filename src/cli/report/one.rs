@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     cli::{
+        calibrate::Calibration,
         paper::PAPER,
         table::{duration, thousands},
     },
@@ -36,7 +37,7 @@ pub(in crate::cli) struct Report<'a> {
 /// The part of a report that needs the device and the data.
 pub(in crate::cli) enum Measured<'a> {
     /// An evaluation of the test images on this device.
-    Now { device: &'a str, evaluation: &'a Evaluation, test: &'a dyn Dataset },
+    Now { device: &'a str, evaluation: &'a Evaluation, calibration: &'a Calibration, test: &'a dyn Dataset },
     /// The part of an earlier page about the same weights.
     Earlier(String),
     /// Unknown; the text says how to measure it.
@@ -72,8 +73,8 @@ impl Report<'_> {
         body += &section("Curves", &curves::of_one(&curves));
         let [begin, end] = marks(self.progress.step);
         body += &match &self.measured {
-            Measured::Now { device, evaluation, test } => {
-                begin + &self.test(device, evaluation, *test)? + &end
+            Measured::Now { device, evaluation, calibration, test } => {
+                begin + &self.test(device, evaluation, calibration, *test)? + &end
             }
             Measured::Earlier(part) => begin + part + &end,
             Measured::Unknown(way) => section("Test images", &note(&escape(way))),
@@ -154,17 +155,25 @@ impl Report<'_> {
     }
 
     /// All about the test images.
-    fn test(&self, device: &str, evaluation: &Evaluation, test: &dyn Dataset) -> Result<String> {
+    fn test(
+        &self,
+        device: &str,
+        evaluation: &Evaluation,
+        calibration: &Calibration,
+        test: &dyn Dataset,
+    ) -> Result<String> {
         let (confusion, names) = (&evaluation.confusion, test.class_names());
         let device = device.replace("device", "").replace('\n', "; ");
         let weights = if self.config.val_fraction > 0.0 { "the best epoch's" } else { "the last" };
         let about = format!(
-            "{} test images, classified with {weights} weights on {}: {} right, loss {:.4}. The rows are the true classes: blue is right, \
-             orange is wrong.",
+            "{} test images, classified with {weights} weights on {}: {} right, loss {:.4}, expected calibration error {} with the {}. \
+             The rows are the true classes: blue is right, orange is wrong.",
             thousands(test.len()),
             device.split_whitespace().collect::<Vec<_>>().join(" "),
             percent(evaluation.accuracy()),
             evaluation.loss(),
+            percent(evaluation.answers.calibration_error(calibration.value())),
+            calibration.text(),
         );
         let picture = scrolling("Confusion matrix", &confusion_figure("Confusion matrix", confusion, names));
         let matrix = section("Confusion matrix", &(note(&escape(&about)) + &picture));

@@ -13,6 +13,18 @@ pub(super) const MAX_DECODED_BYTES: u64 = 512 << 20;
 /// The largest accepted file, in bytes.
 pub(super) const MAX_FILE_BYTES: u64 = 256 << 20;
 
+impl PictureError {
+    /// Why nothing was found in a picture that could be read; `None` for other errors.
+    pub fn nothing_found(&self) -> Option<String> {
+        let file = match self {
+            Self::Blank { file, .. } | Self::NoDigit { file } => file,
+            _ => return None,
+        };
+        let text = self.to_string();
+        Some(text.strip_prefix(&format!("{file}: no digit found: ")).unwrap_or(&text).to_owned())
+    }
+}
+
 /// A picture that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum PictureError {

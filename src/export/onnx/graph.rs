@@ -17,7 +17,7 @@ use crate::{
 pub struct Ends {
     /// The input is `image`, bytes `[N, C, H, W]`, which the graph normalises.
     pub bytes: bool,
-    /// The output is `probabilities`, the softmax of the logits.
+    /// The output is `probabilities`, the softmax of the logits, divided by the weights' temperature if they have one.
     pub softmax: bool,
 }
 
@@ -60,7 +60,7 @@ impl Graph {
             }
             current = output;
         }
-        graph.end(network.config.classes, ends);
+        graph.end(&weights.info, ends);
         graph
     }
 
@@ -94,12 +94,18 @@ impl Graph {
     }
 
     /// Adds the output, after the node that computes `logits`.
-    pub(super) fn end(&mut self, classes: usize, ends: Ends) {
+    pub(super) fn end(&mut self, info: &ModelInfo, ends: Ends) {
         let name = if ends.softmax { "probabilities" } else { "logits" };
         if ends.softmax {
-            self.named_node("Softmax", "softmax", &["logits"], name, vec![int("axis", 1)]);
+            let mut logits = "logits";
+            if let Some(temperature) = info.temperature {
+                self.tensor("temperature", &[], vec![temperature as f32]);
+                self.named_node("Div", "calibrate", &[logits, "temperature"], "calibrated", vec![]);
+                logits = "calibrated";
+            }
+            self.named_node("Softmax", "softmax", &[logits], name, vec![int("axis", 1)]);
         }
-        let output = vec![value(name, TensorProto::F32, &[classes])];
+        let output = vec![value(name, TensorProto::F32, &[info.class_names.len()])];
         self.add(&GraphProto { output, ..GraphProto::default() });
     }
 

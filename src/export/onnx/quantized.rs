@@ -67,7 +67,7 @@ impl Graph {
                 | LayerKind::GroupNorm(_) => {}
             }
         }
-        graph.end(network.config.classes, ends);
+        graph.end(&weights.info, ends);
         graph
     }
 }

@@ -15,8 +15,13 @@ impl Glyph {
     }
 
     /// A digit of the first hand (0) or the second (1), each point moved by `wobble(index)`.
-    pub fn of_strokes(hand: usize, digit: usize, mut wobble: impl FnMut() -> [f32; 2]) -> Self {
-        let mut strokes = HANDS[hand][digit].split('/').map(stroke).collect::<Vec<_>>();
+    pub fn of_strokes(hand: usize, digit: usize, wobble: impl FnMut() -> [f32; 2]) -> Self {
+        Self::of_text(HANDS[hand][digit], wobble)
+    }
+
+    /// Strokes separated by slashes, as in [`HANDS`].
+    pub fn of_text(text: &str, mut wobble: impl FnMut() -> [f32; 2]) -> Self {
+        let mut strokes = text.split('/').map(stroke).collect::<Vec<_>>();
         strokes.iter_mut().flatten().for_each(|point| {
             let [dx, dy] = wobble();
             *point = [point[0] + dx, point[1] + dy];
