@@ -147,6 +147,33 @@ pub(crate) fn write_whole<E: From<FileError>>(
     Ok(temporary.replace(path).map_err(failed)?)
 }
 
+/// Fills a folder under a unique temporary name next to `path`, and renames it: whatever happens, `path` has all of its files or is as
+/// it was. `path` must be new or an empty folder.
+///
+/// # Errors
+/// The errors of `fill`, and [`FileError`] from the system; the temporary folder is then removed.
+pub(crate) fn write_folder<E: From<FileError>>(
+    path: &Path,
+    fill: impl FnOnce(&Path) -> Result<(), E>,
+) -> Result<(), E> {
+    let failed = |error| FileError::new("write", path, error);
+    let temporary = temporary_path(path, NEXT.fetch_add(1, Ordering::Relaxed));
+    change(|| fs::create_dir(&temporary)).map_err(failed)?;
+    let filled = fill(&temporary).and_then(|()| {
+        // Windows renames to unused names only.
+        if path.is_dir() {
+            change(|| fs::remove_dir(path)).map_err(failed)?;
+        }
+        Ok(change(|| fs::rename(&temporary, path)).map_err(failed)?)
+    });
+    if filled.is_err() {
+        // The first error explains the failure.
+        let _ = fs::remove_dir_all(&temporary);
+    }
+    filled?;
+    Ok(change(|| sync_directory(path)).map_err(failed)?)
+}
+
 /// Replaces a file with text, atomically: whatever happens, `path` has either its old content or all of the new.
 ///
 /// # Errors
@@ -271,6 +298,37 @@ mod tests {
         plan(Some((5, Fault::Fails)));
         write_text(&path, "new").unwrap();
         plan(None);
+    }
+
+    /// Create the folder; create, write, sync, rename and sync the directory for each of two files; rename and sync the folder.
+    #[test]
+    fn a_folder_is_written_whole_or_not_at_all() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("model");
+        let write = || {
+            write_folder(&path, |folder| {
+                write_text(&folder.join("a.txt"), "a")?;
+                write_text(&folder.join("b.txt"), "b")
+            })
+        };
+        for at in 0..12 {
+            plan(Some((at, Fault::Fails)));
+            let error = write().unwrap_err().to_string();
+            plan(None);
+            assert!(error.contains("model"), "{at}: {error}");
+            assert!(names(parent.path()).is_empty(), "{at}: {:?}", names(parent.path()));
+        }
+        plan(Some((13, Fault::Fails)));
+        write().unwrap();
+        plan(None);
+        assert_eq!(names(&path).len(), 2);
+        fs::remove_dir_all(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        write().unwrap();
+        assert_eq!(names(&path).len(), 2, "an empty folder is filled");
+        assert_eq!(names(parent.path()), ["model"]);
+        assert!(write().is_err(), "files in the way");
+        assert_eq!(names(parent.path()), ["model"]);
     }
 
     #[test]

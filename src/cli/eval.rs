@@ -59,7 +59,8 @@ pub(super) fn run(flags: &args::Eval, quiet: bool) -> Result<()> {
         Options { resize: info.resize_size, skip_corrupt: flags.skip_corrupt, ..Options::new(side) };
     let test = data::open_source(&source, options, quiet)?.test;
     check(info, &*test, &flags.data)?;
-    if info.class_names != test.class_names() {
+    let names = info.names_for(test.class_names());
+    if info.class_names != names {
         let (known, set) = (listed(&info.class_names), listed(test.class_names()));
         note(quiet, &format!("note      the weights name their classes {known}, the data {set}"));
     }
@@ -73,7 +74,6 @@ pub(super) fn run(flags: &args::Eval, quiet: bool) -> Result<()> {
         bar.set_position(done as u64);
     })?;
     bar.finish_and_clear();
-    let names = test.class_names();
     let (loss, accuracy) = (evaluation.loss(), evaluation.accuracy());
     let calibration = match &flags.weights.weights {
         Some(path) if flags.calibrate => {

@@ -8,7 +8,9 @@ use clap::{Args, ValueEnum};
 use super::{Usage, args, eval, output::note};
 use crate::{
     dtype::DType,
-    export::{Ends, write_onnx, write_quantized_onnx},
+    export::{
+        Card, Ends, HubError, check_hub_folder, timm_lacks, write_hub, write_onnx, write_quantized_onnx,
+    },
     model::{Norm, VggConfig},
     weights::{ModelInfo, Trained, write_weights},
 };
@@ -21,7 +23,7 @@ pub(super) struct Flags {
     /// The format to write.
     #[arg(long, value_enum)]
     format: Format,
-    /// The new file.
+    /// The new file, or with --format hub the new folder.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
     /// Fold each batch norm into the convolution before it (ONNX).
@@ -37,9 +39,12 @@ pub(super) struct Flags {
     /// Answer with probabilities, at the weights' temperature: a softmax in the graph (ONNX).
     #[arg(long)]
     softmax: bool,
-    /// The type of the stored values (safetensors).
+    /// The type of the stored values (safetensors, hub).
     #[arg(long, value_enum, default_value_t = Dtype::F32)]
     dtype: Dtype,
+    /// The licence on the model card, by the hub's name (hub). Unset, this program's for weights that it trained, else none.
+    #[arg(long, value_name = "NAME")]
+    license: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -48,6 +53,9 @@ enum Format {
     Onnx,
     /// For PyTorch's load_state_dict.
     Safetensors,
+    /// A folder for the Hugging Face hub: weights, config.json and a model card; for `timm.create_model("local-dir:FOLDER")` where timm
+    /// has the network.
+    Hub,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -63,7 +71,10 @@ pub(super) fn run(flags: &Flags, quiet: bool) -> Result<()> {
         Format::Onnx if flags.dtype == Dtype::F16 => {
             bail!(Usage("--dtype f16 is for --format safetensors; ONNX files are written in f32".to_owned()))
         }
-        Format::Safetensors if flags.quantized || flags.bytes_in || flags.softmax => {
+        _ if flags.license.is_some() && flags.format != Format::Hub => {
+            bail!(Usage("--license is for the model card of --format hub; leave it out".to_owned()))
+        }
+        Format::Safetensors | Format::Hub if flags.quantized || flags.bytes_in || flags.softmax => {
             let text = "--quantized, --bytes-in and --softmax are for --format onnx; a file of `vgg quantize` is safetensors already";
             bail!(Usage(text.to_owned()))
         }
@@ -73,14 +84,16 @@ pub(super) fn run(flags: &Flags, quiet: bool) -> Result<()> {
                     .to_owned()
             ))
         }
-        Format::Safetensors if flags.fold_batch_norm => {
+        Format::Safetensors | Format::Hub if flags.fold_batch_norm => {
             let text = "--fold-batch-norm is for --format onnx; safetensors keep torchvision's names, batch norms included";
             bail!(Usage(text.to_owned()))
         }
         _ => {}
     }
     let output = &flags.output;
-    if output.exists() {
+    if flags.format == Format::Hub {
+        check_hub_folder(output).map_err(refused)?;
+    } else if output.exists() {
         bail!("{} already exists; give another --output", output.display());
     }
     let ends = Ends { bytes: flags.bytes_in, softmax: flags.softmax };
@@ -95,9 +108,9 @@ pub(super) fn run(flags: &Flags, quiet: bool) -> Result<()> {
     }
     let weights = eval::read_weights(&flags.weights, quiet)?;
     let config = &weights.network.config;
-    if config.qat && flags.format == Format::Onnx {
+    if config.qat && flags.format != Format::Safetensors {
         let text = "the weights are of quantisation-aware training, whose roundings a float file lacks: vgg quantize them, then export the \
-                    result with --quantized";
+                    result with --format onnx --quantized";
         bail!(Usage(text.to_owned()))
     }
     let folded = match flags.fold_batch_norm {
@@ -107,15 +120,32 @@ pub(super) fn run(flags: &Flags, quiet: bool) -> Result<()> {
         ))),
         false => None,
     };
+    let dtype = if flags.dtype == Dtype::F16 { DType::F16 } else { DType::F32 };
     match flags.format {
         Format::Onnx => write_onnx(output, folded.as_ref().unwrap_or(&weights), ends)?,
-        Format::Safetensors => {
-            let dtype = if flags.dtype == Dtype::F16 { DType::F16 } else { DType::F32 };
-            write_weights(output, &weights, dtype)?;
+        Format::Safetensors => write_weights(output, &weights, dtype)?,
+        Format::Hub => {
+            let card = Card::of(flags.weights.weights.as_deref(), &weights, flags.license.as_deref());
+            write_hub(output, &weights, dtype, &card).map_err(refused)?;
         }
     }
     wrote(output, &weights.info, config, quiet);
+    if flags.format == Format::Hub {
+        let text = match timm_lacks(&weights.network) {
+            None => format!("timm.create_model(\"local-dir:{}\", pretrained=True)", output.display()),
+            Some(lacks) => format!("timm has no VGG with {lacks}; README.md shows how PyTorch builds it"),
+        };
+        note(quiet, &format!("load      {text}"));
+    }
     Ok(())
+}
+
+/// A folder in the way is an error of the request.
+fn refused(error: HubError) -> anyhow::Error {
+    match error {
+        HubError::Exists { .. } => Usage(error.to_string()).into(),
+        other => other.into(),
+    }
 }
 
 fn wrote(output: &Path, info: &ModelInfo, config: &VggConfig, quiet: bool) {

@@ -15,8 +15,9 @@ use super::{
     table::{Align, flops, table, thousands},
 };
 use crate::{
-    model::{ActivationKind, Layer, LayerKind, Network, Norm},
-    weights::{Criterion, ModelInfo, Pruned, Pruning, Removed, Target, Trained, prune, write_pruned},
+    export::pytorch,
+    model::{Layer, LayerKind, Network, Norm},
+    weights::{Criterion, ModelInfo, Pruning, Removed, Target, Trained, prune, write_pruned},
 };
 
 /// Test images whose probabilities before and after are compared.
@@ -185,8 +186,9 @@ pub(super) fn run(flags: &Flags, quiet: bool) -> Result<()> {
          vgg train --weights {file} {}\n",
         train_flags(&pruned.info)
     )?;
-    if let Some(snippet) = pytorch(&pruned, &file.to_string()) {
-        write!(text, "\nIn PyTorch:\n{snippet}")?;
+    if let Some(lines) = pytorch(&pruned.network, &format!("load_file({:?})", file.to_string())) {
+        text += "\nIn PyTorch:\n";
+        lines.lines().for_each(|line| text += &format!("  {line}\n"));
     }
     if flags.json {
         let layers = network.layers.iter().zip(&pruned.network.layers).filter(|(layer, _)| weighted(layer));
@@ -315,61 +317,4 @@ fn compared(before: &Judged, after: &Judged, data: &str) -> String {
         before.images_a_second,
         after.images_a_second,
     )
-}
-
-/// Python that builds the network and loads the file; `None` if a norm is not one of `torch.nn`'s.
-fn pytorch(pruned: &Pruned, file: &str) -> Option<String> {
-    let config = &pruned.network.config;
-    let norm = match config.norm() {
-        Norm::Batch => format!("nn.BatchNorm2d(w, eps={:e})", config.batch_norm_eps),
-        Norm::Layer => "nn.GroupNorm(1, w)".to_owned(),
-        Norm::Group(groups) => format!("nn.GroupNorm({groups}, w)"),
-        Norm::None => String::new(),
-        Norm::Layer2d => return None,
-    };
-    let activation = match config.activation {
-        ActivationKind::Relu => "nn.ReLU()".to_owned(),
-        ActivationKind::LeakyRelu => format!("nn.LeakyReLU({})", config.negative_slope),
-        ActivationKind::Gelu => "nn.GELU()".to_owned(),
-        ActivationKind::Silu => "nn.SiLU()".to_owned(),
-        ActivationKind::Celu => format!("nn.CELU({})", config.celu_alpha),
-    };
-    let strides = pruned.network.layers.iter().filter_map(|layer| match layer.kind {
-        LayerKind::MaxPool { stride: [h, w] } => Some(format!("({h}, {w})")),
-        _ => None,
-    });
-    let blocks = config.blocks().into_iter().zip(strides);
-    let features: Vec<String> = blocks.map(|(widths, stride)| format!("({widths:?}, {stride})")).collect();
-    let inputs = pruned.network.layers.iter().find(|layer| matches!(layer.kind, LayerKind::Linear(_)))?;
-    let average = match config.avgpool {
-        0 => String::new(),
-        side => format!("nn.AdaptiveAvgPool2d({side}), "),
-    };
-    let norm = if norm.is_empty() { norm } else { format!("{norm}, ") };
-    let (channels, hidden, classes, dropout) =
-        (config.channels, config.hidden(), config.classes, config.dropout);
-    let inputs = inputs.input.elements();
-    let classifier = match hidden {
-        0 => format!("nn.Linear({inputs}, {classes})"),
-        _ => format!(
-            "nn.Linear({inputs}, {hidden}), {activation}, nn.Dropout({dropout}),\n\
-             \x20     nn.Linear({hidden}, {hidden}), {activation}, nn.Dropout({dropout}), nn.Linear({hidden}, {classes})"
-        ),
-    };
-    Some(format!(
-        "  from collections import OrderedDict\n\
-         \x20 from safetensors.torch import load_file\n\
-         \x20 from torch import nn\n\
-         \x20 layers, c = [], {channels}\n\
-         \x20 for widths, stride in [{}]:\n\
-         \x20     for w in widths:\n\
-         \x20         layers += [nn.Conv2d(c, w, 3, padding=1), {norm}{activation}]\n\
-         \x20         c = w\n\
-         \x20     layers.append(nn.MaxPool2d(2, stride))\n\
-         \x20 classifier = nn.Sequential({classifier})\n\
-         \x20 model = nn.Sequential(OrderedDict(features=nn.Sequential(*layers),\n\
-         \x20     pool=nn.Sequential({average}nn.Flatten()), classifier=classifier))\n\
-         \x20 model.load_state_dict(load_file({file:?}), strict=True)\n",
-        features.join(", ")
-    ))
 }

@@ -1,7 +1,7 @@
 //! MNIST: 70,000 handwritten digits of 28 x 28 grey pixels, inside the program or in a directory.
 //!
 //! # Source
-//! Yann LeCun, Corinna Cortes, Christopher Burges: "The MNIST database of handwritten digits". The files are
+//! Yann LeCun, Corinna Cortes, Christopher Burges: "The MNIST database of handwritten digits". The content is
 //! theirs, unchanged, under CC BY-SA 3.0; see `assets/mnist/README.md`.
 
 use std::path::Path;
@@ -17,14 +17,8 @@ pub(super) const CLASSES: &str = "0, 1, 2, 3, 4, 5, 6, 7, 8, 9";
 /// Each built-in file, gzipped, and the MD5 of its uncompressed content.
 fn published(part: Part) -> (&'static [u8], &'static str) {
     match part {
-        Part::TrainImages => (
-            include_bytes!("../../assets/mnist/train-images-idx3-ubyte.gz"),
-            "6bbc9ace898e44ae57da46a324031adb",
-        ),
-        Part::TrainLabels => (
-            include_bytes!("../../assets/mnist/train-labels-idx1-ubyte.gz"),
-            "a25bea736e30d166cdddb491f175f624",
-        ),
+        Part::TrainImages => (vgg_wgpu_mnist::IMAGES, "6bbc9ace898e44ae57da46a324031adb"),
+        Part::TrainLabels => (vgg_wgpu_mnist::LABELS, "a25bea736e30d166cdddb491f175f624"),
         Part::TestImages => (
             include_bytes!("../../assets/mnist/t10k-images-idx3-ubyte.gz"),
             "2646ac647ad5339dbf082846283269ea",

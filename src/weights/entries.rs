@@ -26,6 +26,27 @@ pub(super) fn counters(network: &Network) -> Vec<Entry> {
 const TIMM: [(&str, &str); 3] =
     [("pre_logits.fc1", "classifier.0"), ("pre_logits.fc2", "classifier.3"), ("head.fc", "classifier.6")];
 
+/// As [`values`], under timm's names and in timm's shapes: FC1 slides over maps of 7x7 pixels, FC2 over single ones.
+pub(super) fn timm_values(network: &Network) -> Vec<Entry> {
+    let mut entries = values(network);
+    for entry in &mut entries {
+        for (timm, torchvision) in TIMM {
+            let Some(field) = entry.name.strip_prefix(torchvision) else { continue };
+            let side = match (torchvision, entry.shape.as_slice()) {
+                ("classifier.0", [_, _]) => 7,
+                ("classifier.3", [_, _]) => 1,
+                _ => 0,
+            };
+            if side > 0 {
+                entry.shape = vec![entry.shape[0], entry.shape[1] / (side * side), side, side];
+            }
+            entry.name = format!("{timm}{field}");
+            break;
+        }
+    }
+    entries
+}
+
 /// Renames timm's tensors to torchvision's names.
 pub(super) fn use_torchvisions_names(file: &mut TensorFile) {
     for (timm, torchvision) in TIMM {

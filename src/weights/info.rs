@@ -15,6 +15,18 @@ use crate::{
 /// Height and width of MNIST's images.
 const MNIST_SIZE: [usize; 2] = [28, 28];
 
+/// The names of ImageNet's classes, one a line after two lines about their source.
+const IMAGENET: &str = include_str!("../../assets/imagenet/classes.txt");
+
+/// The names of classes that a file does not name: ImageNet's if there are as many, else the numbers from 0.
+fn usual_names(classes: usize) -> Vec<String> {
+    let imagenet = || IMAGENET.lines().filter(|line| !line.starts_with('#'));
+    match imagenet().count() == classes {
+        true => imagenet().map(str::to_owned).collect(),
+        false => (0..classes).map(|class| class.to_string()).collect(),
+    }
+}
+
 /// The description of its network that a file of weights contains, so that reading the weights needs no flags.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelInfo {
@@ -139,6 +151,15 @@ impl ModelInfo {
         self.temperature.unwrap_or(1.0)
     }
 
+    /// The names to show for the classes of a data set of as many classes: its own, or those of the weights if its own are WordNet's
+    /// identifiers (`n02099601`), as folders of ImageNet's pictures are called.
+    pub fn names_for<'a>(&'a self, data: &'a [String]) -> &'a [String] {
+        let identifier = |name: &String| {
+            name.len() == 9 && name.strip_prefix('n').is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()))
+        };
+        if data.iter().all(identifier) { &self.class_names } else { data }
+    }
+
     /// The title of pictures and reports about the network on a data set of this name.
     pub fn title(&self, set: &str) -> String {
         let [h, w] = self.image_size;
@@ -197,7 +218,7 @@ impl ModelInfo {
     /// The names determine the depth and the batch norms; the shapes determine channels, width, hidden features and classes.
     /// FC1's inputs determine the image size only up to the pooling's rounding: 224 for 7x7 pixels, the output of torchvision's
     /// adaptive average pooling for every size; 28 for one pixel, as in the paper's network for MNIST; else 32 times the side.
-    /// Normalisation is MNIST's for one channel and ImageNet's for three.
+    /// Normalisation is MNIST's for one channel and ImageNet's for three. A thousand classes are ImageNet's.
     pub(super) fn inferred(file: &TensorFile, image_size: Option<[usize; 2]>) -> Result<Self, WeightsError> {
         let unknown = |message: String| WeightsError::Unknown { path: file.path().to_owned(), message };
         let shape = |name: &str, rank: usize| match file.shape(name) {
@@ -257,7 +278,7 @@ impl ModelInfo {
             pool_stride: if pooled { PoolStride::Fixed } else { PoolStride::Adaptive },
             mean,
             std,
-            class_names: (0..classes).map(|class| class.to_string()).collect(),
+            class_names: usual_names(classes),
             resize_size: None,
             source: None,
             temperature: None,

@@ -26,7 +26,7 @@ pub use prune::{Criterion, PruneError, Pruned, Pruning, Removed, Target, prune, 
 pub use quantized::{QuantizedWeights, Trained, write_quantized};
 pub use store::StoreError;
 pub use temperature::write_temperature;
-pub use weights::{Weights, write_weights};
+pub use weights::{Weights, write_timm_weights, write_weights};
 
 /// The version of the metadata: the only one that this program reads.
 pub const FORMAT_VERSION: u32 = 1;

@@ -9,7 +9,7 @@ use std::path::Path;
 use serde::Serialize;
 use thiserror::Error;
 
-use super::{ModelInfo, StoreError, Weights, weights::write_values};
+use super::{ModelInfo, StoreError, Weights, entries, weights::write_values};
 use crate::{
     dtype::DType,
     model::{LayerKind, Network, NetworkError, Norm, NormParameters, WeightBias, Widths},
@@ -175,7 +175,8 @@ pub fn prune(weights: &Weights, pruning: &Pruning) -> Result<Pruned, PruneError>
 /// [`StoreError`] if the file cannot be written; an existing file is then unchanged.
 pub fn write_pruned(path: &Path, pruned: &Pruned) -> Result<(), StoreError> {
     let Pruned { info, network, values, .. } = pruned;
-    write_values(path, info, network, 0, DType::F32, |index| values[index].clone())
+    let entries = entries::values(network);
+    write_values(path, info, (network, entries), 0, DType::F32, |index| values[index].clone())
 }
 
 impl Prunable {

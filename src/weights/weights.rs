@@ -5,7 +5,7 @@ use std::path::Path;
 use safetensors::tensor::Dtype;
 
 use super::{
-    entries::{AVERAGE, averages, counters, use_torchvisions_names, values},
+    entries::{AVERAGE, averages, counters, timm_values, use_torchvisions_names, values},
     error::WeightsError,
     info::ModelInfo,
     metadata::{Description, Kind, metadata, prefix},
@@ -184,15 +184,28 @@ impl Weights {
 /// # Errors
 /// [`StoreError`] if the file cannot be written or a value is out of f16's range. An existing file is then unchanged.
 pub fn write_weights(path: &Path, weights: &Weights, dtype: DType) -> Result<(), StoreError> {
-    let steps = weights.steps().unwrap_or(0);
-    write_values(path, &weights.info, &weights.network, steps, dtype, |index| weights.values(index))
+    write_as(path, weights, dtype, values(&weights.network))
 }
 
-/// Writes the values of a network's parameters, in disk order, as [`write_weights`] does.
+/// As [`write_weights`], under timm's names and in timm's shapes. The classifier's input must have 7x7 pixels.
+///
+/// # Errors
+/// As [`write_weights`].
+pub fn write_timm_weights(path: &Path, weights: &Weights, dtype: DType) -> Result<(), StoreError> {
+    write_as(path, weights, dtype, timm_values(&weights.network))
+}
+
+fn write_as(path: &Path, weights: &Weights, dtype: DType, entries: Vec<Entry>) -> Result<(), StoreError> {
+    let steps = weights.steps().unwrap_or(0);
+    let values = |index| weights.values(index);
+    write_values(path, &weights.info, (&weights.network, entries), steps, dtype, values)
+}
+
+/// Writes the values of a network's parameters, in disk order, as [`write_weights`] does; the entries are those of the parameters.
 pub(super) fn write_values(
     path: &Path,
     info: &ModelInfo,
-    network: &Network,
+    (network, values): (&Network, Vec<Entry>),
     steps: u64,
     dtype: DType,
     parameter: impl Fn(usize) -> Vec<f32>,
@@ -201,7 +214,7 @@ pub(super) fn write_values(
     let half = dtype == DType::F16;
     let mut entries = counters(network);
     let counters = entries.len();
-    entries.extend(values(network));
+    entries.extend(values);
     if half {
         entries[counters..].iter_mut().for_each(|entry| entry.dtype = Dtype::F16);
     }

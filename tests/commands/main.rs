@@ -6,6 +6,9 @@ mod support;
 mod cli;
 mod instruments;
 mod json;
+// The scripts are for Linux.
+#[cfg(target_os = "linux")]
+mod packaging;
 // The commands need a POSIX shell, and hiding GPUs works only with Vulkan.
 #[cfg(target_os = "linux")]
 mod readme;

@@ -41,7 +41,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("quantize", &["device", "train", "weights", "data", "program", "model", "ops"]),
     ("weights", &["data", "model", "ops", "dtype", "shape", "rng", "files"]),
     ("train", &["weights", "pictures", "data", "program", "model", "ops", "dtype", "rng", "files"]),
-    ("export", &["train", "weights", "model", "ops", "files"]),
+    ("export", &["train", "weights", "model", "ops", "dtype", "files"]),
 ];
 
 /// The files of an operation by role, and the rooms that each may import. `mod.rs` describes the operation.
@@ -65,6 +65,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("base64", &["cli"]),
     ("plotters", &["pictures"]),
     ("prost", &["export"]),
+    ("vgg_wgpu_mnist", &["data"]),
     ("safetensors", &["weights"]),
     ("gemm_common", &["cpu"]),
     ("gemm_f32", &["cpu"]),

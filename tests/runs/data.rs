@@ -18,7 +18,8 @@ use vgg_wgpu::data::{
 static MNIST: LazyLock<DataSets> = LazyLock::new(|| DataSource::default().open(&Options::new(28)).unwrap());
 
 fn asset(part: Part) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/mnist").join(format!("{}.gz", part.stem()))
+    let folder = if part.stem().starts_with("train") { "assets/mnist/train" } else { "assets/mnist" };
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(format!("{}.gz", part.stem()))
 }
 
 fn plain(part: Part) -> Vec<u8> {
@@ -27,7 +28,7 @@ fn plain(part: Part) -> Vec<u8> {
     bytes
 }
 
-/// A directory with the four files as they are in `assets/mnist`.
+/// A directory with the four files as they are in `assets/mnist` and `assets/mnist/train`.
 fn copied() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     for part in Part::ALL {

@@ -10,6 +10,7 @@ mod data;
 mod dataset_runs;
 mod datasets;
 mod heads;
+mod hub;
 mod onnx;
 mod photographs;
 mod pretrained;

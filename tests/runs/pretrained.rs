@@ -1,7 +1,7 @@
 //! Weights from elsewhere: torchvision's and timm's names and shapes, fine-tuning, frozen layers.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -23,11 +23,11 @@ use crate::support::{
 
 /// A file's tensors.
 #[derive(Clone)]
-struct Tensors(BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>);
+pub(super) struct Tensors(pub(super) BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>);
 
 impl Tensors {
     /// The first values of a network's parameters, as PyTorch would save them.
-    fn of(network: &Network) -> Self {
+    pub(super) fn of(network: &Network) -> Self {
         let tensors = network.parameters.iter().enumerate().map(|(index, p)| {
             let bytes = bytemuck::cast_slice(&p.initial(5, index)).to_vec();
             (p.name.clone(), (Dtype::F32, p.shape.dims().to_vec(), bytes))
@@ -35,7 +35,7 @@ impl Tensors {
         Self(tensors.collect())
     }
 
-    fn write(&self, folder: &Path) -> PathBuf {
+    pub(super) fn write(&self, folder: &Path) -> PathBuf {
         let views = self.0.iter().map(|(name, (dtype, shape, data))| {
             (name, TensorView::new(*dtype, shape.clone(), data).unwrap())
         });
@@ -45,7 +45,7 @@ impl Tensors {
     }
 
     /// The same under timm's names and in timm's shapes.
-    fn timm(mut self) -> Self {
+    pub(super) fn timm(mut self) -> Self {
         for (torchvision, timm) in [("0", "pre_logits.fc1"), ("3", "pre_logits.fc2"), ("6", "head.fc")] {
             for field in ["weight", "bias"] {
                 let (dtype, mut shape, bytes) =
@@ -373,4 +373,34 @@ fn the_command_line_refuses_before_it_writes() {
         assert!(stderr.contains(line), "{stderr}");
     }
     assert!(stderr.contains("parameters are trained, the others are frozen"), "{stderr}");
+}
+
+/// A thousand classes without names are ImageNet's, in predictions and, for folders named by WordNet's identifiers, in evaluations.
+#[test]
+fn a_thousand_classes_have_imagenets_names() {
+    let folder = tempdir().unwrap();
+    let classes = |classes| {
+        let config = VggConfig { classes, ..torchvision(Architecture::Vgg11) };
+        let path = Tensors::of(&config.network().unwrap()).write(folder.path());
+        Weights::read(&path, None).unwrap().info.class_names
+    };
+    assert_eq!(classes(999)[207], "207");
+    let names = classes(1000);
+    assert_eq!((&*names[0], &*names[207], &*names[999]), ("tench", "golden retriever", "toilet tissue"));
+    assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), 1000);
+    let identifiers: Vec<String> = (0..1000).map(|class| format!("n{:08}", 1_440_000 + class)).collect();
+    let identifiers: Vec<&str> = identifiers.iter().map(String::as_str).collect();
+    synthetic::folder(&folder.path().join("pictures"), &identifiers, [1, 1], [32, 32], "png");
+    let vgg = |arguments: &str| {
+        let network = "--weights foreign.safetensors --image-size 32 --device cpu";
+        let output = succeed(folder.path(), &words(&format!("{arguments} {network}")));
+        (text(&output.stdout), text(&output.stderr))
+    };
+    let (said, notes) = vgg("eval --data folder:pictures");
+    assert!(!said.contains("n0144") && !notes.contains("name their classes"), "{said}{notes}");
+    let (_, table) = said.split_once("predicted").unwrap();
+    assert!(names.iter().any(|name| table.contains(name)), "{said}");
+    let (said, _) = vgg("predict pictures/val/n01440000");
+    let answer = said.split_once(": ").and_then(|(_, rest)| rest.split_once(" (")).unwrap().0;
+    assert!(names.iter().any(|name| name == answer), "{said}");
 }
