@@ -62,7 +62,8 @@ fn figures_are_printed_as_one_object() {
     let listed = plan["tensors"].as_array().unwrap().iter().filter(|tensor| tensor["role"] == "gradient");
     assert_eq!(listed.map(|tensor| tensor["bytes"].as_u64().unwrap()).sum::<u64>(), planned("gradient"));
     // What does not fit is refused after the figures.
-    let output = fail(here, &words(&format!("plan {tiny} --memory 0.0001 --json")), 1, &["memory"]);
+    let output =
+        fail(here, &words(&format!("plan {tiny} --memory 0.0001 --json")), 1, &["104.9 KiB are available"]);
     assert!(serde_json::from_slice::<Value>(&output.stdout).unwrap()["largest_batch"].is_null());
 
     let trained = object(&format!("train {tiny} --steps 3 --output-dir run --json"));

@@ -143,13 +143,10 @@ fn devices_are_listed_in_a_stable_order() {
 /// Another thread sees how many kernels are compiled, and may end it.
 #[test]
 fn compilation_is_counted_and_can_be_ended() {
-    let adapter = adapter!();
-    let options = Options::default();
-    let compilation = options.compilation.clone();
-    assert_eq!(compilation.progress(), [0, 0]);
+    let (adapter, options) = (adapter!(), Options::default());
     GpuExecutor::open(&adapter, relu(1000), &options).unwrap();
-    assert_eq!(compilation.progress(), [1, 1]);
-    compilation.end();
+    assert_eq!(options.compilation.progress(), [1, 1]);
+    options.compilation.end();
     assert!(matches!(GpuExecutor::open(&adapter, relu(1000), &options), Err(OpenError::Interrupted)));
 }
 

@@ -400,7 +400,7 @@ fn a_thousand_classes_have_imagenets_names() {
     assert!(!said.contains("n0144") && !notes.contains("name their classes"), "{said}{notes}");
     let (_, table) = said.split_once("predicted").unwrap();
     assert!(names.iter().any(|name| table.contains(name)), "{said}");
-    let (said, _) = vgg("predict pictures/val/n01440000");
+    let (said, _) = vgg("predict --sure 0 pictures/val/n01440000");
     let answer = said.split_once(": ").and_then(|(_, rest)| rest.split_once(" (")).unwrap().0;
     assert!(names.iter().any(|name| name == answer), "{said}");
 }

@@ -24,7 +24,7 @@ impl Tensor {
         self.values[0]
     }
 
-    fn map(&self, f: impl Fn(f64) -> f64) -> Self {
+    pub fn map(&self, f: impl Fn(f64) -> f64) -> Self {
         Self::new(self.dims.clone(), self.values.iter().map(|&x| f(x)).collect())
     }
 
