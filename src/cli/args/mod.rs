@@ -44,8 +44,8 @@ pub(super) struct Train {
 #[derive(Debug, Args)]
 pub(super) struct RecipeFlag {
     /// The settings to start from: report (the paper's: 224 px, full width, 10 epochs; default on a hardware
-    /// GPU), quick (28 px, quarter width, 3 epochs; default without one), or a TOML file. A flag takes precedence over it.
-    #[arg(long, value_name = "report|quick|FILE")]
+    /// GPU), quick (28 px, quarter width, 3 epochs; default without one), fashion (for Fashion-MNIST, 20 epochs), or a TOML file. A flag takes precedence over it.
+    #[arg(long, value_name = "report|quick|fashion|FILE")]
     pub(super) recipe: Option<String>,
 }
 
@@ -54,7 +54,7 @@ pub(super) struct RecipeFlag {
 pub(super) struct SummaryRecipeFlag {
     /// The settings to start from: report (the paper's: 224 px, full width, 10 epochs; default), quick (28 px, quarter
     /// width, 3 epochs), or a TOML file.
-    #[arg(long, value_name = "report|quick|FILE")]
+    #[arg(long, value_name = "report|quick|fashion|FILE")]
     pub(super) recipe: Option<String>,
 }
 

@@ -26,9 +26,10 @@ use crate::{
 };
 
 /// The recipes inside the program: name and text.
-const BUILTIN: [(&str, &str); 2] = [
+const BUILTIN: [(&str, &str); 3] = [
     ("report", include_str!("../../../assets/recipes/report.toml")),
     ("quick", include_str!("../../../assets/recipes/quick.toml")),
+    ("fashion", include_str!("../../../assets/recipes/fashion.toml")),
 ];
 
 /// Strings, numbers and options of them can all be written as TOML.
