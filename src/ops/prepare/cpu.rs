@@ -48,7 +48,10 @@ impl<S: Scalar> WithSimd for Row<'_, S> {
             let x = source_position(ox, op.source[1], op.output[1]);
             let [sx, sy] = [&transform[..3], &transform[3..]].map(|t| t[0] * x + t[1] * y + t[2]);
             for (c, out) in output.iter_mut().enumerate() {
-                let value = bilinear(source, op, c, sy, sx);
+                let value = match op.reflect {
+                    true => bilinear::<S, true>(source, op, c, sy, sx),
+                    false => bilinear::<S, false>(source, op, c, sy, sx),
+                };
                 let (mean, std) = (S::of(op.mean[c].into()), S::of(op.std[c].into()));
                 *out = (value / S::of(255.0) - mean) / std;
             }
@@ -69,7 +72,7 @@ fn source_position<S: Scalar>(at: usize, source: usize, output: usize) -> S {
 
 /// Channel `c` of an image at a position between four pixels; outside it is 0 or mirrored.
 #[inline(always)]
-fn bilinear<S: Scalar>(image: &[u8], op: &PrepareImages, c: usize, y: S, x: S) -> S {
+fn bilinear<S: Scalar, const REFLECT: bool>(image: &[u8], op: &PrepareImages, c: usize, y: S, x: S) -> S {
     let ([h, w], channels) = (op.source, op.channels());
     let mirrored = |at: f64, side: usize| {
         let last = side as f64 - 1.0;
@@ -77,7 +80,7 @@ fn bilinear<S: Scalar>(image: &[u8], op: &PrepareImages, c: usize, y: S, x: S) -
         at.clamp(0.0, last)
     };
     let pixel = |y: f64, x: f64| {
-        let (y, x) = if op.reflect { (mirrored(y, h), mirrored(x, w)) } else { (y, x) };
+        let (y, x) = if REFLECT { (mirrored(y, h), mirrored(x, w)) } else { (y, x) };
         let inside = y >= 0.0 && x >= 0.0 && y < h as f64 && x < w as f64;
         let byte = if inside { image[(y as usize * w + x as usize) * channels + c] } else { 0 };
         S::of(f64::from(byte))
