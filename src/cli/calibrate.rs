@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::table::thousands;
+use super::table::{percent, thousands};
 use crate::{train::Answers, weights::write_temperature};
 
 /// A temperature, and what it changes.
@@ -37,22 +37,21 @@ impl Calibration {
         self.temperature.unwrap_or(1.0)
     }
 
-    /// In words: the temperature, the images that it was found on, and their calibration error without and with it.
-    pub(super) fn text(&self) -> String {
-        let Self { temperature, errors: [before, after], set, .. } = self;
-        let images = thousands(self.images);
-        let Some(temperature) = temperature else {
-            return format!("temperature 1: no other is better on the {images} {set} images");
-        };
-        format!(
-            "temperature {temperature:.3}, found on the {images} {set} images: their calibration error is {}, {} without",
-            percent(*after),
-            percent(*before)
-        )
+    /// The temperature, and the images that it was found on.
+    pub(super) fn origin(&self) -> String {
+        let (images, set) = (thousands(self.images), self.set);
+        match self.temperature {
+            Some(temperature) => format!("temperature {temperature:.3}, found on the {images} {set} images"),
+            None => format!("temperature 1: no other is better on the {images} {set} images"),
+        }
     }
-}
 
-/// A calibration error as text.
-pub(super) fn percent(error: f64) -> String {
-    format!("{:.2} %", 100.0 * error)
+    /// The same, and the calibration error of those images with and without the temperature.
+    pub(super) fn text(&self) -> String {
+        let errors = self.temperature.map(|_| {
+            let [before, after] = self.errors.map(percent);
+            format!(": their calibration error is {after}, {before} without")
+        });
+        self.origin() + &errors.unwrap_or_default()
+    }
 }

@@ -18,7 +18,7 @@ use super::{
     output::{note, print, print_json},
     progress::Progress,
     summary::forward_flops,
-    table::{Align, bytes, flops, table, thousands},
+    table::{Align, bytes, flops, percent, table, thousands},
     train::{configure, describe, network, stop_on_signals},
 };
 use crate::{
@@ -404,9 +404,6 @@ fn pool_stride(stride: PoolStride) -> &'static str {
 /// The cells of the table.
 fn rows(results: &[(Side<'_>, Cost, Quality)]) -> Vec<Vec<String>> {
     type Cell = fn(&(Side<'_>, Cost, Quality)) -> String;
-    fn percent(fraction: f64) -> String {
-        format!("{:.2} %", 100.0 * fraction)
-    }
     fn of_best(quality: &Quality, cell: fn(&Row) -> String) -> String {
         quality.best.as_ref().map_or_else(|| "unknown".to_owned(), cell)
     }

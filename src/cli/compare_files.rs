@@ -16,7 +16,7 @@ use super::{
 use crate::{
     data::Dataset,
     files::write_text,
-    model::{Layer, LayerKind, Network},
+    model::{Layer, Network},
     pictures::{FileBar, files_svg},
     train::comparison_directory,
     weights::Trained,
@@ -131,7 +131,7 @@ pub(super) fn run(
 fn figures<'a>(file: &'a Compared, first: &Compared) -> FileFigures<'a> {
     let layer = |layer: &Layer| LayerFigures {
         name: layer.name.clone(),
-        channels: channels(layer),
+        channels: layer.channels(),
         multiply_adds: layer.multiply_adds(),
     };
     FileFigures {
@@ -144,7 +144,7 @@ fn figures<'a>(file: &'a Compared, first: &Compared) -> FileFigures<'a> {
         loss: file.judged.loss,
         accuracy: file.judged.accuracy,
         same_answers: same_answers(file, &first.judged.answers()),
-        layers: weighted(&file.network).iter().map(layer).collect(),
+        layers: products(&file.network).map(layer).collect(),
     }
 }
 
@@ -154,13 +154,9 @@ fn same_answers(file: &Compared, other: &[usize]) -> f64 {
     same as f64 / other.len().max(1) as f64
 }
 
-fn weighted(network: &Network) -> Vec<Layer> {
-    let has = |layer: &&Layer| matches!(layer.kind, LayerKind::Conv(_) | LayerKind::Linear(_));
-    network.layers.iter().filter(has).cloned().collect()
-}
-
-fn channels(layer: &Layer) -> usize {
-    *layer.output.dims().last().expect("a layer has outputs")
+/// Its convolutions and linear layers.
+fn products(network: &Network) -> impl Iterator<Item = &Layer> {
+    network.layers.iter().filter(|layer| layer.is_product())
 }
 
 /// The last two parts of a path: runs name their weights alike.
@@ -207,11 +203,11 @@ fn summary(files: &[Compared]) -> String {
 
 /// The widths and multiply-adds of each layer in each file.
 fn layers(files: &[Compared]) -> String {
-    let all: Vec<Vec<Layer>> = files.iter().map(|file| weighted(&file.network)).collect();
+    let all: Vec<Vec<&Layer>> = files.iter().map(|file| products(&file.network).collect()).collect();
     let longest = all.iter().max_by_key(|layers| layers.len()).expect("two files or more");
-    let row = |at: &Layer| {
+    let row = |at: &&Layer| {
         let cells = all.iter().map(|layers| match layers.iter().find(|layer| layer.name == at.name) {
-            Some(layer) => format!("{} ({})", channels(layer), flops(layer.multiply_adds())),
+            Some(layer) => format!("{} ({})", layer.channels(), flops(layer.multiply_adds())),
             None => "-".to_owned(),
         });
         std::iter::once(at.name.clone()).chain(cells).collect::<Vec<_>>()

@@ -8,10 +8,11 @@ use serde::Serialize;
 
 use super::{
     Usage, args,
-    calibrate::{Calibration, percent},
+    calibrate::Calibration,
     confusion, data,
     device::{choose_and_say, opened},
     output::{note, print, print_json, write_file},
+    table::percent,
 };
 use crate::{
     data::{DataError, DataSource, Dataset, Loader, Options, TestAugmentation},

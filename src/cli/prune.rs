@@ -191,11 +191,12 @@ pub(super) fn run(flags: &Flags, quiet: bool) -> Result<()> {
         lines.lines().for_each(|line| text += &format!("  {line}\n"));
     }
     if flags.json {
-        let layers = network.layers.iter().zip(&pruned.network.layers).filter(|(layer, _)| weighted(layer));
+        let layers =
+            network.layers.iter().zip(&pruned.network.layers).filter(|(layer, _)| layer.is_product());
         let layer = |(before, after): (&Layer, &Layer)| PrunedLayer {
             name: before.name.clone(),
-            channels_before: channels(before),
-            channels: channels(after),
+            channels_before: before.channels(),
+            channels: after.channels(),
         };
         print_json(&PrunedFigures {
             output: file.to_string(),
@@ -251,11 +252,11 @@ fn layers(before: &Network, after: &Network) -> String {
     };
     let layers = before.layers.iter().zip(&after.layers).enumerate();
     let mut rows: Vec<Vec<String>> = layers
-        .filter(|(_, (old, _))| weighted(old))
+        .filter(|(_, (old, _))| old.is_product())
         .map(|(index, (old, new))| {
             row(
                 &old.name,
-                [old, new].map(channels),
+                [old, new].map(Layer::channels),
                 [before, after].map(|network| values(network, index)),
                 [old, new].map(Layer::multiply_adds),
             )
@@ -289,14 +290,6 @@ fn removed(removed: Removed) -> String {
 }
 
 /// A convolution or linear layer.
-fn weighted(layer: &Layer) -> bool {
-    matches!(layer.kind, LayerKind::Conv(_) | LayerKind::Linear(_))
-}
-
-fn channels(layer: &Layer) -> usize {
-    *layer.output.dims().last().expect("a layer has outputs")
-}
-
 /// The largest change of a probability.
 fn moved(before: &Judged, after: &Judged) -> f64 {
     let pairs = before.probabilities.iter().flatten().zip(after.probabilities.iter().flatten());

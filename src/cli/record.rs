@@ -81,6 +81,7 @@ pub(super) struct SeedsRecord {
 #[derive(Serialize)]
 pub(super) struct SeedRecord {
     pub(super) seed: u64,
+    /// The test images, with the last epoch's weights, or if there are validation images with the best epoch's.
     pub(super) test_loss: f64,
     pub(super) test_accuracy: f64,
     pub(super) best_epoch: Row,

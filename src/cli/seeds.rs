@@ -10,13 +10,13 @@ use super::{
     output::{note, print_json},
     record::{SeedRecord, SeedsRecord},
     report,
-    table::{Align, duration, table},
-    train::{self, Job, Resumed, configure},
+    table::{Align, duration, percent, table},
+    train::{FinishedRun, Job, Resumed, configure},
 };
 use crate::{
     files::write_text,
-    train::{Row, TrainConfig, TrainError, best, seeds_directory},
-    weights::{self, Weights},
+    train::{TrainConfig, TrainError, best, seeds_directory},
+    weights::{Trained, Weights},
 };
 
 /// The file of the results.
@@ -24,16 +24,6 @@ const FILE: &str = "seeds.csv";
 
 /// The page that compares the runs.
 const PAGE: &str = "comparison.html";
-
-/// The result of a seed.
-struct Trained {
-    seed: u64,
-    /// The test images, with the last epoch's weights, or if there are validation images with the best epoch's.
-    loss: f64,
-    accuracy: f64,
-    best: Row,
-    seconds: f64,
-}
 
 /// Trains with each seed in a directory of its own. A seed that is finished is not trained again, and one that was interrupted is
 /// continued.
@@ -77,20 +67,20 @@ pub(super) fn run(flags: &args::Train, seeds: &[u64], quiet: bool) -> Result<u8>
         job.print(&format!("report     {}\n", page.display()))?;
     }
     if flags.json {
-        print_json(&record(&all, &base))?;
+        print_json(&record(all, &base))?;
     }
     Ok(DONE)
 }
 
 /// Trains, continues or reads the run of a seed; `None`: it was interrupted.
-fn trained(job: &Job<'_>, config: &TrainConfig, directory: &Path) -> Result<Option<Trained>> {
+fn trained(job: &Job<'_>, config: &TrainConfig, directory: &Path) -> Result<Option<SeedRecord>> {
     let seed = config.seed;
-    let done = |outcome: Option<train::Trained>| {
-        outcome.map(|train::Trained { summary, evaluation, .. }| Trained {
+    let done = |outcome: Option<FinishedRun>| {
+        outcome.map(|FinishedRun { summary, evaluation, .. }| SeedRecord {
             seed,
-            loss: evaluation.loss(),
-            accuracy: evaluation.accuracy(),
-            best: summary.best,
+            test_loss: evaluation.loss(),
+            test_accuracy: evaluation.accuracy(),
+            best_epoch: summary.best,
             seconds: summary.seconds,
         })
     };
@@ -115,31 +105,30 @@ fn trained(job: &Job<'_>, config: &TrainConfig, directory: &Path) -> Result<Opti
                 let [loss, accuracy] = if config.val_fraction > 0.0 {
                     let best = Weights::read(&directory.join("best.safetensors"), None)?;
                     let test = data::open(config, job.quiet)?.test;
-                    let judged = judge(&job.device, &weights::Trained::Float(best), &test, 0)?;
+                    let judged = judge(&job.device, &Trained::Float(best), &test, 0)?;
                     [judged.loss, judged.accuracy]
                 } else {
                     [last.test_loss, last.test_accuracy]
                 };
-                Ok(Some(Trained { seed, loss, accuracy, best: *best, seconds: last.seconds }))
+                Ok(Some(SeedRecord {
+                    seed,
+                    test_loss: loss,
+                    test_accuracy: accuracy,
+                    best_epoch: *best,
+                    seconds: last.seconds,
+                }))
             }
             _ => Err(error),
         },
     }
 }
 
-fn record(all: &[Trained], base: &Path) -> SeedsRecord {
-    let [loss, loss_deviation] = mean_and_deviation(all.iter().map(|trained| trained.loss));
-    let [accuracy, accuracy_deviation] = mean_and_deviation(all.iter().map(|trained| trained.accuracy));
-    let one = |&Trained { seed, loss, accuracy, best, seconds }: &Trained| SeedRecord {
-        seed,
-        test_loss: loss,
-        test_accuracy: accuracy,
-        best_epoch: best,
-        seconds,
-    };
+fn record(all: Vec<SeedRecord>, base: &Path) -> SeedsRecord {
+    let [loss, loss_deviation] = mean_and_deviation(all.iter().map(|trained| trained.test_loss));
+    let [accuracy, accuracy_deviation] = mean_and_deviation(all.iter().map(|trained| trained.test_accuracy));
     SeedsRecord {
         directory: base.display().to_string(),
-        seeds: all.iter().map(one).collect(),
+        seeds: all,
         mean_test_loss: loss,
         mean_test_accuracy: accuracy,
         test_loss_deviation: Some(loss_deviation).filter(|deviation| deviation.is_finite()),
@@ -147,26 +136,26 @@ fn record(all: &[Trained], base: &Path) -> SeedsRecord {
     }
 }
 
-fn csv(all: &[Trained]) -> String {
+fn csv(all: &[SeedRecord]) -> String {
     let mut text = String::from("seed,test_loss,test_accuracy,best_epoch,best_accuracy,seconds\n");
-    for Trained { seed, loss, accuracy, best, seconds } in all {
-        let (epoch, best) = (best.epoch, best.test_accuracy);
+    for SeedRecord { seed, test_loss: loss, test_accuracy: accuracy, best_epoch, seconds } in all {
+        let (epoch, best) = (best_epoch.epoch, best_epoch.test_accuracy);
         let _ = writeln!(text, "{seed},{loss:.6},{accuracy:.6},{epoch},{best:.6},{seconds:.1}");
     }
     text
 }
 
-fn rendered(all: &[Trained], judged_on: &str) -> String {
-    let row = |trained: &Trained| {
-        let Trained { seed, loss, accuracy, best, seconds } = trained;
-        let best = format!("{} ({:.2} %)", best.epoch, 100.0 * best.test_accuracy);
-        let percent = format!("{:.2} %", 100.0 * accuracy);
-        vec![seed.to_string(), format!("{loss:.4}"), percent, best, duration(*seconds)]
+fn rendered(all: &[SeedRecord], judged_on: &str) -> String {
+    let row = |trained: &SeedRecord| {
+        let SeedRecord { seed, test_loss, test_accuracy, best_epoch, seconds } = trained;
+        let best = format!("{} ({})", best_epoch.epoch, percent(best_epoch.test_accuracy));
+        vec![seed.to_string(), format!("{test_loss:.4}"), percent(*test_accuracy), best, duration(*seconds)]
     };
     let mut rows: Vec<Vec<String>> = all.iter().map(row).collect();
     if all.len() > 1 {
-        let [loss, loss_deviation] = mean_and_deviation(all.iter().map(|trained| trained.loss));
-        let [accuracy, deviation] = mean_and_deviation(all.iter().map(|trained| 100.0 * trained.accuracy));
+        let [loss, loss_deviation] = mean_and_deviation(all.iter().map(|trained| trained.test_loss));
+        let [accuracy, deviation] =
+            mean_and_deviation(all.iter().map(|trained| 100.0 * trained.test_accuracy));
         let [loss, accuracy] =
             [format!("{loss:.4} ± {loss_deviation:.4}"), format!("{accuracy:.2} ± {deviation:.2} %")];
         rows.push(vec!["mean".to_owned(), loss, accuracy, String::new(), String::new()]);

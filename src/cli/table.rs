@@ -53,6 +53,11 @@ pub(super) fn flops(value: u64) -> String {
     }
 }
 
+/// A fraction in percent: `99.36 %`.
+pub(super) fn percent(fraction: f64) -> String {
+    if fraction.is_finite() { format!("{:.2} %", 100.0 * fraction) } else { "-".into() }
+}
+
 /// A duration in seconds as `1 h 02 min`, `3 min 41 s` or `12.3 s`.
 pub(super) fn duration(seconds: f64) -> String {
     let whole = seconds.round() as u64;

@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 
 use super::{
     DONE, INTERRUPTED, args,
-    calibrate::{self, Calibration},
+    calibrate::Calibration,
     capture, data,
     device::{self, without_matrix_units},
     output::{note, print, print_json},
@@ -22,7 +22,7 @@ use super::{
     record::RunRecord,
     report::{Measured, Report},
     summary,
-    table::{Align, duration, table, thousands},
+    table::{Align, duration, percent, table, thousands},
 };
 use crate::{
     data::{DataSets, Dataset, Loader, Normalization},
@@ -196,7 +196,7 @@ pub(super) fn run(flags: &args::Train, quiet: bool) -> Result<u8> {
         Some(resumed) => resumed.checkpoint.config.resumed_with(&flags.settings.0)?,
         None => configure(&flags.recipe, &flags.settings, job.device.is_hardware_gpu())?,
     };
-    let Some(Trained { record, .. }) = job.train(&config, resumed)? else { return Ok(INTERRUPTED) };
+    let Some(FinishedRun { record, .. }) = job.train(&config, resumed)? else { return Ok(INTERRUPTED) };
     if flags.json {
         print_json(&record)?;
     }
@@ -213,7 +213,7 @@ pub(super) struct Job<'a> {
 }
 
 /// A run that is over.
-pub(super) struct Trained {
+pub(super) struct FinishedRun {
     pub(super) summary: Summary,
     /// That of the test images at the end.
     pub(super) evaluation: Evaluation,
@@ -248,7 +248,11 @@ impl<'a> Job<'a> {
     }
 
     /// Trains to the end, prints the results and writes the report; `None` if the run was interrupted.
-    pub(super) fn train(&self, config: &TrainConfig, resumed: Option<Resumed>) -> Result<Option<Trained>> {
+    pub(super) fn train(
+        &self,
+        config: &TrainConfig,
+        resumed: Option<Resumed>,
+    ) -> Result<Option<FinishedRun>> {
         let (flags, quiet) = (self.flags, self.quiet);
         let (directory, checkpoint) = resumed.map(|resumed| (resumed.directory, resumed.checkpoint)).unzip();
         let data = data::open(config, quiet)?;
@@ -312,7 +316,7 @@ impl<'a> Job<'a> {
                 100.0 * evaluation.accuracy(),
                 thousands(data.test.len()),
                 evaluation.loss(),
-                calibrate::percent(evaluation.answers.calibration_error(calibration.value())),
+                percent(evaluation.answers.calibration_error(calibration.value())),
             ))?;
         }
         let units = failure.map(|failure| format!("\nkernels   {}", without_matrix_units(failure)));
@@ -321,7 +325,7 @@ impl<'a> Job<'a> {
         self.print(&report(&mut trainer, config, &data, figures, &filters, &description)?)?;
         let parameters = trainer.session().network().values();
         let record = RunRecord::new(&summary, config, parameters, figures, trainer.directory().path());
-        Ok(Some(Trained { summary, evaluation, record }))
+        Ok(Some(FinishedRun { summary, evaluation, record }))
     }
 }
 
@@ -416,7 +420,6 @@ fn render(
     paper: Option<&str>,
     matrix_units_failure: Option<&str>,
 ) -> String {
-    let percent = |fraction: f64| format!("{:.2} %", 100.0 * fraction);
     let loss = |loss: f64| format!("{loss:.4}");
     let values = |row: &crate::train::Row| {
         [loss(row.train_loss), percent(row.train_accuracy), loss(row.test_loss), percent(row.test_accuracy)]

@@ -52,13 +52,13 @@ impl Card {
         let Some(file) = file else {
             return Self { licences, data: Some("mnist".to_owned()), judged: None };
         };
-        let beside = |name| file.with_file_name(name);
-        let config = TrainConfig::from_file(&beside("config.toml")).ok();
+        let sibling = |name| file.with_file_name(name);
+        let config = TrainConfig::from_file(&sibling("config.toml")).ok();
         let Some(config) = config.filter(|config| weights.is_described() && trains(config, &weights.info))
         else {
             return Self { licences, ..Self::default() };
         };
-        let metrics = fs::read_to_string(beside("metrics.csv")).unwrap_or_default();
+        let metrics = fs::read_to_string(sibling("metrics.csv")).unwrap_or_default();
         let on = config.judged_on();
         let judged = weights.steps().and_then(|step| row(&metrics, step, on));
         Self { licences, data: Some(without_path(&config.data)), judged }

@@ -27,15 +27,6 @@ struct Counts {
     ended: AtomicBool,
 }
 
-/// It does not determine what is compiled.
-impl PartialEq for Compilation {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for Compilation {}
-
 impl Compilation {
     /// The kernels that are compiled, and all that are to be.
     pub fn progress(&self) -> [usize; 2] {

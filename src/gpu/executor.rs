@@ -33,7 +33,7 @@ use crate::{
 const IN_FLIGHT: usize = 2;
 
 /// Options for running a program.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Keeps naga's bounds checks, loop bounding and zeroing of workgroup memory. Much slower, and no kernel here needs it:
     /// for tests.

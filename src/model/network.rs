@@ -105,6 +105,16 @@ pub struct Layer {
 }
 
 impl Layer {
+    /// Whether it is a convolution or a linear layer.
+    pub fn is_product(&self) -> bool {
+        matches!(self.kind, LayerKind::Conv(_) | LayerKind::Linear(_))
+    }
+
+    /// The channels of its output, or the features.
+    pub fn channels(&self) -> usize {
+        *self.output.dims().last().expect("a layer has outputs")
+    }
+
     /// The multiply-adds of a convolution or a linear layer for one image; those of other layers do not count.
     pub fn multiply_adds(&self) -> u64 {
         let each = match (self.kind, self.input.dims()) {

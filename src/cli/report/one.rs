@@ -6,13 +6,13 @@ use anyhow::Result;
 
 use super::{
     curves::{self, Curves},
-    page::{data_url, named, note, page, percent, scrolling, section, table, table_with},
+    page::{data_url, named, note, page, scrolling, section, table, table_with},
 };
 use crate::{
     cli::{
         calibrate::Calibration,
         paper::PAPER,
-        table::{duration, thousands},
+        table::{duration, percent, thousands},
     },
     data::Dataset,
     model::Network,
@@ -166,14 +166,14 @@ impl Report<'_> {
         let device = device.replace("device", "").replace('\n', "; ");
         let weights = if self.config.val_fraction > 0.0 { "the best epoch's" } else { "the last" };
         let about = format!(
-            "{} test images, classified with {weights} weights on {}: {} right, loss {:.4}, expected calibration error {} with the {}. \
+            "{} test images, classified with {weights} weights on {}: {} right, loss {:.4}, expected calibration error {} ({}). \
              The rows are the true classes: blue is right, orange is wrong.",
             thousands(test.len()),
             device.split_whitespace().collect::<Vec<_>>().join(" "),
             percent(evaluation.accuracy()),
             evaluation.loss(),
             percent(evaluation.answers.calibration_error(calibration.value())),
-            calibration.text(),
+            calibration.origin(),
         );
         let picture = scrolling("Confusion matrix", &confusion_figure("Confusion matrix", confusion, names));
         let matrix = section("Confusion matrix", &(note(&escape(&about)) + &picture));

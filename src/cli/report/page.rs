@@ -91,11 +91,6 @@ pub(super) fn data_url(bytes: &[u8], size: [usize; 2], channels: usize) -> Strin
     format!("data:image/png;base64,{}", BASE64_STANDARD.encode(png))
 }
 
-/// A fraction in percent.
-pub(super) fn percent(fraction: f64) -> String {
-    if fraction.is_finite() { format!("{:.2} %", 100.0 * fraction) } else { "-".into() }
-}
-
 /// A name with what the epochs are judged on in place of `test`.
 pub(super) fn named(name: &str, judged_on: &str) -> String {
     name.replace("test", judged_on)

@@ -7,10 +7,10 @@ use anyhow::Result;
 use super::{
     curves::{self, Curves},
     one::{RESULTS, title},
-    page::{named, note, page, percent, section, table, table_with},
+    page::{named, note, page, section, table, table_with},
 };
 use crate::{
-    cli::table::{duration, thousands},
+    cli::table::{duration, percent, thousands},
     pictures::escape,
     train::{Checkpoint, Progress, Row, TrainConfig, best},
 };
