@@ -360,10 +360,7 @@ fn final_evaluation(
     let evaluate = |trainer: &mut Trainer, set: &Arc<dyn Dataset>| {
         trainer.session().evaluate(&Loader::evaluate(Arc::clone(set), config.batch_size)?, |_, _| {})
     };
-    let last = match data.validation {
-        None => Some(evaluate(trainer, &data.test)?),
-        Some(_) => None,
-    };
+    let last = data.validation.is_none().then(|| evaluate(trainer, &data.test)).transpose()?;
     let calibration = match &last {
         Some(last) if last_is_best => Calibration::new(&last.answers, config.judged_on()),
         _ => {
