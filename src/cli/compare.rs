@@ -17,9 +17,10 @@ use super::{
     measured::Spread,
     output::{note, print, print_json},
     progress::Progress,
+    settings::configure,
     summary::forward_flops,
     table::{Align, bytes, flops, percent, table, thousands},
-    train::{configure, describe, network, stop_on_signals},
+    train::{describe, network, stop_on_signals},
 };
 use crate::{
     data::DataSets,
@@ -136,7 +137,7 @@ pub(super) fn run(flags: &Flags, quiet: bool) -> Result<u8> {
     }
     let stop = stop_on_signals()?;
     let device = choose_and_say(&flags.device.device, &flags.kernels, quiet)?;
-    let config = configure(&flags.recipe, &flags.settings, device.is_hardware_gpu())?;
+    let config = configure(&flags.recipe, &flags.settings, device.is_hardware_gpu(), quiet)?;
     if config.weights.is_some() || config.freeze != Freeze::None {
         let text =
             "vgg compare starts both networks from the same seed; --weights and --freeze are for vgg train";

@@ -10,8 +10,8 @@ use super::{
     device::choose_and_say,
     judged::{BATCH, Judged, data_for, judge},
     output::{note, print, print_json},
+    settings::configure,
     table::{Align, bytes, flops, table, thousands},
-    train::configure,
 };
 use crate::{
     data::Dataset,
@@ -86,7 +86,7 @@ pub(super) fn run(
         )));
     }
     let device = choose_and_say(&device.device, kernels, quiet)?;
-    let config = configure(recipe, settings, device.is_hardware_gpu())?;
+    let config = configure(recipe, settings, device.is_hardware_gpu(), quiet)?;
     // All are read before any is measured.
     let trained = paths.iter().map(|path| Ok(Trained::read(path, None)?)).collect::<Result<Vec<_>>>()?;
     let tests = trained

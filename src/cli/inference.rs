@@ -11,8 +11,9 @@ use super::{
     eval,
     measured::{STEPS, Spread, WARMUP, spreads},
     output::{note, print},
+    settings::configure,
     table::bytes,
-    train::{configure, describe, network},
+    train::{describe, network},
 };
 use crate::{
     data::Dataset,
@@ -46,7 +47,7 @@ struct Figures {
 /// Runs `vgg bench --inference`.
 pub(super) fn run(flags: &args::Bench, quiet: bool) -> Result<()> {
     let device = choose_and_say(&flags.device.device, &flags.kernels, quiet)?;
-    let config = configure(&flags.recipe, &flags.settings, device.is_hardware_gpu())?;
+    let config = configure(&flags.recipe, &flags.settings, device.is_hardware_gpu(), quiet)?;
     let data = data::open(&config, quiet)?;
     let trained = config.weights.as_ref().map(|path| Trained::read(path.as_ref(), None)).transpose()?;
     if let Some(trained) = &trained {

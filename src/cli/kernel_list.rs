@@ -10,6 +10,7 @@ use super::{
     args::{self, Format},
     data, device, kernels,
     output::{note, print, print_json, write_file},
+    settings::configure,
     table::{Align, table},
     train,
 };
@@ -25,7 +26,7 @@ use crate::{
 pub(super) fn run(flags: &args::Kernels, quiet: bool) -> Result<()> {
     let wanted = flags.print.as_ref().map(|flag| kernels::pairs(std::slice::from_ref(flag))).transpose()?;
     let (caps, limits, hardware) = target(flags, quiet)?;
-    let config = train::configure(&flags.recipe, &flags.settings, hardware)?;
+    let config = configure(&flags.recipe, &flags.settings, hardware, quiet)?;
     let data = data::open(&config, quiet)?;
     let network = train::network(&config, &data)?;
     note(quiet, &train::describe(&config, &network));

@@ -8,8 +8,9 @@ use super::{
     args, data,
     device::opened,
     output::note,
+    settings::configure,
     table::{Align, table},
-    train::{configure, describe, network},
+    train::{describe, network},
 };
 use crate::{
     device::Device,
@@ -45,7 +46,7 @@ impl Measured {
         quiet: bool,
     ) -> Result<Self> {
         let found = begin.elapsed().as_secs_f64();
-        let config = configure(recipe, settings, device.is_hardware_gpu())?;
+        let config = configure(recipe, settings, device.is_hardware_gpu(), quiet)?;
         let data = data::open(&config, quiet)?;
         let read = begin.elapsed().as_secs_f64();
         let network = network(&config, &data)?;

@@ -8,11 +8,13 @@ mod compare;
 mod compare_files;
 mod confusion;
 mod data;
+mod defaults;
 mod device;
 mod devices;
 mod eval;
 mod explain;
 mod export;
+mod help;
 mod inference;
 mod judged;
 mod kernel_list;
@@ -31,6 +33,7 @@ mod quantize;
 mod record;
 mod report;
 mod seeds;
+mod settings;
 mod shell;
 mod summary;
 mod table;
@@ -41,7 +44,7 @@ mod verify;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use self::output::{DONE, FAILED, INTERRUPTED, USAGE, Usage, note};
 use crate::{
@@ -99,6 +102,9 @@ enum Command {
     Tune(args::Tune),
     /// Check every kernel variant on this GPU against the CPU in f64.
     Verify(args::Verify),
+    /// Show the settings of a training and where each comes from: a flag, an environment variable, the user's configuration file, the
+    /// recipe or the program.
+    Settings(settings::Flags),
     /// List the devices that can run here.
     Devices(devices::Flags),
     /// List the kernel variants: what each requires and which of them a training takes; print the shaders that run.
@@ -126,7 +132,8 @@ enum Command {
 
 /// Runs the command of this process.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let matches = help::by_purpose(Cli::command()).get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     quiet_mesa();
     let code = match run(cli) {
         Ok(code) => code,
@@ -152,6 +159,7 @@ fn quiet_mesa() {
 
 fn run(cli: Cli) -> Result<u8> {
     cpu::instruction_set()?;
+    defaults::defaults()?;
     match &cli.command {
         Command::Train(flags) => {
             return match &flags.seeds {
@@ -167,10 +175,11 @@ fn run(cli: Cli) -> Result<u8> {
         Command::Prune(flags) => prune::run(flags, cli.quiet)?,
         Command::Quantize(flags) => quantize::run(flags, cli.quiet)?,
         Command::Report(flags) => report::run(flags)?,
-        Command::Summary(flags) => train::summary(flags)?,
+        Command::Summary(flags) => train::summary(flags, cli.quiet)?,
         Command::Plan(flags) => train::plan(flags, cli.quiet)?,
         Command::Tune(flags) => return tune::run(flags, cli.quiet),
         Command::Verify(flags) => return verify::run(flags, cli.quiet),
+        Command::Settings(flags) => settings::run(flags, cli.quiet)?,
         Command::Devices(flags) => devices::run(flags)?,
         Command::Completions(flags) => shell::completions(flags, Cli::command())?,
         Command::Man(flags) => shell::man(flags, Cli::command(), cli.quiet)?,

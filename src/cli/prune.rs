@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::{
-    Usage, args,
+    Usage, args, defaults,
     device::choose_and_say,
     eval,
     judged::{BATCH, Judged, JudgedFigures, data_for, judge},
@@ -55,7 +55,7 @@ pub(super) struct Flags {
     #[arg(long, value_name = "SEED")]
     seed: Option<u64>,
     /// The data set whose test images show what is lost; none measures nothing.
-    #[arg(long, default_value = "mnist", value_name = "SET|none")]
+    #[arg(long, default_value = defaults::or("data", "mnist"), value_name = "SET|none")]
     data: String,
     /// Print one JSON object instead of text.
     #[arg(long)]

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::{
-    args,
+    args, defaults,
     device::choose_and_say,
     eval,
     judged::{BATCH, Judged, JudgedFigures, data_for, judge},
@@ -37,7 +37,7 @@ pub(super) struct Flags {
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
     /// The data set whose training images calibrate, and whose test images show what is lost.
-    #[arg(long, default_value = "mnist", value_name = "SET")]
+    #[arg(long, default_value = defaults::or("data", "mnist"), value_name = "SET")]
     data: String,
     /// How the ranges of activations are found.
     #[arg(long, value_enum, default_value_t = Method::Minmax)]

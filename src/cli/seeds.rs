@@ -10,8 +10,9 @@ use super::{
     output::{note, print_json},
     record::{SeedRecord, SeedsRecord},
     report,
+    settings::configure,
     table::{Align, duration, percent, table},
-    train::{FinishedRun, Job, Resumed, configure},
+    train::{FinishedRun, Job, Resumed},
 };
 use crate::{
     files::write_text,
@@ -36,7 +37,7 @@ pub(super) fn run(flags: &args::Train, seeds: &[u64], quiet: bool) -> Result<u8>
         bail!(Usage(format!("--seeds has {} twice, which would be the same run; leave one out", twice.1)));
     }
     let job = Job::new(flags, quiet)?;
-    let config = configure(&flags.recipe, settings, job.device.is_hardware_gpu())?;
+    let config = configure(&flags.recipe, settings, job.device.is_hardware_gpu(), quiet)?;
     let base = seeds_directory(config.output_dir.as_deref().map(Path::new), &config.recipe)?;
     let mut all = Vec::new();
     for (index, &seed) in seeds.iter().enumerate() {

@@ -21,6 +21,7 @@ use super::{
     progress::Progress,
     record::RunRecord,
     report::{Measured, Report},
+    settings::configure,
     summary,
     table::{Align, duration, percent, table, thousands},
 };
@@ -36,23 +37,9 @@ use crate::{
     weights::{Pretrained, Weights},
 };
 
-/// The requested recipe, or the device's default one, overridden by the flags.
-pub(super) fn configure(
-    recipe: &args::RecipeFlag,
-    flags: &args::SettingFlags,
-    hardware: bool,
-) -> Result<TrainConfig> {
-    let base = match &recipe.recipe {
-        Some(name) => TrainConfig::recipe(name)?,
-        None => TrainConfig::builtin(if hardware { "report" } else { "quick" })?,
-    };
-    Ok(base.with(&flags.0)?)
-}
-
 /// Runs `vgg summary`.
-pub(super) fn summary(flags: &args::Summary) -> Result<()> {
-    let recipe = flags.recipe.recipe.as_deref().unwrap_or("report");
-    let config = TrainConfig::recipe(recipe)?.with(&flags.settings.0)?;
+pub(super) fn summary(flags: &args::Summary, quiet: bool) -> Result<()> {
+    let config = configure(&flags.recipe, &flags.settings, true, quiet)?;
     let (channels, classes) = match (flags.channels, flags.classes) {
         (Some(channels), Some(classes)) => (channels, classes),
         (channels, classes) => {
@@ -66,7 +53,7 @@ pub(super) fn summary(flags: &args::Summary) -> Result<()> {
 /// Runs `vgg plan`.
 pub(super) fn plan(flags: &args::Plan, quiet: bool) -> Result<()> {
     let device = device::choose_and_say(&flags.device.device, &flags.kernels, quiet)?;
-    let config = configure(&flags.recipe, &flags.settings, device.is_hardware_gpu())?;
+    let config = configure(&flags.recipe, &flags.settings, device.is_hardware_gpu(), quiet)?;
     let data = data::open(&config, quiet)?;
     let network = network(&config, &data)?;
     note(quiet, &describe(&config, &network));
@@ -194,7 +181,7 @@ pub(super) fn run(flags: &args::Train, quiet: bool) -> Result<u8> {
     let resumed = flags.resume.as_deref().map(|from| Resumed::read(from, output_dir)).transpose()?;
     let config = match &resumed {
         Some(resumed) => resumed.checkpoint.config.resumed_with(&flags.settings.0)?,
-        None => configure(&flags.recipe, &flags.settings, job.device.is_hardware_gpu())?,
+        None => configure(&flags.recipe, &flags.settings, job.device.is_hardware_gpu(), quiet)?,
     };
     let Some(FinishedRun { record, .. }) = job.train(&config, resumed)? else { return Ok(INTERRUPTED) };
     if flags.json {

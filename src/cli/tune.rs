@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use super::{
     DONE, FAILED, Usage, args, data, device,
     output::{note, print},
+    settings::configure,
     table::{Align, table},
     train,
 };
@@ -37,7 +38,7 @@ pub(super) fn run(flags: &args::Tune, quiet: bool) -> Result<u8> {
         }
         Err(_) => TuningFile::new(adapter.info()),
     };
-    let config = train::configure(&flags.recipe, &flags.settings, device.is_hardware_gpu())?;
+    let config = configure(&flags.recipe, &flags.settings, device.is_hardware_gpu(), quiet)?;
     let data = data::open(&config, quiet)?;
     let network = train::network(&config, &data)?;
     note(quiet, &train::describe(&config, &network));

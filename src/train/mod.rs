@@ -33,7 +33,7 @@ pub use config::{
     TrainConfig,
 };
 #[cfg(feature = "cli")]
-pub(crate) use config::{SETTINGS, Setting};
+pub(crate) use config::{SETTINGS, Setting, plain, unknown_key};
 pub use directory::{RunDirectory, comparison_directory, seeds_directory};
 pub use error::{RunError, TrainError};
 pub use evaluation::{Evaluation, Hard};

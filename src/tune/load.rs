@@ -2,7 +2,7 @@
 
 use std::{
     convert::Infallible,
-    fs, io,
+    fmt, fs, io,
     path::{Path, PathBuf},
     str::FromStr,
 };
@@ -35,6 +35,16 @@ impl FromStr for Source {
             "off" => Self::Off,
             file => Self::File(file.into()),
         })
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Automatic => f.write_str("auto"),
+            Self::Off => f.write_str("off"),
+            Self::File(file) => file.display().fmt(f),
+        }
     }
 }
 

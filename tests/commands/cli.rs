@@ -36,8 +36,8 @@ fn column(csv: &str, name: &str) -> f64 {
 fn help_is_there_and_wrong_words_are_usage_errors() {
     let folder = tempdir().unwrap();
     let overview = text(&succeed(folder.path(), &["--help"]).stdout);
-    let (_, list) = overview.split_once("Commands:\n").expect("a list of commands");
-    let (list, _) = list.split_once("\n\n").expect("an end of it");
+    let (_, list) = overview.split_once("\nTrain:\n").expect("a list of commands");
+    let (list, _) = list.split_once("\nOptions:\n").expect("an end of it");
     let commands: Vec<&str> =
         list.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).collect();
     let commands = commands.into_iter().filter(|command| !command.is_empty() && *command != "help");

@@ -4,6 +4,7 @@
 mod support;
 
 mod cli;
+mod defaults;
 mod instruments;
 mod json;
 // The scripts are for Linux.

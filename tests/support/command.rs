@@ -10,7 +10,12 @@ use assert_cmd::cargo::cargo_bin;
 /// `vgg` with these arguments, in a folder that is also its cache.
 pub fn vgg(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(cargo_bin("vgg"));
-    command.current_dir(folder).args(args).stdin(Stdio::null()).env("XDG_CACHE_HOME", folder.join("cache"));
+    command
+        .current_dir(folder)
+        .args(args)
+        .stdin(Stdio::null())
+        .env("XDG_CACHE_HOME", folder.join("cache"))
+        .env("XDG_CONFIG_HOME", folder.join("config"));
     command
 }
 

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum, builder::PossibleValuesParser};
 
 pub(super) use settings::SettingFlags;
 
+use super::defaults;
 use crate::{data::TestAugmentation, ops::Op, train::SURE, tune::Source};
 
 /// `vgg train`.
@@ -49,20 +50,11 @@ pub(super) struct RecipeFlag {
     pub(super) recipe: Option<String>,
 }
 
-/// As [`RecipeFlag`], for commands that need no device.
-#[derive(Debug, Args)]
-pub(super) struct SummaryRecipeFlag {
-    /// The settings to start from: report (the paper's: 224 px, full width, 10 epochs; default), quick (28 px, quarter
-    /// width, 3 epochs), or a TOML file.
-    #[arg(long, value_name = "report|quick|fashion|FILE")]
-    pub(super) recipe: Option<String>,
-}
-
 #[derive(Debug, Args)]
 pub(super) struct DeviceFlag {
     /// Where to run: auto (a hardware GPU, else the CPU), cpu, vulkan, metal, dx12, a number from `vgg devices`
     /// or part of a device's name.
-    #[arg(long, default_value = "auto", value_name = "DEVICE")]
+    #[arg(long, default_value = defaults::or("device", "auto"), value_name = "DEVICE")]
     pub(super) device: String,
 }
 
@@ -75,7 +67,7 @@ pub(super) struct KernelFlags {
     #[arg(long, value_name = "OP=NAME")]
     pub(super) variant: Vec<String>,
     /// Measured choices: auto (the file that `vgg tune` wrote for this device, if there is one), off, or a tuning file.
-    #[arg(long, default_value = "auto", value_name = "auto|off|FILE")]
+    #[arg(long, default_value = defaults::or("tuning", "auto"), value_name = "auto|off|FILE")]
     pub(super) tuning: Source,
     /// Split a step into GPU submissions of less than this many milliseconds each, so that no system's watchdog
     /// stops it. The results are the same.
@@ -96,7 +88,7 @@ pub(super) struct Eval {
     pub(super) weights: WeightsFlag,
     #[command(flatten)]
     pub(super) device: DeviceFlag,
-    #[arg(long, default_value = "mnist", value_name = "SET", help = settings::help("data"))]
+    #[arg(long, default_value = defaults::or("data", "mnist"), value_name = "SET", help = settings::help("data"))]
     pub(super) data: String,
     #[arg(long, help = settings::help("skip_corrupt"))]
     pub(super) skip_corrupt: bool,
@@ -187,7 +179,7 @@ pub(super) enum InkFlag {
 #[derive(Debug, Args)]
 pub(super) struct Summary {
     #[command(flatten)]
-    pub(super) recipe: SummaryRecipeFlag,
+    pub(super) recipe: RecipeFlag,
     #[command(flatten)]
     pub(super) settings: SettingFlags,
     /// Channels of the input: 1 or 3. Unset, those of the data set.
@@ -320,7 +312,7 @@ impl Format {
 pub(super) struct PlannedGpuFlag {
     /// Which GPU: auto (the first that `vgg devices` lists), vulkan, metal, dx12, a number or part of a name; or discrete:
     /// a typical discrete GPU, which need not be present.
-    #[arg(long, default_value = "auto", value_name = "DEVICE")]
+    #[arg(long, default_value = defaults::gpu(), value_name = "DEVICE")]
     pub(super) device: String,
 }
 
@@ -328,7 +320,7 @@ pub(super) struct PlannedGpuFlag {
 pub(super) struct GpuFlag {
     /// Which GPU: auto (the first that `vgg devices` lists, a software adapter if there is no other), vulkan,
     /// metal, dx12, a number or part of a name.
-    #[arg(long, default_value = "auto", value_name = "DEVICE")]
+    #[arg(long, default_value = defaults::gpu(), value_name = "DEVICE")]
     pub(super) device: String,
 }
 

@@ -11,7 +11,9 @@ pub use choices::{LrScheduler, NormalizeBy, Optimizer, PaddingMode, SparsitySche
 pub use error::ConfigError;
 pub use points::Points;
 pub use setting::Flags;
-pub(crate) use setting::Setting;
+#[cfg(feature = "cli")]
+pub(crate) use setting::plain;
+pub(crate) use setting::{Setting, unknown_key};
 pub(crate) use table::SETTINGS;
 pub use table::TrainConfig;
 
@@ -95,8 +97,17 @@ impl TrainConfig {
     /// # Errors
     /// [`ConfigError`] if a flag is unknown, of another type, out of range, or has no effect with the other values.
     pub fn with(&self, flags: &Flags) -> Result<Self, ConfigError> {
+        self.with_defaults(&Flags::new(), flags)
+    }
+
+    /// This configuration with a user's defaults in place of some of its values, and flags in place of both, validated.
+    ///
+    /// # Errors
+    /// As [`TrainConfig::with`]; but defaults that have no effect are unset.
+    pub fn with_defaults(&self, defaults: &Flags, flags: &Flags) -> Result<Self, ConfigError> {
         known("flags", flags)?;
         let mut table = self.table();
+        table.extend(defaults.clone());
         table.extend(flags.clone());
         let mut config: Self = table.try_into().map_err(|error: toml::de::Error| {
             let message = error.message().trim().to_owned();
@@ -313,7 +324,7 @@ impl TrainConfig {
 /// Refuses keys that do not exist.
 fn known(source: &str, table: &toml::Table) -> Result<(), ConfigError> {
     match table.keys().find(|key| SETTINGS.iter().all(|setting| setting.key != *key)) {
-        Some(key) => Err(setting::unknown_key(source, key)),
+        Some(key) => Err(unknown_key(source, key)),
         None => Ok(()),
     }
 }

@@ -182,6 +182,23 @@ impl Setting {
         values.find(|value| (self.accepts)(value.clone()).is_ok())
     }
 
+    /// Whether a value is of its type, or what it should be; ranges are checked with the other settings.
+    pub(crate) fn check(&self, value: &Value) -> Result<(), String> {
+        (self.accepts)(value.clone())
+    }
+
+    /// The value of a text, with commas between the elements of a list.
+    pub(crate) fn parse_whole(&self, text: &str) -> Option<Value> {
+        if !self.is_list() {
+            return self.parse(text);
+        }
+        let elements = text.split(',').map(|part| match self.parse(part)? {
+            Value::Array(mut one) => one.pop(),
+            _ => None,
+        });
+        elements.collect::<Option<Vec<_>>>().map(Value::Array)
+    }
+
     /// What it does, with facts in brackets, in Markdown.
     pub(crate) fn described(&self, facts: impl IntoIterator<Item = String>) -> String {
         let facts: Vec<String> = facts.into_iter().filter(|fact| !fact.is_empty()).collect();
@@ -287,7 +304,7 @@ impl TrainConfig {
     }
 
     fn no_effect(&self, setting: &Setting, name: &str, need: &Need) -> ConfigError {
-        let other = need.give.trim_start_matches("--").split(' ').next().unwrap_or_default();
+        let other = need.give.trim_start_matches("--").split([' ', ',']).next().unwrap_or_default();
         let other = other.replace('-', "_");
         let is = || format!("{other} is {}", self.text(&other).unwrap_or_default());
         let why = need.because.map_or_else(is, str::to_owned);
@@ -297,7 +314,7 @@ impl TrainConfig {
 }
 
 /// The error for a key that does not exist, with the nearest that does.
-pub(super) fn unknown_key(origin: &str, key: &str) -> ConfigError {
+pub(crate) fn unknown_key(origin: &str, key: &str) -> ConfigError {
     let written = key.to_lowercase().replace('-', "_");
     let names = SETTINGS.iter().flat_map(|setting| {
         let also = setting.also.iter().map(|also| (*also, setting.key));
@@ -319,7 +336,7 @@ pub(super) fn unknown_key(origin: &str, key: &str) -> ConfigError {
 }
 
 /// A value as text, words without quotes.
-fn plain(value: &Value) -> String {
+pub(crate) fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         // 1e-8, where TOML has 0.00000001.

@@ -64,7 +64,7 @@ settings! {
         random_crop: u32 = 0, value "PIXELS", in 0 to 4096;
         /// What fills the gap where training images are moved or rotated: `constant` (black) or `reflect` (their mirror image).
         padding_mode: PaddingMode = PaddingMode::Constant,
-            idle_without "--random-crop above 0" |c| c.random_crop > 0 || c.rotate > 0.0 || c.translate > 0.0,
+            idle_without "--random-crop, --rotate or --translate above 0" |c| c.random_crop > 0 || c.rotate > 0.0 || c.translate > 0.0,
             because "no image is moved";
         /// The probability that a random rectangle of a training image, 2 to 33 % of its area, is replaced by the mean.
         random_erase: f64 = 0.0, value "PROBABILITY", in 0.0 to 1.0;

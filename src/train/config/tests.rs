@@ -94,7 +94,11 @@ fn settings_md() -> String {
     text += "Written by `src/train/config/tests.rs` from the tables in `src/train/config/table.rs` and `src/data/source.rs`.\n\n\
              A setting is a key of a recipe (`batch_size = 64`) and a flag of `vgg train` (`--batch-size 64`), which takes\n\
              precedence. A key that a recipe leaves out has its default, the value of the recipe `report`. A flag without effect\n\
-             is refused.\n";
+             is refused.\n\n\
+             Your own defaults stand in environment variables (`VGG_BATCH_SIZE=32`, `VGG_DEVICE=vulkan`) or in a configuration file,\n\
+             `~/.config/vgg-wgpu/config.toml`, with the same keys and also `recipe`, `device` and `tuning` (on Windows in `%APPDATA%`; `VGG_CONFIG`\n\
+             names another file, or is `off`). A flag takes precedence over a variable, a variable over the file, and the file over\n\
+             the recipe. A default without effect is left out. A resumed run keeps its own settings. `vgg settings` shows every value and where it comes from.\n";
     for (group, settings) in groups() {
         text += &format!(
             "\n## {group}\n\n| setting | values | default | `quick` | what it is |\n|---|---|---|---|---|\n"
@@ -155,8 +159,10 @@ fn every_setting_is_sound() {
         assert!(SETTINGS[..at].iter().all(|other| other.key != key), "{key} twice");
         // A setting that may be unset has a text for that; the others have a value.
         assert_eq!((setting.get)(&TrainConfig::default()).is_none(), setting.unset.is_some(), "{key}");
-        let named =
-            setting.needs.iter().map(|need| need.give.trim_start_matches("--").split(' ').next().unwrap());
+        let named = setting
+            .needs
+            .iter()
+            .map(|need| need.give.trim_start_matches("--").split([' ', ',']).next().unwrap());
         named.for_each(|flag| assert_eq!(Setting::of(&flag.replace('-', "_")).flag(), format!("--{flag}")));
         assert_eq!(setting.described([]).matches('`').count() % 2, 0, "{key}");
     }
