@@ -627,6 +627,47 @@ def mixing():
                      "all.output": nhwc((shifted - f32(0.1307)) / f32(0.3081))})
 
 
+def rand_augment():
+    """Every operation of torchvision's RandAugment: images as bytes, or the inverse transform in positions of pixels."""
+    from torchvision.transforms import InterpolationMode
+    from torchvision.transforms import functional as vision
+    from torchvision.transforms.autoaugment import RandAugment, _apply_op
+
+    # As torchvision runs: strengths and products are float32.
+    torch.set_default_dtype(torch.float32)
+    out = {}
+    seen = []
+
+    def record(center, angle, translate, scale, shear):
+        seen.append((center, inverse(center, angle, translate, scale, shear)))
+        return seen[-1][1]
+
+    inverse = vision._get_inverse_affine_matrix
+    vision._get_inverse_affine_matrix = record
+    for channels, h, w in [(3, 7, 9), (1, 8, 6)]:
+        image = (torch.randint(0, 256, (channels, h, w)) ** 2 // 300 + 20).clamp(0, 255).to(torch.uint8)
+        for magnitude in [4, 9, 30]:
+            space = RandAugment()._augmentation_space(31, (h, w))
+            for kind, (name, (strengths, signed)) in enumerate(space.items()):
+                for negative in [False, True] if signed else [False]:
+                    strength = float(strengths[magnitude]) if strengths.ndim > 0 else 0.0
+                    seen.clear()
+                    output = _apply_op(image, name, -strength if negative else strength, InterpolationMode.BILINEAR, None)
+                    case = f"{channels}_{magnitude}_{kind}_{int(negative)}"
+                    out[f"{case}.attributes"] = torch.tensor([magnitude, kind, int(negative), h, w]).numpy().astype(np.uint32)
+                    if seen:
+                        # torchvision's positions are those from the centre of the image.
+                        a, b, tx, c, d, ty = seen[-1][1]
+                        cx, cy = (w - 1) / 2, (h - 1) / 2
+                        out[f"{case}.affine"] = np.array([a, b, tx + cx - a * cx - b * cy, c, d, ty + cy - c * cx - d * cy])
+                    else:
+                        out[f"{case}.output"] = output.permute(1, 2, 0)
+        out[f"{channels}.image"] = image.permute(1, 2, 0)
+    vision._get_inverse_affine_matrix = inverse
+    torch.set_default_dtype(torch.float64)
+    save("rand_augment", out)
+
+
 for make in [conv, batch_norm, relu, max_pool, linear, cross_entropy, adam, prepare, dropout, network, avg_pool, standard,
-             optimizers, training, schedules, activations, group_norm, fake_quantize, rounded, mixing]:
+             optimizers, training, schedules, activations, group_norm, fake_quantize, rounded, mixing, rand_augment]:
     make()

@@ -1,11 +1,11 @@
-// cross_entropy.forward: probs = softmax(logits), loss[n] = log(sum exp(logits - max)) - (logits[label] - max);
-//                        with LABEL_SMOOTHING its mean over the smoothed target, which the image before has a share of
+// cross_entropy.forward: probs = softmax(LOGIT_SCALE logits), loss[n] = log(sum exp(s (logits - max))) - s (logits[label] - max)
+//                        with s = LOGIT_SCALE; with LABEL_SMOOTHING its mean over the smoothed target, which the image before has a share of
 //
 // Buffers      logits, probs [N, CLASSES]; labels, loss [N]
 // Who          one workgroup per image; its invocations stride over the classes and reduce in a fixed tree
 // Numerics     f32, the maximum subtracted first; a label beyond the classes has the loss NaN
 //
-// needs: CLASSES, LABEL_SMOOTHING, N, WORKGROUP, own_share, reduce_max, reduce_sum
+// needs: CLASSES, LABEL_SMOOTHING, LOGIT_SCALE, N, WORKGROUP, own_share, reduce_max, reduce_sum
 // gives: run(n: u32, local: u32)
 
 var<storage, read> logits: array<f32>;
@@ -22,11 +22,11 @@ fn run(n: u32, local: u32) {
     largest = reduce_max(local, largest);
     var sum = 0.0;
     for (var c = local; c < CLASSES; c += WORKGROUP) {
-        sum += exp(logits[row + c] - largest);
+        sum += exp(LOGIT_SCALE * (logits[row + c] - largest));
     }
     sum = reduce_sum(local, sum);
     for (var c = local; c < CLASSES; c += WORKGROUP) {
-        probs[row + c] = exp(logits[row + c] - largest) / sum;
+        probs[row + c] = exp(LOGIT_SCALE * (logits[row + c] - largest)) / sum;
     }
     var mean = 0.0;
     if LABEL_SMOOTHING > 0.0 {
@@ -48,6 +48,6 @@ fn run(n: u32, local: u32) {
         if LABEL_SMOOTHING > 0.0 {
             expected = (1.0 - LABEL_SMOOTHING) * expected + LABEL_SMOOTHING * mean;
         }
-        loss[n] = select(invalid, log(sum) - expected, label < CLASSES);
+        loss[n] = select(invalid, log(sum) - LOGIT_SCALE * expected, label < CLASSES);
     }
 }

@@ -1,6 +1,6 @@
 // dropout.apply: output = input * SCALE if the element is kept, else 0
 //
-// Element i is kept when word i % 4 of philox4x32([i / 4, step, stream, layer], seed) is at least THRESHOLD.
+// Element i is kept when word i % 4 of philox4x32([i / 4, batch, stream, layer], seed) is at least THRESHOLD.
 //
 // Buffers      control; input, output [len]
 // Who          one invocation per four elements, which share one Philox block; the grid covers len / 4
@@ -15,7 +15,7 @@ var<storage, read> input: array<stored>;
 var<storage, read_write> output: array<stored>;
 
 fn each(block: u32) {
-    let counter = vec4(FIRST_BLOCK + block, control.step, STREAM, LAYER);
+    let counter = vec4(FIRST_BLOCK + block, control.batch, STREAM, LAYER);
     let words = philox4x32(counter, vec2(control.seed_low, control.seed_high));
     for (var lane = 0u; lane < 4u; lane++) {
         let i = block * 4u + lane;

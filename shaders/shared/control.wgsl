@@ -12,5 +12,8 @@ struct Control {
     bias_correction1: f32,
     bias_correction2: f32,
     range_momentum: f32,
-    reserved: array<u32, 8>,
+    batch: u32,
+    share: f32,
+    first: u32,
+    reserved: array<u32, 5>,
 }

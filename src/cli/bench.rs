@@ -14,6 +14,7 @@ use super::{
     output::{note, print},
     table::{Align, bytes, table},
 };
+use crate::train::TrainConfig;
 
 /// The version of the JSON output; it changes with the meaning of any field.
 const SCHEMA: &str = "vgg-bench/1";
@@ -22,7 +23,7 @@ const SCHEMA: &str = "vgg-bench/1";
 const PHASED: u64 = 10;
 
 /// Settings that make two step times incomparable.
-const SAME: [&str; 10] = [
+const SAME: [&str; 11] = [
     "data",
     "model",
     "image_size",
@@ -33,6 +34,7 @@ const SAME: [&str; 10] = [
     "avgpool",
     "freeze",
     "batch_size",
+    "grad_accum_steps",
 ];
 
 /// The result of a run, as `--json` prints it.
@@ -141,7 +143,7 @@ fn measure(
     let last_loss = measure.loss()?;
     let phases = (0..steps.min(PHASED)).map(|_| measure.step_by_phase()).collect::<Result<Vec<_>, _>>()?;
     let phase = |index: usize| Spread::of(phases.iter().map(|seconds| 1e3 * seconds[index]));
-    let batch = config.batch_size as f64;
+    let batch = config.batch_size as f64 * f64::from(config.grad_accum_steps);
     let [device, data, opening] = measured.seconds;
     Ok(Figures {
         schema: SCHEMA.to_owned(),
@@ -188,8 +190,10 @@ fn read(path: &Path) -> Result<Figures> {
 
 /// Refuses a baseline of another network or batch.
 fn comparable(settings: &Map<String, Value>, baseline: &Figures, path: &Path) -> Result<()> {
+    // A baseline is older than the settings that it lacks.
+    let defaults = serde_json::to_value(TrainConfig::default())?;
     for key in SAME {
-        let (here, there) = (settings.get(key), baseline.settings.get(key));
+        let (here, there) = (settings.get(key), baseline.settings.get(key).or(defaults.get(key)));
         if here != there {
             bail!(
                 "the baseline {} was measured with {key} {}, not {}; give the same flags, or another baseline",

@@ -28,11 +28,7 @@ pub(super) fn open_source(source: &DataSource, options: Options<'_>, quiet: bool
         if !skipped.is_empty() {
             note(
                 quiet,
-                &format!(
-                    "data      {} damaged {half} images left out:\n  {}",
-                    skipped.len(),
-                    skipped.join("\n  ")
-                ),
+                &format!("data      {} {half} images left out:\n  {}", skipped.len(), skipped.join("\n  ")),
             );
         }
     }

@@ -24,6 +24,7 @@ mod output;
 mod paper;
 mod plan;
 mod predict;
+mod predicted;
 mod profile;
 mod profile_table;
 mod profile_trace;
@@ -176,7 +177,7 @@ fn run(cli: Cli) -> Result<u8> {
         Command::Quantize(flags) => quantize::run(flags, cli.quiet)?,
         Command::Report(flags) => report::run(flags)?,
         Command::Summary(flags) => train::summary(flags, cli.quiet)?,
-        Command::Plan(flags) => train::plan(flags, cli.quiet)?,
+        Command::Plan(flags) => plan::run(flags, cli.quiet)?,
         Command::Tune(flags) => return tune::run(flags, cli.quiet),
         Command::Verify(flags) => return verify::run(flags, cli.quiet),
         Command::Settings(flags) => settings::run(flags, cli.quiet)?,

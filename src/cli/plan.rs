@@ -6,9 +6,12 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::{
-    args,
-    output::{print, print_json},
+    args, data, device,
+    output::{note, print, print_json},
+    predicted::{self, PredictedGpu},
+    settings::configure,
     table::{Align, bytes, table},
+    train::{describe, network},
 };
 use crate::{
     device::{Device, Planned},
@@ -78,7 +81,33 @@ struct PlannedTensor {
 }
 
 /// Runs `vgg plan`.
-pub(super) fn run(planned: &Planned<'_>, memory: Option<u64>, flags: &args::Plan) -> Result<()> {
+pub(super) fn run(flags: &args::Plan, quiet: bool) -> Result<()> {
+    let found = match &flags.predict {
+        Some(_) => None,
+        None => Some(device::choose_and_say(&flags.device.device, &flags.kernels, quiet)?),
+    };
+    let hardware = found.as_ref().is_none_or(Device::is_hardware_gpu);
+    let config = configure(&flags.recipe, &flags.settings, hardware, quiet)?;
+    let data = data::open(&config, quiet)?;
+    let network = network(&config, &data)?;
+    note(quiet, &describe(&config, &network));
+    let settings = |limits| config.settings(&*data.train, limits);
+    if let Some(gpu) = flags.predict.as_ref().map(PredictedGpu::model) {
+        let Caps { binding_bytes, f16, .. } = gpu.caps();
+        let limits = DeviceLimits { binding_bytes, offset_alignment: 256, f16 };
+        let program = lower(&network, &settings(limits))?.program;
+        return predicted::run(gpu, &program, config.batch_size, flags.all, flags.json);
+    }
+    let device = found.expect("without --predict a device was chosen");
+    let memory = match flags.memory {
+        Some(gib) => Some((gib * f64::from(1 << 30)) as u64),
+        None => device.memory(),
+    };
+    let planned = Planned::unlimited(&device, network, settings(device.limits()))?;
+    show(&planned, memory, flags)
+}
+
+fn show(planned: &Planned<'_>, memory: Option<u64>, flags: &args::Plan) -> Result<()> {
     let (program, device) = (&planned.lowered.program, planned.device());
     let requirements = device.requirements(program)?;
     let plan = TrainingPlan {

@@ -88,15 +88,15 @@ pub(super) fn render(rows: &[Row], roofline: &Roofline, batch: usize, all: bool)
         ("ms", Align::Right),
         ("of step", Align::Right),
         ("FLOP", Align::Right),
-        ("TFLOP/s", Align::Right),
+        ("GFLOP/s", Align::Right),
         ("GB/s", Align::Right),
         ("of roofline", Align::Right),
     ];
     format!(
-        "roofline  {:.3} TFLOP/s, {:.1} GB/s (measured just now)\n\n{}\n\
+        "roofline  {:.0} GFLOP/s, {:.1} GB/s (measured just now)\n\n{}\n\
          of roofline: above 100 % where tensors stay in a cache, or an algorithm does less arithmetic than the direct one\n\
          {:.1} images/s by the sum of all dispatches\n",
-        roofline.flops_per_second / 1e12,
+        roofline.flops_per_second / 1e9,
         roofline.bytes_per_second / 1e9,
         table(&columns, &lines),
         1e9 * batch as f64 / total
@@ -141,7 +141,7 @@ fn rates(name: String, rows: &[&Row], total: f64) -> Vec<String> {
         milliseconds(ns),
         percent(100.0 * ns / total),
         flops(work as u64),
-        format!("{:.4}", rate(work) / 1e3),
+        format!("{:.1}", rate(work)),
         format!("{:.2}", rate(moved)),
         percent(100.0 * rate(best)),
     ]

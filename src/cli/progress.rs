@@ -29,7 +29,7 @@ impl Progress {
         let terminal = !quiet && std::io::stderr().is_terminal();
         let bar = terminal.then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(8));
-            let style = ProgressStyle::with_template("{prefix} [{bar:24}] {pos}/{len}  {msg}");
+            let style = ProgressStyle::with_template("{prefix}  [{bar:24}] step {pos}/{len}  {msg}");
             bar.set_style(style.expect("the template is valid").progress_chars("=> "));
             bar
         });

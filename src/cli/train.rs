@@ -1,4 +1,4 @@
-//! `vgg train`, and `vgg plan` and `vgg summary`, which have the same settings.
+//! `vgg train`, and `vgg summary`, which has the same settings.
 
 use std::{
     path::Path,
@@ -17,7 +17,6 @@ use super::{
     device::{self, without_matrix_units},
     output::{note, print, print_json},
     paper::{PAPER, paper},
-    plan,
     progress::Progress,
     record::RunRecord,
     report::{Measured, Report},
@@ -27,7 +26,7 @@ use super::{
 };
 use crate::{
     data::{DataSets, Dataset, Loader, Normalization},
-    device::{Device, Planned},
+    device::Device,
     export::TensorBoard,
     model::Network,
     train::{
@@ -50,21 +49,6 @@ pub(super) fn summary(flags: &args::Summary, quiet: bool) -> Result<()> {
     summary::run(&config.vgg(channels, classes).network()?, flags.json)
 }
 
-/// Runs `vgg plan`.
-pub(super) fn plan(flags: &args::Plan, quiet: bool) -> Result<()> {
-    let device = device::choose_and_say(&flags.device.device, &flags.kernels, quiet)?;
-    let config = configure(&flags.recipe, &flags.settings, device.is_hardware_gpu(), quiet)?;
-    let data = data::open(&config, quiet)?;
-    let network = network(&config, &data)?;
-    note(quiet, &describe(&config, &network));
-    let memory = match flags.memory {
-        Some(gib) => Some((gib * f64::from(1 << 30)) as u64),
-        None => device.memory(),
-    };
-    let settings = config.settings(&*data.train, device.limits());
-    plan::run(&Planned::unlimited(&device, network, settings)?, memory, flags)
-}
-
 pub(super) fn network(config: &TrainConfig, data: &DataSets) -> Result<Network> {
     Ok(config.vgg(data.train.channels(), data.train.classes()).network()?)
 }
@@ -83,7 +67,7 @@ pub(super) fn describe(config: &TrainConfig, network: &Network) -> String {
 
 fn describe_data(config: &TrainConfig, data: &DataSets) -> String {
     format!(
-        "data      {}: {} training{} and {} test images; batch {}, {} epochs",
+        "data      {}: {} training{} and {} test images; batch {}{}, {} epoch{}",
         config.data,
         thousands(data.train.len()),
         data.validation
@@ -91,7 +75,12 @@ fn describe_data(config: &TrainConfig, data: &DataSets) -> String {
             .map_or_else(String::new, |set| format!(", {} validation", thousands(set.len()))),
         thousands(data.test.len()),
         config.batch_size,
+        match config.grad_accum_steps {
+            1 => String::new(),
+            batches => format!(" x {batches}"),
+        },
         config.epochs,
+        if config.epochs == 1 { "" } else { "s" },
     )
 }
 
@@ -107,6 +96,13 @@ fn describe_augmentation(config: &TrainConfig, hint: bool) -> Result<Option<Stri
         (config.random_resized_crop, "randomly cropped and resized".to_owned()),
         (config.random_crop > 0, format!("shifted by up to {} pixels", config.random_crop)),
         (config.hflip, "mirrored at random".to_owned()),
+        (
+            config.rand_augment > 0,
+            format!(
+                "changed by {} random operations of strength {}",
+                config.rand_augment, config.rand_augment_magnitude
+            ),
+        ),
         (config.random_erase > 0.0, format!("erased in part with probability {}", config.random_erase)),
         (config.cutout > 0, format!("erased in a square of {} pixels", config.cutout)),
         (config.mixup_alpha > 0.0, format!("mixed in pairs (mixup, alpha {})", config.mixup_alpha)),

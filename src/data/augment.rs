@@ -1,12 +1,12 @@
 //! Random crops, flips, rotations and translations, as pure functions of (seed, epoch, sample).
 
-use super::Rectangle;
+use super::{RandAugment, Rectangle};
 use crate::rng::{key, philox4x32, stream};
 
 /// The identity transform.
 pub const IDENTITY: [f32; 6] = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0];
 
-/// Random augmentation of training images, in this order: crop, flip, shift by whole pixels, rotation, translation.
+/// Random augmentation of training images, in this order: crop, flip, shift by whole pixels, [`RandAugment`], rotation, translation.
 ///
 /// An image is rotated about its centre `((W - 1) / 2, (H - 1) / 2)` by an angle uniform in `-rotate_degrees` to
 /// `rotate_degrees`, visually counter-clockwise for positive angles, and then translated by `(dx, dy)` pixels, with
@@ -19,12 +19,19 @@ pub struct Augmentation {
     resized_crop: bool,
     flip: bool,
     padding: u32,
+    rand_augment: Option<RandAugment>,
 }
 
 impl Augmentation {
     /// No augmentation.
-    pub const NONE: Self =
-        Self { rotate_degrees: 0.0, translate: 0.0, resized_crop: false, flip: false, padding: 0 };
+    pub const NONE: Self = Self {
+        rotate_degrees: 0.0,
+        translate: 0.0,
+        resized_crop: false,
+        flip: false,
+        padding: 0,
+        rand_augment: None,
+    };
 
     /// Rotation within `rotate_degrees` (0 to 180) and translation within the fraction `translate` (0 to 1)
     /// of the width and of the height.
@@ -56,6 +63,18 @@ impl Augmentation {
     /// `padding` black pixels does.
     pub const fn crop_padded(self, padding: u32) -> Self {
         Self { padding, ..self }
+    }
+
+    /// Also applies random operations to each image, those on positions after the shift by whole pixels.
+    pub const fn rand_augment(self, rand_augment: Option<RandAugment>) -> Self {
+        Self { rand_augment, ..self }
+    }
+
+    /// Applies RandAugment's operations on values to the image `[H, W, C]` of a sample in one epoch.
+    pub(super) fn tone(&self, seed: u64, epoch: u32, sample: u32, size: [usize; 2], pixels: &mut [u8]) {
+        if let Some(rand_augment) = self.rand_augment {
+            rand_augment.apply(seed, epoch, sample, size, pixels);
+        }
     }
 
     /// The largest angle, in degrees.
@@ -99,6 +118,9 @@ impl Augmentation {
         let dy = down * f64::from(self.translate) * height as f64;
         let mut inverse = inverse_of(degrees, dx, dy, height, width);
         // The steps before the rotation, in reverse order.
+        if let Some(rand_augment) = self.rand_augment {
+            inverse = rand_augment.inverse_affine(inverse, seed, epoch, sample, [height, width]);
+        }
         if self.padding > 0 {
             let [right, down, ..] = self::words(seed, epoch, sample, 1);
             let bound = 2 * u64::from(self.padding) + 1;
@@ -137,7 +159,7 @@ fn then(m: [f64; 6], [ax, bx, ay, by]: [f64; 4]) -> [f64; 6] {
 ///
 /// With y down, a counter-clockwise rotation maps `(x, y)` to `(x cos + y sin, y cos - x sin)`; its inverse is the
 /// transpose.
-fn inverse_of(degrees: f64, dx: f64, dy: f64, height: usize, width: usize) -> [f64; 6] {
+pub(super) fn inverse_of(degrees: f64, dx: f64, dy: f64, height: usize, width: usize) -> [f64; 6] {
     let (sin, cos) = degrees.to_radians().sin_cos();
     let (cx, cy) = ((width as f64 - 1.0) / 2.0, (height as f64 - 1.0) / 2.0);
     let tx = cx - cos * (cx + dx) + sin * (cy + dy);

@@ -10,6 +10,7 @@ pub(crate) mod cooperative;
 pub(crate) mod lanes;
 pub(crate) mod matmul;
 pub(crate) mod parts;
+mod predict;
 pub(crate) mod products;
 pub(crate) mod prologue;
 pub mod roofline;
@@ -21,6 +22,7 @@ mod tuned;
 
 pub use caps::{Caps, DeviceClass, MatrixUnits};
 pub use choose::{SelectError, choose, exist, select};
+pub use predict::{GpuModel, Prediction};
 pub(crate) use products::product_rows;
 pub use row::Stores;
 pub(crate) use row::{Requirement, Row, Rows, needs, speed};

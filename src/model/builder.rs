@@ -71,6 +71,8 @@ fn check(config: &VggConfig) -> Result<(), NetworkError> {
     range("negative_slope", slope.to_string(), (0.0..=1.0).contains(&slope), "0 to 1")?;
     let alpha = c.celu_alpha;
     range("celu_alpha", alpha.to_string(), (0.001..=100.0).contains(&alpha), "0.001 to 100")?;
+    let scale = c.logit_scale;
+    range("logit_scale", scale.to_string(), (0.001..=1000.0).contains(&scale), "0.001 to 1000")?;
     let (eps, momentum) = (c.batch_norm_eps, c.batch_norm_momentum);
     range("batch_norm_eps", eps.to_string(), eps > 0.0 && eps <= 1.0, "above 0, at most 1")?;
     range("batch_norm_momentum", momentum.to_string(), (0.0..=1.0).contains(&momentum), "0 to 1")

@@ -204,6 +204,8 @@ pub struct VggConfig {
     pub negative_slope: f32,
     /// The alpha of a CELU.
     pub celu_alpha: f32,
+    /// The factor on the logits in softmax and loss.
+    pub logit_scale: f32,
     /// Added to the variance in batch normalisation.
     pub batch_norm_eps: f32,
     /// The weight of a new batch in the running statistics (PyTorch's sense of momentum).
@@ -236,6 +238,7 @@ impl Default for VggConfig {
             activation: ActivationKind::Relu,
             negative_slope: 0.01,
             celu_alpha: 1.0,
+            logit_scale: 1.0,
             batch_norm_eps: 1e-5,
             batch_norm_momentum: 0.1,
             semantics: Semantics::Paper,

@@ -24,8 +24,14 @@ pub struct Control {
     pub bias_correction2: f32,
     /// The weight of a new batch in the ranges of activations in quantisation-aware training; 0: they stay.
     pub range_momentum: f32,
+    /// The batch of a training, counted from 1, on which random numbers depend: the step, unless several batches make one.
+    pub batch: u32,
+    /// The share of the batch's gradient in that of its step.
+    pub share: f32,
+    /// 1 if the batch is the first of its step, else 0.
+    pub first: u32,
     /// Padding.
-    pub reserved: [u32; 8],
+    pub reserved: [u32; 5],
 }
 
 impl Control {

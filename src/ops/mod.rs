@@ -6,6 +6,7 @@
 //!
 //! Activations are `[N, H, W, C]`, convolution weights `[R, S, C, K]`, linear weights `[out, in]`.
 
+mod accumulate;
 mod activation;
 mod adam;
 mod average;
@@ -34,6 +35,7 @@ mod prepare;
 mod quantized;
 mod sgd;
 
+pub use accumulate::{Accumulate, AccumulateOperands};
 pub use activation::{Activate, ActivateGrad, ActivateGradOperands, ActivateOperands, Activation};
 pub(crate) use activation::{
     check::{PAPER_RELU, RELU, activations, other_activations},
@@ -143,6 +145,7 @@ macro_rules! for_each_op {
             CrossEntropy,
             CrossEntropyGrad,
             Metrics,
+            Accumulate,
             Adam,
             Sgd,
             Lion,

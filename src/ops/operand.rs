@@ -136,6 +136,7 @@ impl Sample for Control {
     fn of(_: Vec<f32>) -> Self {
         Self {
             step: 7,
+            batch: 9,
             seed_low: 0xdead_beef,
             seed_high: 42,
             valid: 1,

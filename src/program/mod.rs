@@ -112,6 +112,8 @@ pub struct Step {
 /// Which steps to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Pass {
+    /// The forward and backward part of a training step, for every batch of the step but the last.
+    Accumulate,
     /// One training step: forward, backward and update.
     Train,
     /// One evaluation of a batch.
@@ -177,7 +179,9 @@ impl Program {
     /// The range of [`Program::steps`] that a pass runs.
     pub fn pass(&self, pass: Pass) -> Range<usize> {
         let train = self.steps.iter().take_while(|s| s.phase != Phase::Evaluate).count();
+        let gradients = self.steps[..train].iter().take_while(|s| s.phase != Phase::Update).count();
         match pass {
+            Pass::Accumulate => 0..gradients,
             Pass::Train => 0..train,
             Pass::Evaluate => train..self.steps.len(),
         }

@@ -40,6 +40,13 @@ impl Source {
         self
     }
 
+    /// The value of a constant that was added.
+    pub fn value(&self, name: &str) -> Option<usize> {
+        let start = format!("const {name}: u32 = ");
+        let line = self.prelude.lines().find_map(|line| line.strip_prefix(&start));
+        line.and_then(|value| value.strip_suffix("u;")?.parse().ok())
+    }
+
     /// Adds `const NAME: bool = value;`.
     pub fn flag(mut self, name: &str, value: bool) -> Self {
         self.prelude += &format!("const {name}: bool = {value};\n");

@@ -122,13 +122,13 @@ pub enum TrainError {
     OtherImages,
     /// The run has more than 2^32 - 1 steps.
     #[error(
-        "{epochs} epochs of {steps_per_epoch} steps are more than 4294967295 steps; give fewer --epochs or a larger --batch-size"
+        "{epochs} epochs of {batches_per_epoch} batches are more than 4294967295 batches; give fewer --epochs or a larger --batch-size"
     )]
     TooLong {
         /// Epochs.
         epochs: u32,
-        /// Steps in each.
-        steps_per_epoch: u64,
+        /// Batches in each.
+        batches_per_epoch: u64,
     },
     /// The executor lost an answer: a bug in it.
     #[error("the device never answered a request; please report this bug")]

@@ -6,14 +6,11 @@ use std::{
 };
 
 use super::{
-    config::TrainConfig,
-    error::TrainError,
-    schedule::Schedule,
-    session::Session,
-    trainer::{control, loaders},
+    config::TrainConfig, control::Place, error::TrainError, schedule::Schedule, session::Session,
+    trainer::loaders,
 };
 use crate::{
-    data::{Batch, Batches, DataSets, Loader},
+    data::{Batches, DataSets, Loader},
     program::{Executor, Pass, Phase, Program, Timed},
 };
 
@@ -30,6 +27,8 @@ pub struct Measure {
     /// The time that earlier epochs waited for batches.
     waited: Duration,
     epoch: u32,
+    /// Batches taken from the epoch.
+    batch: usize,
     step: u64,
 }
 
@@ -41,9 +40,19 @@ impl Measure {
     pub fn new(mut session: Session, config: TrainConfig, data: &DataSets) -> Result<Self, TrainError> {
         let [loader, _] = loaders(&config, data)?;
         session.initialize(config.seed)?;
-        let schedule = Schedule::new(&config, loader.batches_per_epoch() as u64);
+        let schedule = Schedule::new(&config, config.steps_per_epoch(loader.batches_per_epoch()));
         let batches = loader.epoch(0, 0)?;
-        Ok(Self { session, config, schedule, loader, batches, waited: Duration::ZERO, epoch: 0, step: 0 })
+        Ok(Self {
+            session,
+            config,
+            schedule,
+            loader,
+            batches,
+            waited: Duration::ZERO,
+            epoch: 0,
+            batch: 0,
+            step: 0,
+        })
     }
 
     /// The program that runs.
@@ -66,8 +75,11 @@ impl Measure {
     /// # Errors
     /// [`TrainError`].
     pub fn step(&mut self) -> Result<(), TrainError> {
-        self.upload()?;
-        Ok(self.session.executor_mut().run(Pass::Train)?)
+        for place in self.next_step()? {
+            self.upload(place)?;
+            self.session.executor_mut().run(place.pass())?;
+        }
+        Ok(())
     }
 
     /// Waits until all steps are done.
@@ -91,58 +103,66 @@ impl Measure {
     /// # Errors
     /// [`TrainError`].
     pub fn step_by_phase(&mut self) -> Result<[f64; 3], TrainError> {
-        self.upload()?;
-        self.wait()?;
-        let mut parts: Vec<(Phase, Range<usize>)> = Vec::new();
-        for (index, step) in self.program().steps.iter().enumerate().take(self.steps().len()) {
-            match parts.last_mut().filter(|(phase, _)| *phase == step.phase) {
-                Some((_, part)) => part.end = index + 1,
-                None => parts.push((step.phase, index..index + 1)),
-            }
-        }
         let mut seconds = [0.0; 3];
-        for (phase, part) in parts {
-            let begin = Instant::now();
-            self.session.executor_mut().queue(part)?;
+        for place in self.next_step()? {
+            self.upload(place)?;
             self.wait()?;
-            let place = PHASES.iter().position(|&p| p == phase).unwrap_or(0);
-            seconds[place] += begin.elapsed().as_secs_f64();
+            let mut parts: Vec<(Phase, Range<usize>)> = Vec::new();
+            for index in self.program().pass(place.pass()) {
+                let phase = self.program().steps[index].phase;
+                match parts.last_mut().filter(|(last, _)| *last == phase) {
+                    Some((_, part)) => part.end = index + 1,
+                    None => parts.push((phase, index..index + 1)),
+                }
+            }
+            for (phase, part) in parts {
+                let begin = Instant::now();
+                self.session.executor_mut().queue(part)?;
+                self.wait()?;
+                let place = PHASES.iter().position(|&p| p == phase).unwrap_or(0);
+                seconds[place] += begin.elapsed().as_secs_f64();
+            }
         }
         Ok(seconds)
     }
 
-    /// Runs the next training step and times each dispatch.
+    /// Runs the next training step and times each dispatch of its last batch and of its update.
     ///
     /// # Errors
     /// [`TrainError`].
     pub fn step_timed(&mut self) -> Result<Vec<Timed>, TrainError> {
-        self.upload()?;
-        let steps = self.steps();
-        Ok(self.session.executor_mut().time(steps)?)
-    }
-
-    fn steps(&self) -> Range<usize> {
-        self.program().pass(Pass::Train)
-    }
-
-    fn upload(&mut self) -> Result<(), TrainError> {
-        self.step += 1;
-        let batch = self.next()?;
-        let control = control(&self.config, &self.schedule, self.step);
-        self.session.upload_batch(&batch, control)?;
-        self.batches.recycle(batch);
-        Ok(())
-    }
-
-    /// The next batch, from the next epoch if this one is over.
-    fn next(&mut self) -> Result<Batch, TrainError> {
-        loop {
-            if let Some(batch) = self.batches.next() {
-                return Ok(batch?);
+        let mut timed = Vec::new();
+        for place in self.next_step()? {
+            self.upload(place)?;
+            let steps = self.program().pass(place.pass());
+            match place.pass() {
+                Pass::Train => timed = self.session.executor_mut().time(steps)?,
+                _ => self.session.executor_mut().queue(steps)?,
             }
+        }
+        Ok(timed)
+    }
+
+    /// The places of the batches of the next step.
+    fn next_step(&mut self) -> Result<Vec<Place>, TrainError> {
+        let batches_per_epoch = self.loader.batches_per_epoch();
+        if self.batch == batches_per_epoch {
             self.epoch += 1;
+            self.batch = 0;
             self.waited += self.batches.waited();
             self.batches = self.loader.epoch(self.epoch, 0)?;
         }
+        self.step += 1;
+        Ok(Place::of_step(&self.config, self.epoch, self.batch, batches_per_epoch).collect())
+    }
+
+    /// Uploads the next batch of the epoch.
+    fn upload(&mut self, place: Place) -> Result<(), TrainError> {
+        let batch = self.batches.next().ok_or(TrainError::NoAnswer)??;
+        let control = place.control(&self.config, &self.schedule, self.step);
+        self.session.upload_batch(&batch, control)?;
+        self.batches.recycle(batch);
+        self.batch += 1;
+        Ok(())
     }
 }

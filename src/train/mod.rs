@@ -8,6 +8,7 @@
 mod calibration;
 mod checkpoint;
 mod config;
+mod control;
 mod directory;
 mod error;
 mod evaluation;

@@ -10,6 +10,7 @@ use std::{
 use super::{
     checkpoint::{Checkpoint, Progress, Run},
     config::TrainConfig,
+    control::Place,
     directory::RunDirectory,
     error::TrainError,
     event::{Event, Observer, StepEvent, Summary},
@@ -19,10 +20,8 @@ use super::{
     sparsity::Sparsity,
 };
 use crate::{
-    data::{Augmentation, Batch, DataSets, Loader},
-    ops::{Control, Rule},
-    program::Pass,
-    rng,
+    data::{Augmentation, Batches, DataSets, Loader},
+    ops::Rule,
     weights::{Contents, ModelInfo, Pretrained, write_file},
 };
 
@@ -68,30 +67,11 @@ pub fn loaders(config: &TrainConfig, data: &DataSets) -> Result<[Loader; 2], Tra
     let augmentation = Augmentation::new(config.rotate as f32, config.translate as f32)?
         .resized_crop(config.random_resized_crop)
         .flip(config.hflip)
-        .crop_padded(config.random_crop);
+        .crop_padded(config.random_crop)
+        .rand_augment(config.rand_augmentation());
     let train = Loader::train(data.train.clone(), config.batch_size, config.seed, augmentation)?
         .mixed(config.mixing());
     Ok([train, Loader::evaluate(data.judged_on().clone(), config.batch_size)?])
-}
-
-/// The weight of a new batch in the ranges of activations: PyTorch's for moving averages.
-const RANGE_MOMENTUM: f32 = 0.01;
-
-/// The control block for an optimiser step, counted from 1.
-pub(super) fn control(config: &TrainConfig, schedule: &Schedule, step: u64) -> Control {
-    let [seed_low, seed_high] = rng::key(config.seed);
-    let correction = |beta: f64| (1.0 - beta.powf(step as f64)) as f32;
-    Control {
-        // A run has at most 2^32 - 1 steps.
-        step: step as u32,
-        seed_low,
-        seed_high,
-        learning_rate: schedule.rate(step) as f32,
-        bias_correction1: correction(config.beta1),
-        bias_correction2: correction(config.beta2()),
-        range_momentum: if config.qat && schedule.in_first_epoch(step) { RANGE_MOMENTUM } else { 0.0 },
-        ..Control::default()
-    }
 }
 
 impl Trainer {
@@ -107,11 +87,11 @@ impl Trainer {
     ) -> Result<Self, TrainError> {
         config.validate()?;
         let [train, test] = loaders(&config, data)?;
-        let steps_per_epoch = train.batches_per_epoch() as u64;
-        let all = u64::from(config.epochs) * steps_per_epoch;
-        if all > u64::from(u32::MAX) {
-            return Err(TrainError::TooLong { epochs: config.epochs, steps_per_epoch });
+        let batches_per_epoch = train.batches_per_epoch() as u64;
+        if u64::from(config.epochs) * batches_per_epoch > u64::from(u32::MAX) {
+            return Err(TrainError::TooLong { epochs: config.epochs, batches_per_epoch });
         }
+        let steps_per_epoch = config.steps_per_epoch(train.batches_per_epoch());
         Ok(Self {
             info: ModelInfo {
                 resize_size: config.resize_size,
@@ -163,7 +143,7 @@ impl Trainer {
 
     /// How to continue training from the checkpoint of a finished run.
     fn way_on(&self, checkpoint: &Checkpoint) -> String {
-        let all = u64::from(self.config.epochs) * self.train.batches_per_epoch() as u64;
+        let all = u64::from(self.config.epochs) * self.config.steps_per_epoch(self.train.batches_per_epoch());
         let limited = self.config.steps.is_some_and(|steps| steps <= all);
         if self.total < all {
             return "to continue, give a larger --steps with --resume".to_owned();
@@ -255,12 +235,16 @@ impl Trainer {
             self.write_history()?;
         }
         loop {
-            let stopped = self.train_epoch(stop, observer)?;
-            let tested = if stopped {
-                None
-            } else {
-                self.session
-                    .test(&self.test, stop, |batch, of| observer.event(&Event::Testing { batch, of }))?
+            let tested = match self.train_epoch(stop, observer)? {
+                Pause::Stopped => None,
+                Pause::Checkpoint => {
+                    self.progress.seconds = start.seconds();
+                    self.save(observer)?;
+                    continue;
+                }
+                Pause::End => self
+                    .session
+                    .test(&self.test, stop, |batch, of| observer.event(&Event::Testing { batch, of }))?,
             };
             let Some(tested) = tested else {
                 self.progress.seconds = start.seconds();
@@ -282,26 +266,28 @@ impl Trainer {
         self.config.patience.is_some_and(|patience| stale >= patience)
     }
 
-    /// Trains to the end of the running epoch or of the run; returns whether `stop` ended it before.
-    fn train_epoch(&mut self, stop: &AtomicBool, observer: &mut dyn Observer) -> Result<bool, TrainError> {
-        let steps_per_epoch = self.train.batches_per_epoch();
+    /// Trains to the end of the running epoch or of the run, or to a pause before it.
+    fn train_epoch(&mut self, stop: &AtomicBool, observer: &mut dyn Observer) -> Result<Pause, TrainError> {
+        let batches_per_epoch = self.train.batches_per_epoch();
         let (start, before) = (Instant::now(), self.progress.epoch_seconds);
         let first = self.progress.batch;
         let (mut readings, mut requested) = (Readings::default(), VecDeque::new());
         readings.sums = self.progress.sums;
         self.session.set_metrics(self.progress.device)?;
         let mut batches = self.train.epoch(self.progress.epoch, first)?;
-        let mut stopped = false;
-        while self.progress.step < self.total {
-            stopped = stop.load(Ordering::Relaxed);
-            if stopped {
+        let mut pause = Pause::End;
+        while self.progress.step < self.total && self.progress.batch < batches_per_epoch {
+            if stop.load(Ordering::Relaxed) {
+                pause = Pause::Stopped;
                 break;
             }
-            let Some(batch) = batches.next().transpose()? else { break };
-            self.step(&batch)?;
-            batches.recycle(batch);
-            if self.progress.batch.is_multiple_of(STEPS_PER_READING) || self.progress.batch == steps_per_epoch
-            {
+            if pause == Pause::Checkpoint {
+                break;
+            }
+            let read = self.progress.batch / STEPS_PER_READING;
+            self.step(&mut batches)?;
+            let batch = self.progress.batch;
+            if batch / STEPS_PER_READING > read || batch == batches_per_epoch {
                 self.session.take_reading(&mut readings)?;
                 requested.push_back(self.progress.step);
                 self.record(&mut readings, &mut requested);
@@ -318,6 +304,10 @@ impl Trainer {
                 learning_rate: self.schedule.rate(self.progress.step),
                 images_per_second: (self.progress.batch * self.config.batch_size) as f64 / seconds,
             }));
+            let due = |every: u64| self.progress.step.is_multiple_of(every);
+            if self.config.checkpoint_steps.is_some_and(due) {
+                pause = Pause::Checkpoint;
+            }
         }
         self.session.drain(&mut readings)?;
         self.record(&mut readings, &mut requested);
@@ -328,7 +318,9 @@ impl Trainer {
         self.progress.sums = readings.sums;
         self.progress.epoch_seconds = before + start.elapsed().as_secs_f64();
         self.finite("training loss", readings.sums.loss + f64::from(self.progress.device[0]))?;
-        Ok(stopped)
+        // The checkpoint at the end of an epoch comes after its evaluation.
+        let over = self.progress.step == self.total || self.progress.batch == batches_per_epoch;
+        Ok(if over && pause == Pause::Checkpoint { Pause::End } else { pause })
     }
 
     /// Records the readings that have arrived, each with the step at which it was requested.
@@ -339,11 +331,18 @@ impl Trainer {
         }
     }
 
-    fn step(&mut self, batch: &Batch) -> Result<(), TrainError> {
+    /// Trains one optimiser step.
+    fn step(&mut self, batches: &mut Batches) -> Result<(), TrainError> {
         let step = self.progress.step + 1;
-        self.session.run_batch(batch, Pass::Train, control(&self.config, &self.schedule, step))?;
+        let Progress { epoch, batch, .. } = self.progress;
+        for place in Place::of_step(&self.config, epoch, batch, self.train.batches_per_epoch()) {
+            let Some(batch) = batches.next().transpose()? else { break };
+            let control = place.control(&self.config, &self.schedule, step);
+            self.session.run_batch(&batch, place.pass(), control)?;
+            batches.recycle(batch);
+            self.progress.batch += 1;
+        }
         self.progress.step = step;
-        self.progress.batch += 1;
         self.make_sparse()
     }
 
@@ -460,7 +459,8 @@ impl Trainer {
         // Called only after the end of an epoch.
         let (last, best) = (history[history.len() - 1], *best(history).unwrap_or(&history[0]));
         let seconds = self.progress.train_seconds + self.progress.epoch_seconds;
-        let images = self.progress.step as f64 * self.config.batch_size as f64;
+        let batches = self.progress.epoch as usize * self.train.batches_per_epoch() + self.progress.batch;
+        let images = batches as f64 * self.config.batch_size as f64;
         let early = (self.progress.step < self.total).then(|| stale_epochs(history));
         Summary { last, best, early, seconds: start.seconds(), images_per_second: images / seconds }
     }
@@ -474,6 +474,17 @@ fn optimizer_state(config: &TrainConfig) -> String {
     };
     let average = if config.model_ema { " and --model-ema" } else { "" };
     format!("--opt {}{momentum}{average}", config.text("opt").unwrap_or_default())
+}
+
+/// Why an epoch's training pauses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pause {
+    /// The epoch or the run is over.
+    End,
+    /// A checkpoint is due.
+    Checkpoint,
+    /// The user stopped it.
+    Stopped,
 }
 
 /// When this process started, and the earlier time of the run.

@@ -9,7 +9,7 @@ use crate::model::{LayerKind, Norm, NormParameters, VggConfig, WeightBias};
 
 impl Weights {
     /// The weights of the network without batch norms that computes the same in evaluation: each is folded into the convolution before
-    /// it, in f64. The roundings of quantisation-aware training are left out. `None` if the network has another normalisation.
+    /// it, in f64, and a factor on the logits into the last layer. The roundings of quantisation-aware training are left out. `None` if the network has another normalisation.
     pub fn folded(&self) -> Option<Self> {
         if !matches!(self.network.config.norm(), Norm::Batch | Norm::None) {
             return None;
@@ -37,6 +37,26 @@ impl Weights {
             tensors[own.weight] = to_le(&weight);
             tensors[own.bias] = to_le(&bias);
         }
+        let file = TensorFile::of(self.path().to_owned(), values(&network).into_iter().zip(tensors));
+        let folded = Self::in_memory(info, network, file);
+        Some(folded.with_plain_logits().unwrap_or(folded))
+    }
+
+    /// The weights of the network without a factor on its logits: the last layer is multiplied by it, rounded once. For programs that
+    /// have no such factor. `None` if there is none.
+    pub fn with_plain_logits(&self) -> Option<Self> {
+        let scale = self.info.logit_scale;
+        let last = self.network.layers.last().map(|layer| layer.kind);
+        let Some(LayerKind::Linear(last)) = last.filter(|_| scale != 1.0) else { return None };
+        let info = ModelInfo { logit_scale: 1.0, ..self.info.clone() };
+        let network = info.vgg().network().expect("the same network");
+        let tensors = (0..network.parameters.len()).map(|index| {
+            let mut values = self.values(index);
+            if index == last.weight || index == last.bias {
+                values.iter_mut().for_each(|value| *value *= scale);
+            }
+            to_le(&values)
+        });
         let file = TensorFile::of(self.path().to_owned(), values(&network).into_iter().zip(tensors));
         Some(Self::in_memory(info, network, file))
     }

@@ -58,6 +58,9 @@ pub struct ModelInfo {
     /// The alpha of a CELU.
     #[serde(default = "one")]
     pub celu_alpha: f32,
+    /// The factor on the logits in softmax and loss.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub logit_scale: f32,
     /// Added to the variance in batch normalisation.
     pub batch_norm_eps: f32,
     /// The weight of a new batch in the running statistics.
@@ -96,6 +99,10 @@ fn one() -> f32 {
     1.0
 }
 
+fn is_one(value: &f32) -> bool {
+    *value == 1.0
+}
+
 impl ModelInfo {
     /// The description to store with the weights of a network that was trained on a data set.
     pub fn new(network: &Network, dataset: &dyn Dataset) -> Self {
@@ -112,6 +119,7 @@ impl ModelInfo {
             activation: c.activation,
             negative_slope: c.negative_slope,
             celu_alpha: c.celu_alpha,
+            logit_scale: c.logit_scale,
             batch_norm_eps: c.batch_norm_eps,
             batch_norm_momentum: c.batch_norm_momentum,
             semantics: c.semantics,
@@ -185,6 +193,7 @@ impl ModelInfo {
             activation: self.activation,
             negative_slope: self.negative_slope,
             celu_alpha: self.celu_alpha,
+            logit_scale: self.logit_scale,
             batch_norm_eps: self.batch_norm_eps,
             batch_norm_momentum: self.batch_norm_momentum,
             semantics: self.semantics,
@@ -272,6 +281,7 @@ impl ModelInfo {
             activation: defaults.activation,
             negative_slope: defaults.negative_slope,
             celu_alpha: defaults.celu_alpha,
+            logit_scale: defaults.logit_scale,
             batch_norm_eps: defaults.batch_norm_eps,
             batch_norm_momentum: defaults.batch_norm_momentum,
             semantics: Semantics::Pytorch,

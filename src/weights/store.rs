@@ -1,6 +1,12 @@
 //! Safetensors files: written one tensor at a time, read whole and checked before anything is used.
 
-use std::{collections::BTreeSet, collections::HashMap, fs, io, io::Write, ops::Range, path::Path};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fs, io,
+    io::Write,
+    ops::Range,
+    path::{Path, PathBuf},
+};
 
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorInfo};
@@ -143,6 +149,7 @@ pub(super) struct TensorFile {
 
 impl TensorFile {
     pub fn read(path: &Path) -> Result<Self, StoreError> {
+        let path = &within(path);
         let bytes = fs::read(path).map_err(|error| FileError::new("read", path, error))?;
         Self::parse(path.display().to_string(), bytes)
     }
@@ -324,4 +331,11 @@ fn finite(path: &Path, entry: &Entry, bytes: &[u8]) -> Result<(), StoreError> {
             Err(StoreError::NotFinite { path, tensor, element, value })
         }
     }
+}
+
+/// The weights in a folder: those of a run directory or of a folder for the Hugging Face hub; other paths are files.
+fn within(path: &Path) -> PathBuf {
+    let names = ["best.safetensors", "model.safetensors"];
+    let found = names.map(|name| path.join(name)).into_iter().find(|file| path.is_dir() && file.is_file());
+    found.unwrap_or_else(|| path.to_owned())
 }

@@ -197,6 +197,8 @@ pub fn write_timm_weights(path: &Path, weights: &Weights, dtype: DType) -> Resul
 
 fn write_as(path: &Path, weights: &Weights, dtype: DType, entries: Vec<Entry>) -> Result<(), StoreError> {
     let steps = weights.steps().unwrap_or(0);
+    let plain = weights.with_plain_logits();
+    let weights = plain.as_ref().unwrap_or(weights);
     let values = |index| weights.values(index);
     write_values(path, &weights.info, (&weights.network, entries), steps, dtype, values)
 }

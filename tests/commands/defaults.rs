@@ -82,3 +82,23 @@ fn defaults_that_cannot_be_used_are_usage_errors() {
     fs::write(folder.path().join("mine.toml"), "epoch = 3\n").unwrap();
     fail("VGG_CONFIG", "mine.toml", &["mine.toml", "did you mean \"epochs\"?"]);
 }
+
+/// Names that users bring along are understood, and a folder of weights stands for the file in it.
+#[test]
+fn other_names_of_settings_and_folders_of_weights_are_understood() {
+    let folder = tempdir().unwrap();
+    let lr = settings(folder.path(), &["--learning-rate", "0.5"], &[]);
+    assert_eq!(lr("lr"), (0.5.into(), "--lr".into()));
+    let weights = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/weights/small.safetensors");
+    let run = folder.path().join("run");
+    fs::create_dir(&run).unwrap();
+    let predict = || {
+        let picture = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/pictures/digit.png");
+        vgg(folder.path(), &["predict", "--device", "cpu", "--weights", "run", picture]).output().unwrap()
+    };
+    let empty = predict();
+    assert!(!empty.status.success() && text(&empty.stderr).contains("run"), "{}", text(&empty.stderr));
+    fs::copy(weights, run.join("best.safetensors")).unwrap();
+    let found = predict();
+    assert!(found.status.success(), "{}", text(&found.stderr));
+}

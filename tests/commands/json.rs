@@ -55,6 +55,11 @@ fn figures_are_printed_as_one_object() {
 
     let plan = object(&format!("plan {tiny} --json"));
     assert_eq!(plan["batch_size"], 16);
+    let predicted = object(&format!("plan --predict h200 --recipe report --json {data}"));
+    let passes = predicted["passes"].as_array().unwrap();
+    let ms: f64 = passes.iter().map(|pass| pass["ms"].as_f64().unwrap()).sum();
+    assert!((ms / predicted["step_ms"].as_f64().unwrap() - 1.0).abs() < 1e-9, "{predicted}");
+    assert!(passes.iter().any(|pass| pass["pass"] == "conv3_2.forward" && pass["kernel"] == "winograd4"));
     let planned = |role: &str| {
         let roles = plan["roles"].as_array().unwrap().iter();
         roles.filter(|row| row["role"] == role).map(|row| row["tensor_bytes"].as_u64().unwrap()).sum::<u64>()

@@ -90,9 +90,9 @@ fn optimizers<S: Scalar>() {
             let linear = Linear::whole(n, inputs, classes);
             let given = [data("input"), ("weight", &weight.value), ("bias", &bias.value)];
             let logits = run(Op::Linear(linear), &given).remove("output").unwrap();
-            let op = CrossEntropy { n, classes, label_smoothing, mixed: false };
+            let op = CrossEntropy { n, classes, label_smoothing, mixed: false, logit_scale: 1.0 };
             let out = run(op.into(), &[("logits", &logits), ("labels", data("labels").1)]);
-            let op = CrossEntropyGrad { n, classes, label_smoothing, mixed: false };
+            let op = CrossEntropyGrad { n, classes, label_smoothing, mixed: false, logit_scale: 1.0 };
             let given = [("probs", out["probs"].as_slice()), ("labels", data("labels").1)];
             let grad_logits = run(op.into(), &given).remove("grad_logits").unwrap();
             let gradient = ("grad_output", grad_logits.as_slice());

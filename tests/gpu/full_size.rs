@@ -32,6 +32,7 @@ fn begin(executor: &mut dyn Executor, lowered: &Lowered, initial: &[Vec<f32>]) {
     let identity = [1.0f32, 0.0, 0.0, 0.0, 1.0, 0.0].repeat(BATCH);
     let control = Control {
         step: 1,
+        batch: 1,
         seed_low: 3,
         valid: BATCH as u32,
         learning_rate: 1e-3,

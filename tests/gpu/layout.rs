@@ -25,6 +25,9 @@ fn control_is_the_same_on_both_sides() {
         ("bias_correction1", offset_of!(Control, bias_correction1)),
         ("bias_correction2", offset_of!(Control, bias_correction2)),
         ("range_momentum", offset_of!(Control, range_momentum)),
+        ("batch", offset_of!(Control, batch)),
+        ("share", offset_of!(Control, share)),
+        ("first", offset_of!(Control, first)),
         ("reserved", offset_of!(Control, reserved)),
     ];
     assert_eq!(members, expected);

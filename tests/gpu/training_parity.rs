@@ -79,6 +79,7 @@ fn control(step: u32, valid: usize) -> Control {
     let correction = |beta: f32| (1.0 - f64::from(beta).powi(step as i32)) as f32;
     Control {
         step,
+        batch: step,
         seed_low: SEED as u32,
         seed_high: (SEED >> 32) as u32,
         valid: valid as u32,

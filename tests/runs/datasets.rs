@@ -435,3 +435,14 @@ fn sets_in_memory_are_uploaded_whole() {
     let shrunk = batch.transforms.chunks_exact(6).filter(|m| m[0] < 1.0 || m[4] < 1.0).count();
     assert!(shrunk >= 15, "{shrunk} of 20 are cropped");
 }
+
+#[test]
+fn pictures_of_formats_that_are_not_read_are_named() {
+    let dir = pets();
+    fs::write(dir.path().join("train/cat/a.webp"), "x").unwrap();
+    fs::write(dir.path().join("train/cat/notes.txt"), "x").unwrap();
+    let sets = open("folder", dir.path()).unwrap();
+    let [skipped] = sets.train.skipped() else { panic!("{:?}", sets.train.skipped()) };
+    assert!(skipped.ends_with("a.webp: neither PNG nor JPEG"), "{skipped}");
+    assert!(sets.test.skipped().is_empty());
+}

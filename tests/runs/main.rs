@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod accumulation;
 mod checkpoint;
 mod compare;
 mod confidence;

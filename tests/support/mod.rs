@@ -125,6 +125,7 @@ pub fn control(adam: &Adam, step: u32, seed: u64, valid: usize, learning_rate: f
     let correction = |beta: f32| (1.0 - f64::from(beta).powi(step as i32)) as f32;
     Control {
         step,
+        batch: step,
         seed_low: seed as u32,
         seed_high: (seed >> 32) as u32,
         valid: valid as u32,

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum, builder::PossibleValuesParser};
 
 pub(super) use settings::SettingFlags;
 
-use super::defaults;
+use super::{defaults, predicted::PredictedGpu};
 use crate::{data::TestAugmentation, ops::Op, train::SURE, tune::Source};
 
 /// `vgg train`.
@@ -45,8 +45,9 @@ pub(super) struct Train {
 #[derive(Debug, Args)]
 pub(super) struct RecipeFlag {
     /// The settings to start from: report (the paper's: 224 px, full width, 10 epochs; default on a hardware
-    /// GPU), quick (28 px, quarter width, 3 epochs; default without one), fashion (for Fashion-MNIST, 20 epochs), or a TOML file. A flag takes precedence over it.
-    #[arg(long, value_name = "report|quick|fashion|FILE")]
+    /// GPU), quick (28 px, quarter width, 3 epochs; default without one), fashion (for Fashion-MNIST, 20 epochs), cifar (for
+    /// small colour images, 24 epochs), or a TOML file. A flag takes precedence over it.
+    #[arg(long, value_name = "report|quick|fashion|cifar|FILE")]
     pub(super) recipe: Option<String>,
 }
 
@@ -205,7 +206,10 @@ pub(super) struct Plan {
     /// Memory that the training may use, in GiB; unset, that of the device or the machine, if known.
     #[arg(long, value_name = "GIB")]
     pub(super) memory: Option<f64>,
-    /// List every tensor, not only the largest.
+    /// Predict the time of a training step on a GPU that is not at hand, layer by layer, from a model that no measurement has confirmed yet.
+    #[arg(long, value_enum, value_name = "GPU", conflicts_with = "memory")]
+    pub(super) predict: Option<PredictedGpu>,
+    /// List every tensor, not only the largest; with --predict, every pass.
     #[arg(long)]
     pub(super) all: bool,
     /// Print one JSON object instead of text, with every tensor.

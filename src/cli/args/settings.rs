@@ -18,6 +18,8 @@ pub(in crate::cli) struct SettingFlags(pub(in crate::cli) Flags);
 struct Flag {
     setting: &'static Setting,
     long: String,
+    /// Other names, which help does not show.
+    also: Vec<String>,
     value_name: String,
     words: Vec<String>,
     help: String,
@@ -39,6 +41,7 @@ static FLAGS: LazyLock<Vec<Flag>> = LazyLock::new(|| {
         let facts = [values.clone(), format!("default: {default}"), quick, setting.needs()];
         Flag {
             long: setting.flag().trim_start_matches('-').to_owned(),
+            also: setting.also.iter().map(|name| name.replace('_', "-")).collect(),
             value_name: if is_switch { words.join("|") } else { setting.value_name() },
             help: plain(&setting.described([values]), &words),
             long_help: plain(&setting.described(facts), &words),
@@ -69,6 +72,7 @@ fn arg(flag: &'static Flag) -> Arg {
         .long(flag.long.as_str())
         .value_name(flag.value_name.as_str())
         .help_heading(setting.group)
+        .aliases(flag.also.iter().map(String::as_str))
         .help(flag.help.as_str())
         .long_help(flag.long_help.as_str());
     if let Some(short) = setting.short {

@@ -23,6 +23,8 @@ const TEST: [&str; 2] = ["val", "test"];
 
 /// The extensions of the files that are read, in lower case.
 const ENDINGS: [&str; 3] = ["png", "jpg", "jpeg"];
+/// Those of other pictures.
+const OTHER_ENDINGS: [&str; 8] = ["webp", "gif", "bmp", "tif", "tiff", "avif", "heic", "jxl"];
 
 /// The number of foreign or damaged files that an error lists.
 const NAMED: usize = 10;
@@ -50,8 +52,8 @@ pub(super) fn open(dir: &Path, options: &Options<'_>) -> Result<DataSets, Folder
         let missing = if train.is_none() { "train" } else { "val (or test)" };
         return Err(FolderError::Half { dir: dir.display().to_string(), missing, found: folders(dir) });
     };
-    let (class_names, train_images) = list(train)?;
-    let (test_names, test_images) = list(test)?;
+    let (class_names, train_images, train_others) = list(train)?;
+    let (test_names, test_images, test_others) = list(test)?;
     if class_names != test_names {
         let only = |these: &[String], those: &[String]| -> String {
             let only: Vec<&str> =
@@ -73,7 +75,7 @@ pub(super) fn open(dir: &Path, options: &Options<'_>) -> Result<DataSets, Folder
     let normalization = scanned.normalization;
     let name = dir.canonicalize().ok().and_then(|dir| Some(dir.file_name()?.to_string_lossy().into_owned()));
     let name = name.unwrap_or_else(|| dir.display().to_string());
-    let half = |root: &Path, images: Vec<Image>, damaged: Vec<(usize, String)>| {
+    let half = |root: &Path, images: Vec<Image>, others: Vec<String>, damaged: Vec<(usize, String)>| {
         let sound = |index: usize| damaged.binary_search_by_key(&index, |(index, _)| *index).is_err();
         let images: Vec<Image> =
             images.into_iter().enumerate().filter(|(i, _)| sound(*i)).map(|(_, image)| image).collect();
@@ -92,33 +94,38 @@ pub(super) fn open(dir: &Path, options: &Options<'_>) -> Result<DataSets, Folder
             normalization: normalization.clone(),
             size: [options.size; 2],
             resize: options.resize,
-            skipped: damaged.into_iter().map(|(_, why)| why).collect(),
+            skipped: damaged.into_iter().map(|(_, why)| why).chain(others).collect(),
         }))
     };
     let [bad_train, bad_test] = scanned.damaged;
-    Ok(DataSets::new(half(train, train_images, bad_train)?, half(test, test_images, bad_test)?))
+    Ok(DataSets::new(
+        half(train, train_images, train_others, bad_train)?,
+        half(test, test_images, test_others, bad_test)?,
+    ))
 }
 
-/// The classes of one half, and its images sorted by class and name.
-fn list(root: &Path) -> Result<(Vec<String>, Vec<Image>), FolderError> {
+/// The classes of one half, its images sorted by class and name, and pictures of formats that are not read, with the reason.
+fn list(root: &Path) -> Result<(Vec<String>, Vec<Image>, Vec<String>), FolderError> {
     let classes: Vec<PathBuf> = entries(root)?.into_iter().filter(|path| path.is_dir()).collect();
     if classes.len() < 2 {
         let found = classes.len();
         return Err(FolderError::FewClasses { root: root.display().to_string(), found });
     }
-    let mut images = Vec::new();
+    let (mut images, mut unread) = (Vec::new(), Vec::new());
     for (label, class) in classes.iter().enumerate() {
         let files: Vec<PathBuf> = entries(class)?.into_iter().filter(|path| path.is_file()).collect();
         let before = images.len();
         let (pictures, others): (Vec<_>, Vec<_>) = files.into_iter().partition(|path| is_picture(path));
         images.extend(pictures.into_iter().map(|path| Image { path, label: label as u32 }));
+        let foreign = others.iter().filter(|path| has_ending(path, &OTHER_ENDINGS));
+        unread.extend(foreign.map(|path| format!("{}: neither PNG nor JPEG", path.display())));
         if images.len() == before {
             let others: Vec<String> = others.iter().map(|path| last_name(path)).collect();
             let others = shortened(&others.iter().map(String::as_str).collect::<Vec<_>>());
             return Err(FolderError::NoImages { class: class.display().to_string(), others });
         }
     }
-    Ok((classes.iter().map(|class| last_name(class)).collect(), images))
+    Ok((classes.iter().map(|class| last_name(class)).collect(), images, unread))
 }
 
 /// The entries of a folder, sorted by name, without hidden ones.
@@ -145,8 +152,12 @@ pub fn picture_files(dir: &Path) -> Result<Vec<PathBuf>, FolderError> {
 }
 
 fn is_picture(path: &Path) -> bool {
+    has_ending(path, &ENDINGS)
+}
+
+fn has_ending(path: &Path, endings: &[&str]) -> bool {
     let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
-    ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
+    ending.is_some_and(|ending| endings.contains(&ending.as_str()))
 }
 
 fn last_name(path: &Path) -> String {

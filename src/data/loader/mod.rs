@@ -208,7 +208,11 @@ impl Loader {
                     let Training { seed, augmentation, .. } = self.training?;
                     augmentation.crop(seed, epoch, sample, size)
                 };
-                self.dataset.read(sample as usize, &crop, pixels).err()
+                let read = self.dataset.read(sample as usize, &crop, pixels);
+                if let Some(Training { seed, augmentation, .. }) = self.training {
+                    augmentation.tone(seed, epoch, sample, [height, width], pixels);
+                }
+                read.err()
             })
             .collect();
         if !failed.is_empty() {

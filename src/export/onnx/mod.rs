@@ -60,6 +60,8 @@ pub enum ExportError {
 /// # Source
 /// onnx.ai: the operators of opsets 17 and 21.
 pub fn write_onnx(path: &Path, weights: &Weights, ends: Ends) -> Result<(), ExportError> {
+    let plain = weights.with_plain_logits();
+    let weights = plain.as_ref().unwrap_or(weights);
     write(path, &Graph::of(weights, ends), &weights.info, versions(&weights.network))
 }
 

@@ -11,13 +11,14 @@ use crate::{
 
 /// Images and classes.
 const SHAPES: [[usize; 2]; 5] = [[1, 2], [7, 10], [3, 1000], [65, 67], [1, 65_536]];
-/// Label smoothing, and whether targets are shared.
-const TARGETS: [(f32, bool); 3] = [(0.0, false), (0.1, false), (0.2, true)];
+/// Label smoothing, whether targets are shared, and the factor on logits.
+const TARGETS: [(f32, bool, f32); 3] = [(0.0, false, 1.0), (0.1, false, 0.111), (0.2, true, 1.0)];
 
 impl Check for CrossEntropy {
     fn cases() -> Vec<Self> {
-        let cases =
-            |(label_smoothing, mixed)| SHAPES.map(|[n, classes]| Self { n, classes, label_smoothing, mixed });
+        let cases = |(label_smoothing, mixed, logit_scale)| {
+            SHAPES.map(|[n, classes]| Self { n, classes, label_smoothing, mixed, logit_scale })
+        };
         TARGETS.into_iter().flat_map(cases).collect()
     }
 
@@ -37,8 +38,9 @@ impl Check for CrossEntropy {
 
 impl Check for CrossEntropyGrad {
     fn cases() -> Vec<Self> {
-        let cases =
-            |(label_smoothing, mixed)| SHAPES.map(|[n, classes]| Self { n, classes, label_smoothing, mixed });
+        let cases = |(label_smoothing, mixed, logit_scale)| {
+            SHAPES.map(|[n, classes]| Self { n, classes, label_smoothing, mixed, logit_scale })
+        };
         TARGETS.into_iter().flat_map(cases).collect()
     }
 

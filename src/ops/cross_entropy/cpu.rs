@@ -15,7 +15,7 @@ fn shares<S: Scalar>(n: usize, labels: &[u32], mixes: Option<&[S]>) -> [(u32, f6
 impl Twin for CrossEntropy {
     /// `logits[n, classes]` and `labels[n]` to `loss[n]` and `probs[n, classes]`, in f64.
     ///
-    /// The loss is `ln(sum of exp(logit - maximum)) - (logit[label] - maximum)`, finite even if `probs` underflows; with label
+    /// With `logit_scale` 1 the loss is `ln(sum of exp(logit - maximum)) - (logit[label] - maximum)`, finite even if `probs` underflows; with label
     /// smoothing and `mixes[n, 10]`, its mean over the target.
     /// A label that is not a class has the loss NaN.
     fn run<S: Scalar>(&self, operands: Self::Operands<Slices<'_, S>>, _: &mut Scratch<S>) {
@@ -23,7 +23,8 @@ impl Twin for CrossEntropy {
         let rows = logits.chunks_exact(self.classes).zip(probs.chunks_exact_mut(self.classes));
         for (n, ((logits, probs), loss)) in rows.zip(loss).enumerate() {
             let maximum = logits.iter().map(|l| l.f64()).fold(f64::NEG_INFINITY, f64::max);
-            let exp = |logit: &S| (logit.f64() - maximum).exp();
+            let scale = f64::from(self.logit_scale);
+            let exp = |logit: &S| (scale * (logit.f64() - maximum)).exp();
             let sum: f64 = logits.iter().map(exp).sum();
             for (prob, logit) in probs.iter_mut().zip(logits) {
                 *prob = S::of(exp(logit) / sum);
@@ -39,18 +40,19 @@ impl Twin for CrossEntropy {
                 let mean = logits.iter().map(|l| l.f64() - maximum).sum::<f64>() / self.classes as f64;
                 expected = (1.0 - smoothing) * expected + smoothing * mean;
             }
-            *loss = S::of(sum.ln() - expected);
+            *loss = S::of(sum.ln() - scale * expected);
         }
     }
 }
 
 impl Twin for CrossEntropyGrad {
-    /// `grad_logits[n, c] = (probs[n, c] - target[n, c]) / valid`, and 0 in the padding rows.
+    /// `grad_logits[n, c] = logit_scale (probs[n, c] - target[n, c]) / valid`, and 0 in the padding rows.
     fn run<S: Scalar>(&self, operands: Self::Operands<Slices<'_, S>>, _: &mut Scratch<S>) {
         let CrossEntropyGradOperands { control, probs, labels, mixes, grad_logits } = operands;
         let valid = control.valid as usize;
         let smoothing = f64::from(self.label_smoothing);
         let others = smoothing / self.classes as f64;
+        let scale = S::of(self.logit_scale.into());
         let rows = probs.chunks_exact(self.classes).zip(grad_logits.chunks_exact_mut(self.classes));
         for (n, (probs, grad_logits)) in rows.enumerate() {
             let labels = shares(n, labels, mixes);
@@ -58,7 +60,7 @@ impl Twin for CrossEntropyGrad {
                 let share: f64 =
                     labels.iter().filter(|(label, _)| *label as usize == c).map(|(_, share)| share).sum();
                 let target = S::of((1.0 - smoothing) * share + others);
-                *grad = if n < valid { (prob - target) / S::of(valid as f64) } else { S::ZERO };
+                *grad = if n < valid { scale * ((prob - target) / S::of(valid as f64)) } else { S::ZERO };
             }
         }
     }
@@ -71,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_label_that_is_no_class_has_no_loss_and_large_logits_have_one() {
-        let op = CrossEntropy { n: 2, classes: 2, label_smoothing: 0.0, mixed: false };
+        let op = CrossEntropy { n: 2, classes: 2, label_smoothing: 0.0, mixed: false, logit_scale: 1.0 };
         let (mut loss, mut probs) = ([0.0f32; 2], [0.0; 4]);
         let logits = &[1000.0, 0.0, 1.0, 1.0];
         let operands = CrossEntropyOperands::<Slices<'_, f32>> {

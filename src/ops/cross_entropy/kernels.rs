@@ -49,7 +49,8 @@ fn forward(loss: &CrossEntropy) -> Kernel {
     let source = source(REDUCE, loss.mixed, FORWARD)
         .constant("N", loss.n)
         .constant("CLASSES", loss.classes)
-        .float("LABEL_SMOOTHING", loss.label_smoothing);
+        .float("LABEL_SMOOTHING", loss.label_smoothing)
+        .float("LOGIT_SCALE", loss.logit_scale);
     only(workgroups("", source, WORKGROUP, loss.n))
 }
 
@@ -59,6 +60,7 @@ fn grad_input(loss: &CrossEntropyGrad) -> Kernel {
     let source = source(CONTROL, loss.mixed, GRAD_INPUT)
         .constant("CLASSES", loss.classes)
         .constant("N", loss.n)
+        .float("LOGIT_SCALE", loss.logit_scale)
         .float("TARGET", (1.0 - smoothing + others) as f32)
         .float("TARGET_OTHERS", others as f32);
     single(source, loss.n * loss.classes)

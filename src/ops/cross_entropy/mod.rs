@@ -6,7 +6,7 @@ mod kernels;
 
 use super::{ControlBlock, Each, Extent, F32, Family, Mix, Operation, Read, U32, Write, operand::operands};
 
-/// `probs = softmax(logits)` and `loss[n] = -sum over c of target[n, c] ln probs[n, c]`, with the maximum subtracted first.
+/// `probs = softmax(logit_scale logits)` and `loss[n] = -sum over c of target[n, c] ln probs[n, c]`, with the maximum subtracted first.
 ///
 /// The target is 1 for the label and 0 for the other classes, smoothed: `(1 - label_smoothing) [c == label] +
 /// label_smoothing / classes`. If images are `mixed`, the unsmoothed target is shared between the image's label and that of the image
@@ -24,6 +24,8 @@ pub struct CrossEntropy {
     pub label_smoothing: f32,
     /// Whether targets are shared.
     pub mixed: bool,
+    /// The factor on logits, above 0.
+    pub logit_scale: f32,
 }
 
 operands! {
@@ -57,7 +59,7 @@ impl Operation for CrossEntropy {
     }
 }
 
-/// `grad_logits[n, c] = (probs[n, c] - target[n, c]) / valid`, and 0 for the padding rows `n >= valid`:
+/// `grad_logits[n, c] = logit_scale (probs[n, c] - target[n, c]) / valid`, and 0 for the padding rows `n >= valid`:
 /// the gradient of the mean loss over the valid images. The target is that of [`CrossEntropy`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CrossEntropyGrad {
@@ -69,6 +71,8 @@ pub struct CrossEntropyGrad {
     pub label_smoothing: f32,
     /// Whether targets are shared.
     pub mixed: bool,
+    /// The factor on logits, above 0.
+    pub logit_scale: f32,
 }
 
 operands! {

@@ -30,7 +30,7 @@ impl Twin for Dropout {
                     let first = first + group * BLOCKS;
                     // A separate loop, so that the generator vectorises.
                     for (block, kept) in kept.as_chunks_mut::<4>().0.iter_mut().enumerate() {
-                        let counter = [(first + block) as u32, control.step, stream::DROPOUT, self.layer];
+                        let counter = [(first + block) as u32, control.batch, stream::DROPOUT, self.layer];
                         *kept = philox4x32(counter, key).map(|word| word >= threshold);
                     }
                     for ((y, &x), &kept) in output.iter_mut().zip(input).zip(&kept) {

@@ -52,7 +52,13 @@ impl<'a> Lowering<'a> {
         let mixes = mixes.map(|mixes| self.whole(mixes));
         let logits = self.transient("loss.grad_logits".into(), [n, classes].into(), DType::F32);
         let &Training { label_smoothing, mixed, .. } = training;
-        let op = CrossEntropyGrad { n, classes, label_smoothing, mixed };
+        let op = CrossEntropyGrad {
+            n,
+            classes,
+            label_smoothing,
+            mixed,
+            logit_scale: self.network.config.logit_scale,
+        };
         let [probs, labels, grad_logits] = [probs, labels, logits].map(|t| self.whole(t));
         let operands =
             CrossEntropyGradOperands { control: self.control(), probs, labels, mixes, grad_logits };

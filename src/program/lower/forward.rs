@@ -442,7 +442,8 @@ impl<'a> Lowering<'a> {
             Mode::Train(training) if phase == Phase::Forward => (training.label_smoothing, training.mixed),
             _ => (0.0, false),
         };
-        let op = CrossEntropy { n, classes, label_smoothing, mixed };
+        let op =
+            CrossEntropy { n, classes, label_smoothing, mixed, logit_scale: self.network.config.logit_scale };
         let mixes = mixes.filter(|_| mixed).map(|mixes| self.whole(mixes));
         let operands = CrossEntropyOperands { logits, labels, mixes, loss, probs };
         self.step(phase, format!("{tag}loss.forward"), op, operands);

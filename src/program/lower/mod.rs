@@ -53,6 +53,8 @@ pub struct Training {
     pub reflect: bool,
     /// The L1 penalty on batch norm's gamma; 0: none.
     pub bn_l1: f32,
+    /// Whether the gradients of several batches are averaged: [`Pass::Accumulate`](crate::program::Pass::Accumulate) for all but the last.
+    pub accumulate: bool,
     /// Whether weights of convolutions and linear layers that are exactly 0 stay 0.
     pub sparse: bool,
     /// The weight decay of the gamma and beta of norms; `None`: the rule's.
@@ -64,7 +66,7 @@ pub struct Training {
     /// The decay of an average of parameters and running statistics, which evaluation then reads in their place.
     pub average: Option<f32>,
     /// Whether the optimiser step of linear weights may be fused with their gradient, which is then not stored. This needs
-    /// Adam, and excludes anything that needs all gradients first: clipping and loss scaling.
+    /// Adam, and excludes anything that needs all gradients first: clipping, loss scaling and several batches.
     pub fused_update: bool,
 }
 
@@ -77,6 +79,7 @@ impl<T: Into<Rule>> From<T> for Training {
             mixed: false,
             reflect: false,
             bn_l1: 0.0,
+            accumulate: false,
             sparse: false,
             norm_weight_decay: None,
             bias_weight_decay: None,
@@ -92,7 +95,10 @@ impl Training {
     fn fused(&self, precision: Precision) -> Option<Adam> {
         match self.rule {
             Rule::Adam(adam)
-                if self.fused_update && self.clip_grad_norm.is_none() && precision == Precision::F32 =>
+                if self.fused_update
+                    && !self.accumulate
+                    && self.clip_grad_norm.is_none()
+                    && precision == Precision::F32 =>
             {
                 Some(Adam { sparse: self.sparse, ..adam })
             }

@@ -2,19 +2,22 @@
 
 use std::ops::Range;
 
-use super::{LowerError, Lowering, Phase, Scaling, TensorId, Training, label};
+use super::{LowerError, Lowering, Phase, Scaling, Tensor, TensorId, Training, label};
 use crate::{
     dtype::DType,
     model::{LayerKind, NormParameters, Parameter},
     ops::{
-        Average, AverageOperands, ClipGradient, ClipGradientOperands, FiniteCheck, FiniteCheckOperands,
-        L1Penalty, L1PenaltyOperands, LossScale, LossScaleUpdate, LossScaleUpdateOperands, Rule,
-        RuleOperands, SquareSum, SquareSumOperands,
+        Accumulate, AccumulateOperands, Average, AverageOperands, ClipGradient, ClipGradientOperands,
+        FiniteCheck, FiniteCheckOperands, L1Penalty, L1PenaltyOperands, LossScale, LossScaleUpdate,
+        LossScaleUpdateOperands, Rule, RuleOperands, SquareSum, SquareSumOperands,
     },
 };
 
 impl<'a> Lowering<'a> {
     pub(super) fn update(&mut self, training: &Training) -> Result<(), LowerError> {
+        if training.accumulate {
+            self.accumulate()?;
+        }
         if training.bn_l1 != 0.0 {
             self.penalize(training.bn_l1);
         }
@@ -51,6 +54,23 @@ impl<'a> Lowering<'a> {
             Some(decay) => self.average(decay),
             None => Ok(()),
         }
+    }
+
+    /// Averages the gradients of several batches; the means take the place of the gradients.
+    fn accumulate(&mut self) -> Result<(), LowerError> {
+        for (index, parameter) in self.trained() {
+            let gradient = self.gradient(index).tensor;
+            let name = format!("{}.grad_mean", parameter.name);
+            let mean = self.program.add(Tensor { name, ..self.program.tensor(gradient).clone() });
+            for (range, len) in self.pieces(parameter, gradient)? {
+                let op = Accumulate { len: range.len() };
+                let [gradient, mean] = [gradient, mean].map(|t| self.items(t, len, &range));
+                let operands = AccumulateOperands { control: self.control(), gradient, mean };
+                self.step(Phase::Backward, label(&parameter.name, "accumulate", &range, len), op, operands);
+            }
+            self.parameters[index].gradient = Some(mean);
+        }
+        Ok(())
     }
 
     /// The parameters that are trained, with their indices.

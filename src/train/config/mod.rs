@@ -20,7 +20,7 @@ pub use table::TrainConfig;
 use std::{fs, path::Path};
 
 use crate::{
-    data::{DataSets, DataSource, Dataset, Mixing, Normalization},
+    data::{DataSets, DataSource, Dataset, Mixing, Normalization, RandAugment},
     model::VggConfig,
     ops::{Adam, Lion, Rule, Sgd},
     program::{DeviceLimits, Mode, Precision, Settings, Training},
@@ -28,10 +28,11 @@ use crate::{
 };
 
 /// The recipes inside the program: name and text.
-const BUILTIN: [(&str, &str); 3] = [
+const BUILTIN: [(&str, &str); 4] = [
     ("report", include_str!("../../../assets/recipes/report.toml")),
     ("quick", include_str!("../../../assets/recipes/quick.toml")),
     ("fashion", include_str!("../../../assets/recipes/fashion.toml")),
+    ("cifar", include_str!("../../../assets/recipes/cifar.toml")),
 ];
 
 /// Strings, numbers and options of them can all be written as TOML.
@@ -121,7 +122,7 @@ impl TrainConfig {
 
     /// The configuration of a resumed run of this one, given the flags next to `--resume`.
     ///
-    /// `epochs` (unless a schedule depends on it), `steps`, `patience` and `output_dir` may change, and `data` may
+    /// `epochs` (unless a schedule depends on it), `steps`, `checkpoint_steps`, `patience` and `output_dir` may change, and `data` may
     /// name another directory of the same data set. Everything else determines the numbers.
     ///
     /// # Errors
@@ -131,7 +132,7 @@ impl TrainConfig {
         let (old, new) = (self.table(), config.table());
         let kind = |data: &str| data.split(':').next().map(str::to_owned);
         let may_change = |key: &str| match key {
-            "steps" | "patience" | "output_dir" => true,
+            "steps" | "checkpoint_steps" | "patience" | "output_dir" => true,
             "epochs" => self.schedule_over_all_epochs().is_none(),
             "data" => kind(&self.data) == kind(&config.data),
             _ => false,
@@ -206,6 +207,7 @@ impl TrainConfig {
             activation: self.activation,
             negative_slope: self.negative_slope as f32,
             celu_alpha: self.celu_alpha as f32,
+            logit_scale: self.logit_scale as f32,
             semantics: self.semantics,
             pool_stride: self.pool_stride,
             avgpool: self.avgpool,
@@ -273,6 +275,7 @@ impl TrainConfig {
             mixed: self.mixing().is_some(),
             reflect: self.padding_mode == PaddingMode::Reflect,
             bn_l1: self.bn_l1 as f32,
+            accumulate: self.grad_accum_steps > 1,
             sparse: self.sparsity > 0.0,
             norm_weight_decay: self.norm_weight_decay.map(|decay| decay as f32),
             bias_weight_decay: self.bias_weight_decay.map(|decay| decay as f32),
@@ -294,9 +297,21 @@ impl TrainConfig {
         (mixing != Mixing { size: mixing.size, ..Mixing::default() }).then_some(mixing)
     }
 
+    /// RandAugment's operations, if there are any.
+    pub fn rand_augmentation(&self) -> Option<RandAugment> {
+        let rand_augment =
+            RandAugment { operations: self.rand_augment, magnitude: self.rand_augment_magnitude };
+        (self.rand_augment > 0).then_some(rand_augment)
+    }
+
+    /// The optimiser steps of an epoch of this many batches.
+    pub fn steps_per_epoch(&self, batches_per_epoch: usize) -> u64 {
+        batches_per_epoch.div_ceil(self.grad_accum_steps as usize) as u64
+    }
+
     /// The optimiser steps of the whole run.
-    pub fn total_steps(&self, steps_per_epoch: usize) -> u64 {
-        let all = u64::from(self.epochs) * steps_per_epoch as u64;
+    pub fn total_steps(&self, batches_per_epoch: usize) -> u64 {
+        let all = u64::from(self.epochs) * self.steps_per_epoch(batches_per_epoch);
         self.steps.unwrap_or(all).min(all)
     }
 

@@ -22,7 +22,7 @@ pub(crate) struct Setting {
     pub(super) value_name: Option<&'static str>,
     pub(crate) short: Option<char>,
     /// Other names that users try.
-    pub(super) also: &'static [&'static str],
+    pub(crate) also: &'static [&'static str],
     /// Its values in words, where something else checks them.
     pub(super) values: Option<fn() -> String>,
     pub(super) limits: &'static [Limit],

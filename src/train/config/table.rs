@@ -64,8 +64,15 @@ settings! {
         random_crop: u32 = 0, value "PIXELS", in 0 to 4096;
         /// What fills the gap where training images are moved or rotated: `constant` (black) or `reflect` (their mirror image).
         padding_mode: PaddingMode = PaddingMode::Constant,
-            idle_without "--random-crop, --rotate or --translate above 0" |c| c.random_crop > 0 || c.rotate > 0.0 || c.translate > 0.0,
+            idle_without "--random-crop, --rotate, --translate or --rand-augment above 0"
+                |c| c.random_crop > 0 || c.rotate > 0.0 || c.translate > 0.0 || c.rand_augment > 0,
             because "no image is moved";
+        /// RandAugment: this many random operations on every training image, of torchvision's fourteen (rotation, shear, translation,
+        /// brightness, colour, contrast, sharpness, fewer bits, inverted highlights, stretched or even histograms, nothing); 2 is usual.
+        rand_augment: u32 = 0, value "OPERATIONS", also "randaugment" "auto_augment", in 0 to 16;
+        /// The strength of RandAugment's operations.
+        rand_augment_magnitude: u32 = 9, value "MAGNITUDE", in 0 to 30,
+            idle_without "--rand-augment above 0" |c| c.rand_augment > 0;
         /// The probability that a random rectangle of a training image, 2 to 33 % of its area, is replaced by the mean.
         random_erase: f64 = 0.0, value "PROBABILITY", in 0.0 to 1.0;
         /// Side of a square at a random place of every training image that is replaced by the mean; it may lie partly outside.
@@ -105,6 +112,9 @@ settings! {
         /// Alpha of a CELU, whose values are above -alpha.
         celu_alpha: f64 = 1.0, value "ALPHA", in 0.001 to 100.0,
             idle_without "--activation celu" |c| c.activation == ActivationKind::Celu;
+        /// Factor on the logits in softmax and loss, in training and after it. Fast recipes for CIFAR-10 have about 1/8, without which large logits of an
+        /// untrained network slow the start. Exported files have it in the last layer's weights.
+        logit_scale: f64 = 1.0, value "FACTOR", in 0.001 to 1000.0;
         /// Whose rule decides where the paper's code and PyTorch differ: `paper` (biased running variance, slope 1/2 of the ReLU at
         /// exactly 0) or `pytorch` (unbiased running variance, slope 0).
         semantics: Semantics = Semantics::Paper;
@@ -139,12 +149,17 @@ settings! {
         /// activations follow the first epoch, then stay. Needs ReLU, and no `norm`.
         qat: bool = false, must "false with a norm (none is left after folding) or an activation other than relu"
             |c| !c.qat || c.activation == ActivationKind::Relu && c.norm.is_none_or(|norm| norm == Norm::None);
-        /// Images in each optimiser step.
+        /// Images in each batch, which is one optimiser step unless `grad_accum_steps` is more than 1.
         batch_size: usize = 64, value "IMAGES", short 'b', also "batch", in 1 to 65_536;
+        /// Batches whose gradients are averaged for one optimiser step, in the memory of one batch. Each batch is normalised by its own
+        /// statistics; the last step of an epoch has the batches that are left.
+        grad_accum_steps: u32 = 1, value "BATCHES", also "gradient_accumulation_steps" "accumulate", in 1 to 65_536;
         /// Passes over the training images.
         epochs: u32 = 10, in 1 to 100_000;
         /// Ends the run after this many optimiser steps in all; the schedule of the learning rate stays that of all epochs.
         steps: Option<u64> = None, unset "the end of the last epoch", in 1 to 4_294_967_295;
+        /// Writes a checkpoint after every this many steps too.
+        checkpoint_steps: Option<u64> = None, unset "only at the end of each epoch", value "STEPS", in 1 to 4_294_967_295;
         /// Ends the run after this many epochs without a higher test accuracy.
         patience: Option<u32> = None, unset "never", value "EPOCHS", also "early_stopping", in 1 to 100_000;
         /// What activations and their gradients are stored as: `f32`, or `mixed` (f16 with f32 sums, f32 weights and a scaled loss;

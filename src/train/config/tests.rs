@@ -31,7 +31,7 @@ fn the_recipes_have_their_documented_values() {
         assert_eq!(TrainConfig::parse("again", &config.to_toml()).unwrap(), config);
     }
     let error = TrainConfig::recipe("quik").unwrap_err().to_string();
-    assert!(error.contains("there are report, quick, fashion"), "{error}");
+    assert!(error.contains("there are report, quick, fashion, cifar"), "{error}");
 }
 
 /// Text in lines of at most 120 characters, each after `start`.

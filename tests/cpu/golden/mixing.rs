@@ -40,11 +40,11 @@ fn mixing<S: Scalar>() {
         .collect();
     let get = |name| (name, golden.get("mixed", name));
     let given = [get("logits"), get("labels"), ("mixes", &mixes)];
-    let op = CrossEntropy { n, classes, label_smoothing: 0.1, mixed: true };
+    let op = CrossEntropy { n, classes, label_smoothing: 0.1, mixed: true, logit_scale: 1.0 };
     let out = run_op::<S>(op, Control::default(), &given);
     let tolerance = Tolerance::absolute(32.0 * epsilon::<S>());
     golden.compare("mixed", "loss", &out["loss"], tolerance);
-    let op = CrossEntropyGrad { n, classes, label_smoothing: 0.1, mixed: true };
+    let op = CrossEntropyGrad { n, classes, label_smoothing: 0.1, mixed: true, logit_scale: 1.0 };
     let given = [("probs", out["probs"].as_slice()), get("labels"), ("mixes", &mixes)];
     let out = run_op::<S>(op, control(&ADAM, 1, 0, n, 0.0), &given);
     golden.compare("mixed", "grad_logits", &out["grad_logits"], tolerance);

@@ -4,6 +4,7 @@
 //! that the type and the length of the sums allow.
 
 mod mixing;
+mod rand_augment;
 mod standard;
 
 use vgg_wgpu::{
@@ -298,7 +299,7 @@ fn cross_entropy<S: Scalar>() {
         // The logits are exact; a loss of 1000 is rounded once more than in f64.
         let tolerance = Tolerance { absolute: 4.0 * f64::EPSILON, relative: 1e-13 + 2.0 * epsilon::<S>() };
         let out = run_op::<S>(
-            CrossEntropy { n, classes, label_smoothing: 0.0, mixed: false },
+            CrossEntropy { n, classes, label_smoothing: 0.0, mixed: false, logit_scale: 1.0 },
             control,
             &[get("logits"), get("labels")],
         );
@@ -306,7 +307,7 @@ fn cross_entropy<S: Scalar>() {
         // Probabilities below the range of f32 are 0.
         let small = Tolerance { absolute: if size_of::<S>() == 4 { 1e-44 } else { 0.0 }, ..tolerance };
         golden.compare(&case, "probs", &out["probs"], Tolerance { absolute: small.absolute, ..tolerance });
-        let op = CrossEntropyGrad { n, classes, label_smoothing: 0.0, mixed: false };
+        let op = CrossEntropyGrad { n, classes, label_smoothing: 0.0, mixed: false, logit_scale: 1.0 };
         let out = run_op::<S>(op, control, &[get("probs"), get("labels")]);
         let absolute = Tolerance { absolute: 2.0 * epsilon::<S>(), ..tolerance };
         golden.compare(&case, "grad_logits", &out["grad_logits"], absolute);
@@ -383,7 +384,7 @@ fn dropout() {
     for case in golden.cases() {
         let [seed_low, seed_high, step, layer, offset] =
             [0, 1, 2, 3, 4].map(|i| golden.get(&case, "attributes")[i] as u32);
-        let control = Control { step, seed_low, seed_high, ..Control::default() };
+        let control = Control { batch: step, seed_low, seed_high, ..Control::default() };
         let kept = golden.get(&case, "kept");
         let rate = golden.get(&case, "rate")[0] as f32;
         let op = Dropout { len: kept.len(), offset: offset as usize, rate, layer };

@@ -32,7 +32,10 @@ const CONTROL: Control = Control {
     bias_correction1: 1.0,
     bias_correction2: 1.0,
     range_momentum: 0.0,
-    reserved: [0; 8],
+    batch: 3,
+    share: 1.0,
+    first: 1,
+    reserved: [0; 5],
 };
 
 fn normal(index: u32, len: usize) -> Vec<f64> {
@@ -436,16 +439,18 @@ fn cross_entropy() {
     // The share of an image's own label is the last of its ten numbers.
     let mixes: Vec<f64> =
         [1.0, 0.0, 0.3, 0.875].iter().flat_map(|&own| [[0.0; 9].as_slice(), &[own]].concat()).collect();
-    for (label_smoothing, mixed) in [(0.0, false), (0.1, false), (0.75, false), (0.0, true), (0.1, true)] {
+    let cases =
+        [(0.0, false, 1.0), (0.1, false, 0.125), (0.75, false, 3.0), (0.0, true, 1.0), (0.1, true, 0.3)];
+    for (label_smoothing, mixed, logit_scale) in cases {
         let targets: [(&str, &[f64]); 2] = [("labels", &labels), ("mixes", &mixes)];
         let targets = &targets[..1 + usize::from(mixed)];
-        let forward = CrossEntropy { n, classes, label_smoothing, mixed };
+        let forward = CrossEntropy { n, classes, label_smoothing, mixed, logit_scale };
         let value = |logits: &[f64]| {
             let [loss] = run(forward, &[&[("logits", logits)], targets].concat(), ["loss"]);
             loss[..3].iter().sum::<f64>() / 3.0
         };
         let [probs] = run(forward, &[&[("logits", logits.as_slice())], targets].concat(), ["probs"]);
-        let op = CrossEntropyGrad { n, classes, label_smoothing, mixed };
+        let op = CrossEntropyGrad { n, classes, label_smoothing, mixed, logit_scale };
         let [gradient] = run(op, &[&[("probs", probs.as_slice())], targets].concat(), ["grad_logits"]);
         let expected = central_differences(&logits, value);
         compare("cross-entropy", &[n, classes].into(), &gradient, &expected, TOLERANCE);

@@ -43,7 +43,7 @@ fn the_whole_network() {
     let of = |semantics| VggConfig { semantics, ..small() };
     let gelu = VggConfig { activation: ActivationKind::Gelu, ..small() };
     let silu = VggConfig { activation: ActivationKind::Silu, ..standard() };
-    let celu = VggConfig { activation: ActivationKind::Celu, celu_alpha: 0.5, ..small() };
+    let celu = VggConfig { activation: ActivationKind::Celu, celu_alpha: 0.5, logit_scale: 0.125, ..small() };
     let one_linear_layer = VggConfig { hidden: Some(0), ..small() };
     let [layer, group, pixel] = [Norm::Layer, Norm::Group(4), Norm::Layer2d].map(|norm| VggConfig {
         norm: Some(norm),

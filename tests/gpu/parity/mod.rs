@@ -93,7 +93,7 @@ parity! {
     dropout: "dropout.apply";
     linear: "linear.forward", "linear.grad_input", "linear.grad_weight", "linear.update";
     loss: "cross_entropy.forward", "cross_entropy.grad_input", "metrics.accumulate";
-    optimizers: "adam.update", "sgd.update", "lion.update", "average.update", "l1_penalty.apply", "clip.square_sum",
+    optimizers: "accumulate.add", "adam.update", "sgd.update", "lion.update", "average.update", "l1_penalty.apply", "clip.square_sum",
         "clip.apply";
     cast: "cast.convert";
     fake_quantize: "fake_quantize.observe", "fake_quantize.forward", "fake_quantize.grad_input", "fake_quantize.weight";

@@ -125,7 +125,13 @@ fn files_answer_as_the_program_does() {
         VggConfig { activation: ActivationKind::LeakyRelu, negative_slope: 0.2, ..paper.clone() },
         VggConfig { activation: ActivationKind::Gelu, ..paper.clone() },
         VggConfig { activation: ActivationKind::Silu, ..paper.clone() },
-        VggConfig { activation: ActivationKind::Celu, celu_alpha: 0.5, hidden: Some(0), ..paper.clone() },
+        VggConfig {
+            activation: ActivationKind::Celu,
+            celu_alpha: 0.5,
+            hidden: Some(0),
+            logit_scale: 2.5,
+            ..paper.clone()
+        },
         VggConfig { norm: Some(Norm::Layer), ..paper.clone() },
         VggConfig { norm: Some(Norm::Group(4)), activation: ActivationKind::Silu, ..paper.clone() },
         VggConfig { norm: Some(Norm::Layer2d), ..paper },
