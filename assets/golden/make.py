@@ -644,7 +644,7 @@ def rand_augment():
 
     inverse = vision._get_inverse_affine_matrix
     vision._get_inverse_affine_matrix = record
-    for channels, h, w in [(3, 7, 9), (1, 8, 6)]:
+    for channels, h, w in [(3, 18, 17), (1, 20, 16)]:
         image = (torch.randint(0, 256, (channels, h, w)) ** 2 // 300 + 20).clamp(0, 255).to(torch.uint8)
         for magnitude in [4, 9, 30]:
             space = RandAugment()._augmentation_space(31, (h, w))

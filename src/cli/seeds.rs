@@ -11,7 +11,7 @@ use super::{
     record::{SeedRecord, SeedsRecord},
     report,
     settings::configure,
-    table::{Align, duration, percent, table},
+    table::{Align, duration, mean_and_deviation, percent, table},
     train::{FinishedRun, Job, Resumed},
 };
 use crate::{
@@ -170,22 +170,4 @@ fn rendered(all: &[SeedRecord], judged_on: &str) -> String {
         ("time", Align::Right),
     ];
     table(&columns, &rows)
-}
-
-/// The mean, and the standard deviation of a sample (with n - 1 in the denominator).
-fn mean_and_deviation(values: impl ExactSizeIterator<Item = f64> + Clone) -> [f64; 2] {
-    let count = values.len() as f64;
-    let mean = values.clone().sum::<f64>() / count;
-    let squares: f64 = values.map(|value| (value - mean).powi(2)).sum();
-    [mean, (squares / (count - 1.0)).sqrt()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_deviation_is_a_samples() {
-        assert_eq!(mean_and_deviation([2.0, 4.0, 4.0, 6.0].into_iter()), [4.0, (8.0f64 / 3.0).sqrt()]);
-    }
 }

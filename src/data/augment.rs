@@ -1,6 +1,9 @@
 //! Random crops, flips, rotations and translations, as pure functions of (seed, epoch, sample).
 
-use super::{RandAugment, Rectangle};
+use super::{
+    RandAugment, Rectangle,
+    affine::{inverse_of, then},
+};
 use crate::rng::{key, philox4x32, stream};
 
 /// The identity transform.
@@ -148,23 +151,6 @@ impl Augmentation {
 /// Four random words of an image in an epoch.
 fn words(seed: u64, epoch: u32, sample: u32, block: u32) -> [u32; 4] {
     philox4x32([sample, epoch, block, stream::AUGMENT], key(seed))
-}
-
-/// Applies `x -> ax x + bx`, `y -> ay y + by` after `m`.
-fn then(m: [f64; 6], [ax, bx, ay, by]: [f64; 4]) -> [f64; 6] {
-    [ax * m[0], ax * m[1], ax * m[2] + bx, ay * m[3], ay * m[4], ay * m[5] + by]
-}
-
-/// The inverse of: rotate by `degrees` counter-clockwise about the centre, then translate by `(dx, dy)` pixels.
-///
-/// With y down, a counter-clockwise rotation maps `(x, y)` to `(x cos + y sin, y cos - x sin)`; its inverse is the
-/// transpose.
-pub(super) fn inverse_of(degrees: f64, dx: f64, dy: f64, height: usize, width: usize) -> [f64; 6] {
-    let (sin, cos) = degrees.to_radians().sin_cos();
-    let (cx, cy) = ((width as f64 - 1.0) / 2.0, (height as f64 - 1.0) / 2.0);
-    let tx = cx - cos * (cx + dx) + sin * (cy + dy);
-    let ty = cy - sin * (cx + dx) - cos * (cy + dy);
-    [cos, -sin, tx, sin, cos, ty]
 }
 
 /// An augmentation with a value out of range.

@@ -6,6 +6,7 @@
 //! augments and normalises the pixels: a batch contains u8 images and their transforms. Only files of varying sizes are
 //! cropped and resized here, as they are decoded.
 
+mod affine;
 mod augment;
 pub mod cifar;
 mod crop;

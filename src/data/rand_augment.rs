@@ -1,5 +1,6 @@
 //! RandAugment: the same number of random operations on every training image, as pure functions of (seed, epoch, sample).
 
+use super::affine::{composed, inverse_of};
 use crate::rng::{key, philox4x32, stream};
 
 /// How many operations an image has, and how strong they are.
@@ -94,7 +95,7 @@ impl RandAugment {
             2 => AugmentStep::Affine(shear_y(of(0.3))),
             3 => AugmentStep::Affine([1.0, 0.0, -of(150.0 / 331.0 * width as f64).trunc(), 0.0, 1.0, 0.0]),
             4 => AugmentStep::Affine([1.0, 0.0, 0.0, 0.0, 1.0, -of(150.0 / 331.0 * height as f64).trunc()]),
-            5 => AugmentStep::Affine(super::augment::inverse_of(of(30.0), 0.0, 0.0, height, width)),
+            5 => AugmentStep::Affine(inverse_of(of(30.0), 0.0, 0.0, height, width)),
             6 => tone(Tone::Brightness(1.0 + of(0.9))),
             7 => tone(Tone::Color(1.0 + of(0.9))),
             8 => tone(Tone::Contrast(1.0 + of(0.9))),
@@ -141,16 +142,6 @@ fn shear_x(slope: f64) -> [f64; 6] {
 
 fn shear_y(slope: f64) -> [f64; 6] {
     [1.0, 0.0, 0.0, slope, 1.0, 0.5 * slope]
-}
-
-/// `outer` of the result of `inner`.
-fn composed(outer: [f64; 6], inner: [f64; 6]) -> [f64; 6] {
-    let row = |[a, b, t]: [f64; 3]| {
-        [a * inner[0] + b * inner[3], a * inner[1] + b * inner[4], a * inner[2] + b * inner[5] + t]
-    };
-    let [a, b, tx, c, d, ty] = outer;
-    let ([a, b, tx], [c, d, ty]) = (row([a, b, tx]), row([c, d, ty]));
-    [a, b, tx, c, d, ty]
 }
 
 impl Tone {

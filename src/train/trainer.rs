@@ -275,13 +275,13 @@ impl Trainer {
         readings.sums = self.progress.sums;
         self.session.set_metrics(self.progress.device)?;
         let mut batches = self.train.epoch(self.progress.epoch, first)?;
-        let mut pause = Pause::End;
+        let mut ended = Pause::End;
         while self.progress.step < self.total && self.progress.batch < batches_per_epoch {
             if stop.load(Ordering::Relaxed) {
-                pause = Pause::Stopped;
+                ended = Pause::Stopped;
                 break;
             }
-            if pause == Pause::Checkpoint {
+            if ended == Pause::Checkpoint {
                 break;
             }
             let read = self.progress.batch / STEPS_PER_READING;
@@ -306,7 +306,7 @@ impl Trainer {
             }));
             let due = |every: u64| self.progress.step.is_multiple_of(every);
             if self.config.checkpoint_steps.is_some_and(due) {
-                pause = Pause::Checkpoint;
+                ended = Pause::Checkpoint;
             }
         }
         self.session.drain(&mut readings)?;
@@ -320,7 +320,7 @@ impl Trainer {
         self.finite("training loss", readings.sums.loss + f64::from(self.progress.device[0]))?;
         // The checkpoint at the end of an epoch comes after its evaluation.
         let over = self.progress.step == self.total || self.progress.batch == batches_per_epoch;
-        Ok(if over && pause == Pause::Checkpoint { Pause::End } else { pause })
+        Ok(if over && ended == Pause::Checkpoint { Pause::End } else { ended })
     }
 
     /// Records the readings that have arrived, each with the step at which it was requested.

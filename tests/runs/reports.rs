@@ -213,6 +213,24 @@ fn runs_are_compared_on_one_page() {
     assert!(settings.contains("<td>0.002</td><td>0.001</td>"), "{settings}");
     assert!(!both.contains("not comparable") && both.contains("class=\"best\""));
 
+    // Two that differ by their seed only have a mean.
+    assert!(!both.contains("deviation"), "{both}");
+    train(here, "e", "--steps 30 --seed 5");
+    succeed(here, "report a e --output seeds.html");
+    let seeds = page(here, "seeds.html");
+    check(&seeds);
+    let accuracy = |run: &str| {
+        let csv = fs::read_to_string(here.join(run).join("metrics.csv")).unwrap();
+        let names: Vec<&str> = csv.lines().next().unwrap().split(',').collect();
+        let at = names.iter().position(|name| *name == "test_accuracy").unwrap();
+        100.0 * csv.lines().last().unwrap().split(',').nth(at).unwrap().parse::<f64>().unwrap()
+    };
+    let mean = (accuracy("a") + accuracy("e")) / 2.0;
+    assert!(
+        seeds.contains("over 2 seeds") && seeds.contains(&format!("test accuracy {mean:.2} &plusmn;")),
+        "{mean} in {seeds}"
+    );
+
     // A third one with other data: those of the paper, and its layers.
     succeed(here, &format!("{TINY} --steps 2 --output-dir c"));
     let paper = "<th scope=\"col\">paper (epoch 10, full width, 224 px)</th>";

@@ -10,7 +10,7 @@ use super::{
     page::{named, note, page, section, table, table_with},
 };
 use crate::{
-    cli::table::{duration, percent, thousands},
+    cli::table::{duration, mean_and_deviation, percent, thousands},
     pictures::escape,
     train::{Checkpoint, Progress, Row, TrainConfig, best},
 };
@@ -150,6 +150,7 @@ fn results(runs: &[Run]) -> String {
         measures.push(("zeros", |run| of(run.last(), |row| percent(row.sparsity)), None));
     }
     let judged_on = judged_on(runs);
+    let mean = if differ_by_seed(runs) { mean(runs, &judged_on) } else { String::new() };
     let rows: Vec<Vec<String>> = measures
         .iter()
         .map(|(name, cell, _)| [named(name, &judged_on)].into_iter().chain(runs.iter().map(cell)).collect())
@@ -162,6 +163,30 @@ fn results(runs: &[Run]) -> String {
     let columns: Vec<&str> = std::iter::once("").chain(runs.iter().map(|run| run.name.as_str())).collect();
     note("After the last epoch of each run; the best of a row is bold.")
         + &table_with("Results", &columns, &rows, stands_out)
+        + &mean
+}
+
+/// Whether the runs have all settings in common but the seed.
+fn differ_by_seed(runs: &[Run]) -> bool {
+    let seeds: BTreeSet<u64> = runs.iter().map(|run| run.config.seed).collect();
+    let common = |run: &Run| TrainConfig { seed: 0, output_dir: None, ..run.config.clone() };
+    seeds.len() == runs.len() && runs.len() > 1 && runs.iter().all(|run| common(run) == common(&runs[0]))
+}
+
+/// Mean and deviation over runs that differ by their seed, after the last epoch.
+fn mean(runs: &[Run], judged_on: &str) -> String {
+    let over = |value: fn(&Row) -> f64| {
+        let values: Vec<f64> = runs.iter().filter_map(Run::last).map(value).collect();
+        mean_and_deviation(values.into_iter())
+    };
+    let ([loss, of_loss], [accuracy, of_accuracy]) =
+        (over(|row| row.test_loss), over(|row| 100.0 * row.test_accuracy));
+    note(&format!(
+        "Mean and deviation of a sample over {} seeds: {} {loss:.4} &plusmn; {of_loss:.4}, {} {accuracy:.2} &plusmn; {of_accuracy:.2} %.",
+        runs.len(),
+        named("test loss", judged_on),
+        named("test accuracy", judged_on),
+    ))
 }
 
 /// The settings that are not the same in all runs.
