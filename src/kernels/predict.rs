@@ -16,6 +16,8 @@ pub struct GpuModel {
     pub name: &'static str,
     /// Its multiprocessors, compute units, Xe cores or cores.
     pub cores: u32,
+    /// Cycles a second.
+    pub clock_hz: f64,
     /// f32 operations a second; a multiply-add is two.
     pub flops_per_second: f64,
     /// f16 operations a second of its matrix units with f32 sums, dense.
@@ -32,9 +34,17 @@ pub struct GpuModel {
 /// The part of the memory's rate that a copy reaches: 75 to 80 % is what such copies are known to reach, of GDDR and HBM alike.
 const MEMORY_SHARE: f64 = 0.76;
 
-/// The part of the matrix units' rate that the cooperative rows reach, whose loops are mostly integer and move instructions: on NVIDIA 1208
-/// instructions for 32 products of 16 x 16 x 16 (assets/isa/ampere.tsv), of which a core starts one in each cycle and scheduler.
-const MATRIX_SHARE: f64 = 0.10;
+/// Instructions of the cooperative rows' loop for [`LOOP_FLOPS`], on NVIDIA (assets/isa/ampere.tsv).
+const LOOP_INSTRUCTIONS: f64 = 1208.0;
+
+/// 32 products of 16 x 16 x 16.
+const LOOP_FLOPS: f64 = 32.0 * 2.0 * 4096.0;
+
+/// Instructions that the schedulers of a core start in a cycle, and the part of cycles in which they start one: assumed.
+const ISSUED: f64 = 4.0 * 0.44;
+
+/// The part of the matrix units' rate that a loop reaches which is not bound by its other instructions: assumed.
+const MATRIX_SHARE: f64 = 0.8;
 
 /// Seconds between two dispatches of which one waits for the other: usual values are 1 to 4 microseconds.
 const BETWEEN_DISPATCHES: f64 = 2e-6;
@@ -49,7 +59,7 @@ impl GpuModel {
     ///
     /// # Source
     /// The makers' data sheets: NVIDIA H200 SXM and RTX 4070 (boost clock), AMD RX 7900 XTX (two f32 operations in each lane and cycle, which
-    /// compilers reach in part: hence its share), Intel Arc A770 (2.1 GHz), Apple M2 Max (38 cores). The shares of NVIDIA and AMD are the
+    /// compilers reach in part: hence its share), Intel Arc A770, Apple M2 Max (38 cores). The shares of NVIDIA and AMD are the
     /// multiply-adds among the instructions of the product loops (assets/isa), times 0.75 for waits; those of Intel and Apple, for which
     /// there are no counts of loops, are assumed.
     pub const ALL: [Self; 5] = [
@@ -57,6 +67,7 @@ impl GpuModel {
             word: "h200",
             name: "NVIDIA H200",
             cores: 132,
+            clock_hz: 1.98e9,
             flops_per_second: 67e12,
             matrix_flops_per_second: 990e12,
             bytes_per_second: 4.8e12,
@@ -69,6 +80,7 @@ impl GpuModel {
             word: "rtx4070",
             name: "NVIDIA GeForce RTX 4070",
             cores: 46,
+            clock_hz: 2.475e9,
             flops_per_second: 29.1e12,
             matrix_flops_per_second: 58.3e12,
             bytes_per_second: 504e9,
@@ -81,6 +93,7 @@ impl GpuModel {
             word: "rx7900xtx",
             name: "AMD Radeon RX 7900 XTX",
             cores: 96,
+            clock_hz: 2.5e9,
             flops_per_second: 61.4e12,
             matrix_flops_per_second: 122.8e12,
             bytes_per_second: 960e9,
@@ -93,6 +106,7 @@ impl GpuModel {
             word: "a770",
             name: "Intel Arc A770",
             cores: 32,
+            clock_hz: 2.1e9,
             flops_per_second: 17.2e12,
             matrix_flops_per_second: 0.0,
             bytes_per_second: 560e9,
@@ -105,6 +119,7 @@ impl GpuModel {
             word: "m2max",
             name: "Apple M2 Max",
             cores: 38,
+            clock_hz: 1.4e9,
             flops_per_second: 13.6e12,
             matrix_flops_per_second: 13.6e12,
             bytes_per_second: 400e9,
@@ -119,6 +134,12 @@ impl GpuModel {
     pub fn caps(&self) -> Caps {
         let Self { class, matrix_units, workgroup_bytes, .. } = *self;
         Caps { class, matrix_units, workgroup_bytes, ..Caps::DISCRETE }
+    }
+
+    /// Operations a second of the cooperative rows: bound by the matrix units or by the other instructions of their loop.
+    fn matrix_rate(&self) -> f64 {
+        let issued = ISSUED * self.clock_hz * f64::from(self.cores);
+        (MATRIX_SHARE * self.matrix_flops_per_second).min(issued * LOOP_FLOPS / LOOP_INSTRUCTIONS)
     }
 
     /// How much longer these workgroups of a product take than if the last wave were full, as it takes as long as a full one.
@@ -158,7 +179,7 @@ impl GpuModel {
                 None => (0.0, 1.0),
             };
             let rate = match interface.cooperative_matrices {
-                true => MATRIX_SHARE * self.matrix_flops_per_second,
+                true => self.matrix_rate(),
                 false => self.product_share * self.flops_per_second,
             };
             let arithmetic = idle * flops / rate;
@@ -242,8 +263,9 @@ mod tests {
     /// The last wave costs as much as a whole one.
     #[test]
     fn work_comes_in_whole_waves() {
-        let idle = GpuModel::ALL[0].idle(1);
-        assert_eq!(idle, 264.0);
-        assert_eq!([264, 265, 528].map(|count| GpuModel::ALL[0].idle(count)), [1.0, 528.0 / 265.0, 1.0]);
+        for (workgroups, expected) in [(1, 264.0), (264, 1.0), (265, 528.0 / 265.0), (528, 1.0)] {
+            let idle = GpuModel::ALL[0].idle(workgroups);
+            assert!((idle / expected - 1.0).abs() < 1e-12, "{workgroups}: {idle}, not {expected}");
+        }
     }
 }
