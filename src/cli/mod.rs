@@ -20,6 +20,7 @@ mod judged;
 mod kernel_list;
 mod kernels;
 mod measured;
+mod observe;
 mod output;
 mod paper;
 mod plan;

@@ -15,9 +15,9 @@ use super::{
     calibrate::Calibration,
     capture, data,
     device::{self, without_matrix_units},
+    observe::observe,
     output::{note, print, print_json},
     paper::{PAPER, paper},
-    progress::Progress,
     record::RunRecord,
     report::{Measured, Report},
     settings::configure,
@@ -29,10 +29,7 @@ use crate::{
     device::Device,
     export::TensorBoard,
     model::Network,
-    train::{
-        Checkpoint, Evaluation, Event, Observer, Outcome, RunDirectory, Summary, TrainConfig, Trainer, best,
-        loaders,
-    },
+    train::{Checkpoint, Evaluation, Outcome, RunDirectory, Summary, TrainConfig, Trainer, best, loaders},
     weights::{Pretrained, Weights},
 };
 
@@ -267,7 +264,7 @@ impl<'a> Job<'a> {
             None => RunDirectory::create(config)?,
         };
         let session = device::open(planned, &self.stop, quiet)?;
-        let board = flags.tensorboard.then(|| TensorBoard::create(directory.path())).transpose()?;
+        let mut board = flags.tensorboard.then(|| TensorBoard::create(directory.path())).transpose()?;
         let mut trainer = Trainer::new(session, config.clone(), &data, directory)?;
         if let Some(checkpoint) = &checkpoint {
             trainer.restore(checkpoint)?;
@@ -276,8 +273,12 @@ impl<'a> Job<'a> {
             trainer.begin_with(pretrained)?;
         }
         drop((checkpoint, pretrained));
-        let summary = match observe(&mut trainer, &self.stop, quiet, board)? {
+        if let Some(board) = &mut board {
+            board.begin(&mut trainer, config, &train)?;
+        }
+        let summary = match observe(&mut trainer, &self.stop, quiet, board.as_mut())? {
             Outcome::Interrupted { checkpoint } => {
+                board.map_or(Ok(()), TensorBoard::finish)?;
                 note(quiet, &format!("continue with: vgg train --resume {}", checkpoint.display()));
                 return Ok(None);
             }
@@ -302,6 +303,10 @@ impl<'a> Job<'a> {
                 percent(evaluation.answers.calibration_error(calibration.value())),
             ))?;
         }
+        if let Some(mut board) = board {
+            board.evaluated(summary.last.step, &evaluation, &*data.test)?;
+            board.finish()?;
+        }
         let units = failure.map(|failure| format!("\nkernels   {}", without_matrix_units(failure)));
         let description = self.description.clone() + &units.unwrap_or_default();
         let figures = (&evaluation, &calibration);
@@ -310,24 +315,6 @@ impl<'a> Job<'a> {
         let record = RunRecord::new(&summary, config, parameters, figures, trainer.directory().path());
         Ok(Some(FinishedRun { summary, evaluation, record }))
     }
-}
-
-/// Trains to the end with progress output, and TensorBoard if requested.
-fn observe(
-    trainer: &mut Trainer,
-    stop: &AtomicBool,
-    quiet: bool,
-    mut board: Option<TensorBoard>,
-) -> Result<Outcome> {
-    let mut progress = Progress::new(quiet);
-    let outcome = trainer.run(stop, &mut |event: &Event<'_>| {
-        progress.event(event);
-        if let Some(board) = &mut board {
-            board.event(event);
-        }
-    })?;
-    board.map_or(Ok(()), TensorBoard::finish)?;
-    Ok(outcome)
 }
 
 /// The test images, evaluated with the last weights; with validation images, with the best epoch's. Also finds the temperature of the

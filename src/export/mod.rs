@@ -1,4 +1,4 @@
-//! Files for other programs: networks as ONNX and as folders for the Hugging Face hub, the curves of a run for TensorBoard.
+//! Files for other programs: networks as ONNX and as folders for the Hugging Face hub, runs for TensorBoard.
 
 mod card;
 mod hub;

@@ -1,8 +1,13 @@
-//! The picture of a confusion matrix: a file of its own, or part of a page.
+//! The picture of a confusion matrix: a file of its own, part of a page, or pixels.
 
 use std::fmt::Write;
 
-use super::chart::escape;
+use image::{Rgb, RgbImage};
+
+use super::{
+    chart::escape,
+    lettering::{LINE, cut, width as width_of, write},
+};
 
 /// The width of a character of a name.
 const CHARACTER: usize = 7;
@@ -42,6 +47,45 @@ pub fn confusion_figure(title: &str, confusion: &[Vec<u64>], names: &[String]) -
         escape(title),
         matrix.draw()
     )
+}
+
+/// The same in pixels, `[H, W, 3]`, with height and width; up to 20 classes have names and counts.
+pub fn confusion_pixels(confusion: &[Vec<u64>], names: &[String]) -> (Vec<u8>, [usize; 2]) {
+    const INK: u8 = 0x1c;
+    const WIDEST: u32 = 120;
+    let classes = names.len() as u32;
+    let (cell, gap) = match classes {
+        0..=20 => (40, 1),
+        21..=100 => (8, 1),
+        _ => (2, 0),
+    };
+    let named = cell > LINE;
+    let names: Vec<String> = names.iter().map(|name| cut(name, WIDEST)).collect();
+    let left = if named { 8 + names.iter().map(|name| width_of(name)).max().unwrap_or(0) } else { 0 };
+    let mut picture = RgbImage::from_pixel(left + cell * classes, cell * classes, Rgb([255; 3]));
+    for (truth, row) in confusion.iter().enumerate() {
+        let (top, total) = (truth as u32 * cell, row.iter().sum::<u64>());
+        let base = top + cell.saturating_sub(LINE) / 2;
+        if named {
+            write(&mut picture, &names[truth], [0, base], INK);
+        }
+        for (predicted, &count) in row.iter().enumerate().filter(|(_, count)| **count > 0) {
+            let x = left + predicted as u32 * cell;
+            let (class, depth) = shade(count as f64 / total as f64, truth == predicted);
+            let color = if class == "right" { [0, 0x66, 0xb2] } else { [0xc8, 0x50, 0x0a] };
+            let color = Rgb(color.map(|c| (255.0 + (f64::from(c) - 255.0) * depth).round() as u8));
+            for (dx, dy) in (gap..cell).flat_map(|dy| (gap..cell).map(move |dx| (dx, dy))) {
+                picture.put_pixel(x + dx, top + dy, color);
+            }
+            let digits = count.to_string();
+            if named && width_of(&digits) <= cell {
+                let ink = if depth > 0.6 { 255 } else { INK };
+                write(&mut picture, &digits, [x + (cell - width_of(&digits)) / 2, base], ink);
+            }
+        }
+    }
+    let size = [picture.height() as usize, picture.width() as usize];
+    (picture.into_raw(), size)
 }
 
 struct Matrix<'a> {
@@ -183,6 +227,19 @@ mod tests {
         assert!(confusion_svg("test", &counts, &names).contains("prefers-color-scheme:dark"));
     }
 
+    /// A class that is always right, and one that is always wrong: full and 80 % of the colour.
+    #[test]
+    fn pixels_have_the_colours_of_the_file() {
+        let names = vec![String::new(); 3];
+        let (bytes, [height, width]) =
+            confusion_pixels(&[vec![5, 0, 0], vec![0, 0, 70], vec![0, 0, 0]], &names);
+        assert_eq!((height, width), (120, 128));
+        let cell =
+            |row: usize, column: usize| &bytes[3 * ((40 * row + 2) * width + 8 + 40 * column + 2)..][..3];
+        assert_eq!((cell(0, 0), cell(1, 2)), (&[0, 0x66, 0xb2][..], &[211, 115, 59][..]));
+        assert_eq!((cell(0, 1), cell(1, 1), cell(2, 2)), (&[255; 3][..], &[255; 3][..], &[255; 3][..]));
+    }
+
     #[test]
     fn any_number_of_classes_draws() {
         for count in [0, 1, 2, 11, 21, 100, 101, 1000] {
@@ -191,6 +248,8 @@ mod tests {
                 (0..count).map(|i| (0..count).map(|j| u64::from(i == j) * 12_345).collect()).collect();
             let svg = confusion_svg("classes", &confusion, &names);
             assert_eq!(svg.matches("<rect class=\"right\"").count(), count);
+            let (bytes, [height, width]) = confusion_pixels(&confusion, &names);
+            assert!(bytes.len() == 3 * height * width && width >= height && height >= count, "{count}");
         }
     }
 }

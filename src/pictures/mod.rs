@@ -10,7 +10,7 @@ mod profile;
 mod theme;
 
 pub use chart::{Line, LineChart, LineStyle, Scale, escape, legend};
-pub use confusion::{confusion_figure, confusion_svg};
+pub use confusion::{confusion_figure, confusion_pixels, confusion_svg};
 pub use curves::{Curve, curves_svg};
 pub use files::{FileBar, files_svg};
 pub use pixels::{Captions, Pixels, explanation_png, filters};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::metrics::Row;
+use super::{error::TrainError, metrics::Row, session::Session};
 
 /// An event of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -85,6 +85,15 @@ pub struct Summary {
 pub trait Observer {
     /// Called for each event, on the training thread.
     fn event(&mut self, event: &Event<'_>);
+
+    /// Called after each [`Event::EpochDone`] with its metrics and the network on the device, to read values from it; does nothing by
+    /// default.
+    ///
+    /// # Errors
+    /// [`TrainError`], which ends the run.
+    fn epoch_done(&mut self, _row: &Row, _session: &mut Session) -> Result<(), TrainError> {
+        Ok(())
+    }
 }
 
 impl<F: FnMut(&Event<'_>)> Observer for F {

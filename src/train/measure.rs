@@ -6,8 +6,8 @@ use std::{
 };
 
 use super::{
-    config::TrainConfig, control::Place, error::TrainError, schedule::Schedule, session::Session,
-    trainer::loaders,
+    config::TrainConfig, control::Place, error::TrainError, loaders::loaders, schedule::Schedule,
+    session::Session,
 };
 use crate::{
     data::{Batches, DataSets, Loader},

@@ -14,6 +14,7 @@ mod error;
 mod evaluation;
 mod event;
 mod explain;
+mod loaders;
 mod lock;
 mod measure;
 mod metrics;
@@ -29,21 +30,23 @@ mod trainer;
 
 pub use calibration::{Answers, CALIBRATION_BINS, CalibrationBin, SURE, temper};
 pub use checkpoint::{Checkpoint, Progress};
+pub(crate) use config::SETTINGS;
 pub use config::{
     ConfigError, Flags, LrScheduler, NormalizeBy, Optimizer, PaddingMode, Points, SparsitySchedule,
     TrainConfig,
 };
 #[cfg(feature = "cli")]
-pub(crate) use config::{SETTINGS, Setting, plain, unknown_key};
+pub(crate) use config::{Setting, plain, unknown_key};
 pub use directory::{RunDirectory, comparison_directory, seeds_directory};
 pub use error::{RunError, TrainError};
 pub use evaluation::{Evaluation, Hard};
 pub use event::{Event, Observer, StepEvent, Summary};
 pub use explain::{Channel, Explanation, explainable};
+pub use loaders::loaders;
 pub use measure::{Measure, PHASES};
 pub use metrics::{CSV_HEADER, Row, Sums, best, curves, to_csv};
 pub use probe::LayerRow;
 pub use schedule::Schedule;
 pub use session::Session;
 pub use steps::{STEPS_HEADER, StepRow, Steps};
-pub use trainer::{Outcome, Trainer, loaders};
+pub use trainer::{Outcome, Trainer};

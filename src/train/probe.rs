@@ -81,6 +81,14 @@ fn layer_of(label: &str) -> &str {
     label.split('.').next().unwrap_or(label)
 }
 
+/// The values of a tensor that was read, f16 or f32.
+pub(super) fn stored(dtype: DType, bytes: &[u8]) -> Vec<f32> {
+    match dtype {
+        DType::F16 => bytes.as_chunks().0.iter().map(|b| f16::from_ne_bytes(*b).to_f32()).collect(),
+        _ => floats(bytes),
+    }
+}
+
 /// Evaluates the batch that was uploaded last, and computes the statistics of its first `images` images after each
 /// convolution.
 pub(super) fn probe(
@@ -106,10 +114,7 @@ pub(super) fn probe(
             None => [vec![0.0; channels], vec![1.0; channels], vec![0.0; channels]].concat(),
         };
         let [means, scales, shifts] = [0, 1, 2].map(|row| &affine[row * channels..][..channels]);
-        let values = match tensor.dtype {
-            DType::F16 => bytes.as_chunks().0.iter().map(|b| f16::from_ne_bytes(*b).to_f32()).collect(),
-            _ => floats(&bytes),
-        };
+        let values = stored(tensor.dtype, &bytes);
         // Hundreds of MiB at 224 px.
         drop(bytes);
         let rows_of_images = values.len() / channels / batch * images;

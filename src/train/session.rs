@@ -174,6 +174,18 @@ impl Session {
         self.get(Part::Value(parameter))
     }
 
+    /// The gradient of a parameter in the last training step, in disk order, as the update read it: after penalty and clipping, and in
+    /// mixed precision multiplied by the loss scale. `None` if the program does not store it.
+    ///
+    /// # Errors
+    /// [`TrainError::Executor`].
+    pub fn gradient(&mut self, parameter: usize) -> Result<Option<Vec<f32>>, TrainError> {
+        let Some(tensor) = self.tensors[parameter].gradient else { return Ok(None) };
+        let values = floats(&self.executor.read(tensor)?);
+        let Parameter { layout, shape, .. } = &self.network.parameters[parameter];
+        Ok(Some(layout.to_disk(shape, &values)))
+    }
+
     /// As [`Session::evaluate`], but only the device's sums; `None` if `stop` was set.
     pub(super) fn test(
         &mut self,

@@ -14,13 +14,14 @@ use super::{
     directory::RunDirectory,
     error::TrainError,
     event::{Event, Observer, StepEvent, Summary},
+    loaders::loaders,
     metrics::{Row, Sums, best, stale_epochs},
     schedule::Schedule,
     session::{Readings, STEPS_PER_READING, Session},
     sparsity::Sparsity,
 };
 use crate::{
-    data::{Augmentation, Batches, DataSets, Loader},
+    data::{Batches, DataSets, Loader},
     ops::Rule,
     weights::{Contents, ModelInfo, Pretrained, write_file},
 };
@@ -57,21 +58,6 @@ pub struct Trainer {
     fresh: bool,
     /// The fraction of the running epoch's time spent waiting for batches.
     loading: f64,
-}
-
-/// The loaders of a run: for training and for the evaluation of its epochs.
-///
-/// # Errors
-/// [`TrainError`] if the data or the batch do not fit.
-pub fn loaders(config: &TrainConfig, data: &DataSets) -> Result<[Loader; 2], TrainError> {
-    let augmentation = Augmentation::new(config.rotate as f32, config.translate as f32)?
-        .resized_crop(config.random_resized_crop)
-        .flip(config.hflip)
-        .crop_padded(config.random_crop)
-        .rand_augment(config.rand_augmentation());
-    let train = Loader::train(data.train.clone(), config.batch_size, config.seed, augmentation)?
-        .mixed(config.mixing());
-    Ok([train, Loader::evaluate(data.judged_on().clone(), config.batch_size)?])
 }
 
 impl Trainer {
@@ -406,6 +392,7 @@ impl Trainer {
         let checkpoint = self.write_checkpoint()?;
         self.write_history()?;
         observer.event(&Event::EpochDone { row: &row, best: is_best, loading: self.loading });
+        observer.epoch_done(&row, &mut self.session)?;
         observer.event(&Event::Saved(&checkpoint));
         Ok(())
     }

@@ -41,7 +41,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("quantize", &["device", "train", "weights", "data", "program", "model", "ops"]),
     ("weights", &["data", "model", "ops", "dtype", "shape", "rng", "files"]),
     ("train", &["weights", "pictures", "data", "program", "model", "ops", "dtype", "rng", "files"]),
-    ("export", &["train", "weights", "model", "ops", "dtype", "files"]),
+    ("export", &["train", "weights", "pictures", "data", "model", "ops", "dtype", "files"]),
 ];
 
 /// The files of an operation by role, and the rooms that each may import. `mod.rs` describes the operation.

@@ -19,5 +19,6 @@ mod prune;
 mod quantized;
 mod reports;
 mod seeing;
+mod tensorboard;
 mod training;
 mod validation;

@@ -31,7 +31,7 @@ pub(super) struct Train {
     /// Print one JSON object about the finished run instead of text.
     #[arg(long)]
     pub(super) json: bool,
-    /// Write event files for TensorBoard into the run directory.
+    /// Write event files for TensorBoard into the run directory: curves, settings, histograms, images, the network.
     #[arg(long)]
     pub(super) tensorboard: bool,
     /// Capture this training step in the graphics debugger that started the program: RenderDoc, or Xcode on macOS.
