@@ -2,17 +2,17 @@
 // the convolution, those of g and of g * (input - mean) inv_std, where g is a result times the activation's slope at
 // (input - mean) scale + shift.
 //
-// Buffers      input [IMAGES, H, W, C]; affine [4, C] (mean, scale, shift, inv_std); partials [SEGMENTS, 2, C], which
+// Buffers      input [IMAGES, H, W, C] as `stored`; affine [4, C] (mean, scale, shift, inv_std); partials [SEGMENTS, 2, C], which
 //              batch_norm/grad_statistics_merge*.wgsl adds up; as `elem`
 // Numerics     in order of the tiles, and of the pixels of a tile; inv_std is factored out of the sum
 //
-// needs: C, OUTPUTS, Outputs, W, activate_grad, elem
+// needs: C, OUTPUTS, Outputs, W, activate_grad, elem, stored
 // gives: partials, input, affine, Moments
 // gives: accumulate(moments: ptr<function, Moments>, values: ptr<function, array<Outputs, OUTPUTS>>, rows: u32, columns: u32, base: u32, c: u32)
 // gives: store_statistics(segment: u32, c: u32, moments: Moments)
 
 var<storage, read_write> partials: array<elem>;
-var<storage, read> input: array<elem>;
+var<storage, read> input: array<stored>;
 var<storage, read> affine: array<elem>;
 
 struct Moments {
@@ -20,7 +20,7 @@ struct Moments {
     weighted: elem,
 }
 
-// Takes a tile whose first result is that of pixel `base`; at most `rows` x `columns` results are inside the image.
+// Takes a tile whose first result is that of pixel `base`; `rows` x `columns` results are inside the image.
 fn accumulate(
     moments: ptr<function, Moments>, values: ptr<function, array<Outputs, OUTPUTS>>, rows: u32, columns: u32, base: u32, c: u32,
 ) {
@@ -29,12 +29,12 @@ fn accumulate(
     let shift = affine[2u * C + c];
     for (var i = 0u; i < OUTPUTS; i++) {
         for (var j = 0u; j < OUTPUTS; j++) {
-            if i < rows && j < columns {
-                let centered = input[(base + j * W + i) * C + c] - mean;
-                let g = activate_grad(centered * scale + shift, (*values)[i][j]);
-                (*moments).plain += g;
-                (*moments).weighted += g * centered;
-            }
+            // In place of an input outside the image, that of the first pixel is read: a branch costs more.
+            let inside = i < rows && j < columns;
+            let centered = elem(input[(base + select(0u, j * W + i, inside)) * C + c]) - mean;
+            let g = select(elem(0.0), activate_grad(centered * scale + shift, (*values)[i][j]), inside);
+            (*moments).plain += g;
+            (*moments).weighted += g * centered;
         }
     }
 }

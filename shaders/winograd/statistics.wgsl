@@ -16,27 +16,23 @@ struct Moments {
     m2: elem,
 }
 
-// Takes a tile; at most `rows` x `columns` results are inside the image.
+// Takes a tile, of which `rows` x `columns` results are inside the image.
 fn accumulate(
     moments: ptr<function, Moments>, values: ptr<function, array<Outputs, OUTPUTS>>, rows: u32, columns: u32, base: u32, c: u32,
 ) {
     var sum = elem(0.0);
     for (var i = 0u; i < OUTPUTS; i++) {
         for (var j = 0u; j < OUTPUTS; j++) {
-            if i < rows && j < columns {
-                sum += (*values)[i][j];
-            }
+            sum += select(elem(0.0), (*values)[i][j], i < rows && j < columns);
         }
     }
-    let count = f32(min(rows, OUTPUTS) * min(columns, OUTPUTS));
+    let count = f32(rows * columns);
     let mean = sum / count;
     var m2 = elem(0.0);
     for (var i = 0u; i < OUTPUTS; i++) {
         for (var j = 0u; j < OUTPUTS; j++) {
-            if i < rows && j < columns {
-                let deviation = (*values)[i][j] - mean;
-                m2 += deviation * deviation;
-            }
+            let deviation = select(elem(0.0), (*values)[i][j] - mean, i < rows && j < columns);
+            m2 += deviation * deviation;
         }
     }
     let before = *moments;

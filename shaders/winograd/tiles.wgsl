@@ -8,29 +8,44 @@
 // Who          one invocation per tile and an elem of channels, which vary fastest; the grid covers TILES PADDED
 // Numerics     those of the transform, winograd/f2.wgsl or winograd/f4.wgsl
 //
-// needs: C, H, OUTPUTS, PADDED, PADDING, POINTS, Points, SIDE, TILES, TILES_H, TILES_W, Tile, W, at_points
+// needs: C, H, OUTPUTS, PADDED, PADDING, POINTS, Points, SIDE, SKIP_OUTSIDE, TILES, TILES_H, TILES_W, Tile, W, at_points
 // needs: elem, value, vectors_of
 // gives: each(index: u32)
 
 var<storage, read_write> points: array<elem>;
 
+// Of any tile, the rows from PADDING to here, and the columns, are inside the image.
+const ROWS_INSIDE: u32 = H + PADDING - (TILES_H - 1u) * OUTPUTS;
+const COLUMNS_INSIDE: u32 = W + PADDING - (TILES_W - 1u) * OUTPUTS;
+
 fn each(index: u32) {
     let c = index % PADDED;
     let tile = index / PADDED;
     var rows: array<Points, SIDE>;
-    if c < C {
+    if C == PADDED || c < C {
         let vectors = vectors_of(c);
         let image = tile / (TILES_W * TILES_H);
         // Shifted by the padding before the image.
         let h0 = tile / TILES_W % TILES_H * OUTPUTS;
         let w0 = tile % TILES_W * OUTPUTS;
+        // Values outside are replaced: pixel (PADDING, PADDING) is read instead, because on a GPU a branch costs more.
+        let base = ((image * H + h0) * W + w0) * C + c;
+        var across: array<u32, SIDE>;
+        var inside: array<bool, SIDE>;
+        for (var j = 0u; j < SIDE; j++) {
+            let w = w0 + j;
+            inside[j] = (j >= PADDING || w >= PADDING) && (j < COLUMNS_INSIDE || w < W + PADDING);
+            across[j] = (select(PADDING, j, inside[j]) - PADDING) * C;
+        }
         for (var i = 0u; i < SIDE; i++) {
             let h = h0 + i;
+            let in_row = (i >= PADDING || h >= PADDING) && (i < ROWS_INSIDE || h < H + PADDING);
+            let row = base + (select(PADDING, i, in_row) - PADDING) * (W * C);
             var d: Tile;
             for (var j = 0u; j < SIDE; j++) {
-                let w = w0 + j;
-                if h >= PADDING && h < H + PADDING && w >= PADDING && w < W + PADDING {
-                    d[j] = value(((image * H + h - PADDING) * W + w - PADDING) * C + c, vectors);
+                let is_inside = in_row && inside[j];
+                if is_inside || !SKIP_OUTSIDE {
+                    d[j] = select(elem(0.0), value(row + across[j], vectors), is_inside);
                 }
             }
             rows[i] = at_points(d);

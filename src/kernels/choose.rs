@@ -123,7 +123,7 @@ fn first_of_the_highest<T>(rated: impl Iterator<Item = (u32, T)>) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use super::{super::DeviceClass, *};
-    use crate::ops::{Activate, Conv, ConvForward};
+    use crate::ops::{Activate, Conv, ConvForward, Half};
 
     fn forced(op: &str, variant: &str) -> Vec<(String, String)> {
         vec![(op.into(), variant.into())]
@@ -138,6 +138,19 @@ mod tests {
         }
         for op in Op::NAMES {
             assert!(rows.iter().any(|row| row.0 == *op), "{op} has no row");
+        }
+    }
+
+    /// Mixed precision without matrix units takes the rows of f32.
+    #[test]
+    fn matrix_units_precede_winograd_and_winograd_precedes_direct_sums() {
+        for width in [64, 512] {
+            let plain = ConvForward::plain(Conv { n: 16, h: 28, w: 28, c: width, k: width });
+            let without = Caps { matrix_units: None, ..Caps::DISCRETE };
+            let name = |op: Op, caps| select(&op, caps, &[]).unwrap().name;
+            assert_eq!(name(plain.into(), &Caps::DISCRETE), "winograd4");
+            assert_eq!(name(Half::new(plain).into(), &without), "winograd4");
+            assert_eq!(name(Half::new(plain).into(), &Caps::DISCRETE), "cooperative");
         }
     }
 

@@ -23,12 +23,21 @@ const PARTIAL: Fragment = fragment!("shared/matmul_partial.wgsl");
 const MERGE_SPLITS: Fragment = fragment!("shared/merge_splits.wgsl");
 const MERGE_SPLITS_ROWS: Fragment = fragment!("shared/merge_splits_rows.wgsl");
 
-/// Depth of a k-slab: the channels of one tap that a tile processes at a time.
-const SLAB: usize = 8;
 /// Workgroups that keep a large GPU busy.
 const ENOUGH_WORKGROUPS: usize = 512;
-/// Bytes of split results at most.
+/// Bytes of split results at most: of other products, and of tiled ones.
 const MOST_WORKSPACE: usize = 64 << 20;
+const MOST_TILED_WORKSPACE: usize = 160 << 20;
+/// More splits of a tiled product are never worth it: each costs a pass over the result.
+const MOST_SPLITS: usize = 1024;
+/// Cores of a large discrete GPU (an H100 has 132) and of a large integrated one. On a smaller GPU the same tiles are more waves, of
+/// which the last counts less.
+const CORES: [usize; 2] = [132, 40];
+/// Operations in the time in which a large GPU moves a byte: 35 TFLOP/s next to 3.5 TB/s.
+const FLOP_PER_BYTE: usize = 10;
+
+/// The smallest part of `k` that is worth a split of a single product.
+pub(crate) const LEAST_PART: usize = 256;
 
 /// The shape of a tile: rows and columns of the result, and the quads of 4x4 results that an invocation accumulates.
 #[derive(Clone, Copy, Debug)]
@@ -37,18 +46,22 @@ pub(crate) struct Tile {
     pub(crate) n: usize,
     quads_m: usize,
     quads_n: usize,
+    /// Depth of a k-slab: 8 or 16. Each invocation loads at most one block of 4x4 of a slab.
+    slab: usize,
     /// Speed on a full large GPU, in percent of the smallest tile's.
     full: u32,
 }
 
 /// 256 invocations of 8x8 results: the wide layers.
-pub(crate) const TILE_128X128: Tile = Tile { m: 128, n: 128, quads_m: 2, quads_n: 2, full: 160 };
+pub(crate) const TILE_128X128: Tile = Tile { m: 128, n: 128, quads_m: 2, quads_n: 2, slab: 16, full: 160 };
 /// 128 invocations of 8x8: up to 64 channels.
-pub(crate) const TILE_128X64: Tile = Tile { m: 128, n: 64, quads_m: 2, quads_n: 2, full: 140 };
+pub(crate) const TILE_128X64: Tile = Tile { m: 128, n: 64, quads_m: 2, quads_n: 2, slab: 8, full: 140 };
+/// The same for up to 64 rows.
+pub(crate) const TILE_64X128: Tile = Tile { m: 64, n: 128, ..TILE_128X64 };
 /// 128 invocations of 8x4: few rows, and GPUs with few registers.
-pub(crate) const TILE_64X64: Tile = Tile { m: 64, n: 64, quads_m: 2, quads_n: 1, full: 110 };
+pub(crate) const TILE_64X64: Tile = Tile { m: 64, n: 64, quads_m: 2, quads_n: 1, slab: 16, full: 110 };
 /// 128 invocations of 8x4: narrow layers.
-pub(crate) const TILE_128X32: Tile = Tile { m: 128, n: 32, quads_m: 2, quads_n: 1, full: 100 };
+pub(crate) const TILE_128X32: Tile = Tile { m: 128, n: 32, quads_m: 2, quads_n: 1, slab: 8, full: 100 };
 
 impl Tile {
     fn invocations(self) -> usize {
@@ -57,7 +70,7 @@ impl Tile {
 
     /// Two slabs of each matrix, as in the shader.
     fn workgroup_bytes(self) -> usize {
-        2 * SLAB * 16 * (self.m / 4 + 1 + self.n / 4 + 1)
+        2 * self.slab * 4 * (self.m + self.n)
     }
 
     /// Whether it fits a device.
@@ -71,23 +84,42 @@ impl Tile {
         m.div_ceil(self.m) * n.div_ceil(self.n)
     }
 
-    /// The number of splits of `k`.
-    pub(crate) fn splits(self, caps: &Caps, [m, n, k]: [usize; 3]) -> usize {
-        Matmul::splits(caps, self.count(m, n), 4 * m * n, k, 256)
+    /// The number of splits of `k` in `batches` products.
+    pub(crate) fn splits(self, caps: &Caps, batches: usize, [m, n, k]: [usize; 3], least: usize) -> usize {
+        let bytes = 4 * batches * m * n;
+        let most =
+            MOST_TILED_WORKSPACE.min(usize::try_from(caps.binding_bytes).unwrap_or(usize::MAX)) / bytes;
+        let (tiles, slots) = (batches * self.count(m, n), self.at_a_time(caps));
+        // In the time of a byte of the result: the waves of tiles, each `k / splits` deep, and the partial sums, written and read.
+        let time = |splits: usize| {
+            let waves = (tiles * splits).div_ceil(slots) * slots;
+            let flop = waves as f64 * (2 * self.m * self.n * k) as f64 / splits as f64;
+            flop / (FLOP_PER_BYTE * bytes) as f64 + (2 * (splits - 1)) as f64
+        };
+        (1..=most.min(k.div_ceil(least)).clamp(1, MOST_SPLITS))
+            .min_by(|&a, &b| time(a).total_cmp(&time(b)))
+            .expect("at least one number")
+    }
+
+    /// The workgroups that a large GPU runs at a time: 512 invocations of a core have 128 registers each, enough for 8x8 results,
+    /// and 768 have enough for 8x4.
+    fn at_a_time(self, caps: &Caps) -> usize {
+        let cores = CORES[usize::from(caps.class == DeviceClass::Integrated)];
+        cores * if self.quads_n == 2 { 512 } else { 768 } / self.invocations()
     }
 
     /// The expected speed: the full speed, less the parts of tiles beyond the edges, less the idle part of a large GPU if
-    /// there are few tiles. GPUs that share the CPU's memory have fewer registers and prefer smaller tiles.
+    /// there are few tiles. GPUs that share the CPU's memory have fewer registers: on Apple's, 8x8 results take those of a whole core.
     pub(crate) fn speed(self, caps: &Caps, extents @ [m, n, _]: [usize; 3]) -> u32 {
         let full = match caps.class {
             // Workgroup memory does not pay off there; the order is that of GPUs.
             DeviceClass::Software => self.full / 4,
-            DeviceClass::Integrated => 100 + (self.full - 100) / 4,
-            DeviceClass::Discrete | DeviceClass::Unknown => self.full,
+            DeviceClass::Integrated if self.quads_n == 2 => 90,
+            _ => self.full,
         };
         let tiles = self.count(m, n);
         let used = (m * n) as f64 / (tiles * self.m * self.n) as f64;
-        let workgroups = (tiles * self.splits(caps, extents)) as f64;
+        let workgroups = (tiles * self.splits(caps, 1, extents, LEAST_PART)) as f64;
         let busy = (workgroups / (ENOUGH_WORKGROUPS / 2) as f64).min(1.0);
         // Even few workgroups overlap their loads and arithmetic, and the worst tile is faster than a kernel made
         // for software adapters.
@@ -238,7 +270,7 @@ impl Matmul {
             .constant("TILE_N", tile.n)
             .constant("QUADS_M", tile.quads_m)
             .constant("QUADS_N", tile.quads_n)
-            .constant("SLAB", SLAB)
+            .constant("SLAB", tile.slab)
             .flag("A_ALONG_K", self.a.along_k)
             .flag("B_ALONG_K", self.b.along_k);
         elem.columns(n, elem.over(self.storage, source))
@@ -289,5 +321,46 @@ impl Split {
         let partials = Dispatch { rebind: &[(WORKSPACE, "parts")], ..partials };
         let kernel = Kernel::new(vec![partials, merge]).workspace("parts", bytes);
         statistics.merged(kernel, extents, chunks, Merge::Tree)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TILES: [Tile; 5] = [TILE_128X128, TILE_128X64, TILE_64X128, TILE_64X64, TILE_128X32];
+
+    /// Each invocation loads at most one block of 4x4, and neighbours are in groups of 4 x 8.
+    #[test]
+    fn tiles_are_as_the_shader_needs_them() {
+        for tile @ Tile { m, n, quads_m, quads_n, slab, .. } in TILES {
+            assert!(slab == 8 || slab == 16, "{tile:?}");
+            assert!((m + n) / 4 * (slab / 4) <= tile.invocations(), "{tile:?}");
+            assert!(
+                (m / (4 * quads_m)).is_multiple_of(8) && (n / (4 * quads_n)).is_multiple_of(8),
+                "{tile:?}"
+            );
+        }
+    }
+
+    /// The products of the weights' gradients of VGG16 at 224 px and batch 64, by Winograd's F(4x4) in chunks of images.
+    #[test]
+    fn splits_fill_the_last_wave() {
+        let caps = Caps::DISCRETE;
+        for (tile, m, n, tiles) in [
+            (TILE_64X64, 64, 64, 25088),
+            (TILE_64X128, 64, 128, 12544),
+            (TILE_128X128, 128, 128, 12544),
+            (TILE_128X128, 128, 256, 6272),
+            (TILE_128X128, 256, 256, 6272),
+            (TILE_128X128, 256, 512, 3136),
+            (TILE_128X128, 512, 512, 3136),
+        ] {
+            let splits = tile.splits(&caps, 36, [m, n, tiles], 64);
+            let waves = (36 * tile.count(m, n) * splits) as f64 / tile.at_a_time(&caps) as f64;
+            assert!(waves / waves.ceil() > 0.9, "{m} x {n}: {splits} splits are {waves:.2} waves");
+        }
+        // What fills many waves is not split.
+        assert_eq!(TILE_128X128.splits(&caps, 1, [64 * 56 * 56, 256, 9 * 256], LEAST_PART), 1);
     }
 }

@@ -180,6 +180,16 @@ impl Chunks {
         Self::of_at_least(Self::LEAST, rows)
     }
 
+    /// Invocations that keep a large GPU busy.
+    const ENOUGH: usize = 1 << 17;
+
+    /// As [`Chunks::of`], with enough chunks for a large GPU if an invocation takes one of only a few `vectors` of columns.
+    pub(crate) fn of_vectors(rows: usize, vectors: usize) -> Self {
+        let most = Self::MOST.max(Self::ENOUGH / vectors);
+        let size = rows.div_ceil(most).max(Self::LEAST);
+        Self { rows: size, count: rows.div_ceil(size) }
+    }
+
     /// As [`Chunks::of`], with chunks of at least `least` rows.
     pub(crate) fn of_at_least(least: usize, rows: usize) -> Self {
         let size = rows.div_ceil(Self::MOST).max(least);

@@ -7,7 +7,8 @@ const WORDS: &str = "
     enable fn let var const alias struct override return if else for while loop continuing break continue true false
     function private workgroup storage read write read_write
     bool f32 f16 u32 i32 vec2 vec3 vec4 mat4x4 array ptr atomic coop_mat16x16 coop_mat8x8
-    abs any arrayLength atomicStore bitcast clamp dot dot4I8Packed exp floor fma log max min mix round select sign sqrt workgroupBarrier
+    abs any arrayLength atomicStore bitcast clamp dot dot4I8Packed exp floor fma log max min mix round select sign sqrt
+    transpose workgroupBarrier
     subgroupAny subgroupShuffle coopLoad coopLoadT coopMultiplyAdd coopStoreT";
 
 /// The names of a WGSL text.

@@ -113,7 +113,10 @@ fn grad_input_statistics(
     let MaxPool { n, h, w, c, kernel, .. } = op.pool;
     let [down, across] = [h, w].map(|side| side.div_ceil(kernel));
     let (tiles, vectors) = (n * down * across, c / elem.lanes());
-    let chunks = Chunks::of(tiles);
+    let chunks = match how {
+        Merge::Tree => Chunks::of_vectors(tiles, vectors),
+        Merge::Serial => Chunks::of(tiles),
+    };
     let activation = Some(statistics.activation);
     let files = [activation::file(activation), GRAD_INPUT_STATISTICS];
     let source = pooling(&op.pool, op.pool.normalize(op.normalized, op.by_image), &files, elem, storage);

@@ -9,7 +9,7 @@ use crate::{
     dtype::DType,
     kernels::{
         Caps, Kernel, Row,
-        matmul::{Matmul, Side, Tile, tiled_rows},
+        matmul::{LEAST_PART, Matmul, Side, Tile, tiled_rows},
         parts::Elem,
         prologue::Prologue,
     },
@@ -38,7 +38,7 @@ fn grad_weight_extents(ConvGradWeight { conv, .. }: &ConvGradWeight) -> [usize; 
 }
 
 fn product(extents: [usize; 3], storage: DType, tile: Tile, caps: &Caps, [a, b]: [Side; 2]) -> Matmul {
-    let (splits, elem) = (tile.splits(caps, extents), Elem::of(extents[1]));
+    let (splits, elem) = (tile.splits(caps, 1, extents, LEAST_PART), Elem::of(extents[1]));
     Matmul { extents, batches: 1, tile, splits, a, b, elem, storage }
 }
 

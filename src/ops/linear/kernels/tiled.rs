@@ -9,7 +9,7 @@ use crate::{
     dtype::DType,
     kernels::{
         Caps, Kernel, Row,
-        matmul::{Matmul, Side, Tile, tiled_rows},
+        matmul::{LEAST_PART, Matmul, Side, Tile, tiled_rows},
         parts::Elem,
     },
     shader::{Fragment, Source, fragment},
@@ -48,7 +48,7 @@ fn features(linear: &Linear) -> Elem {
 fn forward(linear: &Linear, storage: DType, tile: Tile, caps: &Caps) -> Kernel {
     let side = Side { elem: Elem::of(linear.inputs), along_k: true };
     let extents = extents(linear);
-    let splits = tile.splits(caps, extents);
+    let splits = tile.splits(caps, 1, extents, LEAST_PART);
     let product =
         Matmul { extents, batches: 1, tile, splits, a: side, b: side, elem: features(linear), storage };
     product.kernel(&[FORWARD_LOADS], FORWARD_STORE, |source| {
@@ -61,7 +61,7 @@ fn grad_input(op: &LinearGradInput, storage: DType, tile: Tile, caps: &Caps) -> 
     let a = Side { elem: features(linear), along_k: true };
     let b = Side { elem: Elem::of(linear.inputs), along_k: false };
     let extents = grad_input_extents(op);
-    let splits = tile.splits(caps, extents);
+    let splits = tile.splits(caps, 1, extents, LEAST_PART);
     let product = Matmul { extents, batches: 1, tile, splits, a, b, elem: b.elem, storage };
     product.kernel(&[GRAD_INPUT_LOADS], GRAD_INPUT_STORE, |source| {
         b.elem

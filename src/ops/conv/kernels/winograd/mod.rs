@@ -2,7 +2,7 @@
 //! a transform back.
 //!
 //! `winograd4` is F(4x4, 3x3) with 36 products for 16 outputs, `winograd2` F(2x2, 3x3) with 16 for 4; `_lanes` are the
-//! variants for software adapters. A batch is processed in chunks of images whose workspaces fit a budget. Prologue and
+//! variants for software adapters, which take f32 only. A batch is processed in chunks of images whose workspaces fit a budget. Prologue and
 //! epilogue of a convolution are fused into the transforms: no pass over an activation is added.
 
 mod plan;
@@ -13,34 +13,37 @@ use plan::{FILTERS, Family, INPUTS, OUTPUTS, Pass, Winograd};
 use transforms::{ImageRange, Segments};
 
 use super::{Conv, ConvForward, ConvGradInput, ConvGradWeight};
-use crate::kernels::{Caps, Dispatch, Kernel, Row, Stores, lanes::Lanes, needs};
+use crate::{
+    dtype::DType,
+    kernels::{Caps, Dispatch, Kernel, Row, Stores, lanes::Lanes, needs},
+};
 
-const TILED4: Winograd = Winograd { outputs: 4, family: Family::Tiled };
-const TILED2: Winograd = Winograd { outputs: 2, family: Family::Tiled };
-const LANES4: Winograd = Winograd { outputs: 4, family: Family::Lanes };
-const LANES2: Winograd = Winograd { outputs: 2, family: Family::Lanes };
+const TILED4: Winograd = Winograd { outputs: 4, family: Family::Tiled, storage: DType::F32 };
+const TILED2: Winograd = Winograd { outputs: 2, family: Family::Tiled, storage: DType::F32 };
+const LANES4: Winograd = Winograd { outputs: 4, family: Family::Lanes, storage: DType::F32 };
+const LANES2: Winograd = Winograd { outputs: 2, family: Family::Lanes, storage: DType::F32 };
 
 macro_rules! rows {
     ($build:ident, $pass:expr) => {
         &[
-            row!("winograd4", TILED4, $build, $pass),
-            row!("winograd2", TILED2, $build, $pass),
-            row!("winograd4_lanes", LANES4, $build, $pass),
-            row!("winograd2_lanes", LANES2, $build, $pass),
+            row!("winograd4", Both, TILED4, $build, $pass),
+            row!("winograd2", Both, TILED2, $build, $pass),
+            row!("winograd4_lanes", F32, LANES4, $build, $pass),
+            row!("winograd2_lanes", F32, LANES2, $build, $pass),
         ]
     };
 }
 
 macro_rules! row {
-    ($name:literal, $winograd:ident, $build:ident, $pass:expr) => {
+    ($name:literal, $stores:ident, $winograd:ident, $build:ident, $pass:expr) => {
         Row {
             name: $name,
-            stores: Stores::F32,
+            stores: Stores::$stores,
             requires: &[needs("workspaces within the binding limit, room for the products", |op, caps| {
                 $winograd.fits(&op.conv, caps)
             })],
             speed: |op, caps| $winograd.speed(&op.conv, caps, $pass),
-            build: |op, _, caps| $winograd.$build(op, caps),
+            build: |op, storage, caps| Winograd { storage, ..$winograd }.$build(op, caps),
         }
     };
 }

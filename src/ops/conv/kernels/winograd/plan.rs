@@ -1,6 +1,6 @@
 //! The division of a convolution into tiles, and of a batch into chunks whose workspaces fit.
 
-use crate::{kernels::Caps, ops::Conv};
+use crate::{dtype::DType, kernels::Caps, ops::Conv};
 
 /// The workspaces: tiles of inputs and of outputs at the points of the transform, and filters.
 pub(super) const INPUTS: &str = "winograd_input";
@@ -23,6 +23,8 @@ pub(super) struct Winograd {
     pub(super) outputs: usize,
     /// The kind of products.
     pub(super) family: Family,
+    /// The storage type of a convolution's operands, except the weights' gradient; workspaces are f32.
+    pub(super) storage: DType,
 }
 
 /// The three passes, by their transforms of filters.
@@ -40,8 +42,8 @@ pub(super) enum Pass {
 const BUDGET: u64 = 256 << 20;
 /// The same on a software adapter: two such workspaces stay in the last-level cache.
 const SOFTWARE_BUDGET: u64 = 4 << 20;
-/// Bindings begin at multiples of this many words: a power of two.
-const ALIGNMENT: usize = 64;
+/// Bindings begin at multiples of this many values, a power of two: 256 bytes of f32, or of f16.
+const ALIGNMENT: [usize; 2] = [64, 128];
 
 /// The images per chunk, and the number of chunks in the batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,8 +98,9 @@ impl Winograd {
         let wanted = usize::try_from(budget / (4 * words(1)) as u64).unwrap_or(usize::MAX).clamp(1, conv.n);
         // Images whose inputs and outputs end where a binding can begin.
         let pixels = conv.h * conv.w;
+        let alignment = ALIGNMENT[usize::from(self.family == Family::Tiled)];
         let aligned = |channels: usize| {
-            ALIGNMENT >> (pixels * channels).trailing_zeros().min(ALIGNMENT.trailing_zeros())
+            alignment >> (pixels * channels).trailing_zeros().min(alignment.trailing_zeros())
         };
         let group = aligned(conv.c).max(aligned(conv.k));
         let count = conv.n.div_ceil(wanted);
@@ -158,7 +161,7 @@ mod tests {
 
     #[test]
     fn chunks_cover_the_batch_within_the_limits() {
-        let winograd = Winograd { outputs: 4, family: Family::Tiled };
+        let winograd = Winograd { outputs: 4, family: Family::Tiled, storage: DType::F16 };
         for binding_bytes in [1 << 20, 128 << 20, 2 << 30] {
             for class in [DeviceClass::Discrete, DeviceClass::Software] {
                 let caps = Caps { class, binding_bytes, ..Caps::WEBGPU };
@@ -168,7 +171,7 @@ mod tests {
                     assert!(images * count >= n && images * (count - 1) < n, "{conv:?}");
                     assert!(4 * winograd.words(&conv, images, c.max(k)) as u64 <= binding_bytes, "{conv:?}");
                     let aligned =
-                        |channels: usize| (images * side * side * channels).is_multiple_of(ALIGNMENT);
+                        |channels: usize| (images * side * side * channels).is_multiple_of(ALIGNMENT[1]);
                     assert!(count == 1 || aligned(c) && aligned(k), "{conv:?}");
                 }
             }

@@ -4,9 +4,9 @@ use super::plan::{FILTERS, Family, INPUTS, OUTPUTS, Winograd};
 use crate::{
     dtype::DType,
     kernels::{
-        Caps, Dispatch,
+        Caps, DeviceClass, Dispatch,
         lanes::Lanes,
-        matmul::{Matmul, Side, TILE_64X64, TILE_128X64, TILE_128X128, Tile},
+        matmul::{Matmul, Side, TILE_64X64, TILE_64X128, TILE_128X64, TILE_128X128, Tile},
         parts::{Elem, subgroups},
     },
     ops::Conv,
@@ -15,6 +15,9 @@ use crate::{
 
 const LANES: Fragment = fragment!("winograd/product_lanes.wgsl");
 const OUTER_LANES: Fragment = fragment!("winograd/outer_product_lanes.wgsl");
+/// The smallest number of tiles of a chunk that is worth a split.
+const LEAST_PART: usize = 64;
+
 const TILED: Fragment = fragment!("winograd/product_tiled.wgsl");
 
 /// Whether a device has a tile for every product.
@@ -22,11 +25,14 @@ pub(super) fn tiles_fit(caps: &Caps) -> bool {
     TILE_128X64.fits(caps) && TILE_64X64.fits(caps)
 }
 
-/// The largest tile that is not mostly empty and fits the device.
+/// The largest tile that is not mostly empty and fits the device. GPUs that share the CPU's memory have too few registers for 8x8
+/// results in an invocation.
 fn tile(caps: &Caps, m: usize, n: usize) -> Tile {
     match (m > 64, n > 64) {
+        _ if caps.class == DeviceClass::Integrated => TILE_64X64,
         (true, true) if TILE_128X128.fits(caps) => TILE_128X128,
         (true, _) => TILE_128X64,
+        (false, true) => TILE_64X128,
         _ => TILE_64X64,
     }
 }
@@ -58,14 +64,11 @@ impl Winograd {
     /// The number of splits of the sums over `tiles`.
     pub(super) fn splits(self, caps: &Caps, conv: &Conv, tiles: usize) -> usize {
         let (m, n) = (self.padded(conv.c), self.padded(conv.k));
-        let bytes = 4 * self.filter_words(conv);
         match self.family {
-            Family::Tiled => {
-                let pieces = self.products() * tile(caps, m, n).count(m, n);
-                Matmul::splits(caps, pieces, bytes, tiles, 64)
-            }
+            Family::Tiled => tile(caps, m, n).splits(caps, self.products(), [m, n, tiles], LEAST_PART),
             Family::Lanes => {
                 let lanes = Lanes::of(1, n, m, &[]);
+                let bytes = 4 * self.filter_words(conv);
                 lanes.splits(caps, self.products() * lanes.outer_blocks(), bytes, tiles)
             }
         }

@@ -48,9 +48,11 @@ pub(super) struct ImageRange {
 
 impl ImageRange {
     /// Their part of an operand with `channels` channels.
-    fn part(self, name: &'static str, conv: &Conv, channels: usize) -> Part {
-        let image = conv.h * conv.w * channels;
-        Part::words(name, self.first * image, self.count * image)
+    fn part(self, name: &'static str, conv: &Conv, channels: usize, storage: DType) -> Part {
+        let image = conv.h * conv.w * channels * storage.bytes();
+        // A binding is a whole number of words, even if its last f16 is not.
+        let bytes = (self.count * image).next_multiple_of(4);
+        Part { name, offset_bytes: (self.first * image) as u64, bytes: bytes as u64 }
     }
 }
 
@@ -154,7 +156,7 @@ impl Winograd {
     fn source(self, elem: Elem, files: &[Fragment]) -> Source {
         let mut all = vec![if self.outputs == 4 { F4 } else { F2 }];
         all.extend(files);
-        elem.alias(Source::new(all))
+        elem.over(self.storage, Source::new(all))
     }
 
     /// A source that iterates over the tiles of some images, with their channels.
@@ -187,10 +189,11 @@ impl Winograd {
         files: &[Fragment],
     ) -> Dispatch {
         let elem = self.elem(caps, channels);
-        let source = self.over_tiles(conv, images.count, channels, elem, files);
+        let source =
+            self.over_tiles(conv, images.count, channels, elem, files).flag("SKIP_OUTSIDE", caps.software());
         let invocations = self.tiles(conv, images.count) * self.padded(channels) / elem.lanes();
         let mut dispatch = each(label, source, invocations);
-        dispatch.parts.push(images.part(name, conv, channels));
+        dispatch.parts.push(images.part(name, conv, channels, self.storage));
         dispatch
     }
 
@@ -206,7 +209,7 @@ impl Winograd {
             Prologue::input(conv.c, normalize).read_as(self.elem(caps, conv.c)).after(images.first);
         let files = [&*prologue.files(), &[READ_INPUT, TILE_INPUTS, TILES]].concat();
         let mut dispatch = self.to_points("inputs", conv, caps, images, ("input", conv.c), &files);
-        dispatch.source = prologue.constants(DType::F32, dispatch.source);
+        dispatch.source = prologue.constants(self.storage, dispatch.source);
         Dispatch { rebind: &[("points", INPUTS)], ..dispatch }
     }
 
@@ -224,9 +227,9 @@ impl Winograd {
         let files = [&*prologue.files(), &[READ_GRADIENT, tile, TILES]].concat();
         let mut dispatch =
             self.to_points("grad_outputs", conv, caps, images, ("grad_output", conv.k), &files);
-        dispatch.source = prologue.constants(DType::F32, dispatch.source);
+        dispatch.source = prologue.constants(self.storage, dispatch.source);
         if through.is_some() {
-            dispatch.parts.push(images.part("output", conv, conv.k));
+            dispatch.parts.push(images.part("output", conv, conv.k, self.storage));
         }
         Dispatch { rebind: &[("points", OUTPUTS)], ..dispatch }
     }
@@ -240,8 +243,9 @@ impl Winograd {
 
     /// The filters for the gradient of the input.
     pub(super) fn turned_filters(self, conv: &Conv) -> Dispatch {
-        let source = self
-            .source(Elem::Vec4, &[FILTER_TURNED, FILTER])
+        let source = self.source(Elem::Vec4, &[FILTER_TURNED, FILTER]);
+        let source = Elem::Scalar
+            .named(self.storage, "weight", source)
             .constant("HIGH", TURNED[0])
             .constant("WIDE", TURNED[1]);
         self.filters_of(conv, conv.k, [conv.k, conv.c], Elem::Vec4, source, TURNED)
@@ -281,7 +285,7 @@ impl Winograd {
             .over_tiles(conv, images.count, channels, elem, &[finish, &[OUTPUT]].concat())
             .constant("SEGMENT", segments.size);
         let mut dispatch = each("outputs", source, channels / elem.lanes() * count);
-        dispatch.parts.push(images.part(name, conv, channels));
+        dispatch.parts.push(images.part(name, conv, channels, self.storage));
         dispatch
     }
 
@@ -329,7 +333,7 @@ impl Winograd {
         let count = segments.count;
         let mut dispatch = self.of_points(conv, caps, images, (segments, count), to, &finish);
         let words = 2 * count * conv.c;
-        dispatch.parts.push(images.part("input", conv, conv.c));
+        dispatch.parts.push(images.part("input", conv, conv.c, self.storage));
         dispatch.parts.push(Part::words(WORKSPACE, chunk * words, words));
         let source = activation::slope(Some(activation), "SLOPE", dispatch.source);
         Dispatch { source, rebind, ..dispatch }
