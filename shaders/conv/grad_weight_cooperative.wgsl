@@ -3,45 +3,72 @@
 //
 // Implicit GEMM: M = 9 IN, N = OUT, K = N H W pixels. K is long and the result small, so K is split.
 //
-// Buffers      input [IMAGES, H, W, IN], through prologue/input_*.wgsl, and grad_output [IMAGES, H, W, OUT] through
-//              prologue/grad_*.wgsl, as vec4<f16> along the channels: IN and OUT are multiples of 4;
-//              conv/grad_weight_store.wgsl declares the result
+// Buffers      input [IMAGES, H, W, IN], through prologue/input_*_cooperative.wgsl, and grad_output [IMAGES, H, W, OUT] through
+//              prologue/grad_*_cooperative.wgsl, along the channels: IN and OUT are multiples of 8; conv/grad_weight_store.wgsl
+//              declares the result
 // Who          see shared/matmul_cooperative.wgsl; shared/merge_splits.wgsl adds the splits in order
 // Numerics     the output of batch norm and activation, forward and backward, is rounded to f16 when staged into the slab
 // Where        as conv/forward_cooperative.wgsl
 //
-// needs: GradVectors, IN, InputVectors, M, N, OUTSIDE, grad_at, grad_vectors, input_at, input_vectors
-// needs: neighbour, stored
-// gives: VectorsA, VectorsB
-// gives: vectors_a(row: u32) -> VectorsA
-// gives: vectors_b(column: u32) -> VectorsB
-// gives: load_a(row: u32, k: u32, vectors: VectorsA) -> stored
-// gives: load_b(k: u32, column: u32, vectors: VectorsB) -> stored
+// needs: GradRaw, IN, INVOCATIONS, InputRaw, M, N, Spot, TILE, grad_prepare, grad_raw, grad_value, input_prepare, input_raw
+// needs: input_value, pixel_spot, tap_spot
+// gives: RawA, RawB
+// gives: prepare(row0: u32, column0: u32, local: u32)
+// gives: place_a(row: u32) -> Spot
+// gives: step_a(k: u32) -> Spot
+// gives: load_a(spot: Spot) -> RawA
+// gives: value_a(raw: RawA, spot: Spot) -> array<vec4<f16>, 2>
+// gives: place_b(column: u32) -> Spot
+// gives: step_b(k: u32) -> Spot
+// gives: load_b(spot: Spot) -> RawB
+// gives: value_b(raw: RawB, spot: Spot) -> array<vec4<f16>, 2>
 
+alias RawA = InputRaw;
+alias RawB = GradRaw;
 
-alias VectorsA = InputVectors;
-alias VectorsB = GradVectors;
-
-fn vectors_a(row: u32) -> VectorsA {
-    return input_vectors(row % IN / 4u);
-}
-
-fn vectors_b(column: u32) -> VectorsB {
-    return grad_vectors(min(column, N - 4u) / 4u);
-}
-
-fn load_a(row: u32, k: u32, vectors: VectorsA) -> stored {
-    let tap = row / IN;
-    let pixel = neighbour(k, tap / 3u, tap % 3u);
-    if row >= M || pixel == OUTSIDE {
-        return stored();
+// The vectors of the tile's rows and columns.
+fn prepare(row0: u32, column0: u32, local: u32) {
+    for (var slot = local; slot < TILE / 4u; slot += INVOCATIONS) {
+        let row = row0 + slot * 4u;
+        let column = column0 + slot * 4u;
+        if row < M {
+            input_prepare(slot, row % IN / 4u);
+        }
+        if column < N {
+            grad_prepare(slot, column / 4u);
+        }
     }
-    return stored(input_at((pixel * IN + row % IN) / 4u, vectors));
 }
 
-fn load_b(k: u32, column: u32, vectors: VectorsB) -> stored {
-    if column >= N {
-        return stored();
-    }
-    return stored(grad_at((k * N + column) / 4u, vectors));
+fn place_a(row: u32) -> Spot {
+    let tap = tap_spot(row / IN, row % IN, IN);
+    return Spot(tap.at, select(0u, tap.mask, M % TILE == 0u || row < M), row % TILE / 4u);
+}
+
+fn step_a(k: u32) -> Spot {
+    return pixel_spot(k, IN);
+}
+
+fn load_a(spot: Spot) -> RawA {
+    return input_raw(spot);
+}
+
+fn value_a(raw: RawA, spot: Spot) -> array<vec4<f16>, 2> {
+    return input_value(raw, spot);
+}
+
+fn place_b(column: u32) -> Spot {
+    return Spot(column / 8u, select(0u, 1u, N % TILE == 0u || column < N), column % TILE / 4u);
+}
+
+fn step_b(k: u32) -> Spot {
+    return Spot(k * (N / 8u), 1u, 0u);
+}
+
+fn load_b(spot: Spot) -> RawB {
+    return grad_raw(spot);
+}
+
+fn value_b(raw: RawB, spot: Spot) -> array<vec4<f16>, 2> {
+    return grad_value(raw, spot);
 }

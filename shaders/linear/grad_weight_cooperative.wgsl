@@ -1,28 +1,42 @@
 // linear.grad_weight, cooperative: grad_weight[o, i] = sum over n of grad_output[n, FIRST + o] input[n, i]
 //
-// Buffers      grad_output [K, TOTAL] and input [K, N] as vec4<f16>: K is the images, M, N, FIRST and TOTAL are multiples of
-//              4; linear/grad_weight_store.wgsl declares the result
+// Buffers      grad_output [K, TOTAL] and input [K, N] as octets of f16: K is the images, M, N, FIRST and TOTAL are multiples of
+//              8; linear/grad_weight_store.wgsl declares the result
 // Who          see shared/matmul_cooperative.wgsl
 // Where        as linear/forward_cooperative.wgsl
 //
-// needs: FIRST, M, N, TOTAL, VectorsA, VectorsB, stored
+// needs: FIRST, M, N, RawA, RawB, Spot, TILE, TOTAL
 // gives: input, grad_output
-// gives: load_a(row: u32, k: u32, vectors: VectorsA) -> stored
-// gives: load_b(k: u32, column: u32, vectors: VectorsB) -> stored
+// gives: place_a(row: u32) -> Spot
+// gives: step_a(k: u32) -> Spot
+// gives: load_a(spot: Spot) -> RawA
+// gives: place_b(column: u32) -> Spot
+// gives: step_b(k: u32) -> Spot
+// gives: load_b(spot: Spot) -> RawB
 
-var<storage, read> input: array<stored>;
-var<storage, read> grad_output: array<stored>;
+var<storage, read> input: array<array<vec4<f16>, 2>>;
+var<storage, read> grad_output: array<array<vec4<f16>, 2>>;
 
-fn load_a(row: u32, k: u32, vectors: VectorsA) -> stored {
-    if row >= M {
-        return stored();
-    }
-    return grad_output[(k * TOTAL + FIRST + row) / 4u];
+fn place_a(row: u32) -> Spot {
+    return Spot((FIRST + row) / 8u, select(0u, 1u, M % TILE == 0u || row < M), 0u);
 }
 
-fn load_b(k: u32, column: u32, vectors: VectorsB) -> stored {
-    if column >= N {
-        return stored();
-    }
-    return input[(k * N + column) / 4u];
+fn step_a(k: u32) -> Spot {
+    return Spot(k * (TOTAL / 8u), 1u, 0u);
+}
+
+fn load_a(spot: Spot) -> RawA {
+    return grad_output[spot.at];
+}
+
+fn place_b(column: u32) -> Spot {
+    return Spot(column / 8u, select(0u, 1u, N % TILE == 0u || column < N), 0u);
+}
+
+fn step_b(k: u32) -> Spot {
+    return Spot(k * (N / 8u), 1u, 0u);
+}
+
+fn load_b(spot: Spot) -> RawB {
+    return input[spot.at];
 }

@@ -2,8 +2,8 @@
 //
 // needs: slab_a, slab_b
 // gives: SIDE, Left, Right, Sum, Slab, SLAB_LANES
-// gives: stage_a(at: u32, values: vec4<f16>)
-// gives: stage_b(at: u32, values: vec4<f16>)
+// gives: stage_a(at: u32, values: array<vec4<f16>, 2>)
+// gives: stage_b(at: u32, values: array<vec4<f16>, 2>)
 
 const SIDE: u32 = 16u;
 
@@ -15,10 +15,12 @@ alias Sum = coop_mat16x16<f32, C>;
 alias Slab = vec4<f16>;
 const SLAB_LANES: u32 = 4u;
 
-fn stage_a(at: u32, values: vec4<f16>) {
-    slab_a[at / 4u] = values;
+fn stage_a(at: u32, values: array<vec4<f16>, 2>) {
+    slab_a[at / 4u] = values[0];
+    slab_a[at / 4u + 1u] = values[1];
 }
 
-fn stage_b(at: u32, values: vec4<f16>) {
-    slab_b[at / 4u] = values;
+fn stage_b(at: u32, values: array<vec4<f16>, 2>) {
+    slab_b[at / 4u] = values[0];
+    slab_b[at / 4u + 1u] = values[1];
 }

@@ -1,11 +1,15 @@
-// Matrix A of shared/matmul_cooperative.wgsl is loaded without a prologue, so there are no batch norm vectors.
+// Matrix A of shared/matmul_cooperative.wgsl is loaded without a prologue.
 //
-// needs: nothing
-// gives: VectorsA
-// gives: vectors_a(at: u32) -> VectorsA
+// needs: Spot, kept
+// gives: RawA
+// gives: prepare(row0: u32, column0: u32, local: u32)
+// gives: value_a(raw: RawA, spot: Spot) -> array<vec4<f16>, 2>
 
-alias VectorsA = u32;
+alias RawA = array<vec4<f16>, 2>;
 
-fn vectors_a(at: u32) -> VectorsA {
-    return 0u;
+fn prepare(row0: u32, column0: u32, local: u32) {
+}
+
+fn value_a(raw: RawA, spot: Spot) -> array<vec4<f16>, 2> {
+    return kept(spot, raw);
 }

@@ -1,11 +1,11 @@
-// Matrix B of shared/matmul_cooperative.wgsl is loaded without a prologue, so there are no batch norm vectors.
+// Matrix B of shared/matmul_cooperative.wgsl is loaded without a prologue.
 //
-// needs: nothing
-// gives: VectorsB
-// gives: vectors_b(at: u32) -> VectorsB
+// needs: Spot, kept
+// gives: RawB
+// gives: value_b(raw: RawB, spot: Spot) -> array<vec4<f16>, 2>
 
-alias VectorsB = u32;
+alias RawB = array<vec4<f16>, 2>;
 
-fn vectors_b(at: u32) -> VectorsB {
-    return 0u;
+fn value_b(raw: RawB, spot: Spot) -> array<vec4<f16>, 2> {
+    return kept(spot, raw);
 }

@@ -1,18 +1,20 @@
 // A matrix product on matrix units: store_vector(row, column, split) = sum over k of a(row, k) * b(k, column), f16 to f32
 //
-// The preceding files declare the buffers and the matrices: load_a(row, k, vectors) and load_b(k, column, vectors) load four
-// adjacent f16, along k if A_ALONG_K or B_ALONG_K is set, else along the rows or the columns, and 0 beyond the edges. `vectors`
-// is the result of vectors_a or vectors_b for their first coordinate in that direction, even if that is beyond an edge: all of
-// an invocation's loads of a slab start there, so that the vectors of batch norm are loaded once. store_vector(row, column, split,
-// values) takes four results of a row; finish(...) is called after each of a subgroup's two lines of blocks, with the first
-// column of the quad whose results the invocation stores. M, N, K are the extents, multiples of 4 in the direction of the
-// loads; SPLITS parts of K are computed by different workgroups.
+// The preceding files declare the buffers and the matrices. Eight adjacent f16, along k if A_ALONG_K or B_ALONG_K is set, else along
+// the rows or the columns, are one load. Its spot is the sum of a place, place_a(row) or place_b(column), which an invocation computes
+// once, and of step_a(k) or step_b(k): the sum of their `at` is the index of the load, that of their `slot` the index of its quads of
+// a prologue's vectors, and if their masks have no common bit, as beyond the edges, the values are 0. load_a(spot) loads, and
+// value_a(raw, spot) takes what was loaded through the prologue. prepare(row0, column0, local) puts the prologues' vectors into `results`,
+// which has RESULTS f32. store_vector(row, column, split, values) takes four results of a row; finish(...) is called after each of a
+// subgroup's two lines of blocks, with the first column of the quad whose results the invocation stores. M, N, K are the extents,
+// multiples of 8 in the direction of the loads; SPLITS parts of K are computed by different workgroups.
 //
 // Buffers      those that the fragments before this one declare
 // Who          one workgroup of 8 subgroups of SUBGROUP per TILE x TILE tile of the result, one subgroup per TILE/2 x TILE/4 of it:
 //              4 x 2 named sums of SIDE x SIDE, because matrices cannot be in arrays. Slabs of SLAB along k are staged in
-//              workgroup memory; the next slab is prefetched into registers while this one is multiplied; the grid covers the
-//              tiles times SPLITS. Results pass through workgroup memory, because matrix elements are not accessible
+//              workgroup memory; the next slab is loaded into registers while this one is multiplied, and goes through its
+//              prologue afterwards, so that no product waits for memory; the grid covers the tiles times SPLITS. Results pass
+//              through workgroup memory, because matrix elements are not accessible
 // Sides        shared/cooperative_16.wgsl or shared/cooperative_8.wgsl before this file: SIDE, the matrices, the element of
 //              slabs
 // Banks        a line of a slab is 16 bytes longer than its contents, so that the eight lines of one matrix load begin in
@@ -20,19 +22,20 @@
 // Numerics     products are exact in f32; the order of the sums inside a block is the hardware's, across blocks that of k
 // Where        GPUs with subgroups of 8, 32 or 64 that multiply 16 x 16 x 16 or 8 x 8 x 8 f16 to f32, after a self-test
 //
-// needs: A_ALONG_K, B_ALONG_K, K, Left, M, N, Right, SIDE, SLAB_LANES, SPLITS, SUBGROUP, Slab, Sum, finish, load_a, load_b, stage_a
-// needs: stage_b, store_vector, vectors_a, vectors_b
-// gives: TILE, slab_a, slab_b, results
+// needs: A_ALONG_K, B_ALONG_K, K, Left, M, N, RESULTS, Right, SIDE, SLAB_LANES, SPLITS, SUBGROUP, Slab, Sum, finish
+// needs: load_a, load_b, place_a, place_b, prepare, stage_a, stage_b, step_a, step_b, store_vector, value_a, value_b
+// gives: INVOCATIONS, TILE, Spot, slab_a, slab_b, results
+// gives: quad_of(at: u32) -> vec4<f32>
+// gives: kept(spot: Spot, values: array<vec4<f16>, 2>) -> array<vec4<f16>, 2>
 
 const TILE: u32 = 8u * SIDE;
-const SLAB: u32 = 32u;
+// An invocation stages one load of each matrix per slab.
+const SLAB: u32 = 8u * INVOCATIONS / TILE;
 const TILES_M: u32 = (M + TILE - 1u) / TILE;
 const TILES_N: u32 = (N + TILE - 1u) / TILE;
 // Each part of K is a whole number of slabs.
 const PART: u32 = (K + SPLITS * SLAB - 1u) / (SPLITS * SLAB) * SLAB;
 const INVOCATIONS: u32 = 8u * SUBGROUP;
-// Vectors of four that an invocation stages per slab. A line's vectors divide INVOCATIONS.
-const MOVES: u32 = TILE * SLAB / 4u / INVOCATIONS;
 
 // A slab consists of lines in the direction of the loads: [TILE][SLAB] along k, else [SLAB][TILE]. Their lengths in values.
 const A_LINE: u32 = select(TILE, SLAB, A_ALONG_K);
@@ -42,51 +45,46 @@ const B_PITCH: u32 = B_LINE + 8u;
 
 var<workgroup> slab_a: array<Slab, TILE * SLAB / A_LINE * A_PITCH / SLAB_LANES>;
 var<workgroup> slab_b: array<Slab, TILE * SLAB / B_LINE * B_PITCH / SLAB_LANES>;
-var<workgroup> results: array<f32, 8u * SIDE * SIDE>;
+var<workgroup> results: array<f32, RESULTS>;
 
-alias Moved = array<vec4<f16>, MOVES>;
-
-fn fetch_a(row0: u32, k0: u32, end: u32, local: u32) -> Moved {
-    var moved: Moved;
-    let along = local * 4u % A_LINE;
-    let vectors = vectors_a(select(row0, k0, A_ALONG_K) + along);
-    for (var j = 0u; j < MOVES; j++) {
-        let line = (j * INVOCATIONS + local) * 4u / A_LINE;
-        let k = k0 + select(line, along, A_ALONG_K);
-        if k < end {
-            moved[j] = load_a(row0 + select(along, line, A_ALONG_K), k, vectors);
-        }
-    }
-    return moved;
+// A place or a step.
+struct Spot {
+    at: u32,
+    mask: u32,
+    slot: u32,
 }
 
-fn fetch_b(column0: u32, k0: u32, end: u32, local: u32) -> Moved {
-    var moved: Moved;
-    let along = local * 4u % B_LINE;
-    let vectors = vectors_b(select(column0, k0, B_ALONG_K) + along);
-    for (var j = 0u; j < MOVES; j++) {
-        let line = (j * INVOCATIONS + local) * 4u / B_LINE;
-        let k = k0 + select(line, along, B_ALONG_K);
-        if k < end {
-            moved[j] = load_b(k, column0 + select(along, line, B_ALONG_K), vectors);
-        }
-    }
-    return moved;
+// Four f32 of `results`.
+fn quad_of(at: u32) -> vec4<f32> {
+    return vec4<f32>(results[at], results[at + 1u], results[at + 2u], results[at + 3u]);
+}
+
+// The sum of a place and a step to `k`, which is beyond the end only in a slab that K does not fill.
+fn spot_of(place: Spot, step: Spot, k: u32, end: u32) -> Spot {
+    let mask = select(0u, place.mask & step.mask, K % SLAB == 0u || k < end);
+    // Loads that are not kept read the first values.
+    return Spot(select(0u, place.at + step.at, mask != 0u), mask, place.slot + step.slot);
+}
+
+// The values of a load without a prologue.
+fn kept(spot: Spot, values: array<vec4<f16>, 2>) -> array<vec4<f16>, 2> {
+    let keep = spot.mask != 0u;
+    return array<vec4<f16>, 2>(select(vec4<f16>(), values[0], keep), select(vec4<f16>(), values[1], keep));
 }
 
 // The block of a slab that begins at (row, k) or (k, column).
 fn left(row: u32, k: u32) -> Left {
     if A_ALONG_K {
-        return coopLoadT<Left>(&slab_a[(row * A_PITCH + k) / SLAB_LANES], A_PITCH / SLAB_LANES);
+        return coopLoadT<Left>(&slab_a[row * (A_PITCH / SLAB_LANES) + k / SLAB_LANES], A_PITCH / SLAB_LANES);
     }
-    return coopLoad<Left>(&slab_a[(k * A_PITCH + row) / SLAB_LANES], A_PITCH / SLAB_LANES);
+    return coopLoad<Left>(&slab_a[k * (A_PITCH / SLAB_LANES) + row / SLAB_LANES], A_PITCH / SLAB_LANES);
 }
 
 fn right(k: u32, column: u32) -> Right {
     if B_ALONG_K {
-        return coopLoad<Right>(&slab_b[(column * B_PITCH + k) / SLAB_LANES], B_PITCH / SLAB_LANES);
+        return coopLoad<Right>(&slab_b[column * (B_PITCH / SLAB_LANES) + k / SLAB_LANES], B_PITCH / SLAB_LANES);
     }
-    return coopLoadT<Right>(&slab_b[(k * B_PITCH + column) / SLAB_LANES], B_PITCH / SLAB_LANES);
+    return coopLoadT<Right>(&slab_b[k * (B_PITCH / SLAB_LANES) + column / SLAB_LANES], B_PITCH / SLAB_LANES);
 }
 
 // Stores a block of results that begins at `row` and `column`. All invocations must call it together.
@@ -132,17 +130,29 @@ fn main(
     var s21 = Sum();
     var s30 = Sum();
     var s31 = Sum();
-    var next_a = fetch_a(row0, split * PART, end, local);
-    var next_b = fetch_b(column0, split * PART, end, local);
+    // Where the invocation's loads are in a slab: in which line, and where along it.
+    let line_a = local * 8u / A_LINE;
+    let along_a = local * 8u % A_LINE;
+    let line_b = local * 8u / B_LINE;
+    let along_b = local * 8u % B_LINE;
+    let from_a = place_a(row0 + select(along_a, line_a, A_ALONG_K));
+    let from_b = place_b(column0 + select(along_b, line_b, B_ALONG_K));
+    let k_a = select(line_a, along_a, A_ALONG_K);
+    let k_b = select(line_b, along_b, B_ALONG_K);
+    prepare(row0, column0, local);
+    workgroupBarrier();
+    // Not beyond the end of K, if the last parts of it are empty.
+    let start = min(split * PART, (K - 1u) / SLAB * SLAB);
+    var raw_a = load_a(spot_of(from_a, step_a(start + k_a), start + k_a, end));
+    var raw_b = load_b(spot_of(from_b, step_b(start + k_b), start + k_b, end));
     for (var k0 = split * PART; k0 < end; k0 += SLAB) {
-        for (var j = 0u; j < MOVES; j++) {
-            let i = j * INVOCATIONS + local;
-            stage_a(i * 4u / A_LINE * A_PITCH + i * 4u % A_LINE, next_a[j]);
-            stage_b(i * 4u / B_LINE * B_PITCH + i * 4u % B_LINE, next_b[j]);
-        }
+        stage_b(line_b * B_PITCH + along_b, value_b(raw_b, spot_of(from_b, step_b(k0 + k_b), k0 + k_b, end)));
+        stage_a(line_a * A_PITCH + along_a, value_a(raw_a, spot_of(from_a, step_a(k0 + k_a), k0 + k_a, end)));
         workgroupBarrier();
-        next_a = fetch_a(row0, k0 + SLAB, end, local);
-        next_b = fetch_b(column0, k0 + SLAB, end, local);
+        // After the last slab, the last once more.
+        let next = min(k0 + SLAB, (end - 1u) / SLAB * SLAB);
+        raw_a = load_a(spot_of(from_a, step_a(next + k_a), next + k_a, end));
+        raw_b = load_b(spot_of(from_b, step_b(next + k_b), next + k_b, end));
         for (var k = 0u; k < SLAB; k += SIDE) {
             let b0 = right(k, my_column);
             let b1 = right(k, my_column + SIDE);

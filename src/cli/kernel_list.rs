@@ -1,8 +1,8 @@
 //! `vgg kernels`: the rows of the table, the rows that a training uses, and their shaders.
 
-use std::{fs, path::Path};
+use std::{collections::HashSet, fs, path::Path};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use serde::Serialize;
 
 use super::{
@@ -18,13 +18,13 @@ use crate::{
     dtype::DType,
     kernels::{Caps, Dispatch, Stores, Variant, select, variants},
     ops::Op,
-    program::{DeviceLimits, Program, lower},
+    program::{DeviceLimits, Program, Step, lower},
     shader::{self, Language},
 };
 
 /// Runs `vgg kernels`.
 pub(super) fn run(flags: &args::Kernels, quiet: bool) -> Result<()> {
-    let wanted = flags.print.as_ref().map(|flag| kernels::pairs(std::slice::from_ref(flag))).transpose()?;
+    let wanted = flags.print.as_deref().map(Wanted::read).transpose()?;
     let (caps, limits, hardware) = target(flags, quiet)?;
     let config = configure(&flags.recipe, &flags.settings, hardware, quiet)?;
     let data = data::open(&config, quiet)?;
@@ -32,15 +32,36 @@ pub(super) fn run(flags: &args::Kernels, quiet: bool) -> Result<()> {
     note(quiet, &train::describe(&config, &network));
     let program = lower(&network, &config.settings(&*data.train, limits))?.program;
     match wanted {
-        Some(pairs) => {
-            let (op, name) = &pairs[0];
-            let row = variants().find(|row| row.op == op && row.name == name).expect("`pairs` checked it");
-            write(&shaders(row, &program, &caps, flags.format)?, flags.output.as_deref(), flags.format)
+        Some(wanted) => {
+            let shaders = match wanted {
+                Wanted::All => all_shaders(&program, &caps, flags.format)?,
+                Wanted::Row(row) => shaders(row, &program, &caps, flags.format)?,
+            };
+            write(&shaders, flags.output.as_deref(), flags.format)
         }
         None => {
             let rows = list(&program, &caps, &flags.op);
             if flags.json { print_json(&KernelList { kernels: rows }) } else { print(&render(&rows)) }
         }
+    }
+}
+
+/// The shaders that `--print` asks for.
+enum Wanted {
+    /// Those of every step, by the rows that run them.
+    All,
+    Row(&'static Variant),
+}
+
+impl Wanted {
+    fn read(flag: &str) -> Result<Self> {
+        if flag == "all" {
+            return Ok(Self::All);
+        }
+        let pairs = kernels::pairs(&[flag.to_owned()])?;
+        let (op, name) = &pairs[0];
+        let row = variants().find(|row| row.op == op && row.name == name);
+        Ok(Self::Row(row.expect("`pairs` checked it")))
     }
 }
 
@@ -152,9 +173,35 @@ fn shaders(row: &Variant, program: &Program, caps: &Caps, format: Format) -> Res
         };
         bail!("{}={} does not apply here: {why}", row.op, row.name);
     };
+    shaders_of(row, step, caps, format).map(|shader| shader.map(|(name, text, _)| (name, text))).collect()
+}
+
+/// Each shader that the program runs, once: named after the first step that it runs.
+fn all_shaders(program: &Program, caps: &Caps, format: Format) -> Result<Vec<Written>> {
+    let mut seen = HashSet::new();
+    let mut written = Vec::new();
+    for step in &program.steps {
+        let row = select(&step.op, caps, &[]).map_err(|error| anyhow!("{}: {error}", step.label))?;
+        for shader in shaders_of(row, step, caps, format) {
+            let (name, text, wgsl) = shader?;
+            if seen.insert(wgsl) {
+                written.push((format!("{}.{name}", step.label), text));
+            }
+        }
+    }
+    Ok(written)
+}
+
+/// The shaders of a row for a step: file name, text or binary, and WGSL.
+fn shaders_of(
+    row: &Variant,
+    step: &Step,
+    caps: &Caps,
+    format: Format,
+) -> impl Iterator<Item = Result<(String, Vec<u8>, String)>> {
     let dispatches = row.build(&step.op, caps).dispatches;
     let count = dispatches.len();
-    let write = |(index, dispatch): (usize, Dispatch)| {
+    dispatches.into_iter().enumerate().map(move |(index, dispatch)| {
         let Dispatch { label, source, workgroups, .. } = dispatch;
         let part = if label.is_empty() { String::new() } else { format!(".{label}") };
         let name = format!("{}.{}.{index}{part}.{}", row.op, row.name, format.extension());
@@ -172,9 +219,8 @@ fn shaders(row: &Variant, program: &Program, caps: &Caps, format: Format) -> Res
             Format::Msl => [head.into_bytes(), shader::translate(&wgsl, Language::Msl)?].concat(),
             Format::Hlsl => [head.into_bytes(), shader::translate(&wgsl, Language::Hlsl)?].concat(),
         };
-        Ok((name, text))
-    };
-    dispatches.into_iter().enumerate().map(write).collect()
+        Ok((name, text, wgsl))
+    })
 }
 
 fn needs(row: &Variant) -> String {

@@ -29,9 +29,8 @@ const MATRICES_8: Fragment = fragment!("shared/cooperative_8.wgsl");
 const ALONG: usize = 8;
 /// Subgroups of a workgroup, as in the shader.
 const SUBGROUPS: u32 = 8;
-/// Bytes of workgroup memory, as in the shader with matrices of 16 x 16: two slabs of at most 128 lines of 40 f16, and 8
-/// blocks of results.
-const WORKGROUP_BYTES: u32 = 2 * 128 * 40 * 2 + 8 * 16 * 16 * 4;
+/// Bytes of workgroup memory, as in the shader with matrices of 16 x 16: two slabs of at most 128 lines of 40 f16.
+const SLAB_BYTES: usize = 2 * 128 * 40 * 2;
 /// The smallest part of the inner dimension that is worth a workgroup.
 const LEAST_PART: usize = 512;
 
@@ -39,7 +38,22 @@ const LEAST_PART: usize = 512;
 pub(crate) fn fits(caps: &Caps) -> bool {
     caps.f16
         && caps.matrix_units.is_some_and(|units| caps.workgroup_invocations >= SUBGROUPS * units.subgroup)
-        && caps.workgroup_bytes >= WORKGROUP_BYTES
+        && has_room(caps, 0)
+}
+
+/// Whether workgroup memory has room for prologues with this many f32 of vectors.
+pub(crate) fn has_room(caps: &Caps, vectors: usize) -> bool {
+    caps.workgroup_bytes as usize >= SLAB_BYTES + 4 * results(16, vectors)
+}
+
+/// The f32 that blocks of results pass through, and before them the vectors of the prologues.
+fn results(side: usize, vectors: usize) -> usize {
+    vectors.max(SUBGROUPS as usize * side * side)
+}
+
+/// The rows of a tile of the result, and its columns.
+pub(crate) fn tile(caps: &Caps) -> usize {
+    ALONG * units(caps).side
 }
 
 fn units(caps: &Caps) -> MatrixUnits {
@@ -48,7 +62,7 @@ fn units(caps: &Caps) -> MatrixUnits {
 
 /// The number of splits of the inner dimension for an `m` x `n` result.
 pub(crate) fn splits(caps: &Caps, m: usize, n: usize, k: usize) -> usize {
-    let tile = ALONG * units(caps).side;
+    let tile = tile(caps);
     Matmul::splits(caps, m.div_ceil(tile) * n.div_ceil(tile), 4 * m * n, k, LEAST_PART)
 }
 
@@ -64,10 +78,12 @@ pub(crate) struct Product {
     pub(crate) a_along_k: bool,
     /// The same of the right matrix.
     pub(crate) b_along_k: bool,
+    /// The f32 of vectors of its prologues.
+    pub(crate) vectors: usize,
 }
 
 /// The kernel: in one dispatch, or split and merged. `loads` declare the operands and their loads, `store` the result;
-/// `finish` adds the constants of the operation. `n` is a multiple of 4.
+/// `finish` adds the constants of the operation. The extents along which the matrices are loaded are multiples of 8, as is `n`.
 pub(crate) fn kernel(
     caps: &Caps,
     product: Product,
@@ -76,10 +92,10 @@ pub(crate) fn kernel(
     store: Fragment,
     finish: impl Fn(Source) -> Source,
 ) -> Kernel {
-    let Product { m, n, k, splits, a_along_k, b_along_k } = product;
+    let Product { m, n, k, splits, a_along_k, b_along_k, vectors } = product;
     let split = splits > 1;
     let MatrixUnits { side, subgroup } = units(caps);
-    let (matrices, tile) = (if side == 16 { MATRICES_16 } else { MATRICES_8 }, ALONG * side);
+    let (matrices, tile) = (if side == 16 { MATRICES_16 } else { MATRICES_8 }, tile(caps));
     let stores = match statistics {
         _ if split => vec![STORE_PARTIAL],
         Statistics::None => vec![store, STORE],
@@ -95,6 +111,7 @@ pub(crate) fn kernel(
         .constant("K", k)
         .constant("SPLITS", splits)
         .constant("SUBGROUP", subgroup as usize)
+        .constant("RESULTS", results(side, vectors))
         .flag("A_ALONG_K", a_along_k)
         .flag("B_ALONG_K", b_along_k);
     let source = finish(Elem::Vec4.columns(n, source));

@@ -10,8 +10,16 @@ use crate::{
 const INPUT_PLAIN: Fragment = fragment!("prologue/input_plain.wgsl");
 const INPUT_NORM_ACTIVATION: Fragment = fragment!("prologue/input_norm_activation.wgsl");
 const INPUT_IMAGE_NORM_ACTIVATION: Fragment = fragment!("prologue/input_image_norm_activation.wgsl");
+const INPUT_PLAIN_COOPERATIVE: Fragment = fragment!("prologue/input_plain_cooperative.wgsl");
+const INPUT_NORM_ACTIVATION_COOPERATIVE: Fragment =
+    fragment!("prologue/input_norm_activation_cooperative.wgsl");
+const INPUT_IMAGE_NORM_ACTIVATION_COOPERATIVE: Fragment =
+    fragment!("prologue/input_image_norm_activation_cooperative.wgsl");
 const GRAD_PLAIN: Fragment = fragment!("prologue/grad_plain.wgsl");
 const GRAD_NORM_ACTIVATION: Fragment = fragment!("prologue/grad_norm_activation.wgsl");
+const GRAD_PLAIN_COOPERATIVE: Fragment = fragment!("prologue/grad_plain_cooperative.wgsl");
+const GRAD_NORM_ACTIVATION_COOPERATIVE: Fragment =
+    fragment!("prologue/grad_norm_activation_cooperative.wgsl");
 
 /// The prologue of an operand whose rows have this many channels.
 #[derive(Clone, Copy, Debug)]
@@ -80,7 +88,28 @@ impl Prologue {
         vec![activation::file(self.activation).of(self.operand), file]
     }
 
-    /// The constants and aliases of those files.
+    /// Its files for products on matrix units, which load eight values at once.
+    pub(crate) fn cooperative_files(self) -> Vec<Fragment> {
+        let file = match (self.operand, self.norm) {
+            ("input", Norm::Plain) => return vec![INPUT_PLAIN_COOPERATIVE],
+            ("input", Norm::Batch) => INPUT_NORM_ACTIVATION_COOPERATIVE,
+            ("input", Norm::Image { .. }) => INPUT_IMAGE_NORM_ACTIVATION_COOPERATIVE,
+            (_, Norm::Plain) => return vec![GRAD_PLAIN_COOPERATIVE],
+            _ => GRAD_NORM_ACTIVATION_COOPERATIVE,
+        };
+        vec![activation::file(self.activation).of(self.operand), file]
+    }
+
+    /// The f32 of workgroup memory that a channel's vectors take in those files.
+    pub(crate) fn cooperative_vectors(self) -> usize {
+        match (self.operand, self.norm) {
+            (_, Norm::Plain | Norm::Image { .. }) => 0,
+            ("input", Norm::Batch) => 3,
+            _ => 5,
+        }
+    }
+
+    /// The constants and aliases of the files.
     pub(crate) fn constants(self, storage: DType, source: Source) -> Source {
         let upper = self.operand.to_uppercase();
         let source = self.elem.named(storage, self.operand, source);

@@ -6,6 +6,9 @@ mod support;
 mod cli;
 mod defaults;
 mod instruments;
+// Needs Python.
+#[cfg(target_os = "linux")]
+mod isa;
 mod json;
 // The scripts are for Linux.
 #[cfg(target_os = "linux")]

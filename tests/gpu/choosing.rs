@@ -139,6 +139,19 @@ fn kernels_lists_the_rows_and_prints_what_runs() {
     let binary = fs::read(folder.path().join(stdout.lines().next().unwrap())).unwrap();
     assert_eq!(binary[..4], [3, 2, 0x23, 7], "SPIR-V begins with its magic number");
 
+    // Each shader that the training runs, once.
+    let (code, stdout, stderr) = vgg(folder.path(), &discrete(&["--print", "all"]));
+    assert_eq!(code, Some(0), "{stderr}");
+    let heads: Vec<&str> = stdout.lines().filter(|line| line.contains(": dispatch 1 of ")).collect();
+    for step in ["conv1_1.forward", "conv1_1.grad_weight", "loss.forward", "features.0.weight.update"] {
+        assert!(heads.iter().any(|head| head.contains(&format!(" for {step}: "))), "{step}: {heads:?}");
+    }
+    assert_eq!(
+        heads.iter().filter(|head| head.contains("// activation.forward/vec4 ")).count(),
+        1,
+        "{heads:?}"
+    );
+
     for (more, code, says) in [
         (&[print, "--format", "spirv"][..], 2, "--output"),
         (&["--print", "conv.forward=magic"], 2, "conv.forward has no variant magic"),

@@ -9,7 +9,7 @@ const WORDS: &str = "
     bool f32 f16 u32 i32 vec2 vec3 vec4 mat4x4 array ptr atomic coop_mat16x16 coop_mat8x8
     abs any arrayLength atomicStore bitcast clamp dot dot4I8Packed exp floor fma log max min mix round select sign sqrt
     transpose workgroupBarrier
-    subgroupAny subgroupShuffle coopLoad coopLoadT coopMultiplyAdd coopStoreT";
+    subgroupAny subgroupShuffle unpack2x16float coopLoad coopLoadT coopMultiplyAdd coopStoreT";
 
 /// The names of a WGSL text.
 #[derive(Debug, Default)]

@@ -274,8 +274,9 @@ pub(super) struct Kernels {
     /// Only this operation; may be given again.
     #[arg(long, value_name = "OP", value_parser = PossibleValuesParser::new(Op::NAMES))]
     pub(super) op: Vec<String>,
-    /// Print the shaders of this variant, as conv.forward=tiled_128x64, for the first layer that it can compute.
-    #[arg(long, value_name = "OP=NAME")]
+    /// Print the shaders of this variant, as conv.forward=tiled_128x64, for the first layer that it can compute; or all
+    /// shaders that the training runs.
+    #[arg(long, value_name = "OP=NAME|all")]
     pub(super) print: Option<String>,
     /// Print the list as one JSON object instead of text.
     #[arg(long, conflicts_with = "print")]

@@ -19,7 +19,8 @@ const MOST_FLOPS: u64 = 6_000_000;
 
 /// A matrix operand is a position in workgroup memory, which is read in the product: the kernels do not change slabs before. A
 /// result is the values of a lane. Loads without `T` are column-major, with `T` row-major, as in WGSL. `past_lanes` is 0, which
-/// compilers cannot know: an unrolled product takes them ten seconds.
+/// compilers cannot know: an unrolled product takes them ten seconds. A block's products are added up before they go to the sum, as in
+/// hardware.
 const MATRICES: &str = "
 struct Left { at: u32, pitch: u32, by_rows: bool }
 struct Right { at: u32, pitch: u32, by_rows: bool }
@@ -36,9 +37,11 @@ fn multiply_add(a: Left, b: Right, c: Sum) -> Sum {
     for (var i = 0u; i < SIDE * SIDE / SUBGROUP + past_lanes; i++) {
         let row = (i * SUBGROUP + my_lane) / SIDE;
         let column = (i * SUBGROUP + my_lane) % SIDE;
+        var block = 0.0;
         for (var k = 0u; k < SIDE + past_lanes; k++) {
-            sum.values[i] += value_a(place(a.at, a.pitch, a.by_rows, row, k)) * value_b(place(b.at, b.pitch, b.by_rows, k, column));
+            block += slab_value_a(place(a.at, a.pitch, a.by_rows, row, k)) * slab_value_b(place(b.at, b.pitch, b.by_rows, k, column));
         }
+        sum.values[i] += block;
     }
     return sum;
 }
@@ -46,10 +49,10 @@ fn multiply_add(a: Left, b: Right, c: Sum) -> Sum {
 
 /// One value of a slab of vectors, and of a slab of values.
 const VALUES: [&str; 2] = [
-    "fn value_a(i: u32) -> f32 { return f32(slab_a[i / 4u][i % 4u]); }
-     fn value_b(i: u32) -> f32 { return f32(slab_b[i / 4u][i % 4u]); }",
-    "fn value_a(i: u32) -> f32 { return f32(slab_a[i]); }
-     fn value_b(i: u32) -> f32 { return f32(slab_b[i]); }",
+    "fn slab_value_a(i: u32) -> f32 { return f32(slab_a[i / 4u][i % 4u]); }
+     fn slab_value_b(i: u32) -> f32 { return f32(slab_b[i / 4u][i % 4u]); }",
+    "fn slab_value_a(i: u32) -> f32 { return f32(slab_a[i]); }
+     fn slab_value_b(i: u32) -> f32 { return f32(slab_b[i]); }",
 ];
 
 /// The replacements of texts, each of which must occur.

@@ -6,8 +6,7 @@ mod tiled;
 mod winograd;
 
 use parts::{
-    FORWARD_STORE, GRAD_INPUT_STORE, GRAD_WEIGHT_PARTIAL, GRAD_WEIGHT_STORE, NEIGHBOUR, shape,
-    split_grad_weight,
+    FORWARD_STORE, GRAD_INPUT_STORE, GRAD_WEIGHT_PARTIAL, GRAD_WEIGHT_STORE, shape, split_grad_weight,
 };
 
 use super::{Conv, ConvForward, ConvGradInput, ConvGradWeight};
@@ -34,6 +33,7 @@ const FORWARD_LANES: Fragment = fragment!("conv/forward_lanes.wgsl");
 const GRAD_INPUT_LANES: Fragment = fragment!("conv/grad_input_lanes.wgsl");
 const GRAD_WEIGHT_LANES: Fragment = fragment!("conv/grad_weight_lanes.wgsl");
 const LANES_STORE: Fragment = fragment!("conv/lanes_store.wgsl");
+const TAPS: Fragment = fragment!("conv/taps_cooperative.wgsl");
 const FORWARD_COOPERATIVE: Fragment = fragment!("conv/forward_cooperative.wgsl");
 const GRAD_INPUT_COOPERATIVE: Fragment = fragment!("conv/grad_input_cooperative.wgsl");
 const GRAD_WEIGHT_COOPERATIVE: Fragment = fragment!("conv/grad_weight_cooperative.wgsl");
@@ -42,7 +42,13 @@ impl Rows for ConvForward {
     const ROWS: &[&[Row<Self>]] = &[
         tiled::FORWARD,
         product_rows!(
-            [needs("channels divisible by 4", |op, _| fours(&op.conv))],
+            [
+                needs("channels divisible by 8", |op, _| eights(&op.conv)),
+                needs("workgroup memory for the norm", |op, caps| cooperative::has_room(
+                    caps,
+                    forward_vectors(op)
+                ))
+            ],
             |op, _, caps| forward_cooperative(op, caps),
             [needs("subgroups of 8, output channels divisible by 16", |op, caps| Lanes::fit(
                 caps, op.conv.k
@@ -62,7 +68,13 @@ impl Rows for ConvGradInput {
     const ROWS: &[&[Row<Self>]] = &[
         tiled::GRAD_INPUT,
         product_rows!(
-            [needs("channels divisible by 4", |op, _| fours(&op.conv))],
+            [
+                needs("channels divisible by 8", |op, _| eights(&op.conv)),
+                needs("workgroup memory for the norm", |op, caps| cooperative::has_room(
+                    caps,
+                    grad_input_vectors(op)
+                ))
+            ],
             |op, _, caps| grad_input_cooperative(op, caps),
             [needs("subgroups of 8, input channels divisible by 16", |op, caps| Lanes::fit(caps, op.conv.c))],
             |op, storage, _| grad_input_lanes(op, storage),
@@ -79,7 +91,7 @@ impl Rows for ConvGradWeight {
     const ROWS: &[&[Row<Self>]] = &[
         tiled::GRAD_WEIGHT,
         product_rows!(
-            [needs("channels divisible by 4", |op, _| fours(&op.conv))],
+            [needs("channels divisible by 8", |op, _| eights(&op.conv))],
             |op, _, caps| grad_weight_cooperative(op, caps),
             [needs("subgroups of 8, output channels divisible by 16", |op, caps| Lanes::fit(
                 caps, op.conv.k
@@ -210,30 +222,40 @@ fn grad_weight_lanes(op: &ConvGradWeight, storage: DType, caps: &Caps) -> Kernel
     read_back((op.normalize(), op.through), conv, storage, kernel)
 }
 
-/// Whether all channels are multiples of 4.
-fn fours(conv: &Conv) -> bool {
-    conv.c.is_multiple_of(4) && conv.k.is_multiple_of(4)
+/// Whether all channels are multiples of 8.
+fn eights(conv: &Conv) -> bool {
+    conv.c.is_multiple_of(8) && conv.k.is_multiple_of(8)
+}
+
+/// The f32 of workgroup memory for the vectors of a prologue.
+fn forward_vectors(op: &ConvForward) -> usize {
+    op.conv.c * Prologue::input(op.conv.c, op.normalize()).cooperative_vectors()
+}
+
+fn grad_input_vectors(op: &ConvGradInput) -> usize {
+    op.conv.k * Prologue::grad(op.conv.k, op.through).cooperative_vectors()
 }
 
 fn forward_cooperative(op: &ConvForward, caps: &Caps) -> Kernel {
     let conv = &op.conv;
     let (m, n, k) = (conv.pixels(), conv.k, 9 * conv.c);
-    let splits = cooperative::splits(caps, m, n, k);
-    let product = cooperative::Product { m, n, k, splits, a_along_k: true, b_along_k: false };
+    let (splits, vectors) = (cooperative::splits(caps, m, n, k), forward_vectors(op));
+    let product = cooperative::Product { m, n, k, splits, a_along_k: true, b_along_k: false, vectors };
     let input = Prologue::input(conv.c, op.normalize());
-    let loads = [&[NEIGHBOUR], &*input.files(), &[cooperative::B_ALONE, FORWARD_COOPERATIVE]].concat();
-    let finish = |source| input.constants(DType::F16, shape(conv, source));
+    let loads = [&[TAPS], &*input.cooperative_files(), &[cooperative::B_ALONE, FORWARD_COOPERATIVE]].concat();
+    let finish = |source| input.constants(DType::F16, shape(conv, source)).constant("INPUT_BASE", 0);
     cooperative::kernel(caps, product, op.into(), &loads, FORWARD_STORE, finish)
 }
 
 fn grad_input_cooperative(op: &ConvGradInput, caps: &Caps) -> Kernel {
     let conv = &op.conv;
     let (m, n, k) = (conv.pixels(), conv.c, 9 * conv.k);
-    let splits = cooperative::splits(caps, m, n, k);
-    let product = cooperative::Product { m, n, k, splits, a_along_k: true, b_along_k: true };
+    let (splits, vectors) = (cooperative::splits(caps, m, n, k), grad_input_vectors(op));
+    let product = cooperative::Product { m, n, k, splits, a_along_k: true, b_along_k: true, vectors };
     let grad = Prologue::grad(conv.k, op.through);
-    let loads = [&[NEIGHBOUR], &*grad.files(), &[cooperative::B_ALONE, GRAD_INPUT_COOPERATIVE]].concat();
-    let finish = |source| grad.constants(DType::F16, shape(conv, source));
+    let loads =
+        [&[TAPS], &*grad.cooperative_files(), &[cooperative::B_ALONE, GRAD_INPUT_COOPERATIVE]].concat();
+    let finish = |source| grad.constants(DType::F16, shape(conv, source)).constant("GRAD_BASE", 0);
     cooperative::kernel(caps, product, op.into(), &loads, GRAD_INPUT_STORE, finish)
 }
 
@@ -241,11 +263,16 @@ fn grad_weight_cooperative(op: &ConvGradWeight, caps: &Caps) -> Kernel {
     let conv = &op.conv;
     let (m, n, k) = (9 * conv.c, conv.k, conv.pixels());
     let splits = cooperative::splits(caps, m, n, k);
-    let product = cooperative::Product { m, n, k, splits, a_along_k: false, b_along_k: false };
     let (input, grad) = (Prologue::input(conv.c, op.normalize()), Prologue::grad(conv.k, op.through));
-    let loads = [&[NEIGHBOUR], &*input.files(), &*grad.files(), &[GRAD_WEIGHT_COOPERATIVE]].concat();
+    // The vectors of a tile's rows, then those of its columns.
+    let of_rows = cooperative::tile(caps) * input.cooperative_vectors();
+    let vectors = of_rows + cooperative::tile(caps) * grad.cooperative_vectors();
+    let product = cooperative::Product { m, n, k, splits, a_along_k: false, b_along_k: false, vectors };
+    let files = [input.cooperative_files(), grad.cooperative_files()].concat();
+    let loads = [&[TAPS], &*files, &[GRAD_WEIGHT_COOPERATIVE]].concat();
     let finish = |source: Source| {
         let source = shape(conv, source).flag("ACCUMULATE", op.accumulate);
+        let source = source.constant("INPUT_BASE", 0).constant("GRAD_BASE", of_rows);
         grad.constants(DType::F16, input.constants(DType::F16, source))
     };
     cooperative::kernel(caps, product, Statistics::None, &loads, GRAD_WEIGHT_STORE, finish)

@@ -35,7 +35,7 @@ impl Rows for Linear {
     const ROWS: &[&[Row<Self>]] = &[
         tiled::FORWARD,
         product_rows!(
-            [needs("features divisible by 4", |linear, _| fours(linear))],
+            [needs("features divisible by 8", |linear, _| eights(linear))],
             |linear, _, caps| forward_cooperative(linear, caps),
             [
                 needs("subgroups of 8, output features divisible by 16", |linear, caps| {
@@ -57,7 +57,7 @@ impl Rows for LinearGradInput {
     const ROWS: &[&[Row<Self>]] = &[
         tiled::GRAD_INPUT,
         product_rows!(
-            [needs("features divisible by 4", |op, _| fours(&op.0))],
+            [needs("features divisible by 8", |op, _| eights(&op.0))],
             |op, _, caps| grad_input_cooperative(op, caps),
             [needs("subgroups of 8, input features divisible by 16", |op, caps| Lanes::fit(
                 caps,
@@ -74,7 +74,7 @@ impl Rows for LinearGradWeight {
     const ROWS: &[&[Row<Self>]] = &[
         tiled::GRAD_WEIGHT,
         product_rows!(
-            [needs("features divisible by 4", |op, _| fours(&op.0))],
+            [needs("features divisible by 8", |op, _| eights(&op.0))],
             |op, _, caps| grad_weight_cooperative(op, caps),
             [needs("subgroups of 8, input features divisible by 16", |op, caps| Lanes::fit(
                 caps,
@@ -173,6 +173,11 @@ fn fours(linear: &Linear) -> bool {
     all_fours([linear.inputs, linear.outputs, linear.first, linear.total])
 }
 
+/// Whether all extents and the offset of features are multiples of 8.
+fn eights(linear: &Linear) -> bool {
+    [linear.inputs, linear.outputs, linear.first, linear.total].iter().all(|extent| extent.is_multiple_of(8))
+}
+
 /// A product on matrix units, whose matrices are loaded without a prologue.
 fn on_matrix_units(
     caps: &Caps,
@@ -187,7 +192,7 @@ fn on_matrix_units(
 fn forward_cooperative(linear: &Linear, caps: &Caps) -> Kernel {
     let (m, n, k) = (linear.n, linear.outputs, linear.inputs);
     let splits = cooperative::splits(caps, m, n, k);
-    let product = cooperative::Product { m, n, k, splits, a_along_k: true, b_along_k: true };
+    let product = cooperative::Product { m, n, k, splits, a_along_k: true, b_along_k: true, vectors: 0 };
     on_matrix_units(caps, product, [FORWARD_COOPERATIVE, FORWARD_STORE], |source| slice(linear, source))
 }
 
@@ -195,14 +200,14 @@ fn grad_input_cooperative(op: &LinearGradInput, caps: &Caps) -> Kernel {
     let LinearGradInput(linear) = op;
     let (m, n, k) = (linear.n, linear.inputs, linear.outputs);
     let splits = cooperative::splits(caps, m, n, k);
-    let product = cooperative::Product { m, n, k, splits, a_along_k: true, b_along_k: false };
+    let product = cooperative::Product { m, n, k, splits, a_along_k: true, b_along_k: false, vectors: 0 };
     let finish = |source| slice(linear, source).flag("ACCUMULATE", op.accumulate());
     on_matrix_units(caps, product, [GRAD_INPUT_COOPERATIVE, GRAD_INPUT_STORE], finish)
 }
 
 fn grad_weight_cooperative(LinearGradWeight(linear): &LinearGradWeight, caps: &Caps) -> Kernel {
     let (m, n, k) = (linear.outputs, linear.inputs, linear.n);
-    let product = cooperative::Product { m, n, k, splits: 1, a_along_k: false, b_along_k: false };
+    let product = cooperative::Product { m, n, k, splits: 1, a_along_k: false, b_along_k: false, vectors: 0 };
     let finish = |source| slice(linear, source);
     on_matrix_units(caps, product, [GRAD_WEIGHT_COOPERATIVE, GRAD_WEIGHT_STORE], finish)
 }
