@@ -34,8 +34,9 @@ pub struct GpuModel {
 /// The part of the memory's rate that a copy reaches: 75 to 80 % is what such copies are known to reach, of GDDR and HBM alike.
 const MEMORY_SHARE: f64 = 0.76;
 
-/// Instructions of the cooperative rows' loop for [`LOOP_FLOPS`], on NVIDIA (assets/isa/ampere.tsv).
-const LOOP_INSTRUCTIONS: f64 = 1208.0;
+/// Instructions of the cooperative rows' loop for [`LOOP_FLOPS`] on NVIDIA, with checked buffer accesses (assets/isa/ampere.tsv): forward,
+/// and in the gradients.
+const LOOP_INSTRUCTIONS: [f64; 2] = [494.0, 1070.0];
 
 /// 32 products of 16 x 16 x 16.
 const LOOP_FLOPS: f64 = 32.0 * 2.0 * 4096.0;
@@ -137,9 +138,9 @@ impl GpuModel {
     }
 
     /// Operations a second of the cooperative rows: bound by the matrix units or by the other instructions of their loop.
-    fn matrix_rate(&self) -> f64 {
+    fn matrix_rate(&self, loop_instructions: f64) -> f64 {
         let issued = ISSUED * self.clock_hz * f64::from(self.cores);
-        (MATRIX_SHARE * self.matrix_flops_per_second).min(issued * LOOP_FLOPS / LOOP_INSTRUCTIONS)
+        (MATRIX_SHARE * self.matrix_flops_per_second).min(issued * LOOP_FLOPS / loop_instructions)
     }
 
     /// How much longer these workgroups of a product take than if the last wave were full, as it takes as long as a full one.
@@ -179,7 +180,7 @@ impl GpuModel {
                 None => (0.0, 1.0),
             };
             let rate = match interface.cooperative_matrices {
-                true => self.matrix_rate(),
+                true => self.matrix_rate(LOOP_INSTRUCTIONS[usize::from(op.name().contains("grad"))]),
                 false => self.product_share * self.flops_per_second,
             };
             let arithmetic = idle * flops / rate;

@@ -52,8 +52,8 @@ pub(super) fn open(dir: &Path, options: &Options<'_>) -> Result<DataSets, Folder
         let missing = if train.is_none() { "train" } else { "val (or test)" };
         return Err(FolderError::Half { dir: dir.display().to_string(), missing, found: folders(dir) });
     };
-    let (class_names, train_images, train_others) = list(train)?;
-    let (test_names, test_images, test_others) = list(test)?;
+    let Listed { class_names, images: train_images, unread: train_unread } = list(train)?;
+    let Listed { class_names: test_names, images: test_images, unread: test_unread } = list(test)?;
     if class_names != test_names {
         let only = |these: &[String], those: &[String]| -> String {
             let only: Vec<&str> =
@@ -75,7 +75,7 @@ pub(super) fn open(dir: &Path, options: &Options<'_>) -> Result<DataSets, Folder
     let normalization = scanned.normalization;
     let name = dir.canonicalize().ok().and_then(|dir| Some(dir.file_name()?.to_string_lossy().into_owned()));
     let name = name.unwrap_or_else(|| dir.display().to_string());
-    let half = |root: &Path, images: Vec<Image>, others: Vec<String>, damaged: Vec<(usize, String)>| {
+    let half = |root: &Path, images: Vec<Image>, unread: Vec<String>, damaged: Vec<(usize, String)>| {
         let sound = |index: usize| damaged.binary_search_by_key(&index, |(index, _)| *index).is_err();
         let images: Vec<Image> =
             images.into_iter().enumerate().filter(|(i, _)| sound(*i)).map(|(_, image)| image).collect();
@@ -94,18 +94,26 @@ pub(super) fn open(dir: &Path, options: &Options<'_>) -> Result<DataSets, Folder
             normalization: normalization.clone(),
             size: [options.size; 2],
             resize: options.resize,
-            skipped: damaged.into_iter().map(|(_, why)| why).chain(others).collect(),
+            skipped: damaged.into_iter().map(|(_, why)| why).chain(unread).collect(),
         }))
     };
     let [bad_train, bad_test] = scanned.damaged;
     Ok(DataSets::new(
-        half(train, train_images, train_others, bad_train)?,
-        half(test, test_images, test_others, bad_test)?,
+        half(train, train_images, train_unread, bad_train)?,
+        half(test, test_images, test_unread, bad_test)?,
     ))
 }
 
-/// The classes of one half, its images sorted by class and name, and pictures of formats that are not read, with the reason.
-fn list(root: &Path) -> Result<(Vec<String>, Vec<Image>, Vec<String>), FolderError> {
+/// The files of one half.
+struct Listed {
+    class_names: Vec<String>,
+    /// Sorted by class and name.
+    images: Vec<Image>,
+    /// Pictures of formats that are not read, with the reason.
+    unread: Vec<String>,
+}
+
+fn list(root: &Path) -> Result<Listed, FolderError> {
     let classes: Vec<PathBuf> = entries(root)?.into_iter().filter(|path| path.is_dir()).collect();
     if classes.len() < 2 {
         let found = classes.len();
@@ -125,7 +133,7 @@ fn list(root: &Path) -> Result<(Vec<String>, Vec<Image>, Vec<String>), FolderErr
             return Err(FolderError::NoImages { class: class.display().to_string(), others });
         }
     }
-    Ok((classes.iter().map(|class| last_name(class)).collect(), images, unread))
+    Ok(Listed { class_names: classes.iter().map(|class| last_name(class)).collect(), images, unread })
 }
 
 /// The entries of a folder, sorted by name, without hidden ones.
