@@ -1,6 +1,6 @@
 //! `vgg --help`, with the commands by purpose.
 
-use clap::Command;
+use clap::{Arg, Command};
 
 /// Purposes, and the commands of each.
 const PURPOSES: [(&str, &[&str]); 6] = [
@@ -12,8 +12,20 @@ const PURPOSES: [(&str, &[&str]); 6] = [
     ("The program itself", &["completions", "man", "help"]),
 ];
 
+/// Headings of settings that `vgg summary` takes, as every command with a recipe does, but that change nothing in it.
+const OF_TRAINING: [&str; 5] = ["Augmentation", "Training", "Optimiser", "Schedule", "Run"];
+
 /// The command line with its commands by purpose in the overview.
-pub(super) fn by_purpose(mut command: Command) -> Command {
+pub(super) fn by_purpose(command: Command) -> Command {
+    let of_training =
+        |arg: &Arg| arg.get_help_heading().is_some_and(|heading| OF_TRAINING.contains(&heading));
+    let mut command = command.mut_subcommand("summary", |summary| {
+        // It needs no device, so its default recipe depends on none.
+        let recipe = "The settings to start from: report (the paper's; default), quick, fashion, cifar, or a TOML file";
+        summary
+            .mut_arg("recipe", |arg| arg.help(recipe).long_help(recipe))
+            .mut_args(|arg| if of_training(&arg) { arg.hide(true) } else { arg })
+    });
     command.build();
     let about = |name: &str| {
         let found = command.find_subcommand(name);
