@@ -87,8 +87,9 @@ impl Tile {
     /// The number of splits of `k` in `batches` products.
     pub(crate) fn splits(self, caps: &Caps, batches: usize, [m, n, k]: [usize; 3], least: usize) -> usize {
         let bytes = 4 * batches * m * n;
-        let most =
-            MOST_TILED_WORKSPACE.min(usize::try_from(caps.binding_bytes).unwrap_or(usize::MAX)) / bytes;
+        // A software adapter has the caches of a CPU.
+        let workspace = if caps.software() { MOST_WORKSPACE } else { MOST_TILED_WORKSPACE };
+        let most = workspace.min(usize::try_from(caps.binding_bytes).unwrap_or(usize::MAX)) / bytes;
         let (tiles, slots) = (batches * self.count(m, n), self.at_a_time(caps));
         // In the time of a byte of the result: the waves of tiles, each `k / splits` deep, and the partial sums, written and read.
         let time = |splits: usize| {

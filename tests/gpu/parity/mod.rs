@@ -6,7 +6,9 @@
 mod emulated;
 
 use vgg_wgpu::{
-    kernels::{Variant, variants},
+    dtype::DType,
+    kernels::{Stores, Variant, variants},
+    ops::Op,
     verify::{Reference, cases},
 };
 
@@ -18,10 +20,15 @@ const MANY: usize = 64;
 /// Whether a row runs a case in this mode; a driver that compiles on the CPU takes longer to compile than to run. Tiles of different
 /// sizes are the same code with other constants: each case runs on one of them in release mode and on another with checks.
 /// With many cases (convolutions have hundreds), a row, or a tile, runs a case in one of the modes. `VGG_TEST_ALL=1` runs
-/// every row on every case in both.
-fn in_turn(row: &Variant, checked: bool, case: usize, cases: usize) -> bool {
+/// every row on every case in both. A row that takes f32 and f16 is the same code with another type of its loads and stores: with many
+/// cases it runs a seventh of those in f16.
+fn in_turn(row: &Variant, checked: bool, op: &Op, case: usize, cases: usize) -> bool {
     if std::env::var_os("VGG_TEST_ALL").is_some_and(|v| v == "1") {
         return true;
+    }
+    if cases >= MANY && row.stores() == Stores::Both && op.storage() == DType::F16 && !case.is_multiple_of(7)
+    {
+        return false;
     }
     let rows: Vec<_> = variants().filter(|v| v.op == row.op).map(|v| v.name).collect();
     let place = |rows: &[&str]| rows.iter().position(|&name| name == row.name);
@@ -50,7 +57,7 @@ fn walk(name: &str) {
         for (checked, mode) in [(false, "release"), (true, "checked")] {
             let verdict = reference.check(&adapter, row, checked, |op| {
                 let case = cases.iter().position(|case| case == op).expect("one of the cases");
-                row.supports(op, &caps) && in_turn(row, checked, case, cases.len())
+                row.supports(op, &caps) && in_turn(row, checked, op, case, cases.len())
             });
             let title = format!("{}/{} ({mode})", row.op, row.name);
             assert!(verdict.cases > 0, "{title}: it supports no case");
