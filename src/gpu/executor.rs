@@ -318,7 +318,8 @@ impl Executor for GpuExecutor {
 
     fn run(&mut self, pass: Pass) -> Result<(), ExecutorError> {
         let steps = self.program.pass(pass);
-        if pass == Pass::Evaluate {
+        // Of a step of several batches, the last one with the update is captured.
+        if pass != Pass::Train {
             return self.queue(steps);
         }
         self.trained += 1;
@@ -427,6 +428,24 @@ impl Executor for GpuExecutor {
 mod tests {
     use super::*;
     use crate::{gpu::adapters, kernels::Kernel, ops::Activate};
+
+    /// `--capture` counts steps, of which each may have several batches.
+    #[test]
+    fn batches_before_the_last_of_a_step_are_no_steps() {
+        if std::env::var_os("VGG_SKIP_GPU").is_some_and(|v| v == "1") {
+            return;
+        }
+        let adapter =
+            adapters().into_iter().next().expect("no adapter: run scripts/test, or set VGG_SKIP_GPU=1");
+        let program = Program::single(Activate::relu(4).into());
+        let mut executor = GpuExecutor::open(&adapter, program, &Options::default()).unwrap();
+        for (pass, trained) in
+            [(Pass::Accumulate, 0), (Pass::Evaluate, 0), (Pass::Train, 1), (Pass::Accumulate, 1)]
+        {
+            executor.run(pass).unwrap();
+            assert_eq!(executor.trained, trained, "{pass:?}");
+        }
+    }
 
     #[test]
     fn a_lost_device_is_an_error_and_not_a_panic() {
