@@ -73,8 +73,8 @@ impl Dispatches {
         self.begins[steps.start]..self.begins[steps.end]
     }
 
-    /// Records one pass per step: passes cost no more than dispatches, and debuggers show them. For timing (`timed` names the
-    /// first timed dispatch) each dispatch is a pass between two timestamps.
+    /// Records dispatches as one pass, because a pass costs the host more than its dispatches; a group for each step names it in
+    /// debuggers. For timing (`timed` names the first timed dispatch) each dispatch is a pass between two timestamps.
     pub fn record(
         &self,
         dispatches: Range<usize>,
@@ -83,17 +83,21 @@ impl Dispatches {
         timed: Option<(usize, &Timestamps)>,
         encoder: &mut wgpu::CommandEncoder,
     ) {
+        let label = |dispatch: &Recorded| program.steps[dispatch.step].label.as_str();
         let mut index = dispatches.start;
-        for group in self.all[dispatches].chunk_by(|a, b| timed.is_none() && a.step == b.step) {
-            let label = Some(program.steps[group[0].step].label.as_str());
+        for group in self.all[dispatches].chunk_by(|_, _| timed.is_none()) {
             let timestamp_writes = timed.map(|(first, timestamps)| timestamps.around(index - first));
-            let mut pass =
-                encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label, timestamp_writes });
-            for dispatch in group {
-                let [x, y] = dispatch.workgroups;
-                pass.set_pipeline(&pipelines[dispatch.pipeline].raw);
-                pass.set_bind_group(0, &dispatch.bind_group, &[]);
-                pass.dispatch_workgroups(x, y, 1);
+            let descriptor = wgpu::ComputePassDescriptor { label: Some(label(&group[0])), timestamp_writes };
+            let mut pass = encoder.begin_compute_pass(&descriptor);
+            for step in group.chunk_by(|a, b| a.step == b.step) {
+                pass.push_debug_group(label(&step[0]));
+                for dispatch in step {
+                    let [x, y] = dispatch.workgroups;
+                    pass.set_pipeline(&pipelines[dispatch.pipeline].raw);
+                    pass.set_bind_group(0, &dispatch.bind_group, &[]);
+                    pass.dispatch_workgroups(x, y, 1);
+                }
+                pass.pop_debug_group();
             }
             index += group.len();
         }
