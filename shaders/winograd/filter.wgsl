@@ -12,6 +12,21 @@
 
 var<storage, read_write> points: array<elem>;
 
+alias Rows = array<Points, 3>;
+
+// The transform of a row of the filter.
+fn filter_row(r: u32, row: u32, column: u32) -> Points {
+    return filter_at_points(array<elem, 3>(tap(3u * r, row, column), tap(3u * r + 1u, row, column), tap(3u * r + 2u, row, column)));
+}
+
+// The transform of a column of those, and its place.
+fn store_column(j: u32, rows: Rows, row: u32, column: u32) {
+    let values = filter_at_points(array<elem, 3>(rows[0][j], rows[1][j], rows[2][j]));
+    for (var i = 0u; i < POINTS; i++) {
+        points[((i * POINTS + j) * ROWS + row) * COLUMNS + column] = values[i];
+    }
+}
+
 fn each(index: u32) {
     let at = place(index);
     let row = at.x;
@@ -19,18 +34,14 @@ fn each(index: u32) {
     if row >= ROWS || column >= COLUMNS {
         return;
     }
-    var rows: array<Points, 3>;
-    for (var r = 0u; r < 3u; r++) {
-        var g: array<elem, 3>;
-        for (var s = 0u; s < 3u; s++) {
-            g[s] = tap(r * 3u + s, row, column);
-        }
-        rows[r] = filter_at_points(g);
-    }
-    for (var j = 0u; j < POINTS; j++) {
-        var values = filter_at_points(array<elem, 3>(rows[0][j], rows[1][j], rows[2][j]));
-        for (var i = 0u; i < POINTS; i++) {
-            points[((i * POINTS + j) * ROWS + row) * COLUMNS + column] = values[i];
-        }
+    let rows = Rows(filter_row(0u, row, column), filter_row(1u, row, column), filter_row(2u, row, column));
+    // Written out: Apple's compiler keeps an array that a loop indexes in memory.
+    store_column(0u, rows, row, column);
+    store_column(1u, rows, row, column);
+    store_column(2u, rows, row, column);
+    store_column(3u, rows, row, column);
+    if POINTS == 6u {
+        store_column(4u, rows, row, column);
+        store_column(5u, rows, row, column);
     }
 }
