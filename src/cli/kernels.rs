@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 
 use super::{Usage, args};
 use crate::{
+    cache,
     gpu::{Adapter, Options},
     kernels,
     tune::{self, Loaded, Source},
@@ -36,7 +37,12 @@ pub(super) fn choose(flags: &args::KernelFlags, adapter: Option<&Adapter>) -> Re
     let shapes = tuned.len();
     notes.extend(used.map(|path| format!("{shapes} measured shapes from {}", path.display())));
     let notes = notes.into_iter().map(|note| format!("tuning    {note}")).collect();
-    Ok(Kernels { options: Options { variants, tuned, submit_budget, ..Options::default() }, notes })
+    let robust_buffers = flags.robust_buffers;
+    let pipelines = cache::folder().map(|folder| folder.join("pipelines"));
+    Ok(Kernels {
+        options: Options { variants, tuned, submit_budget, robust_buffers, pipelines, ..Options::default() },
+        notes,
+    })
 }
 
 /// `OP=NAME` as checked pairs.

@@ -82,8 +82,14 @@ pub(super) struct Blueprint {
 }
 
 impl Blueprint {
-    /// Chooses kernels, reads their shaders and checks them and the program against the adapter.
-    pub fn new(program: &Program, adapter: &Adapter, choose: Choose) -> Result<Self, OpenError> {
+    /// Chooses kernels, reads their shaders and checks them and the program against the adapter. With `marking` the kernels
+    /// mark the bindings that they access out of bounds.
+    pub fn new(
+        program: &Program,
+        adapter: &Adapter,
+        marking: bool,
+        choose: Choose,
+    ) -> Result<Self, OpenError> {
         let mut drafter = Drafter {
             program,
             info: adapter.info(),
@@ -100,6 +106,7 @@ impl Blueprint {
             let variant = choose(&step.op, &caps)
                 .map_err(|message| OpenError::Select { step: step.label.clone(), message })?;
             let kernel = variant.build(&step.op, &caps);
+            let kernel = if marking { kernel.marking() } else { kernel };
             steps.push(drafter.step(step, variant, &kernel)?);
         }
         drafter.memory();

@@ -45,6 +45,7 @@ impl Compilation {
 pub(super) fn compile(
     device: &Device,
     shaders: &[Shader],
+    cache: Option<&wgpu::PipelineCache>,
     checked: bool,
     compilation: &Compilation,
 ) -> Result<Vec<Pipeline>, OpenError> {
@@ -57,7 +58,7 @@ pub(super) fn compile(
                 return Err(OpenError::Interrupted);
             }
             let pipeline = device
-                .attempt(|| pipeline(&device.raw, shader, checked))
+                .attempt(|| pipeline(&device.raw, shader, cache, checked))
                 .map_err(|message| device.rejected(&shader.label, message))?;
             done.fetch_add(1, Ordering::Relaxed);
             Ok(pipeline)
@@ -65,7 +66,12 @@ pub(super) fn compile(
         .collect()
 }
 
-fn pipeline(device: &wgpu::Device, shader: &Shader, checked: bool) -> Pipeline {
+fn pipeline(
+    device: &wgpu::Device,
+    shader: &Shader,
+    cache: Option<&wgpu::PipelineCache>,
+    checked: bool,
+) -> Pipeline {
     let label = Some(shader.label.as_str());
     let entries: Vec<wgpu::BindGroupLayoutEntry> = shader
         .interface
@@ -105,7 +111,7 @@ fn pipeline(device: &wgpu::Device, shader: &Shader, checked: bool) -> Pipeline {
             constants: &[],
             zero_initialize_workgroup_memory: checked,
         },
-        cache: None,
+        cache,
     });
     Pipeline { raw, layout }
 }

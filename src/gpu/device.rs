@@ -11,6 +11,7 @@ use std::{
 use super::{
     adapter::{Adapter, AdapterLimits},
     error::OpenError,
+    robust::unchecked,
 };
 use crate::program::ExecutorError;
 
@@ -41,8 +42,12 @@ pub(super) struct Device {
 /// The optional features of a device.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Wanted {
+    /// The driver's checks of buffer accesses.
+    pub robust_buffers: bool,
     /// Timestamps, where the adapter has them.
     pub timestamps: bool,
+    /// A cache of pipelines, where the API has one.
+    pub pipeline_cache: bool,
     /// 16-bit floats in shaders.
     pub f16: bool,
     /// Cooperative matrices: distributed over a subgroup's invocations.
@@ -63,6 +68,9 @@ impl Device {
         } else {
             wgpu::ExperimentalFeatures::disabled()
         };
+        if wanted.pipeline_cache {
+            features |= wgpu::Features::PIPELINE_CACHE & adapter.raw.features();
+        }
         if wanted.timestamps && adapter.info().features.timestamps {
             features |= wgpu::Features::TIMESTAMP_QUERY;
         }
@@ -75,8 +83,12 @@ impl Device {
             memory_hints: wgpu::MemoryHints::MemoryUsage,
             trace: wgpu::Trace::Off,
         };
-        let (raw, queue) = pollster::block_on(adapter.raw.request_device(&descriptor))
-            .map_err(|error| OpenError::Device { adapter: name.clone(), message: error.to_string() })?;
+        let unchecked = if wanted.robust_buffers { None } else { unchecked(&adapter.raw, &descriptor) };
+        let (raw, queue) = match unchecked {
+            Some(device) => device,
+            None => pollster::block_on(adapter.raw.request_device(&descriptor))
+                .map_err(|error| OpenError::Device { adapter: name.clone(), message: error.to_string() })?,
+        };
         let health = Arc::new(Health::default());
         let seen = Arc::clone(&health);
         raw.on_uncaptured_error(Arc::new(move |error: wgpu::Error| seen.report(describe(&error))));

@@ -1,78 +1,31 @@
 //! The executor: buffers, bind groups and the recording of steps.
 
-use std::{
-    collections::VecDeque,
-    ops::Range,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, ops::Range, time::Instant};
 
 use super::{
     adapter::{Adapter, DeviceInfo},
-    blueprint::{Blueprint, Choose, padded},
-    buffers::{slots, workspaces},
+    blueprint::{Blueprint, Choose, WORD, padded},
+    buffers::{Marks, slots, workspaces},
     capture,
-    compile::{Compilation, Pipeline, compile},
+    compile::{Pipeline, compile},
     device::{Device, Wanted},
     dispatches::{Dispatches, Recorded},
     error::OpenError,
+    options::Options,
     pace::{Pace, Run},
+    pipelines::PipelineFile,
     readback::{Answers, Reader},
     timing::Timestamps,
     upload::Uploads,
 };
-use crate::{
-    kernels::{self, Caps, Tuned, Variant},
-    ops::Op,
-    program::{
-        Clock, Executor, ExecutorError, Needs, Pass, Phase, Program, Role, TensorId, Timed, time_by_the_host,
-    },
+use crate::program::{
+    Clock, Executor, ExecutorError, Needs, Pass, Phase, Program, Role, TensorId, Timed, time_by_the_host,
 };
+use crate::shader::OUT_OF_BOUNDS;
 
 /// Passes queued on the device before the host waits: enough to keep it busy, few enough that an interrupted run ends soon
 /// and that memory stays bounded.
 const IN_FLIGHT: usize = 2;
-
-/// Options for running a program.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Keeps naga's bounds checks, loop bounding and zeroing of workgroup memory. Much slower, and no kernel here needs it:
-    /// for tests.
-    pub checked: bool,
-    /// Forced variants per operation, in order of preference, as `("conv.forward", "tiled_64x64")`.
-    pub variants: Vec<(String, String)>,
-    /// The variants that were measured to be the fastest on this device.
-    pub tuned: Tuned,
-    /// Lets [`Executor::time`] use timestamps, where the adapter has them.
-    pub timestamps: bool,
-    /// The time that one submission should stay under; a step is split into as many submissions as needed.
-    pub submit_budget: Duration,
-    /// Captures this training step, counted from 1 since opening, in the attached graphics debugger.
-    pub capture: Option<u64>,
-    /// Counts the kernels as they are compiled.
-    pub compilation: Compilation,
-}
-
-impl Options {
-    /// The row for an operation on a device.
-    pub(super) fn choose(&self, op: &Op, caps: &Caps) -> Result<&'static Variant, String> {
-        kernels::choose(op, caps, &self.variants, &self.tuned).map_err(|error| error.to_string())
-    }
-}
-
-impl Default for Options {
-    /// The submission budget is a quarter of what the strictest watchdogs allow.
-    fn default() -> Self {
-        Self {
-            checked: false,
-            variants: Vec::new(),
-            tuned: Tuned::default(),
-            timestamps: false,
-            submit_budget: Duration::from_millis(500),
-            capture: None,
-            compilation: Compilation::default(),
-        }
-    }
-}
 
 /// Runs a program on a GPU.
 #[derive(Debug)]
@@ -91,6 +44,8 @@ pub struct GpuExecutor {
     answers: Answers,
     pace: Pace,
     in_flight: VecDeque<Run>,
+    /// The marks of the kernels that find accesses out of bounds.
+    marks: Option<Marks>,
     capture: Option<u64>,
     /// The number of training steps so far.
     trained: u64,
@@ -120,16 +75,23 @@ impl GpuExecutor {
         options: &Options,
         choose: Choose,
     ) -> Result<Self, OpenError> {
-        let blueprint = Blueprint::new(&program, adapter, choose)?;
+        let blueprint = Blueprint::new(&program, adapter, options.checked, choose)?;
         let wanted = Wanted {
+            robust_buffers: options.robust_buffers || options.checked,
             timestamps: options.timestamps,
+            pipeline_cache: options.pipelines.is_some(),
             f16: blueprint.f16,
             cooperative_matrices: blueprint.cooperative_matrices,
         };
         let device = Device::open(adapter, &blueprint.limits, wanted)?;
-        let pipelines = compile(&device, &blueprint.shaders, options.checked, &options.compilation)?;
+        let file = options.pipelines.as_deref();
+        let file = file.and_then(|folder| PipelineFile::open(&device, adapter, folder));
+        let cache = file.as_ref().map(|file| &file.cache);
+        let pipelines = compile(&device, &blueprint.shaders, cache, options.checked, &options.compilation)?;
+        file.iter().for_each(PipelineFile::store);
         let slots = slots(&device, &program, &blueprint)?;
         let workspaces = workspaces(&device, &blueprint)?;
+        let marks = Marks::of(&blueprint, &workspaces);
         let dispatches = Dispatches::new(&device, &program, &blueprint, &pipelines, &slots, &workspaces)?;
         let timestamps = (options.timestamps && adapter.info().features.timestamps)
             .then(|| Timestamps::new(&device, dispatches.all.len()))
@@ -165,6 +127,7 @@ impl GpuExecutor {
             pipelines,
             dispatches,
             timestamps,
+            marks,
         };
         executor.rehearse()?;
         Ok(executor)
@@ -178,6 +141,44 @@ impl GpuExecutor {
     /// The requirements of the program and its kernels, workspaces included.
     pub fn needs(&self) -> Needs {
         self.needs
+    }
+
+    /// The bindings that kernels have accessed out of bounds; empty without [`Options::checked`], which finds them.
+    ///
+    /// # Errors
+    /// [`ExecutorError::Device`].
+    pub fn out_of_bounds(&mut self) -> Result<Vec<String>, ExecutorError> {
+        let Some(buffer) = self.marks.as_ref().map(|marks| marks.buffer.clone()) else {
+            return Ok(Vec::new());
+        };
+        let word = self.read_buffer(&buffer, WORD, OUT_OF_BOUNDS)?;
+        Ok(self.marks.iter().flat_map(|marks| marks.names(&word)).collect())
+    }
+
+    /// The first `bytes` bytes of a buffer, once all work is done.
+    fn read_buffer(
+        &mut self,
+        buffer: &wgpu::Buffer,
+        bytes: u64,
+        name: &str,
+    ) -> Result<Vec<u8>, ExecutorError> {
+        self.device.check(name)?;
+        self.wait_for_all_but(0, name)?;
+        let mut data = Vec::with_capacity(bytes as usize);
+        let mut at = 0;
+        while at < bytes {
+            let piece = self.reader.piece_bytes.min(bytes - at);
+            let submission = self.submit("read", |this, encoder| {
+                encoder.copy_buffer_to_buffer(buffer, at, &this.reader.staging.buffer, 0, padded(piece));
+            })?;
+            let staging = &self.reader.staging;
+            staging.request_map();
+            staging.wait_until_mapped(&self.device, submission, name)?;
+            staging.read(piece, &mut data, name)?;
+            staging.unmap();
+            at += piece;
+        }
+        Ok(data)
     }
 
     /// Submits the pending uploads, followed by the commands that `record` adds.
@@ -373,26 +374,8 @@ impl Executor for GpuExecutor {
     }
 
     fn read(&mut self, tensor: TensorId) -> Result<Vec<u8>, ExecutorError> {
-        let name = self.name(tensor);
-        self.device.check(&name)?;
-        self.wait_for_all_but(0, &name)?;
-        let (bytes, slot) = (self.program.tensor(tensor).bytes(), self.slot(tensor));
-        let mut data = Vec::with_capacity(bytes as usize);
-        let mut at = 0;
-        while at < bytes {
-            let piece = self.reader.piece_bytes.min(bytes - at);
-            let submission = self.submit("read", |this, encoder| {
-                let to = &this.reader.staging.buffer;
-                encoder.copy_buffer_to_buffer(&this.slots[slot], at, to, 0, padded(piece));
-            })?;
-            let staging = &self.reader.staging;
-            staging.request_map();
-            staging.wait_until_mapped(&self.device, submission, &name)?;
-            staging.read(piece, &mut data, &name)?;
-            staging.unmap();
-            at += piece;
-        }
-        Ok(data)
+        let buffer = self.slots[self.slot(tensor)].clone();
+        self.read_buffer(&buffer, self.program.tensor(tensor).bytes(), &self.name(tensor))
     }
 
     fn request(&mut self, tensor: TensorId) -> Result<(), ExecutorError> {
@@ -427,7 +410,11 @@ impl Executor for GpuExecutor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{gpu::adapters, kernels::Kernel, ops::Activate};
+    use crate::{
+        gpu::adapters,
+        kernels::{Kernel, Variant},
+        ops::Activate,
+    };
 
     /// `--capture` counts steps, of which each may have several batches.
     #[test]

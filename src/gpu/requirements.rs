@@ -4,7 +4,7 @@ use super::{
     adapter::{Adapter, AdapterLimits},
     blueprint::Blueprint,
     error::OpenError,
-    executor::Options,
+    options::Options,
 };
 use crate::{
     kernels::{Caps, Workspace},
@@ -26,7 +26,7 @@ impl Requirements {
     /// # Errors
     /// [`OpenError`] where something is larger than the adapter allows.
     pub fn of(program: &Program, adapter: &Adapter, options: &Options) -> Result<Self, OpenError> {
-        let blueprint = Blueprint::new(program, adapter, &|op, caps| options.choose(op, caps))?;
+        let blueprint = Blueprint::new(program, adapter, false, &|op, caps| options.choose(op, caps))?;
         Ok(Self {
             limits: blueprint.limits,
             workspace_bytes: blueprint.workspaces.iter().map(|w| w.bytes).sum(),

@@ -64,7 +64,7 @@ fn rate(device: &Device, limits: &AdapterLimits, probe: &Probe) -> Result<f64, O
         .map(|(b, buffer)| wgpu::BindGroupEntry { binding: b.binding, resource: buffer.as_entire_binding() })
         .collect();
     let shader = Shader { label: label.clone(), wgsl, interface };
-    let pipelines = compile(device, std::slice::from_ref(&shader), false, &Compilation::default())?;
+    let pipelines = compile(device, std::slice::from_ref(&shader), None, false, &Compilation::default())?;
     let group = device.raw.create_bind_group(&wgpu::BindGroupDescriptor {
         label: Some(&label),
         layout: &pipelines[0].layout,

@@ -30,7 +30,7 @@ pub(crate) use rows::{elementwise_rows, reduction_rows};
 pub use table::{Variant, variants};
 pub use tuned::{TABLE, Tuned};
 
-use crate::shader::Source;
+use crate::shader::{OUT_OF_BOUNDS, Source};
 
 /// One dispatch of a kernel.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,6 +71,10 @@ impl Dispatch {
     /// A dispatch whose bindings are named like their operands and workspaces.
     pub fn new(label: &'static str, source: Source, workgroups: u64) -> Self {
         Self { label, source, workgroups, rebind: &[], parts: Vec::new() }
+    }
+
+    fn marking(self) -> Self {
+        Self { source: self.source.marking(), ..self }
     }
 
     /// The operand or workspace that a binding binds.
@@ -117,6 +121,12 @@ impl Kernel {
     pub fn workspace(mut self, name: &'static str, bytes: usize) -> Self {
         Workspace { name, bytes: bytes as u64 }.join(&mut self.workspaces);
         self
+    }
+
+    /// The same, marking the bindings that it accesses out of bounds in a scratch buffer ([`Source::marking`]).
+    pub fn marking(mut self) -> Self {
+        self.dispatches = self.dispatches.into_iter().map(Dispatch::marking).collect();
+        self.workspace(OUT_OF_BOUNDS, 4)
     }
 
     /// This, then `next`.

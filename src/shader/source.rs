@@ -1,6 +1,7 @@
 //! Assembles a kernel's WGSL from its constants and its files.
 
 use super::{
+    bounds,
     contract::{self, ContractError},
     fragment::Fragment,
     reflect::{Interface, ReflectError, reflect},
@@ -14,18 +15,26 @@ use super::{
 pub struct Source {
     prelude: String,
     files: Vec<Fragment>,
+    /// Whether it marks the bindings that it accesses out of bounds.
+    marks: bool,
 }
 
 impl Source {
     /// A source of the given files, without constants.
     pub fn new(files: impl Into<Vec<Fragment>>) -> Self {
-        Self { prelude: String::new(), files: files.into() }
+        Self { prelude: String::new(), files: files.into(), marks: false }
     }
 
     /// Adds a file after the others.
     pub fn with(mut self, file: Fragment) -> Self {
         self.files.push(file);
         self
+    }
+
+    /// The same, with another binding [`OUT_OF_BOUNDS`](super::OUT_OF_BOUNDS): a word in which the bits of those bindings are set, by
+    /// their numbers, that are accessed out of bounds.
+    pub fn marking(self) -> Self {
+        Self { marks: true, ..self }
     }
 
     /// Adds `enable extension;`, which comes before everything else.
@@ -88,7 +97,7 @@ impl Source {
             text += "\n";
             text += &code;
         }
-        text
+        if self.marks { bounds::marking(&text) } else { text }
     }
 
     /// The files with their texts, in which the bindings are numbered: each `var<storage` at the start of a line is one.

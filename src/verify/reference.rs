@@ -47,7 +47,7 @@ impl Reference {
     }
 
     /// Runs a row on the cases that `picked` selects, and compares every operand that it writes. `checked` keeps naga's
-    /// bounds checks.
+    /// bounds checks, and fails if a kernel needs one.
     ///
     /// The operands are views into larger tensors: inputs are surrounded by NaN, outputs by sentinels that must not change.
     pub fn check(
@@ -223,7 +223,12 @@ fn on_gpu(
         for (op, tensors) in ops.iter().zip(&tensors) {
             all.push(results(op, tensors).map(|tensor| gpu.read(tensor)).collect::<Result<Vec<_>, _>>()?);
         }
-        Ok::<_, ExecutorError>(all)
+        Ok::<_, ExecutorError>((all, gpu.out_of_bounds()?))
     };
-    run().map_err(|error| error.to_string())
+    let (results, outside) = run().map_err(|error| error.to_string())?;
+    if outside.is_empty() {
+        Ok(results)
+    } else {
+        Err(format!("it accesses out of bounds: {}", outside.join(", ")))
+    }
 }

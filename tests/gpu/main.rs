@@ -20,6 +20,7 @@ mod full_size;
 mod gpu;
 mod layout;
 mod mixed;
+mod opening;
 mod parity;
 mod quantized;
 mod shaders;

@@ -27,7 +27,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("cpu", &["program", "ops", "dtype", "shape", "rng"]),
     ("shader", &[]),
     ("kernels", &["shader", "ops", "dtype", "shape", "rng"]),
-    ("gpu", &["program", "kernels", "shader", "ops", "dtype", "shape"]),
+    ("gpu", &["program", "files", "kernels", "shader", "ops", "dtype", "shape"]),
     ("verify", &["gpu", "cpu", "kernels", "shader", "program", "ops", "dtype", "shape", "rng"]),
     ("tune", &["verify", "gpu", "kernels", "program", "ops", "dtype", "rng", "cache", "files"]),
     ("data", &["ops", "rng", "cache", "files"]),
@@ -56,6 +56,7 @@ const ROLES: &[(&str, &[&str])] = &[
 /// External crates, and the only rooms that may name them.
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("wgpu", &["gpu"]),
+    ("ash", &["gpu"]),
     ("naga", &["shader"]),
     ("anyhow", &["cli"]),
     ("clap", &["cli"]),

@@ -74,6 +74,9 @@ pub(super) struct KernelFlags {
     /// stops it. The results are the same.
     #[arg(long, default_value_t = 500.0, value_name = "MS", value_parser = milliseconds)]
     pub(super) submit_budget_ms: f64,
+    /// Let a Vulkan driver check every buffer access, which is slower on NVIDIA's GPUs. The results are the same.
+    #[arg(long)]
+    pub(super) robust_buffers: bool,
 }
 
 fn milliseconds(text: &str) -> Result<f64, String> {
