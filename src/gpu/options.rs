@@ -21,7 +21,7 @@ pub struct Options {
     pub variants: Vec<(String, String)>,
     /// The variants that were measured to be the fastest on this device.
     pub tuned: Tuned,
-    /// Lets [`Executor::time`] use timestamps, where the adapter has them.
+    /// Lets [`Executor::time`](crate::program::Executor::time) use timestamps, where the adapter has them.
     pub timestamps: bool,
     /// The time that one submission should stay under; a step is split into as many submissions as needed.
     pub submit_budget: Duration,
