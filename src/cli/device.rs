@@ -25,6 +25,14 @@ pub(super) const CPU_HINT: &str = "The CPU device needs none. For a software ada
 /// The device for `--device`, with its choice of kernels; and a line that describes it, with a line for each tuning file.
 pub(super) fn choose(request: &str, flags: &args::KernelFlags) -> Result<(Device, String)> {
     let device = Device::find(request)?;
+    if flags.robust_buffers && device.adapter().is_none() {
+        bail!(Usage(
+            "--robust-buffers concerns a GPU's driver, but this runs on the CPU device, which has none. \
+             Leave it out, or give another --device; `vgg devices` lists them"
+                .to_owned()
+        ));
+    }
+    let device = if flags.robust_buffers { device.with_robust_buffers() } else { device };
     let kernels = kernels::choose(flags, device.adapter())?;
     let lines: Vec<String> = std::iter::once(line(&device)).chain(kernels.notes).collect();
     Ok((device.with_options(kernels.options), lines.join("\n")))
@@ -38,7 +46,7 @@ pub(super) fn choose_and_say(request: &str, flags: &args::KernelFlags, quiet: bo
 }
 
 /// As [`choose_and_say`] for commands about kernels: never the CPU device, and `auto` is the first adapter.
-pub(super) fn choose_gpu(request: &str, quiet: bool) -> Result<(Device, Adapter)> {
+pub(super) fn choose_gpu(request: &str, robust_buffers: bool, quiet: bool) -> Result<(Device, Adapter)> {
     let device = match request.trim() {
         "auto" | "" => Device::first_adapter(),
         request => Device::find(request),
@@ -47,6 +55,7 @@ pub(super) fn choose_gpu(request: &str, quiet: bool) -> Result<(Device, Adapter)
         Err(DeviceError::NoAdapter) => bail!("no Vulkan, Metal or DX12 adapter was found. {CPU_HINT}"),
         device => device?,
     };
+    let device = if robust_buffers { device.with_robust_buffers() } else { device };
     let Some(adapter) = device.adapter().cloned() else {
         let text = "--device cpu: the CPU device has no kernels; it is the reference for checking them";
         bail!(Usage(text.to_owned()))

@@ -73,7 +73,7 @@ fn target(flags: &args::Kernels, quiet: bool) -> Result<(Caps, DeviceLimits, boo
         let limits = DeviceLimits { binding_bytes: caps.binding_bytes, offset_alignment: 256, f16: caps.f16 };
         return Ok((caps, limits, true));
     }
-    let (device, adapter) = device::choose_gpu(&flags.device.device, quiet).context(
+    let (device, adapter) = device::choose_gpu(&flags.device.device, false, quiet).context(
         "`vgg kernels --device discrete` needs no device: it lists the kernels for a discrete GPU",
     )?;
     Ok((adapter.caps(), device.limits(), device.is_hardware_gpu()))

@@ -37,10 +37,9 @@ pub(super) fn choose(flags: &args::KernelFlags, adapter: Option<&Adapter>) -> Re
     let shapes = tuned.len();
     notes.extend(used.map(|path| format!("{shapes} measured shapes from {}", path.display())));
     let notes = notes.into_iter().map(|note| format!("tuning    {note}")).collect();
-    let robust_buffers = flags.robust_buffers;
     let pipelines = cache::folder().map(|folder| folder.join("pipelines"));
     Ok(Kernels {
-        options: Options { variants, tuned, submit_budget, robust_buffers, pipelines, ..Options::default() },
+        options: Options { variants, tuned, submit_budget, pipelines, ..Options::default() },
         notes,
     })
 }

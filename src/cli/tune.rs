@@ -23,7 +23,7 @@ type Done = (Job, Measured, &'static Variant, f64);
 /// Runs `vgg tune`; the exit code says whether everything was measured and every variant is correct.
 pub(super) fn run(flags: &args::Tune, quiet: bool) -> Result<u8> {
     let stop = train::stop_on_signals()?;
-    let (device, adapter) = device::choose_gpu(&flags.device.device, quiet)?;
+    let (device, adapter) = device::choose_gpu(&flags.device.device, flags.device.robust_buffers, quiet)?;
     let adapter = &adapter;
     let path = output(&flags.tuning, tune::default_path(adapter.info()))?;
     // Keeps the measurements of other recipes. A named file is overwritten only if it is a tuning file for this device.

@@ -22,7 +22,7 @@ const PRINTED: usize = 3;
 
 /// Runs `vgg verify`; the exit code says whether every variant is correct.
 pub(super) fn run(flags: &args::Verify, quiet: bool) -> Result<u8> {
-    let (_, adapter) = device::choose_gpu(&flags.device.device, quiet)?;
+    let (_, adapter) = device::choose_gpu(&flags.device.device, flags.device.robust_buffers, quiet)?;
     let wanted = kernels::pairs(&flags.variant)?;
     let (ops, forced) = (&flags.op, &wanted);
     let asked = |row: &&'static Variant| {
@@ -124,7 +124,7 @@ fn render(verdicts: &[(&'static Variant, Verdict)]) -> String {
 mod tests {
     use super::*;
     use crate::{
-        gpu::adapters,
+        gpu::test_adapter,
         kernels::{Dispatch, Kernel},
         ops::Activate,
         shader::{Fragment, Source},
@@ -149,11 +149,7 @@ mod tests {
 
     #[test]
     fn a_wrong_variant_is_found() {
-        if std::env::var_os("VGG_SKIP_GPU").is_some_and(|v| v == "1") {
-            return;
-        }
-        let adapter =
-            adapters().into_iter().next().expect("no adapter: run scripts/test, or set VGG_SKIP_GPU=1");
+        let Some(adapter) = test_adapter() else { return };
         let right = variants().find(|v| v.op == "activation.forward" && v.name == "scalar").unwrap();
         assert_eq!(walk(&adapter, &[right], true, true).unwrap(), DONE);
         assert_eq!(walk(&adapter, &[right, &WRONG], true, true).unwrap(), FAILED);

@@ -56,6 +56,14 @@ impl Device {
         Self { options, ..self }
     }
 
+    /// The same device, whose driver checks every buffer access ([`Adapter::with_robust_buffers`]). The CPU device has no driver.
+    pub fn with_robust_buffers(mut self) -> Self {
+        if let DeviceChoice::Gpu(adapter) = self.selection.device {
+            self.selection.device = DeviceChoice::Gpu(adapter.with_robust_buffers());
+        }
+        self
+    }
+
     /// The options for the programs that are opened.
     pub fn options(&self) -> &Options {
         &self.options

@@ -89,6 +89,8 @@ pub struct AdapterFeatures {
     pub subgroup_sizes: Option<[u32; 2]>,
     /// Timestamps at the borders of passes.
     pub timestamps: bool,
+    /// Whether a Vulkan driver is to check every buffer access: [`Adapter::with_robust_buffers`].
+    pub robust_buffers: bool,
     /// The side, 16 or 8, of the f16 matrices that its matrix units multiply to f32, where WGSL has access to them.
     pub matrix_side: Option<usize>,
 }
@@ -150,6 +152,13 @@ impl Adapter {
     /// The same adapter without its matrix units.
     pub fn without_matrix_units(mut self) -> Self {
         self.info.features.matrix_side = None;
+        self
+    }
+
+    /// The same adapter, whose driver checks every buffer access, as wgpu has it by default on Vulkan. The checks multiply the instructions of
+    /// memory accesses on NVIDIA's GPUs, and no kernel needs them: the tests find every access out of bounds.
+    pub fn with_robust_buffers(mut self) -> Self {
+        self.info.features.robust_buffers = true;
         self
     }
 
@@ -314,6 +323,7 @@ fn describe(raw: &wgpu::Adapter, info: wgpu::AdapterInfo, backend: Backend) -> D
             f16: has(wgpu::Features::SHADER_F16),
             subgroup_sizes: subgroups,
             timestamps: has(wgpu::Features::TIMESTAMP_QUERY),
+            robust_buffers: false,
             matrix_side: matrix_side(raw).filter(|_| has(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX)),
         },
         memory_bytes: memory_bytes(raw),
@@ -357,6 +367,15 @@ pub fn debugger_attached(backend: Backend) -> bool {
         Backend::Metal => true,
         Backend::Vulkan | Backend::Dx12 => renderdoc_is_loaded(),
     }
+}
+
+/// The adapter for unit tests; `None` if `VGG_SKIP_GPU=1` skips those that need one.
+#[cfg(test)]
+pub(crate) fn test_adapter() -> Option<Adapter> {
+    if std::env::var_os("VGG_SKIP_GPU").is_some_and(|v| v == "1") {
+        return None;
+    }
+    Some(adapters().into_iter().next().expect("no adapter: run scripts/test, or set VGG_SKIP_GPU=1"))
 }
 
 #[cfg(test)]

@@ -18,10 +18,12 @@ use super::{
     timing::Timestamps,
     upload::Uploads,
 };
-use crate::program::{
-    Clock, Executor, ExecutorError, Needs, Pass, Phase, Program, Role, TensorId, Timed, time_by_the_host,
+use crate::{
+    program::{
+        Clock, Executor, ExecutorError, Needs, Pass, Phase, Program, Role, TensorId, Timed, time_by_the_host,
+    },
+    shader::OUT_OF_BOUNDS,
 };
-use crate::shader::OUT_OF_BOUNDS;
 
 /// Passes queued on the device before the host waits: enough to keep it busy, few enough that an interrupted run ends soon
 /// and that memory stays bounded.
@@ -77,7 +79,7 @@ impl GpuExecutor {
     ) -> Result<Self, OpenError> {
         let blueprint = Blueprint::new(&program, adapter, options.checked, choose)?;
         let wanted = Wanted {
-            robust_buffers: options.robust_buffers || options.checked,
+            robust_buffers: adapter.info().features.robust_buffers || options.checked,
             timestamps: options.timestamps,
             pipeline_cache: options.pipelines.is_some(),
             f16: blueprint.f16,
@@ -411,7 +413,7 @@ impl Executor for GpuExecutor {
 mod tests {
     use super::*;
     use crate::{
-        gpu::adapters,
+        gpu::test_adapter,
         kernels::{Kernel, Variant},
         ops::Activate,
     };
@@ -419,11 +421,7 @@ mod tests {
     /// `--capture` counts steps, of which each may have several batches.
     #[test]
     fn batches_before_the_last_of_a_step_are_no_steps() {
-        if std::env::var_os("VGG_SKIP_GPU").is_some_and(|v| v == "1") {
-            return;
-        }
-        let adapter =
-            adapters().into_iter().next().expect("no adapter: run scripts/test, or set VGG_SKIP_GPU=1");
+        let Some(adapter) = test_adapter() else { return };
         let program = Program::single(Activate::relu(4).into());
         let mut executor = GpuExecutor::open(&adapter, program, &Options::default()).unwrap();
         for (pass, trained) in
@@ -436,11 +434,7 @@ mod tests {
 
     #[test]
     fn a_lost_device_is_an_error_and_not_a_panic() {
-        if std::env::var_os("VGG_SKIP_GPU").is_some_and(|v| v == "1") {
-            return;
-        }
-        let adapter =
-            adapters().into_iter().next().expect("no adapter: run scripts/test, or set VGG_SKIP_GPU=1");
+        let Some(adapter) = test_adapter() else { return };
         static NOTHING: Variant =
             Variant::custom("activation.forward", "nothing", |_, _| true, |_, _| Kernel::new(Vec::new()));
         let open = || {

@@ -25,6 +25,8 @@ mod staging;
 mod timing;
 mod upload;
 
+#[cfg(test)]
+pub(crate) use adapter::test_adapter;
 pub use adapter::{
     Adapter, AdapterFeatures, AdapterLimits, Backend, DeviceInfo, DeviceKind, adapters, debugger_attached,
     devices,

@@ -11,12 +11,9 @@ use crate::{
 /// Options for running a program.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Keeps naga's bounds checks, loop bounding and zeroing of workgroup memory, and marks the bindings that are accessed out of bounds
+    /// Keeps the driver's and naga's bounds checks, loop bounding and zeroing of workgroup memory, and marks the bindings that are accessed out of bounds
     /// ([`GpuExecutor::out_of_bounds`](super::GpuExecutor::out_of_bounds)). Much slower, and no kernel here needs it: for tests.
     pub checked: bool,
-    /// Lets a Vulkan driver check every buffer access, as wgpu does by default. The checks multiply the instructions of memory accesses
-    /// on NVIDIA's GPUs, and no kernel needs them: the tests find every access out of bounds. `checked` implies it.
-    pub robust_buffers: bool,
     /// Forced variants per operation, in order of preference, as `("conv.forward", "tiled_64x64")`.
     pub variants: Vec<(String, String)>,
     /// The variants that were measured to be the fastest on this device.
@@ -45,7 +42,6 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             checked: false,
-            robust_buffers: false,
             variants: Vec::new(),
             tuned: Tuned::default(),
             timestamps: false,

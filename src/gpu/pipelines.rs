@@ -21,15 +21,10 @@ pub(super) struct PipelineFile {
 }
 
 impl PipelineFile {
-    /// Whether an adapter's pipelines can be kept.
-    pub fn possible(adapter: &Adapter) -> bool {
-        adapter.raw.features().contains(wgpu::Features::PIPELINE_CACHE)
-    }
-
     /// The cache of an adapter's pipelines from its file in a folder; empty if there is none, or one of another driver. `None` if the
     /// API has no such caches.
     pub fn open(device: &Device, adapter: &Adapter, folder: &Path) -> Option<Self> {
-        if !Self::possible(adapter) {
+        if !adapter.raw.features().contains(wgpu::Features::PIPELINE_CACHE) {
             return None;
         }
         let path = folder.join(wgpu::util::pipeline_cache_key(&adapter.raw.get_info())?);

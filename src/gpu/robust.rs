@@ -58,3 +58,22 @@ pub(super) fn unchecked(
 ) -> Option<(wgpu::Device, wgpu::Queue)> {
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::{Backend, test_adapter};
+
+    /// Otherwise every device would be opened with the checks, which nobody would notice.
+    #[test]
+    fn every_vulkan_device_opens_without_the_checks() {
+        let Some(adapter) = test_adapter().filter(|adapter| adapter.info().backend == Backend::Vulkan) else {
+            return;
+        };
+        let descriptor = wgpu::DeviceDescriptor::default();
+        assert!(unchecked(&adapter.raw, &descriptor).is_some());
+        let more = wgpu::Limits { max_buffer_size: u64::MAX, ..wgpu::Limits::default() };
+        let beyond = wgpu::DeviceDescriptor { required_limits: more, ..descriptor };
+        assert!(unchecked(&adapter.raw, &beyond).is_none(), "more than the adapter has");
+    }
+}

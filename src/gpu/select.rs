@@ -214,6 +214,7 @@ mod tests {
                 f16: false,
                 subgroup_sizes: None,
                 timestamps: false,
+                robust_buffers: false,
                 matrix_side: None,
             },
             memory_bytes: None,

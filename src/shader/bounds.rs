@@ -7,11 +7,12 @@
 /// The binding of the marks: `array<atomic<u32>>` of one element.
 pub const OUT_OF_BOUNDS: &str = "out_of_bounds";
 
-/// The text with marks. Its bindings are numbered, each on a line of its own; `main` does not return after an access.
+/// The text with marks and without comments. Its bindings are numbered, each on a line of its own; `main` does not return after an access.
 pub(super) fn marking(text: &str) -> String {
     let bindings: Vec<(&str, &str)> = text.lines().filter_map(binding).collect();
     let names: Vec<&str> = bindings.iter().map(|&(name, _)| name).collect();
-    let mut marked = rewrite(text, &names);
+    let code: Vec<&str> = text.lines().map(|line| line.split("//").next().unwrap_or(line)).collect();
+    let mut marked = rewrite(&code.join("\n"), &names);
     let main = marked.find("fn main(").expect("kernels have an entry point");
     let body = main + marked[main..].find('{').expect("`main` has a body");
     let end = body + closing(&marked[body..], ['{', '}']).expect("`main` ends");
@@ -49,33 +50,21 @@ fn binding(line: &str) -> Option<(&str, &str)> {
     (!fixed).then_some((name, number))
 }
 
-/// Passes the indices of these arrays through their functions, outside of comments.
-fn rewrite(text: &str, names: &[&str]) -> String {
+/// Passes the indices of these arrays through their functions.
+fn rewrite(code: &str, names: &[&str]) -> String {
     let in_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let (mut done, mut rest) = (String::new(), text);
-    while let Some(begin) = rest.find(|c: char| in_name(c) || c == '/') {
+    let (mut done, mut rest) = (String::new(), code);
+    while let Some(begin) = rest.find(in_name) {
         let (before, from) = rest.split_at(begin);
+        let (word, after) = from.split_at(from.find(|c| !in_name(c)).unwrap_or(from.len()));
         done += before;
-        let end = if from.starts_with("//") {
-            from.find('\n').unwrap_or(from.len())
-        } else {
-            from.find(|c| !in_name(c)).filter(|&end| end > 0).unwrap_or(if from.starts_with('/') {
-                1
-            } else {
-                from.len()
-            })
-        };
-        let (word, after) = from.split_at(end);
         done += word;
         rest = after;
-        let member =
-            before.ends_with('.') || (before.is_empty() && done.trim_end_matches(word).ends_with('.'));
-        if !names.contains(&word) || member || !after.starts_with('[') {
-            continue;
+        if names.contains(&word) && !before.ends_with('.') && after.starts_with('[') {
+            let close = closing(after, ['[', ']']).expect("brackets are closed");
+            done += &format!("[{word}_element(u32({}))]", rewrite(&after[1..close], names));
+            rest = &after[close + 1..];
         }
-        let Some(close) = closing(after, ['[', ']']) else { continue };
-        done += &format!("[{word}_element(u32({}))]", rewrite(&after[1..close], names));
-        rest = &after[close + 1..];
     }
     done + rest
 }
@@ -110,7 +99,7 @@ struct Kept { input: array<f32, 2> }
     #[test]
     fn indices_of_arrays_pass_through_their_functions() {
         let marked = marking(TEXT);
-        let line = "    output[output_element(u32(i))][1] = input[input_element(u32(order[order_element(u32(i + 1))]))].x / few[1] + kept.input[0]; // input[i]";
+        let line = "    output[output_element(u32(i))][1] = input[input_element(u32(order[order_element(u32(i + 1))]))].x / few[1] + kept.input[0]; ";
         assert_eq!(marked.lines().nth(9), Some(line), "{marked}");
         assert!(marked.contains("@binding(4) var<storage, read_write> out_of_bounds"));
         assert!(

@@ -138,8 +138,13 @@ mod tests {
             workgroup_size: [256, 256, 64],
             workgroups: 65_535,
         };
-        let features =
-            AdapterFeatures { f16: false, subgroup_sizes: None, timestamps: false, matrix_side: None };
+        let features = AdapterFeatures {
+            f16: false,
+            subgroup_sizes: None,
+            timestamps: false,
+            robust_buffers: false,
+            matrix_side: None,
+        };
         DeviceInfo {
             index: 0,
             name: "Card 1000".into(),

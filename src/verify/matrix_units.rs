@@ -70,7 +70,7 @@ fn describe(row: &Variant, ops: &[Op], failure: &str) -> String {
 mod tests {
     use super::*;
     use crate::{
-        gpu::adapters,
+        gpu::test_adapter,
         kernels::{Dispatch, Kernel},
         ops::Linear,
         shader::{Fragment, Source},
@@ -97,11 +97,7 @@ mod tests {
 
     #[test]
     fn a_failure_names_the_row_and_the_shapes() {
-        if std::env::var_os("VGG_SKIP_GPU").is_some_and(|v| v == "1") {
-            return;
-        }
-        let adapter =
-            adapters().into_iter().next().expect("no adapter: run scripts/test, or set VGG_SKIP_GPU=1");
+        let Some(adapter) = test_adapter() else { return };
         let ops = [Linear::whole(2, 8, 4).into()];
         let verdict = Reference::of(&ops).check(&adapter, &IDLE, false, |_| true);
         let text = describe(&IDLE, &ops, &verdict.failures[0]);

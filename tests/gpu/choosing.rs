@@ -38,6 +38,11 @@ fn an_impossible_forced_variant_is_refused() {
             2,
             "the CPU device, which has none",
         ),
+        (
+            with("bench", &["--device", "cpu", "--robust-buffers"]),
+            2,
+            "--robust-buffers concerns a GPU's driver",
+        ),
         (vec!["verify", "--device", "cpu"], 2, "the CPU device has no kernels"),
         (vec!["verify", "--op", "conv.foward"], 2, "conv.forward"),
         (vec!["tune", "--seconds=-1"], 2, "--seconds"),

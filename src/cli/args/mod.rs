@@ -330,6 +330,9 @@ pub(super) struct GpuFlag {
     /// metal, dx12, a number or part of a name.
     #[arg(long, default_value = defaults::gpu(), value_name = "DEVICE")]
     pub(super) device: String,
+    /// Let a Vulkan driver check every buffer access, as `vgg train --robust-buffers` does.
+    #[arg(long)]
+    pub(super) robust_buffers: bool,
 }
 
 /// `vgg bench`.

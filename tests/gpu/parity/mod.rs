@@ -20,8 +20,7 @@ const MANY: usize = 64;
 /// Whether a row runs a case in this mode; a driver that compiles on the CPU takes longer to compile than to run. Tiles of different
 /// sizes are the same code with other constants: each case runs on one of them in release mode and on another with checks.
 /// With many cases (convolutions have hundreds), a row, or a tile, runs a case in one of the modes, a quarter of them with checks, which
-/// take longer to compile. `VGG_TEST_ALL=1` runs
-/// every row on every case in both. A row that takes f32 and f16 is the same code with another type of its loads and stores: with many
+/// take longer to compile. `VGG_TEST_ALL=1` runs every row on every case in both. A row that takes f32 and f16 is the same code with another type of its loads and stores: with many
 /// cases it runs a seventh of those in f16.
 fn in_turn(row: &Variant, checked: bool, op: &Op, case: usize, cases: usize) -> bool {
     if std::env::var_os("VGG_TEST_ALL").is_some_and(|v| v == "1") {
