@@ -7,13 +7,14 @@
 // value_a(raw, spot) takes what was loaded through the prologue. prepare(row0, column0, local) puts the prologues' vectors into `results`,
 // which has RESULTS f32. store_vector(row, column, split, values) takes four results of a row; finish(...) is called after each of a
 // subgroup's two lines of blocks, with the first column of the quad whose results the invocation stores. M, N, K are the extents,
-// multiples of 8 in the direction of the loads; SPLITS parts of K are computed by different workgroups.
+// multiples of 8 in the direction of the loads; there are BATCHES products, of which `batch` is the one that loads and stores are for;
+// SPLITS parts of K are computed by different workgroups.
 //
 // Buffers      those that the fragments before this one declare
 // Who          one workgroup of 8 subgroups of SUBGROUP per TILE x TILE tile of the result, one subgroup per TILE/2 x TILE/4 of it:
 //              4 x 2 named sums of SIDE x SIDE, because matrices cannot be in arrays. Slabs of SLAB along k are staged in
 //              workgroup memory; the next slab is loaded into registers while this one is multiplied, and goes through its
-//              prologue afterwards, so that no product waits for memory; the grid covers the tiles times SPLITS. Results pass
+//              prologue afterwards, so that no product waits for memory; the grid covers the tiles, BATCHES and SPLITS. Results pass
 //              through workgroup memory, because matrix elements are not accessible
 // Sides        shared/cooperative_16.wgsl or shared/cooperative_8.wgsl before this file: SIDE, the matrices, the element of
 //              slabs
@@ -22,9 +23,9 @@
 // Numerics     products are exact in f32; the order of the sums inside a block is the hardware's, across blocks that of k
 // Where        GPUs with subgroups of 8, 32 or 64 that multiply 16 x 16 x 16 or 8 x 8 x 8 f16 to f32, after a self-test
 //
-// needs: A_ALONG_K, B_ALONG_K, K, Left, M, N, RESULTS, Right, SIDE, SLAB_LANES, SPLITS, SUBGROUP, Slab, Sum, finish
+// needs: A_ALONG_K, BATCHES, B_ALONG_K, K, Left, M, N, RESULTS, Right, SIDE, SLAB_LANES, SPLITS, SUBGROUP, Slab, Sum, finish
 // needs: load_a, load_b, place_a, place_b, prepare, stage_a, stage_b, step_a, step_b, store_vector, value_a, value_b
-// gives: INVOCATIONS, TILE, Spot, slab_a, slab_b, results
+// gives: INVOCATIONS, TILE, Spot, batch, slab_a, slab_b, results
 // gives: quad_of(at: u32) -> vec4<f32>
 // gives: kept(spot: Spot, values: array<vec4<f16>, 2>) -> array<vec4<f16>, 2>
 
@@ -42,6 +43,8 @@ const A_LINE: u32 = select(TILE, SLAB, A_ALONG_K);
 const B_LINE: u32 = select(TILE, SLAB, B_ALONG_K);
 const A_PITCH: u32 = A_LINE + 8u;
 const B_PITCH: u32 = B_LINE + 8u;
+
+var<private> batch: u32;
 
 var<workgroup> slab_a: array<Slab, TILE * SLAB / A_LINE * A_PITCH / SLAB_LANES>;
 var<workgroup> slab_b: array<Slab, TILE * SLAB / B_LINE * B_PITCH / SLAB_LANES>;
@@ -73,14 +76,14 @@ fn kept(spot: Spot, values: array<vec4<f16>, 2>) -> array<vec4<f16>, 2> {
 }
 
 // The block of a slab that begins at (row, k) or (k, column).
-fn left(row: u32, k: u32) -> Left {
+fn block_a(row: u32, k: u32) -> Left {
     if A_ALONG_K {
         return coopLoadT<Left>(&slab_a[row * (A_PITCH / SLAB_LANES) + k / SLAB_LANES], A_PITCH / SLAB_LANES);
     }
     return coopLoad<Left>(&slab_a[k * (A_PITCH / SLAB_LANES) + row / SLAB_LANES], A_PITCH / SLAB_LANES);
 }
 
-fn right(k: u32, column: u32) -> Right {
+fn block_b(k: u32, column: u32) -> Right {
     if B_ALONG_K {
         return coopLoad<Right>(&slab_b[column * (B_PITCH / SLAB_LANES) + k / SLAB_LANES], B_PITCH / SLAB_LANES);
     }
@@ -112,12 +115,14 @@ fn main(
 ) {
     // The validator accepts only this as uniform, not a parameter, and matrices need uniform control flow: hence no entry/.
     let group = workgroup.y * workgroups.x + workgroup.x;
-    if group >= TILES_M * TILES_N * SPLITS {
+    if group >= TILES_M * TILES_N * BATCHES * SPLITS {
         return;
     }
     let row0 = group / TILES_N % TILES_M * TILE;
     let column0 = group % TILES_N * TILE;
-    let split = group / (TILES_M * TILES_N);
+    let slice = group / (TILES_M * TILES_N);
+    batch = slice % BATCHES;
+    let split = slice / BATCHES;
     let end = min(split * PART + PART, K);
     // The origin of the subgroup's part of the tile.
     let my_row = subgroup / 4u * (4u * SIDE);
@@ -154,18 +159,18 @@ fn main(
         raw_a = load_a(spot_of(from_a, step_a(next + k_a), next + k_a, end));
         raw_b = load_b(spot_of(from_b, step_b(next + k_b), next + k_b, end));
         for (var k = 0u; k < SLAB; k += SIDE) {
-            let b0 = right(k, my_column);
-            let b1 = right(k, my_column + SIDE);
-            let a0 = left(my_row, k);
+            let b0 = block_b(k, my_column);
+            let b1 = block_b(k, my_column + SIDE);
+            let a0 = block_a(my_row, k);
             s00 = coopMultiplyAdd(a0, b0, s00);
             s01 = coopMultiplyAdd(a0, b1, s01);
-            let a1 = left(my_row + SIDE, k);
+            let a1 = block_a(my_row + SIDE, k);
             s10 = coopMultiplyAdd(a1, b0, s10);
             s11 = coopMultiplyAdd(a1, b1, s11);
-            let a2 = left(my_row + 2u * SIDE, k);
+            let a2 = block_a(my_row + 2u * SIDE, k);
             s20 = coopMultiplyAdd(a2, b0, s20);
             s21 = coopMultiplyAdd(a2, b1, s21);
-            let a3 = left(my_row + 3u * SIDE, k);
+            let a3 = block_a(my_row + 3u * SIDE, k);
             s30 = coopMultiplyAdd(a3, b0, s30);
             s31 = coopMultiplyAdd(a3, b1, s31);
         }

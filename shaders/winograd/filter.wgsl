@@ -3,14 +3,12 @@
 // The preceding file chooses the filter: `tap(t, row, column)` is its t-th value, 0 beyond the weights' extents, and
 // `place(index)` is the row and the column of an invocation.
 //
-// Buffers      points [POINTS, POINTS, ROWS, COLUMNS] as `elem` along the columns, which the product reads as its right side
+// Buffers      points [POINTS, POINTS, ROWS, COLUMNS], declared by winograd/points*.wgsl, which the product reads as its right side
 // Who          one invocation per row and an elem of columns; the grid covers ROWS COLUMNS, or the blocks of `place`
 // Numerics     those of the transform, winograd/f2.wgsl or winograd/f4.wgsl
 //
-// needs: COLUMNS, POINTS, Points, ROWS, elem, filter_at_points, place, tap
+// needs: COLUMNS, POINTS, Points, ROWS, elem, filter_at_points, place, store_point, tap
 // gives: each(index: u32)
-
-var<storage, read_write> points: array<elem>;
 
 alias Rows = array<Points, 3>;
 
@@ -23,7 +21,7 @@ fn filter_row(r: u32, row: u32, column: u32) -> Points {
 fn store_column(j: u32, rows: Rows, row: u32, column: u32) {
     let values = filter_at_points(array<elem, 3>(rows[0][j], rows[1][j], rows[2][j]));
     for (var i = 0u; i < POINTS; i++) {
-        points[((i * POINTS + j) * ROWS + row) * COLUMNS + column] = values[i];
+        store_point(((i * POINTS + j) * ROWS + row) * COLUMNS + column, values[i]);
     }
 }
 

@@ -4,15 +4,13 @@
 // Tiles are OUTPUTS pixels apart. The preceding file is the prologue (winograd/read_*.wgsl): batch norm and activation are applied
 // here, and the padding is 0 after that.
 //
-// Buffers      points [POINTS, POINTS, TILES, PADDED] as `elem`: channels beyond C are 0
+// Buffers      points [POINTS, POINTS, TILES, PADDED], declared by winograd/points*.wgsl: channels beyond C are 0
 // Who          one invocation per tile and an elem of channels, which vary fastest; the grid covers TILES PADDED
 // Numerics     those of the transform, winograd/f2.wgsl or winograd/f4.wgsl
 //
 // needs: C, H, OUTPUTS, PADDED, PADDING, POINTS, Points, SIDE, SKIP_OUTSIDE, TILES, TILES_H, TILES_W, Tile, W, at_points
-// needs: elem, value, vectors_of
+// needs: elem, store_point, value, vectors_of
 // gives: each(index: u32)
-
-var<storage, read_write> points: array<elem>;
 
 // Of any tile, the rows from PADDING to here, and the columns, are inside the image.
 const ROWS_INSIDE: u32 = H + PADDING - (TILES_H - 1u) * OUTPUTS;
@@ -58,7 +56,7 @@ fn each(index: u32) {
         }
         var column = at_points(d);
         for (var i = 0u; i < POINTS; i++) {
-            points[((i * POINTS + j) * TILES + tile) * PADDED + c] = column[i];
+            store_point(((i * POINTS + j) * TILES + tile) * PADDED + c, column[i]);
         }
     }
 }

@@ -60,10 +60,10 @@ fn units(caps: &Caps) -> MatrixUnits {
     caps.matrix_units.expect("`fits` checked it")
 }
 
-/// The number of splits of the inner dimension for an `m` x `n` result.
-pub(crate) fn splits(caps: &Caps, m: usize, n: usize, k: usize) -> usize {
+/// The number of splits of the inner dimension for `batches` results of `m` x `n`.
+pub(crate) fn splits(caps: &Caps, batches: usize, [m, n, k]: [usize; 3]) -> usize {
     let tile = tile(caps);
-    Matmul::splits(caps, m.div_ceil(tile) * n.div_ceil(tile), 4 * m * n, k, LEAST_PART)
+    Matmul::splits(caps, m.div_ceil(tile) * n.div_ceil(tile) * batches, 4 * m * n * batches, k, LEAST_PART)
 }
 
 /// The extents of a product and the orientation of its matrices.
@@ -82,6 +82,35 @@ pub(crate) struct Product {
     pub(crate) vectors: usize,
 }
 
+impl Product {
+    /// `batches` products of these extents. `files` have the loads and the stores.
+    pub(crate) fn dispatch(
+        self,
+        label: &'static str,
+        caps: &Caps,
+        batches: usize,
+        files: &[Fragment],
+    ) -> Dispatch {
+        let Self { m, n, k, splits, a_along_k, b_along_k, vectors } = self;
+        let MatrixUnits { side, subgroup } = units(caps);
+        let matrices = if side == 16 { MATRICES_16 } else { MATRICES_8 };
+        let source = Elem::Vec4
+            .over(DType::F16, Source::new([files, &[matrices, COOPERATIVE]].concat()))
+            .enable("wgpu_cooperative_matrix")
+            .constant("M", m)
+            .constant("N", n)
+            .constant("K", k)
+            .constant("BATCHES", batches)
+            .constant("SPLITS", splits)
+            .constant("SUBGROUP", subgroup as usize)
+            .constant("RESULTS", results(side, vectors))
+            .flag("A_ALONG_K", a_along_k)
+            .flag("B_ALONG_K", b_along_k);
+        let tile = tile(caps);
+        Dispatch::new(label, source, (m.div_ceil(tile) * n.div_ceil(tile) * batches * splits) as u64)
+    }
+}
+
 /// The kernel: in one dispatch, or split and merged. `loads` declare the operands and their loads, `store` the result;
 /// `finish` adds the constants of the operation. The extents along which the matrices are loaded are multiples of 8, as is `n`.
 pub(crate) fn kernel(
@@ -92,36 +121,26 @@ pub(crate) fn kernel(
     store: Fragment,
     finish: impl Fn(Source) -> Source,
 ) -> Kernel {
-    let Product { m, n, k, splits, a_along_k, b_along_k, vectors } = product;
-    let split = splits > 1;
-    let MatrixUnits { side, subgroup } = units(caps);
-    let (matrices, tile) = (if side == 16 { MATRICES_16 } else { MATRICES_8 }, tile(caps));
+    let Product { m, n, splits, .. } = product;
+    let (split, tile) = (splits > 1, tile(caps));
     let stores = match statistics {
         _ if split => vec![STORE_PARTIAL],
         Statistics::None => vec![store, STORE],
         Statistics::Moments => [&[store], &*statistics.files(), &[COLUMNS, MOMENTS]].concat(),
         Statistics::Sums(_) => [&[store], &*statistics.files(), &[COLUMNS, SUMS]].concat(),
     };
-    let files = [loads, &stores, &[matrices, COOPERATIVE]].concat();
-    let source = Elem::Vec4
-        .over(DType::F16, Source::new(files))
-        .enable("wgpu_cooperative_matrix")
-        .constant("M", m)
-        .constant("N", n)
-        .constant("K", k)
-        .constant("SPLITS", splits)
-        .constant("SUBGROUP", subgroup as usize)
-        .constant("RESULTS", results(side, vectors))
-        .flag("A_ALONG_K", a_along_k)
-        .flag("B_ALONG_K", b_along_k);
-    let source = finish(Elem::Vec4.columns(n, source));
-    let workgroups = (m.div_ceil(tile) * n.div_ceil(tile) * splits) as u64;
+    let files = [loads, &stores].concat();
+    let dispatch = |label| {
+        let dispatch = product.dispatch(label, caps, 1, &files);
+        Dispatch { source: finish(Elem::Vec4.columns(n, dispatch.source)), ..dispatch }
+    };
     if split {
-        let partials = Dispatch::new("partials", source, workgroups);
+        let partials = dispatch("partials");
         let split = Split { extents: [m, n], splits, elem: Elem::Vec4, storage: DType::F16 };
         return split.kernel(partials, statistics, store, finish);
     }
-    let kernel = Kernel::new(vec![Dispatch::new("", statistics.constants(source), workgroups)]);
+    let whole = dispatch("");
+    let kernel = Kernel::new(vec![Dispatch { source: statistics.constants(whole.source), ..whole }]);
     let chunks = Chunks { rows: tile, count: m.div_ceil(tile) };
     statistics.merged(kernel, [m, n], chunks, Merge::Tree)
 }

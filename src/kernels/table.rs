@@ -106,6 +106,11 @@ impl Variant {
     ) -> Self {
         Self { op, name, row: AnyRow::Custom { supports, build } }
     }
+
+    /// Whether only devices with matrix units support it.
+    pub fn needs_matrix_units(&self) -> bool {
+        ["cooperative", "winograd4_split"].contains(&self.name)
+    }
 }
 
 impl std::fmt::Debug for Variant {

@@ -2,9 +2,8 @@
 
 use super::{Reference, cases};
 use crate::{
-    dtype::DType,
     gpu::{Adapter, GpuExecutor, OpenError, Options},
-    kernels::{Variant, variants},
+    kernels::{Caps, Variant, choose},
     ops::{Access, Op},
     program::Program,
 };
@@ -12,8 +11,8 @@ use crate::{
 /// The number of cases for each row: the largest ones, which fill tiles, split sums and have partial tiles at the edges.
 const CASES: usize = 3;
 
-/// As [`GpuExecutor::open`], but for a program with f16 the matrix units are tested first. If they fail, they are not used
-/// and the failure is returned with the executor.
+/// As [`GpuExecutor::open`], but the rows on matrix units that a program takes are tested first. If one fails, matrix units are not
+/// used, and the failure is returned with the executor.
 ///
 /// # Errors
 /// As [`GpuExecutor::open`].
@@ -22,8 +21,7 @@ pub fn open(
     program: Program,
     options: &Options,
 ) -> Result<(GpuExecutor, Option<String>), OpenError> {
-    let half = program.steps.iter().any(|step| step.op.storage() == DType::F16);
-    let failure = if half { matrix_units(adapter).err() } else { None };
+    let failure = matrix_units(adapter, &rows(&program, &adapter.caps(), options)).err();
     let executor = match failure {
         None => GpuExecutor::open(adapter, program, options)?,
         Some(_) => GpuExecutor::open(&adapter.clone().without_matrix_units(), program, options)?,
@@ -31,17 +29,24 @@ pub fn open(
     Ok((executor, failure))
 }
 
-/// Checks the matrix-unit rows against the CPU in f64 on a few random products. Does nothing on devices without matrix
-/// units.
-///
-/// # Errors
-/// The first failure, in one line.
-pub fn matrix_units(adapter: &Adapter) -> Result<(), String> {
-    let caps = adapter.caps();
-    if caps.matrix_units.is_none() {
-        return Ok(());
+/// The rows on matrix units that a program takes.
+fn rows(program: &Program, caps: &Caps, options: &Options) -> Vec<&'static Variant> {
+    let mut rows: Vec<&Variant> = Vec::new();
+    for step in &program.steps {
+        // Operations without a row are refused by the executor.
+        let Ok(row) = choose(&step.op, caps, &options.variants, &options.tuned) else { continue };
+        if row.needs_matrix_units() && !rows.iter().any(|known| (known.op, known.name) == (row.op, row.name))
+        {
+            rows.push(row);
+        }
     }
-    for row in variants().filter(|row| row.name == "cooperative") {
+    rows
+}
+
+/// Checks rows against the CPU in f64 on a few random products: the first failure, in one line.
+fn matrix_units(adapter: &Adapter, rows: &[&'static Variant]) -> Result<(), String> {
+    let caps = adapter.caps();
+    for row in rows {
         let mut ops = cases(row.op);
         ops.retain(|op| row.supports(op, &caps));
         ops.sort_by_key(|op| std::cmp::Reverse(op.flops()));

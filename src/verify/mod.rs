@@ -11,5 +11,5 @@ pub(crate) mod shapes;
 pub(crate) use check::halved;
 pub use check::{cases, input_bytes};
 pub use compare::{Tolerance, check};
-pub use matrix_units::{matrix_units, open};
+pub use matrix_units::open;
 pub use reference::{Reference, Verdict};

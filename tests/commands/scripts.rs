@@ -404,6 +404,7 @@ fn a_packed_gpu_bench_runs_every_part() {
     for side in [
         "vgg f32 tuned",
         "vgg f32 winograd2",
+        "vgg f32 split",
         "vgg f32 one-submission",
         "vgg mixed tuned",
         "vgg mixed no-matrix-units",

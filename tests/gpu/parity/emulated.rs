@@ -1,13 +1,14 @@
 //! The rows on matrix units, on devices without any: the same kernels, but with matrices that the lanes of a subgroup compute in
-//! plain WGSL. This checks the rows' own arithmetic of indices, edges, splits and slabs. On a device with matrix units the last test
-//! checks the real ones.
+//! plain WGSL. This checks the rows' own arithmetic of indices, edges, splits and slabs. On a device with matrix units the last tests
+//! check the real ones.
 
 use std::collections::BTreeMap;
 
 use vgg_wgpu::{
-    gpu::Adapter,
+    gpu::{Adapter, GpuExecutor, Options},
     kernels::{Caps, Kernel, MatrixUnits, Variant, variants},
-    ops::Op,
+    ops::{Conv, ConvForward, ConvGradInput, ConvGradWeight, Op},
+    program::{Executor, Pass, Program, TensorId},
     shader::{Fragment, Source},
     verify::{Reference, cases},
 };
@@ -104,8 +105,8 @@ fn emulate(kernel: Kernel, side: usize) -> Kernel {
     Kernel { dispatches: dispatches.collect(), ..kernel }
 }
 
-fn row(op: &Op) -> &'static Variant {
-    variants().find(|v| v.op == op.name() && v.name == "cooperative").expect("a row on matrix units")
+fn row(op: &Op, name: &str) -> &'static Variant {
+    variants().find(|v| v.op == op.name() && v.name == name).expect("a row on matrix units")
 }
 
 fn with_units(caps: &Caps, side: usize, subgroup: u32) -> Caps {
@@ -114,13 +115,13 @@ fn with_units(caps: &Caps, side: usize, subgroup: u32) -> Caps {
 
 /// Rows of the same operation follow each other: NVIDIA's matrices, Apple's, and AMD's.
 macro_rules! rows {
-    ($($op:literal),+) => { rows!(@ $($op 16 32, $op 8 32, $op 16 64),+) };
-    (@ $($op:literal $side:literal $subgroup:literal),+) => {
+    ($($op:literal),+) => { rows!(@ $("cooperative" $op 16 32, "cooperative" $op 8 32, "cooperative" $op 16 64),+) };
+    (@ $($name:literal $op:literal $side:literal $subgroup:literal),+) => {
         &[$(Variant::custom(
             $op,
-            concat!("cooperative, emulated with matrices of ", $side, " by subgroups of ", $subgroup),
-            |op, caps| row(op).supports(op, &with_units(caps, $side, $subgroup)),
-            |op, caps| emulate(row(op).build(op, &with_units(caps, $side, $subgroup)), $side),
+            concat!($name, ", emulated with matrices of ", $side, " by subgroups of ", $subgroup),
+            |op, caps| row(op, $name).supports(op, &with_units(caps, $side, $subgroup)),
+            |op, caps| emulate(row(op, $name).build(op, &with_units(caps, $side, $subgroup)), $side),
         )),+]
     };
 }
@@ -134,6 +135,13 @@ static ROWS: &[Variant] = rows!(
     "linear.grad_weight"
 );
 
+/// Winograd's products on them: the mainloop is the same, so that one kind of matrices is enough.
+static SPLIT_ROWS: &[Variant] = rows!(
+    @ "winograd4_split" "conv.forward" 16 32,
+    "winograd4_split" "conv.grad_input" 16 32,
+    "winograd4_split" "conv.grad_weight" 16 32
+);
+
 /// The prologue and the epilogue of a convolution, by which kernels differ.
 fn kind(op: &Op) -> [bool; 2] {
     match op.plain() {
@@ -144,10 +152,12 @@ fn kind(op: &Op) -> [bool; 2] {
     }
 }
 
-/// Of each kind the smallest case, one in the middle, and the two largest, one of which fills tiles and one splits sums.
+/// Of each kind the smallest case, one in the middle, and the two largest, one of which fills tiles and one splits sums. Winograd's kernels
+/// have more dispatches: of each kind the one in the middle, and with real matrix units the largest, which has several chunks and splits.
 fn chosen(row: &Variant, caps: &Caps) -> Vec<Op> {
+    let real = row.name == "winograd4_split";
     let mut all = cases(row.op);
-    all.retain(|op| op.flops() <= MOST_FLOPS && row.supports(op, caps));
+    all.retain(|op| (real || op.flops() <= MOST_FLOPS) && row.supports(op, caps));
     all.sort_by_key(Op::flops);
     let mut kinds: BTreeMap<_, Vec<Op>> = BTreeMap::new();
     for op in all {
@@ -155,7 +165,15 @@ fn chosen(row: &Variant, caps: &Caps) -> Vec<Op> {
     }
     let mut chosen: Vec<Op> = Vec::new();
     for ops in kinds.values() {
-        for i in [0, ops.len() / 2, ops.len() - 2, ops.len() - 1] {
+        let places = [ops.len() / 2, ops.len() - 1, 0, ops.len() - 2];
+        let winograd = row.name.starts_with("winograd4_split");
+        for &i in &places[..if real {
+            2
+        } else if winograd {
+            1
+        } else {
+            4
+        }] {
             if !chosen.contains(&ops[i]) {
                 chosen.push(ops[i].clone());
             }
@@ -182,29 +200,81 @@ fn walk(adapter: &Adapter, rows: &[&'static Variant]) {
     }
 }
 
-fn on_matrix_units() -> impl Iterator<Item = &'static Variant> {
-    variants().filter(|row| row.name == "cooperative")
-}
-
 #[test]
 fn matrix_units() {
     let Some(adapter) = adapter() else { return };
     let walked: Vec<_> = ROWS.iter().step_by(3).map(|row| row.op).collect();
-    assert_eq!(walked, on_matrix_units().map(|row| row.op).collect::<Vec<_>>());
+    let cooperative = variants().filter(|row| row.name == "cooperative");
+    assert_eq!(walked, cooperative.map(|row| row.op).collect::<Vec<_>>());
     for rows in ROWS.chunks(3) {
         walk(&adapter, &rows.iter().collect::<Vec<_>>());
     }
 }
 
-/// scripts/test runs it on a driver that has them.
+#[test]
+fn split_values() {
+    let Some(adapter) = adapter() else { return };
+    SPLIT_ROWS.iter().for_each(|row| walk(&adapter, &[row]));
+}
+
+/// The adapter, if it has matrix units. scripts/test runs the tests that need them on a driver that has them.
+fn adapter_with_units() -> Option<Adapter> {
+    let adapter = adapter()?;
+    if adapter.caps().matrix_units.is_some() {
+        return Some(adapter);
+    }
+    let wanted = std::env::var_os("VGG_MATRIX_UNITS").is_some();
+    assert!(!wanted, "{} has no matrix units, but VGG_MATRIX_UNITS is set", adapter.info().name);
+    eprintln!("nothing is run: {} has no matrix units", adapter.info().name);
+    None
+}
+
 #[test]
 fn real_matrix_units() {
-    let Some(adapter) = adapter() else { return };
-    if adapter.caps().matrix_units.is_none() {
-        let wanted = std::env::var_os("VGG_MATRIX_UNITS").is_some();
-        assert!(!wanted, "{} has no matrix units, but VGG_MATRIX_UNITS is set", adapter.info().name);
-        eprintln!("nothing is run: {} has no matrix units", adapter.info().name);
-        return;
+    let Some(adapter) = adapter_with_units() else { return };
+    variants().filter(|row| row.needs_matrix_units()).for_each(|row| walk(&adapter, &[row]));
+}
+
+/// Runs one operation on these operands, the last of which it writes.
+fn run(adapter: &Adapter, row: &'static Variant, op: Op, operands: &[&[f32]]) -> Vec<f32> {
+    let mut gpu =
+        GpuExecutor::open_with(adapter, Program::single(op), &Options::default(), &|_, _| Ok(row)).unwrap();
+    for (tensor, values) in operands.iter().enumerate() {
+        gpu.upload(TensorId(tensor), bytemuck::cast_slice(values)).unwrap();
     }
-    on_matrix_units().for_each(|row| walk(&adapter, &[row]));
+    gpu.run(Pass::Train).unwrap();
+    bytemuck::pod_collect_to_vec(&gpu.read(TensorId(operands.len())).unwrap())
+}
+
+/// Operands that are powers of two larger or smaller have results that are so too, bit for bit: the halves of split values lose
+/// nothing to the range of f16, whatever the size of the operands.
+#[test]
+fn split_values_of_real_matrix_units_have_the_range_of_f32() {
+    let Some(adapter) = adapter_with_units() else { return };
+    let conv = Conv { n: 1, h: 6, w: 7, c: 8, k: 16 };
+    let values = |len: usize, salt: u32, factor: f32| -> Vec<f32> {
+        let value = |i: u32| ((i.wrapping_mul(2_654_435_761) ^ salt) as i32 >> 8) as f32 / 8_388_608.0;
+        (0..len as u32).map(|i| factor * value(i)).collect()
+    };
+    let pixels = conv.n * conv.h * conv.w;
+    for (op, [first, second], bias) in [
+        (Op::from(ConvForward::plain(conv)), [pixels * conv.c, 9 * conv.c * conv.k], Some(conv.k)),
+        (Op::from(ConvGradInput::plain(conv)), [pixels * conv.k, 9 * conv.c * conv.k], None),
+        (Op::from(ConvGradWeight::plain(conv)), [pixels * conv.c, pixels * conv.k], None),
+    ] {
+        let row = variants().find(|row| row.op == op.name() && row.name == "winograd4_split").unwrap();
+        let result = |factors: [f32; 2]| {
+            let [a, b] = [values(first, 1, factors[0]), values(second, 2, factors[1])];
+            let bias = bias.map(|len| vec![0.0; len]);
+            let operands: Vec<&[f32]> = [&a[..], &b].into_iter().chain(bias.as_deref()).collect();
+            run(&adapter, row, op.clone(), &operands)
+        };
+        let expected = result([1.0, 1.0]);
+        assert!(expected.iter().all(|value| value.is_finite()) && expected.iter().any(|&value| value > 0.1));
+        for powers in [[-80, 30], [40, 60], [-30, -30]] {
+            let factors = powers.map(|power| 2f32.powi(power));
+            let scaled: Vec<f32> = expected.iter().map(|value| value * factors[0] * factors[1]).collect();
+            assert_eq!(result(factors), scaled, "{}, factors of two to the {powers:?}", op.name());
+        }
+    }
 }

@@ -239,7 +239,7 @@ fn grad_input_vectors(op: &ConvGradInput) -> usize {
 fn forward_cooperative(op: &ConvForward, caps: &Caps) -> Kernel {
     let conv = &op.conv;
     let (m, n, k) = (conv.pixels(), conv.k, 9 * conv.c);
-    let (splits, vectors) = (cooperative::splits(caps, m, n, k), forward_vectors(op));
+    let (splits, vectors) = (cooperative::splits(caps, 1, [m, n, k]), forward_vectors(op));
     let product = cooperative::Product { m, n, k, splits, a_along_k: true, b_along_k: false, vectors };
     let input = Prologue::input(conv.c, op.normalize());
     let loads = [&[TAPS], &*input.cooperative_files(), &[cooperative::B_ALONE, FORWARD_COOPERATIVE]].concat();
@@ -250,7 +250,7 @@ fn forward_cooperative(op: &ConvForward, caps: &Caps) -> Kernel {
 fn grad_input_cooperative(op: &ConvGradInput, caps: &Caps) -> Kernel {
     let conv = &op.conv;
     let (m, n, k) = (conv.pixels(), conv.c, 9 * conv.k);
-    let (splits, vectors) = (cooperative::splits(caps, m, n, k), grad_input_vectors(op));
+    let (splits, vectors) = (cooperative::splits(caps, 1, [m, n, k]), grad_input_vectors(op));
     let product = cooperative::Product { m, n, k, splits, a_along_k: true, b_along_k: true, vectors };
     let grad = Prologue::grad(conv.k, op.through);
     let loads =
@@ -262,7 +262,7 @@ fn grad_input_cooperative(op: &ConvGradInput, caps: &Caps) -> Kernel {
 fn grad_weight_cooperative(op: &ConvGradWeight, caps: &Caps) -> Kernel {
     let conv = &op.conv;
     let (m, n, k) = (9 * conv.c, conv.k, conv.pixels());
-    let splits = cooperative::splits(caps, m, n, k);
+    let splits = cooperative::splits(caps, 1, [m, n, k]);
     let (input, grad) = (Prologue::input(conv.c, op.normalize()), Prologue::grad(conv.k, op.through));
     // The vectors of a tile's rows, then those of its columns.
     let of_rows = cooperative::tile(caps) * input.cooperative_vectors();

@@ -191,7 +191,7 @@ fn on_matrix_units(
 
 fn forward_cooperative(linear: &Linear, caps: &Caps) -> Kernel {
     let (m, n, k) = (linear.n, linear.outputs, linear.inputs);
-    let splits = cooperative::splits(caps, m, n, k);
+    let splits = cooperative::splits(caps, 1, [m, n, k]);
     let product = cooperative::Product { m, n, k, splits, a_along_k: true, b_along_k: true, vectors: 0 };
     on_matrix_units(caps, product, [FORWARD_COOPERATIVE, FORWARD_STORE], |source| slice(linear, source))
 }
@@ -199,7 +199,7 @@ fn forward_cooperative(linear: &Linear, caps: &Caps) -> Kernel {
 fn grad_input_cooperative(op: &LinearGradInput, caps: &Caps) -> Kernel {
     let LinearGradInput(linear) = op;
     let (m, n, k) = (linear.n, linear.inputs, linear.outputs);
-    let splits = cooperative::splits(caps, m, n, k);
+    let splits = cooperative::splits(caps, 1, [m, n, k]);
     let product = cooperative::Product { m, n, k, splits, a_along_k: true, b_along_k: false, vectors: 0 };
     let finish = |source| slice(linear, source).flag("ACCUMULATE", op.accumulate());
     on_matrix_units(caps, product, [GRAD_INPUT_COOPERATIVE, GRAD_INPUT_STORE], finish)

@@ -2,44 +2,46 @@
 //! a transform back.
 //!
 //! `winograd4` is F(4x4, 3x3) with 36 products for 16 outputs, `winograd2` F(2x2, 3x3) with 16 for 4; `_lanes` are the
-//! variants for software adapters, which take f32 only. A batch is processed in chunks of images whose workspaces fit a budget. Prologue and
+//! variants for software adapters, which take f32 only, `_split` multiplies on matrix units with the accuracy of f32. A batch is processed in chunks of images whose workspaces fit a budget. Prologue and
 //! epilogue of a convolution are fused into the transforms: no pass over an activation is added.
 
 mod plan;
 mod products;
 mod transforms;
 
-use plan::{FILTERS, Family, INPUTS, OUTPUTS, Pass, Winograd};
+use plan::{FILTERS, Family, INPUTS, MAXIMA, OUTPUTS, Pass, SCALES, Winograd};
 use transforms::{ImageRange, Segments};
 
 use super::{Conv, ConvForward, ConvGradInput, ConvGradWeight};
 use crate::{
     dtype::DType,
-    kernels::{Caps, Dispatch, Kernel, Row, Stores, lanes::Lanes, needs},
+    kernels::{Caps, Dispatch, Kernel, Row, Stores, cooperative, lanes::Lanes, needs},
 };
 
 const TILED4: Winograd = Winograd { outputs: 4, family: Family::Tiled, storage: DType::F32 };
 const TILED2: Winograd = Winograd { outputs: 2, family: Family::Tiled, storage: DType::F32 };
 const LANES4: Winograd = Winograd { outputs: 4, family: Family::Lanes, storage: DType::F32 };
 const LANES2: Winograd = Winograd { outputs: 2, family: Family::Lanes, storage: DType::F32 };
+const SPLIT4: Winograd = Winograd { outputs: 4, family: Family::Split, storage: DType::F32 };
 
 macro_rules! rows {
     ($build:ident, $pass:expr) => {
         &[
-            row!("winograd4", Both, TILED4, $build, $pass),
-            row!("winograd2", Both, TILED2, $build, $pass),
-            row!("winograd4_lanes", F32, LANES4, $build, $pass),
-            row!("winograd2_lanes", F32, LANES2, $build, $pass),
+            row!("winograd4", Both, TILED4, "room for the products", $build, $pass),
+            row!("winograd2", Both, TILED2, "room for the products", $build, $pass),
+            row!("winograd4_split", Both, SPLIT4, "f16 matrix units, channels divisible by 8", $build, $pass),
+            row!("winograd4_lanes", F32, LANES4, "subgroups of 8", $build, $pass),
+            row!("winograd2_lanes", F32, LANES2, "subgroups of 8", $build, $pass),
         ]
     };
 }
 
 macro_rules! row {
-    ($name:literal, $stores:ident, $winograd:ident, $build:ident, $pass:expr) => {
+    ($name:literal, $stores:ident, $winograd:ident, $what:literal, $build:ident, $pass:expr) => {
         Row {
             name: $name,
             stores: Stores::$stores,
-            requires: &[needs("workspaces within the binding limit, room for the products", |op, caps| {
+            requires: &[needs(concat!("workspaces within the binding limit, ", $what), |op, caps| {
                 $winograd.fits(&op.conv, caps)
             })],
             speed: |op, caps| $winograd.speed(&op.conv, caps, $pass),
@@ -57,6 +59,7 @@ impl Winograd {
         let able = match self.family {
             Family::Tiled => products::tiles_fit(caps),
             Family::Lanes => Lanes::fit(caps, self.padded(conv.k)),
+            Family::Split => cooperative::fits(caps) && conv.c.is_multiple_of(8) && conv.k.is_multiple_of(8),
         };
         able && self.chunks(conv, caps).is_some()
     }
@@ -77,10 +80,11 @@ impl Winograd {
         let (largest, ranges) = self.ranges(conv, caps);
         let elem = self.elem(caps, conv.k);
         let segments = Segments::of(caps, self.tiles(conv, largest.count), conv.k / elem.lanes());
-        let mut dispatches = vec![self.filters(conv)];
+        let mut dispatches = self.filter_scale(conv);
+        dispatches.push(self.filters(conv));
         for (chunk, &images) in ranges.iter().enumerate() {
             let tiles = self.tiles(conv, images.count);
-            dispatches.push(self.inputs(conv, caps, images, op.normalize()));
+            dispatches.extend(self.inputs(conv, caps, images, op.normalize()));
             dispatches.push(self.product(
                 caps,
                 [tiles, conv.k, conv.c],
@@ -102,10 +106,11 @@ impl Winograd {
         let elem = self.elem(caps, conv.c);
         let segments = Segments::of(caps, self.tiles(conv, largest.count), conv.c / elem.lanes());
         let segments = if op.statistics.is_some() { segments.aligned() } else { segments };
-        let mut dispatches = vec![self.turned_filters(conv)];
+        let mut dispatches = self.filter_scale(conv);
+        dispatches.push(self.turned_filters(conv));
         for (chunk, &images) in ranges.iter().enumerate() {
             let tiles = self.tiles(conv, images.count);
-            dispatches.push(self.grad_outputs(conv, caps, images, op.through, false));
+            dispatches.extend(self.grad_outputs(conv, caps, images, op.through, false));
             dispatches.push(self.product(
                 caps,
                 [tiles, conv.c, conv.k],
@@ -126,8 +131,8 @@ impl Winograd {
         let splits = self.splits(caps, conv, self.tiles(conv, largest.count));
         let mut dispatches = Vec::new();
         for (chunk, &images) in ranges.iter().enumerate() {
-            dispatches.push(self.inputs(conv, caps, images, op.normalize()));
-            dispatches.push(self.grad_outputs(conv, caps, images, op.through, true));
+            dispatches.extend(self.inputs(conv, caps, images, op.normalize()));
+            dispatches.extend(self.grad_outputs(conv, caps, images, op.through, true));
             dispatches.push(self.outer_product(
                 caps,
                 conv,
@@ -142,9 +147,13 @@ impl Winograd {
 
     /// A kernel with the workspaces common to all passes.
     fn kernel(self, conv: &Conv, images: usize, dispatches: Vec<Dispatch>) -> Kernel {
-        Kernel::new(dispatches)
+        let kernel = Kernel::new(dispatches)
             .workspace(INPUTS, 4 * self.words(conv, images, conv.c))
             .workspace(OUTPUTS, 4 * self.words(conv, images, conv.k))
-            .workspace(FILTERS, 4 * self.filter_words(conv))
+            .workspace(FILTERS, 4 * self.filter_words(conv));
+        match self.family {
+            Family::Split => kernel.workspace(SCALES, 4 * 2).workspace(MAXIMA, 4 * transforms::MOST_MAXIMA),
+            _ => kernel,
+        }
     }
 }

@@ -6,6 +6,9 @@ use crate::{dtype::DType, kernels::Caps, ops::Conv};
 pub(super) const INPUTS: &str = "winograd_input";
 pub(super) const OUTPUTS: &str = "winograd_output";
 pub(super) const FILTERS: &str = "winograd_filter";
+/// The scales of a product's two operands, and what they are computed from.
+pub(super) const SCALES: &str = "scales";
+pub(super) const MAXIMA: &str = "maxima";
 
 /// The kind of products that a device runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +17,8 @@ pub(super) enum Family {
     Tiled,
     /// The registers of one subgroup: software adapters.
     Lanes,
+    /// Matrix units, in f32 as products of values split in two f16.
+    Split,
 }
 
 /// Winograd's `F(outputs x outputs, 3x3)` by one family of products.
@@ -75,6 +80,7 @@ impl Winograd {
         channels.next_multiple_of(match self.family {
             Family::Tiled => 4,
             Family::Lanes => 16,
+            Family::Split => 8,
         })
     }
 
@@ -98,7 +104,7 @@ impl Winograd {
         let wanted = usize::try_from(budget / (4 * words(1)) as u64).unwrap_or(usize::MAX).clamp(1, conv.n);
         // Images whose inputs and outputs end where a binding can begin.
         let pixels = conv.h * conv.w;
-        let alignment = ALIGNMENT[usize::from(self.family == Family::Tiled)];
+        let alignment = ALIGNMENT[usize::from(self.family != Family::Lanes)];
         let aligned = |channels: usize| {
             alignment >> (pixels * channels).trailing_zeros().min(alignment.trailing_zeros())
         };
@@ -122,6 +128,7 @@ impl Winograd {
         match (self.family, caps.software()) {
             (Family::Tiled, false) => self.speed_on_gpu(conv),
             (Family::Lanes, true) => self.speed_on_software(conv, pass),
+            // Never timed on a GPU: only `vgg tune` chooses it, where it is the fastest.
             _ => 0,
         }
     }

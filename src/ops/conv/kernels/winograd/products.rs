@@ -4,7 +4,7 @@ use super::plan::{FILTERS, Family, INPUTS, OUTPUTS, Winograd};
 use crate::{
     dtype::DType,
     kernels::{
-        Caps, DeviceClass, Dispatch,
+        Caps, DeviceClass, Dispatch, cooperative,
         lanes::Lanes,
         matmul::{Matmul, Side, TILE_64X64, TILE_64X128, TILE_128X64, TILE_128X128, Tile},
         parts::{Elem, subgroups},
@@ -19,6 +19,10 @@ const OUTER_LANES: Fragment = fragment!("winograd/outer_product_lanes.wgsl");
 const LEAST_PART: usize = 64;
 
 const TILED: Fragment = fragment!("winograd/product_tiled.wgsl");
+const COOPERATIVE: Fragment = fragment!("winograd/product_cooperative.wgsl");
+
+/// Products of the halves of split values, without that of the two low ones.
+const SPLIT_TERMS: usize = 3;
 
 /// Whether a device has a tile for every product.
 pub(super) fn tiles_fit(caps: &Caps) -> bool {
@@ -48,6 +52,7 @@ impl Winograd {
         let (n, k) = (self.padded(columns), self.padded(inner));
         let dispatch = match self.family {
             Family::Tiled => self.tiled(caps, [tiles, n, k], 1, true, false),
+            Family::Split => self.cooperative(caps, [tiles, n, k], 1, true, false),
             Family::Lanes => {
                 let lanes = Lanes::of(tiles, n, k, &[]);
                 let source = lanes
@@ -66,6 +71,7 @@ impl Winograd {
         let (m, n) = (self.padded(conv.c), self.padded(conv.k));
         match self.family {
             Family::Tiled => tile(caps, m, n).splits(caps, self.products(), [m, n, tiles], LEAST_PART),
+            Family::Split => cooperative::splits(caps, self.products(), [m, n, SPLIT_TERMS * tiles]),
             Family::Lanes => {
                 let lanes = Lanes::of(1, n, m, &[]);
                 let bytes = 4 * self.filter_words(conv);
@@ -86,6 +92,7 @@ impl Winograd {
         let (m, n) = (self.padded(conv.c), self.padded(conv.k));
         let dispatch = match self.family {
             Family::Tiled => self.tiled(caps, [m, n, tiles], splits, false, accumulate),
+            Family::Split => self.cooperative(caps, [m, n, tiles], splits, false, accumulate),
             Family::Lanes => {
                 let lanes = Lanes::of(1, n, m, &[]);
                 let source = lanes
@@ -100,6 +107,22 @@ impl Winograd {
             }
         };
         Dispatch { rebind: &[("left", INPUTS), ("right", OUTPUTS), ("product", FILTERS)], ..dispatch }
+    }
+
+    /// Products on matrix units.
+    fn cooperative(
+        self,
+        caps: &Caps,
+        [m, n, k]: [usize; 3],
+        splits: usize,
+        a_along_k: bool,
+        accumulate: bool,
+    ) -> Dispatch {
+        let k = SPLIT_TERMS * k;
+        let product = cooperative::Product { m, n, k, splits, a_along_k, b_along_k: false, vectors: 0 };
+        let files = [cooperative::A_ALONE, cooperative::B_ALONE, COOPERATIVE];
+        let dispatch = product.dispatch("products", caps, self.products(), &files);
+        Dispatch { source: dispatch.source.flag("ACCUMULATE", accumulate), ..dispatch }
     }
 
     /// Products through workgroup memory.

@@ -1,11 +1,11 @@
 //! The dispatches around the products: to the points of the transform and back.
 
-use super::plan::{FILTERS, INPUTS, OUTPUTS, Winograd};
+use super::plan::{FILTERS, Family, INPUTS, OUTPUTS, Winograd};
 use crate::{
     dtype::DType,
     kernels::{
         Caps, Dispatch, Kernel, Part,
-        parts::{Chunks, Elem, MOMENTS, Merge, WORKGROUP, WORKSPACE, each, workgroups},
+        parts::{Chunks, Elem, MOMENTS, Merge, REDUCE, WORKGROUP, WORKSPACE, each, workgroups},
         prologue::Prologue,
     },
     ops::{
@@ -17,6 +17,21 @@ use crate::{
 
 /// Rows and vectors of columns that a workgroup transposes together: the rows are one cache line of f32 on most devices.
 const TURNED: [usize; 2] = [16, WORKGROUP / 16];
+
+/// Invocations of a workgroup that finds a maximum, the elems of each at least, and the most such workgroups.
+const MAXIMUM: usize = 256;
+const LEAST_ELEMS: usize = 16;
+pub(super) const MOST_MAXIMA: usize = 1024;
+
+/// The left and the right operand of a product.
+const LEFT: usize = 0;
+const RIGHT: usize = 1;
+
+/// F(4x4) amplifies an operand's largest value at most by two to this: by 10 * 10, 15 * 15 and 1, the largest sums of magnitudes in
+/// the rows of its matrices, once for each dimension.
+const GROWTH_OF_INPUTS: usize = 7;
+const GROWTH_OF_OUTPUTS: usize = 8;
+const GROWTH_OF_FILTERS: usize = 0;
 
 const F4: Fragment = fragment!("winograd/f4.wgsl");
 const F2: Fragment = fragment!("winograd/f2.wgsl");
@@ -30,6 +45,12 @@ const FILTER_FORWARD: Fragment = fragment!("winograd/filter_forward.wgsl");
 const FILTER_TURNED: Fragment = fragment!("winograd/filter_turned.wgsl");
 const GRAD_FILTER: Fragment = fragment!("winograd/grad_filter.wgsl");
 const GRAD_WEIGHT_STORE: Fragment = fragment!("conv/grad_weight_store.wgsl");
+const POINTS: Fragment = fragment!("winograd/points.wgsl");
+const POINTS_SPLIT: Fragment = fragment!("winograd/points_split.wgsl");
+const MAGNITUDE_VALUE: Fragment = fragment!("winograd/magnitude_value.wgsl");
+const MAGNITUDE_WEIGHT: Fragment = fragment!("winograd/magnitude_weight.wgsl");
+const MAXIMA: Fragment = fragment!("winograd/maxima.wgsl");
+const SCALE: Fragment = fragment!("winograd/scale.wgsl");
 const OUTPUT: Fragment = fragment!("winograd/output.wgsl");
 const BIAS: Fragment = fragment!("winograd/bias.wgsl");
 const NO_BIAS: Fragment = fragment!("winograd/no_bias.wgsl");
@@ -141,10 +162,26 @@ impl Segments {
     }
 }
 
+/// An operand whose tiles are transformed.
+struct Operand {
+    /// The label of its transform.
+    label: &'static str,
+    channels: usize,
+    /// Of the product.
+    side: usize,
+    prologue: Prologue,
+    /// The fragments that read a value and transform a line of a tile.
+    read: Fragment,
+    tile: Fragment,
+    growth: usize,
+    parts: Vec<Part>,
+}
+
 impl Winograd {
     /// The element of the transforms: with 36 vectors of four in registers a GPU would have low occupancy.
     pub(super) fn elem(self, caps: &Caps, channels: usize) -> Elem {
-        if caps.software() || self.outputs == 2 { Elem::of(channels) } else { Elem::Scalar }
+        let wide = caps.software() && self.family != Family::Split || self.outputs == 2;
+        if wide { Elem::of(channels) } else { Elem::Scalar }
     }
 
     /// Tiles of some images.
@@ -179,22 +216,57 @@ impl Winograd {
             .constant("PADDED", self.padded(channels) / elem.lanes())
     }
 
-    fn to_points(
+    /// A source with the fragment that stores the values of an operand, `count` elems at the points of the transform.
+    fn storing(self, elem: Elem, side: usize, count: usize, source: Source) -> Source {
+        match self.family {
+            Family::Tiled | Family::Lanes => source.with(POINTS),
+            Family::Split => source
+                .enable("f16")
+                .alias("half_elem", if elem == Elem::Vec4 { "vec4<f16>" } else { "f16" })
+                .constant("SLOT", side)
+                .constant("HALF", count)
+                .with(POINTS_SPLIT),
+        }
+    }
+
+    /// The dispatches that find the scale of a split operand, whose `elems` the source reads; none for other families.
+    fn scale(
         self,
-        label: &'static str,
-        conv: &Conv,
-        caps: &Caps,
-        images: ImageRange,
-        (name, channels): (&'static str, usize),
-        files: &[Fragment],
-    ) -> Dispatch {
+        side: usize,
+        growth: usize,
+        elems: usize,
+        source: Source,
+        parts: &[Part],
+    ) -> Vec<Dispatch> {
+        if self.family != Family::Split {
+            return Vec::new();
+        }
+        let count = elems.div_ceil(MAXIMUM * LEAST_ELEMS).min(MOST_MAXIMA);
+        let source = source.with(REDUCE).with(MAXIMA).constant("ELEMS", elems);
+        let maxima = workgroups("maxima", source, MAXIMUM, count);
+        let source = Source::new([REDUCE, SCALE])
+            .constant("GROWTH", growth)
+            .constant("MAXIMA", count)
+            .constant("SLOT", side);
+        vec![Dispatch { parts: parts.to_vec(), ..maxima }, workgroups("scale", source, MAXIMUM, 1)]
+    }
+
+    /// The transform of an operand's tiles, after its scale.
+    fn to_points(self, conv: &Conv, caps: &Caps, images: ImageRange, operand: Operand) -> Vec<Dispatch> {
+        let Operand { label, channels, side, prologue, read, tile, growth, parts } = operand;
         let elem = self.elem(caps, channels);
-        let source =
-            self.over_tiles(conv, images.count, channels, elem, files).flag("SKIP_OUTSIDE", caps.software());
+        let prologue = prologue.read_as(elem);
+        let over = |files: &[Fragment]| {
+            let files = [&*prologue.files(), &[read], files].concat();
+            prologue.constants(self.storage, self.over_tiles(conv, images.count, channels, elem, &files))
+        };
+        let elems = images.count * conv.h * conv.w * channels / elem.lanes();
+        let mut dispatches = self.scale(side, growth, elems, over(&[MAGNITUDE_VALUE]), &parts);
         let invocations = self.tiles(conv, images.count) * self.padded(channels) / elem.lanes();
-        let mut dispatch = each(label, source, invocations);
-        dispatch.parts.push(images.part(name, conv, channels, self.storage));
-        dispatch
+        let source = over(&[tile, TILES]).flag("SKIP_OUTSIDE", caps.software());
+        let source = self.storing(elem, side, self.products() * invocations, source);
+        dispatches.push(Dispatch { parts, ..each(label, source, invocations) });
+        dispatches
     }
 
     /// The tiles of the input.
@@ -204,13 +276,20 @@ impl Winograd {
         caps: &Caps,
         images: ImageRange,
         normalize: Option<BatchNormNormalize>,
-    ) -> Dispatch {
-        let prologue =
-            Prologue::input(conv.c, normalize).read_as(self.elem(caps, conv.c)).after(images.first);
-        let files = [&*prologue.files(), &[READ_INPUT, TILE_INPUTS, TILES]].concat();
-        let mut dispatch = self.to_points("inputs", conv, caps, images, ("input", conv.c), &files);
-        dispatch.source = prologue.constants(self.storage, dispatch.source);
-        Dispatch { rebind: &[("points", INPUTS)], ..dispatch }
+    ) -> Vec<Dispatch> {
+        let input = Operand {
+            label: "inputs",
+            channels: conv.c,
+            side: LEFT,
+            prologue: Prologue::input(conv.c, normalize).after(images.first),
+            read: READ_INPUT,
+            tile: TILE_INPUTS,
+            growth: GROWTH_OF_INPUTS,
+            parts: vec![images.part("input", conv, conv.c, self.storage)],
+        };
+        let mut dispatches = self.to_points(conv, caps, images, input);
+        dispatches.last_mut().expect("the transform").rebind = &[("points", INPUTS)];
+        dispatches
     }
 
     /// The tiles of the output's gradient: as the input of a convolution, or as the filter of one of the input.
@@ -221,17 +300,30 @@ impl Winograd {
         images: ImageRange,
         through: Option<Activation>,
         as_filter: bool,
-    ) -> Dispatch {
-        let tile = if as_filter { TILE_OUTPUTS } else { TILE_INPUTS };
-        let prologue = Prologue::grad(conv.k, through).read_as(self.elem(caps, conv.k));
-        let files = [&*prologue.files(), &[READ_GRADIENT, tile, TILES]].concat();
-        let mut dispatch =
-            self.to_points("grad_outputs", conv, caps, images, ("grad_output", conv.k), &files);
-        dispatch.source = prologue.constants(self.storage, dispatch.source);
+    ) -> Vec<Dispatch> {
+        let mut parts = vec![images.part("grad_output", conv, conv.k, self.storage)];
         if through.is_some() {
-            dispatch.parts.push(images.part("output", conv, conv.k, self.storage));
+            parts.push(images.part("output", conv, conv.k, self.storage));
         }
-        Dispatch { rebind: &[("points", OUTPUTS)], ..dispatch }
+        let gradient = Operand {
+            label: "grad_outputs",
+            channels: conv.k,
+            side: if as_filter { RIGHT } else { LEFT },
+            prologue: Prologue::grad(conv.k, through),
+            read: READ_GRADIENT,
+            tile: if as_filter { TILE_OUTPUTS } else { TILE_INPUTS },
+            growth: if as_filter { GROWTH_OF_OUTPUTS } else { GROWTH_OF_INPUTS },
+            parts,
+        };
+        let mut dispatches = self.to_points(conv, caps, images, gradient);
+        dispatches.last_mut().expect("the transform").rebind = &[("points", OUTPUTS)];
+        dispatches
+    }
+
+    /// The scale of the filters.
+    pub(super) fn filter_scale(self, conv: &Conv) -> Vec<Dispatch> {
+        let weights = Elem::Vec4.over(self.storage, Source::new([MAGNITUDE_WEIGHT]));
+        self.scale(RIGHT, GROWTH_OF_FILTERS, 9 * conv.c * conv.k / 4, weights, &[])
     }
 
     /// The filters of the forward pass.
@@ -267,6 +359,7 @@ impl Winograd {
             .constant("OUT", out)
             .constant("ROWS", rows)
             .constant("COLUMNS", columns);
+        let source = self.storing(elem, RIGHT, self.products() * rows * columns, source);
         let invocations = rows.next_multiple_of(block[0]) * columns.next_multiple_of(block[1]);
         Dispatch { rebind: &[("points", FILTERS)], ..each("filters", source, invocations) }
     }
