@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::{
-    args, data, device,
+    args, data, device, kernels,
     output::{note, print, print_json},
     predicted::{self, PredictedGpu},
     settings::configure,
@@ -96,7 +96,8 @@ pub(super) fn run(flags: &args::Plan, quiet: bool) -> Result<()> {
         let Caps { binding_bytes, f16, .. } = gpu.caps();
         let limits = DeviceLimits { binding_bytes, offset_alignment: 256, f16 };
         let program = lower(&network, &settings(limits))?.program;
-        return predicted::run(gpu, &program, config.batch_size, flags.all, flags.json);
+        let forced = kernels::pairs(&flags.kernels.variant)?;
+        return predicted::run(gpu, &forced, &program, config.batch_size, flags.all, flags.json);
     }
     let device = found.expect("without --predict a device was chosen");
     let memory = match flags.memory {

@@ -75,11 +75,18 @@ struct PredictedPass {
 const SMALL: f64 = 0.005;
 
 /// Prints the prediction for a training step.
-pub(super) fn run(gpu: &GpuModel, program: &Program, batch_size: usize, all: bool, json: bool) -> Result<()> {
+pub(super) fn run(
+    gpu: &GpuModel,
+    forced: &[(String, String)],
+    program: &Program,
+    batch_size: usize,
+    all: bool,
+    json: bool,
+) -> Result<()> {
     let mut passes = Vec::new();
     let mut dispatches = 0;
     for step in &program.steps[program.pass(Pass::Train)] {
-        let predicted = gpu.predict(&step.op)?;
+        let predicted = gpu.predict(&step.op, forced)?;
         dispatches += predicted.dispatches;
         passes.push(PredictedPass {
             pass: step.label.clone(),

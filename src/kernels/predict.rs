@@ -1,7 +1,7 @@
 //! A model of the time that a training takes on a GPU that is not at hand: work, traffic and waves of workgroups, at a rate for each
 //! class of kernel. It has never been compared with a measurement.
 
-use super::{Caps, DeviceClass, Dispatch, MatrixUnits, SelectError, select};
+use super::{Caps, DeviceClass, Dispatch, MatrixUnits, SelectError, cooperative, select};
 use crate::{
     ops::{Access, Op, Operand},
     shader::Source,
@@ -34,8 +34,8 @@ pub struct GpuModel {
 /// The part of the memory's rate that a copy reaches: 75 to 80 % is what such copies are known to reach, of GDDR and HBM alike.
 const MEMORY_SHARE: f64 = 0.76;
 
-/// Instructions of the cooperative rows' loop for [`LOOP_FLOPS`] on NVIDIA (assets/isa/ampere.tsv): forward, and the mean of the
-/// gradients.
+/// Instructions of the cooperative rows' loop for [`LOOP_FLOPS`] on NVIDIA (assets/isa/ampere.tsv): forward and in Winograd's products,
+/// and the mean of the gradients.
 const LOOP_INSTRUCTIONS: [f64; 2] = [380.0, 883.0];
 
 /// 32 products of 16 x 16 x 16.
@@ -149,19 +149,19 @@ impl GpuModel {
         waves.ceil() / waves
     }
 
-    /// The predicted time of an operation, with the kernel that is expected to be the fastest.
+    /// The predicted time of an operation, with the kernel that is expected to be the fastest, or a forced one, as [`select`] takes them.
     ///
     /// # Errors
     /// [`SelectError`] if no kernel can compute it.
     ///
     /// # Panics
     /// If a shader cannot be read: a bug of this crate.
-    pub fn predict(&self, op: &Op) -> Result<Prediction, SelectError> {
+    pub fn predict(&self, op: &Op, forced: &[(String, String)]) -> Result<Prediction, SelectError> {
         let caps = self.caps();
-        let row = select(op, &caps, &[])?;
+        let row = select(op, &caps, forced)?;
         let kernel = row.build(op, &caps);
         let operands = op.operands();
-        let has_products = kernel.dispatches.iter().any(|dispatch| product(&dispatch.source).is_some());
+        let has_products = kernel.dispatches.iter().any(|dispatch| product(&dispatch.source, 1).is_some());
         let mut prediction =
             Prediction { kernel: row.name, seconds: 0.0, arithmetic: 0.0, memory: 0.0, dispatches: 0 };
         for (index, dispatch) in kernel.dispatches.iter().enumerate() {
@@ -173,14 +173,17 @@ impl GpuModel {
                 })
             });
             let memory = sizes.sum::<f64>() / (MEMORY_SHARE * self.bytes_per_second);
-            let (flops, idle) = match product(&dispatch.source) {
+            let tile = if interface.cooperative_matrices { cooperative::tile(&caps) } else { 1 };
+            let (flops, idle) = match product(&dispatch.source, tile) {
                 Some(flops) => (flops, self.idle(dispatch.workgroups)),
                 // Its arithmetic is the operation's.
                 None if !has_products && index == 0 => (op.flops() as f64, 1.0),
                 None => (0.0, 1.0),
             };
+            // Those of Winograd have no prologue.
+            let prologue = op.name().contains("grad") && dispatch.source.value("BATCHES") == Some(1);
             let rate = match interface.cooperative_matrices {
-                true => self.matrix_rate(LOOP_INSTRUCTIONS[usize::from(op.name().contains("grad"))]),
+                true => self.matrix_rate(LOOP_INSTRUCTIONS[usize::from(prologue)]),
                 false => self.product_share * self.flops_per_second,
             };
             let arithmetic = idle * flops / rate;
@@ -208,11 +211,13 @@ pub struct Prediction {
     pub dispatches: usize,
 }
 
-/// The operations of a dispatch that multiplies matrices, partial tiles counted whole; `None` for others.
-fn product(source: &Source) -> Option<f64> {
+/// The operations of a dispatch that multiplies matrices, partial tiles counted whole; `None` for others. `tile` is the side of those
+/// that have no `TILE_M` and `TILE_N`.
+fn product(source: &Source, tile: usize) -> Option<f64> {
     let value = |name: &str| source.value(name);
     let [m, n, k] = [value("M")?, value("N")?, value("K")?];
-    let whole = |extent: usize, tile: &str| extent.next_multiple_of(value(tile).unwrap_or(1).max(1)) as f64;
+    let whole =
+        |extent: usize, side: &str| extent.next_multiple_of(value(side).unwrap_or(tile).max(1)) as f64;
     Some(2.0 * whole(m, "TILE_M") * whole(n, "TILE_N") * k as f64 * value("BATCHES").unwrap_or(1) as f64)
 }
 
@@ -243,7 +248,7 @@ mod tests {
         let conv = Op::from(ConvForward::plain(Conv { n: 64, h: 28, w: 28, c: 512, k: 512 }));
         let update = Op::from(Adam { len: 1 << 24, ..Adam::DEFAULT });
         for gpu in GpuModel::ALL {
-            let product = gpu.predict(&conv).unwrap();
+            let product = gpu.predict(&conv, &[]).unwrap();
             assert!(product.kernel.starts_with("winograd4"), "{product:?}");
             // Winograd's F(4x4, 3x3) does a quarter of the multiplications.
             let least = conv.flops() as f64 / 4.0 / gpu.flops_per_second;
@@ -252,7 +257,7 @@ mod tests {
                 "{gpu:?}: {product:?}"
             );
             assert!(product.seconds < 8.0 * least, "{gpu:?}: {product:?}");
-            let adam = gpu.predict(&update).unwrap();
+            let adam = gpu.predict(&update, &[]).unwrap();
             // Parameter and moments are read and written, the gradient is read.
             let bytes = 7.0 * 4.0 * f64::from(1 << 24);
             assert!(adam.memory > adam.arithmetic, "{gpu:?}: {adam:?}");

@@ -60,6 +60,10 @@ fn figures_are_printed_as_one_object() {
     let ms: f64 = passes.iter().map(|pass| pass["ms"].as_f64().unwrap()).sum();
     assert!((ms / predicted["step_ms"].as_f64().unwrap() - 1.0).abs() < 1e-9, "{predicted}");
     assert!(passes.iter().any(|pass| pass["pass"] == "conv3_2.forward" && pass["kernel"] == "winograd4"));
+    let split = "--variant conv.forward=direct --variant conv.forward=winograd4_split";
+    let forced = object(&format!("plan --predict h200 --recipe report --json {split} {data}"));
+    let kernels: Vec<_> = forced["passes"].as_array().unwrap().iter().map(|pass| &pass["kernel"]).collect();
+    assert!(kernels.iter().filter(|&&kernel| kernel == "winograd4_split").count() == 12, "{kernels:?}");
     let planned = |role: &str| {
         let roles = plan["roles"].as_array().unwrap().iter();
         roles.filter(|row| row["role"] == role).map(|row| row["tensor_bytes"].as_u64().unwrap()).sum::<u64>()
