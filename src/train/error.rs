@@ -130,6 +130,17 @@ pub enum TrainError {
         /// Batches in each.
         batches_per_epoch: u64,
     },
+    /// A step would take more batches than an epoch has.
+    #[error(
+        "grad_accum_steps is {accumulated}, but an epoch has {batches} batches; give --grad-accum-steps {batches} or less, or a \
+         smaller --batch-size"
+    )]
+    AccumulatesBeyondEpoch {
+        /// Batches of a step.
+        accumulated: usize,
+        /// Batches of an epoch.
+        batches: usize,
+    },
     /// The executor lost an answer: a bug in it.
     #[error("the device never answered a request; please report this bug")]
     NoAnswer,

@@ -15,5 +15,9 @@ pub fn loaders(config: &TrainConfig, data: &DataSets) -> Result<[Loader; 2], Tra
         .rand_augment(config.rand_augmentation());
     let train = Loader::train(data.train.clone(), config.batch_size, config.seed, augmentation)?
         .mixed(config.mixing());
+    let [accumulated, batches] = [config.grad_accum_steps as usize, train.batches_per_epoch()];
+    if accumulated > batches {
+        return Err(TrainError::AccumulatesBeyondEpoch { accumulated, batches });
+    }
     Ok([train, Loader::evaluate(data.judged_on().clone(), config.batch_size)?])
 }

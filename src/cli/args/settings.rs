@@ -74,7 +74,9 @@ fn arg(flag: &'static Flag) -> Arg {
         .help_heading(setting.group)
         .aliases(flag.also.iter().map(String::as_str))
         .help(flag.help.as_str())
-        .long_help(flag.long_help.as_str());
+        .long_help(flag.long_help.as_str())
+        // So that the setting says what it must be.
+        .allow_negative_numbers(true);
     if let Some(short) = setting.short {
         arg = arg.short(short);
     }

@@ -82,9 +82,9 @@ pub enum PictureError {
     },
     /// The picture has too many pixels.
     #[error(
-        "{file}: {width} x {height} pixels ({} MiB); at most {MAX_SIDE} to a side and {} MiB are read, \
+        "{file}: {width} x {height} pixels ({:.1} MiB); at most {MAX_SIDE} to a side and {} MiB are read, \
          scale it down",
-        .bytes >> 20, MAX_DECODED_BYTES >> 20
+        *.bytes as f64 / f64::from(1 << 20), MAX_DECODED_BYTES >> 20
     )]
     TooLarge {
         /// The file.
