@@ -2,8 +2,9 @@
 //! a transform back.
 //!
 //! `winograd4` is F(4x4, 3x3) with 36 products for 16 outputs, `winograd2` F(2x2, 3x3) with 16 for 4; `_lanes` are the
-//! variants for software adapters, which take f32 only, `_split` multiplies on matrix units with the accuracy of f32. A batch is processed in chunks of images whose workspaces fit a budget. Prologue and
-//! epilogue of a convolution are fused into the transforms: no pass over an activation is added.
+//! variants for software adapters, which take f32 only, `_split` multiplies on matrix units with the accuracy of f32. A batch is
+//! processed in chunks of images whose workspaces fit a budget. Prologue and epilogue of a convolution are fused into the transforms: no
+//! pass over an activation is added, but for the one that finds the scale of split values.
 
 mod plan;
 mod products;
