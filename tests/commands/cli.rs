@@ -174,7 +174,7 @@ fn bad_settings_are_refused_before_anything_is_written() {
         (&["--batch-size", "60001"], 1, &["60001"]),
         (&["--lr", "0"], 2, &["lr"]),
         (&["--lr", "-0.1"], 2, &["lr", "-0.1"]),
-        (&["--grad-accum-steps", "939"], 1, &["939", "938 batches"]),
+        (&["--grad-accum-steps", "939"], 1, &["939", "937 batches"]),
         (&["--lr", "nan"], 2, &["lr"]),
         (&["--lr", "inf"], 2, &["lr"]),
         (&["--epochs", "0"], 2, &["epochs"]),

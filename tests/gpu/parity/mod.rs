@@ -7,7 +7,7 @@ mod emulated;
 
 use vgg_wgpu::{
     dtype::DType,
-    kernels::{Stores, Variant, variants},
+    kernels::{Caps, Stores, Variant, variants},
     ops::Op,
     verify::{Reference, cases},
 };
@@ -17,35 +17,45 @@ use crate::support::adapter::adapter;
 /// From this many cases of an operation, each runs in only one mode.
 const MANY: usize = 64;
 
-/// Whether a row runs a case in this mode; a driver that compiles on the CPU takes longer to compile than to run. Tiles of different
-/// sizes are the same code with other constants: each case runs on one of them in release mode and on another with checks.
-/// With many cases (convolutions have hundreds), a row runs half of them, the next row the other half, and a tile those that are its turn,
+/// With fewer of them, a row runs all in both modes.
+const FEW: usize = 8;
+
+/// The cases that a row runs in release mode, and with checks; a driver that compiles on the CPU takes longer to compile than to run.
+/// Tiles of different sizes are the same code with other constants: each case runs on one of them in release mode and on another with
+/// checks. With many cases (convolutions have hundreds), a row runs half of those that it supports, and a tile those that are its turn,
 /// each in one of the modes: a quarter with checks, which take longer to compile. A row that takes f32 and f16 is the same code with
 /// another type of its loads and stores: with many cases it runs a seventh of those in f16. `VGG_TEST_ALL=1` runs every row on every
 /// case in both modes.
-fn in_turn(row: &Variant, checked: bool, op: &Op, case: usize, cases: usize) -> bool {
+fn turns(row: &Variant, cases: &[Op], caps: &Caps) -> [Vec<usize>; 2] {
+    let mut able: Vec<usize> = (0..cases.len()).filter(|&case| row.supports(&cases[case], caps)).collect();
     if std::env::var_os("VGG_TEST_ALL").is_some_and(|v| v == "1") {
-        return true;
+        return [able.clone(), able];
     }
-    if cases >= MANY && row.stores() == Stores::Both && op.storage() == DType::F16 && !case.is_multiple_of(7)
-    {
-        return false;
+    let many = cases.len() >= MANY;
+    if many && row.stores() == Stores::Both {
+        able.retain(|&case| cases[case].storage() != DType::F16 || case.is_multiple_of(7));
     }
     let rows: Vec<_> = variants().filter(|v| v.op == row.op).map(|v| v.name).collect();
     let place = |rows: &[&str]| rows.iter().position(|&name| name == row.name);
-    // Scattered, so that it is aligned with no period of the list of cases.
-    let scattered = |index: usize| ((case + 61 * index) as u32).wrapping_mul(0x9E37_79B9);
-    let checks = |index: usize| scattered(index) >> 30 == 0;
+    // Scattered, so that they are aligned with no period of the list of cases.
+    let scattered = |case: usize| (case as u32).wrapping_mul(0x9E37_79B9);
     let tiles: Vec<_> = rows.iter().copied().filter(|name| name.starts_with("tiled_")).collect();
-    match (place(&tiles), cases < MANY) {
-        (Some(tile), true) => (case + usize::from(checked)) % tiles.len() == tile,
-        (Some(tile), false) => case % tiles.len() == tile && checked == checks(0),
-        (None, true) => true,
-        (None, false) => {
-            let place = place(&rows).expect("one of the rows");
-            (scattered(7) >> 31) as usize == place % 2 && checked == checks(place)
-        }
+    if let Some(tile) = place(&tiles) {
+        return [false, true].map(|checked| {
+            let turn = |case: usize| match many {
+                true => case % tiles.len() == tile && checked == (scattered(case) >> 30 == 0),
+                false => (case + usize::from(checked)) % tiles.len() == tile,
+            };
+            able.iter().copied().filter(|&case| turn(case)).collect()
+        });
     }
+    if !many || able.len() < FEW {
+        return [able.clone(), able];
+    }
+    able.sort_by_key(|&case| scattered(case));
+    let half = able.into_iter().skip(place(&rows).expect("one of the rows") % 2).step_by(2).enumerate();
+    let (checked, release): (Vec<_>, Vec<_>) = half.partition(|(rank, _)| rank % 4 == 0);
+    [release, checked].map(|part| part.into_iter().map(|(_, case)| case).collect())
 }
 
 /// Checks every variant of an operation against the CPU on every case that it supports.
@@ -59,10 +69,11 @@ fn walk(name: &str) {
             eprintln!("{}/{} is not run: this device has no matrix units", row.op, row.name);
             continue;
         }
-        for (checked, mode) in [(false, "release"), (true, "checked")] {
+        let [release, checked] = turns(row, &cases, &caps);
+        for (checked, mode, turns) in [(false, "release", release), (true, "checked", checked)] {
             let verdict = reference.check(&adapter, row, checked, |op| {
                 let case = cases.iter().position(|case| case == op).expect("one of the cases");
-                row.supports(op, &caps) && in_turn(row, checked, op, case, cases.len())
+                turns.contains(&case)
             });
             let title = format!("{}/{} ({mode})", row.op, row.name);
             assert!(verdict.cases > 0, "{title}: it supports no case");
