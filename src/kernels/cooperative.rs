@@ -34,6 +34,9 @@ const SLAB_BYTES: usize = 2 * 128 * 40 * 2;
 /// The smallest part of the inner dimension that is worth a workgroup.
 const LEAST_PART: usize = 512;
 
+/// The requirement of [`fits`] in words, by which rows on matrix units are known.
+pub(crate) const UNITS: &str = "f16 matrix units";
+
 /// Whether a device multiplies f16 matrices in hardware.
 pub(crate) fn fits(caps: &Caps) -> bool {
     caps.f16

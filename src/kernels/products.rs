@@ -13,7 +13,7 @@ macro_rules! product_rows {
                 name: "cooperative",
                 stores: $crate::kernels::Stores::F16,
                 requires: &[
-                    $crate::kernels::needs("f16 matrix units", |_, caps| $crate::kernels::cooperative::fits(caps)),
+                    $crate::kernels::needs($crate::kernels::cooperative::UNITS, |_, caps| $crate::kernels::cooperative::fits(caps)),
                     $($cooperative_needs),*
                 ],
                 speed: $crate::kernels::speed::on_matrix_units,

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::{Caps, Kernel, Row, Rows, Stores};
+use super::{Caps, Kernel, Row, Rows, Stores, cooperative};
 use crate::ops::{Op, Operation, for_each_op};
 
 macro_rules! table {
@@ -109,7 +109,7 @@ impl Variant {
 
     /// Whether only devices with matrix units support it.
     pub fn needs_matrix_units(&self) -> bool {
-        ["cooperative", "winograd4_split"].contains(&self.name)
+        self.requires().contains(&cooperative::UNITS)
     }
 }
 

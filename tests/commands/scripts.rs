@@ -408,6 +408,7 @@ fn a_packed_gpu_bench_runs_every_part() {
         "vgg f32 one-submission",
         "vgg mixed tuned",
         "vgg mixed no-matrix-units",
+        "vgg mixed split-gradients",
     ] {
         assert!(turns.iter().any(|turn| turn["side"] == side && turn["case"] == "full224"), "{side}");
     }

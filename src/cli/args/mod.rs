@@ -210,7 +210,7 @@ pub(super) struct Plan {
     #[arg(long, value_name = "GIB")]
     pub(super) memory: Option<f64>,
     /// Predict the time of a training step on a GPU that is not at hand, layer by layer, from a model that no measurement has confirmed yet.
-    #[arg(long, value_enum, value_name = "GPU", conflicts_with = "memory")]
+    #[arg(long, value_enum, value_name = "GPU", conflicts_with_all = ["device", "memory", "tuning", "submit_budget_ms", "robust_buffers"])]
     pub(super) predict: Option<PredictedGpu>,
     /// List every tensor, not only the largest; with --predict, every pass.
     #[arg(long)]

@@ -269,6 +269,15 @@ fn split_values_of_real_matrix_units_have_the_range_of_f32() {
             let operands: Vec<&[f32]> = [&a[..], &b].into_iter().chain(bias.as_deref()).collect();
             run(&adapter, row, op.clone(), &operands)
         };
+        // The signs with which a transformed value is the largest, next to the largest significand: no half overflows.
+        let signs = [1.0, 1.0, -1.0, 1.0, 1.0, 1.0, 1.0];
+        let channels = first / pixels;
+        let pixel = |i: usize| 1.999 * signs[i / conv.w] * signs[i % conv.w];
+        let largest: Vec<f32> = (0..first).map(|i| pixel(i / channels)).collect();
+        let (constant, zeros) = (vec![1.999; second], vec![0.0; conv.k]);
+        let operands = [&largest[..], &constant, &zeros];
+        let finite = run(&adapter, row, op.clone(), &operands[..if bias.is_some() { 3 } else { 2 }]);
+        assert!(finite.iter().all(|value| value.is_finite()), "{}: {finite:?}", op.name());
         let expected = result([1.0, 1.0]);
         assert!(expected.iter().all(|value| value.is_finite()) && expected.iter().any(|&value| value > 0.1));
         for powers in [[-80, 30], [40, 60], [-30, -30]] {

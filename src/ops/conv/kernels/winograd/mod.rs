@@ -28,23 +28,40 @@ const SPLIT4: Winograd = Winograd { outputs: 4, family: Family::Split, storage: 
 macro_rules! rows {
     ($build:ident, $pass:expr) => {
         &[
-            row!("winograd4", Both, TILED4, "room for the products", $build, $pass),
-            row!("winograd2", Both, TILED2, "room for the products", $build, $pass),
-            row!("winograd4_split", Both, SPLIT4, "f16 matrix units, channels divisible by 8", $build, $pass),
-            row!("winograd4_lanes", F32, LANES4, "subgroups of 8", $build, $pass),
-            row!("winograd2_lanes", F32, LANES2, "subgroups of 8", $build, $pass),
+            row!("winograd4", Both, TILED4, [], $build, $pass),
+            row!("winograd2", Both, TILED2, [], $build, $pass),
+            row!(
+                "winograd4_split",
+                Both,
+                SPLIT4,
+                [
+                    needs(cooperative::UNITS, |_, caps| cooperative::fits(caps)),
+                    needs("channels divisible by 8", |op, _| {
+                        op.conv.c.is_multiple_of(8) && op.conv.k.is_multiple_of(8)
+                    }),
+                ],
+                $build,
+                $pass
+            ),
+            row!("winograd4_lanes", F32, LANES4, [], $build, $pass),
+            row!("winograd2_lanes", F32, LANES2, [], $build, $pass),
         ]
     };
 }
 
 macro_rules! row {
-    ($name:literal, $stores:ident, $winograd:ident, $what:literal, $build:ident, $pass:expr) => {
+    (
+        $name:literal, $stores:ident, $winograd:ident, [$($needs:expr),* $(,)?], $build:ident, $pass:expr
+    ) => {
         Row {
             name: $name,
             stores: Stores::$stores,
-            requires: &[needs(concat!("workspaces within the binding limit, ", $what), |op, caps| {
-                $winograd.fits(&op.conv, caps)
-            })],
+            requires: &[
+                $($needs,)*
+                needs("workspaces within the binding limit, room for the products", |op, caps| {
+                    $winograd.fits(&op.conv, caps)
+                }),
+            ],
             speed: |op, caps| $winograd.speed(&op.conv, caps, $pass),
             build: |op, storage, caps| Winograd { storage, ..$winograd }.$build(op, caps),
         }
@@ -60,7 +77,7 @@ impl Winograd {
         let able = match self.family {
             Family::Tiled => products::tiles_fit(caps),
             Family::Lanes => Lanes::fit(caps, self.padded(conv.k)),
-            Family::Split => cooperative::fits(caps) && conv.c.is_multiple_of(8) && conv.k.is_multiple_of(8),
+            Family::Split => true,
         };
         able && self.chunks(conv, caps).is_some()
     }

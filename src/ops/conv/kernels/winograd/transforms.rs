@@ -235,14 +235,14 @@ impl Winograd {
         side: usize,
         growth: usize,
         elems: usize,
-        source: Source,
+        source: impl FnOnce() -> Source,
         parts: &[Part],
     ) -> Vec<Dispatch> {
         if self.family != Family::Split {
             return Vec::new();
         }
         let count = elems.div_ceil(MAXIMUM * LEAST_ELEMS).min(MOST_MAXIMA);
-        let source = source.with(REDUCE).with(MAXIMA).constant("ELEMS", elems);
+        let source = source().with(REDUCE).with(MAXIMA).constant("ELEMS", elems);
         let maxima = workgroups("maxima", source, MAXIMUM, count);
         let source = Source::new([REDUCE, SCALE])
             .constant("GROWTH", growth)
@@ -261,7 +261,7 @@ impl Winograd {
             prologue.constants(self.storage, self.over_tiles(conv, images.count, channels, elem, &files))
         };
         let elems = images.count * conv.h * conv.w * channels / elem.lanes();
-        let mut dispatches = self.scale(side, growth, elems, over(&[MAGNITUDE_VALUE]), &parts);
+        let mut dispatches = self.scale(side, growth, elems, || over(&[MAGNITUDE_VALUE]), &parts);
         let invocations = self.tiles(conv, images.count) * self.padded(channels) / elem.lanes();
         let source = over(&[tile, TILES]).flag("SKIP_OUTSIDE", caps.software());
         let source = self.storing(elem, side, self.products() * invocations, source);
@@ -322,7 +322,7 @@ impl Winograd {
 
     /// The scale of the filters.
     pub(super) fn filter_scale(self, conv: &Conv) -> Vec<Dispatch> {
-        let weights = Elem::Vec4.over(self.storage, Source::new([MAGNITUDE_WEIGHT]));
+        let weights = || Elem::Vec4.over(self.storage, Source::new([MAGNITUDE_WEIGHT]));
         self.scale(RIGHT, GROWTH_OF_FILTERS, 9 * conv.c * conv.k / 4, weights, &[])
     }
 
