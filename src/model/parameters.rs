@@ -1,5 +1,7 @@
 //! Parameters: their names and shapes on disk, their layout on a device, their initialisation.
 
+use rayon::prelude::*;
+
 use crate::{ops::Activation, rng, shape::Shape};
 
 /// How a parameter's elements are ordered on a device, given its shape on disk (torchvision's).
@@ -30,45 +32,56 @@ impl Layout {
     /// Reorders values from disk order to device order.
     pub fn to_device(self, disk: &Shape, values: &[f32]) -> Vec<f32> {
         let mut device = vec![0.0; values.len()];
-        self.for_each(disk, |on_disk, on_device| device[on_device] = values[on_disk]);
+        match (self, disk.dims()) {
+            (Self::Conv, &[k, c, r, s]) => {
+                device.par_chunks_mut(LINE * k).enumerate().for_each(|(chunk, rows)| {
+                    let rows = (chunk * LINE..).zip(rows.chunks_exact_mut(k));
+                    let mut rows: Vec<_> =
+                        rows.map(|(row, values)| (row % c * r * s + row / c, values)).collect();
+                    for ki in 0..k {
+                        rows.iter_mut().for_each(|(at, row)| row[ki] = values[ki * c * r * s + *at]);
+                    }
+                });
+            }
+            (Self::Flattened { c, pixels }, _) => transpose(values, &mut device, [c, pixels]),
+            _ => device.copy_from_slice(values),
+        }
         device
     }
 
     /// Reorders values from device order to disk order.
     pub fn to_disk(self, disk: &Shape, values: &[f32]) -> Vec<f32> {
         let mut ordered = vec![0.0; values.len()];
-        self.for_each(disk, |on_disk, on_device| ordered[on_disk] = values[on_device]);
+        match (self, disk.dims()) {
+            (Self::Conv, &[k, c, r, s]) => {
+                let filter = c * r * s;
+                ordered.par_chunks_mut(LINE * filter).enumerate().for_each(|(chunk, filters)| {
+                    for (row, values) in values.chunks_exact(k).enumerate() {
+                        let at = row % c * r * s + row / c;
+                        let values = &values[chunk * LINE..];
+                        filters.chunks_exact_mut(filter).zip(values).for_each(|(f, &value)| f[at] = value);
+                    }
+                });
+            }
+            (Self::Flattened { c, pixels }, _) => transpose(values, &mut ordered, [pixels, c]),
+            _ => ordered.copy_from_slice(values),
+        }
         ordered
     }
+}
 
-    /// Calls `f` with every pair of positions on disk and on the device.
-    fn for_each(self, disk: &Shape, mut f: impl FnMut(usize, usize)) {
-        // All three are a batch of matrix transpositions [rows, columns] -> [columns, rows].
-        let (batch, rows, columns) = match (self, disk.dims()) {
-            (Self::Conv, &[k, c, r, s]) => {
-                // [K, C, RS] -> [RS, C, K]: extents reversed, so K and RS are swapped around C.
-                // On the device the values of one input channel are 9 rows of K, which fit in a cache.
-                for ci in 0..c {
-                    for ki in 0..k {
-                        for rs in 0..r * s {
-                            f((ki * c + ci) * r * s + rs, (rs * c + ci) * k + ki);
-                        }
-                    }
-                }
-                return;
-            }
-            (Self::Flattened { c, pixels }, &[out, _]) => (out, c, pixels),
-            _ => (1, 1, disk.elements()),
-        };
-        for b in 0..batch {
-            for row in 0..rows {
-                for column in 0..columns {
-                    let base = b * rows * columns;
-                    f(base + row * columns + column, base + column * rows + row);
-                }
-            }
+/// The values of a cache line: the outer index of a convolution's weights is walked in chunks of it, so that every line that is read or
+/// written is used up while it is in the cache.
+const LINE: usize = 16;
+
+/// Transposes each matrix `[rows, columns]` of a batch.
+fn transpose(from: &[f32], to: &mut [f32], [rows, columns]: [usize; 2]) {
+    let size = rows * columns;
+    to.par_chunks_mut(size).zip(from.par_chunks(size)).for_each(|(to, from)| {
+        for (column, to) in to.chunks_exact_mut(rows).enumerate() {
+            to.iter_mut().zip(from.chunks_exact(columns)).for_each(|(to, from)| *to = from[column]);
         }
-    }
+    });
 }
 
 /// The initialisation of a parameter.
@@ -168,6 +181,30 @@ mod tests {
         // Row 0 on disk: c0p0 c0p1 c1p0 c1p1 c2p0 c2p1; on the device: p0c0 p0c1 p0c2 p1c0 p1c1 p1c2.
         assert_eq!(&device[..6], &[0.0, 2.0, 4.0, 1.0, 3.0, 5.0]);
         assert_eq!(flat.to_disk(&linear, &device), values);
+    }
+
+    /// More rows than a chunk has, and a chunk that is not full, in both directions.
+    #[test]
+    fn layouts_permute_as_their_definitions_say() {
+        let values = |shape: &Shape| (0..shape.elements()).map(|v| v as f32).collect::<Vec<_>>();
+        let (k, c) = (37, 19);
+        let conv = Shape::from([k, c, 3, 3]);
+        let device = Layout::Conv.to_device(&conv, &values(&conv));
+        for (at, &value) in device.iter().enumerate() {
+            let (tap, ci, ki) = (at / k / c, at / k % c, at % k);
+            assert_eq!(value, ((ki * c + ci) * 9 + tap) as f32, "conv {at}");
+        }
+        assert_eq!(Layout::Conv.to_disk(&conv, &device), values(&conv));
+
+        let (out, c, pixels) = (18, 33, 49);
+        let (flat, linear) = (Layout::Flattened { c, pixels }, Shape::from([out, c * pixels]));
+        let device = flat.to_device(&linear, &values(&linear));
+        for (at, &value) in device.iter().enumerate() {
+            let (o, pixel, ci) = (at / c / pixels, at / c % pixels, at % c);
+            assert_eq!(value, ((o * c + ci) * pixels + pixel) as f32, "linear {at}");
+        }
+        assert_eq!(flat.to_disk(&linear, &device), values(&linear));
+        assert_eq!(Layout::Same.to_disk(&linear, &device), device);
     }
 
     /// torch.nn.init.calculate_gain("leaky_relu", 0.5) is 1.2649; the others are taken for ReLU, as torchvision does.
