@@ -1,6 +1,8 @@
 //! The plan of a program on an adapter, complete before any device exists.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+
+use rayon::prelude::*;
 
 use super::{
     adapter::{Adapter, AdapterLimits, DeviceInfo, DeviceKind},
@@ -10,7 +12,7 @@ use crate::{
     kernels::{Caps, Dispatch, Kernel, Variant, Workspace},
     ops::{Access, Op, Operand},
     program::{MemoryPlan, Program, Step, View},
-    shader::Interface,
+    shader::{Interface, Source},
 };
 
 /// Sizes and offsets of copies and bindings are multiples of this.
@@ -101,14 +103,16 @@ impl Blueprint {
         };
         drafter.buffers();
         let caps = adapter.caps();
-        let mut steps = Vec::new();
+        let mut kernels = Vec::new();
         for step in &program.steps {
             let variant = choose(&step.op, &caps)
                 .map_err(|message| OpenError::Select { step: step.label.clone(), message })?;
             let kernel = variant.build(&step.op, &caps);
-            let kernel = if marking { kernel.marking() } else { kernel };
-            steps.push(drafter.step(step, variant, &kernel)?);
+            kernels.push((step, variant, if marking { kernel.marking() } else { kernel }));
         }
+        read_in_parallel(kernels.iter().flat_map(|(.., kernel)| &kernel.dispatches));
+        let steps = kernels.iter().map(|(step, variant, kernel)| drafter.step(step, variant, kernel));
+        let steps = steps.collect::<Result<_, _>>()?;
         drafter.memory();
         let Drafter { plan, shaders, needs, workspaces, info, .. } = drafter;
         if needs.problems.is_empty() {
@@ -127,6 +131,12 @@ impl Blueprint {
             Err(OpenError::DoesNotFit { adapter: info.to_string(), problems: needs.problems })
         }
     }
+}
+
+/// Reads the shaders of all dispatches; [`Drafter::shader`] finds those that it asks for read, and reports the errors of the others.
+fn read_in_parallel<'a>(dispatches: impl Iterator<Item = &'a Dispatch>) {
+    let sources: HashSet<&Source> = dispatches.map(|dispatch| &dispatch.source).collect();
+    sources.into_par_iter().for_each(|source| drop(source.reflect()));
 }
 
 /// The largest requirement of each kind so far, and whatever does not fit.
@@ -166,7 +176,7 @@ struct Drafter<'a> {
     info: &'a DeviceInfo,
     plan: MemoryPlan,
     shaders: Vec<Shader>,
-    index: HashMap<String, usize>,
+    index: HashMap<Source, usize>,
     needs: Needs,
     workspaces: Vec<Workspace>,
 }
@@ -239,8 +249,7 @@ impl Drafter<'_> {
 
     /// The index of a dispatch's shader; equal sources are one shader.
     fn shader(&mut self, kernel: &str, dispatch: &Dispatch) -> Result<usize, String> {
-        let wgsl = dispatch.source.assemble();
-        if let Some(&index) = self.index.get(&wgsl) {
+        if let Some(&index) = self.index.get(&dispatch.source) {
             return Ok(index);
         }
         let interface = dispatch.source.reflect().map_err(|error| error.to_string())?;
@@ -251,7 +260,8 @@ impl Drafter<'_> {
             ));
         }
         let index = self.shaders.len();
-        self.index.insert(wgsl.clone(), index);
+        self.index.insert(dispatch.source.clone(), index);
+        let wgsl = dispatch.source.assemble();
         self.shaders.push(Shader { label: label(kernel, dispatch), wgsl, interface });
         Ok(index)
     }

@@ -1,11 +1,20 @@
 //! Assembles a kernel's WGSL from its constants and its files.
 
+use std::{
+    collections::HashMap,
+    sync::{LazyLock, Mutex, PoisonError},
+};
+
 use super::{
     bounds,
     contract::{self, ContractError},
     fragment::Fragment,
     reflect::{Interface, ReflectError, reflect},
 };
+
+/// The declarations of the sources read so far: a program is planned, tested and opened with the same ones, and reading one takes as long as
+/// the driver's part in opening it.
+static READ: LazyLock<Mutex<HashMap<Source, Interface>>> = LazyLock::new(Mutex::default);
 
 /// A kernel's source: a generated `const` prelude, then files in order.
 ///
@@ -129,8 +138,15 @@ impl Source {
     /// # Errors
     /// [`ReflectError`], with the file and the line in it if known.
     pub fn reflect(&self) -> Result<Interface, ReflectError> {
+        let read = || READ.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(interface) = read().get(self) {
+            return Ok(interface.clone());
+        }
         self.check()?;
-        reflect(&self.assemble()).map_err(|error| error.located(|line| self.locate(line as usize)))
+        let interface =
+            reflect(&self.assemble()).map_err(|error| error.located(|line| self.locate(line as usize)))?;
+        read().insert(self.clone(), interface.clone());
+        Ok(interface)
     }
 
     /// The part that a line of the assembled text belongs to and the line in it, both counted from 1.
