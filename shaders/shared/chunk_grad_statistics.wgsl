@@ -6,8 +6,9 @@
 // Numerics     in order of the rows; inv_std is factored out of the sum
 //
 // needs: COLUMNS, activate_grad, elem, stored
-// gives: input, workspace, affine, sum_g, sum_gx
+// gives: input, workspace, affine, sum_g, sum_gx, mean, scale, shift
 // gives: reset_statistics()
+// gives: begin_column(column: u32)
 // gives: accumulate(i: u32, gradient: elem)
 // gives: store_chunk(chunk: u32, column: u32, plain: elem, weighted: elem)
 // gives: store_statistics(chunk: u32, column: u32, count: f32)
@@ -18,6 +19,9 @@ var<storage, read> affine: array<elem>;
 
 var<private> sum_g: elem = elem(0.0);
 var<private> sum_gx: elem = elem(0.0);
+var<private> mean: elem;
+var<private> scale: elem;
+var<private> shift: elem;
 
 // Starts a new chunk.
 fn reset_statistics() {
@@ -25,10 +29,16 @@ fn reset_statistics() {
     sum_gx = elem(0.0);
 }
 
+// Called before the results of a column.
+fn begin_column(column: u32) {
+    mean = affine[column];
+    scale = affine[COLUMNS + column];
+    shift = affine[2u * COLUMNS + column];
+}
+
 fn accumulate(i: u32, gradient: elem) {
-    let c = i % COLUMNS;
-    let centered = elem(input[i]) - affine[c];
-    let g = activate_grad(centered * affine[COLUMNS + c] + affine[2u * COLUMNS + c], gradient);
+    let centered = elem(input[i]) - mean;
+    let g = activate_grad(centered * scale + shift, gradient);
     sum_g += g;
     sum_gx += g * centered;
 }

@@ -2,7 +2,7 @@
 // a result and returns the stored value, which accumulate(i, value) takes. A lane has the rows `lane / (SIDE / 4)` of blocks and every
 // STORERS / (SIDE / 4)th after it, so 2 * STORERS / (SIDE / 4) invocations share the columns of a quad: half of each of two subgroups.
 //
-// needs: N, SIDE, SUBGROUP, TILE, accumulate, columns_of_tile, reset_statistics, results, store, store_chunk
+// needs: N, SIDE, SUBGROUP, TILE, accumulate, begin_column, columns_of_tile, reset_statistics, results, store, store_chunk
 // gives: STORERS, SHARERS, QUADS, seen
 // gives: store_vector(row: u32, column: u32, split: u32, values: vec4<f32>)
 // gives: has_rows(lane: u32) -> bool
@@ -20,6 +20,7 @@ var<private> seen: f32 = 0.0;
 
 fn store_vector(row: u32, column: u32, split: u32, values: vec4<f32>) {
     let i = (row * N + column) / 4u;
+    begin_column(column / 4u);
     accumulate(i, store(i, values));
     seen += 1.0;
 }

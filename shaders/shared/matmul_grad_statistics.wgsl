@@ -5,7 +5,7 @@
 // Numerics     the rows of an invocation first, then the invocations in order; results are used before they are rounded for
 //              storage
 //
-// needs: M, N, QUADS_M, TILE_M, accumulate, reset_statistics, store_chunk, sum_g, sum_gx, tile_sum
+// needs: M, N, QUADS_M, TILE_M, accumulate, begin_column, reset_statistics, store_chunk, sum_g, sum_gx, tile_sum
 // gives: add_row(row: u32, column: u32, gradient: vec4<f32>)
 // gives: add_rows(row: u32, column: u32, quad: mat4x4<f32>)
 // gives: column_statistics(row0: u32, column: u32, mine_m: u32, mine_n: u32, upper: mat4x4<f32>, lower: mat4x4<f32>)
@@ -28,6 +28,9 @@ fn column_statistics(
 ) {
     let row = row0 + mine_m * 4u;
     reset_statistics();
+    if column < N {
+        begin_column(column / 4u);
+    }
     add_rows(row, column, upper);
     if QUADS_M == 2u {
         add_rows(row + TILE_M / 2u, column, lower);

@@ -6,7 +6,7 @@
 // Who          one invocation per elem of a row and a chunk of CHUNK rows; lanes run along the row
 // Numerics     the splits are added in order
 //
-// needs: CHUNK, COLUMNS, ROWS, SPLITS, accumulate, elem, store, store_statistics
+// needs: CHUNK, COLUMNS, ROWS, SPLITS, accumulate, begin_column, elem, store, store_statistics
 // gives: each(invocation: u32)
 
 var<storage, read> parts: array<elem>;
@@ -15,6 +15,7 @@ fn each(invocation: u32) {
     let column = invocation % COLUMNS;
     let chunk = invocation / COLUMNS;
     let end = min(chunk * CHUNK + CHUNK, ROWS);
+    begin_column(column);
     for (var row = chunk * CHUNK; row < end; row++) {
         let i = row * COLUMNS + column;
         var sum = elem(0.0);
