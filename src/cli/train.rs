@@ -259,11 +259,19 @@ impl<'a> Job<'a> {
         };
         let device = captured.as_ref().unwrap_or(&self.device);
         let planned = device.plan(network, config.settings(&*data.train, device.limits()))?;
-        let directory = match directory {
-            Some(directory) => directory,
-            None => RunDirectory::create(config)?,
+        let (directory, new) = match directory {
+            Some(directory) => (directory, false),
+            None => (RunDirectory::create(config)?, true),
         };
-        let session = device::open(planned, &self.stop, quiet)?;
+        let session = match device::open(planned, &self.stop, quiet) {
+            Err(error) => {
+                if new {
+                    directory.abandon();
+                }
+                return Err(error);
+            }
+            Ok(session) => session,
+        };
         let mut board = flags.tensorboard.then(|| TensorBoard::create(directory.path())).transpose()?;
         let mut trainer = Trainer::new(session, config.clone(), &data, directory)?;
         if let Some(checkpoint) = &checkpoint {

@@ -116,6 +116,15 @@ impl RunDirectory {
         Ok(true)
     }
 
+    /// Removes the directory of a new run that ended before it began, unless there are other files in it.
+    pub fn abandon(self) {
+        let Self { path, lock, .. } = self;
+        // What cannot be removed does no harm: a new run may take such a directory.
+        let _ = change(|| fs::remove_file(path.join(CONFIG)));
+        drop(lock);
+        let _ = change(|| fs::remove_dir(&path));
+    }
+
     /// The path.
     pub fn path(&self) -> &Path {
         &self.path
@@ -285,4 +294,25 @@ fn make_all(path: &Path) -> Result<(), RunError> {
         return Err(RunError::IsAFile { path: path.to_owned() });
     }
     change(|| fs::create_dir_all(path)).map_err(|error| FileError::new("create", path, error).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_abandoned_directory_is_gone_unless_others_have_files_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run");
+        let output_dir = Some(path.to_str().unwrap().to_owned());
+        let config = TrainConfig { output_dir, ..TrainConfig::builtin("quick").unwrap() };
+        RunDirectory::create(&config).unwrap().abandon();
+        assert!(!path.exists());
+
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("notes.txt"), "mine").unwrap();
+        RunDirectory::create(&config).unwrap().abandon();
+        let left: Vec<_> = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["notes.txt"]);
+    }
 }
