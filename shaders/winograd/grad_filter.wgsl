@@ -3,53 +3,46 @@
 //
 // Buffers      points [SPLITS, POINTS, POINTS, ROWS, COLUMNS] as `elem` along the output channels; the result is declared by
 //              the preceding file with fn store(i, sum), [3, 3, IN, OUT] as `elem`
-// Who          one invocation per input channel and an elem of output channels, which vary fastest; the grid covers IN OUT
+// Who          one workgroup of POINTS ELEMS invocations per ELEMS pairs of an input channel and an elem of output channels, which vary
+//              fastest: each sums and transforms a row of the points of a pair, then three of them a column
 // Numerics     the splits are added in order, then transformed
 //
-// needs: COLUMNS, IN, OUT, POINTS, Points, ROWS, SPLITS, elem, filter_of_points, store
-// gives: each(index: u32)
+// needs: COLUMNS, ELEMS, IN, OUT, POINTS, Points, ROWS, SPLITS, elem, filter_of_points, store
+// gives: rows
+// gives: run(group: u32, local: u32)
 
 var<storage, read> points: array<elem>;
 
-alias Rows = array<array<elem, 3>, POINTS>;
+var<workgroup> rows: array<elem, 3u * POINTS * ELEMS>;
 
-// Gt m of a row of the points.
-fn transform_row(i: u32, c: u32, k: u32, rows: ptr<function, Rows>) {
-    var m: Points;
-    for (var split = 0u; split < SPLITS; split++) {
-        for (var j = 0u; j < POINTS; j++) {
-            m[j] += points[(((split * POINTS + i) * POINTS + j) * ROWS + c) * COLUMNS + k];
+fn run(group: u32, local: u32) {
+    let pair = group * ELEMS + local % ELEMS;
+    let inside = pair < IN * OUT;
+    let k = pair % OUT;
+    let c = pair / OUT;
+    // The row, then the column.
+    let mine = local / ELEMS;
+    if inside {
+        var m: Points;
+        for (var split = 0u; split < SPLITS; split++) {
+            for (var j = 0u; j < POINTS; j++) {
+                m[j] += points[(((split * POINTS + mine) * POINTS + j) * ROWS + c) * COLUMNS + k];
+            }
+        }
+        var row = filter_of_points(m);
+        for (var s = 0u; s < 3u; s++) {
+            rows[s * POINTS * ELEMS + local] = row[s];
         }
     }
-    (*rows)[i] = filter_of_points(m);
-}
-
-// The transform of a column of those, and its place.
-fn store_column(s: u32, c: u32, k: u32, rows: ptr<function, Rows>) {
-    var m: Points;
-    for (var i = 0u; i < POINTS; i++) {
-        m[i] = (*rows)[i][s];
+    workgroupBarrier();
+    if inside && mine < 3u {
+        var m: Points;
+        for (var i = 0u; i < POINTS; i++) {
+            m[i] = rows[(mine * POINTS + i) * ELEMS + local % ELEMS];
+        }
+        var g = filter_of_points(m);
+        for (var r = 0u; r < 3u; r++) {
+            store(((r * 3u + mine) * IN + c) * OUT + k, g[r]);
+        }
     }
-    var g = filter_of_points(m);
-    for (var r = 0u; r < 3u; r++) {
-        store(((r * 3u + s) * IN + c) * OUT + k, g[r]);
-    }
-}
-
-fn each(index: u32) {
-    let k = index % OUT;
-    let c = index / OUT;
-    var rows: Rows;
-    // Written out: Apple's compiler keeps an array that a loop indexes in memory.
-    transform_row(0u, c, k, &rows);
-    transform_row(1u, c, k, &rows);
-    transform_row(2u, c, k, &rows);
-    transform_row(3u, c, k, &rows);
-    if POINTS == 6u {
-        transform_row(4u, c, k, &rows);
-        transform_row(5u, c, k, &rows);
-    }
-    store_column(0u, c, k, &rows);
-    store_column(1u, c, k, &rows);
-    store_column(2u, c, k, &rows);
 }

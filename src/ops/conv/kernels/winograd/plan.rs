@@ -61,7 +61,7 @@ pub(super) struct Chunks {
 
 impl Winograd {
     /// Inputs per side of a tile, which is also its number of products in one dimension.
-    fn points(self) -> usize {
+    pub(super) fn points(self) -> usize {
         self.outputs + 2
     }
 

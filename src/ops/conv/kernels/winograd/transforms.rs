@@ -18,6 +18,9 @@ use crate::{
 /// Rows and vectors of columns that a workgroup transposes together: the rows are one cache line of f32 on most devices.
 const TURNED: [usize; 2] = [16, WORKGROUP / 16];
 
+/// Elems of filters' gradients that a workgroup transforms: those of adjacent invocations are adjacent in memory.
+const FILTERS_TOGETHER: usize = 32;
+
 /// Invocations of a workgroup that finds a maximum, the elems of each at least, and the most such workgroups.
 const MAXIMUM: usize = 256;
 const LEAST_ELEMS: usize = 16;
@@ -439,12 +442,14 @@ impl Winograd {
         let columns = conv.k / elem.lanes();
         let source = self
             .source(elem, &[GRAD_WEIGHT_STORE, GRAD_FILTER])
+            .constant("ELEMS", FILTERS_TOGETHER)
             .constant("IN", conv.c)
             .constant("OUT", columns)
             .constant("ROWS", self.padded(conv.c))
             .constant("COLUMNS", self.padded(conv.k) / elem.lanes())
             .constant("SPLITS", splits)
             .flag("ACCUMULATE", op.accumulate);
-        Dispatch { rebind: &[("points", FILTERS)], ..each("filters", source, conv.c * columns) }
+        let (size, count) = (self.points() * FILTERS_TOGETHER, (conv.c * columns).div_ceil(FILTERS_TOGETHER));
+        Dispatch { rebind: &[("points", FILTERS)], ..workgroups("filters", source, size, count) }
     }
 }
