@@ -8,7 +8,6 @@
 // Numerics     the splits are added in order, then transformed
 //
 // needs: COLUMNS, ELEMS, IN, OUT, POINTS, Points, ROWS, SPLITS, elem, filter_of_points, store
-// gives: rows
 // gives: run(group: u32, local: u32)
 
 var<storage, read> points: array<elem>;

@@ -12,8 +12,8 @@ use super::{
     reflect::{Interface, ReflectError, reflect},
 };
 
-/// The declarations of the sources read so far: a program is planned, tested and opened with the same ones, and reading one takes as long as
-/// the driver's part in opening it.
+/// The declarations of the sources read so far: a program is planned, tested and opened with the same ones, and reading them takes tens of
+/// milliseconds.
 static READ: LazyLock<Mutex<HashMap<Source, Interface>>> = LazyLock::new(Mutex::default);
 
 /// A kernel's source: a generated `const` prelude, then files in order.
