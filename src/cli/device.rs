@@ -14,7 +14,7 @@ use anyhow::{Result, bail};
 use super::{Usage, args, kernels, output::note, table::bytes};
 use crate::{
     device::{Device, DeviceError, Planned},
-    gpu::Adapter,
+    gpu::{Adapter, Backend},
     train::Session,
 };
 
@@ -25,17 +25,23 @@ pub(super) const CPU_HINT: &str = "The CPU device needs none. For a software ada
 /// The device for `--device`, with its choice of kernels; and a line that describes it, with a line for each tuning file.
 pub(super) fn choose(request: &str, flags: &args::KernelFlags) -> Result<(Device, String)> {
     let device = Device::find(request)?;
-    if flags.robust_buffers && device.adapter().is_none() {
-        bail!(Usage(
-            "--robust-buffers concerns a GPU's driver, but this runs on the CPU device, which has none. \
-             Leave it out, or give another --device; `vgg devices` lists them"
-                .to_owned()
-        ));
-    }
-    let device = if flags.robust_buffers { device.with_robust_buffers() } else { device };
+    let device = checked(device, flags.robust_buffers)?;
     let kernels = kernels::choose(flags, device.adapter())?;
     let lines: Vec<String> = std::iter::once(line(&device)).chain(kernels.notes).collect();
     Ok((device.with_options(kernels.options), lines.join("\n")))
+}
+
+/// The device; with `--robust-buffers` its driver checks every buffer access.
+fn checked(device: Device, robust_buffers: bool) -> Result<Device> {
+    let concerns = match device.adapter().map(|adapter| adapter.info().backend) {
+        _ if !robust_buffers => return Ok(device),
+        Some(Backend::Vulkan) => return Ok(device.with_robust_buffers()),
+        Some(backend) => format!("Vulkan's drivers, but this device is one of {backend}"),
+        None => "a GPU's driver, but this runs on the CPU device, which has none".to_owned(),
+    };
+    bail!(Usage(format!(
+        "--robust-buffers concerns {concerns}. Leave it out, or give another --device; `vgg devices` lists them"
+    )))
 }
 
 /// As [`choose`], and prints the lines.
@@ -55,7 +61,7 @@ pub(super) fn choose_gpu(request: &str, robust_buffers: bool, quiet: bool) -> Re
         Err(DeviceError::NoAdapter) => bail!("no Vulkan, Metal or DX12 adapter was found. {CPU_HINT}"),
         device => device?,
     };
-    let device = if robust_buffers { device.with_robust_buffers() } else { device };
+    let device = checked(device, robust_buffers)?;
     let Some(adapter) = device.adapter().cloned() else {
         let text = "--device cpu: the CPU device has no kernels; it is the reference for checking them";
         bail!(Usage(text.to_owned()))

@@ -104,7 +104,7 @@ pub(super) fn render(rows: &[Row], roofline: &Roofline, batch: usize, all: bool)
 }
 
 fn percent(value: f64) -> String {
-    format!("{value:.1} %")
+    if value.is_finite() { format!("{value:.1} %") } else { "-".to_owned() }
 }
 
 fn milliseconds(ns: f64) -> String {

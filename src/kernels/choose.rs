@@ -27,22 +27,30 @@ pub enum SelectError {
         known: String,
     },
     /// A forced variant that cannot compute this shape on this device.
-    #[error("{op}/{name} cannot run {shape} on this device; {able} can: force one of them too, after it")]
+    #[error(
+        "{op}/{name} cannot run {operands} on this device: {lacks}. {able} can: force one of them too, after it"
+    )]
     Unsupported {
         /// The operation.
         op: &'static str,
         /// The variants that are forced, in order.
         name: String,
-        /// The operation with its attributes.
-        shape: String,
+        /// The operation's operands.
+        operands: String,
+        /// What the forced variants need.
+        lacks: String,
         /// The variants that can.
         able: String,
     },
     /// No variant at all.
-    #[error("no kernel can run {shape} on this device")]
+    #[error("no kernel of {op} can run {operands} on this device: {lacks}")]
     None {
-        /// The operation with its attributes.
-        shape: String,
+        /// The operation.
+        op: &'static str,
+        /// Its operands.
+        operands: String,
+        /// What its variants need.
+        lacks: String,
     },
 }
 
@@ -77,14 +85,29 @@ pub fn select(op: &Op, caps: &Caps, forced: &[(String, String)]) -> Result<&'sta
     let able = || rows().filter(|v| v.supports(op, caps));
     let wanted: Vec<&str> =
         forced.iter().filter(|(name, _)| name == op.name()).map(|(_, name)| name.as_str()).collect();
+    let operands = || {
+        let operands = op.operands();
+        let each = operands.iter().map(|o| format!("{} {} {}", o.name, o.shape, o.dtype));
+        each.collect::<Vec<_>>().join(", ")
+    };
+    let lacks = |wanted: &dyn Fn(&Variant) -> bool| {
+        let each = rows().filter(|row| wanted(row));
+        let each = each.map(|row| format!("{} needs {}", row.name, row.lacks(op, caps).join(", ")));
+        each.collect::<Vec<_>>().join("; ")
+    };
     if wanted.is_empty() {
-        return fastest(able(), op, caps).ok_or_else(|| SelectError::None { shape: format!("{op:?}") });
+        return fastest(able(), op, caps).ok_or_else(|| SelectError::None {
+            op: op.name(),
+            operands: operands(),
+            lacks: lacks(&|_| true),
+        });
     }
     let first = wanted.iter().find_map(|name| able().find(|v| v.name == *name));
     first.ok_or_else(|| SelectError::Unsupported {
         op: op.name(),
         name: wanted.join(", "),
-        shape: format!("{op:?}"),
+        operands: operands(),
+        lacks: lacks(&|row| wanted.contains(&row.name)),
         able: names(able()),
     })
 }
@@ -173,7 +196,10 @@ mod tests {
         assert_eq!(select(&conv, &software, &tiled).unwrap().name, "tiled_64x64");
         let error = select(&odd, &software, &forced("conv.forward", "blocked")).unwrap_err().to_string();
         assert!(
-            error.contains("conv.forward/blocked cannot run") && error.contains("tiled_128x32, "),
+            error.starts_with(
+                "conv.forward/blocked cannot run input [1, 4, 4, 5] f32, weight [3, 3, 5, 8] f32, "
+            ) && error
+                .contains(" on this device: blocked needs input channels divisible by 4, output channels divisible by 8. tiled_128x64, "),
             "{error}"
         );
         let error = select(&conv, &software, &forced("conv.forward", "magic")).unwrap_err().to_string();

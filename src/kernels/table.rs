@@ -42,6 +42,24 @@ macro_rules! table {
                     }
             }
 
+            /// What keeps it from computing this operation on such a device, in words: the requirements that are not met.
+            pub fn lacks(&self, op: &Op, caps: &Caps) -> Vec<&'static str> {
+                let stores = match self.stores() {
+                    Stores::F16 => "f16 operands",
+                    Stores::F32 => "f32 operands",
+                    Stores::Both => "16-bit floats",
+                };
+                let mut lacks: Vec<_> =
+                    (!self.stores().takes(op.storage(), caps)).then_some(stores).into_iter().collect();
+                match (self.row, op.plain()) {
+                    $((AnyRow::$op(row), Op::$op(op)) => {
+                        lacks.extend(row.requires.iter().filter(|r| !(r.met)(op, caps)).map(|r| r.what));
+                    })*
+                    _ => {}
+                }
+                lacks
+            }
+
             /// The expected speed in percent of a general variant's; 0 for another operation.
             pub fn speed(&self, op: &Op, caps: &Caps) -> u32 {
                 match (self.row, op.plain()) {
