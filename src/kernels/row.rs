@@ -15,10 +15,13 @@ pub enum Stores {
 }
 
 impl Stores {
-    pub(super) fn takes(self, storage: DType, caps: &Caps) -> bool {
-        match storage {
-            DType::F16 => self != Self::F32 && caps.f16,
-            _ => self != Self::F16,
+    /// What is missing for operands of this type on a device, in words.
+    pub(super) fn lacks(self, storage: DType, caps: &Caps) -> Option<&'static str> {
+        match (self, storage) {
+            (Self::F32, DType::F16) => Some("f32 operands"),
+            (_, DType::F16) => (!caps.f16).then_some("16-bit floats"),
+            (Self::F16, _) => Some("f16 operands"),
+            _ => None,
         }
     }
 }

@@ -34,28 +34,18 @@ macro_rules! table {
 
             /// Whether this variant can compute this operation on such a device.
             pub fn supports(&self, op: &Op, caps: &Caps) -> bool {
-                self.stores().takes(op.storage(), caps)
-                    && match (self.row, op.plain()) {
-                        $((AnyRow::$op(row), Op::$op(op)) => row.requires.iter().all(|r| (r.met)(op, caps)),)*
-                        (AnyRow::Custom { supports, .. }, _) => supports(op, caps),
-                        _ => false,
-                    }
+                self.lacks(op, caps).is_empty()
             }
 
             /// What keeps it from computing this operation on such a device, in words: the requirements that are not met.
             pub fn lacks(&self, op: &Op, caps: &Caps) -> Vec<&'static str> {
-                let stores = match self.stores() {
-                    Stores::F16 => "f16 operands",
-                    Stores::F32 => "f32 operands",
-                    Stores::Both => "16-bit floats",
-                };
-                let mut lacks: Vec<_> =
-                    (!self.stores().takes(op.storage(), caps)).then_some(stores).into_iter().collect();
+                let mut lacks: Vec<_> = self.stores().lacks(op.storage(), caps).into_iter().collect();
                 match (self.row, op.plain()) {
                     $((AnyRow::$op(row), Op::$op(op)) => {
                         lacks.extend(row.requires.iter().filter(|r| !(r.met)(op, caps)).map(|r| r.what));
                     })*
-                    _ => {}
+                    (AnyRow::Custom { supports, .. }, _) if supports(op, caps) => {}
+                    _ => lacks.push("another operation"),
                 }
                 lacks
             }

@@ -37,7 +37,7 @@ impl Layout {
                 device.par_chunks_mut(LINE * k).enumerate().for_each(|(chunk, rows)| {
                     let rows = (chunk * LINE..).zip(rows.chunks_exact_mut(k));
                     let mut rows: Vec<_> =
-                        rows.map(|(row, values)| (row % c * r * s + row / c, values)).collect();
+                        rows.map(|(row, values)| (in_filter(row, c, r * s), values)).collect();
                     for ki in 0..k {
                         rows.iter_mut().for_each(|(at, row)| row[ki] = values[ki * c * r * s + *at]);
                     }
@@ -57,7 +57,7 @@ impl Layout {
                 let filter = c * r * s;
                 ordered.par_chunks_mut(LINE * filter).enumerate().for_each(|(chunk, filters)| {
                     for (row, values) in values.chunks_exact(k).enumerate() {
-                        let at = row % c * r * s + row / c;
+                        let at = in_filter(row, c, r * s);
                         let values = &values[chunk * LINE..];
                         filters.chunks_exact_mut(filter).zip(values).for_each(|(f, &value)| f[at] = value);
                     }
@@ -73,6 +73,11 @@ impl Layout {
 /// The values of a cache line: the outer index of a convolution's weights is walked in chunks of it, so that every line that is read or
 /// written is used up while it is in the cache.
 const LINE: usize = 16;
+
+/// The place in a filter on disk, `[C, taps]`, of the values in a row of the device's `[taps, C]`.
+fn in_filter(row: usize, c: usize, taps: usize) -> usize {
+    row % c * taps + row / c
+}
 
 /// Transposes each matrix `[rows, columns]` of a batch.
 fn transpose(from: &[f32], to: &mut [f32], [rows, columns]: [usize; 2]) {
